@@ -1,0 +1,93 @@
+"""The words that formulas are written in, and how Numba reads the parts. The only magic.
+
+A word means the same for a scalar inside a kernel and for a NumPy array outside. A part is a named tuple with formulas as
+methods: Numba identifies it by its class, by name, so a kernel compiled for it can be cached on disk (functions
+and closures as arguments cannot: numba issue 2956).
+"""
+
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+# Methods of the parts that a kernel may call.
+FORMULAS = ("value", "gradient", "step", "prox", "at", "dot", "add")
+
+PACKAGE = Path(__file__).parent.parent
+
+# Without nnan and ninf: a kernel must see a NaN for what it is.
+FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def sign(a):
+    """-1, 0 or 1."""
+    return np.sign(a)
+
+
+def clip(a, low, high):
+    """The nearest value between ``low`` and ``high``; None: no bound above."""
+    return np.clip(a, low, high)
+
+
+def shrink(a, threshold):
+    """Soft threshold: towards 0 by ``threshold``, and not past it."""
+    return sign(a) * clip(abs(a) - threshold, 0.0, None)
+
+
+@cache
+def has_numba() -> bool:
+    """Whether kernels can be compiled here; looked up without importing Numba, which takes a third of a second."""
+    return find_spec("numba") is not None
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of the package's sources: part of the key of each cached kernel, since Numba watches the kernel's file only."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_ours(part) -> bool:
+    """Whether a part, and each part in it, is of this package; the fingerprint does not see others, so they go uncached."""
+    ours = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return ours and all(is_ours(field) for field in part if isinstance(field, tuple))
+
+
+@cache
+def wire() -> None:
+    """Tell Numba the words, and that a method of a named tuple is the Python function of that name on its class.
+
+    ``inline="always"``, since Numba cannot pass an empty tuple to an overloaded method otherwise.
+    """
+    from numba.core import types
+    from numba.extending import overload, overload_method
+
+    def word(function):
+        return overload(function, inline="always")
+
+    @word(sign)
+    def _(a):
+        return lambda a: np.sign(a)
+
+    @word(clip)
+    def _(a, low, high):
+        if isinstance(high, types.NoneType):
+            return lambda a, low, high: max(a, low)
+        return lambda a, low, high: min(max(a, low), high)
+
+    @word(shrink)
+    def _(a, threshold):
+        return shrink
+
+    def method(name):
+        # Not strict: a loss's gradient takes (y, p), a penalty's (w).
+        overload_method(types.BaseNamedTuple, name, inline="always", strict=False)(
+            lambda self, *args: getattr(self.instance_class, name, None)
+        )
+
+    for name in FORMULAS:
+        method(name)

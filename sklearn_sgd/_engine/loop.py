@@ -1,0 +1,57 @@
+"""The only loop over epochs. Whoever wants epochs asks for the next one; what is done with them is no matter here."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sgd._engine import arrays
+from sklearn_sgd._engine.jit import has_numba, is_ours
+from sklearn_sgd._engine.plan import Plan, State
+
+
+class Epoch(NamedTuple):
+    """What an epoch tells: its mean loss, each row's taken before its own update, and the penalty at its end."""
+
+    loss: float
+    penalty: float
+    finite: bool
+
+
+def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
+    """Go on from a state, epoch by epoch, without end; the state is up to date at each yield.
+
+    An epoch that leaves the finite range is undone.
+    """
+    run = _choose(plan)
+    while True:
+        order = plan.order(state.generator)
+        t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
+        rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)
+        before = state.vectors.copy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts)
+            penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=np.float64))
+        if not mixes.size:
+            state.vectors.average[:] = state.vectors.coef
+        finite = np.isfinite(total) and state.vectors.finite()
+        if not finite:
+            state.vectors = before
+        weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else float(len(order))
+        if len(order):
+            state.rate = float(rates[-1])
+            state.loss_curve.append(total / weight)
+        state.n_updates += len(t)
+        state.n_samples += len(order)
+        state.n_epochs += 1
+        yield Epoch(total / weight if weight else 0.0, penalty, finite)
+
+
+def _choose(plan: Plan):
+    """The compiled pass where Numba is there and can read the parts, the pass on arrays elsewhere."""
+    if not (has_numba() and all(isinstance(part, tuple) for part in plan.parts)):
+        return arrays.minibatch
+    from sklearn_sgd._engine import kernels
+
+    minibatch, online = kernels.passes(cached=all(map(is_ours, plan.parts)))
+    return online if plan.batch_size == 1 and hasattr(plan.data.rows, "at") else minibatch

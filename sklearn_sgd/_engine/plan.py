@@ -1,0 +1,186 @@
+"""From parameters and data to a Plan (what is done) and a State (where it stands). The one place where a name becomes a part."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd import schedules
+from sklearn_sgd._engine.rows import Csr, Dense, as_rows, read_only
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.penalties import PENALTIES, Positive
+
+
+class Data(NamedTuple):
+    """Rows, targets, and weights of mean 1 (empty: all are 1)."""
+
+    rows: Dense | Csr
+    y: np.ndarray
+    weight: np.ndarray
+
+
+class Parts(NamedTuple):
+    """The parts that a kernel is compiled for."""
+
+    loss: Any
+    penalty: Any
+    optimizer: Any
+
+
+class Vectors(NamedTuple):
+    """Parameters with the intercept last, their average, and two moments for the optimizer."""
+
+    coef: np.ndarray
+    average: np.ndarray
+    m: np.ndarray
+    v: np.ndarray
+
+    def copy(self):
+        """The same numbers in arrays of their own."""
+        return Vectors(*(a.copy() for a in self))
+
+    def finite(self) -> bool:
+        """Whether the parameters, and so their average, are numbers."""
+        return bool(np.isfinite(self.coef).all() and np.isfinite(self.average).all())
+
+
+@dataclass
+class State:
+    """Where a descent stands: all that the next update depends on, besides the data and the parameters."""
+
+    vectors: Vectors
+    generator: np.random.Generator
+    n_updates: int = 0
+    n_epochs: int = 0
+    n_samples: int = 0
+    rate: float = 0.0
+    rate_factor: float = 1.0
+    weight_sum: float = 0.0
+    weight_rows: int = 0
+    loss_curve: list[float] = field(default_factory=list)
+    # Sum of the losses of rows at first sight, and of their weights.
+    sight_loss: float = 0.0
+    sight_weight: float = 0.0
+
+    @classmethod
+    def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
+        """A new descent, from zero or from the parameters given."""
+        w = np.zeros(n_features + 1, dtype=dtype)
+        if coef is not None:
+            w[:-1] = coef
+        if intercept is not None:
+            w[-1] = intercept
+        return cls(Vectors(w, w.copy(), np.zeros_like(w), np.zeros_like(w)), generator)
+
+    def fork(self) -> "State":
+        """A state that can go on without changing this one."""
+        return replace(self, vectors=self.vectors.copy(), loss_curve=list(self.loss_curve))
+
+    def weigh(self, weight: np.ndarray | None, n_rows: int, dtype) -> np.ndarray:
+        """Weights over the mean of all non-zero ones seen so far, so that their scale does not matter; empty if all are 1."""
+        self.weight_sum += n_rows if weight is None else float(weight.sum(dtype=np.float64))
+        self.weight_rows += n_rows if weight is None else int(np.count_nonzero(weight))
+        mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
+        if weight is None:
+            return np.empty(0, dtype) if mean == 1.0 else np.full(n_rows, 1.0 / mean, dtype)
+        return (weight / mean).astype(dtype, copy=False)
+
+
+class Plan(NamedTuple):
+    """What one epoch does."""
+
+    data: Data
+    kept: np.ndarray | None
+    n_rows: int
+    parts: Parts
+    schedule: schedules.Schedule
+    batch_size: int
+    shuffle: bool | str
+    drop_last: bool
+    average_from: int
+
+    def order(self, generator: np.random.Generator) -> np.ndarray:
+        """Row numbers, batch after batch; shuffling is left out where it changes nothing."""
+        n, b = self.n_rows, self.batch_size
+        order = np.arange(n)
+        if self.shuffle == "batches":
+            order = _shuffle_runs(order, b if b > 1 else min(256, max(1, n // 64)), generator)
+        elif self.shuffle and b < n:
+            generator.shuffle(order)
+        if self.drop_last:
+            order = order[: n // b * b]
+        return order if self.kept is None else self.kept[order]
+
+    def mixes(self, t: np.ndarray) -> np.ndarray:
+        """Share of the newest parameters in the average, at each update; 1 before the average starts; none without one."""
+        if not self.average_from:
+            return np.empty(0)
+        return 1.0 / np.maximum(t - self.average_from + 1.0, 1.0)
+
+    def rates(self, t: np.ndarray) -> np.ndarray:
+        """The schedule's answer, checked."""
+        rates = np.ascontiguousarray(self.schedule(t), dtype=np.float64)
+        if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
+            raise ValueError(
+                "learning_rate, as a function, must answer an array of update numbers with as many finite rates >= 0; "
+                f"got shape {rates.shape} for {t.shape}."
+            )
+        return rates
+
+
+def _shuffle_runs(order: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
+    """Contiguous runs in random order; a last short one stays last, so that batches stay whole."""
+    whole = len(order) // run * run
+    runs = order[:whole].reshape(-1, run)
+    return np.concatenate([generator.permutation(runs).ravel(), order[whole:]])
+
+
+def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, rows: np.ndarray | None = None) -> Plan:
+    """Marry the estimator's parameters to data, all rows of it or those named; the state learns the weights' scale."""
+    kept = rows
+    if weight is not None and rows is not None:
+        weight = np.where(np.isin(np.arange(len(weight)), rows), weight, 0)
+    if weight is not None and not weight.all():
+        kept = np.flatnonzero(weight)
+    n_rows = X.shape[0] if kept is None else len(kept)
+    data = Data(as_rows(X, params["fit_intercept"]), read_only(y), read_only(state.weigh(weight, X.shape[0], X.dtype)))
+    parts = make_parts(params)
+    batch_size = min(params["batch_size"] or n_rows, max(n_rows, 1))
+    if params["drop_last"] and n_rows < (params["batch_size"] or 1):
+        raise ValueError(
+            f"drop_last=True leaves no batch: batch_size={params['batch_size']} is more than the {n_rows} rows. "
+            "Use a smaller batch_size, or drop_last=False."
+        )
+    schedule = make_schedule(params, parts.loss)
+    return Plan(
+        data, kept, n_rows, parts, schedule, batch_size, params["shuffle"], params["drop_last"], int(params["average"])
+    )
+
+
+def make_parts(params: dict) -> Parts:
+    """Loss, penalty and optimizer, from names or as they are."""
+    penalty = _part(params["penalty"], PENALTIES, params)
+    if params["positive"]:
+        penalty = Positive(penalty)
+    return Parts(_part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params))
+
+
+def _part(choice, table: dict, params: dict):
+    """The part that a name stands for, its numbers taken from the parameters of the same names; a part as it is."""
+    if choice is not None and not isinstance(choice, str):
+        return choice
+    kind = table[choice]
+    return kind(**{name: float(params[name]) for name in kind._fields})
+
+
+def make_schedule(params: dict, loss) -> schedules.Schedule:
+    """The function from update numbers to rates."""
+    choice = params["learning_rate"]
+    if callable(choice):
+        return choice
+    if choice == "invscaling":
+        return schedules.invscaling(params["eta0"], params["power_t"])
+    if choice == "optimal":
+        return schedules.optimal(params["alpha"], loss)
+    return schedules.constant(params["eta0"])

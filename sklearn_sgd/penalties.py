@@ -1,0 +1,165 @@
+"""Penalties on the coefficients, the intercept excluded.
+
+A penalty is a named tuple of its numbers with three formulas for one coefficient ``w`` (or an array of them): its
+``value``, the ``gradient`` of its smooth part, and the proximal step ``prox(w, rate) = argmin_u (u - w)**2 / (2 * rate)
++ h(u)`` of its non-smooth part ``h``, which is what makes coefficients exactly zero.
+Field names are those of the estimators' parameters.
+
+References
+----------
+N. Parikh and S. Boyd, "Proximal Algorithms", Foundations and Trends in Optimization 1(3), 2014.
+"""
+
+from typing import NamedTuple
+
+from sklearn_sgd._engine.jit import clip, shrink
+
+__all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "NoPenalty", "Positive"]
+
+
+class NoPenalty(NamedTuple):
+    """No penalty.
+
+    Examples
+    --------
+    >>> NoPenalty().prox(3.0, rate=0.1)
+    3.0
+    """
+
+    def value(self, w):
+        """Cost of a coefficient."""
+        return 0.0 * w
+
+    def gradient(self, w):
+        """Slope of the smooth part."""
+        return 0.0
+
+    def prox(self, w, rate):
+        """Proximal step of the non-smooth part."""
+        return w
+
+
+class L2(NamedTuple):
+    """Ridge penalty, ``alpha / 2 * w**2``; it enters the gradient, as torch's ``weight_decay`` does.
+
+    Parameters
+    ----------
+    alpha : float, default=1e-4
+        Strength, in units of the loss over the squared coefficient.
+
+    Examples
+    --------
+    >>> L2(0.5).value(2.0), L2(0.5).gradient(2.0)
+    (1.0, 1.0)
+    """
+
+    alpha: float = 1e-4
+
+    def value(self, w):
+        """Cost of a coefficient."""
+        return 0.5 * self.alpha * w * w
+
+    def gradient(self, w):
+        """Slope of the smooth part."""
+        return self.alpha * w
+
+    def prox(self, w, rate):
+        """Proximal step of the non-smooth part."""
+        return w
+
+
+class L1(NamedTuple):
+    """Lasso penalty, ``alpha * |w|``, by soft threshold.
+
+    Parameters
+    ----------
+    alpha : float, default=1e-4
+        Strength, in units of the loss over the coefficient.
+
+    Examples
+    --------
+    >>> float(L1(0.5).prox(2.0, rate=1.0)), float(L1(0.5).prox(0.25, rate=1.0))
+    (1.5, 0.0)
+    """
+
+    alpha: float = 1e-4
+
+    def value(self, w):
+        """Cost of a coefficient."""
+        return self.alpha * abs(w)
+
+    def gradient(self, w):
+        """Slope of the smooth part."""
+        return 0.0
+
+    def prox(self, w, rate):
+        """Proximal step of the non-smooth part."""
+        return shrink(w, rate * self.alpha)
+
+
+class ElasticNet(NamedTuple):
+    """Elastic net, ``alpha * (l1_ratio * |w| + (1 - l1_ratio) / 2 * w**2)``.
+
+    Parameters
+    ----------
+    alpha : float, default=1e-4
+        Strength of the whole.
+    l1_ratio : float, default=0.15
+        Share of the absolute value, between 0 (ridge) and 1 (lasso).
+
+    References
+    ----------
+    H. Zou and T. Hastie, "Regularization and variable selection via the elastic net", JRSS B 67, 2005.
+
+    Examples
+    --------
+    >>> ElasticNet(1.0, 0.5).value(2.0), ElasticNet(1.0, 0.5).gradient(2.0)
+    (2.0, 1.0)
+    """
+
+    alpha: float = 1e-4
+    l1_ratio: float = 0.15
+
+    def value(self, w):
+        """Cost of a coefficient."""
+        return self.alpha * (self.l1_ratio * abs(w) + 0.5 * (1.0 - self.l1_ratio) * w * w)
+
+    def gradient(self, w):
+        """Slope of the smooth part."""
+        return self.alpha * (1.0 - self.l1_ratio) * w
+
+    def prox(self, w, rate):
+        """Proximal step of the non-smooth part."""
+        return shrink(w, rate * self.alpha * self.l1_ratio)
+
+
+class Positive(NamedTuple):
+    """Another penalty with the constraint ``w >= 0``, by projection after its proximal step.
+
+    Parameters
+    ----------
+    penalty : named tuple, default=NoPenalty()
+        The penalty on the coefficients that are allowed.
+
+    Examples
+    --------
+    >>> float(Positive(L2(0.1)).prox(-2.0, rate=1.0))
+    0.0
+    """
+
+    penalty: NoPenalty | L2 | L1 | ElasticNet = NoPenalty()
+
+    def value(self, w):
+        """Cost of a coefficient that satisfies the constraint."""
+        return self.penalty.value(w)
+
+    def gradient(self, w):
+        """Slope of the smooth part."""
+        return self.penalty.gradient(w)
+
+    def prox(self, w, rate):
+        """Proximal step of the non-smooth part, then projection."""
+        return clip(self.penalty.prox(w, rate), 0.0, None)
+
+
+PENALTIES = {None: NoPenalty, "l2": L2, "l1": L1, "elasticnet": ElasticNet}

@@ -1,0 +1,581 @@
+"""The three regressors: parameters, documentation, fit, partial_fit and predict. The descent itself is in ``_engine``."""
+
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from itertools import islice
+from numbers import Integral, Real
+from textwrap import dedent, indent
+from types import FunctionType
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sklearn_sgd._engine.jit import has_numba
+from sklearn_sgd._engine.loop import epochs
+from sklearn_sgd._engine.plan import State, make_plan
+from sklearn_sgd._engine.stopping import SMALLEST, Stopping, constant_loss, training_loss
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.optimizers import OPTIMIZERS
+
+__all__ = ["BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor"]
+
+DTYPES = (np.float64, np.float32)
+REMEDY = "use a smaller eta0, scale the columns of X (StandardScaler), or raise alpha"
+
+PARAMETERS = """
+Parameters
+----------
+loss : {'squared_error', 'absolute_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'} or \
+instance, default='squared_error'
+    Loss of one row, by name or as an instance of a class of :mod:`sklearn_sgd.losses`.
+penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
+    Penalty on the coefficients; the intercept is never penalised. It means the same at every batch size.
+alpha : float, default=1e-4
+    Strength of the penalty: the objective is the weighted mean loss plus ``alpha * l1_ratio * |w|_1 +
+    alpha * (1 - l1_ratio) / 2 * |w|_2^2``.
+l1_ratio : float, default=0.15
+    Share of the L1 norm in penalty 'elasticnet', between 0 and 1.
+positive : bool, default=False
+    Whether coefficients must not be negative.
+fit_intercept : bool, default=True
+    Whether to learn an intercept.
+{batch_size}
+epochs : int, default=100
+    Largest number of passes of `fit` over the rows.
+shuffle : bool or 'batches', default=True
+    True: rows in a new random order in each epoch. 'batches': only the order of contiguous batches is random (for
+    ``batch_size=1``: of contiguous runs of up to 256 rows), which reads memory in order: the fast way on arrays larger
+    than the processor's cache, or on disk. False: the order of the rows.
+drop_last : bool, default=False
+    Whether a last batch of fewer than `batch_size` rows is left out, instead of being a step on the mean of its rows.
+learning_rate : {'invscaling', 'constant', 'optimal', 'adaptive'} or callable, default='invscaling'
+    Rate of update t = 1, 2, ...: 'constant': ``eta0``; 'invscaling': ``eta0 / t**power_t``; 'optimal':
+    ``1 / (alpha * (t + t0))`` with SGDRegressor's choice of t0; 'adaptive': ``eta0``, divided by 5 whenever
+    `n_iter_no_change` epochs brought no progress. A function gets an array of update numbers and answers the rates.
+eta0 : float, default=0.01
+    Rate of the first update.
+power_t : float, default=0.25
+    Exponent of 'invscaling'.
+optimizer : {'sgd'} or instance, default='sgd'
+    What makes a step of a gradient, by name or as an instance of a class of :mod:`sklearn_sgd.optimizers`.
+average : bool or int, default=False
+    Whether `coef_` is the mean of the parameters after each update (Polyak-Ruppert averaging); an int: from that
+    update number on.
+tol : float or None, default=1e-3
+    An epoch is progress when it brings the objective below the best one so far by `tol` times the loss of the best
+    constant prediction, so `tol` has no units. None: run all epochs.
+n_iter_no_change : int, default=5
+    Epochs without progress after which `fit` stops.
+early_stopping : bool, default=False
+    Whether progress is measured by the R² on rows held out, in units of `tol`; the best parameters are kept.
+validation_fraction : float, default=0.1
+    Share of the rows that `early_stopping` holds out, at random.
+epsilon : float, default=0.1
+    Width, in units of y, of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
+warm_start : bool, default=False
+    Whether `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts anew.
+random_state : int, RandomState instance or None, default=None
+    Seed of the shuffling and of the split for `early_stopping`. The same int gives the same bits.
+verbose : int, default=0
+    1: print a line for each epoch.
+
+Attributes
+----------
+coef_ : ndarray of shape (n_features,)
+    Coefficients that `predict` uses: the averaged ones when averaging. In X's precision.
+intercept_ : float
+    Intercept.
+n_features_in_ : int
+    Number of columns of X.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the columns, if X has names that are all strings.
+n_iter_ : int
+    Epochs run; each call of `partial_fit` is one.
+n_updates_ : int
+    Steps taken.
+n_samples_seen_ : int
+    Rows that steps were taken on, counted once for each epoch.
+batch_size_ : int
+    Rows per step: `batch_size`, or the number of rows if that is less.
+learning_rate_ : float
+    Rate of the last step.
+loss_curve_ : list of float
+    Mean loss of each epoch, each row's loss taken before its own update; each call of `partial_fit` adds one.
+validation_scores_ : list of float
+    R² on the rows held out, after each epoch; only with `early_stopping`.
+stop_reason_ : {'epochs', 'tol', 'early_stopping', 'diverged'}
+    Why `fit` stopped; only after `fit`.
+prequential_loss_ : float
+    Mean loss of rows at first sight, each taken before the row was learned (test, then train).
+"""
+
+BATCH_SIZES = {
+    "BatchGDRegressor": """
+        batch_size : None
+            All rows in each step. For another size use :class:`MiniBatchSGDRegressor`.
+        """,
+    "MiniBatchSGDRegressor": """
+        batch_size : int or None, default=32
+            Rows per step; None: all rows. More than there are rows: all of them, see `batch_size_`.
+        """,
+    "OnlineSGDRegressor": """
+        batch_size : int, default=1
+            One row in each step. For another size use :class:`MiniBatchSGDRegressor`.
+        """,
+}
+
+
+def _regressor(**defaults):
+    """Give a regressor its own defaults in the shared signature, and the shared parts of its documentation."""
+
+    def decorate(cls):
+        init = _GDRegressor.__init__
+        own = FunctionType(init.__code__, init.__globals__, init.__name__, init.__defaults__)
+        own.__kwdefaults__ = {**init.__kwdefaults__, **defaults}
+        own.__annotations__, own.__qualname__ = init.__annotations__, f"{cls.__name__}.__init__"
+        cls.__init__ = own
+        parameters = PARAMETERS.replace("{batch_size}", dedent(BATCH_SIZES[cls.__name__]).strip())
+        cls.__doc__ = cls.__doc__.replace("    {parameters}", indent(parameters.strip(), "    "))
+        return cls
+
+    return decorate
+
+
+@contextmanager
+def _intact_on_error(estimator):
+    """Give an estimator its attributes back when a call on it fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class _GDRegressor(RegressorMixin, BaseEstimator):
+    """What the three regressors share: everything but the default and the allowed values of ``batch_size``."""
+
+    _parameter_constraints: dict = {
+        "loss": [StrOptions(set(LOSSES)), HasMethods(["value", "gradient"])],
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "positive": ["boolean"],
+        "fit_intercept": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean", StrOptions({"batches"})],
+        "drop_last": ["boolean"],
+        "learning_rate": [StrOptions({"constant", "invscaling", "optimal", "adaptive"}), callable],
+        "eta0": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), HasMethods(["step"])],
+        "average": [Interval(Integral, 1, None, closed="left"), "boolean"],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        *,
+        penalty: Literal["l2", "l1", "elasticnet"] | None = None,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.15,
+        positive: bool = False,
+        fit_intercept: bool = True,
+        batch_size: int | None = None,
+        epochs: int = 100,
+        shuffle: bool | Literal["batches"] = True,
+        drop_last: bool = False,
+        learning_rate: str | Callable[[np.ndarray], np.ndarray] = "invscaling",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        optimizer: Any = "sgd",
+        average: bool | int = False,
+        tol: float | None = 1e-3,
+        n_iter_no_change: int = 5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        epsilon: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.fit_intercept = fit_intercept
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.optimizer = optimizer
+        self.average = average
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.epsilon = epsilon
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None):
+        """Learn from all rows, for several epochs.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Rows to learn from. A C-ordered array of float64 or float32, a read-only memory map included, is not copied.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; only their ratios matter, and a row of weight 0 is as if it were not there.
+        coef_init : array-like of shape (n_features,), default=None
+            Coefficients to start from; not changed. Default: zeros, or with `warm_start` those of the last fit.
+        intercept_init : float, default=None
+            Intercept to start from.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an input is invalid; the regressor is then left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the descent left the finite range (the last finite parameters are kept), or ended worse than the best
+            constant prediction.
+        """
+        with _intact_on_error(self):
+            warm = self.warm_start and hasattr(self, "coef_")
+            X, y, weight = self._validate(X, y, sample_weight, reset=True)
+            if weight is not None and not weight.any():
+                raise ValueError("sample_weight is 0 for each row: nothing to learn from.")
+            random_state = check_random_state(self.random_state)
+            state = State.start(
+                X.shape[1],
+                X.dtype,
+                np.random.default_rng(random_state.randint(2**31 - 1)),
+                self._initial("coef_init", coef_init, "coef_" if warm else None, (X.shape[1],)),
+                self._initial("intercept_init", intercept_init, "intercept_" if warm else None, ()),
+            )
+            train, score = self._hold_out(X, y, weight, random_state)
+            plan = make_plan(self.get_params(deep=False), X, y, weight, state, train)
+            self._drain(plan, state, score)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go on learning: one pass over these rows, in their order, in chunks of ``batch_size``.
+
+        The count of updates, the optimizer's moments and the average go on from where they were: with
+        ``shuffle=False``, k calls on the same rows are ``fit(epochs=k)``.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            New rows.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, relative to the mean of all weights so far.
+
+        Returns
+        -------
+        self : object
+            The regressor, a little wiser.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an input is invalid, or with ``early_stopping=True``; the regressor is then left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the descent left the finite range; the parameters from before the call are kept.
+        """
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True needs several epochs over the same rows: use fit, or early_stopping=False."
+            )
+        with _intact_on_error(self):
+            first = not hasattr(self, "_state")
+            X, y, weight = self._validate(X, y, sample_weight, reset=first)
+            if first:
+                seed = check_random_state(self.random_state).randint(2**31 - 1)
+                state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
+            else:
+                state = self._state.fork()
+            params = {**self.get_params(deep=False), "shuffle": False}
+            plan = make_plan(params, X, y, weight, state)
+            epoch = next(epochs(plan, state))
+            if not epoch.finite:
+                self._warn(f"The descent left the finite range in partial_fit; the parameters are kept. Remedy: {REMEDY}.")
+            seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
+            self._learned(plan, state, epoch.loss * seen, seen)
+        return self
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Predictions, in the precision of X and the coefficients.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+        return safe_sparse_dot(X, self.coef_.astype(X.dtype, copy=False)) + X.dtype.type(self.intercept_)
+
+    def _validate(self, X, y, sample_weight, reset: bool):
+        """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative."""
+        dtype = DTYPES if reset else self.coef_.dtype
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype, order="C", y_numeric=True, reset=reset
+        )
+        y = np.ascontiguousarray(y, dtype=X.dtype)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if self.learning_rate == "optimal" and not self.alpha:
+            raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
+        return X, y, sample_weight
+
+    def _initial(self, name: str, given, fallback: str | None, shape: tuple):
+        """A parameter vector to start from: the one given, or that of the last fit; checked."""
+        if given is None:
+            return None if fallback is None else getattr(self, fallback)
+        value = np.asarray(given, dtype=np.float64)
+        if shape == () and value.size == 1:
+            value = value.reshape(())
+        if value.shape != shape or not np.isfinite(value).all():
+            raise ValueError(f"{name} must be finite and of shape {shape}; got shape {value.shape}.")
+        return value
+
+    def _hold_out(self, X, y, weight, random_state):
+        """Rows to train on and a score on the others, if early stopping wants it."""
+        if not self.early_stopping:
+            return None, None
+        rows = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
+        try:
+            train, held = train_test_split(rows, test_size=self.validation_fraction, random_state=random_state)
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping cannot split {len(rows)} rows with validation_fraction={self.validation_fraction}: "
+                "give more rows, or another validation_fraction."
+            ) from error
+        if len(held) < 2:
+            raise ValueError(
+                f"early_stopping needs at least 2 rows held out for its R²; validation_fraction={self.validation_fraction} "
+                f"of {len(rows)} rows is less: raise validation_fraction."
+            )
+        X_held, y_held, weight_held = X[held], y[held], None if weight is None else weight[held]
+
+        def score(w):
+            return float(r2_score(y_held, X_held @ w[:-1] + w[-1], sample_weight=weight_held))
+
+        return np.sort(train), score
+
+    def _drain(self, plan, state: State, score) -> None:
+        """Run epochs until one consumer has had enough."""
+        baseline = constant_loss(plan)
+        adaptive = self.learning_rate == "adaptive"
+        stopping = Stopping(
+            self.tol,
+            self.n_iter_no_change,
+            1.0 if score else baseline,
+            SMALLEST / self.eta0 if adaptive else np.inf,
+            score,
+        )
+        reason = "epochs"
+        for number, epoch in enumerate(islice(epochs(plan, state), self.epochs), 1):
+            stop = stopping.reason(epoch, state)
+            if self.verbose:
+                self._report(number, epoch, state, stopping)
+            if number == 1:
+                first = epoch.loss
+            if stop:
+                reason = stop
+                break
+        if stopping.best_vectors is not None:
+            state.vectors = stopping.best_vectors
+        if reason == "diverged":
+            self._warn(
+                f"The descent left the finite range in epoch {number}; the last finite parameters are kept. "
+                f"Remedy: {REMEDY}."
+            )
+        elif epoch.loss > baseline and training_loss(plan, state.vectors.average) > baseline * (1 + 1e-6):
+            self._warn(
+                "The fit ends worse than the best constant prediction on its own training data. "
+                f"Remedy: more epochs if the loss still falls (loss_curve_), else {REMEDY}."
+            )
+        seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
+        self.stop_reason_ = reason
+        if score:
+            self.validation_scores_ = stopping.scores
+        self._learned(plan, state, first * seen, seen)
+
+    def _learned(self, plan, state: State, sight_loss: float, sight_weight: float) -> None:
+        """State -> attributes."""
+        state.sight_loss += sight_loss
+        state.sight_weight += sight_weight
+        self._state = state
+        self.coef_ = state.vectors.average[:-1].copy()
+        self.intercept_ = float(state.vectors.average[-1])
+        self.n_iter_ = state.n_epochs
+        self.n_updates_ = state.n_updates
+        self.n_samples_seen_ = state.n_samples
+        self.batch_size_ = plan.batch_size
+        self.learning_rate_ = state.rate
+        self.loss_curve_ = list(state.loss_curve)
+        self.prequential_loss_ = state.sight_loss / state.sight_weight if state.sight_weight else 0.0
+
+    def _report(self, number: int, epoch, state: State, stopping: Stopping) -> None:
+        """One line for an epoch."""
+        line = f"{type(self).__name__}: epoch {number:4d}  loss {epoch.loss:.6g}  rate {state.rate:.3g}"
+        if stopping.scores:
+            line += f"  validation R² {stopping.scores[-1]:.4f}"
+        print(line, flush=True)
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@_regressor(batch_size=None)
+class BatchGDRegressor(_GDRegressor):
+    """Linear regression by full-batch gradient descent: each step follows the exact gradient over all rows.
+
+    Also called classic gradient descent. The order of the rows does not matter; one step costs a pass over the data.
+
+    {parameters}
+
+    See Also
+    --------
+    MiniBatchSGDRegressor : Steps on batches of rows.
+    OnlineSGDRegressor : Steps on single rows.
+
+    References
+    ----------
+    A.-L. Cauchy, "Méthode générale pour la résolution des systèmes d'équations simultanées", Comptes Rendus 25, 1847.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> X, y = np.array([[-1.0], [0.0], [1.0]]), np.array([1.0, 3.0, 5.0])
+    >>> model = BatchGDRegressor(learning_rate="constant", eta0=0.5, epochs=1000, tol=None).fit(X, y)
+    >>> model.predict([[2.0]]).round(6), model.n_updates_
+    (array([7.]), 1000)
+    """
+
+    def _validate(self, X, y, sample_weight, reset: bool):
+        if self.batch_size is not None:
+            raise ValueError(
+                f"batch_size must be None for BatchGDRegressor, which takes all rows in each step; got "
+                f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
+            )
+        return super()._validate(X, y, sample_weight, reset)
+
+
+@_regressor(batch_size=32)
+class MiniBatchSGDRegressor(_GDRegressor):
+    """Linear regression by mini-batch stochastic gradient descent: each step follows the mean gradient of a batch of rows.
+
+    A step on B of the N rows costs B/N of a full one, is noisy, but right on average, and there are N/B of them per
+    epoch. ``batch_size=1`` is :class:`OnlineSGDRegressor`, ``batch_size=None`` is :class:`BatchGDRegressor`.
+
+    {parameters}
+
+    See Also
+    --------
+    BatchGDRegressor : Steps on all rows.
+    OnlineSGDRegressor : Steps on single rows.
+
+    References
+    ----------
+    L. Bottou, F. E. Curtis and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Review 60, 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd import MiniBatchSGDRegressor
+    >>> X = np.arange(8.0).reshape(8, 1) / 8
+    >>> model = MiniBatchSGDRegressor(batch_size=2, epochs=3, tol=None, eta0=0.5, random_state=0).fit(X, 2 * X[:, 0])
+    >>> model.n_updates_, model.batch_size_
+    (12, 2)
+    """
+
+
+@_regressor(batch_size=1)
+class OnlineSGDRegressor(_GDRegressor):
+    """Linear regression by online stochastic gradient descent: each step follows the gradient of a single row.
+
+    The cheapest step there is, and the one for a stream: `partial_fit` goes on learning from rows as they come.
+
+    {parameters}
+
+    See Also
+    --------
+    BatchGDRegressor : Steps on all rows.
+    MiniBatchSGDRegressor : Steps on batches of rows.
+
+    References
+    ----------
+    H. Robbins and S. Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22, 1951.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import OnlineSGDRegressor
+    >>> model = OnlineSGDRegressor(learning_rate="constant", eta0=0.5)
+    >>> for x, y in [(0.0, 1.0), (1.0, 2.0)] * 50:
+    ...     model = model.partial_fit([[x]], [y])
+    >>> model.predict([[2.0]]).round(3), model.n_samples_seen_
+    (array([3.]), 100)
+    """
+
+    def _validate(self, X, y, sample_weight, reset: bool):
+        if self.batch_size != 1:
+            raise ValueError(
+                f"batch_size must be 1 for OnlineSGDRegressor, which takes one row in each step; got "
+                f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
+            )
+        return super()._validate(X, y, sample_weight, reset)
