@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 # Methods of the parts that a kernel may call.
-FORMULAS = ("value", "gradient", "step", "prox", "at", "dot", "add")
+FORMULAS = ("value", "gradient", "step", "prox", "at", "dot", "add", "fetch")
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -34,6 +34,10 @@ def clip(a, low, high):
 def shrink(a, threshold):
     """Soft threshold: towards 0 by ``threshold``, and not past it."""
     return sign(a) * clip(abs(a) - threshold, 0.0, None)
+
+
+def prefetch(array, i):
+    """Ask the processor to bring the memory at flat index i into its cache; plain Python has nothing to ask."""
 
 
 @cache
@@ -83,6 +87,12 @@ def wire() -> None:
     def _(a, threshold):
         return shrink
 
+    touch = _prefetch_intrinsic()
+
+    @overload(prefetch)
+    def _(array, i):
+        return lambda array, i: touch(array, i)
+
     def method(name):
         # Not strict: a loss's gradient takes (y, p), a penalty's (w).
         overload_method(types.BaseNamedTuple, name, inline="always", strict=False)(
@@ -91,3 +101,27 @@ def wire() -> None:
 
     for name in FORMULAS:
         method(name)
+
+
+def _prefetch_intrinsic():
+    """LLVM's prefetch instruction for an entry of a contiguous array, which it takes as flat."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def touch(typing_context, array, i):
+        def codegen(context, builder, signature, args):
+            view = context.make_array(signature.args[0])(context, builder, args[0])
+            position = context.cast(builder, args[1], signature.args[1], types.intp)
+            byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+            address = builder.bitcast(builder.gep(view.data, [position]), byte)
+            kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+            fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            # Read, keep in all levels, data.
+            builder.call(fetch, [address, number(0), number(3), number(1)])
+            return context.get_dummy_value()
+
+        return types.void(array, i), codegen
+
+    return touch

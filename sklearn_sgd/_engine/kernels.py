@@ -19,6 +19,9 @@ from sklearn_sgd._engine.jit import FASTMATH, fingerprint, wire
 # Rows whose gradients are summed in X's own precision before the sum joins one in float64.
 BLOCK = 256
 
+# Shuffled rows are asked for this many rows before their turn.
+AHEAD = 8
+
 
 def passes(cached: bool):
     """The mini-batch and the online pass: from the cache on disk, or for parts of other packages compiled anew."""
@@ -78,8 +81,11 @@ def _build(sources: str, cached: bool):
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
         p = w.shape[0] - 1
         total = 0.0
-        for k in range(order.shape[0]):
+        n = order.shape[0]
+        for k in range(n):
             i = order[k]
+            if k + AHEAD < n:
+                data.rows.fetch(order[k + AHEAD])
             z = data.rows.dot(i, w)
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
             total += s * parts.loss.value(data.y[i], z)

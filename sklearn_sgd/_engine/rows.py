@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.jit import prefetch
+
 
 class Dense(NamedTuple):
     """Rows of a C-ordered array."""
@@ -18,6 +20,12 @@ class Dense(NamedTuple):
     def matrix(self, chunk):
         """Some rows, as an array."""
         return self.X[chunk]
+
+    def fetch(self, i):
+        """Bring row i into the cache, line by line."""
+        p = self.X.shape[1]
+        for j in range(i * p, (i + 1) * p, 64 // self.X.itemsize):
+            prefetch(self.X, j)
 
     def at(self, i, j):
         """Entry of row i."""
