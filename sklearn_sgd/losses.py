@@ -88,7 +88,7 @@ class Huber(NamedTuple):
 
 
 class EpsilonInsensitive(NamedTuple):
-    """Absolute error beyond a tube of half-width ``epsilon``, ``max(0, |p - y| - epsilon)`` (support vector regression).
+    """Absolute error beyond a tube of half-width ``epsilon``, ``max(0, |p - y| - epsilon)``: support vector regression.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 An optimizer is a named tuple of its numbers with one formula for one coordinate (or an array of them):
 ``step(g, m, v, rate) -> direction, rate, m, v`` with the gradient ``g``, two moments ``m`` and ``v`` that it keeps, and
-the rate of the schedule. It answers the rate with which it goes, since the proximal step of the penalty must be taken at
-that same rate to keep the minimiser of the objective a fixed point.
+the rate of the schedule. It answers the rate with which it goes, since the proximal step of the penalty must be taken
+at that same rate to keep the minimiser of the objective a fixed point.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The three regressors: parameters, documentation, fit, partial_fit and predict. The descent itself is in ``_engine``."""
+"""The three regressors: parameters, documentation, fit, partial_fit, predict. The descent itself is in ``_engine``."""
 
 import warnings
 from collections.abc import Callable
@@ -19,17 +19,17 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sklearn_sgd._engine.jit import has_numba
+from sklearn_sgd._engine.baseline import constant_loss, training_loss
 from sklearn_sgd._engine.loop import epochs
 from sklearn_sgd._engine.plan import State, make_plan
-from sklearn_sgd._engine.stopping import SMALLEST, Stopping, constant_loss, training_loss
+from sklearn_sgd._engine.stopping import SMALLEST, Stopping
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 __all__ = ["BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor"]
 
 DTYPES = (np.float64, np.float32)
-REMEDY = "use a smaller eta0, scale the columns of X (StandardScaler), or raise alpha"
+REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by StandardScaler"
 
 PARAMETERS = """
 Parameters
@@ -57,19 +57,23 @@ shuffle : bool or 'batches', default=True
     than the processor's cache, or on disk. False: the order of the rows.
 drop_last : bool, default=False
     Whether a last batch of fewer than `batch_size` rows is left out, instead of being a step on the mean of its rows.
-learning_rate : {'invscaling', 'constant', 'optimal', 'adaptive'} or callable, default='invscaling'
-    Rate of update t = 1, 2, ...: 'constant': ``eta0``; 'invscaling': ``eta0 / t**power_t``; 'optimal':
+learning_rate : {'auto', 'constant', 'invscaling', 'optimal', 'adaptive'} or callable, default='auto'
+    'auto': nothing to tune. Steps are taken in the coordinates in which the columns of X are uncorrelated and of
+    variance 1, so neither the units nor the correlations of the columns matter. Their length follows from the batch
+    size and the number of columns, and none raises its own batch's loss. The others are plain gradient descent with the
+    rate of update t = 1, 2, ...: 'constant': ``eta0``; 'invscaling': ``eta0 / t**power_t``; 'optimal':
     ``1 / (alpha * (t + t0))`` with SGDRegressor's choice of t0; 'adaptive': ``eta0``, divided by 5 whenever
     `n_iter_no_change` epochs brought no progress. A function gets an array of update numbers and answers the rates.
 eta0 : float, default=0.01
-    Rate of the first update.
+    Rate of the first update, for all but 'auto' and 'optimal'.
 power_t : float, default=0.25
     Exponent of 'invscaling'.
 optimizer : {'sgd'} or instance, default='sgd'
     What makes a step of a gradient, by name or as an instance of a class of :mod:`sklearn_sgd.optimizers`.
-average : bool or int, default=False
+average : 'auto', bool or int, default='auto'
     Whether `coef_` is the mean of the parameters after each update (Polyak-Ruppert averaging); an int: from that
-    update number on.
+    update number on. 'auto': True with ``learning_rate='auto'`` and batches of less than all rows, where later
+    updates count more; False otherwise.
 tol : float or None, default=1e-3
     An epoch is progress when it brings the objective below the best one so far by `tol` times the loss of the best
     constant prediction, so `tol` has no units. None: run all epochs.
@@ -124,8 +128,9 @@ BATCH_SIZES = {
             All rows in each step. For another size use :class:`MiniBatchSGDRegressor`.
         """,
     "MiniBatchSGDRegressor": """
-        batch_size : int or None, default=32
-            Rows per step; None: all rows. More than there are rows: all of them, see `batch_size_`.
+        batch_size : int, 'auto' or None, default=32
+            Rows per step; None: all rows; 'auto': a power of two chosen from the numbers of columns and rows. More than
+            there are rows: all of them, see `batch_size_`.
         """,
     "OnlineSGDRegressor": """
         batch_size : int, default=1
@@ -140,7 +145,7 @@ def _regressor(**defaults):
     def decorate(cls):
         init = _GDRegressor.__init__
         own = FunctionType(init.__code__, init.__globals__, init.__name__, init.__defaults__)
-        own.__kwdefaults__ = {**init.__kwdefaults__, **defaults}
+        own.__kwdefaults__ = {**(init.__kwdefaults__ or {}), **defaults}
         own.__annotations__, own.__qualname__ = init.__annotations__, f"{cls.__name__}.__init__"
         cls.__init__ = own
         parameters = PARAMETERS.replace("{batch_size}", dedent(BATCH_SIZES[cls.__name__]).strip())
@@ -172,15 +177,15 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "positive": ["boolean"],
         "fit_intercept": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean", StrOptions({"batches"})],
         "drop_last": ["boolean"],
-        "learning_rate": [StrOptions({"constant", "invscaling", "optimal", "adaptive"}), callable],
+        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive"}), callable],
         "eta0": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), HasMethods(["step"])],
-        "average": [Interval(Integral, 1, None, closed="left"), "boolean"],
+        "average": [Interval(Integral, 1, None, closed="left"), "boolean", StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -200,15 +205,15 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         l1_ratio: float = 0.15,
         positive: bool = False,
         fit_intercept: bool = True,
-        batch_size: int | None = None,
+        batch_size: int | Literal["auto"] | None = None,
         epochs: int = 100,
         shuffle: bool | Literal["batches"] = True,
         drop_last: bool = False,
-        learning_rate: str | Callable[[np.ndarray], np.ndarray] = "invscaling",
+        learning_rate: str | Callable[[np.ndarray], np.ndarray] = "auto",
         eta0: float = 0.01,
         power_t: float = 0.25,
         optimizer: Any = "sgd",
-        average: bool | int = False,
+        average: bool | int | Literal["auto"] = "auto",
         tol: float | None = 1e-3,
         n_iter_no_change: int = 5,
         early_stopping: bool = False,
@@ -317,7 +322,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an input is invalid, or with ``early_stopping=True``; the regressor is then left as it was.
+            If a parameter or an input is invalid, or ``early_stopping=True``; the regressor is then left as it was.
 
         Warns
         -----
@@ -336,11 +341,12 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
             else:
                 state = self._state.fork()
-            params = {**self.get_params(deep=False), "shuffle": False}
-            plan = make_plan(params, X, y, weight, state)
+            plan = make_plan(self.get_params(deep=False), X, y, weight, state, stream=True)
             epoch = next(epochs(plan, state))
             if not epoch.finite:
-                self._warn(f"The descent left the finite range in partial_fit; the parameters are kept. Remedy: {REMEDY}.")
+                self._warn(
+                    f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
+                )
             seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
             self._learned(plan, state, epoch.loss * seen, seen)
         return self
@@ -365,9 +371,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
     def _validate(self, X, y, sample_weight, reset: bool):
         """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative."""
         dtype = DTYPES if reset else self.coef_.dtype
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtype, order="C", y_numeric=True, reset=reset
-        )
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, order="C", y_numeric=True, reset=reset)
         y = np.ascontiguousarray(y, dtype=X.dtype)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
@@ -400,26 +404,25 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             ) from error
         if len(held) < 2:
             raise ValueError(
-                f"early_stopping needs at least 2 rows held out for its R²; validation_fraction={self.validation_fraction} "
-                f"of {len(rows)} rows is less: raise validation_fraction."
+                f"early_stopping needs at least 2 rows held out; validation_fraction={self.validation_fraction} of "
+                f"{len(rows)} rows is less: raise validation_fraction."
             )
         X_held, y_held, weight_held = X[held], y[held], None if weight is None else weight[held]
 
-        def score(w):
-            return float(r2_score(y_held, X_held @ w[:-1] + w[-1], sample_weight=weight_held))
+        def score(coef, intercept):
+            return float(r2_score(y_held, X_held @ coef + intercept, sample_weight=weight_held))
 
         return np.sort(train), score
 
     def _drain(self, plan, state: State, score) -> None:
         """Run epochs until one consumer has had enough."""
-        baseline = constant_loss(plan)
-        adaptive = self.learning_rate == "adaptive"
+        baseline = constant_loss(plan.parts.loss, plan.data, plan.kept)
         stopping = Stopping(
-            self.tol,
-            self.n_iter_no_change,
-            1.0 if score else baseline,
-            SMALLEST / self.eta0 if adaptive else np.inf,
-            score,
+            margin=None if self.tol is None else self.tol * (1.0 if score else baseline),
+            patience=self.n_iter_no_change,
+            least_samples=state.step.visits(self.tol) if self.tol and state.step and plan.average_from else 0,
+            smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
+            score=score,
         )
         reason = "epochs"
         for number, epoch in enumerate(islice(epochs(plan, state), self.epochs), 1):
@@ -438,10 +441,12 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 f"The descent left the finite range in epoch {number}; the last finite parameters are kept. "
                 f"Remedy: {REMEDY}."
             )
-        elif epoch.loss > baseline and training_loss(plan, state.vectors.average) > baseline * (1 + 1e-6):
+        elif epoch.loss > baseline and training_loss(
+            plan.parts.loss, plan.data, plan.kept, state.vectors.average
+        ) > baseline * (1 + 1e-6):
             self._warn(
                 "The fit ends worse than the best constant prediction on its own training data. "
-                f"Remedy: more epochs if the loss still falls (loss_curve_), else {REMEDY}."
+                f"Remedy: more epochs if the loss still falls (see loss_curve_), else {REMEDY}."
             )
         seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
         self.stop_reason_ = reason
@@ -449,20 +454,19 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             self.validation_scores_ = stopping.scores
         self._learned(plan, state, first * seen, seen)
 
-    def _learned(self, plan, state: State, sight_loss: float, sight_weight: float) -> None:
+    def _learned(self, plan, state: State, first_sight_loss: float, first_sight_weight: float) -> None:
         """State -> attributes."""
-        state.sight_loss += sight_loss
-        state.sight_weight += sight_weight
+        state.first_sight_loss += first_sight_loss
+        state.first_sight_weight += first_sight_weight
         self._state = state
-        self.coef_ = state.vectors.average[:-1].copy()
-        self.intercept_ = float(state.vectors.average[-1])
+        self.coef_, self.intercept_ = state.predictor()
         self.n_iter_ = state.n_epochs
         self.n_updates_ = state.n_updates
         self.n_samples_seen_ = state.n_samples
         self.batch_size_ = plan.batch_size
         self.learning_rate_ = state.rate
         self.loss_curve_ = list(state.loss_curve)
-        self.prequential_loss_ = state.sight_loss / state.sight_weight if state.sight_weight else 0.0
+        self.prequential_loss_ = state.first_sight_loss / state.first_sight_weight if state.first_sight_weight else 0.0
 
     def _report(self, number: int, epoch, state: State, stopping: Stopping) -> None:
         """One line for an epoch."""
@@ -518,7 +522,7 @@ class BatchGDRegressor(_GDRegressor):
 
 @_regressor(batch_size=32)
 class MiniBatchSGDRegressor(_GDRegressor):
-    """Linear regression by mini-batch stochastic gradient descent: each step follows the mean gradient of a batch of rows.
+    """Linear regression by mini-batch stochastic gradient descent: each step follows the mean gradient of a batch.
 
     A step on B of the N rows costs B/N of a full one, is noisy, but right on average, and there are N/B of them per
     epoch. ``batch_size=1`` is :class:`OnlineSGDRegressor`, ``batch_size=None`` is :class:`BatchGDRegressor`.
@@ -532,7 +536,8 @@ class MiniBatchSGDRegressor(_GDRegressor):
 
     References
     ----------
-    L. Bottou, F. E. Curtis and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Review 60, 2018.
+    L. Bottou, F. E. Curtis and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Review 60,
+    2018.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The words that formulas are written in, and how Numba reads the parts. The only magic.
 
-A word means the same for a scalar inside a kernel and for a NumPy array outside. A part is a named tuple with formulas as
-methods: Numba identifies it by its class, by name, so a kernel compiled for it can be cached on disk (functions
-and closures as arguments cannot: numba issue 2956).
+A word means the same for a scalar inside a kernel and for a NumPy array outside. A part is a named tuple with formulas
+as methods: Numba identifies it by its class, by name, so a kernel compiled for it can be cached on disk (functions and
+closures as arguments cannot: numba issue 2956).
 """
 
 import hashlib
@@ -12,8 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-# Methods of the parts that a kernel may call.
-FORMULAS = ("value", "gradient", "step", "prox", "at", "dot", "add", "fetch")
+# Methods that a kernel may call: formulas of losses, penalties and optimizers; what rows and geometries do.
+FORMULAS = ("value", "gradient", "step", "prox")
+LOOPS = {
+    "at": lambda self, i, j: self.instance_class.at,
+    "dot": lambda self, i, w: self.instance_class.dot,
+    "add": lambda self, i, c, g: self.instance_class.add,
+    "fetch": lambda self, i: self.instance_class.fetch,
+    "offset": lambda self, w: self.instance_class.offset,
+    "centre": lambda self, g: self.instance_class.centre,
+    "direct": lambda self, g, d: self.instance_class.direct,
+    "rate": lambda self, j: self.instance_class.rate,
+}
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -48,7 +58,7 @@ def has_numba() -> bool:
 
 @cache
 def fingerprint() -> str:
-    """Hash of the package's sources: part of the key of each cached kernel, since Numba watches the kernel's file only."""
+    """Hash of the package's sources: in the key of each cached kernel: Numba watches the kernel's own file only."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -56,17 +66,14 @@ def fingerprint() -> str:
 
 
 def is_ours(part) -> bool:
-    """Whether a part, and each part in it, is of this package; the fingerprint does not see others, so they go uncached."""
+    """Whether a part, and each part in it, is of this package: the fingerprint does not see others."""
     ours = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
     return ours and all(is_ours(field) for field in part if isinstance(field, tuple))
 
 
 @cache
 def wire() -> None:
-    """Tell Numba the words, and that a method of a named tuple is the Python function of that name on its class.
-
-    ``inline="always"``, since Numba cannot pass an empty tuple to an overloaded method otherwise.
-    """
+    """Tell Numba the words, and that a method of a named tuple is the Python function of that name on its class."""
     from numba.core import types
     from numba.extending import overload, overload_method
 
@@ -93,19 +100,20 @@ def wire() -> None:
     def _(array, i):
         return lambda array, i: touch(array, i)
 
-    def method(name):
-        # Not strict: a loss's gradient takes (y, p), a penalty's (w).
-        overload_method(types.BaseNamedTuple, name, inline="always", strict=False)(
-            lambda self, *args: getattr(self.instance_class, name, None)
-        )
+    # Numba cannot pass an empty tuple, such as a loss without numbers, but it can write its formula out. Not strict:
+    # a loss's gradient takes (y, p), a penalty's (w). Loops are left to LLVM, which inlines what pays.
+    def formula(name):
+        return lambda self, *args: getattr(self.instance_class, name, None)
 
     for name in FORMULAS:
-        method(name)
+        overload_method(types.BaseNamedTuple, name, inline="always", strict=False)(formula(name))
+    for name, method in LOOPS.items():
+        overload_method(types.BaseNamedTuple, name)(method)
 
 
 def _prefetch_intrinsic():
     """LLVM's prefetch instruction for an entry of a contiguous array, which it takes as flat."""
-    from llvmlite import ir
+    from llvmlite import ir  # type: ignore[import-untyped]
     from numba.core import cgutils, types
     from numba.extending import intrinsic
 

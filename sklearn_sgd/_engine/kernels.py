@@ -1,6 +1,6 @@
 """The compiled passes over the data.
 
-Both take the same arguments as the pass of ``arrays`` and do the same steps:
+All take the arguments of the passes in ``arrays`` and do the same steps:
 
     data: rows, targets and weights (no weights: all 1)      order: row numbers, batch after batch
     rates, mixes: one number per update (no mixes: no averaging)      batch: rows per update
@@ -13,8 +13,10 @@ from functools import cache
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from sklearn_sgd._engine.jit import FASTMATH, fingerprint, wire
+from sklearn_sgd._engine.step import MEMORY, TRIES
 
 # Rows whose gradients are summed in X's own precision before the sum joins one in float64.
 BLOCK = 256
@@ -23,17 +25,67 @@ BLOCK = 256
 AHEAD = 8
 
 
+@register_jitable
+def accumulate(data, w, chunk, loss, z, part, g):
+    """Raw predictions and mean gradient of a batch; the sums of its losses and of the squares of their slopes."""
+    total = squares = 0.0
+    offset = data.rows.offset(w)
+    g[:] = 0.0
+    for head in range(0, chunk.shape[0], BLOCK):
+        part[:] = 0.0
+        for q in range(head, min(head + BLOCK, chunk.shape[0])):
+            i = chunk[q]
+            z[q] = data.rows.dot(i, w) + offset
+            s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
+            slope = loss.gradient(data.y[i], z[q])
+            total += s * loss.value(data.y[i], z[q])
+            squares += s * slope * slope
+            data.rows.add(i, w.dtype.type(s * slope), part)
+        data.rows.centre(part)
+        g += part
+    g /= chunk.shape[0]
+    return total, squares
+
+
+@register_jitable
+def shorten(step, fall, lean, bend, data, chunk, loss, z, along):
+    """The step, or where it would pass the minimum of the batch's objective, the secant's guess of that minimum.
+
+    ``fall`` is the slope of the objective at the start, downwards; ``lean`` and ``bend`` are the penalty's slope and
+    curvature. By convexity no batch's objective rises.
+    """
+    for _ in range(TRIES):
+        slope = 0.0
+        for q in range(chunk.shape[0]):
+            i = chunk[q]
+            s = data.weight[i] if data.weight.shape[0] else along.dtype.type(1.0)
+            slope -= s * loss.gradient(data.y[i], z[q] - step * along[q]) * along[q]
+        slope = slope / chunk.shape[0] - lean + step * bend
+        if slope <= 1e-9 * fall:
+            return step
+        step *= fall / (fall + slope)
+    return 0.0
+
+
+@register_jitable
+def mix_in(average, w, mix):
+    """Let the average follow the parameters."""
+    for j in range(w.shape[0]):
+        average[j] += mix * (w[j] - average[j])
+
+
 def passes(cached: bool):
-    """The mini-batch and the online pass: from the cache on disk, or for parts of other packages compiled anew."""
+    """The passes by name: from the cache on disk, or for parts of other packages compiled anew."""
     return _build(fingerprint(), cached)
 
 
 @cache
 def _build(sources: str, cached: bool):
+    """Passes whose cache on disk is keyed by the sources, since they mention them."""
     wire()
 
     def compiled(function):
-        options = dict(nogil=True, fastmath=FASTMATH)
+        options = {"nogil": True, "fastmath": FASTMATH}
         try:
             return njit(function, cache=cached, **options)
         except RuntimeError:  # no folder where the cache could be written
@@ -41,47 +93,32 @@ def _build(sources: str, cached: bool):
 
     @compiled
     def minibatch(data, order, rates, mixes, batch, vectors, parts):
-        sources  # noqa: B018  part of the key of the cached kernel
+        sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-        n, p = order.shape[0], w.shape[0] - 1
-        g = np.zeros_like(w)
-        total_g = np.zeros(p + 1)
+        p = w.shape[0] - 1
+        z, part, g = np.zeros(min(batch, order.shape[0]), w.dtype), np.zeros_like(w), np.zeros(p + 1)
         total = 0.0
         for k in range(rates.shape[0]):
-            start, stop = k * batch, min((k + 1) * batch, n)
-            for head in range(start, stop, BLOCK):
-                for q in range(head, min(head + BLOCK, stop)):
-                    i = order[q]
-                    z = data.rows.dot(i, w)
-                    s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
-                    total += s * parts.loss.value(data.y[i], z)
-                    data.rows.add(i, w.dtype.type(s * parts.loss.gradient(data.y[i], z)), g)
-                for j in range(p + 1):
-                    total_g[j] += g[j]
-                    g[j] = 0.0
-            # Read once: inside the loops they might alias the coefficients and be read again for each.
-            rate, scale = w.dtype.type(rates[k]), 1.0 / (stop - start)
+            chunk = order[k * batch : (k + 1) * batch]
+            total += accumulate(data, w, chunk, parts.loss, z, part, g)[0]
+            # Read once: inside the loop it might alias the coefficients and be read again for each.
+            rate = w.dtype.type(rates[k])
             for j in range(p):
-                slope = w.dtype.type(total_g[j] * scale + parts.penalty.gradient(w[j]))
+                slope = w.dtype.type(g[j] + parts.penalty.gradient(w[j]))
                 d, h, m[j], v[j] = parts.optimizer.step(slope, m[j], v[j], rate)
                 w[j] = parts.penalty.prox(w[j] - h * d, h)
-                total_g[j] = 0.0
-            d, h, m[p], v[p] = parts.optimizer.step(w.dtype.type(total_g[p] * scale), m[p], v[p], rate)
+            d, h, m[p], v[p] = parts.optimizer.step(w.dtype.type(g[p]), m[p], v[p], rate)
             w[p] -= h * d
-            total_g[p] = 0.0
             if mixes.shape[0]:
-                mix = w.dtype.type(mixes[k])
-                for j in range(p + 1):
-                    average[j] += mix * (w[j] - average[j])
+                mix_in(average, w, w.dtype.type(mixes[k]))
         return total
 
     @compiled
     def online(data, order, rates, mixes, batch, vectors, parts):
-        sources  # noqa: B018  part of the key of the cached kernel
+        sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-        p = w.shape[0] - 1
+        n, p = order.shape[0], w.shape[0] - 1
         total = 0.0
-        n = order.shape[0]
         for k in range(n):
             i = order[k]
             if k + AHEAD < n:
@@ -98,9 +135,43 @@ def _build(sources: str, cached: bool):
             d, h, m[p], v[p] = parts.optimizer.step(c * data.rows.bias, m[p], v[p], rate)
             w[p] -= h * d
             if mixes.shape[0]:
-                mix = w.dtype.type(mixes[k])
-                for j in range(p + 1):
-                    average[j] += mix * (w[j] - average[j])
+                mix_in(average, w, w.dtype.type(mixes[k]))
         return total
 
-    return minibatch, online
+    @compiled
+    def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory):
+        sources  # noqa: B018
+        w, average = vectors.coef, vectors.average
+        size, p = min(batch, order.shape[0]), w.shape[0] - 1
+        z, along = np.zeros(size, w.dtype), np.zeros(size, w.dtype)
+        part, d, g = np.zeros_like(w), np.zeros_like(w), np.zeros(p + 1)
+        total = 0.0
+        for k in range(rates.shape[0]):
+            chunk = order[k * batch : (k + 1) * batch]
+            loss, squares = accumulate(data, w, chunk, parts.loss, z, part, g)
+            total += loss
+            for j in range(p):
+                g[j] += parts.penalty.gradient(w[j])
+            geometry.direct(g, d)
+            fall, lean, bend = d[p] * g[p], 0.0, 0.0
+            for j in range(p):
+                fall += d[j] * g[j]
+                lean += d[j] * parts.penalty.gradient(w[j])
+                bend += d[j] * parts.penalty.gradient(d[j])
+            keep = max(0.0, 1.0 - chunk.shape[0] / MEMORY)
+            memory[0] = keep * memory[0] + squares
+            memory[1] = keep * memory[1] + 2.0 * loss
+            step = rates[k] * memory[1] / max(memory[0], 1e-300)
+            if fall > 0.0 and step < np.inf:
+                offset = data.rows.offset(d)
+                for q in range(chunk.shape[0]):
+                    along[q] = data.rows.dot(chunk[q], d) + offset
+                go = w.dtype.type(shorten(step, fall, lean, bend, data, chunk, parts.loss, z, along))
+                for j in range(p):
+                    w[j] = parts.penalty.prox(w[j] - go * d[j], go * geometry.rate(j))
+                w[p] -= go * d[p]
+            if mixes.shape[0]:
+                mix_in(average, w, w.dtype.type(mixes[k]))
+        return total
+
+    return {"minibatch": minibatch, "online": online, "automatic": automatic}

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_sgd._engine import arrays
 from sklearn_sgd._engine.jit import has_numba, is_ours
 from sklearn_sgd._engine.plan import Plan, State
+from sklearn_sgd._engine.rows import Dense
 
 
 class Epoch(NamedTuple):
@@ -24,34 +25,39 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
     An epoch that leaves the finite range is undone.
     """
     run = _choose(plan)
+    step = (plan.geometry, state.memory) if plan.geometry else ()
     while True:
         order = plan.order(state.generator)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)
         before = state.vectors.copy()
         with np.errstate(over="ignore", invalid="ignore"):
-            total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts)
+            total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *step)
             penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=np.float64))
         if not mixes.size:
             state.vectors.average[:] = state.vectors.coef
-        finite = np.isfinite(total) and state.vectors.finite()
+        finite = bool(np.isfinite(total)) and state.vectors.finite()
         if not finite:
             state.vectors = before
-        weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else float(len(order))
+        weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else len(order)
+        loss = float(total / weight) if weight else 0.0
         if len(order):
+            state.fresh = False
             state.rate = float(rates[-1])
-            state.loss_curve.append(total / weight)
+            state.loss_curve.append(loss)
         state.n_updates += len(t)
         state.n_samples += len(order)
         state.n_epochs += 1
-        yield Epoch(total / weight if weight else 0.0, penalty, finite)
+        yield Epoch(loss, penalty, finite)
 
 
 def _choose(plan: Plan):
     """The compiled pass where Numba is there and can read the parts, the pass on arrays elsewhere."""
+    name = "automatic" if plan.geometry else "minibatch"
     if not (has_numba() and all(isinstance(part, tuple) for part in plan.parts)):
-        return arrays.minibatch
+        return getattr(arrays, name)
     from sklearn_sgd._engine import kernels
 
-    minibatch, online = kernels.passes(cached=all(map(is_ours, plan.parts)))
-    return online if plan.batch_size == 1 and hasattr(plan.data.rows, "at") else minibatch
+    if name == "minibatch" and plan.batch_size == 1 and isinstance(plan.data.rows, Dense):
+        name = "online"
+    return kernels.passes(cached=all(map(is_ours, plan.parts)))[name]

@@ -1,4 +1,4 @@
-"""From parameters and data to a Plan (what is done) and a State (where it stands). The one place where a name becomes a part."""
+"""From parameters and data to a Plan (what is done) and a State (where it stands); a name becomes a part only here."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -6,16 +6,31 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.rows import Csr, Dense, as_rows, read_only
+from sklearn_sgd._engine.baseline import best_constant
+from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
+from sklearn_sgd._engine.step import (
+    FULL,
+    GROWTH,
+    Columns,
+    Diagonal,
+    Full,
+    Step,
+    automatic_batch_size,
+    falling_rates,
+    late_mixes,
+    make_step,
+    measure,
+    merge,
+)
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
-from sklearn_sgd.penalties import PENALTIES, Positive
+from sklearn_sgd.penalties import L1, PENALTIES, ElasticNet, Positive
 
 
 class Data(NamedTuple):
     """Rows, targets, and weights of mean 1 (empty: all are 1)."""
 
-    rows: Dense | Csr
+    rows: Rows
     y: np.ndarray
     weight: np.ndarray
 
@@ -36,7 +51,7 @@ class Vectors(NamedTuple):
     m: np.ndarray
     v: np.ndarray
 
-    def copy(self):
+    def copy(self) -> "Vectors":
         """The same numbers in arrays of their own."""
         return Vectors(*(a.copy() for a in self))
 
@@ -47,10 +62,16 @@ class Vectors(NamedTuple):
 
 @dataclass
 class State:
-    """Where a descent stands: all that the next update depends on, besides the data and the parameters."""
+    """Where a descent stands: all that the next update depends on, besides the data and the parameters.
+
+    The intercept is the prediction at ``centre``. ``columns``, ``step`` and ``memory`` (of the curvature of the loss)
+    are of the automatic step.
+    """
 
     vectors: Vectors
+    centre: np.ndarray
     generator: np.random.Generator
+    fresh: bool
     n_updates: int = 0
     n_epochs: int = 0
     n_samples: int = 0
@@ -59,9 +80,11 @@ class State:
     weight_sum: float = 0.0
     weight_rows: int = 0
     loss_curve: list[float] = field(default_factory=list)
-    # Sum of the losses of rows at first sight, and of their weights.
-    sight_loss: float = 0.0
-    sight_weight: float = 0.0
+    first_sight_loss: float = 0.0
+    first_sight_weight: float = 0.0
+    columns: Columns | None = None
+    step: Step | None = None
+    memory: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -71,14 +94,26 @@ class State:
             w[:-1] = coef
         if intercept is not None:
             w[-1] = intercept
-        return cls(Vectors(w, w.copy(), np.zeros_like(w), np.zeros_like(w)), generator)
+        vectors = Vectors(w, w.copy(), np.zeros_like(w), np.zeros_like(w))
+        return cls(vectors, np.zeros(n_features), generator, fresh=coef is None and intercept is None)
 
     def fork(self) -> "State":
         """A state that can go on without changing this one."""
-        return replace(self, vectors=self.vectors.copy(), loss_curve=list(self.loss_curve))
+        return replace(self, vectors=self.vectors.copy(), loss_curve=list(self.loss_curve), memory=self.memory.copy())
+
+    def recentre(self, centre: np.ndarray) -> None:
+        """Let the intercept be the prediction at another point; no prediction changes."""
+        for w in (self.vectors.coef, self.vectors.average):
+            w[-1] += (centre - self.centre) @ w[:-1].astype(np.float64)
+        self.centre = centre
+
+    def predictor(self) -> tuple[np.ndarray, float]:
+        """Coefficients and intercept to predict with."""
+        w = self.vectors.average
+        return w[:-1].copy(), float(w[-1]) - float(self.centre @ w[:-1].astype(np.float64))
 
     def weigh(self, weight: np.ndarray | None, n_rows: int, dtype) -> np.ndarray:
-        """Weights over the mean of all non-zero ones seen so far, so that their scale does not matter; empty if all are 1."""
+        """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
         self.weight_sum += n_rows if weight is None else float(weight.sum(dtype=np.float64))
         self.weight_rows += n_rows if weight is None else int(np.count_nonzero(weight))
         mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
@@ -88,7 +123,7 @@ class State:
 
 
 class Plan(NamedTuple):
-    """What one epoch does."""
+    """What one epoch does: with the rows of ``data``, or the ``kept`` ones; geometry: that of the automatic step."""
 
     data: Data
     kept: np.ndarray | None
@@ -99,6 +134,7 @@ class Plan(NamedTuple):
     shuffle: bool | str
     drop_last: bool
     average_from: int
+    geometry: Diagonal | Full | None
 
     def order(self, generator: np.random.Generator) -> np.ndarray:
         """Row numbers, batch after batch; shuffling is left out where it changes nothing."""
@@ -113,10 +149,10 @@ class Plan(NamedTuple):
         return order if self.kept is None else self.kept[order]
 
     def mixes(self, t: np.ndarray) -> np.ndarray:
-        """Share of the newest parameters in the average, at each update; 1 before the average starts; none without one."""
+        """Share of the newest parameters in the average at each update: 1 before it starts; none without average."""
         if not self.average_from:
             return np.empty(0)
-        return 1.0 / np.maximum(t - self.average_from + 1.0, 1.0)
+        return late_mixes(t) if self.geometry else 1.0 / np.maximum(t - self.average_from + 1.0, 1.0)
 
     def rates(self, t: np.ndarray) -> np.ndarray:
         """The schedule's answer, checked."""
@@ -136,26 +172,66 @@ def _shuffle_runs(order: np.ndarray, run: int, generator: np.random.Generator) -
     return np.concatenate([generator.permutation(runs).ravel(), order[whole:]])
 
 
-def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, rows: np.ndarray | None = None) -> Plan:
-    """Marry the estimator's parameters to data, all rows of it or those named; the state learns the weights' scale."""
-    kept = rows
-    if weight is not None and rows is not None:
-        weight = np.where(np.isin(np.arange(len(weight)), rows), weight, 0)
+def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train=None, stream: bool = False) -> Plan:
+    """Marry the estimator's parameters to data: all rows, or those to ``train`` on, or a part of a ``stream``.
+
+    The state learns what data tell before the descent: the scale of weights and, for the automatic step, the columns.
+    """
+    kept = train
+    if weight is not None and train is not None:
+        weight = np.where(np.isin(np.arange(len(weight)), train), weight, 0)
     if weight is not None and not weight.all():
         kept = np.flatnonzero(weight)
     n_rows = X.shape[0] if kept is None else len(kept)
-    data = Data(as_rows(X, params["fit_intercept"]), read_only(y), read_only(state.weigh(weight, X.shape[0], X.dtype)))
     parts = make_parts(params)
-    batch_size = min(params["batch_size"] or n_rows, max(n_rows, 1))
-    if params["drop_last"] and n_rows < (params["batch_size"] or 1):
+    batch_size = params["batch_size"]
+    if batch_size == "auto":
+        batch_size = automatic_batch_size(X.shape[1], n_rows)
+    if params["drop_last"] and n_rows < (batch_size or 1):
         raise ValueError(
-            f"drop_last=True leaves no batch: batch_size={params['batch_size']} is more than the {n_rows} rows. "
+            f"drop_last=True leaves no batch: batch_size={batch_size} is more than the {n_rows} rows. "
             "Use a smaller batch_size, or drop_last=False."
         )
-    schedule = make_schedule(params, parts.loss)
+    batch_size = max(1, min(batch_size or n_rows, n_rows))
+    rows, weight = as_rows(X, params["fit_intercept"]), state.weigh(weight, X.shape[0], X.dtype)
+    data = Data(rows, read_only(y), read_only(weight))
+    automatic, noise = params["learning_rate"] == "auto", stream or batch_size < n_rows
+    schedule, geometry, average = None, None, params["average"]
+    if average == "auto":
+        average = automatic and noise
+    if automatic and n_rows:
+        learned = _learn_step(X, data, kept, parts.penalty, state)
+        if state.fresh:
+            state.vectors.coef[-1] = state.vectors.average[-1] = best_constant(parts.loss, data, kept)
+        data = data._replace(rows=less_mean(rows, state.centre.astype(X.dtype)))
+        schedule = falling_rates(learned.rate(batch_size if noise else None), noise)
+        geometry = learned.geometry
     return Plan(
-        data, kept, n_rows, parts, schedule, batch_size, params["shuffle"], params["drop_last"], int(params["average"])
+        data,
+        kept,
+        n_rows,
+        parts,
+        schedule or make_schedule(params, parts.loss),
+        batch_size,
+        params["shuffle"] and not stream,
+        params["drop_last"],
+        int(average),
+        geometry,
     )
+
+
+def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State) -> Step:
+    """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew."""
+    used = X if kept is None else X[kept]
+    weight = np.ones(used.shape[0]) if not data.weight.size else data.weight[... if kept is None else kept]
+    full = X.shape[1] <= FULL
+    columns = measure(used, weight.astype(np.float64), full, centred=bool(data.rows.bias))
+    state.columns = columns if state.columns is None else merge(state.columns, columns)
+    state.recentre(state.columns.mean)
+    if state.step is None or state.columns.weight > (1.0 + GROWTH) * state.step.weight:
+        separable = isinstance(penalty, (L1, ElasticNet, Positive))
+        state.step = make_step(state.columns, used, float(penalty.gradient(1.0)), separable)
+    return state.step
 
 
 def make_parts(params: dict) -> Parts:

@@ -1,6 +1,7 @@
-"""Rows of X as parts: what a kernel asks of a matrix, dense or sparse.
+"""Rows of X as parts: what a kernel asks of a matrix, dense or sparse, as it is or less the mean of its columns.
 
 The intercept is the coefficient of a last column whose every entry is ``bias``: 1, or 0 for a model without intercept.
+Sparse rows are never centred themselves: what is missing is added to sums of them, by ``offset`` and ``centre``.
 """
 
 from typing import NamedTuple
@@ -9,6 +10,39 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.jit import prefetch
+
+
+def _dense_dot(self, i, w):
+    """Raw prediction for row i."""
+    p = w.shape[0] - 1
+    z = self.bias * w[p]
+    for j in range(p):
+        z += self.at(i, j) * w[j]
+    return z
+
+
+def _dense_add(self, i, c, g):
+    """Add c times row i to g."""
+    p = g.shape[0] - 1
+    for j in range(p):
+        g[j] += c * self.at(i, j)
+    g[p] += c * self.bias
+
+
+def _dense_fetch(self, i):
+    """Bring row i into the cache, line by line."""
+    p = self.X.shape[1]
+    for j in range(i * p, (i + 1) * p, 64 // self.X.itemsize):
+        prefetch(self.X, j)
+
+
+def _no_offset(self, w):
+    """What the centring adds to each raw prediction: it is in the row."""
+    return self.bias * 0
+
+
+def _no_centre(self, g):
+    """Centre a sum of rows: they were."""
 
 
 class Dense(NamedTuple):
@@ -21,30 +55,31 @@ class Dense(NamedTuple):
         """Some rows, as an array."""
         return self.X[chunk]
 
-    def fetch(self, i):
-        """Bring row i into the cache, line by line."""
-        p = self.X.shape[1]
-        for j in range(i * p, (i + 1) * p, 64 // self.X.itemsize):
-            prefetch(self.X, j)
-
     def at(self, i, j):
         """Entry of row i."""
         return self.X[i, j]
 
-    def dot(self, i, w):
-        """Raw prediction for row i."""
-        p = self.X.shape[1]
-        z = self.bias * w[p]
-        for j in range(p):
-            z += self.X[i, j] * w[j]
-        return z
+    dot, add, fetch = _dense_dot, _dense_add, _dense_fetch  # type: ignore[misc]
+    offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
-    def add(self, i, c, g):
-        """Add c times row i to g."""
-        p = self.X.shape[1]
-        for j in range(p):
-            g[j] += c * self.X[i, j]
-        g[p] += c * self.bias
+
+class CentredDense(NamedTuple):
+    """Rows of a C-ordered array less a mean."""
+
+    X: np.ndarray
+    bias: float
+    mean: np.ndarray
+
+    def matrix(self, chunk):
+        """Some rows, as an array."""
+        return self.X[chunk] - self.mean
+
+    def at(self, i, j):
+        """Entry of row i."""
+        return self.X[i, j] - self.mean[j]
+
+    dot, add, fetch = _dense_dot, _dense_add, _dense_fetch  # type: ignore[misc]
+    offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
 
 class Csr(NamedTuple):
@@ -63,7 +98,7 @@ class Csr(NamedTuple):
 
     def dot(self, i, w):
         """Raw prediction for row i."""
-        z = self.bias * w[w.shape[0] - 1]
+        z = self.bias * w[self.columns]
         for q in range(self.indptr[i], self.indptr[i + 1]):
             z += self.data[q] * w[self.indices[q]]
         return z
@@ -72,14 +107,39 @@ class Csr(NamedTuple):
         """Add c times row i to g."""
         for q in range(self.indptr[i], self.indptr[i + 1]):
             g[self.indices[q]] += c * self.data[q]
-        g[g.shape[0] - 1] += c * self.bias
+        g[self.columns] += c * self.bias
+
+    def fetch(self, i):
+        """Bring row i into the cache, line by line."""
+        for q in range(self.indptr[i], self.indptr[i + 1], 64 // self.data.itemsize):
+            prefetch(self.data, q)
+            prefetch(self.indices, q)
+
+    offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
 
-def read_only(array: np.ndarray) -> np.ndarray:
-    """A view that a kernel cannot write to: one Numba type for memory maps and ordinary arrays alike."""
-    view = np.asarray(array)[...]
-    view.flags.writeable = False
-    return view
+class CentredCsr(NamedTuple):
+    """Rows of a matrix in compressed sparse row format less a mean, which is never subtracted from a row."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    bias: float
+    columns: int
+    mean: np.ndarray
+
+    def offset(self, w):
+        """What the centring adds to each raw prediction."""
+        return -np.sum(self.mean * w[:-1])
+
+    def centre(self, g):
+        """Centre a sum of rows."""
+        g[:-1] -= self.mean * g[-1]
+
+    matrix, dot, add, fetch = Csr.matrix, Csr.dot, Csr.add, Csr.fetch  # type: ignore[misc]
+
+
+Rows = Dense | CentredDense | Csr | CentredCsr
 
 
 def as_rows(X, fit_intercept: bool) -> Dense | Csr:
@@ -88,3 +148,15 @@ def as_rows(X, fit_intercept: bool) -> Dense | Csr:
     if sparse.issparse(X):
         return Csr(read_only(X.data), read_only(X.indices), read_only(X.indptr), bias, X.shape[1])
     return Dense(read_only(X), bias)
+
+
+def less_mean(rows: Dense | Csr, mean: np.ndarray) -> CentredDense | CentredCsr:
+    """The same rows, centred."""
+    return CentredCsr(*rows, mean) if isinstance(rows, Csr) else CentredDense(*rows, mean)
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A view that a kernel cannot write to: one Numba type for memory maps and ordinary arrays alike."""
+    view = np.asarray(array)[...]
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,236 @@
+"""The automatic step: the geometry of the columns, and how far to go in it.
+
+Gradient descent in the coordinates in which the columns are uncorrelated and of variance one, mapped back to the user's
+units: a step follows ``K g``, with the gradient g of the centred columns and the inverse K of their covariance (where
+there are many columns, of its diagonal). There the objective is round, whatever the units, offsets and correlations of
+the columns; a few epochs suffice, and the length of a step follows from the number of columns and the batch size.
+The bound that no batch may break is in the kernel, where the batch is.
+
+References
+----------
+R. M. Gower et al., "SGD: general analysis and improved rates", ICML 2019: the base rate for a batch size.
+T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", American Statistician 37,
+1983: the merge of column statistics.
+O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013: the average with
+polynomial decay.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg, sparse
+
+# Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows of a block.
+FULL, BUDGET, BLOCK = 400, 2e10, 2048
+
+# Directions whose variance is below this share of the largest are learned more slowly, in proportion.
+FLOOR = 1e-5
+
+# Exponent of the average: an update's share grows with this power of its number.
+DECAY = 3.0
+
+# The rate starts to fall when it has forgotten the start this many times over.
+MEMORIES = 10.0
+
+# Rows over which the curvature of the loss is remembered; attempts to shorten a step before it is left out.
+MEMORY, TRIES = 1000.0, 60
+
+# Geometry is made anew when a stream has grown by this share.
+GROWTH = 0.03
+
+# Rows and iterations for the largest eigenvalue where covariances are not kept.
+SAMPLE, POWERS = 10_000, 10
+
+
+class Columns(NamedTuple):
+    """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P)."""
+
+    weight: float
+    mean: np.ndarray
+    moment: np.ndarray
+
+
+class Diagonal(NamedTuple):
+    """Geometry of variances alone."""
+
+    inverse: np.ndarray
+
+    def direct(self, g, d):
+        """Write the direction of a gradient."""
+        p = self.inverse.shape[0]
+        for j in range(p):
+            d[j] = self.inverse[j] * g[j]
+        d[p] = g[p]
+
+    def rate(self, j):
+        """What the step length is multiplied by for coordinate j."""
+        return self.inverse[j]
+
+
+class Full(NamedTuple):
+    """Geometry of covariances."""
+
+    inverse: np.ndarray
+
+    def direct(self, g, d):
+        """Write the direction of a gradient."""
+        p = self.inverse.shape[0]
+        for i in range(p):
+            total = d.dtype.type(0.0)
+            for j in range(p):
+                total += self.inverse[i, j] * g[j]
+            d[i] = total
+        d[p] = g[p]
+
+    def rate(self, j):
+        """Not one number; but no proximal step is taken in this geometry."""
+        return self.inverse[j, j]
+
+
+def measure(X, weight: np.ndarray, full: bool, centred: bool) -> Columns:
+    """Statistics of the columns of a matrix."""
+    columns = None
+    for block, s in _blocks(X, weight, full):
+        new = _measure_block(block, s, full, centred)
+        columns = new if columns is None else merge(columns, new)
+    assert columns is not None
+    return columns
+
+
+def merge(a: Columns, b: Columns) -> Columns:
+    """Statistics of the rows of both."""
+    weight = a.weight + b.weight
+    if not weight:
+        return a
+    delta = b.mean - a.mean
+    spread = np.outer(delta, delta) if a.moment.ndim == 2 else delta * delta
+    return Columns(
+        weight, a.mean + b.weight / weight * delta, a.moment + b.moment + a.weight * b.weight / weight * spread
+    )
+
+
+def _blocks(X, weight, full: bool) -> Iterator:
+    """Blocks of rows with their weights; evenly spaced ones where all would cost too much."""
+    n, p = X.shape
+    if sparse.issparse(X):
+        yield X, weight
+        return
+    step = max(1, int(n * p * p / BUDGET)) if full else 1
+    for start in range(0, n, BLOCK * step):
+        yield X[start : start + BLOCK], weight[start : start + BLOCK]
+
+
+def _measure_block(X, s, full: bool, centred: bool) -> Columns:
+    weight, p = float(s.sum()), X.shape[1]
+    if not weight:
+        return Columns(0.0, np.zeros(p), np.zeros((p, p) if full else p))
+    shift = np.zeros(p)
+    if sparse.issparse(X):
+        # Centring would fill the gaps; columns without gaps can be, and may need it.
+        X = sparse.csr_array(X, dtype=np.float64)
+        if centred:
+            gapless = np.bincount(X.indices, minlength=p) == X.shape[0]
+            shift = np.where(gapless, s @ X / weight, 0.0)
+            X = sparse.csr_array((X.data - shift[X.indices], X.indices, X.indptr), shape=X.shape)
+        weighted = X.multiply(s[:, None]).tocsr()
+        moment = (X.T @ weighted).toarray() if full else np.asarray(X.multiply(weighted).sum(axis=0)).ravel()
+    else:
+        if centred:
+            shift = s @ X / weight
+        X = X - shift
+        weighted = X * s[:, None]
+        moment = X.T @ weighted if full else np.einsum("ij,ij->j", X, weighted)
+    if not centred:
+        return Columns(weight, shift, moment)
+    rest = s @ X / weight
+    return Columns(weight, shift + rest, moment - weight * (np.outer(rest, rest) if full else rest * rest))
+
+
+class Step(NamedTuple):
+    """All that the automatic step takes from the columns.
+
+    Attributes
+    ----------
+    geometry : Diagonal or Full
+        From gradients to directions.
+    largest : float
+        Largest eigenvalue of the covariance of the columns in that geometry.
+    length : float
+        Mean squared length of a row in it, the intercept's one included.
+    weight : float
+        Weight of the rows that it was made of.
+    """
+
+    geometry: Diagonal | Full
+    largest: float
+    length: float
+    weight: float
+
+    def rate(self, batch_size: int | None) -> float:
+        """Base rate for steps on batches; None: on all rows there are, so without noise."""
+        if batch_size is None:
+            return 1.0 / self.largest
+        return 0.5 / (self.largest * (1.0 - 1.0 / batch_size) + self.length / batch_size)
+
+    def visits(self, tol: float) -> float:
+        """Rows to visit until the noise of the average is below a share ``tol`` of the loss."""
+        return self.length / tol
+
+
+def falling_rates(rate: float, noise: bool):
+    """From update numbers to rates: constant, or with noise falling as the square root of time in units of 1 / rate."""
+    return lambda t: rate / np.sqrt(1.0 + noise * rate * t / MEMORIES)
+
+
+def late_mixes(t: np.ndarray) -> np.ndarray:
+    """Share of the newest parameters in the average."""
+    return (DECAY + 1.0) / (t + DECAY)
+
+
+def automatic_batch_size(n_columns: int, n_rows: int) -> int:
+    """A power of two: the rows past which more per step allow no longer step, yet at least 8 steps an epoch."""
+    most = max(1, n_rows // 8)
+    return 2 ** int(np.log2(min(max(n_columns + 1, 16), 1024, most)))
+
+
+def make_step(columns: Columns, X, ridge: float, separable: bool) -> Step:
+    """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
+
+    ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction.
+    """
+    covariance = columns.moment / columns.weight if columns.weight else columns.moment
+    full = covariance.ndim == 2
+    variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
+    varies = variance > (64 * np.finfo(float).eps * columns.mean) ** 2
+    scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
+    dtype = X.dtype
+    if not full or separable:
+        largest = _largest(covariance, X, columns.mean, scale) if varies.any() else 1.0
+        return Step(Diagonal((scale * scale).astype(dtype)), max(largest, 1.0), varies.sum() + 1.0, columns.weight)
+    correlation = covariance * np.outer(scale, scale)
+    np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
+    values, vectors = linalg.eigh(correlation)
+    values = np.maximum(values, 0.0)
+    shares = values + FLOOR * max(values[-1], 1.0)
+    inverse = (vectors / shares) @ vectors.T * np.outer(scale, scale)
+    length = float(np.sum(values / shares)) + 1.0
+    return Step(Full(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, columns.weight)
+
+
+def _largest(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:
+    """Largest eigenvalue of the correlation matrix; by power iteration on rows of X where it is not at hand."""
+    if covariance.ndim == 2:
+        return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
+    X = X[:: max(1, X.shape[0] // SAMPLE)]
+    v, largest = np.where(scale > 0, 1.0, 0.0), 1.0
+    # Not from a vector of ones alone, which may be orthogonal to what is sought.
+    v += np.sin(np.arange(len(v)))
+    for _ in range(POWERS):
+        u = v * scale / np.linalg.norm(v)
+        z = X @ u - mean @ u
+        v = (X.T @ z - mean * z.sum()) * scale / X.shape[0]
+        largest = float(np.linalg.norm(v))
+        if not largest:
+            return 1.0
+    return largest
