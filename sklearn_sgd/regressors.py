@@ -298,7 +298,6 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             self._drain(plan, state, score)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Go on learning: one pass over these rows, in their order, in chunks of ``batch_size``.
 
@@ -333,6 +332,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 "early_stopping=True needs several epochs over the same rows: use fit, or early_stopping=False."
             )
+        self._validate_params()  # also on a fitted regressor, whose parameters may have been set anew
         with _intact_on_error(self):
             first = not hasattr(self, "_state")
             X, y, weight = self._validate(X, y, sample_weight, reset=first)
