@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_sgd._engine.baseline import constant_loss, training_loss
 from sklearn_sgd._engine.loop import epochs
@@ -27,6 +27,17 @@ from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 __all__ = ["BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor"]
+
+
+class _PartWith(HasMethods):
+    """A part with these formulas; its class is not one yet."""
+
+    def is_satisfied_by(self, val):
+        return not isinstance(val, type) and super().is_satisfied_by(val)
+
+    def __str__(self):
+        return f"an instance with the methods {', '.join(self.methods)}"
+
 
 DTYPES = (np.float64, np.float32)
 REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by StandardScaler"
@@ -171,7 +182,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
     """What the three regressors share: everything but the default and the allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = {
-        "loss": [StrOptions(set(LOSSES)), HasMethods(["value", "gradient"])],
+        "loss": [StrOptions(set(LOSSES)), _PartWith(["value", "gradient"])],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
@@ -184,7 +195,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive"}), callable],
         "eta0": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), HasMethods(["step"])],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), _PartWith(["step"])],
         "average": [Interval(Integral, 1, None, closed="left"), "boolean", StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -284,7 +295,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             warm = self.warm_start and hasattr(self, "coef_")
             X, y, weight = self._validate(X, y, sample_weight, reset=True)
             if weight is not None and not weight.any():
-                raise ValueError("sample_weight is 0 for each row: nothing to learn from.")
+                raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
             state = State.start(
                 X.shape[1],
@@ -328,11 +339,11 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         ConvergenceWarning
             If the descent left the finite range; the parameters from before the call are kept.
         """
+        self._validate_params()  # also on a fitted regressor, whose parameters may have been set anew
         if self.early_stopping:
             raise ValueError(
                 "early_stopping=True needs several epochs over the same rows: use fit, or early_stopping=False."
             )
-        self._validate_params()  # also on a fitted regressor, whose parameters may have been set anew
         with _intact_on_error(self):
             first = not hasattr(self, "_state")
             X, y, weight = self._validate(X, y, sample_weight, reset=first)
@@ -372,12 +383,25 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative."""
         dtype = DTYPES if reset else self.coef_.dtype
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, order="C", y_numeric=True, reset=reset)
-        y = np.ascontiguousarray(y, dtype=X.dtype)
+        y = self._column("y", y, X)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            if isinstance(sample_weight, Real):
+                sample_weight = np.full(len(y), sample_weight)
+            sample_weight = self._column("sample_weight", sample_weight, X)
+            if (sample_weight < 0).any():
+                raise ValueError("sample_weight has negative values: a weight must be 0 or more.")
         if self.learning_rate == "optimal" and not self.alpha:
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
         return X, y, sample_weight
+
+    def _column(self, name: str, values, X) -> np.ndarray:
+        """A finite number for each row, in X's precision."""
+        values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+        if values.shape != (X.shape[0],):
+            raise ValueError(f"{name} must have a number for each of the {X.shape[0]} rows; got shape {values.shape}.")
+        if X.dtype == np.float32 and np.abs(values).max() > np.finfo(np.float32).max:
+            raise ValueError(f"{name} has values too large for X's precision, float32: give X as float64.")
+        return np.ascontiguousarray(values, dtype=X.dtype)
 
     def _initial(self, name: str, given, fallback: str | None, shape: tuple):
         """A parameter vector to start from: the one given, or that of the last fit; checked."""
@@ -450,6 +474,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             )
         seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
         self.stop_reason_ = reason
+        vars(self).pop("validation_scores_", None)
         if score:
             self.validation_scores_ = stopping.scores
         self._learned(plan, state, first * seen, seen)

@@ -37,8 +37,8 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
         g[:-1] += pull
         d = np.append(geometry.inverse * g[:-1] if diagonal else geometry.inverse @ g[:-1], g[-1])
         fall, lean, bend = d @ g, d[:-1] @ pull, np.sum(d[:-1] * penalty.gradient(d[:-1]))
-        memory *= max(0.0, 1.0 - len(chunk) / MEMORY)
-        memory += squares, 2.0 * losses
+        memory[:2] *= max(0.0, 1.0 - len(chunk) / MEMORY) if memory[2] else 0.0
+        memory[:2] += squares, 2.0 * losses
         step = rate * memory[1] / max(memory[0], 1e-300)
         if fall > 0.0 and step < np.inf:
             along = _predict(data.rows, X, d)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 # Rows that the best constant is searched on, and rows of a block in a pass over all of them.
-SAMPLE, BLOCK = 10_000, 65_536
+SAMPLE, BLOCK = 10_000, 4096
 
 
 def best_constant(loss, data, kept: np.ndarray | None) -> float:

@@ -158,7 +158,7 @@ def _build(sources: str, cached: bool):
                 fall += d[j] * g[j]
                 lean += d[j] * parts.penalty.gradient(w[j])
                 bend += d[j] * parts.penalty.gradient(d[j])
-            keep = max(0.0, 1.0 - chunk.shape[0] / MEMORY)
+            keep = max(0.0, 1.0 - chunk.shape[0] / MEMORY) if memory[2] else 0.0
             memory[0] = keep * memory[0] + squares
             memory[1] = keep * memory[1] + 2.0 * loss
             step = rates[k] * memory[1] / max(memory[0], 1e-300)

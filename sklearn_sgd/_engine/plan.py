@@ -9,7 +9,6 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.baseline import best_constant
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.step import (
-    FULL,
     GROWTH,
     Columns,
     Diagonal,
@@ -64,8 +63,9 @@ class Vectors(NamedTuple):
 class State:
     """Where a descent stands: all that the next update depends on, besides the data and the parameters.
 
-    The intercept is the prediction at ``centre``. ``columns``, ``step`` and ``memory`` (of the curvature of the loss)
-    are of the automatic step.
+    The intercept is the prediction at ``centre``. Of the automatic step are ``columns``, ``step``, ``memory`` (sums of
+    squared slopes and of losses of late, and whether to remember more than a batch) and ``surprise`` (what the first
+    batch of a stream cost before anything was known).
     """
 
     vectors: Vectors
@@ -84,7 +84,8 @@ class State:
     first_sight_weight: float = 0.0
     columns: Columns | None = None
     step: Step | None = None
-    memory: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    memory: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    surprise: float = 0.0
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -202,7 +203,8 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     if automatic and n_rows:
         learned = _learn_step(X, data, kept, parts.penalty, state)
         if state.fresh:
-            state.vectors.coef[-1] = state.vectors.average[-1] = best_constant(parts.loss, data, kept)
+            _start(parts.loss, data, kept, batch_size if stream else n_rows, stream, state)
+        state.memory[2] = noise
         data = data._replace(rows=less_mean(rows, state.centre.astype(X.dtype)))
         schedule = falling_rates(learned.rate(batch_size if noise else None), noise)
         geometry = learned.geometry
@@ -220,17 +222,24 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     )
 
 
+def _start(loss, data: Data, kept: np.ndarray | None, n_first: int, stream: bool, state: State) -> None:
+    """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only."""
+    first = np.arange(n_first) if kept is None else kept[:n_first]
+    constant = best_constant(loss, data, first)
+    state.vectors.coef[-1] = state.vectors.average[-1] = constant
+    if stream:
+        s, y = data.weight[first] if data.weight.size else 1.0, data.y[first].astype(np.float64)
+        state.surprise = float(np.sum(s * (loss.value(y, 0.0) - loss.value(y, constant))))
+
+
 def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State) -> Step:
     """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew."""
-    used = X if kept is None else X[kept]
-    weight = np.ones(used.shape[0]) if not data.weight.size else data.weight[... if kept is None else kept]
-    full = X.shape[1] <= FULL
-    columns = measure(used, weight.astype(np.float64), full, centred=bool(data.rows.bias))
+    columns = measure(X, kept, data.weight, centred=bool(data.rows.bias))
     state.columns = columns if state.columns is None else merge(state.columns, columns)
     state.recentre(state.columns.mean)
     if state.step is None or state.columns.weight > (1.0 + GROWTH) * state.step.weight:
         separable = isinstance(penalty, (L1, ElasticNet, Positive))
-        state.step = make_step(state.columns, used, float(penalty.gradient(1.0)), separable)
+        state.step = make_step(state.columns, X, float(penalty.gradient(1.0)), separable)
     return state.step
 
 

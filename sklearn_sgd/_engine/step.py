@@ -15,7 +15,6 @@ O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization
 polynomial decay.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -88,13 +87,17 @@ class Full(NamedTuple):
         return self.inverse[j, j]
 
 
-def measure(X, weight: np.ndarray, full: bool, centred: bool) -> Columns:
-    """Statistics of the columns of a matrix."""
-    columns = None
-    for block, s in _blocks(X, weight, full):
-        new = _measure_block(block, s, full, centred)
-        columns = new if columns is None else merge(columns, new)
-    assert columns is not None
+def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool) -> Columns:
+    """Statistics of the columns of a matrix, of all rows or those kept; no weights: all 1."""
+    n, p = X.shape if kept is None else (len(kept), X.shape[1])
+    full = p <= FULL
+    size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else BLOCK
+    columns = Columns(0.0, np.zeros(p), np.zeros((p, p) if full else p))
+    # Evenly spaced blocks where all would cost too much.
+    for start in range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1)):
+        rows = slice(start, start + size) if kept is None else kept[start : start + size]
+        s = weight[rows].astype(np.float64) if weight.size else np.ones(X[rows].shape[0])
+        columns = merge(columns, _measure_block(X[rows], s, full, centred))
     return columns
 
 
@@ -110,21 +113,9 @@ def merge(a: Columns, b: Columns) -> Columns:
     )
 
 
-def _blocks(X, weight, full: bool) -> Iterator:
-    """Blocks of rows with their weights; evenly spaced ones where all would cost too much."""
-    n, p = X.shape
-    if sparse.issparse(X):
-        yield X, weight
-        return
-    step = max(1, int(n * p * p / BUDGET)) if full else 1
-    for start in range(0, n, BLOCK * step):
-        yield X[start : start + BLOCK], weight[start : start + BLOCK]
-
-
 def _measure_block(X, s, full: bool, centred: bool) -> Columns:
+    """Statistics of a few rows."""
     weight, p = float(s.sum()), X.shape[1]
-    if not weight:
-        return Columns(0.0, np.zeros(p), np.zeros((p, p) if full else p))
     shift = np.zeros(p)
     if sparse.issparse(X):
         # Centring would fill the gaps; columns without gaps can be, and may need it.
