@@ -13,6 +13,7 @@ __all__ = [
     "AbsoluteError",
     "EpsilonInsensitive",
     "Huber",
+    "Quantile",
     "SquaredEpsilonInsensitive",
     "SquaredError",
 ]
@@ -146,10 +147,43 @@ class SquaredEpsilonInsensitive(NamedTuple):
         return 2.0 * (r - clip(r, -self.epsilon, self.epsilon))
 
 
+class Quantile(NamedTuple):
+    """Pinball loss: estimates a quantile.
+
+    ``quantile * (y - p)`` where the prediction is too low, ``(1 - quantile) * (p - y)`` where it is too high.
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        Share of targets that are to lie below the prediction, between 0 and 1.
+
+    References
+    ----------
+    R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978.
+
+    Examples
+    --------
+    >>> float(Quantile(0.9).value(3.0, 1.0)), float(Quantile(0.9).gradient(3.0, 1.0))
+    (1.8, -0.9)
+    """
+
+    quantile: float = 0.5
+
+    def value(self, y, p):
+        """Loss of predicting ``p`` where ``y`` is true."""
+        r = p - y
+        return 0.5 * abs(r) + (0.5 - self.quantile) * r
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        return 0.5 * sign(p - y) + (0.5 - self.quantile)
+
+
 LOSSES = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
     "huber": Huber,
     "epsilon_insensitive": EpsilonInsensitive,
     "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
+    "quantile": Quantile,
 }

@@ -45,8 +45,8 @@ REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by Standard
 PARAMETERS = """
 Parameters
 ----------
-loss : {'squared_error', 'absolute_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'} or \
-instance, default='squared_error'
+loss : {'squared_error', 'absolute_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
+'quantile'} or instance, default='squared_error'
     Loss of one row, by name or as an instance of a class of :mod:`sklearn_sgd.losses`.
 penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
     Penalty on the coefficients; the intercept is never penalised. It means the same at every batch size.
@@ -60,7 +60,7 @@ positive : bool, default=False
 fit_intercept : bool, default=True
     Whether to learn an intercept.
 {batch_size}
-epochs : int, default=100
+epochs : int, default=1000
     Largest number of passes of `fit` over the rows.
 shuffle : bool or 'batches', default=True
     True: rows in a new random order in each epoch. 'batches': only the order of contiguous batches is random (for
@@ -96,6 +96,8 @@ validation_fraction : float, default=0.1
     Share of the rows that `early_stopping` holds out, at random.
 epsilon : float, default=0.1
     Width, in units of y, of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
+quantile : float, default=0.5
+    Share of targets below the prediction, for the loss 'quantile'; between 0 and 1.
 warm_start : bool, default=False
     Whether `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts anew.
 random_state : int, RandomState instance or None, default=None
@@ -202,6 +204,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -217,7 +220,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         positive: bool = False,
         fit_intercept: bool = True,
         batch_size: int | Literal["auto"] | None = None,
-        epochs: int = 100,
+        epochs: int = 1000,
         shuffle: bool | Literal["batches"] = True,
         drop_last: bool = False,
         learning_rate: str | Callable[[np.ndarray], np.ndarray] = "auto",
@@ -230,6 +233,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         epsilon: float = 0.1,
+        quantile: float = 0.5,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -254,6 +258,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.epsilon = epsilon
+        self.quantile = quantile
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -444,7 +449,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         stopping = Stopping(
             margin=None if self.tol is None else self.tol * (1.0 if score else baseline),
             patience=self.n_iter_no_change,
-            least_samples=state.step.visits(self.tol) if self.tol and state.step and plan.average_from else 0,
+            least_samples=state.step.visits(self.tol, plan.n_rows) if self.tol and state.step and plan.average_from else 0,
             smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
             score=score,
         )

@@ -39,7 +39,7 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
         fall, lean, bend = d @ g, d[:-1] @ pull, np.sum(d[:-1] * penalty.gradient(d[:-1]))
         memory[:2] *= max(0.0, 1.0 - len(chunk) / MEMORY) if memory[2] else 0.0
         memory[:2] += squares, 2.0 * losses
-        step = rate * memory[1] / max(memory[0], 1e-300)
+        step = rate * (len(chunk) / batch) * memory[1] / max(memory[0], 1e-300)
         if fall > 0.0 and step < np.inf:
             along = _predict(data.rows, X, d)
             for _ in range(TRIES):

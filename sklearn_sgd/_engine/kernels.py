@@ -161,7 +161,8 @@ def _build(sources: str, cached: bool):
             keep = max(0.0, 1.0 - chunk.shape[0] / MEMORY) if memory[2] else 0.0
             memory[0] = keep * memory[0] + squares
             memory[1] = keep * memory[1] + 2.0 * loss
-            step = rates[k] * memory[1] / max(memory[0], 1e-300)
+            # A short batch steps in proportion, so that its rows count no more than others.
+            step = rates[k] * (chunk.shape[0] / batch) * memory[1] / max(memory[0], 1e-300)
             if fall > 0.0 and step < np.inf:
                 offset = data.rows.offset(d)
                 for q in range(chunk.shape[0]):

@@ -164,9 +164,13 @@ class Step(NamedTuple):
             return 1.0 / self.largest
         return 0.5 / (self.largest * (1.0 - 1.0 / batch_size) + self.length / batch_size)
 
-    def visits(self, tol: float) -> float:
-        """Rows to visit until the noise of the average is below a share ``tol`` of the loss."""
-        return self.length / tol
+    def visits(self, tol: float, n_rows: int) -> float:
+        """Rows to visit until the noise of the average costs less than a share ``tol`` of the loss.
+
+        On the training rows it costs length / visits; on new ones the noise meets the error of the fit itself, of square
+        length / n_rows, so that few rows must be visited more often.
+        """
+        return self.length / tol * max(1.0, 1.0 / (tol * n_rows))
 
 
 def falling_rates(rate: float, noise: bool):
