@@ -449,7 +449,9 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         stopping = Stopping(
             margin=None if self.tol is None else self.tol * (1.0 if score else baseline),
             patience=self.n_iter_no_change,
-            least_samples=state.step.visits(self.tol, plan.n_rows) if self.tol and state.step and plan.average_from else 0,
+            least_samples=state.step.visits(self.tol, plan.n_rows)
+            if self.tol and state.step and plan.average_from
+            else 0,
             smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
             score=score,
         )

@@ -1,20 +1,24 @@
 """The best constant prediction: what progress is measured by, and what a fit must not end worse than."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.optimize import brentq
 
 # Rows that the best constant is searched on, and rows of a block in a pass over all of them.
 SAMPLE, BLOCK = 10_000, 4096
 
+# Share of the typical residual aside of which the curvature of a loss is taken.
+SHARE = 0.01
 
-def best_constant(loss, data, kept: np.ndarray | None) -> float:
-    """The constant of least loss that the model can predict: 0 for one without intercept."""
-    n = len(data.y) if kept is None else len(kept)
-    if not data.rows.bias or not n:
+
+def best_constant(loss, data, used) -> float:
+    """The constant of least loss on some rows that the model can predict: 0 for one without intercept."""
+    y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else np.ones(data.y[used].shape)
+    if not data.rows.bias or not len(y):
         return 0.0
-    some = np.linspace(0, n - 1, min(n, SAMPLE)).astype(int)
-    some = some if kept is None else kept[some]
-    y, weight = data.y[some].astype(np.float64), data.weight[some] if data.weight.size else 1.0
+    some = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(int)
+    y, weight = y[some], weight[some]
     low, high = float(y.min()), float(y.max())
 
     def slope(p):
@@ -27,25 +31,65 @@ def best_constant(loss, data, kept: np.ndarray | None) -> float:
     return float(brentq(slope, low, high, xtol=max(1e-9 * (high - low), 1e-300), disp=False))
 
 
+def small_residual(loss, data, used, z) -> float:
+    """A small share of the typical residual of predictions z for some rows."""
+    y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else None
+    slope = np.average(np.abs(loss.gradient(y, z)), weights=weight)
+    return float(SHARE * np.average(loss.value(y, z), weights=weight) / max(slope, 1e-300))
+
+
 def constant_loss(loss, data, kept: np.ndarray | None) -> float:
     """Mean loss of the best constant."""
-    constant = best_constant(loss, data, kept)
+    constant = best_constant(loss, data, slice(None) if kept is None else kept)
     return _mean_loss(loss, data, kept, lambda block: constant)
 
 
 def training_loss(loss, data, kept: np.ndarray | None, w: np.ndarray) -> float:
     """Mean loss of parameters."""
-    rows, offset = data.rows, data.rows.offset(w)
-    return _mean_loss(loss, data, kept, lambda block: rows.matrix(block) @ w[:-1] + rows.bias * w[-1] + offset)
+    return _mean_loss(loss, data, kept, lambda block: _predict(data.rows, block, w))
+
+
+def _predict(rows, block, w: np.ndarray) -> np.ndarray:
+    """Raw predictions for some rows."""
+    return rows.matrix(block) @ w[:-1] + rows.bias * w[-1] + rows.offset(w)
+
+
+def _blocks(data, kept: np.ndarray | None) -> Iterator:
+    """The rows, block by block."""
+    n = len(data.y) if kept is None else len(kept)
+    for start in range(0, n, BLOCK):
+        yield slice(start, start + BLOCK) if kept is None else kept[start : start + BLOCK]
+
+
+def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights of rows by the curvature of their losses at w, and its mean.
+
+    ``slope**2 / (2 * loss)``: the curvature of the parabola with the same slope and value, and a minimum of 0; taken at
+    both sides of the prediction, at a small share of the typical residual, to see a kink for what it is.
+    """
+    z, weight = np.empty(len(data.y)), np.zeros(len(data.y))
+    for block in _blocks(data, kept):
+        z[block] = _predict(data.rows, block, w)
+        weight[block] = data.weight[block] if data.weight.size else 1.0
+    used = slice(None) if kept is None else kept
+    y = data.y[used].astype(np.float64)
+    aside = small_residual(loss, data, used, z[used])
+    curvature = np.zeros_like(y)
+    for p in (z[used] - aside, z[used] + aside):
+        squares, value = loss.gradient(y, p) ** 2, loss.value(y, p)
+        curvature += 0.25 * squares / np.maximum(value, max(aside * np.sqrt(squares.mean()), 1e-300))
+    mean = float(np.average(curvature, weights=weight[used]))
+    if not 0.0 < mean < np.inf:
+        return data.weight, 1.0
+    weight[used] *= curvature / mean
+    return weight, mean
 
 
 def _mean_loss(loss, data, kept, predict) -> float:
     """Mean loss of raw predictions, asked for block by block."""
-    n = len(data.y) if kept is None else len(kept)
     total = total_weight = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, n, BLOCK):
-            block = slice(start, start + BLOCK) if kept is None else kept[start : start + BLOCK]
+        for block in _blocks(data, kept):
             y = data.y[block].astype(np.float64)
             s = data.weight[block] if data.weight.size else np.ones(len(y))
             total += float(np.sum(s * loss.value(y, predict(block)), dtype=np.float64))

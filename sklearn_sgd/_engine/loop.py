@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_sgd._engine import arrays
 from sklearn_sgd._engine.jit import has_numba, is_ours
-from sklearn_sgd._engine.plan import Plan, State
+from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Dense
 
 
@@ -25,8 +25,10 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
     An epoch that leaves the finite range is undone.
     """
     run = _choose(plan)
-    step = (plan.geometry, state.memory) if plan.geometry else ()
     while True:
+        if plan.reweighs(state):
+            plan = reweighted(plan, state)
+        step = (plan.geometry, state.memory) if plan.geometry else ()
         order = plan.order(state.generator)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.baseline import best_constant
+from sklearn_sgd._engine.baseline import best_constant, row_curvatures, small_residual
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.step import (
     GROWTH,
@@ -21,7 +21,7 @@ from sklearn_sgd._engine.step import (
     measure,
     merge,
 )
-from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import L1, PENALTIES, ElasticNet, Positive
 
@@ -124,8 +124,12 @@ class State:
 
 
 class Plan(NamedTuple):
-    """What one epoch does: with the rows of ``data``, or the ``kept`` ones; geometry: that of the automatic step."""
+    """What one epoch does with the rows of X, or the ``kept`` ones.
 
+    ``data`` are these rows for the kernel; ``geometry`` is that of the automatic step.
+    """
+
+    X: Any
     data: Data
     kept: np.ndarray | None
     n_rows: int
@@ -136,6 +140,10 @@ class Plan(NamedTuple):
     drop_last: bool
     average_from: int
     geometry: Diagonal | Full | None
+
+    def reweighs(self, state: State) -> bool:
+        """Whether rows should be weighted anew: in full batches of a loss whose curvature varies."""
+        return bool(self.geometry and not isinstance(self.parts.loss, SquaredError) and not state.memory[2])
 
     def order(self, generator: np.random.Generator) -> np.ndarray:
         """Row numbers, batch after batch; shuffling is left out where it changes nothing."""
@@ -203,12 +211,13 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     if automatic and n_rows:
         learned = _learn_step(X, data, kept, parts.penalty, state)
         if state.fresh:
-            _start(parts.loss, data, kept, batch_size if stream else n_rows, stream, state)
+            _start(parts.loss, data, kept, batch_size, noise, stream, state)
         state.memory[2] = noise
         data = data._replace(rows=less_mean(rows, state.centre.astype(X.dtype)))
         schedule = falling_rates(learned.rate(batch_size if noise else None), noise)
         geometry = learned.geometry
     return Plan(
+        X,
         data,
         kept,
         n_rows,
@@ -222,10 +231,17 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     )
 
 
-def _start(loss, data: Data, kept: np.ndarray | None, n_first: int, stream: bool, state: State) -> None:
-    """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only."""
-    first = np.arange(n_first) if kept is None else kept[:n_first]
+def _start(loss, data: Data, kept: np.ndarray | None, batch_size: int, noise: bool, stream: bool, state: State) -> None:
+    """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
+
+    Without noise a little aside, since a constant that many targets share is a kink that no exact descent leaves.
+    """
+    first = slice(None) if kept is None else kept
+    if stream:
+        first = slice(batch_size) if kept is None else kept[:batch_size]
     constant = best_constant(loss, data, first)
+    if not noise:
+        constant += small_residual(loss, data, first, constant)
     state.vectors.coef[-1] = state.vectors.average[-1] = constant
     if stream:
         s, y = data.weight[first] if data.weight.size else 1.0, data.y[first].astype(np.float64)
@@ -238,9 +254,27 @@ def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State) -
     state.columns = columns if state.columns is None else merge(state.columns, columns)
     state.recentre(state.columns.mean)
     if state.step is None or state.columns.weight > (1.0 + GROWTH) * state.step.weight:
-        separable = isinstance(penalty, (L1, ElasticNet, Positive))
-        state.step = make_step(state.columns, X, float(penalty.gradient(1.0)), separable)
+        state.step = _make_step(state.columns, X, penalty)
     return state.step
+
+
+def _make_step(columns: Columns, X, penalty, curvature: float = 1.0) -> Step:
+    """The step for columns and a penalty, in units of the loss's curvature."""
+    separable = isinstance(penalty, (L1, ElasticNet, Positive))
+    return make_step(columns, X, float(penalty.gradient(1.0)) / curvature, separable)
+
+
+def reweighted(plan: Plan, state: State) -> Plan:
+    """The plan in the geometry of rows weighted by the curvature of their losses, where the descent stands now.
+
+    As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
+    """
+    weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.kept, state.vectors.average)
+    columns = measure(plan.X, plan.kept, weight, centred=bool(plan.data.rows.bias))
+    state.recentre(columns.mean)
+    rows = less_mean(as_rows(plan.X, bool(plan.data.rows.bias)), columns.mean.astype(plan.X.dtype))
+    step = _make_step(columns, plan.X, plan.parts.penalty, curvature)
+    return plan._replace(data=plan.data._replace(rows=rows), geometry=step.geometry)
 
 
 def make_parts(params: dict) -> Parts:

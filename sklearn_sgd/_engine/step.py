@@ -167,15 +167,15 @@ class Step(NamedTuple):
     def visits(self, tol: float, n_rows: int) -> float:
         """Rows to visit until the noise of the average costs less than a share ``tol`` of the loss.
 
-        On the training rows it costs length / visits; on new ones the noise meets the error of the fit itself, of square
-        length / n_rows, so that few rows must be visited more often.
+        On the training rows it costs length / visits; on new ones the noise meets the error of the fit itself, whose
+        square is length / n_rows, so that few rows must be visited more often.
         """
         return self.length / tol * max(1.0, 1.0 / (tol * n_rows))
 
 
 def falling_rates(rate: float, noise: bool):
-    """From update numbers to rates: constant, or with noise falling as the square root of time in units of 1 / rate."""
-    return lambda t: rate / np.sqrt(1.0 + noise * rate * t / MEMORIES)
+    """From update numbers to rates: constant, or with noise falling as 1 / t, once the start is forgotten."""
+    return lambda t: rate / (1.0 + noise * rate * t / MEMORIES)
 
 
 def late_mixes(t: np.ndarray) -> np.ndarray:
