@@ -481,7 +481,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             )
         seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
         self.stop_reason_ = reason
-        vars(self).pop("validation_scores_", None)
+        self.__dict__.pop("validation_scores_", None)
         if score:
             self.validation_scores_ = stopping.scores
         self._learned(plan, state, first * seen, seen)

@@ -37,7 +37,7 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
             total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *step)
             penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=np.float64))
         total, state.surprise = total + state.surprise, 0.0
-        if not mixes.size:
+        if not plan.average_from:
             state.vectors.average[:] = state.vectors.coef
         finite = bool(np.isfinite(total)) and state.vectors.finite()
         if not finite:

@@ -161,7 +161,8 @@ class Plan(NamedTuple):
         """Share of the newest parameters in the average at each update: 1 before it starts; none without average."""
         if not self.average_from:
             return np.empty(0)
-        return late_mixes(t) if self.geometry else 1.0 / np.maximum(t - self.average_from + 1.0, 1.0)
+        t = np.maximum(t - self.average_from + 1.0, 1.0)
+        return late_mixes(t) if self.geometry else 1.0 / t
 
     def rates(self, t: np.ndarray) -> np.ndarray:
         """The schedule's answer, checked."""
@@ -216,6 +217,8 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
         data = data._replace(rows=less_mean(rows, state.centre.astype(X.dtype)))
         schedule = falling_rates(learned.rate(batch_size if noise else None), noise)
         geometry = learned.geometry
+    else:
+        state.recentre(np.zeros(X.shape[1]))
     return Plan(
         X,
         data,
@@ -224,7 +227,7 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
         parts,
         schedule or make_schedule(params, parts.loss),
         batch_size,
-        params["shuffle"] and not stream,
+        False if stream else params["shuffle"],
         params["drop_last"],
         int(average),
         geometry,

@@ -47,7 +47,7 @@ class Stopping:
         if self.score:
             self.scores.append(self.score(*state.predictor()))
             current = -self.scores[-1]
-        stalled = self.margin is not None and current > self.best - self.margin
+        stalled = self.margin is not None and not current < self.best - self.margin
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
             self.best = current

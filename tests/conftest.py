@@ -1,0 +1,61 @@
+"""What all tests share: a folder for Numba's cache, and the spy that tells which rows a fit saw, in which order."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+REPOSITORY = Path(__file__).parent.parent
+
+# A folder for each xdist worker: of two processes that save kernels at once, Numba may mix up the files.
+cache = os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "numba"))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["NUMBA_CACHE_DIR"] = os.path.join(cache, worker)
+
+
+class Spy:
+    """Squared error that writes down the targets of each batch; with row numbers as targets, the order of the rows."""
+
+    def __init__(self):
+        self.batches = []
+
+    def value(self, y, p):
+        return 0.5 * (p - y) ** 2
+
+    def gradient(self, y, p):
+        if np.ndim(p):
+            self.batches.append(y.astype(int).tolist())
+        return p - y
+
+    def epochs(self, n_epochs):
+        """Row numbers of each epoch."""
+        rows = [row for batch in self.batches for row in batch]
+        return np.reshape(rows, (n_epochs, -1))
+
+
+@pytest.fixture
+def spy_on():
+    """What `fit` of a model like this one would see in n rows: the spy."""
+
+    def look(model, n, sample_weight=None):
+        spy = Spy()
+        # At this rate nothing is learned, so no batch is the last.
+        quiet = clone(model).set_params(loss=spy, learning_rate="constant", eta0=1e-12, tol=None)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            quiet.fit(np.zeros((n, 1)), np.arange(n), sample_weight)
+        return quiet.loss
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of data sets beside the repository."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the data sets in ../shared/data")
+    return folder

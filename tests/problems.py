@@ -1,0 +1,84 @@
+"""Small data sets with known solutions, and the words that all tests speak."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
+LOSSES = ["squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
+PENALTIES = [None, "l2", "l1", "elasticnet"]
+
+# Each pair of loss and penalty costs a second to compile: all penalties with one loss, all losses with one or two.
+FAST = [("squared_error", "l1"), ("squared_error", "elasticnet"), ("quantile", None)]
+FAST += [(loss, penalty) for loss in LOSSES for penalty in (None, "l2")]
+PAIRS = [
+    pytest.param(loss, penalty, marks=[] if (loss, penalty) in FAST else [pytest.mark.slow])
+    for loss in [*LOSSES, "quantile"]
+    for penalty in PENALTIES
+]
+
+# Explicit steps and no early end: what makes two ways of computing comparable.
+FIXED = {"learning_rate": "constant", "eta0": 0.02, "tol": None, "epochs": 3, "shuffle": False}
+
+# The same with the automatic step.
+AUTO = FIXED | {"learning_rate": "auto", "average": "auto"}
+
+
+def linear(n=60, p=5, noise=0.1, seed=0):
+    """Standard normal columns, slopes 1 to p, intercept 3."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    return X, X @ np.arange(1.0, p + 1) + 3 + noise * rng.standard_normal(n)
+
+
+def holey(n=60, p=6, seed=0):
+    """The same with two thirds of X zero, one row of zeros and one column of zeros."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 1 / 3)
+    X[3], X[:, 2] = 0, 0
+    return X, X @ np.arange(1.0, p + 1) + 3 + 0.1 * rng.standard_normal(n)
+
+
+def peers(n=200):
+    """The data on which the defects of peers were reproduced."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(n, 5)
+    return X, X @ np.arange(1.0, 6) + 3 + 0.1 * rng.randn(n)
+
+
+def course():
+    """Hours studied and marks, from the course that the package comes from."""
+    hours = np.array([2, 5, 7, 9, 10, 11, 13.4, 14, 15])
+    return hours[:, None], np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
+
+
+def some_weights(n, seed=1):
+    """Weights between 0.5 and 2."""
+    return np.random.default_rng(seed).uniform(0.5, 2.0, n)
+
+
+def csr(X, index=np.int32):
+    """X in compressed rows with indices of that type."""
+    X = sparse.csr_matrix(X)
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
+
+
+def ridge(X, y, alpha=0.0):
+    """Slopes and intercept that minimise mean half squared error plus alpha / 2 times the squared slopes."""
+    centred, n = X - X.mean(axis=0), len(y)
+    w = np.linalg.solve(centred.T @ centred / n + alpha * np.eye(X.shape[1]), centred.T @ (y - y.mean()) / n)
+    return np.append(w, y.mean() - X.mean(axis=0) @ w)
+
+
+def best_step(X):
+    """The rate at which full-batch descent on squared error is fast and safe: one over the largest curvature."""
+    ones = np.column_stack([X, np.ones(len(X))])
+    return len(X) / np.linalg.norm(ones, 2) ** 2
+
+
+def theta(model):
+    """All parameters of a fitted model, intercept last."""
+    return np.append(model.coef_, model.intercept_)

@@ -1,0 +1,262 @@
+"""Bad input: the message names what is wrong, and the estimator stays as it was."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from problems import FIXED, REGRESSORS, csr, linear, theta
+from scipy import sparse
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.losses import Huber
+
+X, Y = linear()
+
+
+def spoiled(array, value):
+    array = array.copy()
+    array.flat[7] = value
+    return array
+
+
+def refuses(model, match, *args, method="fit", error=ValueError, **kwargs):
+    """That the call fails with such a message, on a model fresh and fitted, and changes nothing."""
+    args = args or (X, Y)
+    params = model.get_params()
+    fitted = type(model)(**FIXED).fit(X, Y).set_params(**params)
+    for estimator in (model, fitted):
+        names, before = list(vars(estimator)), joblib.hash(vars(estimator))
+        with pytest.raises(error, match=match):
+            getattr(estimator, method)(*args, **kwargs)
+        assert list(vars(estimator)) == names
+        assert joblib.hash(vars(estimator)) == before
+    fitted.set_params(**type(model)(**FIXED).get_params()).partial_fit(X, Y)
+    assert_array_equal(theta(fitted), theta(type(model)(**FIXED).fit(X, Y).partial_fit(X, Y)))
+
+
+both_methods = pytest.mark.parametrize("method", ["fit", "partial_fit"])
+all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
+
+
+# Data: X and y. Messages are scikit-learn's own where it has one, as users know them.
+
+DATA = {
+    "X of one dimension": (X[:, 0], Y, "Expected 2D array"),
+    "X of three dimensions": (X[:, :, None], Y, "array with dim 3"),
+    "scalar X": (1.0, Y, "Expected 2D array"),
+    "X without rows": (X[:0], Y[:0], "0 sample"),
+    "X without columns": (X[:, :0], Y, "0 feature"),
+    "sparse X without rows": (csr(X)[:0], Y[:0], "0 sample"),
+    "X with NaN": (spoiled(X, np.nan), Y, "X contains NaN"),
+    "X with infinity": (spoiled(X, np.inf), Y, "X contains infinity"),
+    "sparse X with NaN": (csr(spoiled(X, np.nan)), Y, "X contains NaN"),
+    "sparse X with infinity": (csr(spoiled(X, -np.inf)), Y, "X contains infinity"),
+    "complex X": (X * 1j, Y, "Complex data"),
+    "X of words": (np.full(X.shape, "a"), Y, "could not convert string"),
+    "ragged X": ([[1.0, 2.0], [3.0]], [1.0, 2.0], "inhomogeneous"),
+    "y too short": (X, Y[:-1], r"inconsistent.*\[60, 59\]"),
+    "y too long": (X, np.append(Y, 0), r"inconsistent.*\[60, 61\]"),
+    "y of two columns": (X, np.column_stack([Y, Y]), "y should be a 1d array"),
+    "scalar y": (X, 1.0, "y should be a 1d array|Expected.*y|Singleton array"),
+    "y with NaN": (X, spoiled(Y, np.nan), "y contains NaN"),
+    "y with infinity": (X, spoiled(Y, np.inf), "y contains infinity"),
+    "y of words": (X, np.full(60, "a"), "could not convert string"),
+    "no y": (X, None, "requires y"),
+    "sparse y": (X, sparse.csr_matrix(Y[:, None]), "y.*dense|[Ss]parse"),
+}
+
+
+@pytest.mark.parametrize(("rows", "targets", "match"), DATA.values(), ids=DATA)
+@both_methods
+@all_kinds
+def test_data(kind, method, rows, targets, match):
+    error = (ValueError, TypeError) if sparse.issparse(targets) else ValueError
+    refuses(kind(), match, rows, targets, method=method, error=error)
+
+
+@both_methods
+@all_kinds
+def test_weights(kind, method):
+    for weight, match in {
+        "NaN": (spoiled(np.ones(60), np.nan), "sample_weight contains NaN"),
+        "infinity": (spoiled(np.ones(60), np.inf), "sample_weight contains infinity"),
+        "negative": (spoiled(np.ones(60), -1.0), "sample_weight"),
+        "too short": (np.ones(59), "sample_weight"),
+        "too long": (np.ones(61), "sample_weight"),
+        "two-dimensional": (np.ones((60, 1)), "[Ss]ample.?weight"),
+    }.values():
+        refuses(kind(), match, X, Y, weight, method=method)
+
+
+@all_kinds
+def test_weights_all_zero(kind):
+    refuses(kind(), "[Ss]ample.?weight", X, Y, np.zeros(60))
+
+
+@both_methods
+@all_kinds
+def test_too_large_for_single_precision(kind, method):
+    """What is finite in double precision, but not in that of X."""
+    model = kind()
+    before = joblib.hash(vars(model))
+    with pytest.raises(ValueError, match=r"\by\b.*(infinity|large)"):
+        getattr(model, method)(X.astype(np.float32), spoiled(Y, 1e300))
+    assert joblib.hash(vars(model)) == before
+
+
+@all_kinds
+def test_column_of_targets_is_taken_with_a_warning(kind):
+    for method in ("fit", "partial_fit"):
+        with pytest.warns(DataConversionWarning, match="column-vector y"):
+            column = getattr(kind(**FIXED), method)(X, Y[:, None])
+        assert_array_equal(theta(column), theta(getattr(kind(**FIXED), method)(X, Y)))
+
+
+@all_kinds
+def test_starting_point(kind):
+    for init, match in {
+        "coef too short": ({"coef_init": np.zeros(4)}, "coef_init"),
+        "coef of two dimensions": ({"coef_init": np.zeros((2, 5))}, "coef_init"),
+        "coef with NaN": ({"coef_init": spoiled(np.zeros(8), np.nan)[3:]}, "coef_init"),
+        "two intercepts": ({"intercept_init": [0.0, 1.0]}, "intercept_init"),
+        "intercept infinite": ({"intercept_init": np.inf}, "intercept_init"),
+    }.values():
+        refuses(kind(), match, **init)
+
+
+@all_kinds
+def test_other_number_of_columns(kind):
+    model = kind(**FIXED).fit(X, Y)
+    before = joblib.hash(vars(model))
+    for call in (lambda: model.predict(X[:, :4]), lambda: model.partial_fit(X[:, :4], Y)):
+        with pytest.raises(ValueError, match=r"4 features.*expecting 5"):
+            call()
+    assert joblib.hash(vars(model)) == before
+    with pytest.raises(ValueError, match="X contains NaN"):
+        model.predict(spoiled(X, np.nan))
+
+
+@all_kinds
+def test_not_fitted(kind):
+    with pytest.raises(NotFittedError):
+        kind().predict(X)
+
+
+# Parameters
+
+WRONG = {
+    "loss": ["squared", 1, None, {}],
+    "penalty": ["L2", 1, False],
+    "alpha": [-1e-9, "a", None, np.nan, np.inf],
+    "l1_ratio": [-0.1, 1.1, None, np.nan],
+    "positive": ["yes", None, 2],
+    "fit_intercept": ["no", None, 2],
+    "epochs": [0, -1, 2.0, None],
+    "shuffle": ["batch", None, 2],
+    "drop_last": ["no", None, 2],
+    "learning_rate": ["Constant", 0.1, None],
+    "eta0": [0.0, -1.0, None, np.nan, np.inf],
+    "power_t": ["a", None, np.nan],
+    "optimizer": ["SGD", 1, None, {}],
+    "average": [-1, 0.5, "yes", None],
+    "tol": [-1e-9, "a", np.nan],
+    "n_iter_no_change": [0, 1.5, None],
+    "early_stopping": ["no", None, 2],
+    "validation_fraction": [0.0, 1.0, -0.1, None],
+    "epsilon": [-1e-9, None, np.nan],
+    "quantile": [0.0, 1.0, -0.1, None, np.nan],
+    "warm_start": ["no", None, 2],
+    "random_state": ["a", -1, 0.5],
+    "verbose": [-1, "a", None],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]], ids=str)
+@both_methods
+def test_parameter(name, value, method):
+    refuses(MiniBatchSGDRegressor(**{name: value}), rf"'{name}' parameter|^{name}=", method=method)
+
+
+def test_every_parameter_is_tried():
+    assert set(WRONG) | {"batch_size"} == set(MiniBatchSGDRegressor().get_params())
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, 0.5, "all", np.nan])
+@both_methods
+@all_kinds
+def test_batch_size(kind, batch_size, method):
+    refuses(kind(batch_size=batch_size), "batch_size", method=method)
+
+
+@both_methods
+def test_batch_size_of_another_class(method):
+    remedy = "batch_size.*MiniBatchSGDRegressor"
+    for kind, batch_size in ((BatchGDRegressor, 3), (OnlineSGDRegressor, 2), (OnlineSGDRegressor, None)):
+        refuses(kind(batch_size=batch_size), remedy, method=method)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@both_methods
+def test_drop_last_that_drops_all(method, form):
+    model = MiniBatchSGDRegressor(batch_size=61, drop_last=True)
+    refuses(model, r"drop_last.*batch_size", form(X), Y, method=method)
+    mostly_absent = np.where(np.arange(60) < 6, 1.0, 0.0)
+    refuses(model.set_params(batch_size=7), r"drop_last.*batch_size", form(X), Y, mostly_absent, method=method)
+
+
+@both_methods
+def test_optimal_needs_alpha(method):
+    refuses(MiniBatchSGDRegressor(learning_rate="optimal", alpha=0.0), "alpha", method=method)
+
+
+@both_methods
+def test_class_instead_of_instance(method):
+    refuses(MiniBatchSGDRegressor(loss=Huber), "loss", method=method, error=(ValueError, TypeError))
+
+
+def test_early_stopping_is_for_fit():
+    error = ValueError, AttributeError
+    refuses(MiniBatchSGDRegressor(early_stopping=True), "early_stopping", method="partial_fit", error=error)
+
+
+@pytest.mark.parametrize("fraction", [1e-6, 0.999999])
+def test_split_that_leaves_nothing(fraction):
+    model = MiniBatchSGDRegressor(early_stopping=True, validation_fraction=fraction)
+    refuses(model, "validation_fraction", X[:20], Y[:20])
+    refuses(model.set_params(validation_fraction=0.5), "early_stopping|validation_fraction", X[:1], Y[:1])
+
+
+def out_of_luck(t):
+    raise RuntimeError("broken schedule")
+
+
+@both_methods
+def test_error_in_own_schedule(method):
+    refuses(MiniBatchSGDRegressor(learning_rate=out_of_luck), "broken schedule", method=method, error=RuntimeError)
+
+
+class BrokenLoss:
+    """Fails in the middle of a fit."""
+
+    def value(self, y, p):
+        return 0.5 * (p - y) ** 2
+
+    def gradient(self, y, p):
+        if np.abs(p).max() > 0:
+            raise RuntimeError("broken loss")
+        return p - y
+
+
+@both_methods
+def test_error_in_own_loss(method):
+    refuses(MiniBatchSGDRegressor(BrokenLoss(), batch_size=7), "broken loss", method=method, error=RuntimeError)
+
+
+class Interrupting(BrokenLoss):
+    def gradient(self, y, p):
+        raise KeyboardInterrupt
+
+
+def test_interrupt_leaves_the_estimator_as_it_was():
+    refuses(MiniBatchSGDRegressor(Interrupting()), None, error=KeyboardInterrupt)

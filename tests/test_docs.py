@@ -1,0 +1,63 @@
+"""Documentation covers all that is public, and says the commands that work."""
+
+import inspect
+import os
+import re
+from pathlib import Path
+
+import pytest
+from problems import REGRESSORS, linear
+
+import sklearn_sgd
+from sklearn_sgd import losses, optimizers, penalties, schedules
+
+REPOSITORY = Path(__file__).parent.parent
+MODULES = [losses, optimizers, penalties, schedules]
+NAMES = [name for name in sklearn_sgd.__all__ if not name.startswith("__")]
+NAMES += [f"{module.__name__}.{name}".removeprefix("sklearn_sgd.") for module in MODULES for name in module.__all__]
+OBJECTS = [*REGRESSORS, *(getattr(module, name) for module in MODULES for name in module.__all__ if not name.isupper())]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_in_the_reference(name):
+    reference = (REPOSITORY / "docs" / "api.rst").read_text()
+    assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", reference), f"docs/api.rst lacks {name}"
+
+
+@pytest.mark.parametrize("thing", OBJECTS, ids=lambda thing: thing.__name__)
+def test_every_public_thing_has_an_example(thing):
+    assert ">>>" in inspect.getdoc(thing)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_every_parameter_and_attribute_is_documented(kind):
+    doc = inspect.getdoc(kind)
+    for name in kind().get_params():
+        assert re.search(rf"^{name} : ", doc, re.MULTILINE), f"parameter {name}"
+    fitted = kind().fit(*linear())
+    for name in (name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")):
+        assert re.search(rf"^{name} : ", doc, re.MULTILINE), f"attribute {name}"
+
+
+def test_documented_defaults_are_the_defaults():
+    for kind in REGRESSORS:
+        doc = inspect.getdoc(kind)
+        for name, value in kind().get_params().items():
+            line = re.search(rf"^{name} : .*?(?=\n    )", doc, re.MULTILINE | re.DOTALL)[0]
+            said = re.search(r"default=(\S+)$", line)
+            if said:
+                assert eval(said[1]) == value, f"{kind.__name__}.{name}"
+            else:
+                assert line == f"{name} : None"
+
+
+def test_readme_says_how_to_test():
+    readme = (REPOSITORY / "README.md").read_text()
+    assert re.search(r"pip install .*-m pytest", readme), "one line that installs and tests"
+    assert re.search(r"\.ci/run\b", readme), "what runs all checks"
+    assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
+
+
+def test_version_is_in_the_changelog():
+    version = sklearn_sgd.__version__.partition(".dev")[0]
+    assert re.search(rf"{re.escape(version)}|[Uu]nreleased", (REPOSITORY / "CHANGELOG.md").read_text())

@@ -1,0 +1,285 @@
+"""Life among others: scikit-learn's tools, joblib, data frames, memory maps, pickles."""
+
+import pickle
+import tracemalloc
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import AUTO, FIXED, REGRESSORS, csr, holey, linear, some_weights, theta
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor, losses
+
+# Few steps, so some fits are rightly said to end worse than a constant.
+few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+STEPS = {"constant": {**FIXED, "average": True}, "auto": AUTO}
+
+
+@pytest.fixture(params=STEPS)
+def step(request):
+    return STEPS[request.param]
+
+
+@pytest.fixture(params=REGRESSORS, ids=lambda kind: kind.__name__)
+def model(request, step):
+    return request.param(random_state=0, penalty="l2", **step)
+
+
+def pipeline(**params):
+    columns = ColumnTransformer([("scale", StandardScaler(), [0, 1, 2]), ("keep", "passthrough", [3, 4])])
+    return make_pipeline(columns, MiniBatchSGDRegressor(random_state=0, **params))
+
+
+# scikit-learn
+
+
+def test_grid_search_over_batch_sizes_in_two_processes():
+    X, y = linear(n=300)
+    grid = {"minibatchsgdregressor__batch_size": [1, 8, None]}
+    search = GridSearchCV(pipeline(), grid, n_jobs=2, cv=3).fit(X, y)
+    assert search.best_score_ > 0.99
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    alone = GridSearchCV(pipeline(), grid, cv=3).fit(X, y)
+    assert_array_equal(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
+
+
+def test_grid_search_over_parts():
+    X, y = linear(n=300)
+    y[::10] += 100
+    grid = {"loss": [losses.Huber(1.35), losses.SquaredError()]}
+    scoring = "neg_median_absolute_error"
+    search = GridSearchCV(MiniBatchSGDRegressor(random_state=0), grid, cv=3, scoring=scoring).fit(X, y)
+    assert isinstance(search.best_params_["loss"], losses.Huber)
+
+
+@pytest.mark.slow
+def test_grid_search_on_california_housing(shared_data):
+    import pandas as pd
+
+    frame = pd.read_csv(shared_data / "california_housing.csv")
+    target = next(name for name in frame if "value" in name.lower())
+    X, y = frame.drop(columns=target).select_dtypes("number").dropna(axis=1), frame[target]
+    y = y / y.std()
+    columns = ColumnTransformer([("scale", StandardScaler(), list(X))])
+    search = GridSearchCV(
+        make_pipeline(columns, MiniBatchSGDRegressor(random_state=0, epochs=30)),
+        {"minibatchsgdregressor__batch_size": [1, 8, 32, 128, 512, None]},
+        n_jobs=2,
+        cv=KFold(3, shuffle=True, random_state=0),
+    ).fit(X, y)
+    exact = cross_val_score(make_pipeline(columns, LinearRegression()), X, y, cv=search.cv).mean()
+    assert search.best_score_ > exact - 0.02
+
+
+@few_steps
+def test_cross_val_score(model):
+    X, y = linear()
+    expected = []
+    for train, test in KFold(3).split(X):
+        expected.append(clone(model).fit(X[train], y[train]).score(X[test], y[test]))
+    assert_array_equal(cross_val_score(model, X, y, cv=KFold(3)), expected)
+
+
+@few_steps
+def test_clone_is_unfitted_and_fits_alike(model):
+    X, y = linear()
+    copy = clone(model.fit(X, y))
+    assert not hasattr(copy, "coef_")
+    assert copy.get_params() == model.get_params()
+    assert_array_equal(theta(copy.fit(X, y)), theta(model))
+
+
+@few_steps
+def test_set_params_is_constructor(model):
+    X, y = linear()
+    params = {"loss": "huber", "epsilon": 0.5, "penalty": "l1", "alpha": 0.1, "epochs": 7, "fit_intercept": False}
+    constructed = type(model)(**model.get_params() | params)
+    assert_array_equal(theta(clone(model).set_params(**params).fit(X, y)), theta(constructed.fit(X, y)))
+
+
+@few_steps
+def test_constructor_keeps_what_it_is_given(model):
+    schedule, loss = (lambda t: 0.01 / t), losses.Huber(1.0)
+    other = type(model)(loss, learning_rate=schedule)
+    assert other.loss is loss
+    assert other.learning_rate is schedule
+
+
+@few_steps
+def test_multi_output(model):
+    X, y = linear()
+    both = MultiOutputRegressor(model).fit(X, np.column_stack([y, -y]))
+    assert_allclose(both.predict(X)[:, 0], -both.predict(X)[:, 1])
+
+
+@few_steps
+def test_metadata_routing(model):
+    X, y = linear()
+    weight = np.where(np.arange(60) % 3 == 0, 0.0, some_weights(60))
+    with config_context(enable_metadata_routing=True):
+        routed = clone(model).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        result = cross_validate(
+            make_pipeline(scaler, routed), X, y, params={"sample_weight": weight}, cv=KFold(3), return_estimator=True
+        )
+        for (train, _), fitted in zip(KFold(3).split(X), result["estimator"], strict=True):
+            scaled = StandardScaler().fit_transform(X[train])
+            assert_allclose(theta(fitted[-1]), theta(clone(model).fit(scaled, y[train], weight[train])), rtol=1e-12)
+
+
+# Pickles and processes
+
+
+@few_steps
+@pytest.mark.parametrize("form", [np.asarray, csr])
+def test_pickle_resumes_exactly(model, form):
+    X, y = holey()
+    model.fit(form(X), y).partial_fit(form(X[:20]), y[:20])
+    copy = pickle.loads(pickle.dumps(model))
+    assert_array_equal(copy.predict(X), model.predict(X))
+    for fitted in (model, copy):
+        fitted.partial_fit(form(X), y, some_weights(60)).partial_fit(form(X), y)
+    assert_array_equal(theta(copy), theta(model))
+    for name in vars(model):
+        if name.endswith("_"):
+            assert_array_equal(getattr(copy, name), getattr(model, name))
+
+
+@few_steps
+def test_pickle_is_small(model):
+    X, y = linear(n=5000)
+    assert len(pickle.dumps(model.fit(X, y))) < 5000
+
+
+def fit(model, X, y, seed):
+    return theta(clone(model).set_params(random_state=seed, shuffle=True).fit(X, y))
+
+
+@few_steps
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_joblib_gives_the_same_bits(backend):
+    X, y = linear(n=500)
+    model = MiniBatchSGDRegressor(batch_size=7, **FIXED)
+    fits = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(fit)(model, X, y, seed) for seed in range(8))
+    assert_array_equal(fits, [fit(model, X, y, seed) for seed in range(8)])
+
+
+@few_steps
+def test_threads_that_start_at_once():
+    """Each with parts of its own, so that all have to be made ready at the same time."""
+    X, y = linear(n=5000)
+    models = [kind(penalty=penalty, **FIXED) for kind in REGRESSORS for penalty in (None, "l2")]
+    fits = joblib.Parallel(n_jobs=6, backend="threading")(joblib.delayed(fit)(model, X, y, 0) for model in models)
+    assert_array_equal(fits, [fit(model, X, y, 0) for model in models])
+
+
+# Data frames
+
+
+@few_steps
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames(model, library):
+    frames = pytest.importorskip(library)
+    X, y = linear()
+    names = [f"column {j}" for j in range(5)]
+    frame = frames.DataFrame(dict(zip(names, X.T, strict=True)))
+    fitted = clone(model).fit(frame, frames.Series(y), some_weights(60)).partial_fit(frame, frames.Series(y))
+    assert_array_equal(theta(fitted), theta(model.fit(X, y, some_weights(60)).partial_fit(X, y)))
+    assert_array_equal(fitted.feature_names_in_, names)
+    assert_allclose(fitted.predict(frame), model.predict(X), rtol=1e-12)
+    wrong = frame[names[::-1]]
+    for call in (lambda: fitted.predict(wrong), lambda: fitted.partial_fit(wrong, y)):
+        with pytest.raises(ValueError, match="feature names"):
+            call()
+    with pytest.warns(UserWarning, match="feature names"):
+        fitted.predict(X)
+
+
+@few_steps
+def test_single_precision_frame(model):
+    pd = pytest.importorskip("pandas")
+    X, y = linear()
+    fitted = model.fit(pd.DataFrame(X.astype(np.float32)).rename(columns=str), pd.Series(y))
+    assert fitted.coef_.dtype == np.float32
+
+
+@few_steps
+def test_weights_as_series(model):
+    pd = pytest.importorskip("pandas")
+    X, y = linear()
+    index = np.arange(60)[::-1]
+    expected = theta(clone(model).fit(X, y, some_weights(60)))
+    assert_array_equal(theta(model.fit(X, pd.Series(y, index), pd.Series(some_weights(60), index))), expected)
+
+
+# Memory maps
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """A read-only map of 16 MB, with targets."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50_000, 40))
+    np.save(tmp_path / "X.npy", X)
+    return np.load(tmp_path / "X.npy", mmap_mode="r"), X[:, 0] + 1
+
+
+@few_steps
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("partial_fit", {}),
+        ("fit", {}),
+        ("fit", {"shuffle": True}),
+        ("fit", {"shuffle": "batches"}),
+        ("fit", {"early_stopping": True}),
+    ],
+    ids=str,
+)
+def test_memory_map_is_not_copied(model, mapped, method, params):
+    X, y = mapped
+    model.set_params(eta0=1e-3, **params)
+    clone(model).fit(np.array(X[:50]), y[:50])
+    tracemalloc.start()
+    getattr(model, method)(X, y)
+    model.predict(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    held = 0.1 * X.nbytes if params.get("early_stopping") else 0
+    assert peak - held < 0.25 * X.nbytes
+    assert_array_equal(theta(model), theta(getattr(clone(model), method)(np.array(X), y)))
+
+
+@few_steps
+def test_sparse_rows_are_not_copied(model):
+    X, y = holey(n=20_000, p=50)
+    S = csr(X)
+    model.set_params(eta0=1e-3).fit(S[:50], y[:50])
+    tracemalloc.start()
+    model.fit(S, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.5 * (S.data.nbytes + S.indices.nbytes)
+
+
+@few_steps
+def test_stream_of_generator_batches():
+    """What is fed to partial_fit may be freed at once: nothing of it is kept."""
+    model = OnlineSGDRegressor()
+    for seed in range(5):
+        X, y = linear(seed=seed)
+        model.partial_fit(X, y)
+        X[:], y[:] = np.nan, np.nan
+    assert np.isfinite(theta(model)).all()
+    assert model.n_samples_seen_ == 300

@@ -1,0 +1,79 @@
+"""Who may import whom: the rooms of the package keep apart."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklearn_sgd
+
+PACKAGE = Path(sklearn_sgd.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PARTS = ["losses", "penalties", "optimizers", "schedules"]
+
+
+def name_of(path):
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path, everywhere=True):
+    """Names of modules that a file imports: at its top, or also in functions."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if everywhere else tree.body
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top(names):
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
+def module(request):
+    return request.param
+
+
+def test_all_modules_are_here():
+    engine = {f"_engine.{name}" for name in ("plan", "loop", "rows", "kernels", "arrays", "jit")}
+    assert {f"sklearn_sgd.{name}" for name in {"regressors", *PARTS, *engine}} <= {name_of(path) for path in MODULES}
+
+
+def test_engine_does_not_know_the_regressors(module):
+    if name_of(module).startswith("sklearn_sgd._engine"):
+        assert not [name for name in imports(module) if name.startswith("sklearn_sgd.regressors")]
+
+
+def test_engine_does_not_know_scikit_learn(module):
+    if name_of(module).startswith("sklearn_sgd._engine"):
+        assert "sklearn" not in top(imports(module))
+
+
+def test_numba_is_in_two_files_only(module):
+    if name_of(module) not in ("sklearn_sgd._engine.jit", "sklearn_sgd._engine.kernels"):
+        assert not {"numba", "llvmlite"} & top(imports(module))
+
+
+def test_kernels_are_imported_when_used(module):
+    assert "sklearn_sgd._engine.kernels" not in list(imports(module, everywhere=False))
+
+
+def test_run_time_dependencies(module):
+    known = {"numpy", "scipy", "sklearn", "numba", "llvmlite", "sklearn_sgd"}
+    assert top(imports(module)) - known <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_know_the_words_only(part):
+    ours = [name for name in imports(PACKAGE / f"{part}.py") if name.startswith("sklearn_sgd")]
+    assert all(name.startswith("sklearn_sgd._engine.jit") for name in ours)
+    assert not {"sklearn", "scipy"} & top(imports(PACKAGE / f"{part}.py"))
+
+
+def test_schedules_know_numpy_only():
+    assert not [name for name in imports(PACKAGE / "schedules.py") if name.startswith("sklearn_sgd")]

@@ -1,0 +1,290 @@
+"""One model by several ways: dense and sparse rows, kernels and arrays, two precisions, any memory layout."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import AUTO, FIXED, LOSSES, PAIRS, csr, holey, linear, some_weights, theta
+from scipy import sparse
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
+
+# Few steps, so some fits are rightly said to end worse than a constant.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+SIZES = [1, 7, None]
+
+
+def model(loss="squared_error", penalty=None, batch_size=7, **params):
+    params = FIXED | {"alpha": 0.1, "l1_ratio": 0.4, "quantile": 0.7, "random_state": 0} | params
+    return MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, **params)
+
+
+def same(one, other, rtol=1e-10, atol=1e-12):
+    assert_allclose(theta(one), theta(other), rtol=rtol, atol=atol)
+    for name in ("loss_curve_", "prequential_loss_", "learning_rate_"):
+        assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, err_msg=name)
+    for name in ("n_updates_", "n_iter_", "n_samples_seen_", "batch_size_"):
+        assert getattr(one, name) == getattr(other, name)
+
+
+# Dense and CSR
+
+
+@pytest.mark.parametrize("index", [np.int32, pytest.param(np.int64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.parametrize(("loss", "penalty"), PAIRS)
+def test_dense_is_csr(loss, penalty, batch_size, index):
+    X, y = holey()
+    dense, compressed = (model(loss, penalty, batch_size).fit(rows, y) for rows in (X, csr(X, index)))
+    same(dense, compressed)
+    assert_allclose(dense.predict(X), compressed.predict(csr(X, index)), rtol=1e-10)
+
+
+OPTIONS = {
+    "averaged": {"average": True},
+    "averaged late": {"average": 12},
+    "shuffled": {"shuffle": True},
+    "batches shuffled": {"shuffle": "batches"},
+    "no intercept": {"fit_intercept": False},
+    "positive": {"positive": True},
+    "drop last": {"drop_last": True},
+    "adaptive": {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1, "epochs": 6},
+    "optimal": {"learning_rate": "optimal"},
+    "early stopping": {"early_stopping": True, "epochs": 8, "tol": 0.01, "n_iter_no_change": 2},
+    "warm start": {"warm_start": True},
+    "automatic": AUTO,
+    "automatic, shuffled": {**AUTO, "shuffle": True, "average": True},
+    "automatic, no intercept": {**AUTO, "fit_intercept": False},
+    "automatic, ridge": {**AUTO, "penalty": "l2"},
+    "automatic, lasso": {**AUTO, "penalty": "l1"},
+    "automatic, huber": {**AUTO, "loss": "huber"},
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_dense_is_csr_with(options, batch_size, weighted):
+    X, y = holey()
+    weight = np.where(np.arange(60) % 9 == 4, 0.0, some_weights(60)) if weighted else None
+    dense, compressed = (
+        model(batch_size=batch_size, **options).fit(rows, y, weight).fit(rows, y, weight) for rows in (X, csr(X))
+    )
+    same(dense, compressed)
+
+
+@pytest.mark.parametrize("batch_size", SIZES)
+def test_dense_is_csr_in_partial_fit(batch_size):
+    X, y = holey()
+    dense, compressed = model(batch_size=batch_size, average=True), model(batch_size=batch_size, average=True)
+    for k in range(0, 60, 13):
+        dense.partial_fit(X[k : k + 13], y[k : k + 13])
+        compressed.partial_fit(csr(X[k : k + 13]), y[k : k + 13])
+        same(dense, compressed)
+
+
+@pytest.mark.parametrize("params", [FIXED, AUTO], ids=["constant", "auto"])
+def test_long_indices(params):
+    X, y = holey()
+    same(model(**params).fit(csr(X, np.int64), y), model(**params).fit(csr(X), y))
+
+
+def test_unsorted_indices_and_explicit_zeros():
+    X, y = holey()
+    S = csr(X)
+    S.data[:3] = 0
+    S.indices, S.data = S.indices.copy(), S.data.copy()
+    for start, stop in zip(S.indptr[:-1], S.indptr[1:], strict=True):
+        S.indices[start:stop], S.data[start:stop] = S.indices[start:stop][::-1], S.data[start:stop][::-1]
+    same(model().fit(S, y), model().fit(S.toarray(), y))
+
+
+@pytest.mark.parametrize("layout", ["csc", "coo", "lil", "bsr"])
+def test_other_sparse_layouts(layout):
+    X, y = holey()
+    same(model().fit(csr(X).asformat(layout), y), model().fit(X, y))
+
+
+def test_sparse_array_is_sparse_matrix():
+    X, y = holey()
+    fitted = model().fit(sparse.csr_array(X), y)
+    same(fitted, model().fit(sparse.csr_matrix(X), y))
+    assert_allclose(fitted.predict(sparse.csr_array(X)), fitted.predict(X), rtol=1e-10)
+
+
+# Kernels and arrays
+
+
+@pytest.fixture
+def on_arrays(monkeypatch):
+    """Fit by the pass on arrays."""
+
+    def fit(model, *args):
+        with monkeypatch.context() as context:
+            context.setattr("sklearn_sgd._engine.loop.has_numba", lambda: False)
+            return model.fit(*args)
+
+    return fit
+
+
+@pytest.mark.parametrize("average", [False, 12])
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.parametrize(("loss", "penalty"), PAIRS)
+@pytest.mark.filterwarnings("ignore:.*[Nn]umba")
+def test_kernels_are_arrays(on_arrays, loss, penalty, batch_size, form, average):
+    X, y = holey()
+    compiled, plain = (model(loss, penalty, batch_size, average=average) for _ in range(2))
+    same(compiled.fit(form(X), y, some_weights(60)), on_arrays(plain, form(X), y, some_weights(60)))
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.filterwarnings("ignore:.*[Nn]umba")
+def test_kernels_are_arrays_with(on_arrays, batch_size, options):
+    X, y = holey()
+    compiled, plain = (model(batch_size=batch_size, **options) for _ in range(2))
+    same(compiled.fit(X, y), on_arrays(plain, X, y))
+
+
+# A user's own loss
+
+
+class LogCosh(NamedTuple):
+    """Compiled, as its formulas are plain arithmetic on a named tuple."""
+
+    width: float = 1.0
+
+    def value(self, y, p):
+        return self.width * np.log(np.cosh((p - y) / self.width))
+
+    def gradient(self, y, p):
+        return np.tanh((p - y) / self.width)
+
+
+class PlainLogCosh:
+    """Not compiled: an ordinary object."""
+
+    def value(self, y, p):
+        return LogCosh(2.0).value(y, p)
+
+    def gradient(self, y, p):
+        return LogCosh(2.0).gradient(y, p)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("batch_size", SIZES)
+def test_own_loss(batch_size, form):
+    X, y = holey()
+    compiled = model(LogCosh(2.0), "l1", batch_size).fit(form(X), y)
+    same(compiled, model(PlainLogCosh(), "l1", batch_size).fit(form(X), y))
+    assert not np.allclose(theta(compiled), theta(model("squared_error", "l1", batch_size).fit(form(X), y)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_by_name_is_its_instance(name):
+    X, y = linear()
+    kind = losses.LOSSES[name]
+    instance = kind(epsilon=0.5) if "epsilon" in kind._fields else kind()
+    same(model(name, epsilon=0.5).fit(X, y), model(instance).fit(X, y), rtol=0, atol=0)
+
+
+# Precision
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [("squared_error", "elasticnet"), *(pytest.param(loss, "l2", marks=pytest.mark.slow) for loss in LOSSES)],
+)
+def test_single_precision(loss, penalty, batch_size, form):
+    X, y = holey(n=200)
+    single, double = (
+        model(loss, penalty, batch_size, average=True).fit(form(X.astype(dtype)), y.astype(dtype))
+        for dtype in (np.float32, np.float64)
+    )
+    assert_allclose(theta(single), theta(double), rtol=1e-3, atol=1e-4)
+    assert single.coef_.dtype == single.predict(form(X.astype(np.float32))).dtype == np.float32
+    assert double.coef_.dtype == double.predict(form(X)).dtype == np.float64
+
+
+@pytest.mark.parametrize("params", [FIXED, AUTO], ids=["constant", "auto"])
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_single_precision_all_the_way(kind, params):
+    X, y = linear()
+    X32 = X.astype(np.float32)
+    fitted = kind(**params | {"average": True}).fit(X32, y, some_weights(60))
+    fitted.partial_fit(X32, y)
+    assert fitted.coef_.dtype == fitted.predict(X32).dtype == np.float32
+    assert fitted.predict(X32[:1]).dtype == np.float32
+
+
+@pytest.mark.filterwarnings("ignore:.*[Nn]umba")
+def test_single_precision_on_arrays(on_arrays):
+    X, y = holey()
+    fitted = on_arrays(model(penalty="elasticnet", average=True), X.astype(np.float32), y)
+    assert fitted.coef_.dtype == np.float32
+    assert_allclose(theta(fitted), theta(model(penalty="elasticnet", average=True).fit(X, y)), rtol=1e-4, atol=1e-5)
+
+
+def test_long_sums_in_single_precision():
+    X = np.full((300_000, 1), 0.1, dtype=np.float32)
+    X[::2] *= -1
+    fitted = BatchGDRegressor(**FIXED | {"epochs": 1, "eta0": 1.0}).fit(X, 1 + X[:, 0])
+    assert_allclose(theta(fitted), [0.01, 1.0], rtol=1e-5)
+
+
+# Layout
+
+
+LAYOUTS = {
+    "columns first": np.asfortranarray,
+    "every second": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "backwards": lambda X: X[::-1].copy()[::-1],
+    "big endian": lambda X: X.astype(">f8"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("batch_size", SIZES)
+def test_layout_does_not_matter(layout, batch_size):
+    X, y = linear()
+    same(model(batch_size=batch_size).fit(layout(X), y), model(batch_size=batch_size).fit(X, y), rtol=0, atol=0)
+
+
+def test_integers_are_numbers():
+    X = np.arange(24).reshape(12, 2) % 5
+    y = np.arange(12)
+    same(model().fit(X, y), model().fit(X.astype(float), y.astype(float)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+def test_read_only_input(form):
+    X, y = holey()
+    X, weight = form(X), some_weights(60)
+    for array in (y, weight, *((X,) if form is np.asarray else (X.data, X.indices, X.indptr))):
+        array.flags.writeable = False
+    writable = form(holey()[0]), y.copy(), weight.copy()
+    same(model(shuffle=True).fit(X, y, weight), model(shuffle=True).fit(*writable), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+def test_input_is_not_changed(form):
+    X, y, weight = *holey(), some_weights(60)
+    X = form(X)
+    before = X.copy(), y.copy(), weight.copy()
+    model(shuffle=True, average=True).fit(X, y, weight).partial_fit(X, y, weight)
+    assert abs(X - before[0]).sum() == 0
+    assert_array_equal(y, before[1])
+    assert_array_equal(weight, before[2])
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 255, 256, 257, 513])
+@pytest.mark.parametrize("batch_size", [1, 8, 256, None])
+@pytest.mark.filterwarnings("ignore:.*[Nn]umba")
+def test_any_number_of_rows(on_arrays, n, batch_size):
+    X, y = linear(n=n, p=2)
+    same(model(batch_size=batch_size).fit(X, y), on_arrays(model(batch_size=batch_size), X, y))

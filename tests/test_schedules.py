@@ -1,0 +1,83 @@
+"""Every schedule: shape, sign, known values; and when the estimators ask for rates."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import linear
+
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.losses import LOSSES, SquaredError
+from sklearn_sgd.schedules import constant, invscaling, optimal
+
+SCHEDULES = [constant(0.1), invscaling(0.1, 0.5), optimal(0.01, SquaredError())]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["constant", "invscaling", "optimal"])
+@pytest.mark.parametrize("t", [np.arange(1, 8), np.arange(1.0, 8), 10**9 + np.arange(3), np.arange(0)], ids=str)
+def test_shape_and_sign(schedule, t):
+    rates = schedule(t)
+    assert rates.shape == t.shape
+    assert rates.dtype == np.float64
+    assert (rates > 0).all()
+    assert (np.diff(rates) <= 0).all()
+
+
+def test_known_values():
+    t = np.array([1, 4, 16])
+    assert_allclose(constant(0.1)(t), 0.1, rtol=1e-15)
+    assert_allclose(invscaling(0.1, 0.5)(t), [0.1, 0.05, 0.025], rtol=1e-15)
+    assert_allclose(invscaling(0.1, 0.0)(t), 0.1, rtol=1e-15)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("alpha", [1e-4, 0.01, 1.0, 100.0])
+def test_optimal_starts_as_in_scikit_learn(loss, alpha):
+    loss = LOSSES[loss]()
+    typical = np.sqrt(1 / np.sqrt(alpha))
+    first = typical / max(1.0, loss.gradient(1.0, -typical))
+    t = np.arange(1, 5)
+    assert_allclose(optimal(alpha, loss)(t), 1 / (1 / first + alpha * (t - 1)), rtol=1e-13)
+
+
+class Clock:
+    """A user's schedule that remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, t):
+        self.asked.extend(t.tolist())
+        return 0.1 / t
+
+
+def test_own_function_sees_every_update_once():
+    X, y = linear(20)
+    clock = Clock()
+    model = MiniBatchSGDRegressor(learning_rate=clock, batch_size=8, epochs=3, tol=None).fit(X, y)
+    model.partial_fit(X, y).partial_fit(X[:3], y[:3])
+    assert clock.asked == list(range(1, 14)) == list(range(1, model.n_updates_ + 1))
+    assert model.learning_rate_ == pytest.approx(0.1 / 13)
+
+
+def test_own_function_is_the_named_schedule():
+    X, y = linear(20)
+    named, own = (
+        OnlineSGDRegressor(learning_rate=rate, eta0=0.05, power_t=0.5, random_state=0).fit(X, y)
+        for rate in ("invscaling", invscaling(0.05, 0.5))
+    )
+    assert_array_equal(named.coef_, own.coef_)
+
+
+WRONG = {
+    "scalar": lambda t: 0.1,
+    "negative": lambda t: -0.1 / t,
+    "not a number": lambda t: t * np.nan,
+    "too many": lambda t: np.ones(len(t) + 1),
+}
+
+
+@pytest.mark.parametrize("rate", WRONG.values(), ids=WRONG)
+def test_wrong_answers_are_refused(rate):
+    X, y = linear(20)
+    with pytest.raises(ValueError, match="learning_rate"):
+        MiniBatchSGDRegressor(learning_rate=rate, batch_size=8).fit(X, y)

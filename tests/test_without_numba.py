@@ -1,0 +1,93 @@
+"""Where numba cannot be imported: the same numbers from arrays, with one warning."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from numpy.testing import assert_allclose
+from problems import AUTO, FIXED, csr, holey, some_weights, theta
+
+import sklearn_sgd
+from sklearn_sgd import MiniBatchSGDRegressor
+
+PACKAGE = Path(sklearn_sgd.__file__).parent
+TESTS = Path(__file__).parent
+
+# Ways in which an import can fail.
+BLOCKS = {
+    "absent": """
+        import sys
+        sys.modules["numba"] = None
+    """,
+    "refused": """
+        import sys
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in ("numba", "llvmlite"):
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        sys.meta_path.insert(0, Refuse())
+    """,
+    # What numba does on a Python or numpy that it does not know yet.
+    "broken": """
+        import pathlib, sys, tempfile
+        folder = pathlib.Path(tempfile.mkdtemp())
+        (folder / "numba").mkdir()
+        (folder / "numba" / "__init__.py").write_text("raise ImportError('Numba needs another NumPy')")
+        sys.path.insert(0, str(folder))
+    """,
+}
+
+FITS = """
+    import json, warnings
+    import numpy as np
+    from problems import AUTO, FIXED, csr, holey, some_weights, theta
+    from sklearn_sgd import MiniBatchSGDRegressor
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        answers = run()
+    told = [str(w.message) for w in told if "numba" in str(w.message).lower()]
+    print(json.dumps([answers, told, sorted({name.partition(".")[0] for name in sys.modules if sys.modules[name]})]))
+"""
+
+
+def run():
+    """Many kinds of fits."""
+    answers = []
+    X, y = holey()
+    for params in (FIXED, AUTO):
+        for loss, penalty in (("squared_error", None), ("huber", "elasticnet")):
+            for batch_size in (1, 7):
+                for rows in (X, csr(X)):
+                    model = MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, random_state=0)
+                    model.set_params(**params | {"alpha": 0.1, "shuffle": True})
+                    answers.append(theta(model.fit(rows, y, some_weights(60)).partial_fit(rows, y)).tolist())
+    return answers
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return run()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_same_numbers_with_one_warning(compiled, block):
+    code = textwrap.dedent(block) + inspect.getsource(run) + textwrap.dedent(FITS)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(TESTS)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers, told, modules = json.loads(done.stdout)
+    assert_allclose(answers, compiled, rtol=1e-10, atol=1e-12)
+    assert len(told) == 1
+    assert "llvmlite" not in modules
