@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_sgd._engine.baseline import constant_loss, training_loss
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.loop import epochs
 from sklearn_sgd._engine.plan import State, make_plan
 from sklearn_sgd._engine.stopping import SMALLEST, Stopping
@@ -449,9 +449,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         stopping = Stopping(
             margin=None if self.tol is None else self.tol * (1.0 if score else baseline),
             patience=self.n_iter_no_change,
-            least_samples=state.step.visits(self.tol, plan.n_rows)
-            if self.tol and state.step and plan.average_from
-            else 0,
+            least_samples=plan.least_samples(self.tol, state),
             smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
             score=score,
         )
@@ -472,19 +470,25 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 f"The descent left the finite range in epoch {number}; the last finite parameters are kept. "
                 f"Remedy: {REMEDY}."
             )
-        elif epoch.loss > baseline and training_loss(
-            plan.parts.loss, plan.data, plan.kept, state.vectors.average
-        ) > baseline * (1 + 1e-6):
-            self._warn(
-                "The fit ends worse than the best constant prediction on its own training data. "
-                f"Remedy: more epochs if the loss still falls (see loss_curve_), else {REMEDY}."
-            )
+        elif epoch.loss > baseline:
+            self._compare_with_constant(plan, state, baseline)
         seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
         self.stop_reason_ = reason
         self.__dict__.pop("validation_scores_", None)
         if score:
             self.validation_scores_ = stopping.scores
         self._learned(plan, state, first * seen, seen)
+
+    def _compare_with_constant(self, plan, state: State, baseline: float) -> None:
+        """A fit must not end worse than the best constant: the automatic step then answers that, others warn."""
+        loss = training_loss(plan.parts.loss, plan.data, plan.kept, plan.X, *state.predictor())
+        if plan.geometry and loss > baseline:
+            state.fall_back(best_constant(plan.parts.loss, plan.data, slice(None) if plan.kept is None else plan.kept))
+        elif loss > baseline * (1 + 1e-6):
+            self._warn(
+                "The fit ends worse than the best constant prediction on its own training data. "
+                f"Remedy: more epochs if the loss still falls (see loss_curve_), else {REMEDY}."
+            )
 
     def _learned(self, plan, state: State, first_sight_loss: float, first_sight_weight: float) -> None:
         """State -> attributes."""

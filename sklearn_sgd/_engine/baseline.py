@@ -44,9 +44,9 @@ def constant_loss(loss, data, kept: np.ndarray | None) -> float:
     return _mean_loss(loss, data, kept, lambda block: constant)
 
 
-def training_loss(loss, data, kept: np.ndarray | None, w: np.ndarray) -> float:
-    """Mean loss of parameters."""
-    return _mean_loss(loss, data, kept, lambda block: _predict(data.rows, block, w))
+def training_loss(loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float) -> float:
+    """Mean loss of a model on the rows of X that it was fitted on."""
+    return _mean_loss(loss, data, kept, lambda block: X[block] @ coef + intercept)
 
 
 def _predict(rows, block, w: np.ndarray) -> np.ndarray:

@@ -113,6 +113,11 @@ class State:
         w = self.vectors.average
         return w[:-1].copy(), float(w[-1]) - float(self.centre @ w[:-1].astype(np.float64))
 
+    def fall_back(self, constant: float) -> None:
+        """Predict a constant."""
+        for w in (self.vectors.coef, self.vectors.average):
+            w[:-1], w[-1] = 0.0, constant
+
     def weigh(self, weight: np.ndarray | None, n_rows: int, dtype) -> np.ndarray:
         """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
         self.weight_sum += n_rows if weight is None else float(weight.sum(dtype=np.float64))
@@ -140,6 +145,10 @@ class Plan(NamedTuple):
     drop_last: bool
     average_from: int
     geometry: Diagonal | Full | None
+
+    def least_samples(self, tol: float | None, state: State) -> float:
+        """Rows to visit before progress is judged by ``tol``."""
+        return state.step.visits(tol, self.n_rows) if tol and state.step and self.average_from else 0.0
 
     def reweighs(self, state: State) -> bool:
         """Whether rows should be weighted anew: in full batches of a loss whose curvature varies."""
@@ -219,6 +228,9 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
         geometry = learned.geometry
     else:
         state.recentre(np.zeros(X.shape[1]))
+    if not average:
+        # Averaging may have been switched off on the way: go on from what predicts.
+        state.vectors.coef[:] = state.vectors.average
     return Plan(
         X,
         data,
