@@ -60,7 +60,7 @@ positive : bool, default=False
 fit_intercept : bool, default=True
     Whether to learn an intercept.
 {batch_size}
-epochs : int, default=1000
+epochs : int, default=100
     Largest number of passes of `fit` over the rows.
 shuffle : bool or 'batches', default=True
     True: rows in a new random order in each epoch. 'batches': only the order of contiguous batches is random (for
@@ -220,7 +220,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         positive: bool = False,
         fit_intercept: bool = True,
         batch_size: int | Literal["auto"] | None = None,
-        epochs: int = 1000,
+        epochs: int = 100,
         shuffle: bool | Literal["batches"] = True,
         drop_last: bool = False,
         learning_rate: str | Callable[[np.ndarray], np.ndarray] = "auto",
