@@ -21,9 +21,9 @@ def model(loss="squared_error", penalty=None, batch_size=7, **params):
     return MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, **params)
 
 
-def same(one, other, rtol=1e-10, atol=1e-12):
+def same(one, other, rtol=1e-10, atol=1e-12, measures=("loss_curve_", "prequential_loss_", "learning_rate_")):
     assert_allclose(theta(one), theta(other), rtol=rtol, atol=atol)
-    for name in ("loss_curve_", "prequential_loss_", "learning_rate_"):
+    for name in measures:
         assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, err_msg=name)
     for name in ("n_updates_", "n_iter_", "n_samples_seen_", "batch_size_"):
         assert getattr(one, name) == getattr(other, name)
@@ -181,6 +181,38 @@ def test_own_loss(batch_size, form):
     compiled = model(LogCosh(2.0), "l1", batch_size).fit(form(X), y)
     same(compiled, model(PlainLogCosh(), "l1", batch_size).fit(form(X), y))
     assert not np.allclose(theta(compiled), theta(model("squared_error", "l1", batch_size).fit(form(X), y)), rtol=1e-3)
+
+
+def of_slope(slope):
+    """A new class each time, always of the same name and fields, as when a notebook's cell is run again."""
+
+    class Own(NamedTuple):
+        width: float = 1.0
+
+        def value(self, y, p):
+            return 0.5 * (p - y) * (p - y)
+
+        def gradient(self, y, p):
+            return slope * (p - y)
+
+    return Own()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_own_loss_defined_again(batch_size):
+    X, y = linear()
+    for slope in (1.0, 0.5):
+        own = model(of_slope(slope), batch_size=batch_size).fit(X, y)
+        same(own, model(batch_size=batch_size, eta0=FIXED["eta0"] * slope).fit(X, y), measures=["loss_curve_"])
+
+
+def test_parts_do_not_mix():
+    """Calls in turn, each with the kernel of its own parts: numba tells them apart by their names."""
+    X, y = linear()
+    models = [model(loss, penalty) for loss in ("squared_error", "huber") for penalty in ("l2", "l1")]
+    expected = [theta(one.fit(X, y)) for one in models]
+    for _ in range(50):
+        assert_array_equal([theta(one.fit(X, y)) for one in models], expected)
 
 
 @pytest.mark.parametrize("name", LOSSES)

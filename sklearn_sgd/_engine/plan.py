@@ -219,7 +219,7 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     if average == "auto":
         average = automatic and noise
     if automatic and n_rows:
-        learned = _learn_step(X, data, kept, parts.penalty, state)
+        learned = _learn_step(X, data, kept, parts.penalty, state, stream)
         if state.fresh:
             _start(parts.loss, data, kept, batch_size, noise, stream, state)
         state.memory[2] = noise
@@ -263,20 +263,20 @@ def _start(loss, data: Data, kept: np.ndarray | None, batch_size: int, noise: bo
         state.surprise = float(np.sum(s * (loss.value(y, 0.0) - loss.value(y, constant))))
 
 
-def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State) -> Step:
+def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State, stream: bool) -> Step:
     """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew."""
     columns = measure(X, kept, data.weight, centred=bool(data.rows.bias))
     state.columns = columns if state.columns is None else merge(state.columns, columns)
     state.recentre(state.columns.mean)
     if state.step is None or state.columns.weight > (1.0 + GROWTH) * state.step.weight:
-        state.step = _make_step(state.columns, X, penalty)
+        state.step = _make_step(state.columns, X, penalty, stream)
     return state.step
 
 
-def _make_step(columns: Columns, X, penalty, curvature: float = 1.0) -> Step:
+def _make_step(columns: Columns, X, penalty, stream: bool = False, curvature: float = 1.0) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
     separable = isinstance(penalty, (L1, ElasticNet, Positive))
-    return make_step(columns, X, float(penalty.gradient(1.0)) / curvature, separable)
+    return make_step(columns, X, float(penalty.gradient(1.0)) / curvature, separable, stream)
 
 
 def reweighted(plan: Plan, state: State) -> Plan:
@@ -288,7 +288,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
     columns = measure(plan.X, plan.kept, weight, centred=bool(plan.data.rows.bias))
     state.recentre(columns.mean)
     rows = less_mean(as_rows(plan.X, bool(plan.data.rows.bias)), columns.mean.astype(plan.X.dtype))
-    step = _make_step(columns, plan.X, plan.parts.penalty, curvature)
+    step = _make_step(columns, plan.X, plan.parts.penalty, curvature=curvature)
     return plan._replace(data=plan.data._replace(rows=rows), geometry=step.geometry)
 
 

@@ -36,7 +36,7 @@ MEMORIES = 10.0
 MEMORY, TRIES = 1000.0, 60
 
 # Geometry is made anew when a stream has grown by this share.
-GROWTH = 0.03
+GROWTH = 0.1
 
 # Rows and iterations for the largest eigenvalue where covariances are not kept.
 SAMPLE, POWERS = 10_000, 10
@@ -189,10 +189,11 @@ def automatic_batch_size(n_columns: int, n_rows: int) -> int:
     return 2 ** int(np.log2(min(max(n_columns + 1, 16), 1024, most)))
 
 
-def make_step(columns: Columns, X, ridge: float, separable: bool) -> Step:
+def make_step(columns: Columns, X, ridge: float, separable: bool, stream: bool) -> Step:
     """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
 
-    ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction.
+    ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
+    in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay.
     """
     covariance = columns.moment / columns.weight if columns.weight else columns.moment
     full = covariance.ndim == 2
@@ -207,7 +208,7 @@ def make_step(columns: Columns, X, ridge: float, separable: bool) -> Step:
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     values, vectors = linalg.eigh(correlation)
     values = np.maximum(values, 0.0)
-    shares = values + FLOOR * max(values[-1], 1.0)
+    shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / columns.weight if stream else 0.0)
     inverse = (vectors / shares) @ vectors.T * np.outer(scale, scale)
     length = float(np.sum(values / shares)) + 1.0
     return Step(Full(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, columns.weight)
