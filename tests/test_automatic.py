@@ -218,3 +218,19 @@ def test_divergence_of_explicit_rates_warns_with_the_remedy_and_auto_is_one(kind
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert kind(random_state=0).fit(X, y).score(X, y) > 0.3
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_normal_matrix_is_the_pass_over_the_rows(monkeypatch, layout, penalty, fit_intercept):
+    X, y = correlated(300, 6)
+    X, weight = X / X.std(axis=0), np.random.default_rng(0).integers(0, 3, 300)
+    model = BatchGDRegressor(penalty=penalty, alpha=0.1, fit_intercept=fit_intercept, epochs=10, tol=None)
+    short = model.fit(layout(X), y, sample_weight=weight)
+    coef, intercept, losses = short.coef_, short.intercept_, short.loss_curve_
+    monkeypatch.setattr("sklearn_sgd._engine.plan.affordable", lambda *sizes: False)
+    long = model.fit(layout(X), y, sample_weight=weight)
+    assert_allclose(coef, long.coef_, rtol=1e-9, atol=1e-12)
+    assert_allclose(intercept, long.intercept_, rtol=1e-9, atol=1e-12)
+    assert_allclose(losses, long.loss_curve_, rtol=1e-9)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine import arrays
+from sklearn_sgd._engine import arrays, gram
 from sklearn_sgd._engine.jit import has_numba, is_ours
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Dense
@@ -28,7 +28,7 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
     while True:
         if plan.reweighs(state):
             plan = reweighted(plan, state)
-        step = (plan.geometry, state.memory) if plan.geometry else ()
+        step = [extra for extra in (plan.geometry, state.memory, plan.gram) if plan.geometry and extra is not None]
         order = plan.order(state.generator)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)
@@ -55,7 +55,9 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
 
 
 def _choose(plan: Plan):
-    """The compiled pass where Numba is there and can read the parts, the pass on arrays elsewhere."""
+    """The pass on the normal matrix, the compiled one where Numba is there and can read the parts, or on arrays."""
+    if plan.gram:
+        return gram.automatic
     name = "automatic" if plan.geometry else "minibatch"
     if not (has_numba() and all(isinstance(part, tuple) for part in plan.parts)):
         return getattr(arrays, name)

@@ -7,6 +7,7 @@ import numpy as np
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.baseline import best_constant, row_curvatures, small_residual
+from sklearn_sgd._engine.gram import Gram, split
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.step import (
     GROWTH,
@@ -14,6 +15,7 @@ from sklearn_sgd._engine.step import (
     Diagonal,
     Full,
     Step,
+    affordable,
     automatic_batch_size,
     falling_rates,
     late_mixes,
@@ -131,7 +133,8 @@ class State:
 class Plan(NamedTuple):
     """What one epoch does with the rows of X, or the ``kept`` ones.
 
-    ``data`` are these rows for the kernel; ``geometry`` is that of the automatic step.
+    ``data`` are these rows for the kernel; ``geometry`` is that of the automatic step, ``gram`` all that its descent
+    needs to know of the rows, if that is little.
     """
 
     X: Any
@@ -145,6 +148,7 @@ class Plan(NamedTuple):
     drop_last: bool
     average_from: int
     geometry: Diagonal | Full | None
+    gram: Gram | None
 
     def least_samples(self, tol: float | None, state: State) -> float:
         """Rows to visit before progress is judged by ``tol``."""
@@ -215,11 +219,12 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     rows, weight = as_rows(X, params["fit_intercept"]), state.weigh(weight, X.shape[0], X.dtype)
     data = Data(rows, read_only(y), read_only(weight))
     automatic, noise = params["learning_rate"] == "auto", stream or batch_size < n_rows
-    schedule, geometry, average = None, None, params["average"]
+    schedule, geometry, gram, average = None, None, None, params["average"]
     if average == "auto":
         average = automatic and noise
     if automatic and n_rows:
-        learned = _learn_step(X, data, kept, parts.penalty, state, stream)
+        normal = not noise and isinstance(parts.loss, SquaredError) and affordable(n_rows, X.shape[1])
+        learned, gram = _learn_step(X, data, kept, parts.penalty, state, stream, normal)
         if state.fresh:
             _start(parts.loss, data, kept, batch_size, noise, stream, state)
         state.memory[2] = noise
@@ -243,6 +248,7 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
         params["drop_last"],
         int(average),
         geometry,
+        gram,
     )
 
 
@@ -263,14 +269,21 @@ def _start(loss, data: Data, kept: np.ndarray | None, batch_size: int, noise: bo
         state.surprise = float(np.sum(s * (loss.value(y, 0.0) - loss.value(y, constant))))
 
 
-def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State, stream: bool) -> Step:
-    """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew."""
-    columns = measure(X, kept, data.weight, centred=bool(data.rows.bias))
+def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State, stream: bool, normal: bool):
+    """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew.
+
+    With the ``normal`` matrix if all that the descent asks of the rows are their second moments.
+    """
+    gram = None
+    if normal:
+        columns, gram = split(measure(X, kept, data.weight, bool(data.rows.bias), data.y))
+    else:
+        columns = measure(X, kept, data.weight, bool(data.rows.bias))
     state.columns = columns if state.columns is None else merge(state.columns, columns)
     state.recentre(state.columns.mean)
     if state.step is None or state.columns.weight > (1.0 + GROWTH) * state.step.weight:
         state.step = _make_step(state.columns, X, penalty, stream)
-    return state.step
+    return state.step, gram
 
 
 def _make_step(columns: Columns, X, penalty, stream: bool = False, curvature: float = 1.0) -> Step:

@@ -87,17 +87,27 @@ class Full(NamedTuple):
         return self.inverse[j, j]
 
 
-def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool) -> Columns:
-    """Statistics of the columns of a matrix, of all rows or those kept; no weights: all 1."""
+def affordable(n_rows: int, n_columns: int) -> bool:
+    """Whether covariances are kept, and measured on all rows."""
+    return n_columns <= FULL and n_rows * n_columns**2 < 2 * BUDGET
+
+
+def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None) -> Columns:
+    """Statistics of the columns of a matrix, of all rows or those kept, y a last column; no weights: all 1."""
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
     size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else BLOCK
-    columns = Columns(0.0, np.zeros(p), np.zeros((p, p) if full else p))
+    columns = None
     # Evenly spaced blocks where all would cost too much.
     for start in range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1)):
         rows = slice(start, start + size) if kept is None else kept[start : start + size]
         s = weight[rows].astype(np.float64) if weight.size else np.ones(X[rows].shape[0])
-        columns = merge(columns, _measure_block(X[rows], s, full, centred))
+        block = X[rows]
+        if y is not None:
+            block = (sparse.hstack if sparse.issparse(X) else np.hstack)([block, y[rows, None]])
+        new = (_measure_sparse if sparse.issparse(X) else _measure_dense)(block, s, full, centred)
+        columns = new if columns is None else merge(columns, new)
+    assert columns is not None
     return columns
 
 
@@ -113,25 +123,26 @@ def merge(a: Columns, b: Columns) -> Columns:
     )
 
 
-def _measure_block(X, s, full: bool, centred: bool) -> Columns:
-    """Statistics of a few rows."""
+def _measure_dense(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
+    """Statistics of a few rows of an array."""
+    weight = float(s.sum())
+    mean = s @ X / weight if centred else np.zeros(X.shape[1])
+    X = X - mean
+    if (s != 1.0).any():
+        X *= np.sqrt(s)[:, None]
+    return Columns(weight, mean, X.T @ X if full else np.einsum("ij,ij->j", X, X))
+
+
+def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
+    """Statistics of a few sparse rows: centring would fill gaps, but columns without gaps can be, and may need it."""
     weight, p = float(s.sum()), X.shape[1]
-    shift = np.zeros(p)
-    if sparse.issparse(X):
-        # Centring would fill the gaps; columns without gaps can be, and may need it.
-        X = sparse.csr_array(X, dtype=np.float64)
-        if centred:
-            gapless = np.bincount(X.indices, minlength=p) == X.shape[0]
-            shift = np.where(gapless, s @ X / weight, 0.0)
-            X = sparse.csr_array((X.data - shift[X.indices], X.indices, X.indptr), shape=X.shape)
-        weighted = X.multiply(s[:, None]).tocsr()
-        moment = (X.T @ weighted).toarray() if full else np.asarray(X.multiply(weighted).sum(axis=0)).ravel()
-    else:
-        if centred:
-            shift = s @ X / weight
-        X = X - shift
-        weighted = X * s[:, None]
-        moment = X.T @ weighted if full else np.einsum("ij,ij->j", X, weighted)
+    X, shift = sparse.csr_array(X, dtype=np.float64), np.zeros(p)
+    if centred:
+        gapless = np.bincount(X.indices, minlength=p) == X.shape[0]
+        shift = np.where(gapless, s @ X / weight, 0.0)
+        X = sparse.csr_array((X.data - shift[X.indices], X.indices, X.indptr), shape=X.shape)
+    weighted = X.multiply(s[:, None]).tocsr()
+    moment = (X.T @ weighted).toarray() if full else np.asarray(X.multiply(weighted).sum(axis=0)).ravel()
     if not centred:
         return Columns(weight, shift, moment)
     rest = s @ X / weight

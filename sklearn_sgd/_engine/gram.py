@@ -1,0 +1,46 @@
+"""The full-batch pass of the automatic step for the squared error, from the normal matrix: O(P**2), however many rows.
+
+The rows enter the squared error by their second moments alone, which the automatic step measures anyway.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sgd._engine.step import Columns
+
+
+class Gram(NamedTuple):
+    """Covariances of the columns, with the target, and of it; its mean."""
+
+    covariance: np.ndarray
+    with_target: np.ndarray
+    variance: float
+    target: float
+
+
+def split(columns: Columns) -> tuple[Columns, Gram]:
+    """Statistics of columns of which the last is the target: of the others, and what the descent needs."""
+    weight, mean, moment = columns
+    scaled = moment / weight
+    return Columns(weight, mean[:-1], moment[:-1, :-1]), Gram(
+        scaled[:-1, :-1], scaled[:-1, -1], scaled[-1, -1], mean[-1]
+    )
+
+
+def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory, gram):
+    """One epoch, which is one step; as in ``arrays``, to rounding."""
+    w, penalty = vectors.coef[:-1].astype(np.float64), parts.penalty
+    error = data.rows.bias * (vectors.coef[-1] - gram.target)
+    pull = gram.covariance @ w
+    g = pull - gram.with_target + penalty.gradient(w)
+    d = geometry.inverse * g if geometry.inverse.ndim == 1 else geometry.inverse @ g
+    fall = d @ g + error * error
+    bend = d @ (gram.covariance @ d + penalty.gradient(d)) + error * error
+    step = min(rates[0], fall / bend) if bend > 0.0 else 0.0
+    w -= step * d
+    vectors.coef[:-1] = penalty.prox(w, step * geometry.inverse) if geometry.inverse.ndim == 1 else w
+    vectors.coef[-1] -= step * error
+    loss = 0.5 * (gram.variance - 2.0 * (w + step * d) @ gram.with_target + (w + step * d) @ pull + error * error)
+    weight = data.weight.sum(dtype=np.float64) if data.weight.size else len(order)
+    return weight * max(loss, 0.0)
