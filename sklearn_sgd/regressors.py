@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
@@ -168,6 +169,13 @@ def _regressor(**defaults):
     return decorate
 
 
+def _can_stream(estimator) -> bool:
+    """Whether there is a partial_fit, as scikit-learn's MLPRegressor tells it."""
+    if estimator.early_stopping is True:
+        raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
+    return True
+
+
 @contextmanager
 def _intact_on_error(estimator):
     """Give an estimator its attributes back when a call on it fails."""
@@ -314,6 +322,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             self._drain(plan, state, score)
         return self
 
+    @available_if(_can_stream)
     def partial_fit(self, X, y, sample_weight=None):
         """Go on learning: one pass over these rows, in their order, in chunks of ``batch_size``.
 
@@ -337,7 +346,9 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an input is invalid, or ``early_stopping=True``; the regressor is then left as it was.
+            If a parameter or an input is invalid; the regressor is then left as it was.
+        AttributeError
+            With ``early_stopping=True``, which needs several epochs over the same rows.
 
         Warns
         -----
@@ -345,10 +356,6 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             If the descent left the finite range; the parameters from before the call are kept.
         """
         self._validate_params()  # also on a fitted regressor, whose parameters may have been set anew
-        if self.early_stopping:
-            raise ValueError(
-                "early_stopping=True needs several epochs over the same rows: use fit, or early_stopping=False."
-            )
         with _intact_on_error(self):
             first = not hasattr(self, "_state")
             X, y, weight = self._validate(X, y, sample_weight, reset=first)
@@ -428,8 +435,8 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             train, held = train_test_split(rows, test_size=self.validation_fraction, random_state=random_state)
         except ValueError as error:
             raise ValueError(
-                f"early_stopping cannot split {len(rows)} rows with validation_fraction={self.validation_fraction}: "
-                "give more rows, or another validation_fraction."
+                f"early_stopping cannot split n_samples={len(rows)} with validation_fraction="
+                f"{self.validation_fraction}: give more rows, or another validation_fraction."
             ) from error
         if len(held) < 2:
             raise ValueError(

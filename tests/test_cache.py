@@ -132,3 +132,61 @@ def test_works_where_nothing_can_be_written(tmp_path):
     environment = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "NUMBA_CACHE_DIR": ""}
     printed = python(textwrap.dedent(FIT).replace("{loss}", '"squared_error"'), tmp_path, **environment)
     assert len(printed.splitlines()) == 4
+
+
+# Of two processes, a and b: both read the index, a then b save theirs, b then a save the kernel.
+IN_TURN = """
+import time
+from pathlib import Path
+from numba.core.caching import IndexDataCacheFile as File
+me, flags, save_index, save_data = "{me}", Path(r"{flags}"), File._save_index, File._save_data
+
+def wait(flag):
+    end = time.monotonic() + 20
+    while not (flags / flag).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+def index(*args):
+    (flags / f"{me} ready").touch()
+    wait("b ready" if me == "a" else "a index")
+    save_index(*args)
+    (flags / f"{me} index").touch()
+
+def data(*args):
+    wait("b data" if me == "a" else "b index")
+    save_data(*args)
+    (flags / f"{me} data").touch()
+
+File._save_index, File._save_data = index, data
+"""
+
+ONE_FIT = """
+import sys
+import numpy as np
+from sklearn_sgd import MiniBatchSGDRegressor
+X = np.linspace(-1, 1, 40).reshape(20, 2)
+params = {"learning_rate": "constant", "epochs": 2, "tol": None, "shuffle": False}
+for loss in sys.argv[1:]:
+    print(*MiniBatchSGDRegressor(loss, **params).fit(X, 5 * X[:, 0]).coef_)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_save_at_once_do_not_mix_their_kernels(tmp_path):
+    """As in a grid search over losses in two processes; or one loss has the kernel of the other for ever."""
+    losses = {"a": "squared_error", "b": "absolute_error"}
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    (tmp_path / "flags").mkdir()
+
+    def start(code, *losses):
+        command = [sys.executable, "-P", "-c", code, *losses]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    writers = [
+        start(IN_TURN.replace("{me}", me).replace("{flags}", str(tmp_path / "flags")) + ONE_FIT, loss)
+        for me, loss in losses.items()
+    ]
+    compiled = [writer.communicate(timeout=300)[0] for writer in writers]
+    assert len(set(compiled)) == 2
+    loaded = start(ONE_FIT, *losses.values()).communicate(timeout=300)[0]
+    assert loaded == "".join(compiled)

@@ -12,6 +12,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
@@ -128,11 +129,11 @@ def test_metadata_routing(model):
     X, y = linear()
     weight = np.where(np.arange(60) % 3 == 0, 0.0, some_weights(60))
     with config_context(enable_metadata_routing=True):
-        routed = clone(model).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        routed = clone(model).set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
-        result = cross_validate(
-            make_pipeline(scaler, routed), X, y, params={"sample_weight": weight}, cv=KFold(3), return_estimator=True
-        )
+        scorer = get_scorer("r2").set_score_request(sample_weight=True)
+        options = {"params": {"sample_weight": weight}, "cv": KFold(3), "scoring": scorer, "return_estimator": True}
+        result = cross_validate(make_pipeline(scaler, routed), X, y, **options)
         for (train, _), fitted in zip(KFold(3).split(X), result["estimator"], strict=True):
             scaled = StandardScaler().fit_transform(X[train])
             assert_allclose(theta(fitted[-1]), theta(clone(model).fit(scaled, y[train], weight[train])), rtol=1e-12)
@@ -196,8 +197,10 @@ def test_data_frames(model, library):
     frame = frames.DataFrame(dict(zip(names, X.T, strict=True)))
     fitted = clone(model).fit(frame, frames.Series(y), some_weights(60)).partial_fit(frame, frames.Series(y))
     assert_array_equal(theta(fitted), theta(model.fit(X, y, some_weights(60)).partial_fit(X, y)))
-    assert_array_equal(fitted.feature_names_in_, names)
     assert_allclose(fitted.predict(frame), model.predict(X), rtol=1e-12)
+    if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
+        pytest.skip(f"this scikit-learn does not see the names of {library}")
+    assert_array_equal(fitted.feature_names_in_, names)
     wrong = frame[names[::-1]]
     for call in (lambda: fitted.predict(wrong), lambda: fitted.partial_fit(wrong, y)):
         with pytest.raises(ValueError, match="feature names"):

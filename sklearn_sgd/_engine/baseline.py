@@ -28,7 +28,7 @@ def best_constant(loss, data, used) -> float:
         return low
     if slope(high) <= 0.0:
         return high
-    return float(brentq(slope, low, high, xtol=max(1e-9 * (high - low), 1e-300), disp=False))
+    return float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
 
 
 def small_residual(loss, data, used, z) -> float:
@@ -74,10 +74,11 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     used = slice(None) if kept is None else kept
     y = data.y[used].astype(np.float64)
     aside = small_residual(loss, data, used, z[used])
+    size = np.sqrt(np.average(loss.gradient(y, z[used]) ** 2, weights=weight[used]))
     curvature = np.zeros_like(y)
     for p in (z[used] - aside, z[used] + aside):
         squares, value = loss.gradient(y, p) ** 2, loss.value(y, p)
-        curvature += 0.25 * squares / np.maximum(value, max(aside * np.sqrt(squares.mean()), 1e-300))
+        curvature += 0.25 * squares / np.maximum(value, max(aside * size, 1e-300))
     mean = float(np.average(curvature, weights=weight[used]))
     if not 0.0 < mean < np.inf:
         return data.weight, 1.0

@@ -7,7 +7,7 @@ closures as arguments cannot: numba issue 2956).
 
 import hashlib
 from functools import cache
-from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +51,6 @@ def prefetch(array, i):
 
 
 @cache
-def has_numba() -> bool:
-    """Whether kernels can be compiled here; looked up without importing Numba, which takes a third of a second."""
-    return find_spec("numba") is not None
-
-
-@cache
 def fingerprint() -> str:
     """Hash of the package's sources: in the key of each cached kernel: Numba watches the kernel's own file only."""
     digest = hashlib.sha256()
@@ -68,7 +62,20 @@ def fingerprint() -> str:
 def is_ours(part) -> bool:
     """Whether a part, and each part in it, is of this package: the fingerprint does not see others."""
     ours = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
-    return ours and all(is_ours(field) for field in part if isinstance(field, tuple))
+    return ours and isinstance(part, tuple) and all(is_ours(field) for field in part if isinstance(field, tuple))
+
+
+def told_apart(part):
+    """The same part as Numba can tell it from others: by name, which two classes from outside may share."""
+    return part if is_ours(part) or not isinstance(part, tuple) else tuple.__new__(_renamed(type(part)), part)
+
+
+@cache
+def _renamed(kind: type) -> type:
+    return type(f"{kind.__name__}_{next(_numbers)}", (kind,), {"__slots__": ()})
+
+
+_numbers = count()
 
 
 @cache

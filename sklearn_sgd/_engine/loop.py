@@ -1,12 +1,14 @@
 """The only loop over epochs. Whoever wants epochs asks for the next one; what is done with them is no matter here."""
 
+import warnings
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_sgd._engine import arrays, gram
-from sklearn_sgd._engine.jit import has_numba, is_ours
+from sklearn_sgd._engine.jit import is_ours
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Dense
 
@@ -59,10 +61,22 @@ def _choose(plan: Plan):
     if plan.gram:
         return gram.automatic
     name = "automatic" if plan.geometry else "minibatch"
-    if not (has_numba() and all(isinstance(part, tuple) for part in plan.parts)):
+    kernels = _kernels()
+    if not (kernels and all(isinstance(part, tuple) for part in plan.parts)):
         return getattr(arrays, name)
-    from sklearn_sgd._engine import kernels
-
     if name == "minibatch" and plan.batch_size == 1 and isinstance(plan.data.rows, Dense):
         name = "online"
     return kernels.passes(cached=all(map(is_ours, plan.parts)))[name]
+
+
+@cache
+def _kernels():
+    """The module of compiled passes, imported when first needed; None, with one warning, where Numba cannot be."""
+    try:
+        from sklearn_sgd._engine import kernels
+    except ImportError as error:
+        warnings.warn(
+            f"Fits run in NumPy, slower, since Numba cannot be imported: {error}", RuntimeWarning, stacklevel=6
+        )
+        return None
+    return kernels

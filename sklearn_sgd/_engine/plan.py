@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.baseline import best_constant, row_curvatures, small_residual
 from sklearn_sgd._engine.gram import Gram, split
+from sklearn_sgd._engine.jit import told_apart
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.step import (
     GROWTH,
@@ -316,7 +317,7 @@ def make_parts(params: dict) -> Parts:
 def _part(choice, table: dict, params: dict):
     """The part that a name stands for, its numbers taken from the parameters of the same names; a part as it is."""
     if choice is not None and not isinstance(choice, str):
-        return choice
+        return told_apart(choice)
     kind = table[choice]
     return kind(**{name: float(params[name]) for name in kind._fields})
 
