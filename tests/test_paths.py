@@ -56,16 +56,20 @@ OPTIONS = {
     "warm start": {"warm_start": True},
     "automatic": AUTO,
     "automatic, shuffled": {**AUTO, "shuffle": True, "average": True},
+    "automatic, lasso": {**AUTO, "penalty": "l1"},
+}
+MORE = {
     "automatic, no intercept": {**AUTO, "fit_intercept": False},
     "automatic, ridge": {**AUTO, "penalty": "l2"},
-    "automatic, lasso": {**AUTO, "penalty": "l1"},
     "automatic, huber": {**AUTO, "loss": "huber"},
 }
+ALL_OPTIONS = [pytest.param(options, id=name) for name, options in OPTIONS.items()]
+ALL_OPTIONS += [pytest.param(options, id=name, marks=pytest.mark.slow) for name, options in MORE.items()]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("batch_size", SIZES)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("options", ALL_OPTIONS)
 def test_dense_is_csr_with(options, batch_size, weighted):
     X, y = holey()
     weight = np.where(np.arange(60) % 9 == 4, 0.0, some_weights(60)) if weighted else None
@@ -123,7 +127,7 @@ def on_arrays(monkeypatch):
 
     def fit(model, *args):
         with monkeypatch.context() as context:
-            context.setattr("sklearn_sgd._engine.loop.has_numba", lambda: False)
+            context.setattr("sklearn_sgd._engine.loop._kernels", lambda: None)
             return model.fit(*args)
 
     return fit
@@ -140,7 +144,7 @@ def test_kernels_are_arrays(on_arrays, loss, penalty, batch_size, form, average)
     same(compiled.fit(form(X), y, some_weights(60)), on_arrays(plain, form(X), y, some_weights(60)))
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("options", ALL_OPTIONS)
 @pytest.mark.parametrize("batch_size", SIZES)
 @pytest.mark.filterwarnings("ignore:.*[Nn]umba")
 def test_kernels_are_arrays_with(on_arrays, batch_size, options):

@@ -16,7 +16,7 @@ def minibatch(data, order, rates, mixes, batch, vectors, parts):
         *_, losses, _, g = _batch(data, order[k * batch : (k + 1) * batch], w, parts.loss)
         total += losses
         g[:-1] += parts.penalty.gradient(w[:-1])
-        d, h, m[:], v[:] = parts.optimizer.step(g, m, v, rate)
+        d, h, m[:], v[:] = parts.optimizer.step(g.astype(w.dtype), m, v, rate)
         w -= h * d
         w[:-1] = parts.penalty.prox(w[:-1], (h * np.ones_like(w))[:-1])
         if mixes.size:
@@ -68,7 +68,7 @@ def _batch(data, chunk, w, loss):
     s = data.weight[chunk] if data.weight.size else np.ones_like(y)
     z = _predict(data.rows, X, w)
     slopes = loss.gradient(y, z)
-    c = (s * slopes).astype(w.dtype)
+    c = (s * slopes).astype(w.dtype).astype(np.float64)
     g = np.append(X.T @ c, data.rows.bias * c.sum())
     data.rows.centre(g)
     total = float(np.sum(s * loss.value(y, z), dtype=np.float64))

@@ -72,7 +72,7 @@ def told_apart(part):
 
 @cache
 def _renamed(kind: type) -> type:
-    return type(f"{kind.__name__}_{next(_numbers)}", (kind,), {"__slots__": ()})
+    return type(f"{kind.__name__}_{next(_numbers)}", (kind,), {"__slots__": (), "__module__": kind.__module__})
 
 
 _numbers = count()

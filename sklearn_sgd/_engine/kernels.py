@@ -74,17 +74,21 @@ def mix_in(average, w, mix):
         average[j] += mix * (w[j] - average[j])
 
 
-def passes(cached: bool):
-    """The passes by name: from the cache on disk, or for parts of other packages compiled anew."""
-    return _build(fingerprint(), cached)
+def passes(cached: bool, kind: str):
+    """The passes by name: from the cache on disk, or for parts of other packages compiled anew.
+
+    Each ``kind`` of arguments has files of its own there, so that processes that save at once cannot mix their kernels.
+    """
+    return _build(fingerprint(), cached, kind)
 
 
 @cache
-def _build(sources: str, cached: bool):
+def _build(sources: str, cached: bool, kind: str):
     """Passes whose cache on disk is keyed by the sources, since they mention them."""
     wire()
 
     def compiled(function):
+        function.__qualname__ = f"{function.__name__}_{kind}"
         options = {"nogil": True, "fastmath": FASTMATH}
         try:
             return njit(function, cache=cached, **options)

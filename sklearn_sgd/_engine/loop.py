@@ -66,7 +66,9 @@ def _choose(plan: Plan):
         return getattr(arrays, name)
     if name == "minibatch" and plan.batch_size == 1 and isinstance(plan.data.rows, Dense):
         name = "online"
-    return kernels.passes(cached=all(map(is_ours, plan.parts)))[name]
+    kinds = [plan.data.rows, plan.data.y.dtype, *plan.parts, *plan.parts.penalty, plan.geometry]
+    kind = "_".join(str(k) if isinstance(k, np.dtype) else type(k).__name__ for k in kinds)
+    return kernels.passes(all(map(is_ours, plan.parts)), kind)[name]
 
 
 @cache
