@@ -114,7 +114,7 @@ intercept_ : float
     Intercept.
 n_features_in_ : int
     Number of columns of X.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the columns, if X has names that are all strings.
 n_iter_ : int
     Epochs run; each call of `partial_fit` is one.
