@@ -24,6 +24,8 @@ class SGD(NamedTuple):
     (2.0, 0.1, 0.0, 0.0)
     """
 
+    moments = 0
+
     def step(self, g, m, v, rate):
         """Direction, rate and moments of one coordinate."""
         return g, rate, m, v

@@ -14,16 +14,7 @@ import numpy as np
 
 # Methods that a kernel may call: formulas of losses, penalties and optimizers; what rows and geometries do.
 FORMULAS = ("value", "gradient", "step", "prox")
-LOOPS = {
-    "at": lambda self, i, j: self.instance_class.at,
-    "dot": lambda self, i, w: self.instance_class.dot,
-    "add": lambda self, i, c, g: self.instance_class.add,
-    "fetch": lambda self, i: self.instance_class.fetch,
-    "offset": lambda self, w: self.instance_class.offset,
-    "centre": lambda self, g: self.instance_class.centre,
-    "direct": lambda self, g, d: self.instance_class.direct,
-    "rate": lambda self, j: self.instance_class.rate,
-}
+LOOPS = ("at", "dot", "add", "fetch", "offset", "centre", "direct", "rate")
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -48,6 +39,17 @@ def shrink(a, threshold):
 
 def prefetch(array, i):
     """Ask the processor to bring the memory at flat index i into its cache; plain Python has nothing to ask."""
+
+
+def recall(moment, j):
+    """A moment of coordinate j; 0 where none is kept."""
+    return 0.0 if moment is None else moment[j]
+
+
+def keep(moment, j, value):
+    """Keep a moment of coordinate j, where one is kept."""
+    if moment is not None:
+        moment[j] = value
 
 
 @cache
@@ -101,21 +103,35 @@ def wire() -> None:
     def _(a, threshold):
         return shrink
 
+    @word(recall)
+    def _(moment, j):
+        if isinstance(moment, types.NoneType):
+            return lambda moment, j: 0.0
+        return lambda moment, j: moment[j]
+
+    @word(keep)
+    def _(moment, j, value):
+        if isinstance(moment, types.NoneType):
+            return lambda moment, j, value: None
+
+        def put(moment, j, value):
+            moment[j] = value
+
+        return put
+
     touch = _prefetch_intrinsic()
 
     @overload(prefetch)
     def _(array, i):
         return lambda array, i: touch(array, i)
 
-    # Numba cannot pass an empty tuple, such as a loss without numbers, but it can write its formula out. Not strict:
-    # a loss's gradient takes (y, p), a penalty's (w). Loops are left to LLVM, which inlines what pays.
-    def formula(name):
+    # Written out where it is called: Numba cannot pass an empty tuple, such as a loss without numbers; and a call would count
+    # references to each array of a part, row by row. Not strict: a loss's gradient takes (y, p), a penalty's (w).
+    def method(name):
         return lambda self, *args: getattr(self.instance_class, name, None)
 
-    for name in FORMULAS:
-        overload_method(types.BaseNamedTuple, name, inline="always", strict=False)(formula(name))
-    for name, method in LOOPS.items():
-        overload_method(types.BaseNamedTuple, name)(method)
+    for name in FORMULAS + LOOPS:
+        overload_method(types.BaseNamedTuple, name, inline="always", strict=False)(method(name))
 
 
 def _prefetch_intrinsic():

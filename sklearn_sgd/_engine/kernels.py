@@ -4,7 +4,7 @@ All take the arguments of the passes in ``arrays`` and do the same steps:
 
     data: rows, targets and weights (no weights: all 1)      order: row numbers, batch after batch
     rates, mixes: one number per update (no mixes: no averaging)      batch: rows per update
-    vectors: parameters, their average and two moments, changed in place      parts: loss, penalty, optimizer
+    vectors: parameters, their average and the optimizer's moments, changed in place      parts: loss, penalty, optimizer
 
 and return the sum over the rows of weight times loss, each before its own update.
 """
@@ -15,35 +15,46 @@ import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from sklearn_sgd._engine.jit import FASTMATH, fingerprint, wire
+from sklearn_sgd._engine import arrays
+from sklearn_sgd._engine.jit import FASTMATH, fingerprint, keep, prefetch, recall, shrink, wire
 from sklearn_sgd._engine.step import MEMORY, TRIES
 
 # Rows whose gradients are summed in X's own precision before the sum joins one in float64.
 BLOCK = 256
 
-# Shuffled rows are asked for this many rows before their turn.
-AHEAD = 8
+# Bytes of shuffled rows that are asked for before their turn, and rows at most.
+AHEAD, FARTHEST = 8192, 16
 
 
 @register_jitable
-def accumulate(data, w, chunk, loss, z, part, g):
+def farsight(row, itemsize):
+    """How many rows ahead to ask for one with so many entries."""
+    return max(1, min(FARTHEST, AHEAD // (itemsize * row + 1)))
+
+
+@register_jitable
+def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
     """Raw predictions and mean gradient of a batch; the sums of its losses and of the squares of their slopes."""
     total = squares = 0.0
     offset = data.rows.offset(w)
     g[:] = 0.0
-    for head in range(0, chunk.shape[0], BLOCK):
+    for head in range(start, stop, BLOCK):
         part[:] = 0.0
-        for q in range(head, min(head + BLOCK, chunk.shape[0])):
-            i = chunk[q]
-            z[q] = data.rows.dot(i, w) + offset
+        for k in range(head, min(head + BLOCK, stop)):
+            if k + ahead < order.shape[0]:
+                data.rows.fetch(order[k + ahead])
+                prefetch(data.y, order[k + ahead])
+            i = order[k]
+            p = data.rows.dot(i, w) + offset
+            z[k - start] = p
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
-            slope = loss.gradient(data.y[i], z[q])
-            total += s * loss.value(data.y[i], z[q])
+            slope = loss.gradient(data.y[i], p)
+            total += s * loss.value(data.y[i], p)
             squares += s * slope * slope
             data.rows.add(i, w.dtype.type(s * slope), part)
         data.rows.centre(part)
         g += part
-    g /= chunk.shape[0]
+    g /= stop - start
     return total, squares
 
 
@@ -83,6 +94,12 @@ def passes(cached: bool, kind: str):
 
 
 @cache
+def permute():
+    """The shuffle, compiled; see ``arrays``."""
+    return njit(arrays.permute, cache=True, nogil=True)
+
+
+@cache
 def _build(sources: str, cached: bool, kind: str):
     """Passes whose cache on disk is keyed by the sources, since they mention them."""
     wire()
@@ -99,19 +116,23 @@ def _build(sources: str, cached: bool, kind: str):
     def minibatch(data, order, rates, mixes, batch, vectors, parts):
         sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-        p = w.shape[0] - 1
-        z, part, g = np.zeros(min(batch, order.shape[0]), w.dtype), np.zeros_like(w), np.zeros(p + 1)
+        n, p, ahead = order.shape[0], w.shape[0] - 1, farsight(w.shape[0], w.itemsize)
+        z, part, g = np.zeros(min(batch, n), w.dtype), np.zeros_like(w), np.zeros(p + 1)
         total = 0.0
         for k in range(rates.shape[0]):
-            chunk = order[k * batch : (k + 1) * batch]
-            total += accumulate(data, w, chunk, parts.loss, z, part, g)[0]
+            start, stop = k * batch, min((k + 1) * batch, n)
+            total += accumulate(data, w, order, start, stop, ahead, parts.loss, z, part, g)[0]
             # Read once: inside the loop it might alias the coefficients and be read again for each.
             rate = w.dtype.type(rates[k])
             for j in range(p):
                 slope = w.dtype.type(g[j] + parts.penalty.gradient(w[j]))
-                d, h, m[j], v[j] = parts.optimizer.step(slope, m[j], v[j], rate)
+                d, h, first, second = parts.optimizer.step(slope, recall(m, j), recall(v, j), rate)
+                keep(m, j, first)
+                keep(v, j, second)
                 w[j] = parts.penalty.prox(w[j] - h * d, h)
-            d, h, m[p], v[p] = parts.optimizer.step(w.dtype.type(g[p]), m[p], v[p], rate)
+            d, h, first, second = parts.optimizer.step(w.dtype.type(g[p]), recall(m, p), recall(v, p), rate)
+            keep(m, p, first)
+            keep(v, p, second)
             w[p] -= h * d
             if mixes.shape[0]:
                 mix_in(average, w, w.dtype.type(mixes[k]))
@@ -121,12 +142,13 @@ def _build(sources: str, cached: bool, kind: str):
     def online(data, order, rates, mixes, batch, vectors, parts):
         sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-        n, p = order.shape[0], w.shape[0] - 1
+        n, p, ahead = order.shape[0], w.shape[0] - 1, farsight(w.shape[0], w.itemsize)
         total = 0.0
         for k in range(n):
+            if k + ahead < order.shape[0]:
+                data.rows.fetch(order[k + ahead])
+                prefetch(data.y, order[k + ahead])
             i = order[k]
-            if k + AHEAD < n:
-                data.rows.fetch(order[k + AHEAD])
             z = data.rows.dot(i, w)
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
             total += s * parts.loss.value(data.y[i], z)
@@ -134,9 +156,13 @@ def _build(sources: str, cached: bool, kind: str):
             rate = w.dtype.type(rates[k])
             for j in range(p):
                 slope = w.dtype.type(c * data.rows.at(i, j) + parts.penalty.gradient(w[j]))
-                d, h, m[j], v[j] = parts.optimizer.step(slope, m[j], v[j], rate)
+                d, h, first, second = parts.optimizer.step(slope, recall(m, j), recall(v, j), rate)
+                keep(m, j, first)
+                keep(v, j, second)
                 w[j] = parts.penalty.prox(w[j] - h * d, h)
-            d, h, m[p], v[p] = parts.optimizer.step(c * data.rows.bias, m[p], v[p], rate)
+            d, h, first, second = parts.optimizer.step(c * data.rows.bias, recall(m, p), recall(v, p), rate)
+            keep(m, p, first)
+            keep(v, p, second)
             w[p] -= h * d
             if mixes.shape[0]:
                 mix_in(average, w, w.dtype.type(mixes[k]))
@@ -147,12 +173,14 @@ def _build(sources: str, cached: bool, kind: str):
         sources  # noqa: B018
         w, average = vectors.coef, vectors.average
         size, p = min(batch, order.shape[0]), w.shape[0] - 1
+        ahead = farsight(w.shape[0], w.itemsize)
         z, along = np.zeros(size, w.dtype), np.zeros(size, w.dtype)
         part, d, g = np.zeros_like(w), np.zeros_like(w), np.zeros(p + 1)
         total = 0.0
         for k in range(rates.shape[0]):
             chunk = order[k * batch : (k + 1) * batch]
-            loss, squares = accumulate(data, w, chunk, parts.loss, z, part, g)
+            start = k * batch
+            loss, squares = accumulate(data, w, order, start, start + chunk.shape[0], ahead, parts.loss, z, part, g)
             total += loss
             for j in range(p):
                 g[j] += parts.penalty.gradient(w[j])

@@ -26,12 +26,13 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
 
     An epoch that leaves the finite range is undone.
     """
-    run = _choose(plan)
+    run, kernels = _choose(plan), _kernels()
+    permute = kernels.permute() if kernels else arrays.permute
     while True:
         if plan.reweighs(state):
             plan = reweighted(plan, state)
         step = [extra for extra in (plan.geometry, state.memory, plan.gram) if plan.geometry and extra is not None]
-        order = plan.order(state.generator)
+        order = plan.order(state.generator, permute)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)
         before = state.vectors.copy()

@@ -1,5 +1,6 @@
 """From parameters and data to a Plan (what is done) and a State (where it stands); a name becomes a part only here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -46,16 +47,21 @@ class Parts(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """Parameters with the intercept last, their average, and two moments for the optimizer."""
+    """Parameters with the intercept last, their average, and what moments the optimizer keeps."""
 
     coef: np.ndarray
     average: np.ndarray
-    m: np.ndarray
-    v: np.ndarray
+    m: np.ndarray | None = None
+    v: np.ndarray | None = None
 
     def copy(self) -> "Vectors":
         """The same numbers in arrays of their own."""
-        return Vectors(*(a.copy() for a in self))
+        return Vectors(*(None if a is None else a.copy() for a in self))
+
+    def with_moments(self, number: int) -> "Vectors":
+        """With so many moments, 0 at first."""
+        m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
+        return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
 
     def finite(self) -> bool:
         """Whether the parameters, and so their average, are numbers."""
@@ -98,8 +104,7 @@ class State:
             w[:-1] = coef
         if intercept is not None:
             w[-1] = intercept
-        vectors = Vectors(w, w.copy(), np.zeros_like(w), np.zeros_like(w))
-        return cls(vectors, np.zeros(n_features), generator, fresh=coef is None and intercept is None)
+        return cls(Vectors(w, w.copy()), np.zeros(n_features), generator, fresh=coef is None and intercept is None)
 
     def fork(self) -> "State":
         """A state that can go on without changing this one."""
@@ -159,14 +164,14 @@ class Plan(NamedTuple):
         """Whether rows should be weighted anew: in full batches of a loss whose curvature varies."""
         return bool(self.geometry and not isinstance(self.parts.loss, SquaredError) and not state.memory[2])
 
-    def order(self, generator: np.random.Generator) -> np.ndarray:
+    def order(self, generator: np.random.Generator, permute: Callable) -> np.ndarray:
         """Row numbers, batch after batch; shuffling is left out where it changes nothing."""
         n, b = self.n_rows, self.batch_size
         order = np.arange(n)
         if self.shuffle == "batches":
             order = _shuffle_runs(order, b if b > 1 else min(256, max(1, n // 64)), generator)
         elif self.shuffle and b < n:
-            generator.shuffle(order)
+            permute(order, generator)
         if self.drop_last:
             order = order[: n // b * b]
         return order if self.kept is None else self.kept[order]
@@ -207,7 +212,9 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
     if weight is not None and not weight.all():
         kept = np.flatnonzero(weight)
     n_rows = X.shape[0] if kept is None else len(kept)
-    parts = make_parts(params)
+    parts = make_parts(params, X.dtype)
+    # An optimizer that does not say keeps both.
+    state.vectors = state.vectors.with_moments(getattr(parts.optimizer, "moments", 2))
     batch_size = params["batch_size"]
     if batch_size == "auto":
         batch_size = automatic_batch_size(X.shape[1], n_rows)
@@ -306,18 +313,26 @@ def reweighted(plan: Plan, state: State) -> Plan:
     return plan._replace(data=plan.data._replace(rows=rows), geometry=step.geometry)
 
 
-def make_parts(params: dict) -> Parts:
+def make_parts(params: dict, dtype) -> Parts:
     """Loss, penalty and optimizer, from names or as they are."""
     penalty = _part(params["penalty"], PENALTIES, params)
     if params["positive"]:
         penalty = Positive(penalty)
-    return Parts(_part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params))
+    parts = _part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params)
+    return Parts(*(told_apart(_in_precision(part, dtype)) for part in parts))
+
+
+def _in_precision(part, dtype):
+    """A part whose numbers are of X's precision, lest a kernel convert each coefficient to a wider one and back."""
+    if isinstance(part, tuple):
+        return type(part)(*(_in_precision(field, dtype) for field in part))
+    return dtype.type(part) if isinstance(part, float) else part
 
 
 def _part(choice, table: dict, params: dict):
     """The part that a name stands for, its numbers taken from the parameters of the same names; a part as it is."""
     if choice is not None and not isinstance(choice, str):
-        return told_apart(choice)
+        return choice
     kind = table[choice]
     return kind(**{name: float(params[name]) for name in kind._fields})
 
