@@ -125,8 +125,8 @@ def wire() -> None:
     def _(array, i):
         return lambda array, i: touch(array, i)
 
-    # Written out where it is called: Numba cannot pass an empty tuple, such as a loss without numbers; and a call would count
-    # references to each array of a part, row by row. Not strict: a loss's gradient takes (y, p), a penalty's (w).
+    # Written out where it is called: Numba cannot pass an empty tuple, such as a loss without numbers; and a call would
+    # count references to each array of a part, row by row. Not strict: a loss's gradient takes (y, p), a penalty's (w).
     def method(name):
         return lambda self, *args: getattr(self.instance_class, name, None)
 

@@ -4,7 +4,8 @@ All take the arguments of the passes in ``arrays`` and do the same steps:
 
     data: rows, targets and weights (no weights: all 1)      order: row numbers, batch after batch
     rates, mixes: one number per update (no mixes: no averaging)      batch: rows per update
-    vectors: parameters, their average and the optimizer's moments, changed in place      parts: loss, penalty, optimizer
+    vectors: parameters, their average and the optimizer's moments, all changed in place
+    parts: loss, penalty, optimizer
 
 and return the sum over the rows of weight times loss, each before its own update.
 """
@@ -13,10 +14,10 @@ from functools import cache
 
 import numpy as np
 from numba import njit
-from numba.extending import register_jitable
+from numba.extending import overload, register_jitable
 
 from sklearn_sgd._engine import arrays
-from sklearn_sgd._engine.jit import FASTMATH, fingerprint, keep, prefetch, recall, shrink, wire
+from sklearn_sgd._engine.jit import FASTMATH, fingerprint, keep, prefetch, recall, shrink, sign, wire
 from sklearn_sgd._engine.step import MEMORY, TRIES
 
 # Rows whose gradients are summed in X's own precision before the sum joins one in float64.
@@ -78,11 +79,51 @@ def shorten(step, fall, lean, bend, data, chunk, loss, z, along):
     return 0.0
 
 
+def written_out(function):
+    """Have Numba write a function out where it is called."""
+    overload(function, inline="always", strict=False)(lambda *args: function)
+    return function
+
+
 @register_jitable
 def mix_in(average, w, mix):
     """Let the average follow the parameters."""
     for j in range(w.shape[0]):
         average[j] += mix * (w[j] - average[j])
+
+
+@written_out
+def catch_up(j, u, a, seen, now):
+    """Let column j undergo the soft thresholds, and its average the mixing in, of the updates since it was last seen.
+
+    Of the updates so far ``now`` holds the sums of thresholds S, of shares of the average Q, and of their products.
+    """
+    start, size, side = seen[j, 0], abs(u[j]), sign(u[j])
+    u[j] = side * max(0.0, size - (now[0] - start))
+    a[j] += side * ((size + start) * (now[1] - seen[j, 1]) - (now[2] - seen[j, 2]))
+    seen[j, 0], seen[j, 1], seen[j, 2] = now[0], now[1], now[2]
+
+
+@written_out
+def shrink_late(j, u, seen, now):
+    """The same without an average."""
+    u[j] = shrink(u[j], now[0] - seen[j, 0])
+    seen[j, 0] = now[0]
+
+
+@register_jitable
+def end_at_zero(columns, u, a, seen, now, clock):
+    """Catch up with those columns that reached zero on the way, which count in the average until then.
+
+    ``clock`` holds ``now`` after each update. Apart, since it would slow the loop around ``catch_up`` down.
+    """
+    for j in columns:
+        start, size = seen[j, 0], abs(u[j])
+        if 0.0 < size <= now[0] - start:
+            q, r = clock[np.searchsorted(clock[:, 0], start + size) - 1, 1:]
+            a[j] += sign(u[j]) * ((size + start) * (q - seen[j, 1]) - (r - seen[j, 2]))
+            u[j] = 0.0
+            seen[j] = now
 
 
 def passes(cached: bool, kind: str):
@@ -169,6 +210,82 @@ def _build(sources: str, cached: bool, kind: str):
         return total
 
     @compiled
+    def sparse(data, order, rates, mixes, batch, vectors, parts):
+        # Plain descent, at the cost of each row's non-zeros. Coefficients are u times a scale, which takes the decay of
+        # all; what else a column missed since it was last seen it is given when it is seen again, and all at the end.
+        # Averages are a times what is left of the start; Q counts in units of that.
+        sources  # noqa: B018
+        u, a, rows = vectors.coef, vectors.average, data.rows
+        n, p, ahead = order.shape[0], u.shape[0] - 1, farsight(rows.data.shape[0] // rows.indptr.shape[0], 12)
+        ridge = float(parts.penalty.gradient(1.0))
+        lasso = float(parts.penalty.value(1.0)) - 0.5 * ridge
+        averaged = mixes.shape[0] > 0
+        crossing = averaged and lasso > 0.0
+        seen, now = np.zeros((p if averaged or lasso > 0.0 else 0, 3 if averaged else 1)), np.zeros(3)
+        clock, ticks = np.zeros((rates.shape[0] + 1 if crossing else 1, 3)), 1
+        scale, left, follows = 1.0, 1.0, False
+        b, a_b, u[p] = float(u[p]), float(a[p]), 0.0
+        c = np.zeros(min(batch, n), u.dtype)
+        total = 0.0
+        for k in range(rates.shape[0] + 1):
+            mix = mixes[min(k, mixes.shape[0] - 1)] if averaged else 0.0
+            if k == rates.shape[0] or min(abs(scale), left) < 1e-6 or (follows and mix < 1.0):
+                if crossing:
+                    end_at_zero(np.arange(p), u, a, seen, now, clock[:ticks])
+                for j in range(p):
+                    if averaged:
+                        catch_up(j, u, a, seen, now)
+                    elif lasso > 0.0:
+                        shrink_late(j, u, seen, now)
+                    u[j] *= scale
+                    a[j] = u[j] if follows else a[j] * left
+                scale, left, follows, ticks = 1.0, 1.0, False, 1
+                now[:], seen[:] = 0.0, 0.0
+            if k == rates.shape[0]:
+                break
+            start, stop = k * batch, min((k + 1) * batch, n)
+            pull = 0.0
+            for q in range(start, stop):
+                if q + ahead < n:
+                    rows.fetch(order[q + ahead])
+                    prefetch(data.y, order[q + ahead])
+                i = order[q]
+                if crossing:
+                    end_at_zero(rows.indices[rows.indptr[i] : rows.indptr[i + 1]], u, a, seen, now, clock[:ticks])
+                if averaged:
+                    for e in range(rows.indptr[i], rows.indptr[i + 1]):
+                        catch_up(rows.indices[e], u, a, seen, now)
+                elif lasso > 0.0:
+                    for e in range(rows.indptr[i], rows.indptr[i + 1]):
+                        shrink_late(rows.indices[e], u, seen, now)
+                z = u.dtype.type(scale * rows.dot(i, u) + b * rows.bias)
+                s = data.weight[i] if data.weight.shape[0] else u.dtype.type(1.0)
+                total += s * parts.loss.value(data.y[i], z)
+                c[q - start] = s * parts.loss.gradient(data.y[i], z)
+                pull += c[q - start]
+            rate = rates[k] / (stop - start)
+            # A decay to nothing would leave nothing to divide by.
+            decay = 1.0 - rates[k] * ridge
+            scale *= decay if abs(decay) > 1e-12 else 1e-12
+            for q in range(start, stop):
+                rows.add(order[q], u.dtype.type(-rate / scale * c[q - start]), u)
+            b -= rate * pull * rows.bias
+            u[p] = 0.0
+            now[0] += rates[k] * lasso / abs(scale)
+            if averaged:
+                a_b += mix * (b - a_b)
+                follows = mix == 1.0
+                if not follows:
+                    left *= 1.0 - mix
+                    now[1] += mix * scale / left
+                    now[2] += mix * scale / left * now[0]
+                if crossing:
+                    clock[ticks] = now
+                    ticks += 1
+        u[p], a[p] = b, a_b
+        return total
+
+    @compiled
     def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory):
         sources  # noqa: B018
         w, average = vectors.coef, vectors.average
@@ -207,4 +324,4 @@ def _build(sources: str, cached: bool, kind: str):
                 mix_in(average, w, w.dtype.type(mixes[k]))
         return total
 
-    return {"minibatch": minibatch, "online": online, "automatic": automatic}
+    return {"minibatch": minibatch, "online": online, "sparse": sparse, "automatic": automatic}

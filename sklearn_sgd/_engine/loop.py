@@ -10,7 +10,9 @@ import numpy as np
 from sklearn_sgd._engine import arrays, gram
 from sklearn_sgd._engine.jit import is_ours
 from sklearn_sgd._engine.plan import Plan, State, reweighted
-from sklearn_sgd._engine.rows import Dense
+from sklearn_sgd._engine.rows import Csr, Dense
+from sklearn_sgd.optimizers import SGD
+from sklearn_sgd.penalties import L1, L2, ElasticNet, NoPenalty
 
 
 class Epoch(NamedTuple):
@@ -65,7 +67,10 @@ def _choose(plan: Plan):
     kernels = _kernels()
     if not (kernels and all(isinstance(part, tuple) for part in plan.parts)):
         return getattr(arrays, name)
-    if name == "minibatch" and plan.batch_size == 1 and isinstance(plan.data.rows, Dense):
+    plain = isinstance(plan.parts.optimizer, SGD) and isinstance(plan.parts.penalty, (NoPenalty, L2, L1, ElasticNet))
+    if name == "minibatch" and plain and isinstance(plan.data.rows, Csr):
+        name = "sparse"
+    elif name == "minibatch" and plan.batch_size == 1 and isinstance(plan.data.rows, Dense):
         name = "online"
     kinds = [plan.data.rows, plan.data.y.dtype, *plan.parts, *plan.parts.penalty, plan.geometry]
     kind = "_".join(str(k) if isinstance(k, np.dtype) else type(k).__name__ for k in kinds)

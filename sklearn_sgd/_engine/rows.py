@@ -94,7 +94,7 @@ class Csr(NamedTuple):
     def matrix(self, chunk):
         """Some rows, as a sparse array."""
         shape = self.indptr.shape[0] - 1, self.columns
-        return sparse.csr_array((self.data, self.indices, self.indptr), shape=shape)[chunk]
+        return sparse.csr_array((self.data, signed(self.indices), signed(self.indptr)), shape=shape)[chunk]
 
     def dot(self, i, w):
         """Raw prediction for row i."""
@@ -146,13 +146,26 @@ def as_rows(X, fit_intercept: bool) -> Dense | Csr:
     """The rows of an array or CSR matrix, not copied."""
     bias = X.dtype.type(fit_intercept)
     if sparse.issparse(X):
-        return Csr(read_only(X.data), read_only(X.indices), read_only(X.indptr), bias, X.shape[1])
+        return Csr(read_only(X.data), unsigned(X.indices), unsigned(X.indptr), bias, X.shape[1])
     return Dense(read_only(X), bias)
 
 
 def less_mean(rows: Dense | Csr, mean: np.ndarray) -> CentredDense | CentredCsr:
     """The same rows, centred."""
     return CentredCsr(*rows, mean) if isinstance(rows, Csr) else CentredDense(*rows, mean)
+
+
+def unsigned(indices: np.ndarray) -> np.ndarray:
+    """A read-only view as unsigned integers, which a kernel need not ask whether they count from the end.
+
+    Not of long ones, which Numba would mix with signed ones to floats.
+    """
+    return read_only(indices.view(np.uint32) if indices.dtype == np.int32 else indices)
+
+
+def signed(indices: np.ndarray) -> np.ndarray:
+    """The view undone, for SciPy."""
+    return indices.view(np.int32) if indices.dtype == np.uint32 else indices
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
