@@ -1,12 +1,43 @@
 """The passes over the data on arrays: the oracle of the kernels, and the way without Numba.
 
-Same arguments, steps and results as the kernels.
+Same arguments, steps and results as the kernels. What is asked of a batch stands apart, so that ``full`` can answer it
+for all rows at once.
 """
 
 import numpy as np
 
 from sklearn_sgd._engine.jit import keep, recall
 from sklearn_sgd._engine.step import MEMORY, TRIES
+
+
+class Batch:
+    """Some rows: mean gradients of their loss, and slopes of it along a direction."""
+
+    def __init__(self, data, chunk, loss):
+        self.rows, self.loss = data.rows, loss
+        self.X, self.y = data.rows.matrix(chunk), data.y[chunk]
+        self.s = data.weight[chunk] if data.weight.size else np.ones_like(self.y)
+        self.z = self.along = self.direction = None
+
+    def gradient(self, w):
+        """Sums of the losses and of their squared slopes, and the mean gradient."""
+        self.z = self._predict(w)
+        slopes = self.loss.gradient(self.y, self.z)
+        c = (self.s * slopes).astype(w.dtype).astype(np.float64)
+        g = np.append(self.X.T @ c, self.rows.bias * c.sum())
+        self.rows.centre(g)
+        total = float(np.sum(self.s * self.loss.value(self.y, self.z), dtype=np.float64))
+        return total, float(np.sum(self.s * slopes * slopes, dtype=np.float64)), g / len(self.y)
+
+    def slope(self, w, d, step):
+        """Slope of the mean loss at the end of a step, in its direction; after ``gradient`` at w."""
+        if self.direction is not d:
+            self.direction, self.along = d, self._predict(d)
+        slopes = self.s * self.loss.gradient(self.y, self.z - step * self.along)
+        return -np.sum(slopes * self.along) / len(self.y)
+
+    def _predict(self, w):
+        return self.X @ w[:-1] + self.rows.bias * w[-1] + self.rows.offset(w)
 
 
 def permute(order, generator):
@@ -16,12 +47,12 @@ def permute(order, generator):
         order[i], order[j] = order[j], order[i]
 
 
-def minibatch(data, order, rates, mixes, batch, vectors, parts):
+def minibatch(data, order, rates, mixes, batch, vectors, parts, look=Batch):
     """One pass by an explicit schedule."""
     w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
     total = 0.0
     for k, rate in enumerate(rates.astype(w.dtype)):
-        *_, losses, _, g = _batch(data, order[k * batch : (k + 1) * batch], w, parts.loss)
+        losses, _, g = look(data, order[k * batch : (k + 1) * batch], parts.loss).gradient(w)
         total += losses
         g[:-1] += parts.penalty.gradient(w[:-1])
         d, h, first, second = parts.optimizer.step(g.astype(w.dtype), recall(m, ...), recall(v, ...), rate)
@@ -34,14 +65,15 @@ def minibatch(data, order, rates, mixes, batch, vectors, parts):
     return total
 
 
-def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory):
+def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory, look=Batch):
     """One pass by the automatic step."""
-    w, average, penalty, loss = vectors.coef, vectors.average, parts.penalty, parts.loss
+    w, average, penalty = vectors.coef, vectors.average, parts.penalty
     diagonal = geometry.inverse.ndim == 1
     total = 0.0
     for k, rate in enumerate(rates):
         chunk = order[k * batch : (k + 1) * batch]
-        X, y, s, z, losses, squares, g = _batch(data, chunk, w, loss)
+        rows = look(data, chunk, parts.loss)
+        losses, squares, g = rows.gradient(w)
         total += losses
         pull = penalty.gradient(w[:-1]) * np.ones_like(w[:-1])
         g[:-1] += pull
@@ -51,9 +83,8 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
         memory[:2] += squares, 2.0 * losses
         step = rate * (len(chunk) / batch) * memory[1] / max(memory[0], 1e-300)
         if fall > 0.0 and step < np.inf:
-            along = _predict(data.rows, X, d)
             for _ in range(TRIES):
-                slope = -np.sum(s * loss.gradient(y, z - step * along) * along) / len(chunk) - lean + step * bend
+                slope = rows.slope(w, d, step) - lean + step * bend
                 if slope <= 1e-9 * fall:
                     break
                 step *= fall / (fall + slope)
@@ -66,20 +97,3 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
         if mixes.size:
             average += w.dtype.type(mixes[k]) * (w - average)
     return total
-
-
-def _predict(rows, X, w):
-    return X @ w[:-1] + rows.bias * w[-1] + rows.offset(w)
-
-
-def _batch(data, chunk, w, loss):
-    """Rows, targets and weights of a batch, raw predictions, sums of losses and of squared slopes, mean gradient."""
-    X, y = data.rows.matrix(chunk), data.y[chunk]
-    s = data.weight[chunk] if data.weight.size else np.ones_like(y)
-    z = _predict(data.rows, X, w)
-    slopes = loss.gradient(y, z)
-    c = (s * slopes).astype(w.dtype).astype(np.float64)
-    g = np.append(X.T @ c, data.rows.bias * c.sum())
-    data.rows.centre(g)
-    total = float(np.sum(s * loss.value(y, z), dtype=np.float64))
-    return X, y, s, z, total, float(np.sum(s * slopes * slopes, dtype=np.float64)), g / len(chunk)

@@ -7,7 +7,8 @@ All take the arguments of the passes in ``arrays`` and do the same steps:
     vectors: parameters, their average and the optimizer's moments, all changed in place
     parts: loss, penalty, optimizer
 
-and return the sum over the rows of weight times loss, each before its own update.
+and return the sum over the rows of weight times loss, each before its own update; ``gradient``, for ``full``, adds up
+that of some rows.
 """
 
 from functools import cache
@@ -23,6 +24,9 @@ from sklearn_sgd._engine.step import MEMORY, TRIES
 # Rows whose gradients are summed in X's own precision before the sum joins one in float64.
 BLOCK = 256
 
+# Rows of a full batch between which predictions are forgotten.
+SPAN = 4096
+
 # Bytes of shuffled rows that are asked for before their turn, and rows at most.
 AHEAD, FARTHEST = 8192, 16
 
@@ -35,7 +39,7 @@ def farsight(row, itemsize):
 
 @register_jitable
 def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
-    """Raw predictions and mean gradient of a batch; the sums of its losses and of the squares of their slopes."""
+    """Raw predictions of a batch, and the sums of its gradients, losses and squared slopes."""
     total = squares = 0.0
     offset = data.rows.offset(w)
     g[:] = 0.0
@@ -55,7 +59,6 @@ def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
             data.rows.add(i, w.dtype.type(s * slope), part)
         data.rows.centre(part)
         g += part
-    g /= stop - start
     return total, squares
 
 
@@ -163,6 +166,7 @@ def _build(sources: str, cached: bool, kind: str):
         for k in range(rates.shape[0]):
             start, stop = k * batch, min((k + 1) * batch, n)
             total += accumulate(data, w, order, start, stop, ahead, parts.loss, z, part, g)[0]
+            g /= stop - start
             # Read once: inside the loop it might alias the coefficients and be read again for each.
             rate = w.dtype.type(rates[k])
             for j in range(p):
@@ -299,6 +303,7 @@ def _build(sources: str, cached: bool, kind: str):
             start = k * batch
             loss, squares = accumulate(data, w, order, start, start + chunk.shape[0], ahead, parts.loss, z, part, g)
             total += loss
+            g /= chunk.shape[0]
             for j in range(p):
                 g[j] += parts.penalty.gradient(w[j])
             geometry.direct(g, d)
@@ -324,4 +329,19 @@ def _build(sources: str, cached: bool, kind: str):
                 mix_in(average, w, w.dtype.type(mixes[k]))
         return total
 
-    return {"minibatch": minibatch, "online": online, "sparse": sparse, "automatic": automatic}
+    @compiled
+    def gradient(data, w, order, loss, start, stop, g):
+        sources  # noqa: B018
+        ahead = farsight(w.shape[0], w.itemsize)
+        z, part, partial = np.zeros(SPAN, w.dtype), np.zeros_like(w), np.zeros_like(g)
+        total = squares = 0.0
+        for head in range(start, stop, SPAN):
+            loss_here, squares_here = accumulate(
+                data, w, order, head, min(head + SPAN, stop), ahead, loss, z, part, partial
+            )
+            total += loss_here
+            squares += squares_here
+            g += partial
+        return total, squares
+
+    return {"gradient": gradient, "minibatch": minibatch, "online": online, "sparse": sparse, "automatic": automatic}

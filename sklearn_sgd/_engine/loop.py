@@ -6,13 +6,12 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
-from sklearn_sgd._engine import arrays, gram
+from sklearn_sgd._engine import arrays, full, gram
 from sklearn_sgd._engine.jit import is_ours
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
-from sklearn_sgd.optimizers import SGD
-from sklearn_sgd.penalties import L1, L2, ElasticNet, NoPenalty
 
 
 class Epoch(NamedTuple):
@@ -30,11 +29,11 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
     """
     run, kernels = _choose(plan), _kernels()
     permute = kernels.permute() if kernels else arrays.permute
+    order = plan.order(state.generator, permute)
     while True:
         if plan.reweighs(state):
             plan = reweighted(plan, state)
         step = [extra for extra in (plan.geometry, state.memory, plan.gram) if plan.geometry and extra is not None]
-        order = plan.order(state.generator, permute)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)
         before = state.vectors.copy()
@@ -57,24 +56,29 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
         state.n_samples += len(order)
         state.n_epochs += 1
         yield Epoch(loss, penalty, finite)
+        if plan.shuffles:
+            order = plan.order(state.generator, permute)
 
 
 def _choose(plan: Plan):
     """The pass on the normal matrix, the compiled one where Numba is there and can read the parts, or on arrays."""
     if plan.gram:
         return gram.automatic
-    name = "automatic" if plan.geometry else "minibatch"
+    name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
     kernels = _kernels()
-    if not (kernels and all(isinstance(part, tuple) for part in plan.parts)):
+    if not (kernels and all(isinstance(part, tuple) for part in parts)):
         return getattr(arrays, name)
-    plain = isinstance(plan.parts.optimizer, SGD) and isinstance(plan.parts.penalty, (NoPenalty, L2, L1, ElasticNet))
-    if name == "minibatch" and plain and isinstance(plan.data.rows, Csr):
-        name = "sparse"
-    elif name == "minibatch" and plan.batch_size == 1 and isinstance(plan.data.rows, Dense):
-        name = "online"
-    kinds = [plan.data.rows, plan.data.y.dtype, *plan.parts, *plan.parts.penalty, plan.geometry]
+    kinds = [rows, plan.data.y.dtype, *parts, *parts.penalty, plan.geometry]
     kind = "_".join(str(k) if isinstance(k, np.dtype) else type(k).__name__ for k in kinds)
-    return kernels.passes(all(map(is_ours, plan.parts)), kind)[name]
+    compiled = kernels.passes(all(map(is_ours, parts)), kind)
+    n_entries = plan.X.nnz if issparse(plan.X) else plan.X.size
+    if plan.batch_size == plan.n_rows and n_entries > full.LEAST:
+        return full.passes(name, compiled["gradient"], plan.n_rows, n_entries)
+    if name == "minibatch" and isinstance(rows, Csr) and parts.is_plain():
+        name = "sparse"
+    elif name == "minibatch" and isinstance(rows, Dense) and plan.batch_size == 1:
+        name = "online"
+    return compiled[name]
 
 
 @cache

@@ -26,8 +26,8 @@ from sklearn_sgd._engine.step import (
     merge,
 )
 from sklearn_sgd.losses import LOSSES, SquaredError
-from sklearn_sgd.optimizers import OPTIMIZERS
-from sklearn_sgd.penalties import L1, PENALTIES, ElasticNet, Positive
+from sklearn_sgd.optimizers import OPTIMIZERS, SGD
+from sklearn_sgd.penalties import L1, L2, PENALTIES, ElasticNet, NoPenalty, Positive
 
 
 class Data(NamedTuple):
@@ -44,6 +44,10 @@ class Parts(NamedTuple):
     loss: Any
     penalty: Any
     optimizer: Any
+
+    def is_plain(self) -> bool:
+        """Whether a column that a row has not is changed by decay and threshold alone."""
+        return isinstance(self.optimizer, SGD) and isinstance(self.penalty, (NoPenalty, L2, L1, ElasticNet))
 
 
 class Vectors(NamedTuple):
@@ -163,6 +167,11 @@ class Plan(NamedTuple):
     def reweighs(self, state: State) -> bool:
         """Whether rows should be weighted anew: in full batches of a loss whose curvature varies."""
         return bool(self.geometry and not isinstance(self.parts.loss, SquaredError) and not state.memory[2])
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether each epoch takes the rows in another order."""
+        return bool(self.shuffle) and self.batch_size < self.n_rows
 
     def order(self, generator: np.random.Generator, permute: Callable) -> np.ndarray:
         """Row numbers, batch after batch; shuffling is left out where it changes nothing."""

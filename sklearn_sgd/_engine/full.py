@@ -1,0 +1,64 @@
+"""The full batch on all cores: one pass over X for a gradient, in segments of rows summed in their order.
+
+The segments depend on the number of rows alone, so any number of threads gives the same bits. The passes are those of
+``arrays``, with rows that answer by a compiled kernel, which releases the interpreter's lock.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import current_thread, main_thread
+
+import numpy as np
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+from sklearn_sgd._engine import arrays
+
+# Rows of a segment at least, segments at most; entries of X for which all this is worth while, and for which threads are.
+ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
+
+
+def threads() -> int:
+    """As many as OpenMP may use, which joblib limits in its processes; one in a thread, where others share the cores."""
+    return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
+
+
+class AllRows:
+    """What is asked of a batch, for all rows: mean gradients, and slopes, which are gradients at another point.
+
+    The last gradient is remembered: that at the end of an accepted step is the next epoch's.
+    """
+
+    def __init__(self, gradient, n_rows: int, n_entries: int):
+        self.kernel = gradient
+        self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
+        self.map = map
+        number = 1 if n_entries < THREADED else min(threads(), len(self.bounds) - 1)
+        if number > 1:
+            self.map = ThreadPoolExecutor(number).map
+        self.known: tuple = (None, None)
+
+    def __call__(self, data, chunk, loss):
+        """The rows, as ``arrays`` asks for a batch."""
+        if self.known[0] is not None and data is not self.data:
+            self.known = (None, None)
+        self.data, self.chunk, self.loss = data, chunk, loss
+        return self
+
+    def gradient(self, w):
+        """Sums of the losses and of their squared slopes, and the mean gradient."""
+        if self.known[0] is None or not np.array_equal(self.known[0], w):
+            sums = np.zeros((len(self.bounds) - 1, len(w)))
+            segment = partial(self.kernel, self.data, w, self.chunk, self.loss)
+            totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
+            self.known = w.copy(), (*totals.sum(axis=0), sums.sum(axis=0) / len(self.chunk))
+        total, squares, g = self.known[1]
+        return total, squares, g.copy()
+
+    def slope(self, w, d, step):
+        """Slope of the mean loss at the end of a step, in its direction."""
+        return -(self.gradient(w - w.dtype.type(step) * d)[2] @ d)
+
+
+def passes(name: str, gradient, n_rows: int, n_entries: int):
+    """One of the passes of ``arrays`` over all rows."""
+    return partial(getattr(arrays, name), look=AllRows(gradient, n_rows, n_entries))

@@ -1,0 +1,85 @@
+"""The full batch in segments: the numbers of the pass on arrays, and the same bits on any number of threads."""
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed, parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import AUTO, FIXED, LOSSES, csr, some_weights, theta
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_sgd import BatchGDRegressor
+from sklearn_sgd._engine import full
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.skipif("not __import__('importlib.util').util.find_spec('numba')", reason="needs Numba"),
+]
+
+N, P = 9000, 5  # three segments
+
+
+def problem():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, P)) * [1, 2, 0.5, 1, 3] + 1
+    X[rng.random(X.shape) < 0.3] = 0.0
+    return X, X @ [1.0, -2.0, 0.0, 1.0, 0.5] + rng.standard_t(3, size=N)
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    monkeypatch.setattr(full, "LEAST", 0)
+    monkeypatch.setattr(full, "THREADED", 0)
+
+
+def on(monkeypatch, number):
+    monkeypatch.setattr(full, "threads", lambda: number)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("steps", [FIXED, AUTO], ids=["constant", "auto"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_segments_are_arrays(monkeypatch, loss, steps, form, weighted):
+    X, y = problem()
+    weight = np.where(np.arange(N) % 7 == 3, 0.0, some_weights(N)) if weighted else None
+    params = steps | {"penalty": "elasticnet", "alpha": 0.01, "eta0": 0.01, "epochs": 4}
+    on(monkeypatch, 2)
+    fitted = BatchGDRegressor(loss, **params).fit(form(X), y, weight)
+    with monkeypatch.context() as context:
+        context.setattr("sklearn_sgd._engine.loop._kernels", lambda: None)
+        plain = BatchGDRegressor(loss, **params).fit(form(X), y, weight)
+    assert_allclose(theta(fitted), theta(plain), rtol=1e-9, atol=1e-11)
+    assert_allclose(fitted.loss_curve_, plain.loss_curve_, rtol=1e-9)
+    assert fitted.n_updates_ == plain.n_updates_
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("steps", [FIXED, AUTO], ids=["constant", "auto"])
+def test_threads_change_no_bit(monkeypatch, steps, form, dtype):
+    X, y = problem()
+    fits = []
+    for number in (1, 2, 3):
+        on(monkeypatch, number)
+        fits.append(BatchGDRegressor("huber", **steps | {"epochs": 4}).fit(form(X.astype(dtype)), y))
+    for other in fits[1:]:
+        assert_array_equal(theta(other), theta(fits[0]))
+        assert other.loss_curve_ == fits[0].loss_curve_
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_in_grid_search(backend):
+    X, y = problem()
+    grid = {"alpha": [0.001, 0.1, 10.0]}
+
+    def search(n_jobs):
+        model = BatchGDRegressor("huber", penalty="l2", learning_rate="constant", epochs=3, tol=None)
+        return GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X, y).cv_results_["mean_test_score"]
+
+    with parallel_config(backend):
+        assert_array_equal(search(2), search(1))
+
+
+def test_one_thread_inside_threads():
+    assert Parallel(2, backend="threading")(delayed(full.threads)() for _ in range(2)) == [1, 1]
+    assert full.threads() >= 1
