@@ -24,7 +24,10 @@ class SGD(NamedTuple):
     (2.0, 0.1, 0.0, 0.0)
     """
 
-    moments = 0
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 0
 
     def step(self, g, m, v, rate):
         """Direction, rate and moments of one coordinate."""

@@ -4,6 +4,7 @@ The segments depend on the number of rows alone, so any number of threads gives 
 ``arrays``, with rows that answer by a compiled kernel, which releases the interpreter's lock.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import current_thread, main_thread
@@ -13,12 +14,12 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from sklearn_sgd._engine import arrays
 
-# Rows of a segment at least, segments at most; entries of X for which all this is worth while, and for which threads are.
+# Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 
 
 def threads() -> int:
-    """As many as OpenMP may use, which joblib limits in its processes; one in a thread, where others share the cores."""
+    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
     return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
@@ -29,17 +30,15 @@ class AllRows:
     """
 
     def __init__(self, gradient, n_rows: int, n_entries: int):
-        self.kernel = gradient
+        self.kernel, self.data = gradient, None
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
-        self.map = map
         number = 1 if n_entries < THREADED else min(threads(), len(self.bounds) - 1)
-        if number > 1:
-            self.map = ThreadPoolExecutor(number).map
+        self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
         self.known: tuple = (None, None)
 
     def __call__(self, data, chunk, loss):
         """The rows, as ``arrays`` asks for a batch."""
-        if self.known[0] is not None and data is not self.data:
+        if data is not self.data:
             self.known = (None, None)
         self.data, self.chunk, self.loss = data, chunk, loss
         return self

@@ -60,7 +60,7 @@ class Vectors(NamedTuple):
 
     def copy(self) -> "Vectors":
         """The same numbers in arrays of their own."""
-        return Vectors(*(None if a is None else a.copy() for a in self))
+        return self._replace(**{name: a.copy() for name, a in self._asdict().items() if a is not None})
 
     def with_moments(self, number: int) -> "Vectors":
         """With so many moments, 0 at first."""
