@@ -20,8 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-# Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows of a block.
-FULL, BUDGET, BLOCK = 400, 2e10, 2048
+# Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
+# block at least.
+FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 17
+
+# Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
+NEAR = 100.0
 
 # Directions whose variance is below this share of the largest are learned more slowly, in proportion.
 FLOOR = 1e-5
@@ -96,16 +100,18 @@ def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np
     """Statistics of the columns of a matrix, of all rows or those kept, y a last column; no weights: all 1."""
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
-    size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else BLOCK
-    columns = None
+    size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
+    columns, near = None, True
     # Evenly spaced blocks where all would cost too much.
     for start in range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1)):
         rows = slice(start, start + size) if kept is None else kept[start : start + size]
-        s = weight[rows].astype(np.float64) if weight.size else np.ones(X[rows].shape[0])
-        block = X[rows]
-        if y is not None:
-            block = (sparse.hstack if sparse.issparse(X) else np.hstack)([block, y[rows, None]])
-        new = (_measure_sparse if sparse.issparse(X) else _measure_dense)(block, s, full, centred)
+        block, target = X[rows], None if y is None else y[rows].astype(np.float64)
+        s = weight[rows].astype(np.float64) if weight.size else np.ones(block.shape[0])
+        if sparse.issparse(X):
+            block = block if target is None else sparse.hstack([block, target[:, None]])
+            new = _measure_sparse(block, s, full, centred)
+        else:
+            new, near = _measure_dense(block, s, full, centred, target, near)
         columns = new if columns is None else merge(columns, new)
     assert columns is not None
     return columns
@@ -123,14 +129,26 @@ def merge(a: Columns, b: Columns) -> Columns:
     )
 
 
-def _measure_dense(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
-    """Statistics of a few rows of an array."""
-    weight = float(s.sum())
+def _measure_dense(X, s: np.ndarray, full: bool, centred: bool, y: np.ndarray | None, near: bool):
+    """Statistics of a few rows of an array, and whether these are near enough to 0 to be centred afterwards.
+
+    To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
+    """
+    weight, root = float(s.sum()), None if (s == 1.0).all() else np.sqrt(s)[:, None]
     mean = s @ X / weight if centred else np.zeros(X.shape[1])
-    X = X - mean
-    if (s != 1.0).any():
-        X *= np.sqrt(s)[:, None]
-    return Columns(weight, mean, X.T @ X if full else np.einsum("ij,ij->j", X, X))
+    Z = X if near else X - mean
+    Z = Z.astype(np.float64, copy=False) if root is None else Z * root
+    moment = Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z)
+    if near:
+        moment -= weight * (np.outer(mean, mean) if full else mean * mean)
+        if (weight * mean * mean > NEAR * (moment.diagonal() if full else moment)).any():
+            return _measure_dense(X, s, full, centred, y, near=False)
+    if y is None:
+        return Columns(weight, mean, moment), near
+    middle = float(s @ y) / weight if centred else 0.0
+    rest = (y - middle)[:, None] if root is None else (y - middle)[:, None] * root
+    side = Z.T @ rest
+    return Columns(weight, np.append(mean, middle), np.block([[moment, side], [side.T, rest.T @ rest]])), near
 
 
 def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
