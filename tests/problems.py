@@ -25,6 +25,19 @@ FIXED = {"learning_rate": "constant", "eta0": 0.02, "tol": None, "epochs": 3, "s
 # The same with the automatic step.
 AUTO = FIXED | {"learning_rate": "auto", "average": "auto"}
 
+# What early stopping adds to them.
+EARLY = {"early_stopping": True, "shuffle": True, "epochs": 8, "validation_fraction": 0.25}
+
+
+def mini(batch_size=7, **params):
+    return MiniBatchSGDRegressor(batch_size=batch_size, random_state=0, **FIXED | params)
+
+
+def held_out(spy_on, model, n):
+    """Rows that the fit of a model leaves out."""
+    seen = {row for batch in spy_on(model, n).batches for row in batch}
+    return np.array(sorted(set(range(n)) - seen))
+
 
 def linear(n=60, p=5, noise=0.1, seed=0):
     """Standard normal columns, slopes 1 to p, intercept 3."""

@@ -5,15 +5,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import (
     AUTO,
+    EARLY,
     FIXED,
     LOSSES,
     PENALTIES,
     REGRESSORS,
     course,
     csr,
+    held_out,
     holey,
     linear,
-    peers,
+    mini,
     ridge,
     some_weights,
     theta,
@@ -27,10 +29,6 @@ from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegres
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def mini(batch_size=7, **params):
-    return MiniBatchSGDRegressor(batch_size=batch_size, random_state=0, **FIXED | params)
 
 
 def with_some_absent(n=60):
@@ -541,15 +539,6 @@ def test_adaptive_rate_is_divided_by_five():
 # Early stopping
 
 
-def held_out(spy_on, model, n):
-    """Rows that the fit of a model leaves out."""
-    seen = {row for batch in spy_on(model, n).batches for row in batch}
-    return np.array(sorted(set(range(n)) - seen))
-
-
-EARLY = {"early_stopping": True, "shuffle": True, "epochs": 8, "validation_fraction": 0.25}
-
-
 @few_steps
 @pytest.mark.parametrize("average", [False, True, 30])
 @pytest.mark.parametrize("params", [{}, {"penalty": "l2", "alpha": 1.0}, {"penalty": "l1", "alpha": 1.0}], ids=str)
@@ -679,149 +668,3 @@ def test_divergence_in_partial_fit_keeps_the_parameters():
 
 def test_no_warning_about_a_good_fit():
     MiniBatchSGDRegressor(batch_size=8, random_state=0).fit(*linear())
-
-
-# Defects of peers: names as in the survey
-
-
-def test_c1_early_stopping_scores_the_penalised_weights(spy_on):
-    X, y = peers(400)
-    for alpha in (1.0, 0.1, 1e-4):
-        model = mini(1, penalty="l2", alpha=alpha, **EARLY | {"epochs": 1})
-        held = held_out(spy_on, model, 400)
-        assert model.fit(X, y).validation_scores_ == [pytest.approx(model.score(X[held], y[held]), rel=1e-12)]
-
-
-def test_c2_early_stopping_scores_the_averaged_weights(spy_on):
-    X, y = peers(400)
-    model = mini(1, average=True, **EARLY | {"epochs": 1})
-    held = held_out(spy_on, model, 400)
-    assert model.fit(X, y).validation_scores_ == [pytest.approx(model.score(X[held], y[held]), rel=1e-12)]
-
-
-@few_steps
-def test_c3_early_stopping_keeps_the_best_weights(spy_on):
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((60, 50)), rng.standard_normal(60)
-    model = mini(1, **EARLY | {"epochs": 50})
-    held = held_out(spy_on, model, 60)
-    scores = model.fit(X, y).validation_scores_
-    assert max(scores) > scores[-1] + 0.1
-    assert model.score(X[held], y[held]) == pytest.approx(max(scores), rel=1e-12)
-
-
-@few_steps
-@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-def test_c4_sparse_rows_have_the_same_objective_and_stop_at_the_same_epoch(penalty):
-    X, y = holey(n=200)
-    params = {"penalty": penalty, "alpha": 0.05, "tol": 0.01, "n_iter_no_change": 1, "epochs": 100}
-    dense, sparse = mini(1, **params).fit(X, y), mini(1, **params).fit(csr(X), y)
-    assert dense.n_iter_ == sparse.n_iter_ < 100
-    assert_allclose(dense.loss_curve_, sparse.loss_curve_, rtol=1e-10)
-
-
-@few_steps
-def test_c5_sparse_intercept_learns_as_fast():
-    X, y = peers()
-    model = OnlineSGDRegressor(learning_rate="invscaling", epochs=5, tol=None, random_state=0)
-    dense, sparse = (clone(model).fit(rows, y) for rows in (X, csr(X)))
-    assert sparse.intercept_ == pytest.approx(dense.intercept_, rel=1e-10)
-    assert sparse.intercept_ > 2.5
-
-
-@pytest.mark.parametrize("factors", [[1, 1, 1, 1, 100], [1000] * 5], ids=str)
-@pytest.mark.parametrize("kind", REGRESSORS)
-def test_c6_divergence_never_passes_silently(kind, factors):
-    X, y = peers()
-    with pytest.warns(ConvergenceWarning, match="eta0"):
-        kind(learning_rate="invscaling", random_state=0).fit(X * factors, y)
-
-
-def test_c6_finite_garbage_is_told_too():
-    X, y = peers()
-    with pytest.warns(ConvergenceWarning, match="worse than.*constant") as told:
-        model = OnlineSGDRegressor(eta0=1.0, learning_rate="constant", epochs=1, random_state=0).fit(X, y)
-    assert len(told) == 1
-    assert model.score(X, y) < 0
-
-
-def test_c7_high_first_rate_of_optimal_is_told():
-    X, y = peers()
-    with pytest.warns(ConvergenceWarning, match="eta0|learning_rate"):
-        OnlineSGDRegressor(learning_rate="optimal", random_state=0).fit(X, y)
-
-
-@few_steps
-def test_c8_starting_point_counts_in_a_warm_fit():
-    X, y = peers()
-    start = np.full(5, 7.0)
-    warm = mini(warm_start=True).fit(X, y).fit(X, y, coef_init=start, intercept_init=1.0)
-    assert_array_equal(theta(warm), theta(mini().fit(X, y, coef_init=start, intercept_init=1.0)))
-    assert_array_equal(start, 7.0)
-
-
-@few_steps
-def test_c9_clock_counts_training_rows_only():
-    X, y = peers(140)
-    model = mini(1, early_stopping=True, validation_fraction=0.1, epochs=10).fit(X, y)
-    assert model.n_updates_ == model.n_samples_seen_ == 1260
-
-
-@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
-@pytest.mark.parametrize("kind", REGRESSORS)
-@pytest.mark.parametrize("factor", [1e-3, 1e3])
-def test_c10_scale_of_the_weights_does_not_matter(kind, factor, learning_rate):
-    X, y = peers()
-    weight = some_weights(200)
-    model = kind(learning_rate=learning_rate, random_state=0)
-    one, other = (clone(model).fit(X, y, scale * weight) for scale in (1.0, factor))
-    assert one.n_iter_ == other.n_iter_
-    assert_allclose(theta(one), theta(other), rtol=1e-10)
-    assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-10)
-
-
-@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
-@pytest.mark.parametrize("batch_size", [1, 20, 200, None])
-def test_c11_weights_count_at_every_batch_size(batch_size, learning_rate):
-    X, y = peers()
-    weight = np.where(np.arange(200) < 100, 1e-6, 1.0)
-    y[:100] += 50
-    model = mini(batch_size, learning_rate=learning_rate, tol=None, epochs=300, eta0=0.05, shuffle=True)
-    assert model.fit(X, y, weight).intercept_ == pytest.approx(3, abs=0.1)
-
-
-def test_c12_penalty_does_not_depend_on_the_batch_size():
-    X, y = peers(400)
-    norms = [
-        np.linalg.norm(
-            MiniBatchSGDRegressor(
-                batch_size=batch_size,
-                penalty="l2",
-                alpha=1.0,
-                epochs=2000,
-                tol=None,
-                random_state=0,
-                learning_rate=lambda t: 2 / (20 + t),
-            )
-            .fit(X, y)
-            .coef_
-        )
-        for batch_size in (1, 10, 100)
-    ]
-    assert_allclose(norms, np.linalg.norm(ridge(X, y, 1.0)[:5]), rtol=1e-3)
-
-
-def test_c17_drop_last_never_trains_on_nothing():
-    X, y = peers(20)
-    with pytest.raises(ValueError, match=r"drop_last.*batch_size"):
-        MiniBatchSGDRegressor(batch_size=32, drop_last=True).fit(X, y)
-
-
-@few_steps
-def test_c20_order_of_rows_is_not_the_same_every_time(spy_on):
-    """Each epoch of `fit` has its own order; `partial_fit` takes rows as they come, so has none to repeat."""
-    X, y = peers()
-    assert len({tuple(epoch) for epoch in spy_on(mini(1, shuffle=True, epochs=5), 200).epochs(5)}) == 5
-    shuffled, ordered = mini(shuffle=True), mini(shuffle=False)
-    for _ in range(3):
-        assert_array_equal(theta(shuffled.partial_fit(X, y)), theta(ordered.partial_fit(X, y)))
