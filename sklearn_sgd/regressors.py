@@ -3,9 +3,10 @@
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from itertools import islice
+from functools import partial
 from numbers import Integral, Real
 from textwrap import dedent, indent
+from time import monotonic
 from types import FunctionType
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.loop import epochs
 from sklearn_sgd._engine.plan import State, make_plan
@@ -54,8 +56,8 @@ penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
 alpha : float, default=1e-4
     Strength of the penalty: the objective is the weighted mean loss plus ``alpha * l1_ratio * |w|_1 +
     alpha * (1 - l1_ratio) / 2 * |w|_2^2``.
-l1_ratio : float, default=0.15
-    Share of the L1 norm in penalty 'elasticnet', between 0 and 1.
+l1_ratio : float or None, default=0.15
+    Share of the L1 norm in penalty 'elasticnet', between 0 and 1; None where it is not needed.
 positive : bool, default=False
     Whether coefficients must not be negative.
 fit_intercept : bool, default=True
@@ -92,9 +94,12 @@ tol : float or None, default=1e-3
 n_iter_no_change : int, default=5
     Epochs without progress after which `fit` stops.
 early_stopping : bool, default=False
-    Whether progress is measured by the R² on rows held out, in units of `tol`; the best parameters are kept.
+    Whether progress is measured by the R² on rows held out, in units of `tol`; the best parameters are kept. The rows
+    are those given to `fit` as `X_val`, else a random part of X.
 validation_fraction : float, default=0.1
-    Share of the rows that `early_stopping` holds out, at random.
+    Share of the rows that `early_stopping` holds out, at random, if `fit` is given no `X_val`.
+time_budget : float or None, default=None
+    Seconds from the start of `fit` after which no epoch begins; the running one is completed. None: no limit.
 epsilon : float, default=0.1
     Width, in units of y, of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
 quantile : float, default=0.5
@@ -130,10 +135,12 @@ loss_curve_ : list of float
     Mean loss of each epoch, each row's loss taken before its own update; each call of `partial_fit` adds one.
 validation_scores_ : list of float
     R² on the rows held out, after each epoch; only with `early_stopping`.
-stop_reason_ : {'epochs', 'tol', 'early_stopping', 'diverged'}
+stop_reason_ : {'epochs', 'tol', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
     Why `fit` stopped; only after `fit`.
 prequential_loss_ : float
     Mean loss of rows at first sight, each taken before the row was learned (test, then train).
+recent_loss_ : float
+    The same over about the last 1000 rows: older ones fade as ``exp(-rows since / 1000)``, those of one call together.
 """
 
 BATCH_SIZES = {
@@ -188,14 +195,14 @@ def _intact_on_error(estimator):
         raise
 
 
-class _GDRegressor(RegressorMixin, BaseEstimator):
+class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """What the three regressors share: everything but the default and the allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = {
         "loss": [StrOptions(set(LOSSES)), _PartWith(["value", "gradient"])],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "positive": ["boolean"],
         "fit_intercept": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
@@ -211,6 +218,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "warm_start": ["boolean"],
@@ -224,7 +232,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         *,
         penalty: Literal["l2", "l1", "elasticnet"] | None = None,
         alpha: float = 1e-4,
-        l1_ratio: float = 0.15,
+        l1_ratio: float | None = 0.15,
         positive: bool = False,
         fit_intercept: bool = True,
         batch_size: int | Literal["auto"] | None = None,
@@ -240,6 +248,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         n_iter_no_change: int = 5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
+        time_budget: float | None = None,
         epsilon: float = 0.1,
         quantile: float = 0.5,
         warm_start: bool = False,
@@ -265,6 +274,7 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.time_budget = time_budget
         self.epsilon = epsilon
         self.quantile = quantile
         self.warm_start = warm_start
@@ -272,7 +282,18 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        coef_init=None,
+        intercept_init=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Learn from all rows, for several epochs.
 
         Parameters
@@ -287,6 +308,13 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             Coefficients to start from; not changed. Default: zeros, or with `warm_start` those of the last fit.
         intercept_init : float, default=None
             Intercept to start from.
+        X_val : {array-like, CSR matrix} of shape (n_val, n_features), default=None
+            Rows on which `early_stopping` scores, instead of a random part of X. In a Pipeline they can be transformed
+            like X: ``Pipeline(..., transform_input=["X_val"])``.
+        y_val : array-like of shape (n_val,), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights in the score.
 
         Returns
         -------
@@ -301,15 +329,20 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If the descent left the finite range (the last finite parameters are kept), or ended worse than the best
-            constant prediction.
+            If the descent left the finite range (the last finite parameters are kept), ended worse than the best
+            constant prediction, or was interrupted (Ctrl-C) after its first epoch: the result is then that of the
+            epochs completed. An interrupt before that is raised.
         """
+        deadline = monotonic() + (self.time_budget or np.inf)
+        tasks = Tasks(self, X, y, sample_weight)
         with _intact_on_error(self):
+            tasks.begin_fit()
             warm = self.warm_start and hasattr(self, "coef_")
             X, y, weight = self._validate(X, y, sample_weight, reset=True)
             if weight is not None and not weight.any():
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
+            train, score = self._validation(X, y, weight, random_state, X_val, y_val, sample_weight_val)
             state = State.start(
                 X.shape[1],
                 X.dtype,
@@ -317,9 +350,9 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 self._initial("coef_init", coef_init, "coef_" if warm else None, (X.shape[1],)),
                 self._initial("intercept_init", intercept_init, "intercept_" if warm else None, ()),
             )
-            train, score = self._hold_out(X, y, weight, random_state)
             plan = make_plan(self.get_params(deep=False), X, y, weight, state, train)
-            self._drain(plan, state, score)
+            self._drain(plan, state, score, deadline, tasks)
+            tasks.end_fit()
         return self
 
     @available_if(_can_stream)
@@ -370,8 +403,8 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 self._warn(
                     f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
                 )
-            seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
-            self._learned(plan, state, epoch.loss * seen, seen)
+            state.sight(epoch.loss, plan.weight)
+            self.__dict__.update(self._attributes(plan, state))
         return self
 
     def predict(self, X):
@@ -396,15 +429,21 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
         dtype = DTYPES if reset else self.coef_.dtype
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, order="C", y_numeric=True, reset=reset)
         y = self._column("y", y, X)
-        if sample_weight is not None:
-            if isinstance(sample_weight, Real):
-                sample_weight = np.full(len(y), sample_weight)
-            sample_weight = self._column("sample_weight", sample_weight, X)
-            if (sample_weight < 0).any():
-                raise ValueError("sample_weight has negative values: a weight must be 0 or more.")
+        sample_weight = self._weights("sample_weight", sample_weight, X)
         if self.learning_rate == "optimal" and not self.alpha:
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
+        if self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
         return X, y, sample_weight
+
+    def _weights(self, name: str, values, X) -> np.ndarray | None:
+        """A weight for each row, not negative, if there are any."""
+        if values is None:
+            return None
+        values = self._column(name, np.full(X.shape[0], values) if isinstance(values, Real) else values, X)
+        if (values < 0).any():
+            raise ValueError(f"{name} has negative values: a weight must be 0 or more.")
+        return values
 
     def _column(self, name: str, values, X) -> np.ndarray:
         """A finite number for each row, in X's precision."""
@@ -426,11 +465,32 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(f"{name} must be finite and of shape {shape}; got shape {value.shape}.")
         return value
 
-    def _hold_out(self, X, y, weight, random_state):
-        """Rows to train on and a score on the others, if early stopping wants it."""
-        if not self.early_stopping:
+    def _validation(self, X, y, weight, random_state, X_val, y_val, weight_val):
+        """Rows to train on, None for all, and a score on others, given or held out, if early stopping wants it."""
+        train, given = None, [values is not None for values in (X_val, y_val, weight_val)]
+        if any(given):
+            if not all(given[:2]):
+                raise ValueError("X_val and y_val belong together, and sample_weight_val to them: give both.")
+            if not self.early_stopping:
+                raise ValueError("X_val and y_val are for early_stopping=True, and it is False.")
+            options = {"accept_sparse": "csr", "dtype": X.dtype, "y_numeric": True, "reset": False}
+            X_val, y_val = validate_data(self, X_val, y_val, ensure_min_samples=2, **options)
+            weight_val = self._weights("sample_weight_val", weight_val, X_val)
+            if weight_val is not None and not weight_val.any():
+                raise ValueError("sample_weight_val is zero for each row: nothing to score on.")
+        elif self.early_stopping:
+            train, held = self._split(np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight), random_state)
+            X_val, y_val, weight_val = X[held], y[held], None if weight is None else weight[held]
+        else:
             return None, None
-        rows = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
+
+        def score(coef, intercept):
+            return float(r2_score(y_val, X_val @ coef + intercept, sample_weight=weight_val))
+
+        return train, score
+
+    def _split(self, rows: np.ndarray, random_state):
+        """Rows to train on and rows held out, at random."""
         try:
             train, held = train_test_split(rows, test_size=self.validation_fraction, random_state=random_state)
         except ValueError as error:
@@ -443,14 +503,9 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 f"early_stopping needs at least 2 rows held out; validation_fraction={self.validation_fraction} of "
                 f"{len(rows)} rows is less: raise validation_fraction."
             )
-        X_held, y_held, weight_held = X[held], y[held], None if weight is None else weight[held]
+        return np.sort(train), held
 
-        def score(coef, intercept):
-            return float(r2_score(y_held, X_held @ coef + intercept, sample_weight=weight_held))
-
-        return np.sort(train), score
-
-    def _drain(self, plan, state: State, score) -> None:
+    def _drain(self, plan, state: State, score, deadline: float, tasks: Tasks) -> None:
         """Run epochs until one consumer has had enough."""
         baseline = constant_loss(plan.parts.loss, plan.data, plan.kept)
         stopping = Stopping(
@@ -459,32 +514,42 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
             least_samples=plan.least_samples(self.tol, state),
             smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
             score=score,
+            deadline=deadline,
         )
-        reason = "epochs"
-        for number, epoch in enumerate(islice(epochs(plan, state), self.epochs), 1):
-            stop = stopping.reason(epoch, state)
-            if self.verbose:
-                self._report(number, epoch, state, stopping)
-            if number == 1:
-                first = epoch.loss
-            if stop:
-                reason = stop
-                break
-        if stopping.best_vectors is not None:
-            state.vectors = stopping.best_vectors
+        descent, reason, completed = epochs(plan, state), None, state.fork()
+        while not reason:
+            try:
+                tasks.begin_epoch()
+                epoch = next(descent)
+                reason = stopping.reason(epoch, state)
+                if not completed.n_epochs:
+                    state.sight(epoch.loss, plan.weight)
+                completed = state.fork()
+                if self.verbose:
+                    self._report(state, stopping)
+                if tasks.end_epoch(partial(self._attributes, plan, stopping.kept(completed))):
+                    reason = reason or "callback"
+                if state.n_epochs == self.epochs:
+                    reason = reason or "epochs"
+            except KeyboardInterrupt:
+                if not completed.n_epochs:
+                    raise
+                reason = "interrupted"
+        state = stopping.kept(completed)
         if reason == "diverged":
             self._warn(
-                f"The descent left the finite range in epoch {number}; the last finite parameters are kept. "
+                f"The descent left the finite range in epoch {state.n_epochs}; the last finite parameters are kept. "
                 f"Remedy: {REMEDY}."
             )
-        elif epoch.loss > baseline:
+        elif reason == "interrupted":
+            self._warn(f"Interrupted; the model is that of the epochs completed, {state.n_epochs} of {self.epochs}.")
+        elif state.loss_curve[-1] > baseline:
             self._compare_with_constant(plan, state, baseline)
-        seen = float(plan.data.weight.sum()) if plan.data.weight.size else plan.n_rows
         self.stop_reason_ = reason
         self.__dict__.pop("validation_scores_", None)
         if score:
             self.validation_scores_ = stopping.scores
-        self._learned(plan, state, first * seen, seen)
+        self.__dict__.update(self._attributes(plan, state))
 
     def _compare_with_constant(self, plan, state: State, baseline: float) -> None:
         """A fit must not end worse than the best constant: the automatic step then answers that, others warn."""
@@ -497,23 +562,28 @@ class _GDRegressor(RegressorMixin, BaseEstimator):
                 f"Remedy: more epochs if the loss still falls (see loss_curve_), else {REMEDY}."
             )
 
-    def _learned(self, plan, state: State, first_sight_loss: float, first_sight_weight: float) -> None:
+    def _attributes(self, plan, state: State) -> dict[str, Any]:
         """State -> attributes."""
-        state.first_sight_loss += first_sight_loss
-        state.first_sight_weight += first_sight_weight
-        self._state = state
-        self.coef_, self.intercept_ = state.predictor()
-        self.n_iter_ = state.n_epochs
-        self.n_updates_ = state.n_updates
-        self.n_samples_seen_ = state.n_samples
-        self.batch_size_ = plan.batch_size
-        self.learning_rate_ = state.rate
-        self.loss_curve_ = list(state.loss_curve)
-        self.prequential_loss_ = state.first_sight_loss / state.first_sight_weight if state.first_sight_weight else 0.0
+        coef, intercept = state.predictor()
+        return {
+            "_state": state,
+            "coef_": coef,
+            "intercept_": intercept,
+            "n_iter_": state.n_epochs,
+            "n_updates_": state.n_updates,
+            "n_samples_seen_": state.n_samples,
+            "batch_size_": plan.batch_size,
+            "learning_rate_": state.rate,
+            "loss_curve_": list(state.loss_curve),
+            "prequential_loss_": state.first_sight_loss / max(state.first_sight_weight, 1e-300),
+            "recent_loss_": state.recent_loss / max(state.recent_weight, 1e-300),
+        }
 
-    def _report(self, number: int, epoch, state: State, stopping: Stopping) -> None:
+    def _report(self, state: State, stopping: Stopping) -> None:
         """One line for an epoch."""
-        line = f"{type(self).__name__}: epoch {number:4d}  loss {epoch.loss:.6g}  rate {state.rate:.3g}"
+        line = (
+            f"{type(self).__name__}: epoch {state.n_epochs:4d}  loss {state.loss_curve[-1]:.6g}  rate {state.rate:.3g}"
+        )
         if stopping.scores:
             line += f"  validation R² {stopping.scores[-1]:.4f}"
         print(line, flush=True)

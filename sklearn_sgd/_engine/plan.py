@@ -29,6 +29,9 @@ from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS, SGD
 from sklearn_sgd.penalties import L1, L2, PENALTIES, ElasticNet, NoPenalty, Positive
 
+# Rows over which the recent loss of a stream is taken.
+RECENT = 1000.0
+
 
 class Data(NamedTuple):
     """Rows, targets, and weights of mean 1 (empty: all are 1)."""
@@ -95,6 +98,8 @@ class State:
     loss_curve: list[float] = field(default_factory=list)
     first_sight_loss: float = 0.0
     first_sight_weight: float = 0.0
+    recent_loss: float = 0.0
+    recent_weight: float = 0.0
     columns: Columns | None = None
     step: Step | None = None
     memory: np.ndarray = field(default_factory=lambda: np.zeros(3))
@@ -124,6 +129,14 @@ class State:
         """Coefficients and intercept to predict with."""
         w = self.vectors.average
         return w[:-1].copy(), float(w[-1]) - float(self.centre @ w[:-1].astype(np.float64))
+
+    def sight(self, loss: float, weight: float) -> None:
+        """Count the mean loss of rows of such a total weight, seen for the first time."""
+        self.first_sight_loss += loss * weight
+        self.first_sight_weight += weight
+        keep = float(np.exp(-weight / RECENT))
+        self.recent_loss = keep * self.recent_loss + (1.0 - keep) * loss
+        self.recent_weight = keep * self.recent_weight + (1.0 - keep)
 
     def fall_back(self, constant: float) -> None:
         """Predict a constant."""
@@ -159,6 +172,11 @@ class Plan(NamedTuple):
     average_from: int
     geometry: Diagonal | Full | None
     gram: Gram | None
+
+    @property
+    def weight(self) -> float:
+        """Total weight of the rows."""
+        return float(self.data.weight.sum(dtype=np.float64)) if self.data.weight.size else float(self.n_rows)
 
     def least_samples(self, tol: float | None, state: State) -> float:
         """Rows to visit before progress is judged by ``tol``."""

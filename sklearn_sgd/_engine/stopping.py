@@ -1,6 +1,8 @@
 """When to stop, and what to keep: a consumer of epochs."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
 
 import numpy as np
 
@@ -26,23 +28,42 @@ class Stopping:
         An adaptive rate above this falls instead of stopping; infinity for other rates.
     score : callable or None
         From parameters to a score on held-out rows.
+    deadline : float
+        Reading of the monotonic clock, in seconds, after which no epoch begins.
     """
 
-    def __init__(self, margin, patience: int, least_samples: float, smallest_rate: float, score: Callable | None):
+    def __init__(
+        self,
+        margin,
+        patience: int,
+        least_samples: float,
+        smallest_rate: float,
+        score: Callable | None,
+        deadline: float,
+    ):
         self.margin = margin
         self.patience = patience
         self.least_samples = least_samples
         self.smallest_rate = smallest_rate
         self.score = score
+        self.deadline = deadline
         self.scores: list[float] = []
         self.best = np.inf
         self.best_vectors: Vectors | None = None
         self.stalled = 0
 
     def reason(self, epoch: Epoch, state: State) -> str | None:
-        """Why to stop after this epoch, if so; an adaptive rate that can still fall falls instead."""
+        """Why to stop after this epoch, if so."""
         if not epoch.finite:
             return "diverged"
+        return self._stalled(epoch, state) or ("time_budget" if monotonic() >= self.deadline else None)
+
+    def kept(self, state: State) -> State:
+        """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
+        return state if self.best_vectors is None else replace(state, vectors=self.best_vectors)
+
+    def _stalled(self, epoch: Epoch, state: State) -> str | None:
+        """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
         current = epoch.loss + epoch.penalty
         if self.score:
             self.scores.append(self.score(*state.predictor()))

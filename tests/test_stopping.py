@@ -1,0 +1,240 @@
+"""What ends a fit, and what is kept: given rows to score on, a time budget, an interrupt, lines for each epoch."""
+
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import AUTO, EARLY, FIXED, REGRESSORS, csr, held_out, linear, mini, some_weights, theta
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd._engine import stopping
+
+# Few steps, so some fits are rightly said to end worse than a constant.
+few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
+
+
+# Rows to score on, given by the user
+
+
+@few_steps
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_given_rows_are_as_rows_held_out(spy_on, batch_size, average, form):
+    X, y = linear(n=120)
+    weight = some_weights(120)
+    model = mini(batch_size, average=average, **EARLY)
+    held = held_out(spy_on, model, 120)
+    train = np.setdiff1d(np.arange(120), held)
+    drawn = clone(model).fit(form(X), y, weight)
+    given = {"X_val": form(X[held]), "y_val": y[held], "sample_weight_val": weight[held]}
+    model.fit(form(X[train]), y[train], weight[train], **given)
+    score = r2_score(y[held], model.predict(X[held]), sample_weight=weight[held])
+    assert max(model.validation_scores_) == pytest.approx(score, rel=1e-12)
+    if batch_size is None:
+        assert_allclose(theta(model), theta(drawn), rtol=1e-10)
+        assert_allclose(model.validation_scores_, drawn.validation_scores_, rtol=1e-10)
+
+
+@few_steps
+@all_kinds
+def test_all_rows_train_when_others_are_given(kind):
+    X, y = linear()
+    alone = kind(**FIXED).fit(X, y)
+    watched = kind(early_stopping=True, **FIXED).fit(X, y, X_val=X, y_val=y)
+    assert watched.n_samples_seen_ == alone.n_samples_seen_ == 180
+    assert_array_equal(watched.loss_curve_, alone.loss_curve_)
+    assert len(watched.validation_scores_) == 3
+
+
+def test_best_parameters_are_kept_and_score_is_of_what_predicts():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 50)), rng.standard_normal(60)
+    X_val, y_val = rng.standard_normal((40, 50)), rng.standard_normal(40)
+    model = mini(1, early_stopping=True, average=True).set_params(epochs=30).fit(X, y, X_val=X_val, y_val=y_val)
+    best = int(np.argmax(model.validation_scores_))
+    assert best < 29
+    assert model.score(X_val, y_val) == pytest.approx(model.validation_scores_[best], rel=1e-12)
+    shorter = clone(model).set_params(epochs=best + 1).fit(X, y, X_val=X_val, y_val=y_val)
+    assert_array_equal(theta(shorter), theta(model))
+
+
+def test_lists_frames_and_other_precisions_are_taken():
+    X, y = linear()
+    model = mini(early_stopping=True).set_params(epochs=5)
+    expected = clone(model).fit(X, y, X_val=X[:20], y_val=y[:20]).validation_scores_
+    scores = (
+        clone(model).fit(X, y, X_val=X[:20].tolist(), y_val=y[:20].tolist(), sample_weight_val=2).validation_scores_
+    )
+    assert_allclose(scores, expected, rtol=1e-12)
+    single = clone(model).fit(X.astype(np.float32), y, X_val=X[:20], y_val=y[:20])
+    assert single.coef_.dtype == np.float32
+    assert_allclose(single.validation_scores_, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"X_val": [[0.0] * 5] * 2}, "y_val"),
+        ({"y_val": [0.0] * 2}, "X_val"),
+        ({"sample_weight_val": [1.0] * 2}, "X_val"),
+        ({"X_val": [[0.0] * 4] * 2, "y_val": [0.0] * 2}, "4 features.*expecting 5"),
+        ({"X_val": [[0.0] * 5] * 2, "y_val": [0.0] * 3}, "inconsistent"),
+        ({"X_val": [[0.0] * 5], "y_val": [0.0]}, "minimum of 2"),
+        ({"X_val": [[np.nan] * 5] * 2, "y_val": [0.0] * 2}, "NaN"),
+        ({"X_val": [[0.0] * 5] * 2, "y_val": [0.0] * 2, "sample_weight_val": [0.0, 0.0]}, "sample_weight_val"),
+        ({"X_val": [[0.0] * 5] * 2, "y_val": [0.0] * 2, "sample_weight_val": [1.0, -1.0]}, "sample_weight_val"),
+        ({"X_val": [[0.0] * 5] * 2, "y_val": [0.0] * 2, "sample_weight_val": [1.0]}, "sample_weight_val"),
+    ],
+)
+@all_kinds
+def test_given_rows_that_are_wrong(kind, given, match):
+    model = kind(early_stopping=True, **FIXED)
+    with pytest.raises(ValueError, match=match):
+        model.fit(*linear(), **given)
+    assert not hasattr(model, "coef_")
+
+
+def test_given_rows_without_early_stopping_are_refused():
+    X, y = linear()
+    with pytest.raises(ValueError, match="early_stopping"):
+        MiniBatchSGDRegressor().fit(X, y, X_val=X, y_val=y)
+
+
+def test_given_rows_pass_through_a_pipeline():
+    X, y = linear(n=200)
+    X = 1000 * X + 5
+    model = MiniBatchSGDRegressor(random_state=0, early_stopping=True, learning_rate="constant", eta0=0.01)
+    with config_context(enable_metadata_routing=True):
+        routed = clone(model).set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), routed, transform_input=["X_val"])
+        pipeline.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+    assert max(pipeline[-1].validation_scores_) == pytest.approx(pipeline.score(X[150:], y[150:]), rel=1e-12)
+    assert pipeline.score(X[150:], y[150:]) > 0.99
+
+
+# A time budget
+
+
+class Clock:
+    """Seconds pass, one for each look."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+@few_steps
+@all_kinds
+def test_time_budget(kind, monkeypatch):
+    """Fit looks at its start, and after each epoch."""
+    X, y = linear()
+    clock = Clock()
+    monkeypatch.setattr(stopping, "monotonic", clock)
+    monkeypatch.setattr("sklearn_sgd.regressors.monotonic", clock)
+    model = kind(**FIXED | {"epochs": 10}, time_budget=4.0).fit(X, y)
+    assert model.n_iter_ == 4
+    assert model.stop_reason_ == "time_budget"
+    assert_array_equal(theta(model), theta(kind(**FIXED | {"epochs": 4}).fit(X, y)))
+    assert model.set_params(time_budget=None).fit(X, y).n_iter_ == 10
+    assert model.set_params(time_budget=100.0).fit(X, y).stop_reason_ == "epochs"
+
+
+@few_steps
+def test_time_budget_leaves_at_least_one_epoch():
+    assert OnlineSGDRegressor(**FIXED, time_budget=1e-9).fit(*linear()).n_iter_ == 1
+
+
+# Ctrl-C
+
+
+class InterruptAt:
+    """A schedule in which the user loses patience."""
+
+    def __init__(self, epoch):
+        self.epoch, self.calls = epoch, 0
+
+    def __call__(self, t):
+        self.calls += 1
+        if self.calls == self.epoch:
+            raise KeyboardInterrupt
+        return np.full(t.shape, 0.02)
+
+
+@few_steps
+@all_kinds
+def test_interrupt_keeps_the_epochs_completed(kind):
+    X, y = linear()
+    schedule = InterruptAt(4)
+    model = kind(**FIXED | {"epochs": 10, "learning_rate": schedule}, average=True)
+    with pytest.warns(ConvergenceWarning, match=r"[Ii]nterrupted.*3 of 10"):
+        model.fit(X, y)
+    assert model.stop_reason_ == "interrupted"
+    expected = kind(**FIXED, average=True).fit(X, y)
+    for name in ("coef_", "intercept_", "n_iter_", "n_updates_", "loss_curve_", "prequential_loss_"):
+        assert_array_equal(getattr(model, name), getattr(expected, name))
+    assert_array_equal(theta(model.partial_fit(X, y)), theta(expected.partial_fit(X, y)))
+
+
+class InterruptInside:
+    """A loss in the middle of whose pass the user loses patience: some batches of the epoch have been learned."""
+
+    def __init__(self, call):
+        self.call, self.calls = call, 0
+
+    def value(self, y, p):
+        return 0.5 * (p - y) ** 2
+
+    def gradient(self, y, p):
+        self.calls += np.ndim(p) > 0
+        if self.calls == self.call:
+            raise KeyboardInterrupt
+        return p - y
+
+
+def test_interrupt_inside_an_epoch():
+    X, y = linear()
+    calls = InterruptInside(-1)
+    mini(10, loss=calls).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="[Ii]nterrupted"):
+        model = mini(10, loss=InterruptInside(calls.calls - 2)).set_params(epochs=4).fit(X, y)
+    assert model.n_iter_ == 2
+    assert_array_equal(theta(model), theta(mini(10, loss=InterruptInside(-1)).set_params(epochs=2).fit(X, y)))
+
+
+def test_interrupt_keeps_the_best_parameters():
+    X, y = linear()
+    model = BatchGDRegressor(**FIXED | {"epochs": 9, "learning_rate": InterruptAt(5)}, early_stopping=True)
+    with pytest.warns(ConvergenceWarning, match="[Ii]nterrupted"):
+        model.fit(X, y, X_val=X, y_val=y)
+    assert model.score(X, y) == pytest.approx(max(model.validation_scores_), rel=1e-12)
+    assert len(model.validation_scores_) == 4
+
+
+# Lines
+
+
+@all_kinds
+def test_lines_tell_epoch_loss_rate_and_score(kind, capsys):
+    X, y = linear()
+    fitted = kind(verbose=1, early_stopping=True, **AUTO, random_state=0).fit(X, y, X_val=X, y_val=y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == fitted.n_iter_ == 3
+    for number, line in enumerate(lines):
+        told = re.fullmatch(rf"{kind.__name__}: epoch +(\d+)  loss (\S+)  rate (\S+)  validation R² (\S+)", line)
+        epoch, loss, _, score = map(float, told.groups())
+        assert epoch == number + 1
+        assert loss == pytest.approx(fitted.loss_curve_[number], rel=1e-5)
+        assert score == pytest.approx(fitted.validation_scores_[number], abs=1e-4)
