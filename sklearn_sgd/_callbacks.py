@@ -8,10 +8,10 @@ except ImportError:
         """Nothing to support."""
 
         def _init_callback_context(self, **_):
-            return _Silent()
+            return Silent()
 
 
-class _Silent:
+class Silent:
     """Stands where a callback context would be."""
 
     def subcontext(self, **_):
