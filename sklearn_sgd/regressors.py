@@ -8,9 +8,10 @@ from numbers import Integral, Real
 from textwrap import dedent, indent
 from time import monotonic
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
@@ -42,6 +43,7 @@ class _PartWith(HasMethods):
         return f"an instance with the methods {', '.join(self.methods)}"
 
 
+DOCS = "https://sklearn-sgd.readthedocs.io/en/stable/"
 DTYPES = (np.float64, np.float32)
 REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by StandardScaler"
 
@@ -183,6 +185,12 @@ def _can_stream(estimator) -> bool:
     return True
 
 
+# scikit-learn's decorators, typed: a method stays what it is.
+Method = TypeVar("Method", bound=Callable)
+_checked: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
+_streaming: Callable[[Method], Method] = available_if(_can_stream)
+
+
 @contextmanager
 def _intact_on_error(estimator):
     """Give an estimator its attributes back when a call on it fails."""
@@ -225,6 +233,24 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    coef_: Any
+    intercept_: float
+    n_features_in_: int
+    n_iter_: int
+    n_updates_: int
+    n_samples_seen_: int
+    batch_size_: int
+    learning_rate_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+    stop_reason_: str
+    prequential_loss_: float
+    recent_loss_: float
+
+    # Where scikit-learn's picture of an estimator links to.
+    _doc_link_module = "sklearn_sgd"
+    _doc_link_template = DOCS + "generated/sklearn_sgd.{estimator_name}.html"
 
     def __init__(
         self,
@@ -281,19 +307,19 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_checked
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Learn from all rows, for several epochs.
 
         Parameters
@@ -338,6 +364,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         with _intact_on_error(self):
             tasks.begin_fit()
             warm = self.warm_start and hasattr(self, "coef_")
+            if warm:
+                self.densify()
             X, y, weight = self._validate(X, y, sample_weight, reset=True)
             if weight is not None and not weight.any():
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
@@ -355,8 +383,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             tasks.end_fit()
         return self
 
-    @available_if(_can_stream)
-    def partial_fit(self, X, y, sample_weight=None):
+    @_streaming
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Go on learning: one pass over these rows, in their order, in chunks of ``batch_size``.
 
         The count of updates, the optimizer's moments and the average go on from where they were: with
@@ -407,7 +435,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.__dict__.update(self._attributes(plan, state))
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict targets.
 
         Parameters
@@ -422,7 +450,35 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
-        return safe_sparse_dot(X, self.coef_.astype(X.dtype, copy=False)) + X.dtype.type(self.intercept_)
+        raw = safe_sparse_dot(X, self.coef_.astype(X.dtype, copy=False).T, dense_output=True)
+        return raw.reshape(X.shape[:1]) + X.dtype.type(self.intercept_)
+
+    def sparsify(self) -> Self:
+        """Make `coef_` a sparse matrix of one row, which is smaller where most coefficients are zero.
+
+        `predict` works with both, and so do `fit` and `partial_fit`, which answer an array again.
+
+        Returns
+        -------
+        self : object
+            The regressor.
+        """
+        check_is_fitted(self)
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make `coef_` an array again, after `sparsify`.
+
+        Returns
+        -------
+        self : object
+            The regressor.
+        """
+        check_is_fitted(self)
+        if sparse.issparse(self.coef_):
+            self.coef_ = self.coef_.toarray().ravel()
+        return self
 
     def _validate(self, X, y, sample_weight, reset: bool):
         """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative."""

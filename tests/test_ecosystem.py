@@ -1,5 +1,6 @@
 """Life among others: scikit-learn's tools, joblib, data frames, memory maps, pickles."""
 
+import io
 import pickle
 import tracemalloc
 
@@ -10,15 +11,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, FIXED, REGRESSORS, csr, holey, linear, some_weights, theta
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LinearRegression
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFE, SelectFromModel
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import Lasso, LinearRegression
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, cross_val_score, cross_validate
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor, losses
+import sklearn_sgd.onnx
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -139,7 +146,136 @@ def test_metadata_routing(model):
             assert_allclose(theta(fitted[-1]), theta(clone(model).fit(scaled, y[train], weight[train])), rtol=1e-12)
 
 
+@few_steps
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_halving_over_epochs(kind):
+    """The resource is what a candidate may spend; the last round has the largest epochs."""
+    X, y = linear(n=100)
+    model = kind(learning_rate="constant", tol=None, random_state=0)
+    rates = [1e-5, 1e-4, 1e-3, 1e-2]
+    options = {"resource": "epochs", "min_resources": 2, "max_resources": 8, "factor": 2, "cv": 3}
+    search = HalvingGridSearchCV(model, {"eta0": rates}, **options).fit(X, y)
+    assert search.n_resources_ == [2, 4, 8]
+    assert search.best_params_ == {"eta0": 1e-2, "epochs": 8}
+    assert search.best_estimator_.n_iter_ == 8
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_bagging(kind):
+    X, y = linear(n=200)
+    bag = BaggingRegressor(kind(), n_estimators=5, random_state=0).fit(X, y, sample_weight=some_weights(200))
+    exact = BaggingRegressor(LinearRegression(), n_estimators=5, random_state=0).fit(
+        X, y, sample_weight=some_weights(200)
+    )
+    assert_allclose(bag.predict(X), exact.predict(X), atol=0.1)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_transformed_targets(kind):
+    X, y = linear(n=200)
+    model = TransformedTargetRegressor(kind(random_state=0), func=np.log, inverse_func=np.exp).fit(X, np.exp(y / 10))
+    assert_allclose(np.log(model.predict(X)), kind(random_state=0).fit(X, y / 10).predict(X), rtol=1e-10)
+
+
+def test_selection_of_columns_is_that_of_exact_solvers():
+    X, y = linear(n=200)
+    noise = np.random.default_rng(1).standard_normal((200, 4))
+    X = np.hstack([noise[:, :2], X, noise[:, 2:]])
+    lasso = BatchGDRegressor(penalty="l1", alpha=0.5, tol=None, epochs=300)
+    ours, theirs = SelectFromModel(lasso).fit(X, y), SelectFromModel(Lasso(0.5)).fit(X, y)
+    assert_array_equal(ours.get_support(), theirs.get_support())
+    assert 0 < ours.get_support().sum() < 9
+    ranks = [
+        RFE(model, n_features_to_select=3).fit(X, y).ranking_ for model in (BatchGDRegressor(), LinearRegression())
+    ]
+    assert_array_equal(*ranks)
+
+
+def test_permutation_importance():
+    X, y = linear(n=200)
+    ours, theirs = (
+        permutation_importance(model.fit(X, y), X, y, random_state=0)
+        for model in (MiniBatchSGDRegressor(random_state=0), LinearRegression())
+    )
+    assert_allclose(ours.importances_mean, theirs.importances_mean, rtol=0.02)
+
+
+# Sparse coefficients
+
+
+@few_steps
+@pytest.mark.parametrize("form", [np.asarray, csr])
+def test_sparsify(model, form):
+    X, y = holey()
+    model.set_params(penalty="l1", alpha=1.0, warm_start=True).fit(form(X), y)
+    twin = pickle.loads(pickle.dumps(model))
+    coef, predictions = model.coef_.copy(), model.predict(form(X))
+    assert model.sparsify() is model
+    assert model.coef_.format == "csr"
+    assert model.coef_.shape == (1, 6)
+    assert model.coef_.nnz == np.count_nonzero(coef) < 6
+    assert_allclose(model.predict(form(X)), predictions, rtol=1e-12)
+    assert_array_equal(model.densify().coef_, coef)
+    assert_array_equal(model.densify().coef_, coef)
+    for method in ("partial_fit", "fit"):
+        getattr(model.sparsify(), method)(form(X), y)
+        assert_array_equal(theta(model), theta(getattr(twin, method)(form(X), y)))
+
+
+def test_sparsify_needs_a_fit(model):
+    for method in (model.sparsify, model.densify):
+        with pytest.raises(NotFittedError):
+            method()
+
+
+# Its picture
+
+
+def test_picture_links_to_the_reference(model):
+    link = f"generated/sklearn_sgd.{type(model).__name__}.html"
+    assert model._get_doc_link().endswith(link)
+    assert link in model._repr_html_()
+    assert "scikit-learn.org" in make_pipeline(StandardScaler(), model)._repr_html_()
+
+
 # Pickles and processes
+
+
+def by_pickle(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def by_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def by_cloudpickle(model):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    return cloudpickle.loads(cloudpickle.dumps(model))
+
+
+def by_skops(model):
+    """Only types of this package are to be trusted by hand."""
+    skops = pytest.importorskip("skops.io")
+    data = skops.dumps(model)
+    unknown = skops.get_untrusted_types(data=data)
+    assert {name.partition(".")[0] for name in unknown} == {"sklearn_sgd"}
+    return skops.loads(data, trusted=unknown)
+
+
+@few_steps
+@pytest.mark.parametrize("save", [by_pickle, by_joblib, by_cloudpickle, by_skops])
+def test_saved_model_is_the_same_and_goes_on(model, save):
+    X, y = linear()
+    model.set_params(loss=losses.Huber(1.0)).fit(X, y)
+    copy = save(model)
+    assert copy.get_params() == model.get_params()
+    assert_array_equal(copy.predict(X), model.predict(X))
+    assert_array_equal(theta(copy.partial_fit(X, y)), theta(model.partial_fit(X, y)))
+    assert_array_equal(theta(copy.fit(X, y)), theta(model.fit(X, y)))
 
 
 @few_steps
@@ -286,3 +422,39 @@ def test_stream_of_generator_batches():
         X[:], y[:] = np.nan, np.nan
     assert np.isfinite(theta(model)).all()
     assert model.n_samples_seen_ == 300
+
+
+# ONNX
+
+
+@pytest.fixture
+def in_onnx():
+    """What a model predicts in onnxruntime for some rows."""
+    skl2onnx, runtime = pytest.importorskip("skl2onnx"), pytest.importorskip("onnxruntime")
+    sklearn_sgd.onnx.register()
+
+    def predict(model, X):
+        session = runtime.InferenceSession(
+            skl2onnx.to_onnx(model, X[:1]).SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        return session.run(None, {"X": X})[0]
+
+    return predict
+
+
+@few_steps
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_onnx(model, in_onnx, dtype):
+    X, y = linear()
+    X = (10 * X).astype(dtype)
+    predictions = in_onnx(model.set_params(eta0=1e-4).fit(X, y), X)
+    assert predictions.dtype == (np.float32 if dtype == np.int64 else dtype)
+    assert_allclose(predictions, model.predict(X)[:, None], rtol=1e-5, atol=1e-5)
+    assert_allclose(in_onnx(model.sparsify(), X), predictions, rtol=1e-12)
+
+
+def test_onnx_in_a_pipeline(in_onnx):
+    X, y = linear()
+    X = (1000 * X).astype(np.float32)
+    fitted = make_pipeline(StandardScaler(), OnlineSGDRegressor(random_state=0)).fit(X, y)
+    assert_allclose(in_onnx(fitted, X), fitted.predict(X)[:, None], rtol=1e-5, atol=1e-5)

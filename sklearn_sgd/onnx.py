@@ -1,0 +1,51 @@
+"""Export to ONNX: what skl2onnx must know of the regressors. Needs the extra ``onnx``."""
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Teach skl2onnx to convert the three regressors, alone or in a pipeline.
+
+    The model computes in the precision of the rows that it is converted for, and answers an array of shape
+    (n_samples, 1), as skl2onnx's own linear models do.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    Examples
+    --------
+    >>> from sklearn_sgd.onnx import register
+    >>> from skl2onnx import to_onnx  # doctest: +SKIP
+    >>> register()  # doctest: +SKIP
+    >>> exported = to_onnx(model, X[:1])  # doctest: +SKIP
+    """
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
+
+    for kind in (BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor):
+        update_registered_converter(
+            kind, f"SklearnSgd{kind.__name__}", calculate_linear_regressor_output_shapes, _convert
+        )
+
+
+def _convert(scope, operator, container) -> None:
+    """A fitted regressor as ``X @ coef + intercept``."""
+    from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxMatMul
+    from skl2onnx.common.data_types import guess_numpy_type
+
+    model, X, version = operator.raw_operator, operator.inputs[0], container.target_opset
+    dtype = guess_numpy_type(X.type)
+    if dtype not in (np.float32, np.float64):
+        dtype = np.float32
+        X = OnnxCast(X, to=1, op_version=version)  # 1 is ONNX for float32
+    coef = model.coef_.toarray() if sparse.issparse(model.coef_) else np.atleast_2d(model.coef_)
+    product = OnnxMatMul(X, coef.T.astype(dtype), op_version=version)
+    intercept = np.atleast_1d(model.intercept_).astype(dtype)
+    OnnxAdd(product, intercept, op_version=version, output_names=operator.outputs[:1]).add_to(scope, container)
