@@ -388,7 +388,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Go on learning: one pass over these rows, in their order, in chunks of ``batch_size``.
 
         The count of updates, the optimizer's moments and the average go on from where they were: with
-        ``shuffle=False``, k calls on the same rows are ``fit(epochs=k)``.
+        ``shuffle=False``, k calls on the same rows are ``fit(epochs=k)``. A call without rows changes nothing.
 
         Parameters
         ----------
@@ -419,7 +419,9 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._validate_params()  # also on a fitted regressor, whose parameters may have been set anew
         with _intact_on_error(self):
             first = not hasattr(self, "_state")
-            X, y, weight = self._validate(X, y, sample_weight, reset=first)
+            X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
+            if not len(y):
+                return self
             if first:
                 seed = check_random_state(self.random_state).randint(2**31 - 1)
                 state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
@@ -480,10 +482,14 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.coef_ = self.coef_.toarray().ravel()
         return self
 
-    def _validate(self, X, y, sample_weight, reset: bool):
-        """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative."""
-        dtype = DTYPES if reset else self.coef_.dtype
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, order="C", y_numeric=True, reset=reset)
+    def _check_batch_size(self):
+        """Refuse a batch size that is the business of another class."""
+
+    def _validate(self, X, y, sample_weight, reset: bool, least: int = 1):
+        """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative; enough rows."""
+        self._check_batch_size()
+        form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
+        X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
         y = self._column("y", y, X)
         sample_weight = self._weights("sample_weight", sample_weight, X)
         if self.learning_rate == "optimal" and not self.alpha:
@@ -503,10 +509,10 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _column(self, name: str, values, X) -> np.ndarray:
         """A finite number for each row, in X's precision."""
-        values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+        values = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
         if values.shape != (X.shape[0],):
             raise ValueError(f"{name} must have a number for each of the {X.shape[0]} rows; got shape {values.shape}.")
-        if X.dtype == np.float32 and np.abs(values).max() > np.finfo(np.float32).max:
+        if X.dtype == np.float32 and np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
             raise ValueError(f"{name} has values too large for X's precision, float32: give X as float64.")
         return np.ascontiguousarray(values, dtype=X.dtype)
 
@@ -647,6 +653,9 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _warn(self, message: str) -> None:
         warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coef_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -680,13 +689,12 @@ class BatchGDRegressor(_GDRegressor):
     (array([7.]), 1000)
     """
 
-    def _validate(self, X, y, sample_weight, reset: bool):
+    def _check_batch_size(self):
         if self.batch_size is not None:
             raise ValueError(
                 f"batch_size must be None for BatchGDRegressor, which takes all rows in each step; got "
                 f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
             )
-        return super()._validate(X, y, sample_weight, reset)
 
 
 @_regressor(batch_size=32)
@@ -746,10 +754,9 @@ class OnlineSGDRegressor(_GDRegressor):
     (array([3.]), 100)
     """
 
-    def _validate(self, X, y, sample_weight, reset: bool):
+    def _check_batch_size(self):
         if self.batch_size != 1:
             raise ValueError(
                 f"batch_size must be 1 for OnlineSGDRegressor, which takes one row in each step; got "
                 f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
             )
-        return super()._validate(X, y, sample_weight, reset)

@@ -163,11 +163,11 @@ def test_halving_over_epochs(kind):
 @pytest.mark.parametrize("kind", REGRESSORS)
 def test_bagging(kind):
     X, y = linear(n=200)
-    bag = BaggingRegressor(kind(), n_estimators=5, random_state=0).fit(X, y, sample_weight=some_weights(200))
-    exact = BaggingRegressor(LinearRegression(), n_estimators=5, random_state=0).fit(
-        X, y, sample_weight=some_weights(200)
+    ours, theirs = (
+        BaggingRegressor(model, n_estimators=5, random_state=0).fit(X, y, sample_weight=some_weights(200))
+        for model in (kind(), LinearRegression())
     )
-    assert_allclose(bag.predict(X), exact.predict(X), atol=0.1)
+    assert_allclose(ours.predict(X), theirs.predict(X), atol=0.1)
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)

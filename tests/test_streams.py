@@ -1,0 +1,138 @@
+"""Learning from a stream: chunks of any size, empty ones too, and the losses at first sight."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import AUTO, REGRESSORS, csr, linear, some_weights, theta
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+
+all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
+
+
+def feed(model, X, y, sizes, weight=None):
+    """The rows in chunks of these sizes, over and over until there are none."""
+    start = calls = 0
+    while start < len(y):
+        chunk = slice(start, start + sizes[calls % len(sizes)])
+        model.partial_fit(X[chunk], y[chunk], None if weight is None else weight[chunk])
+        start, calls = chunk.stop, calls + 1
+    return model
+
+
+# Empty chunks
+
+
+@all_kinds
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("params", [{}, AUTO, {"drop_last": True}], ids=str)
+def test_empty_chunk_changes_nothing(kind, form, params):
+    X, y = linear()
+    model = kind(**params).partial_fit(form(X), y, some_weights(60))
+    before = {name: np.copy(value) for name, value in vars(model).items() if name.endswith("_")}
+    for weight in (None, [], 1.0):
+        assert model.partial_fit(form(X)[:0], y[:0], weight) is model
+    for name, value in before.items():
+        assert_array_equal(getattr(model, name), value)
+
+
+@all_kinds
+def test_empty_chunk_at_the_start_fits_nothing(kind):
+    X, y = linear()
+    model = kind().partial_fit(X[:0], y[:0])
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    assert_array_equal(theta(model.partial_fit(X, y)), theta(kind().partial_fit(X, y)))
+
+
+def test_empty_chunk_is_checked():
+    X, y = linear()
+    with pytest.raises(ValueError, match=r"4 features.*expecting 5"):
+        OnlineSGDRegressor().partial_fit(X, y).partial_fit(X[:0, :4], y[:0])
+
+
+# Chunks of any size
+
+SCHEDULED = {"learning_rate": "invscaling", "eta0": 0.05}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("sizes", [[1], [7], [3, 0, 11, 1]], ids=str)
+@pytest.mark.parametrize("params", [{}, {"average": True}, {"penalty": "elasticnet"}], ids=str)
+def test_single_rows_in_chunks_of_any_size(params, sizes):
+    X, y = linear()
+    model = OnlineSGDRegressor(**SCHEDULED, **params)
+    whole, chunks = clone(model).partial_fit(X, y), feed(clone(model), X, y, sizes)
+    assert_allclose(theta(chunks), theta(whole), rtol=1e-12)
+    assert chunks.n_updates_ == whole.n_updates_ == 60
+    assert chunks.prequential_loss_ == pytest.approx(whole.prequential_loss_, rel=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [[8], [16, 0, 8]], ids=str)
+def test_batches_in_chunks_of_whole_batches(sizes):
+    X, y = linear()
+    model = MiniBatchSGDRegressor(batch_size=8, **SCHEDULED)
+    assert_allclose(theta(feed(clone(model), X, y, sizes)), theta(clone(model).partial_fit(X, y)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("sizes", [[32], [100, 0, 1], [1000]], ids=str)
+def test_automatic_step_in_other_chunks_is_another_way_to_the_same_place(kind, sizes):
+    X, y = linear(n=2000)
+    exact = LinearRegression().fit(X, y)
+    assert_allclose(theta(feed(kind(), 100 * X, y, sizes)) * [*[100] * 5, 1], theta(exact), atol=0.05)
+
+
+# Loss at first sight
+
+
+class Zero:
+    """Learns nothing; the loss of a row is its target."""
+
+    def value(self, y, p):
+        return y + 0.0 * p
+
+    def gradient(self, y, p):
+        return 0.0 * (y + p)
+
+
+@pytest.fixture
+def idle():
+    return OnlineSGDRegressor(Zero(), learning_rate="constant", eta0=1e-3)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_recent_loss_is_a_fading_mean(idle, weighted):
+    losses = np.random.default_rng(0).exponential(size=3000)
+    weight = np.tile([1.0, 3.0], 1500) if weighted else None
+    for sizes in ([1], [10], [1000]):
+        model = feed(clone(idle), np.zeros((3000, 1)), losses, sizes, weight)
+        shares = np.tile([0.5, 1.5], 1500) if weighted else np.ones(3000)
+        age = shares.sum() - np.cumsum(shares)
+        # The later a row, the more it counts; rows of a call count alike.
+        expected = np.average(losses, weights=shares * np.exp(-age / 1000))
+        assert model.recent_loss_ == pytest.approx(expected, rel=0.01 if sizes[0] < 1000 else 0.05)
+        assert model.prequential_loss_ == pytest.approx(np.average(losses, weights=shares), rel=0.01)
+
+
+def test_recent_loss_sees_drift(idle):
+    losses = np.repeat([1.0, 100.0], 5000)
+    model = feed(idle, np.zeros((10_000, 1)), losses, [100])
+    assert model.prequential_loss_ == pytest.approx(50.5)
+    assert model.recent_loss_ == pytest.approx(100, rel=0.01)
+
+
+@pytest.mark.parametrize("sizes", [[1], [7], [500]], ids=str)
+def test_recent_loss_of_equal_losses_is_that_loss(idle, sizes):
+    model = feed(idle, np.zeros((500, 1)), np.full(500, 2.0), sizes)
+    assert model.recent_loss_ == pytest.approx(2.0, rel=1e-12)
+
+
+@all_kinds
+def test_recent_loss_of_a_fit_is_that_of_its_first_epoch(kind):
+    fitted = kind(random_state=0).fit(*linear())
+    assert fitted.recent_loss_ == pytest.approx(fitted.loss_curve_[0], rel=1e-12)
+    assert fitted.recent_loss_ == pytest.approx(fitted.prequential_loss_, rel=1e-12)
