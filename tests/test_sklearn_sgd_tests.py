@@ -1,7 +1,9 @@
 """scikit-learn's own tests of SGDRegressor, those of the version installed, on the class that takes its place here."""
 
 import inspect
+import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +101,9 @@ def test_of_sgd_regressor(test, arguments):
 
 def test_there_are_many():
     assert len(list(cases())) > 50
+
+
+def test_exceptions_are_documented():
+    page = Path(__file__).parent.parent / "docs" / "from_sgdregressor.rst"
+    told = set(re.findall(r"^``(test_\w+)``", page.read_text(), re.MULTILINE))
+    assert told == set(EXCEPTIONS)
