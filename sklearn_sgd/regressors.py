@@ -452,8 +452,12 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
-        raw = safe_sparse_dot(X, self.coef_.astype(X.dtype, copy=False).T, dense_output=True)
-        return raw.reshape(X.shape[:1]) + X.dtype.type(self.intercept_)
+        return self._predict(X, self.coef_, self.intercept_)
+
+    def _predict(self, X, coef, intercept) -> np.ndarray:
+        """Predictions for rows that are fit to use, by any parameters."""
+        raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)
+        return raw.reshape(X.shape[:1]) + X.dtype.type(intercept)
 
     def sparsify(self) -> Self:
         """Make `coef_` a sparse matrix of one row, which is smaller where most coefficients are zero.
@@ -547,7 +551,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return None, None
 
         def score(coef, intercept):
-            return float(r2_score(y_val, X_val @ coef + intercept, sample_weight=weight_val))
+            return float(r2_score(y_val, self._predict(X_val, coef, intercept), sample_weight=weight_val))
 
         return train, score
 

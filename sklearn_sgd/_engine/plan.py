@@ -1,7 +1,7 @@
 """From parameters and data to a Plan (what is done) and a State (where it stands); a name becomes a part only here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,7 +117,8 @@ class State:
 
     def fork(self) -> "State":
         """A state that can go on without changing this one."""
-        return replace(self, vectors=self.vectors.copy(), loss_curve=list(self.loss_curve), memory=self.memory.copy())
+        own = {"vectors": self.vectors.copy(), "loss_curve": list(self.loss_curve), "memory": self.memory.copy()}
+        return State(**vars(self) | own)
 
     def recentre(self, centre: np.ndarray) -> None:
         """Let the intercept be the prediction at another point; no prediction changes."""
