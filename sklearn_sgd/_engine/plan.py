@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import exp
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,7 +136,7 @@ class State:
         """Count the mean loss of rows of such a total weight, seen for the first time."""
         self.first_sight_loss += loss * weight
         self.first_sight_weight += weight
-        keep = float(np.exp(-weight / RECENT))
+        keep = exp(-weight / RECENT)
         self.recent_loss = keep * self.recent_loss + (1.0 - keep) * loss
         self.recent_weight = keep * self.recent_weight + (1.0 - keep)
 
