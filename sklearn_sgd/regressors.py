@@ -1,14 +1,17 @@
 """The three regressors: parameters, documentation, fit, partial_fit, predict. The descent itself is in ``_engine``."""
 
+import operator
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
+from math import isfinite
 from numbers import Integral, Real
 from textwrap import dedent, indent
 from time import monotonic
 from types import FunctionType
 from typing import Any, Literal, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -186,9 +189,22 @@ def _can_stream(estimator) -> bool:
 
 
 # scikit-learn's decorators, typed: a method stays what it is.
+# Parameters that an estimator was last found valid with.
+_validated: WeakKeyDictionary = WeakKeyDictionary()
+
 Method = TypeVar("Method", bound=Callable)
 _checked: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
 _streaming: Callable[[Method], Method] = available_if(_can_stream)
+
+
+def _is_plain_column(values, X) -> bool:
+    """The same of a number for each row."""
+    return (
+        type(values) is np.ndarray
+        and values.shape == X.shape[:1]
+        and values.dtype == X.dtype
+        and isfinite(values.sum())
+    )
 
 
 @contextmanager
@@ -242,7 +258,6 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     n_samples_seen_: int
     batch_size_: int
     learning_rate_: float
-    loss_curve_: list[float]
     validation_scores_: list[float]
     stop_reason_: str
     prequential_loss_: float
@@ -378,7 +393,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 self._initial("coef_init", coef_init, "coef_" if warm else None, (X.shape[1],)),
                 self._initial("intercept_init", intercept_init, "intercept_" if warm else None, ()),
             )
-            plan = make_plan(self.get_params(deep=False), X, y, weight, state, train)
+            plan = make_plan(dict(vars(self)), X, y, weight, state, train)
             self._drain(plan, state, score, deadline, tasks)
             tasks.end_fit()
         return self
@@ -416,7 +431,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ConvergenceWarning
             If the descent left the finite range; the parameters from before the call are kept.
         """
-        self._validate_params()  # also on a fitted regressor, whose parameters may have been set anew
+        self._validate_params()
         with _intact_on_error(self):
             first = not hasattr(self, "_state")
             X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
@@ -427,7 +442,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
             else:
                 state = self._state.fork()
-            plan = make_plan(self.get_params(deep=False), X, y, weight, state, stream=True)
+            plan = make_plan(dict(vars(self)), X, y, weight, state, stream=True)
             epoch = next(epochs(plan, state))
             if not epoch.finite:
                 self._warn(
@@ -451,7 +466,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             Predictions, in the precision of X and the coefficients.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+        if not self._is_plain(X):
+            X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
         return self._predict(X, self.coef_, self.intercept_)
 
     def _predict(self, X, coef, intercept) -> np.ndarray:
@@ -486,15 +502,36 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.coef_ = self.coef_.toarray().ravel()
         return self
 
+    def _validate_params(self):
+        """Validate the parameters, if any has changed since they last were."""
+        values = [getattr(self, name) for name in self._parameter_constraints]
+        if not all(map(operator.is_, values, _validated.get(self, [self]))):
+            super()._validate_params()
+            _validated[self] = values
+
+    def _is_plain(self, X) -> bool:
+        """Whether validation would find nothing to convert and nothing to say: it takes longer than a row."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.shape[1] == self.n_features_in_
+            and X.dtype == self.coef_.dtype
+            and X.flags.c_contiguous
+            and len(X) > 0
+            and isfinite(X.sum())
+            and "feature_names_in_" not in vars(self)
+        )
+
     def _check_batch_size(self):
         """Refuse a batch size that is the business of another class."""
 
     def _validate(self, X, y, sample_weight, reset: bool, least: int = 1):
         """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative; enough rows."""
         self._check_batch_size()
-        form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
-        X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
-        y = self._column("y", y, X)
+        if reset or not (self._is_plain(X) and _is_plain_column(y, X)):
+            form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
+            X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
+            y = self._column("y", y, X)
         sample_weight = self._weights("sample_weight", sample_weight, X)
         if self.learning_rate == "optimal" and not self.alpha:
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
@@ -640,10 +677,16 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             "n_samples_seen_": state.n_samples,
             "batch_size_": plan.batch_size,
             "learning_rate_": state.rate,
-            "loss_curve_": list(state.loss_curve),
             "prequential_loss_": state.first_sight_loss / max(state.first_sight_weight, 1e-300),
             "recent_loss_": state.recent_loss / max(state.recent_weight, 1e-300),
         }
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Mean loss of each epoch; made when asked for, since that of a stream is long."""
+        if not hasattr(self, "_state"):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no loss_curve_.")
+        return self._state.loss_curve
 
     def _report(self, state: State, stopping: Stopping) -> None:
         """One line for an epoch."""

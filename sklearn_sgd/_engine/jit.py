@@ -61,15 +61,21 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def is_ours(part) -> bool:
-    """Whether a part, and each part in it, is of this package: the fingerprint does not see others."""
-    ours = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
-    return ours and isinstance(part, tuple) and all(is_ours(field) for field in part if isinstance(field, tuple))
+def kinds(part) -> tuple[type, ...]:
+    """The classes of a part and of the parts in it."""
+    inner = (kinds(field) for field in part if isinstance(field, tuple)) if isinstance(part, tuple) else ()
+    return (type(part), *(kind for some in inner for kind in some))
+
+
+def is_ours(kind: type) -> bool:
+    """Whether a class of parts is of this package: the fingerprint does not see others."""
+    return issubclass(kind, tuple) and kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def told_apart(part):
     """The same part as Numba can tell it from others: by name, which two classes from outside may share."""
-    return part if is_ours(part) or not isinstance(part, tuple) else tuple.__new__(_renamed(type(part)), part)
+    ours = all(map(is_ours, kinds(part)))
+    return part if ours or not isinstance(part, tuple) else tuple.__new__(_renamed(type(part)), part)
 
 
 @cache

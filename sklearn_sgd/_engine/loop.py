@@ -3,15 +3,17 @@
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from math import isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd._engine import arrays, full, gram
-from sklearn_sgd._engine.jit import is_ours
+from sklearn_sgd._engine.jit import is_ours, kinds
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
+from sklearn_sgd.penalties import NoPenalty
 
 
 class Epoch(NamedTuple):
@@ -29,21 +31,21 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
     """
     run, kernels = _choose(plan), _kernels()
     permute = kernels.permute() if kernels else arrays.permute
-    order = plan.order(state.generator, permute)
+    order, free = plan.order(state.generator, permute), isinstance(plan.parts.penalty, NoPenalty)
     while True:
         if plan.reweighs(state):
             plan = reweighted(plan, state)
         step = [extra for extra in (plan.geometry, state.memory, plan.gram) if plan.geometry and extra is not None]
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
-        rates, mixes = plan.rates(t) * state.rate_factor, plan.mixes(t)
+        rates, mixes = plan.schedule(t) * state.rate_factor, plan.mixes(t)
         before = state.vectors.copy()
         with np.errstate(over="ignore", invalid="ignore"):
             total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *step)
-            penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=np.float64))
+            penalty = 0.0 if free else float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
         total, state.surprise = total + state.surprise, 0.0
         if not plan.average_from:
             state.vectors.average[:] = state.vectors.coef
-        finite = bool(np.isfinite(total)) and state.vectors.finite()
+        finite = isfinite(total) and state.vectors.finite()
         if not finite:
             state.vectors = before
         weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else len(order)
@@ -51,7 +53,7 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
         if len(order):
             state.fresh = False
             state.rate = float(rates[-1])
-            state.loss_curve.append(loss)
+            state.record(loss)
         state.n_updates += len(t)
         state.n_samples += len(order)
         state.n_epochs += 1
@@ -65,12 +67,9 @@ def _choose(plan: Plan):
     if plan.gram:
         return gram.automatic
     name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
-    kernels = _kernels()
-    if not (kernels and all(isinstance(part, tuple) for part in parts)):
+    if not (_kernels() and all(isinstance(part, tuple) for part in parts)):
         return getattr(arrays, name)
-    kinds = [rows, plan.data.y.dtype, *parts, *parts.penalty, plan.geometry]
-    kind = "_".join(str(k) if isinstance(k, np.dtype) else type(k).__name__ for k in kinds)
-    compiled = kernels.passes(all(map(is_ours, parts)), kind)
+    compiled = _compiled(kinds(parts), type(rows), type(plan.geometry), plan.data.y.dtype)  # type: ignore[arg-type]
     n_entries = plan.X.nnz if issparse(plan.X) else plan.X.size
     if plan.batch_size == plan.n_rows and n_entries > full.LEAST:
         return full.passes(name, compiled["gradient"], plan.n_rows, n_entries)
@@ -79,6 +78,13 @@ def _choose(plan: Plan):
     elif name == "minibatch" and isinstance(rows, Dense) and plan.batch_size == 1:
         name = "online"
     return compiled[name]
+
+
+@cache
+def _compiled(parts: tuple[type, ...], rows: Any, geometry: Any, dtype: np.dtype):
+    """The compiled passes for such arguments."""
+    name = "_".join(getattr(kind, "__name__", str(kind)) for kind in (rows, dtype, *parts[1:], geometry))
+    return _kernels().passes(all(map(is_ours, parts)), name)
 
 
 @cache

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import exp
+from functools import lru_cache, partial
+from math import exp, isfinite
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +31,9 @@ from sklearn_sgd._engine.step import (
 from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS, SGD
 from sklearn_sgd.penalties import L1, L2, PENALTIES, ElasticNet, NoPenalty, Positive
+
+# Parameters that parts are made of.
+MAKE_PARTS = ("loss", "penalty", "optimizer", "positive", "alpha", "l1_ratio", "epsilon", "quantile")
 
 # Rows over which the recent loss of a stream is taken.
 RECENT = 1000.0
@@ -64,16 +69,19 @@ class Vectors(NamedTuple):
 
     def copy(self) -> "Vectors":
         """The same numbers in arrays of their own."""
-        return self._replace(**{name: a.copy() for name, a in self._asdict().items() if a is not None})
+        m, v = (a if a is None else a.copy() for a in (self.m, self.v))
+        return Vectors(self.coef.copy(), self.average.copy(), m, v)
 
     def with_moments(self, number: int) -> "Vectors":
         """With so many moments, 0 at first."""
+        if (number > 0) == (self.m is not None) and (number > 1) == (self.v is not None):
+            return self
         m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
         return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
 
     def finite(self) -> bool:
-        """Whether the parameters, and so their average, are numbers."""
-        return bool(np.isfinite(self.coef).all() and np.isfinite(self.average).all())
+        """Whether the parameters, and so their average, are numbers; their squares are asked first, which is faster."""
+        return all(isfinite(w @ w) or bool(np.isfinite(w).all()) for w in (self.coef, self.average))
 
 
 @dataclass
@@ -96,7 +104,8 @@ class State:
     rate_factor: float = 1.0
     weight_sum: float = 0.0
     weight_rows: int = 0
-    loss_curve: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    n_losses: int = 0
     first_sight_loss: float = 0.0
     first_sight_weight: float = 0.0
     recent_loss: float = 0.0
@@ -118,14 +127,28 @@ class State:
 
     def fork(self) -> "State":
         """A state that can go on without changing this one."""
-        own = {"vectors": self.vectors.copy(), "loss_curve": list(self.loss_curve), "memory": self.memory.copy()}
-        return State(**vars(self) | own)
+        other = object.__new__(State)
+        vars(other).update(vars(self))
+        other.vectors, other.memory = self.vectors.copy(), self.memory.copy()
+        return other
+
+    @property
+    def loss_curve(self) -> list[float]:
+        """Mean loss of each epoch."""
+        return self.losses[: self.n_losses]
+
+    def record(self, loss: float) -> None:
+        """Add the mean loss of an epoch. Forks share one list, so that a long stream does not copy it in each call."""
+        self.losses[self.n_losses :] = [loss]
+        self.n_losses += 1
 
     def recentre(self, centre: np.ndarray) -> None:
         """Let the intercept be the prediction at another point; no prediction changes."""
-        for w in (self.vectors.coef, self.vectors.average):
-            w[-1] += (centre - self.centre) @ w[:-1].astype(np.float64)
-        self.centre = centre
+        move = centre - self.centre
+        if move.any():
+            for w in (self.vectors.coef, self.vectors.average):
+                w[-1] += move @ w[:-1].astype(np.float64)
+            self.centre = centre
 
     def predictor(self) -> tuple[np.ndarray, float]:
         """Coefficients and intercept to predict with."""
@@ -211,16 +234,6 @@ class Plan(NamedTuple):
             return np.empty(0)
         t = np.maximum(t - self.average_from + 1.0, 1.0)
         return late_mixes(t) if self.geometry else 1.0 / t
-
-    def rates(self, t: np.ndarray) -> np.ndarray:
-        """The schedule's answer, checked."""
-        rates = np.ascontiguousarray(self.schedule(t), dtype=np.float64)
-        if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
-            raise ValueError(
-                "learning_rate, as a function, must answer an array of update numbers with as many finite rates >= 0; "
-                f"got shape {rates.shape} for {t.shape}."
-            )
-        return rates
 
 
 def _shuffle_runs(order: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
@@ -344,6 +357,14 @@ def reweighted(plan: Plan, state: State) -> Plan:
 
 def make_parts(params: dict, dtype) -> Parts:
     """Loss, penalty and optimizer, from names or as they are."""
+    params = {name: params[name] for name in MAKE_PARTS}
+    named = all(isinstance(params[name], (str, NoneType)) for name in ("loss", "penalty", "optimizer"))
+    return (_known_parts if named else _known_parts.__wrapped__)(dtype, **params)
+
+
+@lru_cache(typed=True)
+def _known_parts(dtype, **params) -> Parts:
+    """Parts by name are made once: a stream asks for them with each row."""
     penalty = _part(params["penalty"], PENALTIES, params)
     if params["positive"]:
         penalty = Positive(penalty)
@@ -366,11 +387,22 @@ def _part(choice, table: dict, params: dict):
     return kind(**{name: float(params[name]) for name in kind._fields})
 
 
+def _checked_rates(schedule: schedules.Schedule, t: np.ndarray) -> np.ndarray:
+    """The answer of a schedule that is not ours."""
+    rates = np.ascontiguousarray(schedule(t), dtype=np.float64)
+    if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
+        raise ValueError(
+            "learning_rate, as a function, must answer an array of update numbers with as many finite rates >= 0; "
+            f"got shape {rates.shape} for {t.shape}."
+        )
+    return rates
+
+
 def make_schedule(params: dict, loss) -> schedules.Schedule:
     """The function from update numbers to rates."""
     choice = params["learning_rate"]
     if callable(choice):
-        return choice
+        return partial(_checked_rates, choice)
     if choice == "invscaling":
         return schedules.invscaling(params["eta0"], params["power_t"])
     if choice == "optimal":
