@@ -8,6 +8,7 @@ from functools import partial
 from math import isfinite
 from numbers import Integral, Real
 from textwrap import dedent, indent
+from threading import current_thread, main_thread
 from time import monotonic
 from types import FunctionType
 from typing import Any, Literal, Self, TypeVar
@@ -20,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
@@ -205,6 +207,11 @@ def _is_plain_column(values, X) -> bool:
         and values.dtype == X.dtype
         and isfinite(values.sum())
     )
+
+
+def _threads() -> int:
+    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
+    return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
 @contextmanager
@@ -393,7 +400,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 self._initial("coef_init", coef_init, "coef_" if warm else None, (X.shape[1],)),
                 self._initial("intercept_init", intercept_init, "intercept_" if warm else None, ()),
             )
-            plan = make_plan(dict(vars(self)), X, y, weight, state, train)
+            plan = make_plan(dict(vars(self)), X, y, weight, state, train, threads=_threads())
             self._drain(plan, state, score, deadline, tasks)
             tasks.end_fit()
         return self
@@ -442,7 +449,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
             else:
                 state = self._state.fork()
-            plan = make_plan(dict(vars(self)), X, y, weight, state, stream=True)
+            plan = make_plan(dict(vars(self)), X, y, weight, state, stream=True, threads=_threads())
             epoch = next(epochs(plan, state))
             if not epoch.finite:
                 self._warn(

@@ -7,20 +7,13 @@ The segments depend on the number of rows alone, so any number of threads gives 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import current_thread, main_thread
 
 import numpy as np
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from sklearn_sgd._engine import arrays
 
 # Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
-
-
-def threads() -> int:
-    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
-    return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
 class AllRows:
@@ -29,10 +22,10 @@ class AllRows:
     The last gradient is remembered: that at the end of an accepted step is the next epoch's.
     """
 
-    def __init__(self, gradient, n_rows: int, n_entries: int):
+    def __init__(self, gradient, n_rows: int, n_entries: int, threads: int):
         self.kernel, self.data = gradient, None
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
-        number = 1 if n_entries < THREADED else min(threads(), len(self.bounds) - 1)
+        number = 1 if n_entries < THREADED else min(threads, len(self.bounds) - 1)
         self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
         self.known: tuple = (None, None)
 
@@ -58,6 +51,6 @@ class AllRows:
         return -(self.gradient(w - w.dtype.type(step) * d)[2] @ d)
 
 
-def passes(name: str, gradient, n_rows: int, n_entries: int):
+def passes(name: str, gradient, n_rows: int, n_entries: int, threads: int):
     """One of the passes of ``arrays`` over all rows."""
-    return partial(getattr(arrays, name), look=AllRows(gradient, n_rows, n_entries))
+    return partial(getattr(arrays, name), look=AllRows(gradient, n_rows, n_entries, threads))

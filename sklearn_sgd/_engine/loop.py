@@ -42,10 +42,10 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
         with np.errstate(over="ignore", invalid="ignore"):
             total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *step)
             penalty = 0.0 if free else float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
-        total, state.surprise = total + state.surprise, 0.0
-        if not plan.average_from:
-            state.vectors.average[:] = state.vectors.coef
-        finite = isfinite(total) and state.vectors.finite()
+            total, state.surprise = total + state.surprise, 0.0
+            if not plan.average_from:
+                state.vectors.average[:] = state.vectors.coef
+            finite = isfinite(total) and state.vectors.finite()
         if not finite:
             state.vectors = before
         weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else len(order)
@@ -72,7 +72,7 @@ def _choose(plan: Plan):
     compiled = _compiled(kinds(parts), type(rows), type(plan.geometry), plan.data.y.dtype)  # type: ignore[arg-type]
     n_entries = plan.X.nnz if issparse(plan.X) else plan.X.size
     if plan.batch_size == plan.n_rows and n_entries > full.LEAST:
-        return full.passes(name, compiled["gradient"], plan.n_rows, n_entries)
+        return full.passes(name, compiled["gradient"], plan.n_rows, n_entries, plan.threads)
     if name == "minibatch" and isinstance(rows, Csr) and parts.is_plain():
         name = "sparse"
     elif name == "minibatch" and isinstance(rows, Dense) and plan.batch_size == 1:

@@ -197,6 +197,7 @@ class Plan(NamedTuple):
     average_from: int
     geometry: Diagonal | Full | None
     gram: Gram | None
+    threads: int
 
     @property
     def weight(self) -> float:
@@ -243,7 +244,16 @@ def _shuffle_runs(order: np.ndarray, run: int, generator: np.random.Generator) -
     return np.concatenate([generator.permutation(runs).ravel(), order[whole:]])
 
 
-def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train=None, stream: bool = False) -> Plan:
+def make_plan(
+    params: dict,
+    X,
+    y,
+    weight: np.ndarray | None,
+    state: State,
+    train: np.ndarray | None = None,
+    stream: bool = False,
+    threads: int = 1,
+) -> Plan:
     """Marry the estimator's parameters to data: all rows, or those to ``train`` on, or a part of a ``stream``.
 
     The state learns what data tell before the descent: the scale of weights and, for the automatic step, the columns.
@@ -299,6 +309,7 @@ def make_plan(params: dict, X, y, weight: np.ndarray | None, state: State, train
         int(average),
         geometry,
         gram,
+        threads,
     )
 
 
