@@ -20,16 +20,16 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
-from sklearn_sgd._engine.loop import epochs
+from sklearn_sgd._engine.loop import Newton, epochs
 from sklearn_sgd._engine.plan import State, make_plan
 from sklearn_sgd._engine.stopping import SMALLEST, Stopping
 from sklearn_sgd.losses import LOSSES
@@ -50,6 +50,8 @@ class _PartWith(HasMethods):
 
 DOCS = "https://sklearn-sgd.readthedocs.io/en/stable/"
 DTYPES = (np.float64, np.float32)
+# Entries of X that predictions are made of at a time.
+BLOCK = 1 << 17
 REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by StandardScaler"
 
 PARAMETERS = """
@@ -462,6 +464,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Predict targets.
 
+        Many rows are taken in blocks of a megabyte, so that frames, integers and lists are never converted as a whole.
+
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
@@ -473,9 +477,18 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             Predictions, in the precision of X and the coefficients.
         """
         check_is_fitted(self)
-        if not self._is_plain(X):
-            X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
-        return self._predict(X, self.coef_, self.intercept_)
+        size = max(1, BLOCK // self.n_features_in_)
+        if sparse.issparse(X) or _num_samples(X) <= size:
+            if not self._is_plain(X):
+                X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+            return self._predict(X, self.coef_, self.intercept_)
+        # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
+        validate_data(self, X, reset=False, skip_check_array=True)
+        blocks = (_safe_indexing(X, rows) for rows in gen_batches(_num_samples(X), size))
+        parts = (
+            block if self._is_plain(block) else check_array(block, dtype=DTYPES, input_name="X") for block in blocks
+        )
+        return np.concatenate([self._predict(part, self.coef_, self.intercept_) for part in parts])
 
     def _predict(self, X, coef, intercept) -> np.ndarray:
         """Predictions for rows that are fit to use, by any parameters."""
@@ -618,6 +631,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _drain(self, plan, state: State, score, deadline: float, tasks: Tasks) -> None:
         """Run epochs until one consumer has had enough."""
         baseline = constant_loss(plan.parts.loss, plan.data, plan.kept)
+        newton = Newton(plan) if Newton.knows(plan) and not score else None
         stopping = Stopping(
             margin=None if self.tol is None else self.tol * (1.0 if score else baseline),
             patience=self.n_iter_no_change,
@@ -625,6 +639,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
             score=score,
             deadline=deadline,
+            excess=newton.excess if newton else None,
         )
         descent, reason, completed = epochs(plan, state), None, state.fork()
         while not reason:
@@ -646,6 +661,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     raise
                 reason = "interrupted"
         state = stopping.kept(completed)
+        if newton:
+            newton.finish(state)
         if reason == "diverged":
             self._warn(
                 f"The descent left the finite range in epoch {state.n_epochs}; the last finite parameters are kept. "

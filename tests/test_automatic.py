@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import REGRESSORS
+from problems import REGRESSORS, csr
 from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
@@ -234,3 +234,18 @@ def test_normal_matrix_is_the_pass_over_the_rows(monkeypatch, layout, penalty, f
     assert_allclose(coef, long.coef_, rtol=1e-9, atol=1e-12)
     assert_allclose(intercept, long.intercept_, rtol=1e-9, atol=1e-12)
     assert_allclose(losses, long.loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("penalty", [None, "l2"])
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_one_last_step_ends_in_the_minimum(batch_size, penalty, form, weighted):
+    # Epochs with noise come near; the rest is one step along the gradient of all rows.
+    X, y = load_diabetes(return_X_y=True)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y)) if weighted else None
+    model = MiniBatchSGDRegressor(penalty=penalty, alpha=1e-3, batch_size=batch_size, epochs=3, random_state=0)
+    model.fit(form(X), y, weight)
+    strength = 1e-3 * (len(y) if weight is None else weight.sum()) if penalty else 1e-12
+    exact = Ridge(strength, tol=1e-12).fit(X, y, weight)
+    assert_allclose(model.predict(form(X)), exact.predict(X), atol=2e-3 * y.std())

@@ -40,6 +40,13 @@ class Batch:
         return self.X @ w[:-1] + self.rows.bias * w[-1] + self.rows.offset(w)
 
 
+def gradient(data, w, order, loss, start, stop, g):
+    """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
+    total, squares, mean = Batch(data, order[start:stop], loss).gradient(w)
+    g += mean * (stop - start)
+    return total, squares
+
+
 def permute(order, generator):
     """Shuffle row numbers in place: Fisher and Yates, three times as fast as NumPy's when compiled."""
     for i in range(1, len(order)):

@@ -1,7 +1,7 @@
 """The full batch on all cores: one pass over X for a gradient, in segments of rows summed in their order.
 
-The segments depend on the number of rows alone, so any number of threads gives the same bits. The passes are those of
-``arrays``, with rows that answer by a compiled kernel, which releases the interpreter's lock.
+The segments depend on the number of rows alone, so any number of threads gives the same bits. Compiled kernels release
+the interpreter's lock.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-
-from sklearn_sgd._engine import arrays
 
 # Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
@@ -49,8 +47,3 @@ class AllRows:
     def slope(self, w, d, step):
         """Slope of the mean loss at the end of a step, in its direction."""
         return -(self.gradient(w - w.dtype.type(step) * d)[2] @ d)
-
-
-def passes(name: str, gradient, n_rows: int, n_entries: int, threads: int):
-    """One of the passes of ``arrays`` over all rows."""
-    return partial(getattr(arrays, name), look=AllRows(gradient, n_rows, n_entries, threads))

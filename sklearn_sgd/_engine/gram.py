@@ -28,12 +28,17 @@ def split(columns: Columns) -> tuple[Columns, Gram]:
     )
 
 
+def gradient(gram, bias, w):
+    """Products of the covariances with the coefficients, gradient of the mean loss, and that of the intercept."""
+    pull = gram.covariance @ w[:-1].astype(np.float64)
+    return pull, pull - gram.with_target, bias * (w[-1] - gram.target)
+
+
 def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory, gram):
     """One epoch, which is one step; as in ``arrays``, to rounding."""
     w, penalty = vectors.coef[:-1].astype(np.float64), parts.penalty
-    error = data.rows.bias * (vectors.coef[-1] - gram.target)
-    pull = gram.covariance @ w
-    g = pull - gram.with_target + penalty.gradient(w)
+    pull, g, error = gradient(gram, data.rows.bias, vectors.coef)
+    g += penalty.gradient(w)
     d = geometry.inverse * g if geometry.inverse.ndim == 1 else geometry.inverse @ g
     fall = d @ g + error * error
     bend = d @ (gram.covariance @ d + penalty.gradient(d)) + error * error

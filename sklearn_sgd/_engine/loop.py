@@ -1,18 +1,19 @@
 """The only loop over epochs. Whoever wants epochs asks for the next one; what is done with them is no matter here."""
 
 import warnings
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from sklearn_sgd._engine import arrays, full, gram
 from sklearn_sgd._engine.jit import is_ours, kinds
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
+from sklearn_sgd._engine.step import Full
+from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.penalties import NoPenalty
 
 
@@ -62,26 +63,80 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
             order = plan.order(state.generator, permute)
 
 
+class Newton:
+    """What all rows say of a predictor: by how much its loss exceeds the minimum, and the step that leads there.
+
+    In the geometry of covariances the squared error is round: a step along the direction of the whole gradient ends in
+    the minimum, half its product with the gradient (the Newton decrement) above it. Epochs with noise come near; a last
+    step by it is Le Cam's one-step estimator (A. W. van der Vaart, "Asymptotic Statistics", 1998, section 5.7).
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        if not plan.gram:
+            order = np.arange(plan.n_rows) if plan.kept is None else plan.kept
+            self.rows = _all_rows(plan)(plan.data, order, plan.parts.loss)
+
+    @staticmethod
+    def knows(plan: Plan) -> bool:
+        """Whether the plan is such a one."""
+        return isinstance(plan.geometry, Full) and isinstance(plan.parts.loss, SquaredError)
+
+    def look(self, w: np.ndarray) -> tuple[float, np.ndarray]:
+        """The excess of parameters, and the step."""
+        if self.plan.gram:
+            _, g, error = gram.gradient(self.plan.gram, self.plan.data.rows.bias, w)
+        else:
+            whole = self.rows.gradient(w)[2]
+            g, error = whole[:-1], whole[-1]
+        g = g + self.plan.parts.penalty.gradient(w[:-1])
+        step = np.append(self.plan.geometry.inverse @ g, error)  # type: ignore[union-attr]
+        return 0.5 * float(step[:-1] @ g + error * error), step
+
+    def excess(self, state: State) -> float:
+        """How much the loss of a state's predictor exceeds the minimum."""
+        return self.look(state.vectors.average)[0]
+
+    def finish(self, state: State) -> None:
+        """Let an averaged predictor take the step, if it helps; one that is not averaged is the last update's."""
+        if not 0 < self.plan.average_from <= state.n_updates:
+            return
+        before, step = self.look(state.vectors.average)
+        there = (state.vectors.average - step).astype(state.vectors.average.dtype)
+        if self.look(there)[0] < before:
+            state.vectors.average[:] = there
+
+
 def _choose(plan: Plan):
     """The pass on the normal matrix, the compiled one where Numba is there and can read the parts, or on arrays."""
+    name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
     if plan.gram:
         return gram.automatic
-    name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
-    if not (_kernels() and all(isinstance(part, tuple) for part in parts)):
-        return getattr(arrays, name)
-    compiled = _compiled(kinds(parts), type(rows), type(plan.geometry), plan.data.y.dtype)  # type: ignore[arg-type]
-    n_entries = plan.X.nnz if issparse(plan.X) else plan.X.size
-    if plan.batch_size == plan.n_rows and n_entries > full.LEAST:
-        return full.passes(name, compiled["gradient"], plan.n_rows, n_entries, plan.threads)
-    if name == "minibatch" and isinstance(rows, Csr) and parts.is_plain():
-        name = "sparse"
-    elif name == "minibatch" and isinstance(rows, Dense) and plan.batch_size == 1:
-        name = "online"
+    if plan.batch_size == plan.n_rows and plan.n_entries > full.LEAST:
+        return partial(getattr(arrays, name), look=_all_rows(plan))
+    compiled = _compiled(plan)
+    if name == "minibatch" and compiled is not vars(arrays):
+        if isinstance(rows, Csr) and parts.is_plain():
+            name = "sparse"
+        elif isinstance(rows, Dense) and plan.batch_size == 1:
+            name = "online"
     return compiled[name]
 
 
+def _all_rows(plan: Plan) -> full.AllRows:
+    """All rows as one batch."""
+    return full.AllRows(_compiled(plan)["gradient"], plan.n_rows, plan.n_entries, plan.threads)
+
+
+def _compiled(plan: Plan) -> Mapping[str, Callable]:
+    """The passes by name: compiled where Numba is there and can read the parts, or on arrays."""
+    if not (_kernels() and all(isinstance(part, tuple) for part in plan.parts)):
+        return vars(arrays)
+    return _known(kinds(plan.parts), type(plan.data.rows), type(plan.geometry), plan.data.y.dtype)  # type: ignore
+
+
 @cache
-def _compiled(parts: tuple[type, ...], rows: Any, geometry: Any, dtype: np.dtype):
+def _known(parts: tuple[type, ...], rows: Any, geometry: Any, dtype: np.dtype):
     """The compiled passes for such arguments."""
     name = "_".join(getattr(kind, "__name__", str(kind)) for kind in (rows, dtype, *parts[1:], geometry))
     return _kernels().passes(all(map(is_ours, parts)), name)

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.baseline import best_constant, row_curvatures, small_residual
@@ -198,6 +199,11 @@ class Plan(NamedTuple):
     geometry: Diagonal | Full | None
     gram: Gram | None
     threads: int
+
+    @property
+    def n_entries(self) -> int:
+        """Entries of X, of a sparse one those that are stored."""
+        return self.X.nnz if issparse(self.X) else self.X.size
 
     @property
     def weight(self) -> float:

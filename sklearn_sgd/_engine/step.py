@@ -27,6 +27,9 @@ FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 17
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
+# Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
+ROUNDING = 1e-12
+
 # Directions whose variance is below this share of the largest are learned more slowly, in proportion.
 FLOOR = 1e-5
 
@@ -227,7 +230,7 @@ def make_step(columns: Columns, X, ridge: float, separable: bool, stream: bool) 
     covariance = columns.moment / columns.weight if columns.weight else columns.moment
     full = covariance.ndim == 2
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
-    varies = variance > (64 * np.finfo(float).eps * columns.mean) ** 2
+    varies = variance > (ROUNDING * columns.mean) ** 2
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
     dtype = X.dtype
     if not full or separable:

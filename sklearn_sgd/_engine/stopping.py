@@ -12,6 +12,9 @@ from sklearn_sgd._engine.plan import State, Vectors
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
 DIVISOR, SMALLEST = 5.0, 1e-6
 
+# Share of the progress that counts which may be missing to the minimum where that is known.
+MISSING = 0.1
+
 
 class Stopping:
     """Counts epochs without progress: of the objective, or of a score on held-out rows, whose best parameters it keeps.
@@ -30,6 +33,8 @@ class Stopping:
         From parameters to a score on held-out rows.
     deadline : float
         Reading of the monotonic clock, in seconds, after which no epoch begins.
+    excess : callable or None
+        From a state to what its loss exceeds the minimum by.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Stopping:
         smallest_rate: float,
         score: Callable | None,
         deadline: float,
+        excess: Callable | None,
     ):
         self.margin = margin
         self.patience = patience
@@ -47,6 +53,7 @@ class Stopping:
         self.smallest_rate = smallest_rate
         self.score = score
         self.deadline = deadline
+        self.excess = excess
         self.scores: list[float] = []
         self.best = np.inf
         self.best_vectors: Vectors | None = None
@@ -73,7 +80,13 @@ class Stopping:
         if current < self.best:
             self.best = current
             self.best_vectors = state.vectors.copy() if self.score else None
-        if self.stalled < self.patience or state.n_samples < self.least_samples:
+        if state.n_samples < self.least_samples:
+            return None
+        # Not after the first epoch, whose loss tells of the start: a curve has two ends.
+        known = self.excess if self.margin is not None and state.n_epochs > 1 else None
+        if known and known(state) <= MISSING * self.margin:
+            return "tol"
+        if self.stalled < self.patience:
             return None
         if state.rate > self.smallest_rate:
             state.rate_factor /= DIVISOR
