@@ -551,7 +551,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         if reset or not (self._is_plain(X) and _is_plain_column(y, X)):
             form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
             X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
-            y = self._column("y", y, X)
+            y = self._in_precision("y", y, X)
         sample_weight = self._weights("sample_weight", sample_weight, X)
         if self.learning_rate == "optimal" and not self.alpha:
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
@@ -573,6 +573,10 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         values = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
         if values.shape != (X.shape[0],):
             raise ValueError(f"{name} must have a number for each of the {X.shape[0]} rows; got shape {values.shape}.")
+        return self._in_precision(name, values, X)
+
+    def _in_precision(self, name: str, values, X) -> np.ndarray:
+        """Numbers in X's precision."""
         if X.dtype == np.float32 and np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
             raise ValueError(f"{name} has values too large for X's precision, float32: give X as float64.")
         return np.ascontiguousarray(values, dtype=X.dtype)
@@ -630,7 +634,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _drain(self, plan, state: State, score, deadline: float, tasks: Tasks) -> None:
         """Run epochs until one consumer has had enough."""
-        baseline = constant_loss(plan.parts.loss, plan.data, plan.kept)
+        baseline = plan.gram.variance / 2 if plan.gram else constant_loss(plan.parts.loss, plan.data, plan.kept)
         newton = Newton(plan) if Newton.knows(plan) and not score else None
         stopping = Stopping(
             margin=None if self.tol is None else self.tol * (1.0 if score else baseline),

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq
 
+from sklearn_sgd.losses import SquaredError
+
 # Rows that the best constant is searched on, and rows of a block in a pass over all of them.
 SAMPLE, BLOCK = 10_000, 4096
 
@@ -17,6 +19,8 @@ def best_constant(loss, data, used) -> float:
     y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else np.ones(data.y[used].shape)
     if not data.rows.bias or not len(y):
         return 0.0
+    if isinstance(loss, SquaredError):
+        return float(np.clip(weight @ y / weight.sum(dtype=np.float64), y.min(), y.max()))
     some = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(int)
     y, weight = y[some], weight[some]
     low, high = float(y.min()), float(y.max())

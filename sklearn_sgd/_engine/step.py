@@ -148,7 +148,8 @@ def _measure_dense(X, s: np.ndarray, full: bool, centred: bool, y: np.ndarray | 
             return _measure_dense(X, s, full, centred, y, near=False)
     if y is None:
         return Columns(weight, mean, moment), near
-    middle = float(s @ y) / weight if centred else 0.0
+    # Within the targets, so that targets that are all the same are met.
+    middle = np.clip(s @ y / weight, y.min(), y.max()) if centred else 0.0
     rest = (y - middle)[:, None] if root is None else (y - middle)[:, None] * root
     side = Z.T @ rest
     return Columns(weight, np.append(mean, middle), np.block([[moment, side], [side.T, rest.T @ rest]])), near
