@@ -71,22 +71,26 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     ``slope**2 / (2 * loss)``: the curvature of the parabola with the same slope and value, and a minimum of 0; taken at
     both sides of the prediction, at a small share of the typical residual, to see a kink for what it is.
     """
-    z, weight = np.empty(len(data.y)), np.zeros(len(data.y))
+    z, weight, sums = np.empty(len(data.y)), np.zeros(len(data.y)), np.zeros(4)
     for block in _blocks(data, kept):
         z[block] = _predict(data.rows, block, w)
         weight[block] = data.weight[block] if data.weight.size else 1.0
-    used = slice(None) if kept is None else kept
-    y = data.y[used].astype(np.float64)
-    aside = small_residual(loss, data, used, z[used])
-    size = np.sqrt(np.average(loss.gradient(y, z[used]) ** 2, weights=weight[used]))
-    curvature = np.zeros_like(y)
-    for p in (z[used] - aside, z[used] + aside):
-        squares, value = loss.gradient(y, p) ** 2, loss.value(y, p)
-        curvature += 0.25 * squares / np.maximum(value, max(aside * size, 1e-300))
-    mean = float(np.average(curvature, weights=weight[used]))
+        y = data.y[block].astype(np.float64)
+        slope = loss.gradient(y, z[block])
+        sums += [weight[block] @ some for some in (np.ones(len(y)), loss.value(y, z[block]), abs(slope), slope * slope)]
+    total, value, slope, squares = sums
+    aside, size = SHARE * value / max(slope, 1e-300), np.sqrt(squares / total)
+    mean = 0.0
+    for block in _blocks(data, kept):
+        y, curvature = data.y[block].astype(np.float64), 0.0
+        for p in (z[block] - aside, z[block] + aside):
+            slopes = loss.gradient(y, p)
+            curvature += 0.25 * slopes * slopes / np.maximum(loss.value(y, p), max(aside * size, 1e-300))
+        weight[block] *= curvature
+        mean += weight[block].sum() / total
     if not 0.0 < mean < np.inf:
         return data.weight, 1.0
-    weight[used] *= curvature / mean
+    weight /= mean
     return weight, mean
 
 

@@ -30,9 +30,7 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
 
     An epoch that leaves the finite range is undone.
     """
-    run, kernels = _choose(plan), _kernels()
-    permute = kernels.permute() if kernels else arrays.permute
-    order, free = plan.order(state.generator, permute), isinstance(plan.parts.penalty, NoPenalty)
+    run, order, free = _choose(plan), plan.order(state.generator, _permute), isinstance(plan.parts.penalty, NoPenalty)
     while True:
         if plan.reweighs(state):
             plan = reweighted(plan, state)
@@ -60,7 +58,7 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
         state.n_epochs += 1
         yield Epoch(loss, penalty, finite)
         if plan.shuffles:
-            order = plan.order(state.generator, permute)
+            order = plan.order(state.generator, _permute)
 
 
 class Newton:
@@ -140,6 +138,12 @@ def _known(parts: tuple[type, ...], rows: Any, geometry: Any, dtype: np.dtype):
     """The compiled passes for such arguments."""
     name = "_".join(getattr(kind, "__name__", str(kind)) for kind in (rows, dtype, *parts[1:], geometry))
     return _kernels().passes(all(map(is_ours, parts)), name)
+
+
+def _permute(order: np.ndarray, generator: np.random.Generator) -> None:
+    """Shuffle row numbers in place."""
+    kernels = _kernels()
+    (kernels.permute() if kernels else arrays.permute)(order, generator)
 
 
 @cache
