@@ -484,7 +484,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return self._predict(X, self.coef_, self.intercept_)
         # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
         validate_data(self, X, reset=False, skip_check_array=True)
-        blocks = (_safe_indexing(X, rows) for rows in gen_batches(_num_samples(X), size))
+        take = X.__getitem__ if isinstance(X, np.ndarray) else partial(_safe_indexing, X)
+        blocks = map(take, gen_batches(_num_samples(X), size if self._is_plain(X[:1]) else 8 * size))
         parts = (
             block if self._is_plain(block) else check_array(block, dtype=DTYPES, input_name="X") for block in blocks
         )

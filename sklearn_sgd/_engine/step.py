@@ -80,13 +80,22 @@ class Full(NamedTuple):
     inverse: np.ndarray
 
     def direct(self, g, d):
-        """Write the direction of a gradient."""
+        """Write the direction of a gradient: rows of the inverse, which is symmetric, four at a time."""
         p = self.inverse.shape[0]
-        for i in range(p):
-            total = d.dtype.type(0.0)
+        d[:] = 0.0
+        for i in range(0, p - 3, 4):
+            a, b, c, e = g[i], g[i + 1], g[i + 2], g[i + 3]
             for j in range(p):
-                total += self.inverse[i, j] * g[j]
-            d[i] = total
+                d[j] += (
+                    a * self.inverse[i, j]
+                    + b * self.inverse[i + 1, j]
+                    + c * self.inverse[i + 2, j]
+                    + e * self.inverse[i + 3, j]
+                )
+        for i in range(p // 4 * 4, p):
+            a = g[i]
+            for j in range(p):
+                d[j] += a * self.inverse[i, j]
         d[p] = g[p]
 
     def rate(self, j):
