@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 import warnings
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -104,9 +105,8 @@ def batch(quick: bool):
 
     for threads in (1, 2):
         with threadpool_limits(threads):
-            short, long, theirs, read = seconds(
-                epochs(1), epochs(11), lambda: in_numpy(X, y, 10), lambda: read_all(X, threads), laps=5
-            )
+            works = epochs(1), epochs(11), partial(in_numpy, X, y, 10), partial(read_all, X, threads)
+            short, long, theirs, read = seconds(*works, laps=5)
         epoch = (long - short) / 10
         low, middle, high = np.quantile(theirs / 10 / epoch, [0.25, 0.5, 0.75])
         name = f"full batch epoch, {n:,} x 50, threads: {threads}"
@@ -119,7 +119,8 @@ def batch(quick: bool):
         rounds = 10 if quick else 30
         own, other = seconds(ours, lambda: in_numpy(small["X"], small["y"], rounds), laps=3)
         times = np.median(other) / rounds * 1000 / np.median(own)
-        yield f"{f'squared error, 1000 epochs, {n:,} x 20':<64} {f'NumPy, {rounds} epochs timed':<34} {100:>5.0f}x {times:>12.0f}x"
+        name, peer = f"squared error, 1000 epochs, {n:,} x 20", f"NumPy, {rounds} epochs timed"
+        yield f"{name:<64} {peer:<34} {100:>5.0f}x {times:>12.0f}x"
         for name, size in (("BatchGDRegressor()", None), ("MiniBatchSGDRegressor()", 32)):
             ours = fit(OURS, data, None, batch_size=size)
             for peer, goal in (("Ridge", 2), ("LinearRegression", 10 if size is None else 5)):
@@ -206,7 +207,8 @@ def predict(quick: bool):
     frame = pd.DataFrame(X)
     ways["a frame"] = (lambda m: m.predict(frame), n)
     for name, (way, rows) in ways.items():
-        own, other = (np.median(laps) / rows * 1e9 for laps in seconds(lambda: way(model), lambda: way(peer), laps=3))
+        laps = seconds(partial(way, model), partial(way, peer), laps=3)
+        own, other = np.median(laps, axis=1) / rows * 1e9
         yield f"{name:<40} {own:>12.1f} {other:>18.1f} {np.median(read) / n * 1e9:>12.1f}"
 
 

@@ -99,7 +99,8 @@ average : 'auto', bool or int, default='auto'
     updates count more; False otherwise.
 tol : float or None, default=1e-3
     An epoch is progress when it brings the objective below the best one so far by `tol` times the loss of the best
-    constant prediction, so `tol` has no units. None: run all epochs.
+    constant prediction, so `tol` has no units. With ``learning_rate='auto'`` and the squared error `fit` also stops
+    when the minimum is known to be nearer than a tenth of that. None: run all epochs.
 n_iter_no_change : int, default=5
     Epochs without progress after which `fit` stops.
 early_stopping : bool, default=False

@@ -25,7 +25,7 @@ class Solver(BaseSolver):
                 loss = 0.5 * ((self.X[rows] @ w + b - self.y[rows]) ** 2).mean()
                 loss.backward()
                 optimizer.step()
-        self.result = w.detach().numpy(), float(b)
+        self.result = w.detach().numpy(), float(b.detach())
 
     def get_result(self):
         return self.result

@@ -1,4 +1,4 @@
-"""Vowpal Wabbit, one row at a time, by its defaults (adaptive, normalised steps); rows are parsed before the clock starts."""
+"""Vowpal Wabbit, one row at a time, adaptive and normalised as by default; rows are parsed before the clock starts."""
 
 import numpy as np
 

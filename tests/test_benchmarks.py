@@ -1,0 +1,37 @@
+"""The benchmarks run, at tiny sizes, and say what they measured."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ITEMS = ("online", "batch", "sparse", "calls", "predict", "memory", "scaling", "risk")
+
+pytestmark = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('numba')", reason="needs Numba")
+
+
+def answer(*arguments):
+    command = [sys.executable, ROOT / "benchmarks" / "run.py", "--quick", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+@pytest.mark.slow
+def test_all_items_run():
+    said = answer()
+    for item in ITEMS:
+        assert f"\n{item}: " in said
+    ratios = [
+        float(line.split("x   ")[-2].split()[-1]) for line in said.splitlines() if line.count("x   ") and ".." in line
+    ]
+    assert len(ratios) > 25
+    assert all(ratio > 0.0 for ratio in ratios)
+    assert "scikit-learn" in said.splitlines()[0]
+
+
+@pytest.mark.slow
+def test_one_item_alone():
+    said = answer("scaling")
+    assert "exponent" in said
+    assert not [item for item in ITEMS if f"\n{item}: " in said and item != "scaling"]
