@@ -1,22 +1,46 @@
 """Losses: what one wrong prediction costs, and the slope of that cost.
 
 A loss is a named tuple of its numbers with two formulas, written for a target ``y`` and a raw prediction ``p`` that are
-both scalars (in a compiled kernel) or both arrays. Field names are those of the estimators' parameters.
+both scalars (in a compiled kernel) or both arrays. Field names are those of the estimators' parameters where there is one.
+
+A loss may restrict its targets: ``allows(y)`` tells of each, ``domain`` what they must be. It may have a link: raw predictions ``p`` are
+``link`` of the predictions, and ``inverse_link`` turns them back. The least value over ``p`` is 0, whatever the target.
 """
 
 from typing import NamedTuple
 
-from sklearn_sgd._engine.jit import clip, sign
+import numpy as np
+
+from sklearn_sgd._engine.jit import clip, growth, sign
 
 __all__ = [
     "LOSSES",
     "AbsoluteError",
+    "Cauchy",
     "EpsilonInsensitive",
+    "Expectile",
+    "Gamma",
     "Huber",
+    "LogCosh",
+    "Poisson",
     "Quantile",
     "SquaredEpsilonInsensitive",
     "SquaredError",
+    "Tweedie",
 ]
+
+# Raw predictions beyond this are no farther away; targets below that are as good as 0.
+LARGEST, SMALLEST = 80.0, 1e-20
+
+
+def _exp(self, p):
+    """Predictions from raw predictions."""
+    return np.exp(clip(p, -LARGEST, LARGEST))
+
+
+def _log(self, y):
+    """Raw predictions from predictions."""
+    return np.log(clip(y, SMALLEST, None))
 
 
 class SquaredError(NamedTuple):
@@ -179,6 +203,225 @@ class Quantile(NamedTuple):
         return 0.5 * sign(p - y) + (0.5 - self.quantile)
 
 
+class Expectile(NamedTuple):
+    """Asymmetric squared error: estimates an expectile, which is to the mean what a quantile is to the median.
+
+    ``quantile * (y - p)**2`` where the prediction is too low, ``(1 - quantile) * (p - y)**2`` where it is too high; half
+    the squared error for 0.5.
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        Weight of predictions that are too low, between 0 and 1.
+
+    References
+    ----------
+    W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica 55, 1987.
+
+    Examples
+    --------
+    >>> float(Expectile(0.75).value(3.0, 1.0)), float(Expectile(0.75).gradient(3.0, 1.0))
+    (3.0, -3.0)
+    """
+
+    quantile: float = 0.5
+
+    def value(self, y, p):
+        """Loss of predicting ``p`` where ``y`` is true."""
+        r = p - y
+        return r * (0.5 * r + (0.5 - self.quantile) * abs(r))
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        r = p - y
+        return r + (1.0 - 2.0 * self.quantile) * abs(r)
+
+
+class LogCosh(NamedTuple):
+    """Logarithm of the hyperbolic cosine, ``scale**2 * log(cosh((p - y) / scale))``: Huber's loss without a seam.
+
+    Half the square for small residuals; ``scale * |p - y|``, less a constant, for large ones.
+
+    Parameters
+    ----------
+    scale : float, default=1.0
+        Residual, in units of y, around which the loss turns linear; larger than 0.
+
+    References
+    ----------
+    P. J. Green, "Bayesian reconstructions from emission tomography data using a modified EM algorithm", IEEE
+    Transactions on Medical Imaging 9, 1990.
+
+    Examples
+    --------
+    >>> float(LogCosh().value(0.0, 0.0)), float(LogCosh(0.1).gradient(0.0, 3.0))
+    (0.0, 0.1)
+    """
+
+    scale: float = 1.0
+
+    def value(self, y, p):
+        """Loss of predicting ``p`` where ``y`` is true."""
+        r = abs(p - y) / self.scale
+        return self.scale * self.scale * (r + np.log1p(0.5 * np.expm1(-2.0 * r)))
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        return self.scale * np.tanh((p - y) / self.scale)
+
+
+class Cauchy(NamedTuple):
+    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: far outliers hardly pull.
+
+    Half the square for small residuals; beyond ``scale`` the slope falls again. So it is not convex: a descent may end
+    in a minimum that is not the lowest one, and a noisy descent may leave it.
+
+    Parameters
+    ----------
+    scale : float, default=1.0
+        Residual, in units of y, that pulls the most; larger than 0.
+
+    References
+    ----------
+    M. J. Black and P. Anandan, "The robust estimation of multiple motions", Computer Vision and Image Understanding 63,
+    1996.
+
+    Examples
+    --------
+    >>> float(Cauchy().gradient(0.0, 1.0)), float(Cauchy().gradient(0.0, 1000.0)) < 0.01
+    (0.5, True)
+    """
+
+    scale: float = 1.0
+
+    def value(self, y, p):
+        """Loss of predicting ``p`` where ``y`` is true."""
+        r = (p - y) / self.scale
+        return 0.5 * self.scale * self.scale * np.log1p(r * r)
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        r = (p - y) / self.scale
+        return self.scale * r / (1.0 + r * r)
+
+
+class Poisson(NamedTuple):
+    """Half the Poisson deviance with the log link: estimates the mean ``exp(p)`` of counts or rates.
+
+    ``exp(p) - y - y * (p - log(y))``, of slope ``exp(p) - y``: the loss of
+    :class:`~sklearn.linear_model.PoissonRegressor`, less what the best prediction of each row would cost.
+
+    References
+    ----------
+    J. A. Nelder and R. W. M. Wedderburn, "Generalized linear models", Journal of the Royal Statistical Society A 135,
+    1972.
+
+    Examples
+    --------
+    >>> float(Poisson().value(1.0, 0.0)), float(Poisson().gradient(3.0, 0.0))
+    (0.0, -2.0)
+    """
+
+    domain = ">= 0"
+    link, inverse_link = _log, _exp
+
+    def allows(self, y):
+        """Whether these targets are allowed."""
+        return y >= 0.0
+
+    def value(self, y, p):
+        """Loss of the raw prediction ``p`` where ``y`` is true."""
+        y = clip(y, SMALLEST, None)
+        u = clip(p, -LARGEST, LARGEST) - np.log(y)
+        return y * (np.expm1(u) - u)
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        return np.exp(clip(p, -LARGEST, LARGEST)) - clip(y, SMALLEST, None)
+
+
+class Gamma(NamedTuple):
+    """Half the gamma deviance with the log link: estimates the mean ``exp(p)`` of positive sizes.
+
+    ``y / exp(p) - 1 + p - log(y)``, of slope ``1 - y / exp(p)``: only the ratio of target and prediction counts. The
+    loss of :class:`~sklearn.linear_model.GammaRegressor`, less what the best prediction of each row would cost.
+
+    References
+    ----------
+    P. McCullagh and J. A. Nelder, "Generalized Linear Models", 2nd edition, Chapman and Hall, 1989, chapter 8.
+
+    Examples
+    --------
+    >>> float(Gamma().value(1.0, 0.0)), float(Gamma().gradient(3.0, 0.0))
+    (0.0, -2.0)
+    """
+
+    domain = "> 0"
+    link, inverse_link = _log, _exp
+
+    def allows(self, y):
+        """Whether these targets are allowed."""
+        return y > 0.0
+
+    def value(self, y, p):
+        """Loss of the raw prediction ``p`` where ``y`` is true."""
+        u = np.log(y) - clip(p, -LARGEST, LARGEST)
+        return np.expm1(u) - u
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        return 1.0 - y * np.exp(-clip(p, -LARGEST, LARGEST))
+
+
+class Tweedie(NamedTuple):
+    """Half the Tweedie deviance with the log link: estimates a mean ``exp(p)``; the variance grows as its ``power``.
+
+    For sums of a random number of positive sizes, such as claims, many of them 0 (powers between 1 and 2), or for
+    positive sizes (2 and more). With ``u = p - log(y)`` and ``a = 2 - power`` it is ``y**a * ((exp(a u) - 1) / a -
+    (exp((a - 1) u) - 1) / (a - 1))``, of slope ``exp(a p) - y exp((a - 1) p)``: that of
+    :class:`~sklearn.linear_model.TweedieRegressor`. Its limits are Poisson's (1) and the gamma's (2). It is convex for
+    powers up to 2.
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        Exponent of the variance, 1 or more.
+
+    References
+    ----------
+    B. Jørgensen, "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
+
+    Examples
+    --------
+    >>> float(Tweedie(1.5).value(1.0, 0.0)), float(Tweedie(1.5).gradient(4.0, 0.0))
+    (0.0, -3.0)
+    """
+
+    power: float = 1.5
+
+    link, inverse_link = _log, _exp
+
+    @property
+    def domain(self) -> str:
+        """What targets must be."""
+        return ">= 0" if self.power < 2.0 else "> 0"
+
+    def allows(self, y):
+        """Whether these targets are allowed."""
+        return y >= 0.0 if self.power < 2.0 else y > 0.0
+
+    def value(self, y, p):
+        """Loss of the raw prediction ``p`` where ``y`` is true."""
+        a, y = 2.0 - self.power, clip(y, SMALLEST, None)
+        u = clip(p, -LARGEST, LARGEST) - np.log(y)
+        return y**a * (growth(u, a) - growth(u, a - 1.0))
+
+    def gradient(self, y, p):
+        """Slope of the loss in ``p``."""
+        a, p = 2.0 - self.power, clip(p, -LARGEST, LARGEST)
+        return np.exp(a * p) - clip(y, SMALLEST, None) * np.exp((a - 1.0) * p)
+
+
 LOSSES = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
@@ -186,4 +429,10 @@ LOSSES = {
     "epsilon_insensitive": EpsilonInsensitive,
     "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
     "quantile": Quantile,
+    "expectile": Expectile,
+    "logcosh": LogCosh,
+    "cauchy": Cauchy,
+    "poisson": Poisson,
+    "gamma": Gamma,
+    "tweedie": Tweedie,
 }

@@ -30,7 +30,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.loop import Newton, epochs
-from sklearn_sgd._engine.plan import State, make_plan
+from sklearn_sgd._engine.plan import State, make_parts, make_plan
 from sklearn_sgd._engine.stopping import SMALLEST, Stopping
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
@@ -58,8 +58,9 @@ PARAMETERS = """
 Parameters
 ----------
 loss : {'squared_error', 'absolute_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
-'quantile'} or instance, default='squared_error'
-    Loss of one row, by name or as an instance of a class of :mod:`sklearn_sgd.losses`.
+'quantile', 'expectile', 'logcosh', 'cauchy', 'poisson', 'gamma', 'tweedie'} or instance, default='squared_error'
+    Loss of one row, by name or as an instance of a class of :mod:`sklearn_sgd.losses`. 'poisson', 'gamma' and 'tweedie'
+    have the log link: `predict` answers the exponential of the linear function.
 penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
     Penalty on the coefficients; the intercept is never penalised. It means the same at every batch size.
 alpha : float, default=1e-4
@@ -113,7 +114,7 @@ time_budget : float or None, default=None
 epsilon : float, default=0.1
     Width, in units of y, of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
 quantile : float, default=0.5
-    Share of targets below the prediction, for the loss 'quantile'; between 0 and 1.
+    Share of targets below the prediction, for the loss 'quantile', or asymmetry of 'expectile'; between 0 and 1.
 warm_start : bool, default=False
     Whether `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts anew.
 random_state : int, RandomState instance or None, default=None
@@ -495,7 +496,12 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _predict(self, X, coef, intercept) -> np.ndarray:
         """Predictions for rows that are fit to use, by any parameters."""
         raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)
-        return raw.reshape(X.shape[:1]) + X.dtype.type(intercept)
+        raw, loss = raw.reshape(X.shape[:1]) + X.dtype.type(intercept), self._loss(X.dtype)
+        return loss.inverse_link(raw) if hasattr(loss, "inverse_link") else raw
+
+    def _loss(self, dtype):
+        """The loss, for what it says of targets and predictions."""
+        return make_parts(vars(self), dtype).loss
 
     def sparsify(self) -> Self:
         """Make `coef_` a sparse matrix of one row, which is smaller where most coefficients are zero.
@@ -559,6 +565,9 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
+        loss = self._loss(X.dtype)
+        if hasattr(loss, "allows") and not (loss.allows(y) | (sample_weight == 0)).all():
+            raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
         return X, y, sample_weight
 
     def _weights(self, name: str, values, X) -> np.ndarray | None:

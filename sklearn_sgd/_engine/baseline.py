@@ -15,7 +15,7 @@ SHARE = 0.01
 
 
 def best_constant(loss, data, used) -> float:
-    """The constant of least loss on some rows that the model can predict: 0 for one without intercept."""
+    """The raw constant of least loss on some rows that the model can predict: 0 for one without intercept."""
     y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else np.ones(data.y[used].shape)
     if not data.rows.bias or not len(y):
         return 0.0
@@ -23,7 +23,7 @@ def best_constant(loss, data, used) -> float:
         return float(np.clip(weight @ y / weight.sum(dtype=np.float64), y.min(), y.max()))
     some = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(int)
     y, weight = y[some], weight[some]
-    low, high = float(y.min()), float(y.max())
+    low, high = (float(loss.link(end) if hasattr(loss, "link") else end) for end in (y.min(), y.max()))
 
     def slope(p):
         return float(np.sum(weight * loss.gradient(y, p), dtype=np.float64))

@@ -37,6 +37,11 @@ def shrink(a, threshold):
     return sign(a) * clip(abs(a) - threshold, 0.0, None)
 
 
+def growth(u, a):
+    """``(exp(a u) - 1) / a``, and its limit u for a = 0."""
+    return np.expm1(a * u) / a if a != 0.0 else 1.0 * u
+
+
 def prefetch(array, i):
     """Ask the processor to bring the memory at flat index i into its cache; plain Python has nothing to ask."""
 
@@ -108,6 +113,10 @@ def wire() -> None:
     @word(shrink)
     def _(a, threshold):
         return shrink
+
+    @overload(growth)
+    def _(u, a):
+        return growth
 
     @word(recall)
     def _(moment, j):

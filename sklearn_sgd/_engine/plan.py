@@ -397,11 +397,11 @@ def _in_precision(part, dtype):
 
 
 def _part(choice, table: dict, params: dict):
-    """The part that a name stands for, its numbers taken from the parameters of the same names; a part as it is."""
+    """The part that a name stands for, with the numbers that are parameters of the same names; a part as it is."""
     if choice is not None and not isinstance(choice, str):
         return choice
     kind = table[choice]
-    return kind(**{name: float(params[name]) for name in kind._fields})
+    return kind(**{name: float(params[name]) for name in kind._fields if name in params})
 
 
 def _checked_rates(schedule: schedules.Schedule, t: np.ndarray) -> np.ndarray:
