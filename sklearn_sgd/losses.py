@@ -1,10 +1,12 @@
 """Losses: what one wrong prediction costs, and the slope of that cost.
 
 A loss is a named tuple of its numbers with two formulas, written for a target ``y`` and a raw prediction ``p`` that are
-both scalars (in a compiled kernel) or both arrays. Field names are those of the estimators' parameters where there is one.
+both scalars (in a compiled kernel) or both arrays. Field names are those of the estimators' parameters where there is
+one.
 
-A loss may restrict its targets: ``allows(y)`` tells of each, ``domain`` what they must be. It may have a link: raw predictions ``p`` are
-``link`` of the predictions, and ``inverse_link`` turns them back. The least value over ``p`` is 0, whatever the target.
+A loss may restrict its targets: ``allows(y)`` tells of each, ``domain`` what they must be. It may have a link: raw
+predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` turns them back. The least value over ``p`` is
+0, whatever the target.
 """
 
 from typing import NamedTuple
@@ -206,8 +208,8 @@ class Quantile(NamedTuple):
 class Expectile(NamedTuple):
     """Asymmetric squared error: estimates an expectile, which is to the mean what a quantile is to the median.
 
-    ``quantile * (y - p)**2`` where the prediction is too low, ``(1 - quantile) * (p - y)**2`` where it is too high; half
-    the squared error for 0.5.
+    ``quantile * (y - p)**2`` where the prediction is too low, ``(1 - quantile) * (p - y)**2`` where it is too high;
+    half the squared error for 0.5.
 
     Parameters
     ----------
@@ -322,8 +324,8 @@ class Poisson(NamedTuple):
     (0.0, -2.0)
     """
 
-    domain = ">= 0"
-    link, inverse_link = _log, _exp
+    domain = ">= 0"  # type: ignore[misc]
+    link, inverse_link = _log, _exp  # type: ignore[misc]
 
     def allows(self, y):
         """Whether these targets are allowed."""
@@ -356,8 +358,8 @@ class Gamma(NamedTuple):
     (0.0, -2.0)
     """
 
-    domain = "> 0"
-    link, inverse_link = _log, _exp
+    domain = "> 0"  # type: ignore[misc]
+    link, inverse_link = _log, _exp  # type: ignore[misc]
 
     def allows(self, y):
         """Whether these targets are allowed."""
@@ -399,7 +401,7 @@ class Tweedie(NamedTuple):
 
     power: float = 1.5
 
-    link, inverse_link = _log, _exp
+    link, inverse_link = _log, _exp  # type: ignore[misc]
 
     @property
     def domain(self) -> str:

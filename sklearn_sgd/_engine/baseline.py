@@ -10,8 +10,8 @@ from sklearn_sgd.losses import SquaredError
 # Rows that the best constant is searched on, and rows of a block in a pass over all of them.
 SAMPLE, BLOCK = 10_000, 4096
 
-# Share of the typical residual aside of which the curvature of a loss is taken.
-SHARE = 0.01
+# Share of the typical residual aside of which the curvature of a loss is taken; spread of first predictions, likewise.
+ASIDE, SPREAD = 0.01, 0.1
 
 
 def best_constant(loss, data, used) -> float:
@@ -35,11 +35,29 @@ def best_constant(loss, data, used) -> float:
     return float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
 
 
-def small_residual(loss, data, used, z) -> float:
-    """A small share of the typical residual of predictions z for some rows."""
+def typical_residual(loss, data, used, z) -> float:
+    """A residual of about the size that the predictions z have for some rows."""
     y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else None
     slope = np.average(np.abs(loss.gradient(y, z)), weights=weight)
-    return float(SHARE * np.average(loss.value(y, z), weights=weight) / max(slope, 1e-300))
+    return float(np.average(loss.value(y, z), weights=weight) / max(slope, 1e-300))
+
+
+def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, geometry) -> np.ndarray:
+    """Coefficients to start from beside a constant: down the gradient, in the geometry, until predictions are spread.
+
+    The gradient is that of the loss smoothed over a typical residual. A constant that many targets share is a kink of
+    the loss itself, which no exact descent leaves.
+    """
+    size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
+    g, total = np.zeros(X.shape[1]), 0.0
+    for block in _blocks(data, kept):
+        y, s = data.y[block].astype(np.float64), data.weight[block] if data.weight.size else 1.0
+        slopes = s * (loss.gradient(y, constant - size) + loss.gradient(y, constant + size))
+        g += slopes @ X[block] - slopes.sum() * mean
+        total += len(y)
+    g /= total
+    d = geometry.inverse * g if geometry.inverse.ndim == 1 else geometry.inverse @ g
+    return -SPREAD * size / np.sqrt(max(float(d @ g), 1e-300)) * d
 
 
 def constant_loss(loss, data, kept: np.ndarray | None) -> float:
@@ -79,7 +97,7 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
         slope = loss.gradient(y, z[block])
         sums += [weight[block] @ some for some in (np.ones(len(y)), loss.value(y, z[block]), abs(slope), slope * slope)]
     total, value, slope, squares = sums
-    aside, size = SHARE * value / max(slope, 1e-300), np.sqrt(squares / total)
+    aside, size = ASIDE * value / max(slope, 1e-300), np.sqrt(squares / total)
     mean = 0.0
     for block in _blocks(data, kept):
         y, curvature = data.y[block].astype(np.float64), 0.0

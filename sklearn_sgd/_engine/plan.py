@@ -1,6 +1,6 @@
 """From parameters and data to a Plan (what is done) and a State (where it stands); a name becomes a part only here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from math import exp, isfinite
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.baseline import best_constant, row_curvatures, small_residual
+from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
 from sklearn_sgd._engine.gram import Gram, split
 from sklearn_sgd._engine.jit import told_apart
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
@@ -292,7 +292,7 @@ def make_plan(
         normal = not noise and isinstance(parts.loss, SquaredError) and affordable(n_rows, X.shape[1])
         learned, gram = _learn_step(X, data, kept, parts.penalty, state, stream, normal)
         if state.fresh:
-            _start(parts.loss, data, kept, batch_size, noise, stream, state)
+            _start(X, parts.loss, data, kept, batch_size, noise, stream, state)
         state.memory[2] = noise
         data = data._replace(rows=less_mean(rows, state.centre.astype(X.dtype)))
         schedule = falling_rates(learned.rate(batch_size if noise else None), noise)
@@ -319,18 +319,21 @@ def make_plan(
     )
 
 
-def _start(loss, data: Data, kept: np.ndarray | None, batch_size: int, noise: bool, stream: bool, state: State) -> None:
+def _start(
+    X, loss, data: Data, kept: np.ndarray | None, batch_size: int, noise: bool, stream: bool, state: State
+) -> None:
     """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
 
-    Without noise a little aside, since a constant that many targets share is a kink that no exact descent leaves.
+    Without noise, and with another loss than the squared error, from beside it.
     """
     first = slice(None) if kept is None else kept
     if stream:
         first = slice(batch_size) if kept is None else kept[:batch_size]
     constant = best_constant(loss, data, first)
-    if not noise:
-        constant += small_residual(loss, data, first, constant)
-    state.vectors.coef[-1] = state.vectors.average[-1] = constant
+    for w in (state.vectors.coef, state.vectors.average):
+        if not noise and not isinstance(loss, SquaredError) and state.step:
+            w[:-1] = first_direction(loss, data, kept, X, state.centre, constant, state.step.geometry)
+        w[-1] = constant
     if stream:
         s, y = data.weight[first] if data.weight.size else 1.0, data.y[first].astype(np.float64)
         state.surprise = float(np.sum(s * (loss.value(y, 0.0) - loss.value(y, constant))))
@@ -372,7 +375,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
     return plan._replace(data=plan.data._replace(rows=rows), geometry=step.geometry)
 
 
-def make_parts(params: dict, dtype) -> Parts:
+def make_parts(params: Mapping[str, Any], dtype) -> Parts:
     """Loss, penalty and optimizer, from names or as they are."""
     params = {name: params[name] for name in MAKE_PARTS}
     named = all(isinstance(params[name], (str, NoneType)) for name in ("loss", "penalty", "optimizer"))
