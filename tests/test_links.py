@@ -1,0 +1,87 @@
+"""Losses with a link or a domain: the optimum of scikit-learn's generalised linear models, and what is refused."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import REGRESSORS, csr
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
+from sklearn.metrics import mean_tweedie_deviance
+from sklearn.preprocessing import scale
+
+from sklearn_sgd import BatchGDRegressor, losses
+
+PEERS = {
+    "poisson": (1.0, PoissonRegressor, {}),
+    "gamma": (2.0, GammaRegressor, {}),
+    "tweedie": (1.5, TweedieRegressor, {"power": 1.5, "link": "log"}),
+}
+
+
+def counts(kind):
+    """Targets of the kind from scaled columns of real data, and the columns."""
+    X, y = load_diabetes(return_X_y=True)
+    X, rng = scale(X), np.random.default_rng(0)
+    mean = np.exp(0.6 * scale(y) + 0.5)
+    if kind == "poisson":
+        return X, rng.poisson(mean).astype(float)
+    drawn = rng.gamma(2.0, mean / 2.0)
+    return X, np.where(rng.random(len(y)) < 0.2, 0.0, drawn) if kind == "tweedie" else drawn
+
+
+@pytest.mark.parametrize("regressor", REGRESSORS)
+@pytest.mark.parametrize("kind", PEERS)
+def test_deviance_of_the_peer(kind, regressor):
+    X, y = counts(kind)
+    power, peer, params = PEERS[kind]
+    best = peer(alpha=0.0, tol=1e-8, max_iter=10_000, **params).fit(X, y)
+    ours = regressor(kind, random_state=0).fit(X, y)
+    assert (ours.predict(X) > 0).all()
+    least, reached = (mean_tweedie_deviance(y, model.predict(X), power=power) for model in (best, ours))
+    assert least * (1 - 1e-6) <= reached <= least * 1.005
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_exact_by_explicit_steps(kind):
+    X, y = counts(kind)
+    _, peer, params = PEERS[kind]
+    best = peer(alpha=0.0, tol=1e-10, max_iter=10_000, **params).fit(X, y)
+    ours = BatchGDRegressor(kind, learning_rate="constant", eta0=0.05, epochs=20_000, tol=None).fit(X, y)
+    assert_allclose(ours.predict(X), best.predict(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_dense_is_csr(kind):
+    X, y = counts(kind)
+    dense, compressed = (BatchGDRegressor(kind, epochs=5).fit(form(X), y) for form in (np.asarray, csr))
+    assert_allclose(dense.predict(X), compressed.predict(csr(X)), rtol=1e-8)
+
+
+@pytest.mark.parametrize(("kind", "worst"), [("poisson", -1.0), ("gamma", 0.0), ("tweedie", -0.5)])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_targets_outside_the_domain(kind, worst, method):
+    X, y = counts("gamma")
+    model = BatchGDRegressor(kind).fit(X, y)
+    before = model.coef_.copy()
+    with pytest.raises(ValueError, match=f"y must be >.*{kind}"):
+        getattr(model, method)(X, np.where(np.arange(len(y)) == 7, worst, y))
+    assert_array_equal(model.coef_, before)
+
+
+def test_weight_zero_takes_a_row_out_of_the_domain():
+    X, y = counts("gamma")
+    weight = np.ones(len(y))
+    weight[7], y[7] = 0.0, -1.0
+    model = BatchGDRegressor("gamma").fit(X, y, weight)
+    kept = np.arange(len(y)) != 7
+    assert_allclose(model.predict(X), BatchGDRegressor("gamma").fit(X[kept], y[kept]).predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.3, 2.0])
+def test_tweedie_has_its_limits(power):
+    y, p = np.array([0.5, 1.0, 4.0]), np.array([-1.0, 0.3, 2.0])
+    limit = {1.0: losses.Poisson(), 2.0: losses.Gamma()}.get(power, losses.Tweedie(power))
+    assert_allclose(losses.Tweedie(power).gradient(y, p), limit.gradient(y, p), rtol=1e-12)
+    assert_allclose(losses.Tweedie(power).value(y, p), limit.value(y, p), rtol=1e-10)
+    deviance = [mean_tweedie_deviance([a], [np.exp(b)], power=power) for a, b in zip(y, p, strict=True)]
+    assert_allclose(2 * losses.Tweedie(power).value(y, p), deviance, rtol=1e-10)
