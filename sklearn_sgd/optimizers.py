@@ -1,14 +1,26 @@
 """Optimizers: from a gradient to a direction and the rate to go along it.
 
 An optimizer is a named tuple of its numbers with one formula for one coordinate (or an array of them):
-``step(g, m, v, rate) -> direction, rate, m, v`` with the gradient ``g``, two moments ``m`` and ``v`` that it keeps, and
-the rate of the schedule. It answers the rate with which it goes, since the proximal step of the penalty must be taken
-at that same rate to keep the minimiser of the objective a fixed point.
+``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. It is given the gradient ``g`` of the loss, the ``pull`` of
+the smooth part of the penalty (0 for the intercept), the parameter ``w``, two moments ``m`` and ``v`` that it keeps, the
+rate of the schedule, and the number ``t`` of the update: 1, 2, ... It answers the rate with which it goes, since the
+proximal step of the penalty must be taken at that same rate to keep the minimiser of the objective a fixed point.
+``moments`` says how many moments it keeps, the first ones.
+
+The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, which is what torch
+does with ``weight_decay``.
 """
 
 from typing import NamedTuple
 
-__all__ = ["OPTIMIZERS", "SGD"]
+import numpy as np
+
+from sklearn_sgd._engine.jit import clip
+
+__all__ = ["FTRL", "OPTIMIZERS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop"]
+
+# Stands for a rate of 0 where something is divided by it.
+TINY = 1e-30
 
 
 class SGD(NamedTuple):
@@ -20,7 +32,7 @@ class SGD(NamedTuple):
 
     Examples
     --------
-    >>> SGD().step(g=2.0, m=0.0, v=0.0, rate=0.1)
+    >>> SGD().step(g=2.0, pull=0.0, w=0.0, m=0.0, v=0.0, rate=0.1, t=1)
     (2.0, 0.1, 0.0, 0.0)
     """
 
@@ -29,9 +41,321 @@ class SGD(NamedTuple):
         """How many moments are kept."""
         return 0
 
-    def step(self, g, m, v, rate):
+    def step(self, g, pull, w, m, v, rate, t):
         """Direction, rate and moments of one coordinate."""
-        return g, rate, m, v
+        return g + pull, rate, m, v
 
 
-OPTIMIZERS = {"sgd": SGD}
+class Momentum(NamedTuple):
+    """Heavy ball: ``m <- momentum * m + g``, ``w <- w - rate * m``; as ``torch.optim.SGD(momentum=...)``.
+
+    In the long run a step is ``1 / (1 - momentum)`` times as long as the plain one at the same rate.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        Share of the last direction that is kept, between 0 and 1.
+
+    References
+    ----------
+    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics and
+    Mathematical Physics 4, 1964.
+
+    Examples
+    --------
+    >>> Momentum(0.5).step(g=2.0, pull=0.0, w=0.0, m=4.0, v=0.0, rate=0.1, t=2)
+    (4.0, 0.1, 4.0, 0.0)
+    """
+
+    momentum: float = 0.9
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 1
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        m = self.momentum * m + g + pull
+        return m, rate, m, v
+
+
+class Nesterov(NamedTuple):
+    """Momentum that looks ahead: ``m <- momentum * m + g``, ``w <- w - rate * (g + momentum * m)``.
+
+    As ``torch.optim.SGD(momentum=..., nesterov=True)``.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        Share of the last direction that is kept, between 0 and 1.
+
+    References
+    ----------
+    I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
+    learning", ICML 2013.
+
+    Examples
+    --------
+    >>> Nesterov(0.5).step(g=2.0, pull=0.0, w=0.0, m=4.0, v=0.0, rate=0.1, t=2)
+    (4.0, 0.1, 4.0, 0.0)
+    """
+
+    momentum: float = 0.9
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 1
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        m = self.momentum * m + g + pull
+        return g + pull + self.momentum * m, rate, m, v
+
+
+class Adagrad(NamedTuple):
+    """Rates that fall with the gradients seen: ``m <- m + g**2``, ``w <- w - rate / (sqrt(m) + eps) * g``.
+
+    Rare features keep long steps.
+
+    Parameters
+    ----------
+    eps : float, default=1e-10
+        What is added to the root.
+
+    References
+    ----------
+    J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and stochastic optimization",
+    JMLR 12, 2011.
+
+    Examples
+    --------
+    >>> [float(number) for number in Adagrad(0.0).step(g=3.0, pull=0.0, w=0.0, m=16.0, v=0.0, rate=0.5, t=2)]
+    [3.0, 0.1, 25.0, 0.0]
+    """
+
+    eps: float = 1e-10
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 1
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        g = g + pull
+        m = m + g * g
+        return g, rate / (np.sqrt(m) + self.eps), m, v
+
+
+class RMSprop(NamedTuple):
+    """Rates over the size of the latest gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
+
+    Parameters
+    ----------
+    rho : float, default=0.99
+        Share of the squares that is kept, between 0 and 1; torch calls it ``alpha``.
+    eps : float, default=1e-8
+        What is added to the root.
+
+    References
+    ----------
+    T. Tieleman and G. Hinton, "Lecture 6.5, rmsprop", Coursera: Neural Networks for Machine Learning, 2012.
+
+    Examples
+    --------
+    >>> [float(number) for number in RMSprop(0.5, 0.0).step(g=4.0, pull=0.0, w=0.0, m=16.0, v=0.0, rate=0.4, t=2)]
+    [4.0, 0.1, 16.0, 0.0]
+    """
+
+    rho: float = 0.99
+    eps: float = 1e-8
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 1
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        g = g + pull
+        m = self.rho * m + (1.0 - self.rho) * g * g
+        return g, rate / (np.sqrt(m) + self.eps), m, v
+
+
+class Adam(NamedTuple):
+    """Momentum over the size of the latest gradients, both corrected for their start at 0.
+
+    ``m <- beta1 * m + (1 - beta1) * g``, ``v <- beta2 * v + (1 - beta2) * g**2``,
+    ``w <- w - rate * m' / (sqrt(v') + eps)`` with ``m' = m / (1 - beta1**t)`` and ``v' = v / (1 - beta2**t)``.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Share of the direction that is kept.
+    beta2 : float, default=0.999
+        Share of the squares that is kept.
+    eps : float, default=1e-8
+        What is added to the root.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> d, rate, m, v = Adam(eps=0.0).step(g=-3.0, pull=0.0, w=0.0, m=0.0, v=0.0, rate=0.1, t=1)
+    >>> round(float(rate * d), 12)
+    -0.1
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 2
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        g = g + pull
+        m = self.beta1 * m + (1.0 - self.beta1) * g
+        v = self.beta2 * v + (1.0 - self.beta2) * g * g
+        scale = (1.0 - self.beta1**t) * (np.sqrt(v / (1.0 - self.beta2**t)) + self.eps)
+        return m, rate / scale, m, v
+
+
+class AdamW(NamedTuple):
+    """Adam with decoupled decay: the pull of the penalty does not enter the moments, and acts at the schedule's rate.
+
+    ``penalty="l2"`` with ``alpha`` is what torch calls ``weight_decay=alpha``; the intercept does not decay.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Share of the direction that is kept.
+    beta2 : float, default=0.999
+        Share of the squares that is kept.
+    eps : float, default=1e-8
+        What is added to the root.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> d, rate, m, v = AdamW(eps=0.0).step(g=-3.0, pull=0.5, w=5.0, m=0.0, v=0.0, rate=0.1, t=1)
+    >>> round(float(rate * d), 12)
+    -0.05
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 2
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        m = self.beta1 * m + (1.0 - self.beta1) * g
+        v = self.beta2 * v + (1.0 - self.beta2) * g * g
+        scale = (1.0 - self.beta1**t) * (np.sqrt(v / (1.0 - self.beta2**t)) + self.eps)
+        return m + scale * pull, rate / scale, m, v
+
+
+class Adadelta(NamedTuple):
+    """Steps of the size of the latest steps, over that of the latest gradients, so that units drop out.
+
+    ``v <- rho * v + (1 - rho) * g**2``, ``step = sqrt(m + eps) / sqrt(v + eps) * g``, ``m <- rho * m + (1 - rho) *
+    step**2``, ``w <- w - rate * step``. torch's default rate is 1.
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+        Share of the squares that is kept, between 0 and 1.
+    eps : float, default=1e-6
+        What is added under the roots.
+
+    References
+    ----------
+    M. D. Zeiler, "ADADELTA: an adaptive learning rate method", arXiv 1212.5701, 2012.
+
+    Examples
+    --------
+    >>> [float(number) for number in Adadelta(0.5, 0.0).step(g=2.0, pull=0.0, w=0.0, m=1.0, v=4.0, rate=1.0, t=2)]
+    [2.0, 0.5, 1.0, 4.0]
+    """
+
+    rho: float = 0.9
+    eps: float = 1e-6
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 2
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate."""
+        g = g + pull
+        v = self.rho * v + (1.0 - self.rho) * g * g
+        ratio = np.sqrt((m + self.eps) / (v + self.eps))
+        return g, rate * ratio, self.rho * m + (1.0 - self.rho) * ratio * ratio * g * g, v
+
+
+class FTRL(NamedTuple):
+    """Follow the proximally regularised leader: Adagrad that does not forget what thresholds took, so L1 gives zeros.
+
+    Where Adagrad steps from ``w``, it steps from where ``w`` would be without the last proximal step: so coefficients
+    whose gradients never add up to the threshold stay exactly 0, in noise too. Its rate is
+    ``rate / (beta + sqrt(v))``, ``v`` the sum of squared gradients.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        What is added to the root.
+
+    References
+    ----------
+    H. B. McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013.
+
+    Examples
+    --------
+    >>> [float(number) for number in FTRL(1.0).step(g=3.0, pull=0.0, w=0.0, m=0.0, v=0.0, rate=0.4, t=1)]
+    [3.0, 0.1, -0.30000000000000004, 9.0]
+    """
+
+    beta: float = 1.0
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 2
+
+    def step(self, g, pull, w, m, v, rate, t):
+        """Direction, rate and moments of one coordinate; the first is where the last step led."""
+        g = g + pull
+        rate = clip(rate, TINY, None)
+        d = g + (w - m) * (v > 0.0) * (self.beta + np.sqrt(v)) / rate
+        v = v + g * g
+        h = rate / (self.beta + np.sqrt(v))
+        return d, h, w - h * d, v
+
+
+OPTIMIZERS = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "adadelta": Adadelta,
+    "ftrl": FTRL,
+}

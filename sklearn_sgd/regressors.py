@@ -92,8 +92,10 @@ eta0 : float, default=0.01
     Rate of the first update, for all but 'auto' and 'optimal'.
 power_t : float, default=0.25
     Exponent of 'invscaling'.
-optimizer : {'sgd'} or instance, default='sgd'
-    What makes a step of a gradient, by name or as an instance of a class of :mod:`sklearn_sgd.optimizers`.
+optimizer : {'sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'adadelta', 'ftrl'} or instance, \
+default='sgd'
+    What makes a step of a gradient, by name (with torch's numbers) or as an instance of a class of
+    :mod:`sklearn_sgd.optimizers`. All but 'sgd' need a `learning_rate` other than 'auto', which is a step of its own.
 average : 'auto', bool or int, default='auto'
     Whether `coef_` is the mean of the parameters after each update (Polyak-Ruppert averaging); an int: from that
     update number on. 'auto': True with ``learning_rate='auto'`` and batches of less than all rows, where later

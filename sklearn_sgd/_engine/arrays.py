@@ -54,15 +54,16 @@ def permute(order, generator):
         order[i], order[j] = order[j], order[i]
 
 
-def minibatch(data, order, rates, mixes, batch, vectors, parts, look=Batch):
+def minibatch(data, order, rates, mixes, batch, vectors, parts, done, look=Batch):
     """One pass by an explicit schedule."""
     w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
     total = 0.0
     for k, rate in enumerate(rates.astype(w.dtype)):
         losses, _, g = look(data, order[k * batch : (k + 1) * batch], parts.loss).gradient(w)
         total += losses
-        g[:-1] += parts.penalty.gradient(w[:-1])
-        d, h, first, second = parts.optimizer.step(g.astype(w.dtype), recall(m, ...), recall(v, ...), rate)
+        g, pull = g.astype(w.dtype), np.zeros_like(w)
+        pull[:-1] = parts.penalty.gradient(w[:-1])
+        d, h, first, second = parts.optimizer.step(g, pull, w, recall(m, ...), recall(v, ...), rate, done + k + 1)
         keep(m, ..., first)
         keep(v, ..., second)
         w -= h * d

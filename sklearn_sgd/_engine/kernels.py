@@ -5,7 +5,7 @@ All take the arguments of the passes in ``arrays`` and do the same steps:
     data: rows, targets and weights (no weights: all 1)      order: row numbers, batch after batch
     rates, mixes: one number per update (no mixes: no averaging)      batch: rows per update
     vectors: parameters, their average and the optimizer's moments, all changed in place
-    parts: loss, penalty, optimizer
+    parts: loss, penalty, optimizer      done: updates before these
 
 and return the sum over the rows of weight times loss, each before its own update; ``gradient``, for ``full``, adds up
 that of some rows.
@@ -157,7 +157,7 @@ def _build(sources: str, cached: bool, kind: str):
             return njit(function, **options)
 
     @compiled
-    def minibatch(data, order, rates, mixes, batch, vectors, parts):
+    def minibatch(data, order, rates, mixes, batch, vectors, parts, done):
         sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
         n, p, ahead = order.shape[0], w.shape[0] - 1, farsight(w.shape[0], w.itemsize)
@@ -168,14 +168,15 @@ def _build(sources: str, cached: bool, kind: str):
             total += accumulate(data, w, order, start, stop, ahead, parts.loss, z, part, g)[0]
             g /= stop - start
             # Read once: inside the loop it might alias the coefficients and be read again for each.
-            rate = w.dtype.type(rates[k])
+            rate, t = w.dtype.type(rates[k]), done + k + 1
             for j in range(p):
-                slope = w.dtype.type(g[j] + parts.penalty.gradient(w[j]))
-                d, h, first, second = parts.optimizer.step(slope, recall(m, j), recall(v, j), rate)
+                slope, pull = w.dtype.type(g[j]), parts.penalty.gradient(w[j])
+                d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)
                 w[j] = parts.penalty.prox(w[j] - h * d, h)
-            d, h, first, second = parts.optimizer.step(w.dtype.type(g[p]), recall(m, p), recall(v, p), rate)
+            slope = w.dtype.type(g[p])
+            d, h, first, second = parts.optimizer.step(slope, 0.0, w[p], recall(m, p), recall(v, p), rate, t)
             keep(m, p, first)
             keep(v, p, second)
             w[p] -= h * d
@@ -184,7 +185,7 @@ def _build(sources: str, cached: bool, kind: str):
         return total
 
     @compiled
-    def online(data, order, rates, mixes, batch, vectors, parts):
+    def online(data, order, rates, mixes, batch, vectors, parts, done):
         sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
         n, p, ahead = order.shape[0], w.shape[0] - 1, farsight(w.shape[0], w.itemsize)
@@ -198,14 +199,15 @@ def _build(sources: str, cached: bool, kind: str):
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
             total += s * parts.loss.value(data.y[i], z)
             c = w.dtype.type(s * parts.loss.gradient(data.y[i], z))
-            rate = w.dtype.type(rates[k])
+            rate, t = w.dtype.type(rates[k]), done + k + 1
             for j in range(p):
-                slope = w.dtype.type(c * data.rows.at(i, j) + parts.penalty.gradient(w[j]))
-                d, h, first, second = parts.optimizer.step(slope, recall(m, j), recall(v, j), rate)
+                slope, pull = w.dtype.type(c * data.rows.at(i, j)), parts.penalty.gradient(w[j])
+                d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)
                 w[j] = parts.penalty.prox(w[j] - h * d, h)
-            d, h, first, second = parts.optimizer.step(c * data.rows.bias, recall(m, p), recall(v, p), rate)
+            slope = c * data.rows.bias
+            d, h, first, second = parts.optimizer.step(slope, 0.0, w[p], recall(m, p), recall(v, p), rate, t)
             keep(m, p, first)
             keep(v, p, second)
             w[p] -= h * d
@@ -214,7 +216,7 @@ def _build(sources: str, cached: bool, kind: str):
         return total
 
     @compiled
-    def sparse(data, order, rates, mixes, batch, vectors, parts):
+    def sparse(data, order, rates, mixes, batch, vectors, parts, done):
         # Plain descent, at the cost of each row's non-zeros. Coefficients are u times a scale, which takes the decay of
         # all; what else a column missed since it was last seen it is given when it is seen again, and all at the end.
         # Averages are a times what is left of the start; Q counts in units of that.

@@ -34,12 +34,14 @@ def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
     while True:
         if plan.reweighs(state):
             plan = reweighted(plan, state)
-        step = [extra for extra in (plan.geometry, state.memory, plan.gram) if plan.geometry and extra is not None]
+        extras: list = [state.n_updates]
+        if plan.geometry:
+            extras = [extra for extra in (plan.geometry, state.memory, plan.gram) if extra is not None]
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.schedule(t) * state.rate_factor, plan.mixes(t)
         before = state.vectors.copy()
         with np.errstate(over="ignore", invalid="ignore"):
-            total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *step)
+            total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
             penalty = 0.0 if free else float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
             total, state.surprise = total + state.surprise, 0.0
             if not plan.average_from:

@@ -273,6 +273,11 @@ def make_plan(
     parts = make_parts(params, X.dtype)
     # An optimizer that does not say keeps both.
     state.vectors = state.vectors.with_moments(getattr(parts.optimizer, "moments", 2))
+    if params["learning_rate"] == "auto" and not isinstance(parts.optimizer, SGD):
+        raise ValueError(
+            f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' is a step of its own. Give, say, "
+            "learning_rate='constant' and eta0, or optimizer='sgd'."
+        )
     batch_size = params["batch_size"]
     if batch_size == "auto":
         batch_size = automatic_batch_size(X.shape[1], n_rows)
