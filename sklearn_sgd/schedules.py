@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["constant", "invscaling", "optimal"]
+__all__ = ["constant", "cosine", "exponential", "invscaling", "one_cycle", "optimal", "step", "warm_up"]
 
 Schedule = Callable[[np.ndarray], np.ndarray]
 
@@ -88,3 +88,159 @@ def optimal(alpha: float, loss) -> Schedule:
     typical = np.sqrt(1.0 / np.sqrt(alpha))
     t0 = max(1.0, float(loss.gradient(1.0, -typical))) / (typical * alpha)
     return lambda t: 1.0 / (alpha * (t0 + np.asarray(t) - 1.0))
+
+
+def step(eta0: float = 0.01, every: int = 1000, factor: float = 0.1) -> Schedule:
+    """Rate ``eta0``, multiplied by ``factor`` after each ``every`` updates; as ``torch.optim.lr_scheduler.StepLR``.
+
+    Parameters
+    ----------
+    eta0 : float, default=0.01
+        Rate of the first updates.
+    every : int, default=1000
+        Updates at the same rate.
+    factor : float, default=0.1
+        What the rate is multiplied by.
+
+    Returns
+    -------
+    schedule : callable
+        From an array of update numbers to an array of rates.
+
+    Examples
+    --------
+    >>> step(0.1, every=2, factor=0.5)(np.array([1, 2, 3, 4, 5]))
+    array([0.1  , 0.1  , 0.05 , 0.05 , 0.025])
+    """
+    return lambda t: eta0 * np.power(factor, (np.asarray(t) - 1) // every, dtype=float)
+
+
+def exponential(eta0: float = 0.01, factor: float = 0.999) -> Schedule:
+    """Rate ``eta0 * factor**(t - 1)`` at update t; as ``torch.optim.lr_scheduler.ExponentialLR``.
+
+    Parameters
+    ----------
+    eta0 : float, default=0.01
+        Rate of the first update.
+    factor : float, default=0.999
+        What the rate is multiplied by after each update.
+
+    Returns
+    -------
+    schedule : callable
+        From an array of update numbers to an array of rates.
+
+    Examples
+    --------
+    >>> exponential(0.1, 0.5)(np.array([1, 2, 3]))
+    array([0.1  , 0.05 , 0.025])
+    """
+    return step(eta0, 1, factor)
+
+
+def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Schedule:
+    """Rate that falls from ``eta0`` to ``lowest`` along half a wave, and stays there.
+
+    ``lowest + (eta0 - lowest) * (1 + cos(pi * (t - 1) / updates)) / 2`` at update t: torch's ``CosineAnnealingLR``, which
+    rises again after as many updates.
+
+    Parameters
+    ----------
+    eta0 : float, default=0.01
+        Rate of the first update.
+    updates : int, default=1000
+        Updates until the lowest rate.
+    lowest : float, default=0.0
+        The lowest rate.
+
+    Returns
+    -------
+    schedule : callable
+        From an array of update numbers to an array of rates.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+
+    Examples
+    --------
+    >>> cosine(0.1, updates=2)(np.array([1, 2, 3, 4]))
+    array([0.1 , 0.05, 0.  , 0.  ])
+    """
+    return lambda t: _half_wave(eta0, lowest, (np.asarray(t) - 1.0) / updates)
+
+
+def _half_wave(start: float, end: float, share: np.ndarray) -> np.ndarray:
+    """From start to end as the share done goes from 0 to 1."""
+    return end + (start - end) * 0.5 * (1.0 + np.cos(np.pi * np.clip(share, 0.0, 1.0)))
+
+
+def one_cycle(
+    eta_max: float = 0.1, updates: int = 1000, rise: float = 0.3, start: float = 0.04, end: float = 4e-6
+) -> Schedule:
+    """Rate that rises to ``eta_max`` and falls to next to nothing, along half waves, and stays there.
+
+    torch's ``OneCycleLR``: with its ``div_factor`` 1 / start and ``final_div_factor`` start / end.
+
+    Parameters
+    ----------
+    eta_max : float, default=0.1
+        The highest rate.
+    updates : int, default=1000
+        Updates in all.
+    rise : float, default=0.3
+        Share of the updates in which the rate rises.
+    start : float, default=0.04
+        First rate, as a share of the highest.
+    end : float, default=4e-6
+        Last rate, as a share of the highest.
+
+    Returns
+    -------
+    schedule : callable
+        From an array of update numbers to an array of rates.
+
+    References
+    ----------
+    L. N. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
+    arXiv 1708.07120, 2017.
+
+    Examples
+    --------
+    >>> one_cycle(1.0, updates=5, rise=0.6, start=0.5, end=0.0)(np.array([1, 2, 3, 4, 5]))
+    array([0.5 , 0.75, 1.  , 0.5 , 0.  ])
+    """
+    top = max(rise * updates - 1.0, 1e-9)
+    fall = max(updates - 1.0 - top, 1e-9)
+
+    def schedule(t):
+        t = np.asarray(t) - 1.0
+        falling = _half_wave(eta_max, end * eta_max, (t - top) / fall)
+        return np.where(t <= top, _half_wave(start * eta_max, eta_max, t / top), falling)
+
+    return schedule
+
+
+def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Schedule:
+    """Another schedule, times a factor that rises from ``start`` to 1 along a line; as torch's ``LinearLR``.
+
+    Parameters
+    ----------
+    schedule : callable
+        From an array of update numbers to an array of rates.
+    updates : int, default=100
+        Updates until the factor is 1.
+    start : float, default=1/3
+        The factor of the first update.
+
+    Returns
+    -------
+    schedule : callable
+        From an array of update numbers to an array of rates.
+
+    Examples
+    --------
+    >>> warm_up(constant(0.1), updates=2, start=0.5)(np.array([1, 2, 3, 4]))
+    array([0.05 , 0.075, 0.1  , 0.1  ])
+    """
+    return lambda t: schedule(t) * np.minimum(1.0, start + (1.0 - start) * (np.asarray(t) - 1.0) / updates)

@@ -3,14 +3,14 @@
 Takes the estimators' parameters. The order of the rows, which is random, is told to it: row numbers, epoch by epoch.
 """
 
-from math import inf, sqrt
+from math import cosh, inf, log, sqrt, tanh
 from types import SimpleNamespace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 
-def loss_of_residual(name, epsilon=None, quantile=None):
+def loss_of_residual(name, epsilon=None, quantile=None, scale=None):
     """Value and slope of a loss, as functions of prediction minus target."""
 
     def sign(r):
@@ -35,6 +35,12 @@ def loss_of_residual(name, epsilon=None, quantile=None):
             lambda r: (1 - quantile) * r if r > 0 else -quantile * r,
             lambda r: 1 - quantile if r > 0 else -quantile if r < 0 else 0.5 - quantile,
         ),
+        "expectile": (
+            lambda r: (1 - quantile if r > 0 else quantile) * r * r,
+            lambda r: 2 * (1 - quantile if r > 0 else quantile) * r,
+        ),
+        "logcosh": (lambda r: scale**2 * log(cosh(r / scale)), lambda r: scale * tanh(r / scale)),
+        "cauchy": (lambda r: scale**2 / 2 * log(1 + (r / scale) ** 2), lambda r: r / (1 + (r / scale) ** 2)),
     }[name]
 
 

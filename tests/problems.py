@@ -10,6 +10,9 @@ REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
 LOSSES = ["squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
 PENALTIES = [None, "l2", "l1", "elasticnet"]
 
+# Losses whose predictions are exponentials, of targets that are not negative.
+LINKED = ["poisson", "gamma", "tweedie"]
+
 # Each pair of loss and penalty costs a second to compile: all penalties with one loss, all losses with one or two.
 FAST = [("squared_error", "l1"), ("squared_error", "elasticnet"), ("quantile", None)]
 FAST += [(loss, penalty) for loss in LOSSES for penalty in (None, "l2")]
@@ -27,6 +30,15 @@ AUTO = FIXED | {"learning_rate": "auto", "average": "auto"}
 
 # What early stopping adds to them.
 EARLY = {"early_stopping": True, "shuffle": True, "epochs": 8, "validation_fraction": 0.25}
+
+
+def in_domain(loss, y):
+    """Targets like these that the loss allows: counts, or positive numbers."""
+    if not hasattr(loss, "allows") or loss.allows(y).all():
+        return y
+    middle = np.median(y)
+    grown = np.exp(np.clip((y - middle) / (np.median(np.abs(y - middle)) or 1.0), -3, 9))
+    return grown if loss.domain == "> 0" else np.floor(grown)
 
 
 def mini(batch_size=7, **params):

@@ -7,19 +7,26 @@ from problems import linear
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES, SquaredError
-from sklearn_sgd.schedules import constant, invscaling, optimal
+from sklearn_sgd import schedules
+from sklearn_sgd.schedules import constant, cosine, exponential, invscaling, one_cycle, optimal, step, warm_up
 
-SCHEDULES = [constant(0.1), invscaling(0.1, 0.5), optimal(0.01, SquaredError())]
+SCHEDULES = {"optimal": optimal(0.01, SquaredError()), "warm_up": warm_up(constant(0.1))}
+SCHEDULES |= {name: getattr(schedules, name)() for name in schedules.__all__ if name not in SCHEDULES}
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=["constant", "invscaling", "optimal"])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("t", [np.arange(1, 8), np.arange(1.0, 8), 10**9 + np.arange(3), np.arange(0)], ids=str)
 def test_shape_and_sign(schedule, t):
     rates = schedule(t)
     assert rates.shape == t.shape
     assert rates.dtype == np.float64
-    assert (rates > 0).all()
-    assert (np.diff(rates) <= 0).all()
+    assert (rates >= 0).all()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_rates_rise_at_most_once_and_fall_for_good(schedule):
+    rises = np.diff(schedule(np.arange(1, 3000))) > 1e-15
+    assert not rises[np.argmin(rises) :].any()
 
 
 def test_known_values():
@@ -27,6 +34,38 @@ def test_known_values():
     assert_allclose(constant(0.1)(t), 0.1, rtol=1e-15)
     assert_allclose(invscaling(0.1, 0.5)(t), [0.1, 0.05, 0.025], rtol=1e-15)
     assert_allclose(invscaling(0.1, 0.0)(t), 0.1, rtol=1e-15)
+
+
+TORCH = {
+    "step": (step(0.1, 7, 0.5), 0.1, lambda torch, o: torch.StepLR(o, 7, 0.5)),
+    "exponential": (exponential(0.1, 0.9), 0.1, lambda torch, o: torch.ExponentialLR(o, 0.9)),
+    "cosine": (cosine(0.1, 30, 0.01), 0.1, lambda torch, o: torch.CosineAnnealingLR(o, 30, 0.01)),
+    "one_cycle": (one_cycle(0.1, 30), 0.1, lambda torch, o: torch.OneCycleLR(o, 0.1, 30)),
+    "one_cycle, own numbers": (
+        one_cycle(0.1, 30, 0.5, 0.1, 0.001),
+        0.1,
+        lambda torch, o: torch.OneCycleLR(o, 0.1, 30, pct_start=0.5, div_factor=10, final_div_factor=100),
+    ),
+    "warm_up": (warm_up(constant(0.1), 7, 0.25), 0.1, lambda torch, o: torch.LinearLR(o, 0.25, total_iters=7)),
+    "warm_up of another": (
+        warm_up(exponential(0.1, 0.9), 7),
+        0.1,
+        lambda torch, o: torch.ChainedScheduler([torch.LinearLR(o, total_iters=7), torch.ExponentialLR(o, 0.9)]),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TORCH)
+def test_torch(case):
+    torch = pytest.importorskip("torch")
+    ours, rate, make = TORCH[case]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    theirs, rates = make(torch.optim.lr_scheduler, optimizer), []
+    for _ in range(30):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step() if len(rates) < 30 else None
+    assert_allclose(ours(np.arange(1, 31)), rates, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

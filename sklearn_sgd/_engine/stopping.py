@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
 from sklearn_sgd._engine.loop import Epoch
-from sklearn_sgd._engine.plan import State, Vectors
+from sklearn_sgd._engine.plan import State
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
 DIVISOR, SMALLEST = 5.0, 1e-6
@@ -56,7 +57,7 @@ class Stopping:
         self.excess = excess
         self.scores: list[float] = []
         self.best = np.inf
-        self.best_vectors: Vectors | None = None
+        self.best_parameters: dict[str, Any] = {}
         self.stalled = 0
 
     def reason(self, epoch: Epoch, state: State) -> str | None:
@@ -67,7 +68,7 @@ class Stopping:
 
     def kept(self, state: State) -> State:
         """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
-        return state if self.best_vectors is None else replace(state, vectors=self.best_vectors)
+        return replace(state, **self.best_parameters) if self.best_parameters else state
 
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
@@ -79,7 +80,8 @@ class Stopping:
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
             self.best = current
-            self.best_vectors = state.vectors.copy() if self.score else None
+            if self.score:
+                self.best_parameters = {"vectors": state.vectors.copy(), "centre": state.centre}
         if state.n_samples < self.least_samples:
             return None
         # Not after the first epoch, whose loss tells of the start: a curve has two ends.
