@@ -1,14 +1,14 @@
 """Optimizers: from a gradient to a direction and the rate to go along it.
 
 An optimizer is a named tuple of its numbers with one formula for one coordinate (or an array of them):
-``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. It is given the gradient ``g`` of the loss, the ``pull`` of
-the smooth part of the penalty (0 for the intercept), the parameter ``w``, two moments ``m`` and ``v`` that it keeps, the
-rate of the schedule, and the number ``t`` of the update: 1, 2, ... It answers the rate with which it goes, since the
-proximal step of the penalty must be taken at that same rate to keep the minimiser of the objective a fixed point.
+``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. It is given the gradient ``g`` of the loss, the ``pull``
+of the smooth part of the penalty (0 for the intercept), the parameter ``w``, two moments ``m`` and ``v`` that it keeps,
+the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It answers the rate with which it goes, since
+the proximal step of the penalty must be taken at that same rate to keep the minimiser of the objective a fixed point.
 ``moments`` says how many moments it keeps, the first ones.
 
-The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, which is what torch
-does with ``weight_decay``.
+The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, which is what
+torch does with ``weight_decay``.
 """
 
 from typing import NamedTuple

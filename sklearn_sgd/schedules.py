@@ -141,8 +141,8 @@ def exponential(eta0: float = 0.01, factor: float = 0.999) -> Schedule:
 def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Schedule:
     """Rate that falls from ``eta0`` to ``lowest`` along half a wave, and stays there.
 
-    ``lowest + (eta0 - lowest) * (1 + cos(pi * (t - 1) / updates)) / 2`` at update t: torch's ``CosineAnnealingLR``, which
-    rises again after as many updates.
+    ``lowest + (eta0 - lowest) * (1 + cos(pi * (t - 1) / updates)) / 2`` at update t: torch's ``CosineAnnealingLR``,
+    which rises again after as many updates.
 
     Parameters
     ----------

@@ -5,9 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import linear
 
-from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor, schedules
 from sklearn_sgd.losses import LOSSES, SquaredError
-from sklearn_sgd import schedules
 from sklearn_sgd.schedules import constant, cosine, exponential, invscaling, one_cycle, optimal, step, warm_up
 
 SCHEDULES = {"optimal": optimal(0.01, SquaredError()), "warm_up": warm_up(constant(0.1))}
