@@ -2,7 +2,8 @@
 
 A penalty is a named tuple of its numbers with three formulas for one coefficient ``w`` (or an array of them): its
 ``value``, the ``gradient`` of its smooth part, and the proximal step ``prox(w, rate) = argmin_u (u - w)**2 / (2 * rate)
-+ h(u)`` of its non-smooth part ``h``, which is what makes coefficients exactly zero.
++ h(u)`` of its non-smooth part ``h``, which is what makes coefficients exactly zero. A penalty that differs from one
+coefficient to another looks its numbers up by ``j``, the number of the coefficient; ``...`` are all of them.
 Field names are those of the estimators' parameters.
 
 References
@@ -10,11 +11,13 @@ References
 N. Parikh and S. Boyd, "Proximal Algorithms", Foundations and Trends in Optimization 1(3), 2014.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from sklearn_sgd._engine.jit import clip, shrink
 
-__all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "NoPenalty", "Positive"]
+__all__ = ["L1", "L2", "PENALTIES", "Box", "ElasticNet", "NoPenalty", "Positive"]
 
 
 class NoPenalty(NamedTuple):
@@ -34,7 +37,7 @@ class NoPenalty(NamedTuple):
         """Slope of the smooth part."""
         return 0.0
 
-    def prox(self, w, rate):
+    def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part."""
         return w
 
@@ -63,7 +66,7 @@ class L2(NamedTuple):
         """Slope of the smooth part."""
         return self.alpha * w
 
-    def prox(self, w, rate):
+    def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part."""
         return w
 
@@ -92,7 +95,7 @@ class L1(NamedTuple):
         """Slope of the smooth part."""
         return 0.0
 
-    def prox(self, w, rate):
+    def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part."""
         return shrink(w, rate * self.alpha)
 
@@ -128,7 +131,7 @@ class ElasticNet(NamedTuple):
         """Slope of the smooth part."""
         return self.alpha * (1.0 - self.l1_ratio) * w
 
-    def prox(self, w, rate):
+    def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part."""
         return shrink(w, rate * self.alpha * self.l1_ratio)
 
@@ -157,9 +160,57 @@ class Positive(NamedTuple):
         """Slope of the smooth part."""
         return self.penalty.gradient(w)
 
-    def prox(self, w, rate):
+    def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part, then projection."""
-        return clip(self.penalty.prox(w, rate), 0.0, None)
+        return clip(self.penalty.prox(w, rate, j), 0.0, None)
+
+
+class Box(NamedTuple):
+    """Bounds on each coefficient, ``low <= w <= high``, by projection; with another penalty inside them.
+
+    Give an instance as ``penalty``. :class:`Positive` is the box from 0 to infinity.
+
+    Parameters
+    ----------
+    low, high : float or array-like of shape (n_features,), default=-inf, inf
+        The bounds, of all coefficients or of each.
+    penalty : named tuple, default=NoPenalty()
+        The penalty on the coefficients that are allowed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    >>> BatchGDRegressor(penalty=Box(low=[0.0, -1.0], high=[np.inf, 1.0])).fit(X, X @ [2.0, 3.0]).coef_.round(2)
+    array([2., 1.])
+    """
+
+    low: Any = -np.inf
+    high: Any = np.inf
+    penalty: NoPenalty | L2 | L1 | ElasticNet = NoPenalty()
+
+    def value(self, w):
+        """Cost of a coefficient that satisfies the bounds."""
+        return self.penalty.value(w)
+
+    def gradient(self, w):
+        """Slope of the smooth part."""
+        return self.penalty.gradient(w)
+
+    def prox(self, w, rate, j=...):
+        """Proximal step of the non-smooth part, then projection."""
+        return clip(self.penalty.prox(w, rate, j), self.low[j], self.high[j])
+
+    def spread(self, n_features: int, dtype) -> "Box":
+        """The same with bounds for each coefficient."""
+        try:
+            low, high = (np.full(n_features, bound, dtype) for bound in (self.low, self.high))
+        except ValueError as error:
+            raise ValueError(f"The bounds of Box must be numbers, or {n_features} of them, one for each feature.") from error
+        if not (low <= high).all():
+            raise ValueError("The bounds of Box must satisfy low <= high for each feature.")
+        return self._replace(low=low, high=high)
 
 
 PENALTIES = {None: NoPenalty, "l2": L2, "l1": L1, "elasticnet": ElasticNet}

@@ -61,8 +61,9 @@ loss : {'squared_error', 'absolute_error', 'huber', 'epsilon_insensitive', 'squa
 'quantile', 'expectile', 'logcosh', 'cauchy', 'poisson', 'gamma', 'tweedie'} or instance, default='squared_error'
     Loss of one row, by name or as an instance of a class of :mod:`sklearn_sgd.losses`. 'poisson', 'gamma' and 'tweedie'
     have the log link: `predict` answers the exponential of the linear function.
-penalty : {'l2', 'l1', 'elasticnet'} or None, default=None
-    Penalty on the coefficients; the intercept is never penalised. It means the same at every batch size.
+penalty : {'l2', 'l1', 'elasticnet'}, instance or None, default=None
+    Penalty on the coefficients, by name or as an instance of a class of :mod:`sklearn_sgd.penalties`, such as bounds
+    (`Box`); the intercept is never penalised. It means the same at every batch size.
 alpha : float, default=1e-4
     Strength of the penalty: the objective is the weighted mean loss plus ``alpha * l1_ratio * |w|_1 +
     alpha * (1 - l1_ratio) / 2 * |w|_2^2``.
@@ -237,7 +238,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "loss": [StrOptions(set(LOSSES)), _PartWith(["value", "gradient"])],
-        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), _PartWith(["value", "gradient", "prox"]), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "positive": ["boolean"],
@@ -284,7 +285,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self,
         loss: Any = "squared_error",
         *,
-        penalty: Literal["l2", "l1", "elasticnet"] | None = None,
+        penalty: Any = None,
         alpha: float = 1e-4,
         l1_ratio: float | None = 0.15,
         positive: bool = False,
@@ -498,12 +499,12 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _predict(self, X, coef, intercept) -> np.ndarray:
         """Predictions for rows that are fit to use, by any parameters."""
         raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)
-        raw, loss = raw.reshape(X.shape[:1]) + X.dtype.type(intercept), self._loss(X.dtype)
+        raw, loss = raw.reshape(X.shape[:1]) + X.dtype.type(intercept), self._loss(X)
         return loss.inverse_link(raw) if hasattr(loss, "inverse_link") else raw
 
-    def _loss(self, dtype):
+    def _loss(self, X):
         """The loss, for what it says of targets and predictions."""
-        return make_parts(vars(self), dtype).loss
+        return make_parts(vars(self), X.dtype, X.shape[1]).loss
 
     def sparsify(self) -> Self:
         """Make `coef_` a sparse matrix of one row, which is smaller where most coefficients are zero.
@@ -567,7 +568,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
-        loss = self._loss(X.dtype)
+        loss = self._loss(X)
         if hasattr(loss, "allows") and not (loss.allows(y) | (sample_weight == 0)).all():
             raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
         return X, y, sample_weight
@@ -697,6 +698,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _compare_with_constant(self, plan, state: State, baseline: float) -> None:
         """A fit must not end worse than the best constant: the automatic step then answers that, others warn."""
+        if plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any():
+            return  # Bounds forbid the constant.
         loss = training_loss(plan.parts.loss, plan.data, plan.kept, plan.X, *state.predictor())
         if plan.geometry and loss > baseline:
             state.fall_back(best_constant(plan.parts.loss, plan.data, slice(None) if plan.kept is None else plan.kept))

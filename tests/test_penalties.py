@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sgd.penalties import L1, PENALTIES, ElasticNet, Positive
+from problems import FIXED, REGRESSORS, csr, linear, some_weights, theta
+from scipy.optimize import lsq_linear
+from sklearn.base import clone
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.penalties import L1, PENALTIES, Box, ElasticNet, Positive
 
 W = np.linspace(-2, 2, 41) + 0.013
 PLAIN = [kind(**dict.fromkeys(kind._fields, 0.3)) for kind in PENALTIES.values()]
@@ -58,3 +63,88 @@ def test_exact_zeros():
     assert_array_equal(L1(0.3).prox(np.array([-0.29, 0.0, 0.29]), 1.0), 0)
     assert_array_equal(ElasticNet(1.0, 0.3).prox(np.array([-0.29, 0.0, 0.29]), 1.0), 0)
     assert_array_equal(Positive().prox(np.array([-2.0, 0.0]), 1.0), 0)
+
+
+# Bounds
+
+LOW, HIGH = [0.0, -np.inf, 3.2, -5.0, 2.0], [0.5, 1.0, np.inf, 1.0, 2.5]
+
+
+def bounded(X, y, low, high, weight=None):
+    """The least squares within bounds, intercept last."""
+    root = np.ones(len(y)) if weight is None else np.sqrt(weight)
+    design = np.column_stack([X, np.ones(len(y))]) * root[:, None]
+    return lsq_linear(design, y * root, (np.append(low, -np.inf), np.append(high, np.inf)), tol=1e-14).x
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
+@pytest.mark.parametrize("learning_rate", ["auto", "constant"])
+def test_box_is_least_squares_within_bounds(form, learning_rate):
+    X, y = linear()
+    weight = some_weights(60)
+    model = BatchGDRegressor(penalty=Box(LOW, HIGH), learning_rate=learning_rate, eta0=0.3, epochs=3000, tol=None)
+    model.fit(form(X), y, weight)
+    assert_allclose(theta(model), bounded(X, y, LOW, HIGH, weight), atol=1e-8)
+    assert (model.coef_ >= LOW).all()
+    assert (model.coef_ <= HIGH).all()
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_box_holds_at_every_turn(kind):
+    X, y = linear()
+    # With bounds that exclude zero, and so the constant; on all passes, and from a start outside.
+    for learning_rate in ("auto", "constant"):
+        model = kind(penalty=Box(LOW, HIGH), learning_rate=learning_rate, random_state=0, average=True)
+        for call in (model.fit, model.partial_fit, clone(model).partial_fit):
+            coef = call(X, y).coef_
+            assert ((coef >= np.array(LOW) - 1e-12) & (coef <= np.array(HIGH) + 1e-12)).all()
+        model.fit(X, y, coef_init=np.full(5, 100.0))
+        assert (model.coef_ <= np.array(HIGH) + 1e-12).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_box_is_positive(batch_size):
+    X, y = linear()
+    X[:, 1] *= -1
+    model = MiniBatchSGDRegressor(penalty="l1", alpha=0.1, positive=True, batch_size=batch_size, **FIXED)
+    expected = theta(model.fit(X, y))
+    for box in (Box(0.0, np.inf, L1(0.1)), Box(np.zeros(5), penalty=L1(0.1))):
+        assert_array_equal(theta(model.set_params(penalty=box, positive=False).fit(X, y)), expected)
+    assert_array_equal(theta(model.set_params(penalty=Box(-1.0, 9.0, L1(0.1)), positive=True).fit(X, y)), expected)
+
+
+def test_box_without_bounds_is_none():
+    X, y = linear()
+    model = MiniBatchSGDRegressor(**FIXED)
+    assert_array_equal(theta(model.fit(X, y)), theta(clone(model).set_params(penalty=Box()).fit(X, y)))
+
+
+def test_box_in_single_precision():
+    X, y = linear()
+    model = MiniBatchSGDRegressor(penalty=Box(LOW, HIGH), random_state=0).fit(X.astype(np.float32), y)
+    assert model.coef_.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        (Box([0.0, 1.0]), "5 of them, one for each feature"),
+        (Box(1.0, 0.0), "low <= high"),
+        (Box(np.nan), "low <= high"),
+        (Box("a"), "must be numbers"),
+    ],
+)
+def test_wrong_bounds(box, message):
+    X, y = linear()
+    model = BatchGDRegressor(penalty=box)
+    for call in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            call(X, y)
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("penalty", [L1(0.3), ElasticNet(0.3, 0.5)], ids=repr)
+def test_instances_are_names(penalty):
+    X, y = linear()
+    named = MiniBatchSGDRegressor(penalty=type(penalty).__name__.lower(), **FIXED).set_params(**penalty._asdict())
+    assert_array_equal(theta(MiniBatchSGDRegressor(penalty=penalty, **FIXED).fit(X, y)), theta(named.fit(X, y)))

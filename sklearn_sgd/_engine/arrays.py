@@ -67,7 +67,7 @@ def minibatch(data, order, rates, mixes, batch, vectors, parts, done, look=Batch
         keep(m, ..., first)
         keep(v, ..., second)
         w -= h * d
-        w[:-1] = parts.penalty.prox(w[:-1], (h * np.ones_like(w))[:-1])
+        w[:-1] = parts.penalty.prox(w[:-1], (h * np.ones_like(w))[:-1], ...)
         if mixes.size:
             average += w.dtype.type(mixes[k]) * (w - average)
     return total
@@ -101,7 +101,7 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
             step = w.dtype.type(step)
             w -= step * d
             if diagonal:
-                w[:-1] = penalty.prox(w[:-1], step * geometry.inverse)
+                w[:-1] = penalty.prox(w[:-1], step * geometry.inverse, ...)
         if mixes.size:
             average += w.dtype.type(mixes[k]) * (w - average)
     return total

@@ -44,7 +44,7 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
     bend = d @ (gram.covariance @ d + penalty.gradient(d)) + error * error
     step = min(rates[0], fall / bend) if bend > 0.0 else 0.0
     w -= step * d
-    vectors.coef[:-1] = penalty.prox(w, step * geometry.inverse) if geometry.inverse.ndim == 1 else w
+    vectors.coef[:-1] = penalty.prox(w, step * geometry.inverse, ...) if geometry.inverse.ndim == 1 else w
     vectors.coef[-1] -= step * error
     loss = 0.5 * (gram.variance - 2.0 * (w + step * d) @ gram.with_target + (w + step * d) @ pull + error * error)
     weight = data.weight.sum(dtype=np.float64) if data.weight.size else len(order)

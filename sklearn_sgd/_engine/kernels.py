@@ -174,7 +174,7 @@ def _build(sources: str, cached: bool, kind: str):
                 d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)
-                w[j] = parts.penalty.prox(w[j] - h * d, h)
+                w[j] = parts.penalty.prox(w[j] - h * d, h, j)
             slope = w.dtype.type(g[p])
             d, h, first, second = parts.optimizer.step(slope, 0.0, w[p], recall(m, p), recall(v, p), rate, t)
             keep(m, p, first)
@@ -205,7 +205,7 @@ def _build(sources: str, cached: bool, kind: str):
                 d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)
-                w[j] = parts.penalty.prox(w[j] - h * d, h)
+                w[j] = parts.penalty.prox(w[j] - h * d, h, j)
             slope = c * data.rows.bias
             d, h, first, second = parts.optimizer.step(slope, 0.0, w[p], recall(m, p), recall(v, p), rate, t)
             keep(m, p, first)
@@ -325,7 +325,7 @@ def _build(sources: str, cached: bool, kind: str):
                     along[q] = data.rows.dot(chunk[q], d) + offset
                 go = w.dtype.type(shorten(step, fall, lean, bend, data, chunk, parts.loss, z, along))
                 for j in range(p):
-                    w[j] = parts.penalty.prox(w[j] - go * d[j], go * geometry.rate(j))
+                    w[j] = parts.penalty.prox(w[j] - go * d[j], go * geometry.rate(j), j)
                 w[p] -= go * d[p]
             if mixes.shape[0]:
                 mix_in(average, w, w.dtype.type(mixes[k]))

@@ -31,7 +31,7 @@ from sklearn_sgd._engine.step import (
 )
 from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS, SGD
-from sklearn_sgd.penalties import L1, L2, PENALTIES, ElasticNet, NoPenalty, Positive
+from sklearn_sgd.penalties import L1, L2, PENALTIES, Box, ElasticNet, NoPenalty, Positive
 
 # Parameters that parts are made of.
 MAKE_PARTS = ("loss", "penalty", "optimizer", "positive", "alpha", "l1_ratio", "epsilon", "quantile")
@@ -270,7 +270,7 @@ def make_plan(
     if weight is not None and not weight.all():
         kept = np.flatnonzero(weight)
     n_rows = X.shape[0] if kept is None else len(kept)
-    parts = make_parts(params, X.dtype)
+    parts = make_parts(params, X.dtype, X.shape[1])
     # An optimizer that does not say keeps both.
     state.vectors = state.vectors.with_moments(getattr(parts.optimizer, "moments", 2))
     if params["learning_rate"] == "auto" and not isinstance(parts.optimizer, SGD):
@@ -304,6 +304,9 @@ def make_plan(
         geometry = learned.geometry
     else:
         state.recentre(np.zeros(X.shape[1]))
+    if isinstance(parts.penalty, (Positive, Box)):
+        for w in (state.vectors.coef, state.vectors.average):
+            w[:-1] = parts.penalty.prox(w[:-1], 0.0)
     if not average:
         # Averaging may have been switched off on the way: go on from what predicts.
         state.vectors.coef[:] = state.vectors.average
@@ -363,7 +366,7 @@ def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State, s
 
 def _make_step(columns: Columns, X, penalty, stream: bool = False, curvature: float = 1.0) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
-    separable = isinstance(penalty, (L1, ElasticNet, Positive))
+    separable = isinstance(penalty, (L1, ElasticNet, Positive, Box))
     return make_step(columns, X, float(penalty.gradient(1.0)) / curvature, separable, stream)
 
 
@@ -380,11 +383,13 @@ def reweighted(plan: Plan, state: State) -> Plan:
     return plan._replace(data=plan.data._replace(rows=rows), geometry=step.geometry)
 
 
-def make_parts(params: Mapping[str, Any], dtype) -> Parts:
+def make_parts(params: Mapping[str, Any], dtype, n_features: int) -> Parts:
     """Loss, penalty and optimizer, from names or as they are."""
-    params = {name: params[name] for name in MAKE_PARTS}
-    named = all(isinstance(params[name], (str, NoneType)) for name in ("loss", "penalty", "optimizer"))
-    return (_known_parts if named else _known_parts.__wrapped__)(dtype, **params)
+    chosen = {name: params[name] for name in MAKE_PARTS}
+    if isinstance(chosen["penalty"], Box):
+        chosen["penalty"] = chosen["penalty"].spread(n_features, dtype)
+    named = all(isinstance(chosen[name], (str, NoneType)) for name in ("loss", "penalty", "optimizer"))
+    return (_known_parts if named else _known_parts.__wrapped__)(dtype, **chosen)
 
 
 @lru_cache(typed=True)
