@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, FIXED, LOSSES, PAIRS, csr, holey, linear, some_weights, theta
+from problems import AUTO, FIXED, LOSSES, PAIRS, csr, holey, in_domain, linear, some_weights, theta
 from scipy import sparse
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
@@ -185,6 +185,55 @@ def test_own_loss(batch_size, form):
     compiled = model(LogCosh(2.0), "l1", batch_size).fit(form(X), y)
     same(compiled, model(PlainLogCosh(), "l1", batch_size).fit(form(X), y))
     assert not np.allclose(theta(compiled), theta(model("squared_error", "l1", batch_size).fit(form(X), y)), rtol=1e-3)
+
+
+class Unreadable(NamedTuple):
+    """Not compiled: Numba knows no such table."""
+
+    table: dict = {}  # noqa: RUF012
+
+    def value(self, y, p):
+        return self.table.get("half", 0.5) * (p - y) * (p - y)
+
+    def gradient(self, y, p):
+        return p - y
+
+
+class Unknown(NamedTuple):
+    """Not compiled: Numba does not know the function."""
+
+    def value(self, y, p):
+        return 0.5 * np.einsum("...,...->...", p - y, p - y)
+
+    def gradient(self, y, p):
+        return p - y
+
+
+@pytest.mark.parametrize(("loss", "reason"), [(Unreadable(), "dict"), (Unknown(), "einsum")], ids=["type", "function"])
+def test_own_loss_that_cannot_be_compiled_says_so_once(loss, reason):
+    pytest.importorskip("numba")
+    X, y = linear()
+    with pytest.warns(RuntimeWarning, match=rf"{type(loss).__name__} runs in NumPy.*{reason}") as said:
+        own = model(loss).fit(X, y)
+    assert said[0].filename == __file__
+    same(own, model().fit(X, y), measures=["loss_curve_"])
+    for batch_size in SIZES:
+        same(model(loss, batch_size=batch_size).fit(X, y), model(batch_size=batch_size).fit(X, y), measures=["loss_curve_"])
+
+
+OTHERS = [name for name in losses.LOSSES if name not in {pair.values[0] for pair in PAIRS}]
+
+
+@pytest.mark.parametrize("params", [FIXED, AUTO], ids=["constant", "auto"])
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.parametrize("loss", OTHERS)
+@pytest.mark.filterwarnings("ignore:.*[Nn]umba")
+def test_all_passes_of_other_losses_agree(on_arrays, loss, batch_size, params):
+    X, y = holey()
+    y = in_domain(losses.LOSSES[loss](), y)
+    dense = model(loss, None, batch_size, **params).fit(X, y, some_weights(60))
+    same(dense, model(loss, None, batch_size, **params).fit(csr(X), y, some_weights(60)))
+    same(dense, on_arrays(model(loss, None, batch_size, **params), X, y, some_weights(60)))
 
 
 def of_slope(slope):

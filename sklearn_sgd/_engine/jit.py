@@ -6,6 +6,7 @@ closures as arguments cannot: numba issue 2956).
 """
 
 import hashlib
+import warnings
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -89,6 +90,50 @@ def _renamed(kind: type) -> type:
 
 
 _numbers = count()
+
+
+# Whether parts from outside, known by their classes, can be compiled.
+_compiles: dict[tuple[type, ...], bool] = {}
+
+
+def compiles(parts, dtype) -> bool:
+    """Whether Numba can compile the formulas of parts; one warning says where it cannot, and why."""
+    classes = kinds(parts)
+    if all(map(is_ours, classes)):
+        return True
+    if classes not in _compiles:
+        reason = _refusal(parts, dtype)
+        _compiles[classes] = reason is None
+        if reason:
+            names = [kind.__mro__[1].__name__ for kind in classes if not is_ours(kind)]
+            warnings.warn(
+                f"{', '.join(names)} runs in NumPy, slower, since Numba cannot compile it: {reason}",
+                RuntimeWarning,
+                stacklevel=8,
+            )
+    return _compiles[classes]
+
+
+def _refusal(parts, dtype) -> str | None:
+    """What Numba says against the formulas of parts."""
+    from numba import from_dtype, njit, typeof
+    from numba.core.errors import NumbaError
+
+    def formulas(parts, y, p):
+        direction, rate, m, v = parts.optimizer.step(p, p, p, p, p, p, 1)
+        return parts.loss.value(y, p) + parts.loss.gradient(y, p) + parts.penalty.prox(p - rate * direction, rate, 0)
+
+    wire()
+    try:
+        for number in (number for part in parts for number in part):
+            typeof(number)
+        njit(formulas).compile((typeof(parts), from_dtype(dtype), from_dtype(dtype)))
+    except (NumbaError, NotImplementedError, ValueError) as error:
+        # Of the many lines that Numba may write, the innermost complaint.
+        lines = [line.strip(" -") for line in str(error).splitlines()]
+        said = [line for line in lines if line.startswith(("Cannot", "No ", "Un", "Use ", "Invalid", "Argument"))]
+        return (said or lines)[-1]
+    return None
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine import arrays, full, gram
-from sklearn_sgd._engine.jit import is_ours, kinds
+from sklearn_sgd._engine.jit import compiles, is_ours, kinds
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
 from sklearn_sgd._engine.step import Full
@@ -130,9 +130,10 @@ def _all_rows(plan: Plan) -> full.AllRows:
 
 def _compiled(plan: Plan) -> Mapping[str, Callable]:
     """The passes by name: compiled where Numba is there and can read the parts, or on arrays."""
-    if not (_kernels() and all(isinstance(part, tuple) for part in plan.parts)):
+    dtype = plan.data.y.dtype
+    if not (_kernels() and all(isinstance(part, tuple) for part in plan.parts) and compiles(plan.parts, dtype)):
         return vars(arrays)
-    return _known(kinds(plan.parts), type(plan.data.rows), type(plan.geometry), plan.data.y.dtype)  # type: ignore
+    return _known(kinds(plan.parts), type(plan.data.rows), type(plan.geometry), dtype)  # type: ignore
 
 
 @cache
