@@ -7,8 +7,8 @@ the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It answe
 the proximal step of the penalty must be taken at that same rate to keep the minimiser of the objective a fixed point.
 ``moments`` says how many moments it keeps, the first ones.
 
-The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, which is what
-torch does with ``weight_decay``.
+The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, as torch does with
+``weight_decay``.
 """
 
 from typing import NamedTuple

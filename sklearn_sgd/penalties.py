@@ -207,7 +207,9 @@ class Box(NamedTuple):
         try:
             low, high = (np.full(n_features, bound, dtype) for bound in (self.low, self.high))
         except ValueError as error:
-            raise ValueError(f"The bounds of Box must be numbers, or {n_features} of them, one for each feature.") from error
+            raise ValueError(
+                f"The bounds of Box must be numbers, or {n_features} of them, one for each feature."
+            ) from error
         if not (low <= high).all():
             raise ValueError("The bounds of Box must satisfy low <= high for each feature.")
         return self._replace(low=low, high=high)

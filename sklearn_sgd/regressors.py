@@ -30,7 +30,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.loop import Newton, epochs
-from sklearn_sgd._engine.plan import State, make_parts, make_plan
+from sklearn_sgd._engine.plan import PASSIVE, State, make_parts, make_plan
 from sklearn_sgd._engine.stopping import SMALLEST, Stopping
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
@@ -82,13 +82,15 @@ shuffle : bool or 'batches', default=True
     than the processor's cache, or on disk. False: the order of the rows.
 drop_last : bool, default=False
     Whether a last batch of fewer than `batch_size` rows is left out, instead of being a step on the mean of its rows.
-learning_rate : {'auto', 'constant', 'invscaling', 'optimal', 'adaptive'} or callable, default='auto'
+learning_rate : {'auto', 'constant', 'invscaling', 'optimal', 'adaptive', 'pa1', 'pa2'} or callable, default='auto'
     'auto': nothing to tune. Steps are taken in the coordinates in which the columns of X are uncorrelated and of
     variance 1, so neither the units nor the correlations of the columns matter. Their length follows from the batch
     size and the number of columns, and none raises its own batch's loss. The others are plain gradient descent with the
     rate of update t = 1, 2, ...: 'constant': ``eta0``; 'invscaling': ``eta0 / t**power_t``; 'optimal':
     ``1 / (alpha * (t + t0))`` with SGDRegressor's choice of t0; 'adaptive': ``eta0``, divided by 5 whenever
-    `n_iter_no_change` epochs brought no progress. A function gets an array of update numbers and answers the rates.
+    `n_iter_no_change` epochs brought no progress; 'pa1', 'pa2' (passive-aggressive): for single rows and the loss
+    'epsilon_insensitive', ``min(eta0, l / q)`` and ``l / (q + 1 / (2 * eta0))`` with the row's loss l and its squared
+    length q. A function gets an array of update numbers and answers the rates.
 eta0 : float, default=0.01
     Rate of the first update, for all but 'auto' and 'optimal'.
 power_t : float, default=0.25
@@ -247,7 +249,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean", StrOptions({"batches"})],
         "drop_last": ["boolean"],
-        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive"}), callable],
+        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive", *PASSIVE}), callable],
         "eta0": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), _PartWith(["step"])],

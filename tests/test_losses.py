@@ -38,7 +38,7 @@ def loss(named):
 
 @pytest.fixture
 def y(loss):
-    """Targets that the loss allows; with a link they are not 0, so that the raw prediction may be just right."""
+    """Targets that the loss allows; those of a link are not 0, so that a raw prediction can be just right."""
     return in_domain(loss, Y) + 0.1 if hasattr(loss, "link") else Y
 
 

@@ -190,7 +190,7 @@ def test_own_loss(batch_size, form):
 class Unreadable(NamedTuple):
     """Not compiled: Numba knows no such table."""
 
-    table: dict = {}  # noqa: RUF012
+    table: dict = {}
 
     def value(self, y, p):
         return self.table.get("half", 0.5) * (p - y) * (p - y)
@@ -218,7 +218,11 @@ def test_own_loss_that_cannot_be_compiled_says_so_once(loss, reason):
     assert said[0].filename == __file__
     same(own, model().fit(X, y), measures=["loss_curve_"])
     for batch_size in SIZES:
-        same(model(loss, batch_size=batch_size).fit(X, y), model(batch_size=batch_size).fit(X, y), measures=["loss_curve_"])
+        same(
+            model(loss, batch_size=batch_size).fit(X, y),
+            model(batch_size=batch_size).fit(X, y),
+            measures=["loss_curve_"],
+        )
 
 
 OTHERS = [name for name in losses.LOSSES if name not in {pair.values[0] for pair in PAIRS}]

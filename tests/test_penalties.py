@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-
 from problems import FIXED, REGRESSORS, csr, linear, some_weights, theta
 from scipy.optimize import lsq_linear
 from sklearn.base import clone

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle import descend
-from problems import FIXED, LOSSES, PAIRS, best_step, linear, ridge, some_weights, theta
+from problems import FIXED, LOSSES, PAIRS, best_step, csr, linear, ridge, some_weights, theta
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, SGDRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -263,3 +263,48 @@ def test_oracle_stopping(loss, learning_rate, tol, n_iter_no_change):
 def test_oracle_starting_point(positive, batch_size):
     model = MiniBatchSGDRegressor(batch_size=batch_size, positive=positive, **FIXED)
     check_oracle(model, *linear(), coef_init=[5.0, 4.0, 0.01, -2.0, 1.0], intercept_init=-1.0)
+
+
+# Passive-aggressive steps
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("average", [False, 20])
+@pytest.mark.parametrize("penalty", [None, "l2"])
+@pytest.mark.parametrize("learning_rate", ["pa1", "pa2"])
+def test_passive_aggressive(learning_rate, penalty, average, weighted, form):
+    X, y = linear()
+    weight = some_weights(60) if weighted else np.ones(60)
+    weight /= weight.mean()
+    params = {"learning_rate": learning_rate, "eta0": 0.3, "penalty": penalty, "alpha": 0.05, "average": average}
+    params |= {"loss": "epsilon_insensitive", "epsilon": 0.2, "shuffle": False, "tol": None}
+    ours = OnlineSGDRegressor(epochs=3, **params).fit(form(X), y, sample_weight=weight)
+    theirs = SGDRegressor(max_iter=3, **params).fit(X, y, sample_weight=weight)
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-9)
+
+
+def test_passive_aggressive_on_arrays(monkeypatch):
+    X, y = linear()
+    X[3] = 0
+    model = OnlineSGDRegressor("epsilon_insensitive", learning_rate="pa1", eta0=0.3, epochs=3, tol=None, shuffle=False)
+    compiled = theta(model.fit(X, y))
+    monkeypatch.setattr("sklearn_sgd._engine.loop._kernels", lambda: None)
+    assert_allclose(theta(model.fit(X, y)), compiled, rtol=1e-12)
+    assert_allclose(theta(model.fit(csr(X), y)), compiled, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (OnlineSGDRegressor("huber", learning_rate="pa1"), "'pa1' is for loss='epsilon_insensitive'"),
+        (MiniBatchSGDRegressor("epsilon_insensitive", learning_rate="pa2"), "one row.*batch_size=32"),
+        (BatchGDRegressor("epsilon_insensitive", learning_rate="pa2"), "one row.*batch_size=None"),
+    ],
+    ids=["loss", "batches", "all rows"],
+)
+def test_passive_aggressive_takes_single_rows_of_its_loss(model, message):
+    X, y = linear()
+    for call in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            call(X, y)

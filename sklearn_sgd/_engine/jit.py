@@ -120,7 +120,7 @@ def _refusal(parts, dtype) -> str | None:
     from numba.core.errors import NumbaError
 
     def formulas(parts, y, p):
-        direction, rate, m, v = parts.optimizer.step(p, p, p, p, p, p, 1)
+        direction, rate = parts.optimizer.step(p, p, p, p, p, p, 1)[:2]
         return parts.loss.value(y, p) + parts.loss.gradient(y, p) + parts.penalty.prox(p - rate * direction, rate, 0)
 
     wire()

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_sgd._engine import arrays, full, gram
 from sklearn_sgd._engine.jit import compiles, is_ours, kinds
+from sklearn_sgd._engine.passive import PassiveAggressive, squares
 from sklearn_sgd._engine.plan import Plan, State, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
 from sklearn_sgd._engine.step import Full
@@ -112,6 +113,8 @@ def _choose(plan: Plan):
     name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
     if plan.gram:
         return gram.automatic
+    if isinstance(parts.optimizer, PassiveAggressive):
+        return partial(_compiled(plan)["passive"], squares=squares(plan.X))
     if plan.batch_size == plan.n_rows and plan.n_entries > full.LEAST:
         return partial(getattr(arrays, name), look=_all_rows(plan))
     compiled = _compiled(plan)

@@ -14,6 +14,7 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
 from sklearn_sgd._engine.gram import Gram, split
 from sklearn_sgd._engine.jit import told_apart
+from sklearn_sgd._engine.passive import variant
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.step import (
     GROWTH,
@@ -29,12 +30,15 @@ from sklearn_sgd._engine.step import (
     measure,
     merge,
 )
-from sklearn_sgd.losses import LOSSES, SquaredError
+from sklearn_sgd.losses import LOSSES, EpsilonInsensitive, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS, SGD
 from sklearn_sgd.penalties import L1, L2, PENALTIES, Box, ElasticNet, NoPenalty, Positive
 
 # Parameters that parts are made of.
 MAKE_PARTS = ("loss", "penalty", "optimizer", "positive", "alpha", "l1_ratio", "epsilon", "quantile")
+
+# Learning rates that ask each row how far to go.
+PASSIVE = ("pa1", "pa2")
 
 # Rows over which the recent loss of a stream is taken.
 RECENT = 1000.0
@@ -279,6 +283,8 @@ def make_plan(
             "learning_rate='constant' and eta0, or optimizer='sgd'."
         )
     batch_size = params["batch_size"]
+    if params["learning_rate"] in PASSIVE:
+        parts = make_passive(params, parts, batch_size)
     if batch_size == "auto":
         batch_size = automatic_batch_size(X.shape[1], n_rows)
     if params["drop_last"] and n_rows < (batch_size or 1):
@@ -390,6 +396,18 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int) -> Parts:
         chosen["penalty"] = chosen["penalty"].spread(n_features, dtype)
     named = all(isinstance(chosen[name], (str, NoneType)) for name in ("loss", "penalty", "optimizer"))
     return (_known_parts if named else _known_parts.__wrapped__)(dtype, **chosen)
+
+
+def make_passive(params: Mapping[str, Any], parts: Parts, batch_size: int | None) -> Parts:
+    """The parts with a passive-aggressive step in the place of the optimizer, which asks for one row at a time."""
+    name = params["learning_rate"]
+    if not (isinstance(parts.loss, EpsilonInsensitive) and isinstance(parts.optimizer, SGD)):
+        raise ValueError(f"learning_rate={name!r} is for loss='epsilon_insensitive' and optimizer='sgd'.")
+    if batch_size != 1:
+        raise ValueError(
+            f"learning_rate={name!r} takes one row in each step; got batch_size={batch_size}. Use OnlineSGDRegressor."
+        )
+    return parts._replace(optimizer=variant(name, float(params["eta0"])))
 
 
 @lru_cache(typed=True)
