@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PARTS = ["losses", "penalties", "optimizers", "schedules"]
 
 # What a module may import when it is used, from an extra of that name.
-EXTRAS = {"sklearn_sgd.onnx": {"skl2onnx"}}
+EXTRAS = {"sklearn_sgd.onnx": {"skl2onnx"}, "sklearn_sgd.displays": {"matplotlib"}}
 
 
 def name_of(path):

@@ -1,0 +1,419 @@
+"""Numbers of a descent: its path, its objective, the noise of its gradients, the cost of its steps.
+
+Parameter vectors are the coefficients, then the intercept.
+"""
+
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils import check_random_state, check_X_y
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.penalties import PENALTIES
+
+__all__ = [
+    "Cost",
+    "CriticalBatchSize",
+    "GradientNoise",
+    "critical_batch_size",
+    "descent_path",
+    "gradient_noise",
+    "measure_cost",
+    "n_updates",
+    "objective",
+]
+
+BLOCK = 4_000_000  # predictions held at once
+
+
+def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
+    """Objective that a regressor minimises, at any parameters: the mean loss of the rows plus the penalty.
+
+    Parameters
+    ----------
+    estimator : regressor of this package
+        Its `loss` and `penalty` are what counts; it need not be fitted.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Targets.
+    parameters : array-like of shape (..., n_features + 1)
+        Coefficients and, last, the intercept.
+
+    Returns
+    -------
+    values : ndarray of shape (...)
+        In units of the loss.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> from sklearn_sgd.diagnostics import objective
+    >>> objective(BatchGDRegressor(), [[0.0], [1.0]], [1.0, 3.0], [[0.0, 0.0], [2.0, 1.0]])
+    array([2.5, 0. ])
+    """
+    X, y = _rows(X, y)
+    loss, penalty = _parts(estimator)
+    parameters = np.asarray(parameters, dtype=float)
+    points = parameters.reshape(-1, parameters.shape[-1])
+    blocks = np.array_split(points, max(1, len(points) * len(y) // BLOCK))
+    values = [
+        loss.value(y[:, None], X @ block[:, :-1].T + block[:, -1]).mean(axis=0)
+        + penalty.value(block[:, :-1]).sum(axis=1)
+        for block in blocks
+    ]
+    return np.concatenate(values).reshape(parameters.shape[:-1])
+
+
+def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -> np.ndarray:
+    """Parameters that `predict` would use after each update, from zero on.
+
+    Each batch is a call of `partial_fit`. The rows are shuffled as `shuffle` says, not in the order of `fit`; there is
+    no early end.
+
+    Parameters
+    ----------
+    estimator : regressor of this package
+        Not changed: a clone descends.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Targets.
+    epochs : int, default=None
+        Passes over the rows; None: as many as the estimator's `epochs`.
+
+    Returns
+    -------
+    path : ndarray of shape (n_updates + 1, n_features + 1)
+        Coefficients and, last, the intercept.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> from sklearn_sgd.diagnostics import descent_path
+    >>> model = BatchGDRegressor(learning_rate="constant", eta0=0.5, epochs=2)
+    >>> descent_path(model, [[-1.0], [1.0]], [0.0, 4.0])
+    array([[0. , 0. ],
+           [1. , 1. ],
+           [1.5, 1.5]])
+    """
+    X, y = _rows(X, y)
+    model = clone(estimator).set_params(early_stopping=False)
+    size = clone(model).partial_fit(X, y).batch_size_
+    if model.batch_size == "auto":
+        model.set_params(batch_size=size)
+    rng, n = check_random_state(model.random_state), len(y)
+    path = [np.zeros(X.shape[1] + 1)]
+    for _ in range(model.epochs if epochs is None else epochs):
+        order = rng.permutation(n) if model.shuffle is True else np.arange(n)
+        batches = [order[start : start + size] for start in range(0, n, size)]
+        if model.drop_last and len(batches[-1]) < size:
+            del batches[-1]
+        if model.shuffle == "batches":
+            rng.shuffle(batches)
+        for batch in batches:
+            model.partial_fit(X[batch], y[batch])
+            path.append(np.append(model.coef_, model.intercept_))
+    return np.array(path)
+
+
+class GradientNoise(NamedTuple):
+    """How much the gradients of batches scatter about the full one, at the parameters of a fit.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n_features + 1,)
+        Gradient of the objective over all rows.
+    variance : float
+        Trace of the covariance of the gradients of single rows: the mean square of their distance from the full one.
+    n_rows : int
+        Rows that there are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GradientNoise(np.array([3.0, 4.0]), variance=100.0, n_rows=101).scale
+    4.0
+    """
+
+    gradient: np.ndarray
+    variance: float
+    n_rows: int
+
+    @property
+    def scale(self) -> float:
+        """Simple noise scale, ``variance / |gradient|**2``: the batch size, in rows, at which noise equals signal."""
+        return float(self.variance / np.sum(self.gradient**2))
+
+    def spread(self, batch_size: Any) -> Any:
+        """Root mean square distance of the gradients of random batches of B rows from the full gradient.
+
+        ``sqrt(variance / B)``, times ``sqrt((N - B) / (N - 1))``, since a batch does not draw a row twice.
+        """
+        batch_size = np.asarray(batch_size, dtype=float)
+        left = (self.n_rows - batch_size) / (self.n_rows - 1)
+        return np.sqrt(self.variance / batch_size * left)
+
+
+def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
+    """Gradient noise of a fitted regressor.
+
+    Its `scale` is the simple noise scale: batches much smaller than that give steps that are mostly noise, batches much
+    larger spend rows on exactness that a step does not need. It grows as the fit nears the minimum, where the full
+    gradient vanishes.
+
+    Parameters
+    ----------
+    estimator : regressor of this package
+        Fitted; the gradients are taken at its `coef_` and `intercept_`.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Targets.
+
+    Returns
+    -------
+    noise : GradientNoise
+        Full gradient, variance, and what follows from them.
+
+    References
+    ----------
+    S. McCandlish, J. Kaplan, D. Amodei et al., "An empirical model of large-batch training", arXiv:1812.06162, 2018.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> from sklearn_sgd.diagnostics import gradient_noise
+    >>> X, y = [[-1.0], [1.0]], [0.0, 4.0]
+    >>> model = BatchGDRegressor(learning_rate="constant", eta0=0.5).partial_fit(X, y)
+    >>> noise = gradient_noise(model, X, y)
+    >>> noise.gradient, noise.variance, noise.scale
+    (array([-1., -1.]), 2.0, 1.0)
+    """
+    X, y = _rows(X, y)
+    slopes, penalty, ones = _slopes(estimator, X, y)
+    full = np.append(X.T @ slopes, ones * slopes.sum()) / len(y)
+    squares = np.asarray((X.multiply(X) if sparse.issparse(X) else X * X).sum(axis=1)).ravel() + ones
+    variance = np.mean(slopes**2 * squares) - np.sum(full**2)
+    return GradientNoise(full + penalty, float(max(variance, 0.0)), len(y))
+
+
+def batch_gradients(estimator: Any, X: Any, y: Any, batches: Any) -> np.ndarray:
+    """Gradient of the objective over each batch of rows, at the parameters of a fit; one row for each batch."""
+    X, y = _rows(X, y)
+    slopes, penalty, ones = _slopes(estimator, X, y)
+    sums = [np.append(X[rows].T @ slopes[rows], ones * slopes[rows].sum()) / len(rows) for rows in batches]
+    return np.array(sums) + penalty
+
+
+class CriticalBatchSize(NamedTuple):
+    """Where larger batches stop paying.
+
+    Parameters
+    ----------
+    batch_size : float
+        Critical batch size in rows, ``min_rows / min_updates``: there a fit takes twice the fewest updates and reads
+        twice the fewest rows.
+    min_updates : float
+        Updates that even the largest batches need.
+    min_rows : float
+        Rows that even the smallest batches read.
+
+    Examples
+    --------
+    >>> CriticalBatchSize(batch_size=40.0, min_updates=50.0, min_rows=2000.0).batch_size
+    40.0
+    """
+
+    batch_size: float
+    min_updates: float
+    min_rows: float
+
+
+def critical_batch_size(batch_sizes: Any, updates: Any) -> CriticalBatchSize:
+    """Critical batch size from the updates that fits with several batch sizes needed to reach the same loss.
+
+    Updates S and rows E = B S follow ``(S / min_updates - 1) (E / min_rows - 1) = 1``, that is
+    ``S = min_updates + min_rows / B``, which is fitted by least squares of the relative errors.
+
+    Parameters
+    ----------
+    batch_sizes : array-like of shape (n_sizes,)
+        Rows per update; at least two sizes.
+    updates : array-like of shape (n_sizes,)
+        Updates needed to reach the loss.
+
+    Returns
+    -------
+    critical : CriticalBatchSize
+        Its three numbers.
+
+    Raises
+    ------
+    ValueError
+        If the updates do not fall towards a positive limit with growing batches, so that there is no such size.
+
+    References
+    ----------
+    S. McCandlish, J. Kaplan, D. Amodei et al., "An empirical model of large-batch training", arXiv:1812.06162, 2018.
+
+    Examples
+    --------
+    >>> from sklearn_sgd.diagnostics import critical_batch_size
+    >>> round(critical_batch_size([10, 40, 160], [250.0, 100.0, 62.5]).batch_size, 6)
+    40.0
+    """
+    sizes, updates = np.asarray(batch_sizes, dtype=float), np.asarray(updates, dtype=float)
+    design = np.column_stack([np.ones_like(sizes), 1 / sizes]) / updates[:, None]
+    (min_updates, min_rows), *_ = np.linalg.lstsq(design, np.ones_like(sizes))
+    if len(np.unique(sizes)) < 2 or min_updates <= 0 or min_rows <= 0:
+        raise ValueError(
+            "No critical batch size follows from these fits: give two batch sizes or more, and updates that fall "
+            "towards a positive limit as batches grow."
+        )
+    return CriticalBatchSize(float(min_rows / min_updates), float(min_updates), float(min_rows))
+
+
+class Cost(NamedTuple):
+    """What an update and an epoch cost.
+
+    Parameters
+    ----------
+    updates_per_epoch : float
+        Updates in an epoch.
+    multiplications_per_update : float
+        Multiplications of plain gradient descent: two for each number in the batch that is not an absent zero, one for
+        the prediction and one for the gradient.
+    seconds_per_epoch : float
+        Seconds of an epoch, as measured.
+
+    Examples
+    --------
+    >>> cost = Cost(updates_per_epoch=4, multiplications_per_update=20, seconds_per_epoch=0.5)
+    >>> cost.multiplications_per_epoch, cost.seconds_per_update
+    (80, 0.125)
+    """
+
+    updates_per_epoch: float
+    multiplications_per_update: float
+    seconds_per_epoch: float
+
+    @property
+    def multiplications_per_epoch(self) -> float:
+        """Multiplications of an epoch; they do not depend on the batch size."""
+        return self.updates_per_epoch * self.multiplications_per_update
+
+    @property
+    def seconds_per_update(self) -> float:
+        """Seconds of an update."""
+        return self.seconds_per_epoch / self.updates_per_epoch
+
+
+def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: int = 3) -> Cost:
+    """Cost per update and per epoch: counted, and measured on this machine.
+
+    Times one epoch, then `epochs` more of them: what a fit spends before and after its epochs drops out. The fastest of
+    `repeats` fits counts; one before them compiles.
+
+    Parameters
+    ----------
+    estimator : regressor of this package
+        Not changed: clones are fitted, without an early end.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Targets.
+    epochs : int, default=10
+        Epochs to time.
+    repeats : int, default=3
+        Fits to time, of each length.
+
+    Returns
+    -------
+    cost : Cost
+        Updates, multiplications, seconds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd import MiniBatchSGDRegressor
+    >>> from sklearn_sgd.diagnostics import measure_cost
+    >>> cost = measure_cost(MiniBatchSGDRegressor(batch_size=2), np.eye(8, 3), np.arange(8.0))
+    >>> cost.updates_per_epoch, cost.multiplications_per_update, cost.multiplications_per_epoch
+    (4.0, 12.0, 48.0)
+    """
+    X, y = _rows(X, y)
+    model = clone(estimator).set_params(tol=None, early_stopping=False, time_budget=None)
+    one, more = (clone(model).set_params(epochs=count) for count in (1, 1 + epochs))
+    more.fit(X, y)
+    seconds = min(_seconds(more, X, y) for _ in range(repeats)) - min(_seconds(one, X, y) for _ in range(repeats))
+    updates = more.n_updates_ / more.n_iter_
+    numbers = X.nnz if sparse.issparse(X) else X.size
+    seen = more.n_samples_seen_ / more.n_iter_ / len(y)  # less than 1 where a last batch is dropped
+    return Cost(updates, 2 * numbers * seen / updates, max(seconds, 0.0) / epochs)
+
+
+def n_updates(estimator: Any, X: Any = None, y: Any = None) -> int:
+    """Updates of a fitted regressor, or of the one at the end of a pipeline, as a scorer for a search.
+
+    Parameters
+    ----------
+    estimator : regressor of this package, or pipeline
+        Fitted.
+    X, y : ignored
+        What scikit-learn gives to scorers.
+
+    Returns
+    -------
+    n_updates : int
+        Its `n_updates_`.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> from sklearn_sgd.diagnostics import n_updates
+    >>> n_updates(BatchGDRegressor().partial_fit([[0.0], [1.0]], [0.0, 1.0]))
+    1
+    """
+    return last_step(estimator).n_updates_
+
+
+def last_step(estimator: Any) -> Any:
+    """The regressor itself, or that at the end of a pipeline."""
+    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+
+
+def _rows(X, y):
+    """Rows in float64, dense or CSR, and targets."""
+    return check_X_y(X, y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
+
+
+def _parts(estimator):
+    """Loss and penalty with their numbers."""
+    penalty = _part(PENALTIES[estimator.penalty], estimator)
+    return (_part(LOSSES[estimator.loss], estimator) if isinstance(estimator.loss, str) else estimator.loss), penalty
+
+
+def _part(kind: Any, estimator: Any) -> Any:
+    """A part with those of its numbers that are parameters of the estimator."""
+    return kind(**{field: getattr(estimator, field) for field in kind._fields if hasattr(estimator, field)})
+
+
+def _slopes(estimator, X, y):
+    """Slope of each row's loss in its prediction, gradient of the penalty, and 1 if there is an intercept to learn."""
+    check_is_fitted(estimator)
+    loss, penalty = _parts(estimator)
+    coef = np.asarray(estimator.coef_, dtype=float)
+    slopes = loss.gradient(y, X @ coef + estimator.intercept_)
+    return slopes, np.append(penalty.gradient(coef) + 0.0 * coef, 0.0), float(estimator.fit_intercept)
+
+
+def _seconds(model, X, y) -> float:
+    """Of a fit."""
+    start = perf_counter()
+    model.fit(X, y)
+    return perf_counter() - start

@@ -1,0 +1,138 @@
+"""Diagnostics against closed forms, and against means over batches."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from problems import LOSSES, PENALTIES, linear
+from scipy import sparse
+from scipy.optimize import approx_fprime
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, diagnostics
+from sklearn_sgd.diagnostics import (
+    batch_gradients,
+    critical_batch_size,
+    descent_path,
+    gradient_noise,
+    measure_cost,
+    n_updates,
+    objective,
+)
+
+PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
+
+
+def test_objective_is_half_the_mean_square_plus_the_penalty():
+    X, y = linear()
+    model = BatchGDRegressor(penalty="elasticnet", alpha=0.3, l1_ratio=0.4)
+    parameters = np.random.default_rng(0).standard_normal((4, 3, X.shape[1] + 1))
+    w, b = parameters[..., :-1], parameters[..., -1]
+    square = ((w @ X.T + b[..., None] - y) ** 2).mean(axis=-1) / 2
+    penalty = 0.3 * (0.4 * abs(w).sum(axis=-1) + 0.3 * (w**2).sum(axis=-1))
+    assert_allclose(objective(model, X, y, parameters), square + penalty)
+    assert_allclose(objective(model, sparse.csr_matrix(X), y, parameters), square + penalty)
+
+
+def test_objective_in_blocks(monkeypatch):
+    X, y = linear()
+    parameters = np.random.default_rng(0).standard_normal((7, X.shape[1] + 1))
+    whole = objective(BatchGDRegressor(), X, y, parameters)
+    monkeypatch.setattr(diagnostics, "BLOCK", 100)
+    assert_allclose(objective(BatchGDRegressor(), X, y, parameters), whole)
+
+
+def test_path_of_the_full_descent_in_closed_form():
+    X, y = linear(p=2)
+    A = np.column_stack([X, np.ones(len(y))])
+    H, best = A.T @ A / len(y), np.linalg.lstsq(A, y)[0]
+    path = descent_path(BatchGDRegressor(**PLAIN), X, y, epochs=5)
+    shrink = np.eye(3) - 0.1 * H
+    assert_allclose(path, [best - np.linalg.matrix_power(shrink, t) @ best for t in range(6)], atol=1e-10)
+
+
+@pytest.mark.parametrize("shuffle", [True, "batches", False])
+def test_path_takes_as_many_steps_as_fit(shuffle):
+    X, y = linear(n=10)
+    model = MiniBatchSGDRegressor(batch_size=4, epochs=3, tol=None, shuffle=shuffle, **PLAIN, random_state=0)
+    assert len(descent_path(model, X, y)) == 1 + model.fit(X, y).n_updates_
+    model.set_params(drop_last=True)
+    assert len(descent_path(model, X, y)) == 1 + model.fit(X, y).n_updates_
+    assert len(descent_path(model.set_params(batch_size="auto"), X, y)) == 1 + model.fit(X, y).n_updates_
+
+
+def test_path_without_shuffling_is_that_of_fit():
+    X, y = linear()
+    model = MiniBatchSGDRegressor(batch_size=7, epochs=3, tol=None, shuffle=False, **PLAIN).fit(X, y)
+    assert_allclose(descent_path(model, X, y)[-1], np.append(model.coef_, model.intercept_))
+
+
+@pytest.mark.parametrize("penalty", [p for p in PENALTIES if p in (None, "l2")])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_is_the_slope_of_the_objective(loss, penalty):
+    X, y = linear()
+    model = OnlineSGDRegressor(loss=loss, penalty=penalty, alpha=0.1, **PLAIN).partial_fit(X[:5], y[:5])
+    at = np.append(model.coef_, model.intercept_)
+    slope = approx_fprime(at, lambda parameters: objective(model, X, y, parameters))
+    assert_allclose(gradient_noise(model, X, y).gradient, slope, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_variance_is_that_of_the_gradients_of_rows(form, intercept):
+    X, y = linear()
+    model = OnlineSGDRegressor(penalty="l2", fit_intercept=intercept, **PLAIN).partial_fit(X[:9], y[:9])
+    rows = batch_gradients(model, form(X), y, np.arange(len(y))[:, None])
+    noise = gradient_noise(model, form(X), y)
+    assert_allclose(noise.gradient, rows.mean(axis=0), atol=1e-12)
+    assert_allclose(noise.variance, rows.var(axis=0).sum())
+    assert_allclose(noise.scale, rows.var(axis=0).sum() / (rows.mean(axis=0) ** 2).sum())
+
+
+def test_spread_is_the_mean_over_all_batches():
+    """All pairs of six rows, each once."""
+    X, y = linear(n=6, p=2)
+    model = OnlineSGDRegressor(**PLAIN).partial_fit(X[:1], y[:1])
+    noise, pairs = gradient_noise(model, X, y), np.transpose(np.triu_indices(6, 1))
+    distance = batch_gradients(model, X, y, pairs) - noise.gradient
+    assert_allclose(noise.spread(2), np.sqrt((distance**2).sum(axis=1).mean()))
+    assert_allclose(noise.spread([1, 6]), [np.sqrt(noise.variance), 0])
+
+
+def test_no_noise_where_rows_are_alike():
+    X, y = np.ones((5, 2)), np.ones(5)
+    noise = gradient_noise(OnlineSGDRegressor(**PLAIN).partial_fit(X[:1], y[:1]), X, y)
+    assert noise.variance < 1e-15
+
+
+def test_critical_batch_size_of_an_exact_hyperbola():
+    sizes = np.array([1, 8, 64, 512])
+    critical = critical_batch_size(sizes, 30 + 2400 / sizes)
+    assert_allclose(critical, [80, 30, 2400])
+
+
+@pytest.mark.parametrize(("sizes", "updates"), [([8, 8], [50, 60]), ([1, 10, 100], [10, 20, 30])])
+def test_no_critical_batch_size(sizes, updates):
+    with pytest.raises(ValueError, match="No critical batch size"):
+        critical_batch_size(sizes, updates)
+
+
+def test_cost_counts(monkeypatch):
+    X, y = linear(n=10, p=3)
+    ticks = iter(np.cumsum([0, 12, 0, 15, 0, 3, 0, 2], dtype=float))
+    monkeypatch.setattr(diagnostics, "perf_counter", lambda: next(ticks))
+    cost = measure_cost(MiniBatchSGDRegressor(batch_size=4, drop_last=True), X, y, epochs=5, repeats=2)
+    assert cost == (2, 2 * 4 * 3, (12 - 2) / 5)
+    assert cost.seconds_per_update == 1.0
+
+
+def test_cost_of_rows_with_absent_zeros():
+    X, y = sparse.csr_matrix(np.eye(10)), np.arange(10.0)
+    assert measure_cost(OnlineSGDRegressor(), X, y, epochs=2).multiplications_per_update == 2
+    assert measure_cost(BatchGDRegressor(), X.toarray(), y, epochs=2).multiplications_per_update == 200
+
+
+def test_updates_as_a_scorer():
+    X, y = linear()
+    pipeline = make_pipeline(StandardScaler(), BatchGDRegressor(epochs=3, tol=None)).fit(X, y)
+    assert n_updates(pipeline, X, y) == n_updates(pipeline[-1]) == 3

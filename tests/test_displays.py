@@ -1,0 +1,210 @@
+"""Displays, by the data of their lines and contours."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from problems import linear
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sgd import (
+    BatchGDRegressor,
+    BatchSizeDisplay,
+    DescentPathDisplay,
+    GradientNoiseDisplay,
+    LossCurveDisplay,
+    MiniBatchSGDRegressor,
+    OnlineSGDRegressor,
+)
+from sklearn_sgd.diagnostics import GradientNoise, gradient_noise, n_updates
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
+
+
+@pytest.fixture(autouse=True)
+def unseen():
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+
+
+def test_matplotlib_is_imported_when_used():
+    code = "import sys, sklearn_sgd.displays; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"sklearn-sgd\[plot\]"):
+        LossCurveDisplay(loss_curves={"a": [1.0]}, updates_per_epoch={"a": 1}).plot()
+
+
+class TestLossCurve:
+    models = (
+        BatchGDRegressor(epochs=4, tol=None, **PLAIN),
+        make_pipeline(StandardScaler(), MiniBatchSGDRegressor(batch_size=20, epochs=3, tol=None, **PLAIN)),
+    )
+
+    def fitted(self):
+        X, y = linear()
+        return [model.fit(X, y) for model in self.models]
+
+    @pytest.mark.parametrize(
+        ("per", "batch", "mini"),
+        [("epoch", [1, 2, 3, 4], [1, 2, 3]), ("update", [1, 2, 3, 4], [3, 6, 9]), ("second", [2, 4, 6, 8], [3, 6, 9])],
+    )
+    def test_lines(self, per, batch, mini):
+        models = self.fitted()
+        display = LossCurveDisplay.from_estimator(models, per=per, seconds=[8.0, 9.0])
+        first, second = display.lines_["BatchGDRegressor"], display.lines_["MiniBatchSGDRegressor"]
+        assert_allclose(first.get_xdata(), batch)
+        assert_allclose(second.get_xdata(), mini)
+        assert_allclose(first.get_ydata(), models[0].loss_curve_)
+        assert_allclose(second.get_ydata(), models[1][-1].loss_curve_)
+        assert per in display.ax_.get_xlabel() or per == "second"
+
+    def test_names_and_seconds_by_name(self):
+        one, two = self.fitted()
+        display = LossCurveDisplay.from_estimator({"a": one, "b": two}, per="second", seconds={"b": 3.0, "a": 4.0})
+        assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["a", "b"]
+        assert_allclose(display.lines_["a"].get_xdata()[-1], 4)
+
+    def test_same_class_twice_is_numbered(self):
+        display = LossCurveDisplay.from_estimator([self.fitted()[0]] * 2)
+        assert list(display.lines_) == ["BatchGDRegressor 1", "BatchGDRegressor 2"]
+
+    def test_validation_beside_training(self):
+        model = MiniBatchSGDRegressor(early_stopping=True, random_state=0, epochs=5).fit(*linear())
+        display = LossCurveDisplay.from_estimator(model)
+        line = display.validation_lines_["MiniBatchSGDRegressor"]
+        assert_allclose(line.get_ydata(), model.validation_scores_)
+        assert line.axes is display.validation_ax_
+        assert line.axes is not display.ax_
+
+    def test_on_axes_given(self):
+        _, ax = plt.subplots()
+        display = LossCurveDisplay.from_estimator(self.fitted()[0], ax=ax)
+        assert display.ax_ is ax
+        assert display.validation_ax_ is None
+
+    def test_losses_that_are_zero_have_no_logarithm(self):
+        display = LossCurveDisplay(loss_curves={"a": [1.0, 0.0]}, updates_per_epoch={"a": 1}).plot()
+        assert display.ax_.get_yscale() == "linear"
+
+    @pytest.mark.parametrize(("per", "match"), [("row", "per must be"), ("second", "needs seconds")])
+    def test_errors(self, per, match):
+        with pytest.raises(ValueError, match=match):
+            LossCurveDisplay.from_estimator(self.fitted()[0], per=per)
+
+
+class TestDescentPath:
+    def test_contours_lie_on_the_closed_form(self):
+        X, y = linear(p=1, noise=1.0)
+        display = DescentPathDisplay.from_estimator(BatchGDRegressor(epochs=30, **PLAIN), X, y, grid_resolution=200)
+        contours = display.contours_["BatchGDRegressor"]
+        drawn = 0
+        for level, segments in zip(contours.levels, contours.allsegs, strict=True):
+            for w, b in np.concatenate(segments):
+                residual = X[:, 0] * w + b - y
+                assert_allclose(np.mean(residual**2) / 2, level, rtol=5e-3)
+                drawn += 1
+        assert drawn > 500
+
+    def test_panels_side_by_side(self):
+        X, y = linear(n=12, p=2)
+        models = [BatchGDRegressor(**PLAIN), MiniBatchSGDRegressor(batch_size=4, **PLAIN), OnlineSGDRegressor(**PLAIN)]
+        display = DescentPathDisplay.from_estimator(models, X, y, epochs=2)
+        assert [len(line.get_xdata()) for line in display.lines_.values()] == [3, 7, 25]
+        assert len({panel.get_xlim() for panel in display.axes_}) == 1
+        assert "24 updates" in display.axes_[2].get_title()
+
+    def test_other_parameters_are_held_where_the_path_ends(self):
+        X, y = linear(p=3)
+        display = DescentPathDisplay.from_estimator(BatchGDRegressor(epochs=9, **PLAIN), X, y, parameters=(2, -1))
+        model = BatchGDRegressor(epochs=9, tol=None, **PLAIN).fit(X, y)
+        first, second = display.grid
+        w = model.coef_.copy()
+        w[2] = first[7]
+        assert_allclose(display.values["BatchGDRegressor"][5, 7], np.mean((X @ w + second[5] - y) ** 2) / 2)
+        assert display.labels == ("coefficient of x2 (y per x2)", "intercept (units of y)")
+
+    def test_as_many_axes_as_paths(self):
+        with pytest.raises(ValueError, match="2 panels"):
+            DescentPathDisplay.from_estimator([BatchGDRegressor(epochs=2)] * 2, *linear(), ax=plt.subplots()[1])
+
+
+class TestBatchSize:
+    def test_of_a_search(self):
+        X, y = linear()
+        pipeline = make_pipeline(StandardScaler(), MiniBatchSGDRegressor(epochs=4, tol=None, random_state=0))
+        grid = {"minibatchsgdregressor__batch_size": [None, 4, 10], "minibatchsgdregressor__alpha": [0, 1e-4]}
+        scoring = {"fit": "r2", "updates": n_updates}
+        search = GridSearchCV(pipeline, grid, scoring=scoring, refit="fit", cv=3).fit(X, y)
+        display = BatchSizeDisplay.from_search(search)
+        results = search.cv_results_
+        sizes = [fit["minibatchsgdregressor__batch_size"] for fit in results["params"]]
+        best = [results["mean_test_fit"][[size == other for other in sizes]].max() for size in (4, 10, None)]
+        assert display.batch_sizes == [4, 10, None]
+        assert_allclose(display.lines_["score"].get_ydata(), best)
+        assert_allclose(display.lines_["updates"].get_ydata(), [40, 16, 4])
+        assert_allclose(display.lines_["score"].get_xdata(), [4, 10, 40])
+
+    def test_of_a_plain_search_has_no_updates(self):
+        search = GridSearchCV(MiniBatchSGDRegressor(epochs=2), {"batch_size": [4, 10]}, cv=3).fit(*linear())
+        display = BatchSizeDisplay.from_search(search)
+        assert list(display.lines_) == ["score", "seconds"]
+        assert_allclose(display.lines_["seconds"].get_ydata(), search.cv_results_["mean_fit_time"])
+
+    def test_of_an_estimator(self):
+        model = MiniBatchSGDRegressor(epochs=2, tol=None)
+        display = BatchSizeDisplay.from_estimator(model, *linear(), batch_sizes=[10, 1], cv=3)
+        assert_allclose(display.lines_["updates"].get_ydata(), [80, 8])
+
+    def test_search_of_something_else(self):
+        search = GridSearchCV(MiniBatchSGDRegressor(epochs=2), {"alpha": [0, 1]}, cv=3).fit(*linear())
+        with pytest.raises(ValueError, match="batch_size"):
+            BatchSizeDisplay.from_search(search)
+
+
+class TestGradientNoise:
+    def display(self, **options):
+        X, y = linear(n=64, p=2, noise=1.0)
+        model = BatchGDRegressor(epochs=20, tol=None, **PLAIN).fit(X, y)
+        return model, X, y, GradientNoiseDisplay.from_estimator(model, X, y, random_state=0, **options)
+
+    def test_line_falls_as_the_root_of_the_batch_size(self):
+        model, X, y, display = self.display()
+        line = display.theory_line_
+        assert_allclose(line.get_ydata() * np.sqrt(line.get_xdata()), np.sqrt(gradient_noise(model, X, y).variance))
+
+    def test_spread_as_measured_is_that_of_theory(self):
+        model, X, y, display = self.display(n_batches=2000)
+        assert_allclose(
+            display.spread_line_.get_ydata(), gradient_noise(model, X, y).spread([1, 2, 4, 8, 16, 32]), rtol=0.1
+        )
+
+    def test_surfaces_are_parabolas_of_their_rows(self):
+        """All rows in one batch is the full surface."""
+        model, X, y, display = self.display(batch_size=100, parameter=1)
+        at = display.positions
+        square = np.mean((X[:, :1] * model.coef_[0] + X[:, 1:] * at + model.intercept_ - y[:, None]) ** 2, axis=0) / 2
+        assert_allclose(display.surface_line_.get_ydata(), square)
+        assert_allclose(display.batch_lines_[0].get_ydata(), square)
+
+    def test_batches_have_surfaces_of_their_own(self):
+        *_, display = self.display(n_surfaces=5)
+        minima = [line.get_xdata()[np.argmin(line.get_ydata())] for line in display.batch_lines_]
+        assert len(minima) == 5
+        assert np.std(minima) > 0
+
+    def test_from_data(self):
+        noise = GradientNoise(np.ones(2), 4.0, 10)
+        data = {"positions": np.arange(3.0), "surface": np.ones(3), "batch_surfaces": np.ones((1, 3)), "batch_size": 1}
+        display = GradientNoiseDisplay(batch_sizes=np.array([1, 4]), spreads=np.array([2.0, 0.9]), noise=noise, **data)
+        assert_allclose(display.plot().theory_line_.get_ydata(), [2, 1])
