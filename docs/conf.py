@@ -50,7 +50,7 @@ intersphinx_mapping = {
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"quickstart\.py",  # the others are shown; .ci/run runs each of them
+    "filename_pattern": r"(quickstart|plot_\w+)\.py",  # the others are shown; .ci/run runs each of them
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 1e9,

@@ -103,10 +103,10 @@ def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -
     """
     X, y = _rows(X, y)
     model = clone(estimator).set_params(early_stopping=False)
-    size = clone(model).partial_fit(X, y).batch_size_
     if model.batch_size == "auto":
-        model.set_params(batch_size=size)
+        model.set_params(batch_size=clone(model).partial_fit(X, y).batch_size_)
     rng, n = check_random_state(model.random_state), len(y)
+    size = min(model.batch_size or n, n)
     path = [np.zeros(X.shape[1] + 1)]
     for _ in range(model.epochs if epochs is None else epochs):
         order = rng.permutation(n) if model.shuffle is True else np.arange(n)

@@ -154,13 +154,13 @@ class LossCurveDisplay:
                 (self.validation_lines_[name],) = self.validation_ax_.plot(
                     x, self.validation_scores[name], **style | {"marker": ""}, lw=0.8, label=f"{name}, validation R²"
                 )
-        self.ax_.set(xlabel=UNITS[per], ylabel="mean loss of a row, before its update (units of the loss)")
+        self.ax_.set(xlabel=UNITS[per], ylabel="mean loss per row (units of the loss)")
         if all(np.all(np.asarray(losses) > 0) for losses in self.loss_curves.values()):
             self.ax_.set_yscale("log")
         if per != "epoch":
             self.ax_.set_xscale("log")
         if self.validation_ax_:
-            self.validation_ax_.set_ylabel("R² on rows held out (no unit; thin lines)")
+            self.validation_ax_.set_ylabel("R² on rows held out (thin lines)")
         _legend_below(self.ax_, [*self.lines_.values(), *self.validation_lines_.values()])
         return self
 
@@ -261,7 +261,7 @@ class DescentPathDisplay:
         paths = {name: path[:, chosen] for name, path in whole.items()}
         points = np.concatenate(list(paths.values()))
         low, high = points.min(axis=0), points.max(axis=0)
-        margin = 0.15 * np.where(high > low, high - low, 1.0)
+        margin = 0.35 * np.where(high > low, high - low, 1.0)
         first, second = np.linspace(low - margin, high + margin, grid_resolution).T
         cut = np.tile(next(iter(whole.values()))[-1], (grid_resolution, grid_resolution, 1))
         cut[..., chosen] = np.stack(np.meshgrid(first, second), axis=-1)
@@ -469,7 +469,7 @@ class BatchSizeDisplay:
             self.lines_[name] = panel.errorbar(x, values, bars, **_style(number), capsize=3, elinewidth=0.8)[0]
             panel.set(xlabel="batch size (rows per update)", ylabel=label, xscale="log")
             panel.set_xticks(x, ["all" if size is None else str(size) for size in self.batch_sizes])
-            panel.minorticks_off()
+            panel.set_xticks([], minor=True)
             if name != "score":
                 panel.set_yscale("log")
         return self
@@ -650,31 +650,37 @@ class GradientNoiseDisplay:
         spread, surfaces = self.axes_
         theory = np.sqrt(self.noise.variance / self.batch_sizes)
         (self.theory_line_,) = spread.plot(
-            self.batch_sizes, theory, **_style(1) | {"marker": ""}, label="√(variance / B), rows drawn again and again"
+            self.batch_sizes, theory, **_style(1) | {"marker": ""}, label="√(variance / B)"
         )
         (self.spread_line_,) = spread.plot(self.batch_sizes, self.spreads, **_style(0) | {"ls": ""}, label="measured")
         spread.set(
             xlabel="batch size B (rows)",
-            ylabel="distance of a batch gradient from the full one\n(root mean square, units of the gradient)",
+            ylabel="distance from the full gradient\n(root mean square, units of the gradient)",
         )
         spread.set(xscale="log", yscale="log", title="Noise falls as 1/√B")
         spread.set_xticks(self.batch_sizes, [str(size) for size in self.batch_sizes])
-        spread.minorticks_off()
-        spread.legend(fontsize="small")
+        spread.set_xticks([], minor=True)
+        spread.legend(fontsize="small", loc="lower left")
         self.batch_lines_ = []
         for number, values in enumerate(self.batch_surfaces):
-            label = None if number else f"one batch of {self.batch_size}"
-            self.batch_lines_ += surfaces.plot(self.positions, values, color="0.6", lw=0.9, label=label)
-            surfaces.plot(self.positions[values.argmin()], values.min(), "o", color="0.4", ms=4)
-        (self.surface_line_,) = surfaces.plot(self.positions, self.surface, color=COLORS[1], lw=2.5, label="all rows")
-        surfaces.plot(
-            self.positions[self.surface.argmin()], self.surface.min(), "*", color=COLORS[2], mec="black", ms=12
+            label = f"one batch of {self.batch_size}, its minimum" if not number else None
+            style = {"color": "0.6", "lw": 0.9, "marker": "o", "mfc": "0.4", "mec": "0.4", "ms": 4}
+            self.batch_lines_ += surfaces.plot(self.positions, values, **style, markevery=_minimum(values), label=label)
+        style = {"color": COLORS[1], "lw": 2.5, "marker": "*", "mfc": COLORS[2], "mec": "black", "ms": 13}
+        (self.surface_line_,) = surfaces.plot(
+            self.positions, self.surface, **style, markevery=_minimum(self.surface), label="all rows, their minimum"
         )
         surfaces.set(
             xlabel=self.label, ylabel="objective (units of the loss)", title="Each batch redefines the objective"
         )
         surfaces.legend(fontsize="small", loc="upper center")
         return self
+
+
+def _minimum(values) -> list[int]:
+    """Where values are least, unless that is at an end: the minimum is then elsewhere."""
+    at = int(np.argmin(values))
+    return [at] if 0 < at < len(values) - 1 else []
 
 
 def named(estimator: Any) -> dict[str, Any]:
