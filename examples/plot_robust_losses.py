@@ -1,0 +1,78 @@
+"""
+Which loss for targets with outliers?
+=====================================
+
+The squared error trusts every target, and a few wild ones pull the line away; losses that grow in proportion to the
+error let no row pull harder than another. A class of one's own goes further, and ignores what is far off; then the
+objective is no longer convex, and where a descent starts decides where it ends.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.diagnostics import objective
+
+rng = np.random.default_rng(0)
+X = rng.uniform(-1, 1, (200, 1))
+y = 2 * X[:, 0] + 1 + 0.3 * rng.standard_normal(200)
+wild = (X[:, 0] > 0) & (rng.random(200) < 0.25)
+y[wild] = rng.normal(-8, 0.5, wild.sum())
+
+# %%
+# The true line is y = 2 x + 1; a quarter of the rows at the right has other targets.
+
+losses = {
+    "squared_error": ("0.0", "-"),
+    "huber": ("#0072B2", "--"),
+    "absolute_error": ("#D55E00", "-."),
+}
+line = np.array([[-1.0], [1.0]])
+figure, ax = plt.subplots(layout="constrained")
+ax.scatter(X[:, 0], y, s=8, color="0.6", label="rows")
+ax.plot(line[:, 0], 2 * line[:, 0] + 1, color="0.75", lw=5, label="true line")
+for loss, (color, dashes) in losses.items():
+    model = MiniBatchSGDRegressor(loss, epsilon=0.3, random_state=0).fit(X, y)
+    ax.plot(line[:, 0], model.predict(line), dashes, color=color, lw=2, label=loss)
+    print(f"{loss:<16} slope {model.coef_[0]:6.2f}   intercept {model.intercept_:6.2f}")
+
+
+# %%
+# A loss of one's own: two formulas. This one, of Geman and McClure, never exceeds ½; where it is flat, far off, a row
+# has no slope, hence no say.
+
+
+class GemanMcClure:
+    def value(self, y, p):
+        return 0.5 * (p - y) ** 2 / (1 + (p - y) ** 2)
+
+    def gradient(self, y, p):
+        return (p - y) / (1 + (p - y) ** 2) ** 2
+
+
+plain = BatchGDRegressor(GemanMcClure(), learning_rate="constant", eta0=1.0, epochs=2000, tol=1e-6)
+model = plain.fit(X, y, coef_init=[0.0], intercept_init=1.0)
+ax.plot(line[:, 0], model.predict(line), ":", color="#009E73", lw=3, label="Geman-McClure, one's own")
+print(f"{'Geman-McClure':<16} slope {model.coef_[0]:6.2f}   intercept {model.intercept_:6.2f}")
+ax.set(xlabel="x", ylabel="y")
+ax.legend(loc="lower left")
+plt.show()
+
+# %%
+# Its price: the objective has a second valley, that of the wild rows, and a descent that starts there stays there.
+# The picture is a cut through the objective, along the straight line from one end to the other.
+
+ends = [np.append(model.coef_, model.intercept_)]
+stuck = plain.fit(X, y, coef_init=[0.0], intercept_init=-8.0)
+ends.append(np.append(stuck.coef_, stuck.intercept_))
+print(f"Started among the wild rows: slope {ends[1][0]:.2f}, intercept {ends[1][1]:.2f}.")
+
+share = np.linspace(-0.4, 1.4, 200)[:, None]
+figure, ax = plt.subplots(layout="constrained")
+ax.plot(share, objective(model, X, y, (1 - share) * ends[0] + share * ends[1]), color="black")
+for at, (end, marker) in enumerate(zip(ends, "os", strict=True)):
+    label = f"y = {end[0]:.1f} x {end[1]:+.1f}"
+    ax.plot(at, objective(model, X, y, end), marker, color="#0072B2", mfc="white", ms=8, label=label)
+ax.set(xlabel="share of the way from one end to the other", ylabel="objective (units of the loss)")
+ax.legend(title="a descent ends at")
+plt.show()
