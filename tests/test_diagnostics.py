@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import LOSSES, PENALTIES, linear
+from problems import linear
 from scipy import sparse
 from scipy.optimize import approx_fprime
 from sklearn.pipeline import make_pipeline
@@ -19,6 +19,7 @@ from sklearn_sgd.diagnostics import (
     n_updates,
     objective,
 )
+from sklearn_sgd.losses import LOSSES
 
 PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
 
@@ -67,11 +68,12 @@ def test_path_without_shuffling_is_that_of_fit():
     assert_allclose(descent_path(model, X, y)[-1], np.append(model.coef_, model.intercept_))
 
 
-@pytest.mark.parametrize("penalty", [p for p in PENALTIES if p in (None, "l2")])
+@pytest.mark.parametrize("penalty", [None, "l2"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradient_is_the_slope_of_the_objective(loss, penalty):
     X, y = linear()
-    model = OnlineSGDRegressor(loss=loss, penalty=penalty, alpha=0.1, **PLAIN).partial_fit(X[:5], y[:5])
+    y = 0.1 + abs(y)  # which every loss allows
+    model = OnlineSGDRegressor(loss, penalty=penalty, alpha=0.1, **PLAIN | {"eta0": 0.01}).partial_fit(X[:5], y[:5])
     at = np.append(model.coef_, model.intercept_)
     slope = approx_fprime(at, lambda parameters: objective(model, X, y, parameters))
     assert_allclose(gradient_noise(model, X, y).gradient, slope, rtol=1e-4, atol=1e-4)
