@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd.losses import Gamma, Poisson, Tweedie
 from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
 __all__ = ["register"]
@@ -36,8 +37,8 @@ def register() -> None:
 
 
 def _convert(scope, operator, container) -> None:
-    """A fitted regressor as ``X @ coef + intercept``."""
-    from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxMatMul
+    """A fitted regressor as ``X @ coef + intercept``, or the exponential of that."""
+    from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxExp, OnnxMatMul
     from skl2onnx.common.data_types import guess_numpy_type
 
     model, X, version = operator.raw_operator, operator.inputs[0], container.target_opset
@@ -48,4 +49,8 @@ def _convert(scope, operator, container) -> None:
     coef = model.coef_.toarray() if sparse.issparse(model.coef_) else np.atleast_2d(model.coef_)
     product = OnnxMatMul(X, coef.T.astype(dtype), op_version=version)
     intercept = np.atleast_1d(model.intercept_).astype(dtype)
-    OnnxAdd(product, intercept, op_version=version, output_names=operator.outputs[:1]).add_to(scope, container)
+    outputs = {"op_version": version, "output_names": operator.outputs[:1]}
+    if isinstance(model._loss(coef), (Poisson, Gamma, Tweedie)):
+        OnnxExp(OnnxAdd(product, intercept, op_version=version), **outputs).add_to(scope, container)
+    else:
+        OnnxAdd(product, intercept, **outputs).add_to(scope, container)
