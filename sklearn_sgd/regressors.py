@@ -287,7 +287,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self,
         loss: Any = "squared_error",
         *,
-        penalty: Any = None,
+        penalty: Literal["l2", "l1", "elasticnet"] | tuple[Any, ...] | None = None,
         alpha: float = 1e-4,
         l1_ratio: float | None = 0.15,
         positive: bool = False,

@@ -116,8 +116,11 @@ def compiles(parts, dtype) -> bool:
 
 def _refusal(parts, dtype) -> str | None:
     """What Numba says against the formulas of parts."""
-    from numba import from_dtype, njit, typeof
+    from numba import config, from_dtype, njit, typeof
     from numba.core.errors import NumbaError
+
+    if config.DISABLE_JIT:
+        return None
 
     def formulas(parts, y, p):
         direction, rate = parts.optimizer.step(p, p, p, p, p, p, 1)[:2]

@@ -310,7 +310,7 @@ def make_plan(
         geometry = learned.geometry
     else:
         state.recentre(np.zeros(X.shape[1]))
-    if isinstance(parts.penalty, (Positive, Box)):
+    if isinstance(parts.penalty, Box):
         for w in (state.vectors.coef, state.vectors.average):
             w[:-1] = parts.penalty.prox(w[:-1], 0.0)
     if not average:
