@@ -32,7 +32,7 @@ from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_
 from sklearn_sgd._engine.loop import Newton, epochs
 from sklearn_sgd._engine.plan import PASSIVE, State, make_parts, make_plan
 from sklearn_sgd._engine.stopping import SMALLEST, Stopping
-from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 __all__ = ["BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor"]
@@ -690,7 +690,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             )
         elif reason == "interrupted":
             self._warn(f"Interrupted; the model is that of the epochs completed, {state.n_epochs} of {self.epochs}.")
-        elif state.loss_curve[-1] > baseline:
+        elif state.loss_curve[-1] > baseline or (plan.geometry and not isinstance(plan.parts.loss, SquaredError)):
             self._compare_with_constant(plan, state, baseline)
         self.stop_reason_ = reason
         self.__dict__.pop("validation_scores_", None)
