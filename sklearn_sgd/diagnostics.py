@@ -269,7 +269,7 @@ def critical_batch_size(batch_sizes: Any, updates: Any) -> CriticalBatchSize:
     """
     sizes, updates = np.asarray(batch_sizes, dtype=float), np.asarray(updates, dtype=float)
     design = np.column_stack([np.ones_like(sizes), 1 / sizes]) / updates[:, None]
-    (min_updates, min_rows), *_ = np.linalg.lstsq(design, np.ones_like(sizes))
+    (min_updates, min_rows), *_ = np.linalg.lstsq(design, np.ones_like(sizes), rcond=None)
     if len(np.unique(sizes)) < 2 or min_updates <= 0 or min_rows <= 0:
         raise ValueError(
             "No critical batch size follows from these fits: give two batch sizes or more, and updates that fall "

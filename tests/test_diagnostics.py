@@ -46,7 +46,7 @@ def test_objective_in_blocks(monkeypatch):
 def test_path_of_the_full_descent_in_closed_form():
     X, y = linear(p=2)
     A = np.column_stack([X, np.ones(len(y))])
-    H, best = A.T @ A / len(y), np.linalg.lstsq(A, y)[0]
+    H, best = A.T @ A / len(y), np.linalg.lstsq(A, y, rcond=None)[0]
     path = descent_path(BatchGDRegressor(**PLAIN), X, y, epochs=5)
     shrink = np.eye(3) - 0.1 * H
     assert_allclose(path, [best - np.linalg.matrix_power(shrink, t) @ best for t in range(6)], atol=1e-10)
