@@ -94,11 +94,13 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
         memory[:2] += squares, 2.0 * losses
         step = rate * (len(chunk) / batch) * memory[1] / max(memory[0], 1e-300)
         if fall > 0.0 and step < np.inf:
+            steep = fall
             for _ in range(TRIES):
                 slope = rows.slope(w, d, step) - lean + step * bend
                 if slope <= 1e-9 * fall:
                     break
-                step *= fall / (fall + slope)
+                step *= steep / (steep + slope)
+                steep *= 0.5
             else:
                 step = 0.0
             step = w.dtype.type(step)
