@@ -7,8 +7,9 @@ from scipy.optimize import brentq
 
 from sklearn_sgd.losses import SquaredError
 
-# Rows that the best constant is searched on, and rows of a block in a pass over all of them.
-SAMPLE, BLOCK = 10_000, 4096
+# Rows that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
+# all of them.
+SAMPLE, CANDIDATES, BLOCK = 10_000, 33, 4096
 
 # Share of the typical residual aside of which the curvature of a loss is taken; spread of first predictions, likewise.
 ASIDE, SPREAD = 0.01, 0.1
@@ -23,16 +24,23 @@ def best_constant(loss, data, used) -> float:
         return float(np.clip(weight @ y / weight.sum(dtype=np.float64), y.min(), y.max()))
     some = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(int)
     y, weight = y[some], weight[some]
-    low, high = (float(loss.link(end) if hasattr(loss, "link") else end) for end in (y.min(), y.max()))
+    candidates = np.unique(np.quantile(y, np.linspace(0.0, 1.0, CANDIDATES), method="nearest"))
+    if hasattr(loss, "link"):
+        candidates = loss.link(candidates)
+
+    def value(p):
+        return float(np.sum(weight * loss.value(y, p), dtype=np.float64))
 
     def slope(p):
         return float(np.sum(weight * loss.gradient(y, p), dtype=np.float64))
 
-    if slope(low) >= 0.0:
-        return low
-    if slope(high) <= 0.0:
-        return high
-    return float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
+    # Not convex, a loss may have minima elsewhere: the search is on both sides of the best candidate.
+    k = int(np.argmin([value(p) for p in candidates]))
+    best, low, high = (float(candidates[i]) for i in (k, max(k - 1, 0), min(k + 1, len(candidates) - 1)))
+    if not slope(low) < 0.0 < slope(high):
+        return best
+    root = float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
+    return min(best, root, key=value)
 
 
 def typical_residual(loss, data, used, z) -> float:
