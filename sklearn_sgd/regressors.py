@@ -3,7 +3,6 @@
 import operator
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from math import isfinite
 from numbers import Integral, Real
@@ -30,7 +29,9 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.loop import Newton, epochs
-from sklearn_sgd._engine.plan import PASSIVE, State, make_parts, make_plan
+from sklearn_sgd._engine.plan import make_plan
+from sklearn_sgd._engine.recipe import PASSIVE, Recipe, make_recipe
+from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import SMALLEST, Stopping
 from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS
@@ -199,9 +200,10 @@ def _can_stream(estimator) -> bool:
     return True
 
 
+# Of each estimator: the parameters that it last had, and what was made of them, so that small calls need not again.
+_made: WeakKeyDictionary = WeakKeyDictionary()
+
 # scikit-learn's decorators, typed: a method stays what it is.
-# Parameters that an estimator was last found valid with.
-_validated: WeakKeyDictionary = WeakKeyDictionary()
 
 Method = TypeVar("Method", bound=Callable)
 _checked: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
@@ -223,16 +225,19 @@ def _threads() -> int:
     return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
-@contextmanager
-def _intact_on_error(estimator):
+class _IntactOnError:
     """Give an estimator its attributes back when a call on it fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+
+    def __init__(self, estimator):
+        self.attributes, self.before = vars(estimator), dict(vars(estimator))
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback):
+        if kind:
+            self.attributes.clear()
+            self.attributes.update(self.before)
 
 
 class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -265,6 +270,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    _values = property(operator.attrgetter(*_parameter_constraints))
 
     coef_: Any
     intercept_: float
@@ -392,12 +398,12 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         deadline = monotonic() + (self.time_budget or np.inf)
         tasks = Tasks(self, X, y, sample_weight)
-        with _intact_on_error(self):
+        with _IntactOnError(self):
             tasks.begin_fit()
             warm = self.warm_start and hasattr(self, "coef_")
             if warm:
                 self.densify()
-            X, y, weight = self._validate(X, y, sample_weight, reset=True)
+            recipe, X, y, weight = self._validate(X, y, sample_weight, reset=True)
             if weight is not None and not weight.any():
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
@@ -409,7 +415,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 self._initial("coef_init", coef_init, "coef_" if warm else None, (X.shape[1],)),
                 self._initial("intercept_init", intercept_init, "intercept_" if warm else None, ()),
             )
-            plan = make_plan(dict(vars(self)), X, y, weight, state, train, threads=_threads())
+            plan = make_plan(recipe, X, y, weight, state, train, threads=_threads())
             self._drain(plan, state, score, deadline, tasks)
             tasks.end_fit()
         return self
@@ -448,9 +454,9 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             If the descent left the finite range; the parameters from before the call are kept.
         """
         self._validate_params()
-        with _intact_on_error(self):
+        with _IntactOnError(self):
             first = not hasattr(self, "_state")
-            X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
+            recipe, X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
             if not len(y):
                 return self
             if first:
@@ -458,7 +464,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
             else:
                 state = self._state.fork()
-            plan = make_plan(dict(vars(self)), X, y, weight, state, stream=True, threads=_threads())
+            plan = make_plan(recipe, X, y, weight, state, stream=True, threads=_threads())
             epoch = next(epochs(plan, state))
             if not epoch.finite:
                 self._warn(
@@ -506,7 +512,21 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _loss(self, X):
         """The loss, for what it says of targets and predictions."""
-        return make_parts(vars(self), X.dtype, X.shape[1]).loss
+        return self._recipe(X).parts.loss
+
+    def _recipe(self, X) -> Recipe:
+        """What the parameters say for such rows; made once, while no parameter changes."""
+        made, kind = self._made(), (X.dtype, X.shape[1])
+        if kind not in made:
+            made[kind] = make_recipe(dict(zip(self._parameter_constraints, self._values, strict=True)), *kind)
+        return made[kind]
+
+    def _made(self) -> dict:
+        """What was made of these very parameters, or nothing yet."""
+        values, known = self._values, _made.get(self)
+        if not (known and all(map(operator.is_, values, known[0]))):
+            known = _made[self] = values, {}
+        return known[1]
 
     def sparsify(self) -> Self:
         """Make `coef_` a sparse matrix of one row, which is smaller where most coefficients are zero.
@@ -537,10 +557,10 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _validate_params(self):
         """Validate the parameters, if any has changed since they last were."""
-        values = [getattr(self, name) for name in self._parameter_constraints]
-        if not all(map(operator.is_, values, _validated.get(self, [self]))):
+        made = self._made()
+        if "valid" not in made:
             super()._validate_params()
-            _validated[self] = values
+            made["valid"] = True
 
     def _is_plain(self, X) -> bool:
         """Whether validation would find nothing to convert and nothing to say: it takes longer than a row."""
@@ -559,21 +579,18 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Refuse a batch size that is the business of another class."""
 
     def _validate(self, X, y, sample_weight, reset: bool, least: int = 1):
-        """Input as the engine wants it: C-ordered or CSR, one precision, finite; weights not negative; enough rows."""
+        """The recipe, and input as the engine wants it: C-ordered or CSR, one precision, finite; weights >= 0; rows."""
         self._check_batch_size()
         if reset or not (self._is_plain(X) and _is_plain_column(y, X)):
             form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
             X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
             y = self._in_precision("y", y, X)
         sample_weight = self._weights("sample_weight", sample_weight, X)
-        if self.learning_rate == "optimal" and not self.alpha:
-            raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
-        if self.penalty == "elasticnet" and self.l1_ratio is None:
-            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
-        loss = self._loss(X)
+        recipe = self._recipe(X)
+        loss = recipe.parts.loss
         if hasattr(loss, "allows") and not (loss.allows(y) | (sample_weight == 0)).all():
             raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
-        return X, y, sample_weight
+        return recipe, X, y, sample_weight
 
     def _weights(self, name: str, values, X) -> np.ndarray | None:
         """A weight for each row, not negative, if there are any."""

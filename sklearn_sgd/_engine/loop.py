@@ -4,15 +4,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_sgd._engine import arrays, full, gram
-from sklearn_sgd._engine.jit import compiles, is_ours, kinds
+from sklearn_sgd._engine.jit import compiles, is_ours
 from sklearn_sgd._engine.passive import PassiveAggressive, squares
-from sklearn_sgd._engine.plan import Plan, State, reweighted
+from sklearn_sgd._engine.plan import Plan, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
+from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.step import Full
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.penalties import NoPenalty
@@ -133,17 +134,20 @@ def _all_rows(plan: Plan) -> full.AllRows:
 
 def _compiled(plan: Plan) -> Mapping[str, Callable]:
     """The passes by name: compiled where Numba is there and can read the parts, or on arrays."""
-    dtype = plan.data.y.dtype
-    if not (_kernels() and all(isinstance(part, tuple) for part in plan.parts) and compiles(plan.parts, dtype)):
+    kernels = _kernels()
+    if not kernels:
         return vars(arrays)
-    return _known(kinds(plan.parts), type(plan.data.rows), type(plan.geometry), dtype)  # type: ignore
+    key = plan.kinds, type(plan.data.rows), type(plan.geometry), plan.data.y.dtype
+    if key not in _known:
+        _known[key] = vars(arrays)
+        if all(isinstance(part, tuple) for part in plan.parts) and compiles(plan.parts, plan.data.y.dtype):
+            name = "_".join(getattr(kind, "__name__", str(kind)) for kind in (*key[1:], *plan.kinds[1:]))
+            _known[key] = kernels.passes(all(map(is_ours, plan.kinds)), name)
+    return _known[key]
 
 
-@cache
-def _known(parts: tuple[type, ...], rows: Any, geometry: Any, dtype: np.dtype):
-    """The compiled passes for such arguments."""
-    name = "_".join(getattr(kind, "__name__", str(kind)) for kind in (rows, dtype, *parts[1:], geometry))
-    return _kernels().passes(all(map(is_ours, parts)), name)
+# The passes for classes of parts, rows and geometry, and a precision.
+_known: dict[tuple, Mapping[str, Callable]] = {}
 
 
 def _permute(order: np.ndarray, generator: np.random.Generator) -> None:

@@ -146,6 +146,9 @@ def _measure_dense(X, s: np.ndarray, full: bool, centred: bool, y: np.ndarray | 
 
     To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
     """
+    if len(s) == 1 and centred and y is None:
+        row = X[0].astype(np.float64)
+        return Columns(float(s[0]), row, np.zeros((len(row),) * (1 + full))), near
     weight, root = float(s.sum()), None if (s == 1.0).all() else np.sqrt(s)[:, None]
     mean = s @ X / weight if centred else np.zeros(X.shape[1])
     Z = X if near else X - mean

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.loop import Epoch
-from sklearn_sgd._engine.plan import State
+from sklearn_sgd._engine.state import State
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
 DIVISOR, SMALLEST = 5.0, 1e-6

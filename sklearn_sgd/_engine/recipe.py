@@ -1,0 +1,124 @@
+"""The Recipe: what parameters alone say, before there are data; a name becomes a part only here."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd import schedules
+from sklearn_sgd._engine.jit import kinds, told_apart
+from sklearn_sgd._engine.passive import variant
+from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
+from sklearn_sgd.optimizers import OPTIMIZERS, SGD
+from sklearn_sgd.penalties import L1, L2, PENALTIES, Box, ElasticNet, NoPenalty, Positive
+
+# Parameters that are numbers of a part.
+NUMBERS = ("alpha", "l1_ratio", "epsilon", "quantile")
+
+# Learning rates that ask each row how far to go.
+PASSIVE = ("pa1", "pa2")
+
+
+class Parts(NamedTuple):
+    """The parts that a kernel is compiled for."""
+
+    loss: Any
+    penalty: Any
+    optimizer: Any
+
+    def is_plain(self) -> bool:
+        """Whether a column that a row has not is changed by decay and threshold alone."""
+        return isinstance(self.optimizer, SGD) and isinstance(self.penalty, (NoPenalty, L2, L1, ElasticNet))
+
+
+class Recipe(NamedTuple):
+    """Parameters, the parts and their classes, and the schedule, unless the step is automatic."""
+
+    params: dict[str, Any]
+    parts: Parts
+    kinds: tuple[type, ...]
+    schedule: schedules.Schedule
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the data say how far to go."""
+        return self.params["learning_rate"] == "auto"
+
+
+def make_recipe(params: dict[str, Any], dtype, n_features: int) -> Recipe:
+    """What parameters say for rows of such a precision and length; refused if they contradict each other."""
+    choice, parts = params["learning_rate"], make_parts(params, dtype, n_features)
+    if choice == "auto" and not isinstance(parts.optimizer, SGD):
+        raise ValueError(
+            f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' is a step of its own. Give, say, "
+            "learning_rate='constant' and eta0, or optimizer='sgd'."
+        )
+    if choice in PASSIVE:
+        parts = make_passive(params, parts)
+    return Recipe(params, parts, kinds(parts), make_schedule(params, parts.loss))
+
+
+def make_parts(params: Mapping[str, Any], dtype, n_features: int) -> Parts:
+    """Loss, penalty and optimizer, from names or as they are."""
+    if params["penalty"] == "elasticnet" and params["l1_ratio"] is None:
+        raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
+    penalty = _part(params["penalty"], PENALTIES, params)
+    if isinstance(penalty, Box):
+        penalty = penalty.spread(n_features, dtype)
+    if params["positive"]:
+        penalty = Positive(penalty)
+    parts = _part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params)
+    return Parts(*(told_apart(_in_precision(part, dtype)) for part in parts))
+
+
+def make_passive(params: Mapping[str, Any], parts: Parts) -> Parts:
+    """The parts with a passive-aggressive step in the place of the optimizer, which asks for one row at a time."""
+    name, batch_size = params["learning_rate"], params["batch_size"]
+    if not (isinstance(parts.loss, EpsilonInsensitive) and isinstance(parts.optimizer, SGD)):
+        raise ValueError(f"learning_rate={name!r} is for loss='epsilon_insensitive' and optimizer='sgd'.")
+    if batch_size != 1:
+        raise ValueError(
+            f"learning_rate={name!r} takes one row in each step; got batch_size={batch_size}. Use OnlineSGDRegressor."
+        )
+    return parts._replace(optimizer=variant(name, float(params["eta0"])))
+
+
+def make_schedule(params: Mapping[str, Any], loss) -> schedules.Schedule:
+    """The function from update numbers to rates."""
+    choice = params["learning_rate"]
+    if callable(choice):
+        return partial(_checked_rates, choice)
+    if choice == "invscaling":
+        return schedules.invscaling(params["eta0"], params["power_t"])
+    if choice == "optimal":
+        if not params["alpha"]:
+            raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
+        return schedules.optimal(params["alpha"], loss)
+    return schedules.constant(params["eta0"])
+
+
+def _part(choice, table: dict, params: Mapping[str, Any]):
+    """The part that a name stands for, with the numbers that are parameters of the same names; a part as it is."""
+    if choice is not None and not isinstance(choice, str):
+        return choice
+    kind = table[choice]
+    return kind(**{name: float(params[name]) for name in kind._fields if name in NUMBERS})
+
+
+def _in_precision(part, dtype):
+    """A part whose numbers are of X's precision, lest a kernel convert each coefficient to a wider one and back."""
+    if isinstance(part, tuple):
+        return type(part)(*(_in_precision(field, dtype) for field in part))
+    return dtype.type(part) if isinstance(part, float) else part
+
+
+def _checked_rates(schedule: schedules.Schedule, t: np.ndarray) -> np.ndarray:
+    """The answer of a schedule that is not ours."""
+    rates = np.ascontiguousarray(schedule(t), dtype=np.float64)
+    if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
+        raise ValueError(
+            "learning_rate, as a function, must answer an array of update numbers with as many finite rates >= 0; "
+            f"got shape {rates.shape} for {t.shape}."
+        )
+    return rates
