@@ -7,8 +7,11 @@ error let no row pull harder than another. A class of one's own goes further, an
 objective is no longer convex, and where a descent starts decides where it ends.
 """
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.diagnostics import objective
@@ -63,7 +66,10 @@ plt.show()
 # The picture is a cut through the objective, along the straight line from one end to the other.
 
 ends = [np.append(model.coef_, model.intercept_)]
-stuck = plain.fit(X, y, coef_init=[0.0], intercept_init=-8.0)
+with warnings.catch_warnings():
+    # It says so: even a constant, among the other rows, would do better.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    stuck = plain.fit(X, y, coef_init=[0.0], intercept_init=-8.0)
 ends.append(np.append(stuck.coef_, stuck.intercept_))
 print(f"Started among the wild rows: slope {ends[1][0]:.2f}, intercept {ends[1][1]:.2f}.")
 

@@ -9,7 +9,10 @@ from sklearn_sgd.losses import SquaredError
 
 # Rows that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
 # all of them.
-SAMPLE, CANDIDATES, BLOCK = 10_000, 33, 4096
+SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
+
+# Share up to which two sums may differ by rounding.
+CLOSE = 1e-12
 
 # Share of the typical residual aside of which the curvature of a loss is taken; spread of first predictions, likewise.
 ASIDE, SPREAD = 0.01, 0.1
@@ -24,23 +27,26 @@ def best_constant(loss, data, used) -> float:
         return float(np.clip(weight @ y / weight.sum(dtype=np.float64), y.min(), y.max()))
     some = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(int)
     y, weight = y[some], weight[some]
-    candidates = np.unique(np.quantile(y, np.linspace(0.0, 1.0, CANDIDATES), method="nearest"))
+    order = np.argsort(y)
+    mass = np.cumsum(weight[order])
+    some = np.searchsorted(mass, np.linspace(0.0, mass[-1], CANDIDATES))
+    candidates = np.unique(y[order[np.minimum(some, len(y) - 1)]])
     if hasattr(loss, "link"):
         candidates = loss.link(candidates)
 
-    def value(p):
-        return float(np.sum(weight * loss.value(y, p), dtype=np.float64))
-
     def slope(p):
-        return float(np.sum(weight * loss.gradient(y, p), dtype=np.float64))
+        slopes = weight * loss.gradient(y, p)
+        total = float(np.sum(slopes, dtype=np.float64))
+        return total if abs(total) > CLOSE * np.sum(abs(slopes)) else 0.0
 
-    # Not convex, a loss may have minima elsewhere: the search is on both sides of the best candidate.
-    k = int(np.argmin([value(p) for p in candidates]))
-    best, low, high = (float(candidates[i]) for i in (k, max(k - 1, 0), min(k + 1, len(candidates) - 1)))
+    # Not convex, a loss may have minima elsewhere: the search is around the best candidates, as many as are as good.
+    values = np.array([weight @ loss.value(y, p) for p in candidates])
+    good = np.flatnonzero(values <= (1.0 + CLOSE) * values.min())
+    best, low, high = (float(candidates[i]) for i in (good[0], max(good[0] - 1, 0), min(good[-1] + 1, len(values) - 1)))
     if not slope(low) < 0.0 < slope(high):
         return best
     root = float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
-    return min(best, root, key=value)
+    return root if weight @ loss.value(y, root) <= (1.0 + CLOSE) * values.min() else best
 
 
 def typical_residual(loss, data, used, z) -> float:
