@@ -204,7 +204,6 @@ def _can_stream(estimator) -> bool:
 _made: WeakKeyDictionary = WeakKeyDictionary()
 
 # scikit-learn's decorators, typed: a method stays what it is.
-
 Method = TypeVar("Method", bound=Callable)
 _checked: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)
 _streaming: Callable[[Method], Method] = available_if(_can_stream)
@@ -514,10 +513,10 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """The loss, for what it says of targets and predictions."""
         return self._recipe(X).parts.loss
 
-    def _recipe(self, X) -> Recipe:
-        """What the parameters say for such rows; made once, while no parameter changes."""
+    def _recipe(self, X, anew: bool = False) -> Recipe:
+        """What the parameters say for such rows; made once, while no parameter is replaced by another object."""
         made, kind = self._made(), (X.dtype, X.shape[1])
-        if kind not in made:
+        if anew or kind not in made:
             made[kind] = make_recipe(dict(zip(self._parameter_constraints, self._values, strict=True)), *kind)
         return made[kind]
 
@@ -579,14 +578,14 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Refuse a batch size that is the business of another class."""
 
     def _validate(self, X, y, sample_weight, reset: bool, least: int = 1):
-        """The recipe, and input as the engine wants it: C-ordered or CSR, one precision, finite; weights >= 0; rows."""
+        """The recipe, and input as the engine wants it: C-ordered or CSR, one precision, finite; no weight < 0."""
         self._check_batch_size()
         if reset or not (self._is_plain(X) and _is_plain_column(y, X)):
             form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
             X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
             y = self._in_precision("y", y, X)
         sample_weight = self._weights("sample_weight", sample_weight, X)
-        recipe = self._recipe(X)
+        recipe = self._recipe(X, anew=reset)
         loss = recipe.parts.loss
         if hasattr(loss, "allows") and not (loss.allows(y) | (sample_weight == 0)).all():
             raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")

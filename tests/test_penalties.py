@@ -147,3 +147,12 @@ def test_instances_are_names(penalty):
     X, y = linear()
     named = MiniBatchSGDRegressor(penalty=type(penalty).__name__.lower(), **FIXED).set_params(**penalty._asdict())
     assert_array_equal(theta(MiniBatchSGDRegressor(penalty=penalty, **FIXED).fit(X, y)), theta(named.fit(X, y)))
+
+
+def test_bounds_changed_in_place_hold_for_the_next_fit():
+    X, y = linear()
+    high = np.full(X.shape[1], 0.5)
+    model = BatchGDRegressor(penalty=Box(-0.5, high)).fit(X, y)
+    assert model.coef_.max() == 0.5
+    high[:] = 0.25
+    assert model.fit(X, y).coef_.max() == 0.25
