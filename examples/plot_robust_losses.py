@@ -23,7 +23,8 @@ wild = (X[:, 0] > 0) & (rng.random(200) < 0.25)
 y[wild] = rng.normal(-8, 0.5, wild.sum())
 
 # %%
-# The true line is y = 2 x + 1; a quarter of the rows at the right has other targets.
+# The true line is y = 2 x + 1; a quarter of the rows at the right has other targets. Last comes a loss of one's own, two
+# formulas: that of Geman and McClure never exceeds ½; where it is flat, far off, a row has no slope, hence no say.
 
 losses = {
     "squared_error": ("0.0", "-"),
@@ -38,11 +39,6 @@ for loss, (color, dashes) in losses.items():
     model = MiniBatchSGDRegressor(loss, epsilon=0.3, random_state=0).fit(X, y)
     ax.plot(line[:, 0], model.predict(line), dashes, color=color, lw=2, label=loss)
     print(f"{loss:<16} slope {model.coef_[0]:6.2f}   intercept {model.intercept_:6.2f}")
-
-
-# %%
-# A loss of one's own: two formulas. This one, of Geman and McClure, never exceeds ½; where it is flat, far off, a row
-# has no slope, hence no say.
 
 
 class GemanMcClure:
