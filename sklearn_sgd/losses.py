@@ -5,8 +5,8 @@ both scalars (in a compiled kernel) or both arrays. Field names are those of the
 one.
 
 A loss may restrict its targets: ``allows(y)`` tells of each, ``domain`` what they must be. It may have a link: raw
-predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` turns them back. The least value over ``p`` is
-0, whatever the target.
+predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` turns them back. ``curvature`` is a bound on the
+second derivative in ``p``, where there is one. The least value over ``p`` is 0, whatever the target.
 """
 
 from typing import NamedTuple
@@ -53,6 +53,8 @@ class SquaredError(NamedTuple):
     >>> SquaredError().value(1.0, 3.0), SquaredError().gradient(1.0, 3.0)
     (2.0, 2.0)
     """
+
+    curvature = 1.0  # type: ignore[misc]
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -102,6 +104,8 @@ class Huber(NamedTuple):
     """
 
     epsilon: float = 0.1
+
+    curvature = 1.0  # type: ignore[misc]
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -161,6 +165,8 @@ class SquaredEpsilonInsensitive(NamedTuple):
     """
 
     epsilon: float = 0.1
+
+    curvature = 2.0  # type: ignore[misc]
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -228,6 +234,11 @@ class Expectile(NamedTuple):
 
     quantile: float = 0.5
 
+    @property
+    def curvature(self) -> float:
+        """Bound on the second derivative."""
+        return 2.0 * max(self.quantile, 1.0 - self.quantile)
+
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
         r = p - y
@@ -262,6 +273,8 @@ class LogCosh(NamedTuple):
 
     scale: float = 1.0
 
+    curvature = 1.0  # type: ignore[misc]
+
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
         r = abs(p - y) / self.scale
@@ -295,6 +308,8 @@ class Cauchy(NamedTuple):
     """
 
     scale: float = 1.0
+
+    curvature = 1.0  # type: ignore[misc]
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""

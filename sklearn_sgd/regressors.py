@@ -2,10 +2,12 @@
 
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import repeat
 from math import isfinite
 from numbers import Integral, Real
+from statistics import fmean
 from textwrap import dedent, indent
 from threading import current_thread, main_thread
 from time import monotonic
@@ -24,15 +26,16 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted, validate_data
 
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
-from sklearn_sgd._engine.loop import Newton, epochs
-from sklearn_sgd._engine.plan import make_plan
+from sklearn_sgd._engine.baseline import best_constant, training_loss
+from sklearn_sgd._engine.jit import callers_level
+from sklearn_sgd._engine.loop import Descent, epochs
+from sklearn_sgd._engine.plan import make_plans
 from sklearn_sgd._engine.recipe import PASSIVE, Recipe, make_recipe
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stopping import SMALLEST, Stopping
+from sklearn_sgd._engine.stopping import Fit
 from sklearn_sgd.losses import LOSSES, SquaredError
 from sklearn_sgd.optimizers import OPTIMIZERS
 
@@ -96,10 +99,11 @@ eta0 : float, default=0.01
     Rate of the first update, for all but 'auto' and 'optimal'.
 power_t : float, default=0.25
     Exponent of 'invscaling'.
-optimizer : {'sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'adadelta', 'ftrl'} or instance, \
-default='sgd'
+optimizer : {'sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'adadelta', 'ftrl', 'svrg', \
+'saga'} or instance, default='sgd'
     What makes a step of a gradient, by name (with torch's numbers) or as an instance of a class of
-    :mod:`sklearn_sgd.optimizers`. All but 'sgd' need a `learning_rate` other than 'auto', which is a step of its own.
+    :mod:`sklearn_sgd.optimizers`. 'svrg' and 'saga' are for `fit`, on smooth losses, and reach the minimum itself. All
+    others but 'sgd' need a `learning_rate` other than 'auto', which is a step of its own.
 average : 'auto', bool or int, default='auto'
     Whether `coef_` is the mean of the parameters after each update (Polyak-Ruppert averaging); an int: from that
     update number on. 'auto': True with ``learning_rate='auto'`` and batches of less than all rows, where later
@@ -121,6 +125,9 @@ epsilon : float, default=0.1
     Width, in units of y, of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
 quantile : float, default=0.5
     Share of targets below the prediction, for the loss 'quantile', or asymmetry of 'expectile'; between 0 and 1.
+half_life : float or None, default=None
+    Rows of a stream after which a row counts half: for `partial_fit` on data that drift. The statistics of the columns
+    fade at that pace, and the automatic step and the average do not fall below what it asks for. None: never forget.
 warm_start : bool, default=False
     Whether `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts anew.
 random_state : int, RandomState instance or None, default=None
@@ -130,16 +137,17 @@ verbose : int, default=0
 
 Attributes
 ----------
-coef_ : ndarray of shape (n_features,)
-    Coefficients that `predict` uses: the averaged ones when averaging. In X's precision.
-intercept_ : float
+coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+    Coefficients that `predict` uses: the averaged ones when averaging. In X's precision. Of two dimensions if y is.
+intercept_ : float or ndarray of shape (n_targets,)
     Intercept.
 n_features_in_ : int
     Number of columns of X.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the columns, if X has names that are all strings.
 n_iter_ : int
-    Epochs run; each call of `partial_fit` is one.
+    Epochs run; each call of `partial_fit` is one. Of several targets each is fitted as if it were alone, on the same
+    shuffled rows, and this, the counts and the reason below are those of the one that took longest.
 n_updates_ : int
     Steps taken.
 n_samples_seen_ : int
@@ -149,7 +157,8 @@ batch_size_ : int
 learning_rate_ : float
     Rate of the last step.
 loss_curve_ : list of float
-    Mean loss of each epoch, each row's loss taken before its own update; each call of `partial_fit` adds one.
+    Mean loss of each epoch, each row's loss taken before its own update; each call of `partial_fit` adds one. Of
+    several targets the mean; one that has stopped counts with its last loss.
 validation_scores_ : list of float
     R² on the rows held out, after each epoch; only with `early_stopping`.
 stop_reason_ : {'epochs', 'tol', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
@@ -219,6 +228,22 @@ def _is_plain_column(values, X) -> bool:
     )
 
 
+def _columns(y: np.ndarray) -> np.ndarray:
+    """Targets as columns that each lie in one piece."""
+    return y[:, None] if y.ndim == 1 else np.asfortranarray(y)
+
+
+def _shape(intercept: float | np.ndarray) -> tuple:
+    """The number of targets, if there may be several; faster than NumPy's."""
+    return intercept.shape if isinstance(intercept, np.ndarray) else ()
+
+
+def _mean_curve(curves: list[list[float]]) -> list[float]:
+    """The mean of curves, of which each goes on as it ended."""
+    epochs = max(map(len, curves))
+    return [fmean(some) for some in zip(*(curve + curve[-1:] * (epochs - len(curve)) for curve in curves), strict=True)]
+
+
 def _threads() -> int:
     """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
     return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
@@ -265,6 +290,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "half_life": [Interval(Real, 0, None, closed="neither"), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -313,6 +339,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         time_budget: float | None = None,
         epsilon: float = 0.1,
         quantile: float = 0.5,
+        half_life: float | None = None,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -339,6 +366,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.time_budget = time_budget
         self.epsilon = epsilon
         self.quantile = quantile
+        self.half_life = half_life
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -362,18 +390,18 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Rows to learn from. A C-ordered array of float64 or float32, a read-only memory map included, is not copied.
-        y : array-like of shape (n_samples,)
-            Targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets. Several are fitted in one pass over the rows, each as if it were alone.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows; only their ratios matter, and a row of weight 0 is as if it were not there.
-        coef_init : array-like of shape (n_features,), default=None
+        coef_init : array-like of shape (n_features,) or (n_targets, n_features), default=None
             Coefficients to start from; not changed. Default: zeros, or with `warm_start` those of the last fit.
-        intercept_init : float, default=None
+        intercept_init : float or array-like of shape (n_targets,), default=None
             Intercept to start from.
         X_val : {array-like, CSR matrix} of shape (n_val, n_features), default=None
             Rows on which `early_stopping` scores, instead of a random part of X. In a Pipeline they can be transformed
             like X: ``Pipeline(..., transform_input=["X_val"])``.
-        y_val : array-like of shape (n_val,), default=None
+        y_val : array-like of shape (n_val,) or (n_val, n_targets), default=None
             Their targets.
         sample_weight_val : array-like of shape (n_val,), default=None
             Their weights in the score.
@@ -407,15 +435,15 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
             train, score = self._validation(X, y, weight, random_state, X_val, y_val, sample_weight_val)
-            state = State.start(
-                X.shape[1],
-                X.dtype,
-                np.random.default_rng(random_state.randint(2**31 - 1)),
-                self._initial("coef_init", coef_init, "coef_" if warm else None, (X.shape[1],)),
-                self._initial("intercept_init", intercept_init, "intercept_" if warm else None, ()),
-            )
-            plan = make_plan(recipe, X, y, weight, state, train, threads=_threads())
-            self._drain(plan, state, score, deadline, tasks)
+            shape = y.shape[1:]
+            coefs = self._initial("coef_init", coef_init, "coef_" if warm else None, shape, X.shape[1:])
+            intercepts = self._initial("intercept_init", intercept_init, "intercept_" if warm else None, shape)
+            generator = np.random.default_rng(random_state.randint(2**31 - 1))
+            targets = _columns(y)
+            starts = zip(targets.T, coefs, intercepts, strict=False)
+            states = [State.start(X.shape[1], X.dtype, generator, *start) for _, *start in starts]
+            plans = make_plans(recipe, X, targets, weight, states, train, threads=_threads())
+            self._drain(plans, states, shape, score, deadline, tasks)
             tasks.end_fit()
         return self
 
@@ -430,8 +458,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             New rows.
-        y : array-like of shape (n_samples,)
-            Their targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets, as many as before.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, relative to the mean of all weights so far.
 
@@ -454,23 +482,25 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         self._validate_params()
         with _IntactOnError(self):
-            first = not hasattr(self, "_state")
+            first = not hasattr(self, "_states")
             recipe, X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
             if not len(y):
                 return self
+            targets = _columns(y)
             if first:
-                seed = check_random_state(self.random_state).randint(2**31 - 1)
-                state = State.start(X.shape[1], X.dtype, np.random.default_rng(seed))
+                shape, seed = y.shape[1:], check_random_state(self.random_state).randint(2**31 - 1)
+                generator = np.random.default_rng(seed)
+                states = [State.start(X.shape[1], X.dtype, generator) for _ in targets.T]
             else:
-                state = self._state.fork()
-            plan = make_plan(recipe, X, y, weight, state, stream=True, threads=_threads())
-            epoch = next(epochs(plan, state))
-            if not epoch.finite:
-                self._warn(
-                    f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
-                )
-            state.sight(epoch.loss, plan.weight)
-            self.__dict__.update(self._attributes(plan, state))
+                shape, states = _shape(self.intercept_), [state.fork() for state in self._states]
+            plans = make_plans(recipe, X, targets, weight, states, stream=True, threads=_threads())
+            for descent, epoch in next(epochs([*map(Descent, plans, states)])):
+                if not epoch.finite:
+                    self._warn(
+                        f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
+                    )
+                descent.state.sight(epoch.loss, descent.plan.weight)
+            self.__dict__.update(self._attributes(plans[0], states, shape))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -485,7 +515,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, in the precision of X and the coefficients.
         """
         check_is_fitted(self)
@@ -506,7 +536,9 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _predict(self, X, coef, intercept) -> np.ndarray:
         """Predictions for rows that are fit to use, by any parameters."""
         raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)
-        raw, loss = raw.reshape(X.shape[:1]) + X.dtype.type(intercept), self._loss(X)
+        # Of one target a sparse row of coefficients makes a column.
+        offset = intercept.astype(X.dtype) if isinstance(intercept, np.ndarray) else X.dtype.type(intercept)
+        raw, loss = raw.reshape(X.shape[:1] + _shape(intercept)) + offset, self._loss(X)
         return loss.inverse_link(raw) if hasattr(loss, "inverse_link") else raw
 
     def _loss(self, X):
@@ -528,7 +560,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return known[1]
 
     def sparsify(self) -> Self:
-        """Make `coef_` a sparse matrix of one row, which is smaller where most coefficients are zero.
+        """Make `coef_` a sparse matrix of a row for each target, which is smaller where most coefficients are zero.
 
         `predict` works with both, and so do `fit` and `partial_fit`, which answer an array again.
 
@@ -551,7 +583,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if sparse.issparse(self.coef_):
-            self.coef_ = self.coef_.toarray().ravel()
+            self.coef_ = self.coef_.toarray().reshape(*_shape(self.intercept_), -1)
         return self
 
     def _validate_params(self):
@@ -580,16 +612,30 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _validate(self, X, y, sample_weight, reset: bool, least: int = 1):
         """The recipe, and input as the engine wants it: C-ordered or CSR, one precision, finite; no weight < 0."""
         self._check_batch_size()
-        if reset or not (self._is_plain(X) and _is_plain_column(y, X)):
+        if reset or not (self._is_plain(X) and isinstance(self.intercept_, float) and _is_plain_column(y, X)):
             form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
-            X, y = validate_data(self, X, y, **form, y_numeric=True, reset=reset, ensure_min_samples=least)
-            y = self._in_precision("y", y, X)
+            X = validate_data(self, X, **form, reset=reset, ensure_min_samples=least)
+            y = self._targets("y", y, X, None if reset else np.size(self.intercept_))
         sample_weight = self._weights("sample_weight", sample_weight, X)
         recipe = self._recipe(X, anew=reset)
         loss = recipe.parts.loss
-        if hasattr(loss, "allows") and not (loss.allows(y) | (sample_weight == 0)).all():
+        if hasattr(loss, "allows") and not (loss.allows(_columns(y).T) | (sample_weight == 0)).all():
             raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
         return recipe, X, y, sample_weight
+
+    def _targets(self, name: str, values, X, number: int | None = None) -> np.ndarray:
+        """Finite targets, one or more for each row, in X's precision."""
+        if values is None:
+            raise ValueError(f"{type(self).__name__} requires {name} to be passed, but the target {name} is None.")
+        if isinstance(values, Real):
+            raise ValueError(f"{name} must have a target for each row; got {values!r}.")
+        if sparse.issparse(values):
+            raise TypeError(f"{name} is sparse, and must be dense: give {name}.toarray().")
+        values = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
+        check_consistent_length(X, values)
+        if number is not None and values.size != len(values) * number:
+            raise ValueError(f"{name} must have {number} targets for each row, as before; got shape {values.shape}.")
+        return self._in_precision(name, values, X)
 
     def _weights(self, name: str, values, X) -> np.ndarray | None:
         """A weight for each row, not negative, if there are any."""
@@ -613,16 +659,18 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             raise ValueError(f"{name} has values too large for X's precision, float32: give X as float64.")
         return np.ascontiguousarray(values, dtype=X.dtype)
 
-    def _initial(self, name: str, given, fallback: str | None, shape: tuple):
-        """A parameter vector to start from: the one given, or that of the last fit; checked."""
+    def _initial(self, name: str, given, fallback: str | None, targets: tuple, each: tuple = ()) -> Iterable:
+        """What each target starts from: parameters given, or those of the last fit; checked."""
         if given is None:
-            return None if fallback is None else getattr(self, fallback)
-        value = np.asarray(given, dtype=np.float64)
+            if fallback is None:
+                return repeat(None)
+            name, given = f"warm_start=True starts from {fallback}, which", getattr(self, fallback)
+        value, shape = np.asarray(given, dtype=np.float64), (*targets, *each)
         if shape == () and value.size == 1:
             value = value.reshape(())
         if value.shape != shape or not np.isfinite(value).all():
             raise ValueError(f"{name} must be finite and of shape {shape}; got shape {value.shape}.")
-        return value
+        return value if targets else [value]
 
     def _validation(self, X, y, weight, random_state, X_val, y_val, weight_val):
         """Rows to train on, None for all, and a score on others, given or held out, if early stopping wants it."""
@@ -632,8 +680,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 raise ValueError("X_val and y_val belong together, and sample_weight_val to them: give both.")
             if not self.early_stopping:
                 raise ValueError("X_val and y_val are for early_stopping=True, and it is False.")
-            options = {"accept_sparse": "csr", "dtype": X.dtype, "y_numeric": True, "reset": False}
-            X_val, y_val = validate_data(self, X_val, y_val, ensure_min_samples=2, **options)
+            X_val = validate_data(self, X_val, accept_sparse="csr", dtype=X.dtype, ensure_min_samples=2, reset=False)
+            y_val = self._targets("y_val", y_val, X_val, y[:1].size)
             weight_val = self._weights("sample_weight_val", weight_val, X_val)
             if weight_val is not None and not weight_val.any():
                 raise ValueError("sample_weight_val is zero for each row: nothing to score on.")
@@ -643,8 +691,10 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         else:
             return None, None
 
-        def score(coef, intercept):
-            return float(r2_score(y_val, self._predict(X_val, coef, intercept), sample_weight=weight_val))
+        y_val = _columns(y_val)
+
+        def score(target, coef, intercept):
+            return float(r2_score(y_val[:, target], self._predict(X_val, coef, intercept), sample_weight=weight_val))
 
         return train, score
 
@@ -664,74 +714,84 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             )
         return np.sort(train), held
 
-    def _drain(self, plan, state: State, score, deadline: float, tasks: Tasks) -> None:
-        """Run epochs until one consumer has had enough."""
-        baseline = plan.gram.variance / 2 if plan.gram else constant_loss(plan.parts.loss, plan.data, plan.kept)
-        newton = Newton(plan) if Newton.knows(plan) and not score else None
-        stopping = Stopping(
-            margin=None if self.tol is None else self.tol * (1.0 if score else baseline),
-            patience=self.n_iter_no_change,
-            least_samples=plan.least_samples(self.tol, state),
-            smallest_rate=SMALLEST if self.learning_rate == "adaptive" else np.inf,
-            score=score,
-            deadline=deadline,
-            excess=newton.excess if newton else None,
-        )
-        descent, reason, completed = epochs(plan, state), None, state.fork()
+    def _drain(self, plans, states, shape: tuple, score, deadline: float, tasks: Tasks) -> None:
+        """Run epochs until each target, or one consumer for all, has had enough."""
+        fits = [
+            Fit(
+                plan,
+                state,
+                tol=self.tol,
+                patience=self.n_iter_no_change,
+                falls=self.learning_rate == "adaptive",
+                score=score and partial(score, target),
+            )
+            for target, (plan, state) in enumerate(zip(plans, states, strict=True))
+        ]
+        together, reason = epochs([fit.descent for fit in fits]), None
         while not reason:
             try:
                 tasks.begin_epoch()
-                epoch = next(descent)
-                reason = stopping.reason(epoch, state)
-                if not completed.n_epochs:
-                    state.sight(epoch.loss, plan.weight)
-                completed = state.fork()
+                for fit, (_, epoch) in zip([fit for fit in fits if not fit.reason], next(together), strict=True):
+                    fit.end_epoch(epoch)
+                longest = max(fits, key=lambda fit: fit.completed.n_epochs)
+                if all(fit.reason for fit in fits):
+                    reason = longest.reason
+                elif monotonic() >= deadline:
+                    reason = "time_budget"
                 if self.verbose:
-                    self._report(state, stopping)
-                if tasks.end_epoch(partial(self._attributes, plan, stopping.kept(completed))):
+                    self._report(fits)
+                if tasks.end_epoch(lambda: self._attributes(plans[0], [fit.kept() for fit in fits], shape)):
                     reason = reason or "callback"
-                if state.n_epochs == self.epochs:
+                if longest.completed.n_epochs == self.epochs:
                     reason = reason or "epochs"
             except KeyboardInterrupt:
-                if not completed.n_epochs:
+                if not all(fit.completed.n_epochs for fit in fits):
                     raise
                 reason = "interrupted"
-        state = stopping.kept(completed)
-        if newton:
-            newton.finish(state)
-        if reason == "diverged":
+        states = [fit.end() for fit in fits]
+        for fit, state in zip(fits, states, strict=True):
+            self._judge(fit, state)
+        if reason == "interrupted":
+            done = max(state.n_epochs for state in states)
+            self._warn(f"Interrupted; the model is that of the epochs completed, {done} of {self.epochs}.")
+        self.stop_reason_ = reason
+        self.__dict__.pop("validation_scores_", None)
+        if score:
+            self.validation_scores_ = _mean_curve([fit.stopping.scores for fit in fits])
+        self.__dict__.update(self._attributes(plans[0], states, shape))
+
+    def _judge(self, fit: Fit, state: State) -> None:
+        """A fit must not end worse than the best constant: the automatic step then answers that, others warn."""
+        plan, loss = fit.descent.plan, fit.descent.plan.parts.loss
+        if fit.reason == "diverged":
             self._warn(
                 f"The descent left the finite range in epoch {state.n_epochs}; the last finite parameters are kept. "
                 f"Remedy: {REMEDY}."
             )
-        elif reason == "interrupted":
-            self._warn(f"Interrupted; the model is that of the epochs completed, {state.n_epochs} of {self.epochs}.")
-        elif state.loss_curve[-1] > baseline or (plan.geometry and not isinstance(plan.parts.loss, SquaredError)):
-            self._compare_with_constant(plan, state, baseline)
-        self.stop_reason_ = reason
-        self.__dict__.pop("validation_scores_", None)
-        if score:
-            self.validation_scores_ = stopping.scores
-        self.__dict__.update(self._attributes(plan, state))
-
-    def _compare_with_constant(self, plan, state: State, baseline: float) -> None:
-        """A fit must not end worse than the best constant: the automatic step then answers that, others warn."""
+            return
+        trusted = plan.geometry is None or isinstance(loss, SquaredError)
+        if trusted and state.loss_curve[-1] <= fit.baseline:
+            return
         if plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any():
             return  # Bounds forbid the constant.
-        loss = training_loss(plan.parts.loss, plan.data, plan.kept, plan.X, *state.predictor())
-        if plan.geometry and loss > baseline:
-            state.fall_back(best_constant(plan.parts.loss, plan.data, slice(None) if plan.kept is None else plan.kept))
-        elif loss > baseline * (1 + 1e-6):
+        end = training_loss(loss, plan.data, plan.kept, plan.X, *state.predictor())
+        if plan.geometry and end > fit.baseline:
+            state.fall_back(best_constant(loss, plan.data, slice(None) if plan.kept is None else plan.kept))
+        elif end > fit.baseline * (1 + 1e-6):
             self._warn(
                 "The fit ends worse than the best constant prediction on its own training data. "
                 f"Remedy: more epochs if the loss still falls (see loss_curve_), else {REMEDY}."
             )
 
-    def _attributes(self, plan, state: State) -> dict[str, Any]:
-        """State -> attributes."""
+    def _attributes(self, plan, states, shape: tuple) -> dict[str, Any]:
+        """States -> attributes; of the states of several targets that which took longest counts."""
+        state = states[0]
         coef, intercept = state.predictor()
+        if shape:
+            coef, intercept = map(np.stack, zip(*(state.predictor() for state in states), strict=True))
+            state = max(states, key=operator.attrgetter("n_epochs"))
         return {
-            "_state": state,
+            "_states": tuple(states),
             "coef_": coef,
             "intercept_": intercept,
             "n_iter_": state.n_epochs,
@@ -739,28 +799,29 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             "n_samples_seen_": state.n_samples,
             "batch_size_": plan.batch_size,
             "learning_rate_": state.rate,
-            "prequential_loss_": state.first_sight_loss / max(state.first_sight_weight, 1e-300),
-            "recent_loss_": state.recent_loss / max(state.recent_weight, 1e-300),
+            "prequential_loss_": sum([s.prequential_loss for s in states]) / len(states),
+            "recent_loss_": sum([s.recent_loss for s in states]) / len(states),
         }
 
     @property
     def loss_curve_(self) -> list[float]:
         """Mean loss of each epoch; made when asked for, since that of a stream is long."""
-        if not hasattr(self, "_state"):
+        if not hasattr(self, "_states"):
             raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no loss_curve_.")
-        return self._state.loss_curve
+        return _mean_curve([state.loss_curve for state in self._states])
 
-    def _report(self, state: State, stopping: Stopping) -> None:
+    def _report(self, fits: list[Fit]) -> None:
         """One line for an epoch."""
-        line = (
-            f"{type(self).__name__}: epoch {state.n_epochs:4d}  loss {state.loss_curve[-1]:.6g}  rate {state.rate:.3g}"
-        )
-        if stopping.scores:
-            line += f"  validation R² {stopping.scores[-1]:.4f}"
+        states = [fit.completed for fit in fits]
+        state = max(states, key=operator.attrgetter("n_epochs"))
+        loss = fmean(state.losses[state.n_losses - 1] for state in states)
+        line = f"{type(self).__name__}: epoch {state.n_epochs:4d}  loss {loss:.6g}  rate {state.rate:.3g}"
+        if fits[0].stopping.scores:
+            line += f"  validation R² {fmean(fit.stopping.scores[-1] for fit in fits):.4f}"
         print(line, flush=True)
 
     def _warn(self, message: str) -> None:
-        warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)
+        warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=callers_level())
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coef_")
@@ -768,6 +829,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.multi_output = True
         return tags
 
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from problems import FIXED, REGRESSORS, csr, linear, theta
 from scipy import sparse
-from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import Huber
@@ -57,8 +57,9 @@ DATA = {
     "ragged X": ([[1.0, 2.0], [3.0]], [1.0, 2.0], "inhomogeneous"),
     "y too short": (X, Y[:-1], r"inconsistent.*\[60, 59\]"),
     "y too long": (X, np.append(Y, 0), r"inconsistent.*\[60, 61\]"),
-    "y of two columns": (X, np.column_stack([Y, Y]), "y should be a 1d array"),
-    "scalar y": (X, 1.0, "y should be a 1d array|Expected.*y|Singleton array"),
+    "y of three dimensions": (X, Y[:, None, None], "array with dim 3"),
+    "y without columns": (X, np.empty((60, 0)), "0 feature"),
+    "scalar y": (X, 1.0, "y must have a target for each row"),
     "y with NaN": (X, spoiled(Y, np.nan), "y contains NaN"),
     "y with infinity": (X, spoiled(Y, np.inf), "y contains infinity"),
     "y of words": (X, np.full(60, "a"), "could not convert string"),
@@ -106,11 +107,15 @@ def test_too_large_for_single_precision(kind, method):
 
 
 @all_kinds
-def test_column_of_targets_is_taken_with_a_warning(kind):
-    for method in ("fit", "partial_fit"):
-        with pytest.warns(DataConversionWarning, match="column-vector y"):
-            column = getattr(kind(**FIXED), method)(X, Y[:, None])
-        assert_array_equal(theta(column), theta(getattr(kind(**FIXED), method)(X, Y)))
+def test_another_number_of_targets(kind):
+    for before, now in ((Y, np.c_[Y, Y]), (np.c_[Y, Y], Y), (np.c_[Y, Y], np.c_[Y, Y, Y])):
+        model = kind(**FIXED).fit(X, before)
+        state = joblib.hash(vars(model))
+        with pytest.raises(ValueError, match=f"y must have {before.size // 60} targets"):
+            model.partial_fit(X, now)
+        with pytest.raises(ValueError, match="coef_, which must be finite and of shape"):
+            model.set_params(warm_start=True).fit(X, now)
+        assert joblib.hash(vars(model.set_params(warm_start=False))) == state
 
 
 @all_kinds
@@ -173,6 +178,7 @@ WRONG = {
     "time_budget": [0.0, -1.0, "a", np.nan],
     "epsilon": [-1e-9, None, np.nan],
     "quantile": [0.0, 1.0, -0.1, None, np.nan],
+    "half_life": [0.0, -1.0, "a", np.nan],
     "warm_start": ["no", None, 2],
     "random_state": ["a", -1, 0.5],
     "verbose": [-1, "a", None],

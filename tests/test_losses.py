@@ -53,6 +53,16 @@ def test_gradient_is_slope_of_value(loss, y):
     assert_allclose(loss.gradient(y, p), (loss.value(y, p + h) - loss.value(y, p - h)) / (2 * h), rtol=1e-7, atol=1e-8)
 
 
+def test_curvature_is_the_least_bound(loss):
+    """On the second derivative, by differences of slopes; a loss without one has kinks or grows without bound."""
+    p = 3.0 + np.linspace(-4, 4, 40_001)
+    steepest = np.max(np.diff(loss.gradient(3.0, p)) / np.diff(p))
+    if hasattr(loss, "curvature"):
+        assert steepest == pytest.approx(loss.curvature, rel=1e-6)
+    else:
+        assert steepest > 1e3 or hasattr(loss, "link")
+
+
 def test_convex(loss):
     if isinstance(loss, Cauchy) or (isinstance(loss, Tweedie) and loss.power > 2):
         pytest.skip("not convex, as its documentation says")

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import FIXED, REGRESSORS, csr, holey, linear, theta
+from problems import FIXED, REGRESSORS, csr, holey, linear, some_weights, theta
+from scipy.optimize import minimize
+from sklearn.base import clone
+from sklearn.linear_model import Lasso, LinearRegression, Ridge
 
-from sklearn_sgd import MiniBatchSGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.optimizers import FTRL, OPTIMIZERS, SGD
+
+# Those that remember each row, and are for fit.
+REDUCED = [name for name, kind in OPTIMIZERS.items() if hasattr(kind(), "anew")]
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -78,7 +84,7 @@ def test_the_automatic_step_takes_no_optimizer(kind):
     X, y = linear()
     for name in OPTIMIZERS:
         model = kind(optimizer=name)
-        if name == "sgd":
+        if name == "sgd" or name in REDUCED:
             model.fit(X, y)
             continue
         for call in (model.fit, model.partial_fit):
@@ -105,7 +111,7 @@ def torch_optimizer(torch, name, weights, bias, rate, decay):
 @pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
 @pytest.mark.parametrize("penalty", [None, "l2"])
 @pytest.mark.parametrize("batch_size", [1, 7, 60])
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "ftrl"])
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - {"ftrl", *REDUCED}))
 def test_torch(name, batch_size, penalty, form):
     torch = pytest.importorskip("torch")
     X, y = holey()
@@ -161,6 +167,7 @@ def test_passes_agree(name, batch_size, monkeypatch):
     assert_allclose(theta(model.fit(X, y)), compiled, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - REDUCED))
 def test_clock_and_moments_go_on(name):
     X, y = linear()
     model = MiniBatchSGDRegressor(optimizer=name, batch_size=7, **FIXED)
@@ -169,3 +176,121 @@ def test_clock_and_moments_go_on(name):
     for _ in range(FIXED["epochs"]):
         parts.partial_fit(X, y)
     assert_array_equal(theta(parts), whole)
+
+
+# Variance reduction
+
+
+def reduced_twin(X, y, weight, order, rate, alpha, anew):
+    """Algorithm of the papers, one row or batch after the other, with a table of all rows' gradients."""
+    X = np.column_stack([X, np.ones(len(X))])
+    weight, ridge = weight / weight.mean(), np.append(np.full(X.shape[1] - 1, alpha), 0.0)
+    w, table = np.zeros(X.shape[1]), None
+    for epoch in order:
+        if table is None or anew:
+            table = ((X @ w - y) * weight)[:, None] * X
+        mean = table.mean(axis=0)
+        for rows in epoch:
+            new = ((X[rows] @ w - y[rows]) * weight[rows])[:, None] * X[rows]
+            g = (new - table[rows]).mean(axis=0) + mean
+            if not anew:
+                table[rows] = new
+                mean = table.mean(axis=0)
+            w = w - rate * (g + ridge * w)
+    return w
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("name", REDUCED)
+def test_is_the_published_algorithm(name, batch_size, form):
+    X, y = holey()
+    weight = some_weights(60)
+    model = MiniBatchSGDRegressor(optimizer=name, penalty="l2", alpha=0.1, batch_size=batch_size)
+    model.set_params(**FIXED).fit(form(X), y, weight)
+    epoch = np.split(np.arange(60), range(batch_size, 60, batch_size))
+    expected = reduced_twin(X, y, weight, [epoch] * FIXED["epochs"], 0.02, 0.1, OPTIMIZERS[name]().anew)
+    assert_allclose(theta(model), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
+@pytest.mark.parametrize("batch_size", [1, 16])
+@pytest.mark.parametrize("name", REDUCED)
+def test_reaches_the_minimiser_of_raw_columns_at_a_linear_rate(name, batch_size, form):
+    """The excess over ridge's closed form falls by the same factor again and again, down to rounding."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 6)) * 10.0 ** np.arange(-2, 4) + 100.0
+    y, weight = X @ 10.0 ** -np.arange(-2.0, 4) + rng.normal(size=400), some_weights(400)
+    exact = Ridge(alpha=1e-3 * weight.sum()).fit(X, y, weight)
+
+    def objective(model):
+        return np.average((model.predict(X) - y) ** 2, weights=weight) / 2 + 5e-4 * model.coef_ @ model.coef_
+
+    excess = []
+    for epochs in (10, 20, 30):
+        model = MiniBatchSGDRegressor(
+            optimizer=name, penalty="l2", alpha=1e-3, batch_size=batch_size, epochs=epochs, tol=None, random_state=0
+        )
+        excess.append(objective(model.fit(form(X), y, weight)) / objective(exact) - 1)
+    assert excess[0] < 1e-3
+    assert excess[1] < max(1e-2 * excess[0], 1e-12)
+    assert excess[2] < max(1e-2 * excess[1], 1e-12)
+    model.set_params(epochs=100).fit(form(X), y, weight)
+    assert_allclose(model.coef_, exact.coef_, rtol=1e-8)
+    assert model.intercept_ == pytest.approx(exact.intercept_, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", REDUCED)
+@pytest.mark.parametrize("loss", ["logcosh", "expectile", "squared_epsilon_insensitive"])
+def test_other_smooth_losses(name, loss):
+    """Against the minimum that SciPy finds."""
+    X, y = linear()
+    model = OnlineSGDRegressor(loss, optimizer=name, quantile=0.3, epochs=200, tol=None, random_state=0).fit(X, y)
+    formulas = model._loss(X)
+
+    def objective(w):
+        p = X @ w[:-1] + w[-1]
+        slopes = formulas.gradient(y, p) / len(y)
+        return np.mean(formulas.value(y, p)), np.append(slopes @ X, slopes.sum())
+
+    best = minimize(objective, theta(model) + 0.1, jac=True, method="BFGS", options={"gtol": 1e-12})
+    assert objective(theta(model))[0] <= best.fun * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_lasso(name):
+    X, y = linear()
+    exact = Lasso(alpha=0.5, tol=1e-12).fit(X, y)
+    model = MiniBatchSGDRegressor(optimizer=name, penalty="l1", alpha=0.5, batch_size=4, epochs=300, tol=None)
+    assert_allclose(model.fit(X, y).coef_, exact.coef_, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_stops_by_itself_where_the_minimum_is_near(name):
+    X, y = linear()
+    model = OnlineSGDRegressor(optimizer=name, tol=1e-12, random_state=0).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    assert_allclose(model.predict(X), LinearRegression().fit(X, y).predict(X), atol=1e-4)
+    other = OnlineSGDRegressor("logcosh", optimizer=name, tol=1e-12, random_state=0).fit(X, y)
+    assert other.stop_reason_ == "tol"
+    further = clone(other).set_params(tol=None, epochs=300).fit(X, y)
+    assert_allclose(other.predict(X), further.predict(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_all_rows_at_once_have_no_variance(name):
+    X, y = linear()
+    for params in ({}, FIXED):
+        assert_array_equal(
+            theta(BatchGDRegressor(optimizer=name, **params).fit(X, y)), theta(BatchGDRegressor(**params).fit(X, y))
+        )
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_is_for_fit_and_smooth_losses(name):
+    X, y = linear()
+    with pytest.raises(ValueError, match=f"optimizer='{name}' remembers each row"):
+        OnlineSGDRegressor(optimizer=name).partial_fit(X, y)
+    with pytest.raises(ValueError, match=f"optimizer='{name}' needs a learning_rate for loss='quantile'"):
+        OnlineSGDRegressor("quantile", optimizer=name).fit(X, y)
+    OnlineSGDRegressor("quantile", optimizer=name, **FIXED).fit(X, y)

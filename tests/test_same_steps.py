@@ -190,7 +190,7 @@ def test_positive_alone_is_non_negative_least_squares():
 def check_oracle(model, X, y, orders=None, sample_weight=None, **init):
     model.fit(X, y, sample_weight, **init)
     params = model.get_params()
-    untold = "optimizer early_stopping validation_fraction time_budget warm_start random_state verbose"
+    untold = "optimizer early_stopping validation_fraction time_budget half_life warm_start random_state verbose"
     for name in untold.split():
         del params[name]
     expected = descend(X, y, orders, sample_weight=sample_weight, **params, **init)

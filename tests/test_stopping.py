@@ -14,7 +14,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd._engine import stopping
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -142,7 +141,6 @@ def test_time_budget(kind, monkeypatch):
     """Fit looks at its start, and after each epoch."""
     X, y = linear()
     clock = Clock()
-    monkeypatch.setattr(stopping, "monotonic", clock)
     monkeypatch.setattr("sklearn_sgd.regressors.monotonic", clock)
     model = kind(**FIXED | {"epochs": 10}, time_budget=4.0).fit(X, y)
     assert model.n_iter_ == 4

@@ -136,3 +136,89 @@ def test_recent_loss_of_a_fit_is_that_of_its_first_epoch(kind):
     fitted = kind(random_state=0).fit(*linear())
     assert fitted.recent_loss_ == pytest.approx(fitted.loss_curve_[0], rel=1e-12)
     assert fitted.recent_loss_ == pytest.approx(fitted.prequential_loss_, rel=1e-12)
+
+
+# Drift
+
+
+@pytest.fixture
+def drifting():
+    """Coefficients that walk at random, of raw columns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 4)) * 10.0 ** np.arange(-1.0, 3.0) + 5.0
+    w = rng.normal(size=4) + np.cumsum(rng.normal(size=(6000, 4)) * 0.02, axis=0)
+    return X, np.sum(X / X.std(axis=0) * w, axis=1) + rng.normal(size=6000)
+
+
+def progressive_error(model, X, y, size):
+    """Mean squared error of each chunk before it is learned, over the second half."""
+    squares = []
+    for start in range(0, len(y), size):
+        chunk = slice(start, start + size)
+        if start >= len(y) // 2:
+            squares.append((model.predict(X[chunk]) - y[chunk]) ** 2)
+        model.partial_fit(X[chunk], y[chunk])
+    return np.mean(np.concatenate(squares))
+
+
+class Fading:
+    """Least squares of all rows so far, each weighted by half for each half life since: what is aimed at."""
+
+    def __init__(self, half_life):
+        self.half_life, self.X, self.y = half_life, np.empty((0, 5)), np.empty(0)
+
+    def predict(self, X):
+        root = 0.5 ** (np.arange(len(self.y))[::-1] / self.half_life / 2)
+        return np.column_stack([X, np.ones(len(X))]) @ np.linalg.lstsq(self.X * root[:, None], self.y * root)[0]
+
+    def partial_fit(self, X, y):
+        self.X = np.vstack([self.X, np.column_stack([X, np.ones(len(X))])])
+        self.y = np.append(self.y, y)
+
+
+@pytest.mark.parametrize(("batch_size", "size"), [(1, 50), (16, 64), (32, 200)])
+@pytest.mark.parametrize("half_life", [100, 500])
+def test_half_life_follows_a_drift_like_fading_least_squares(batch_size, size, half_life, drifting):
+    forgets = MiniBatchSGDRegressor(batch_size=batch_size, half_life=half_life)
+    error = progressive_error(forgets, *drifting, size)
+    assert error < 1.6 * progressive_error(Fading(half_life), *drifting, size)
+    assert error < 0.8 * progressive_error(MiniBatchSGDRegressor(batch_size=batch_size), *drifting, size)
+
+
+def test_columns_that_drift_are_measured_anew():
+    """Units that change on the way, by a factor of 1000: what was known of the old ones fades."""
+    rng = np.random.default_rng(0)
+    X, models = rng.normal(size=(4000, 3)), []
+    y = X @ [1.0, 2.0, 3.0]
+    X[2000:] *= 1000.0
+    for half_life in (None, 100):
+        models.append(feed(OnlineSGDRegressor(half_life=half_life), X[:2000], y[:2000], [50]))
+        feed(models[-1], X[2000:], y[2000:], [50])
+    never, forgets = (np.mean((model.predict(X[2000:]) - y[2000:]) ** 2) for model in models)
+    assert forgets < 0.01 * np.var(y)
+    assert forgets < 0.1 * never
+
+
+@all_kinds
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "average": True}], ids=str)
+def test_a_half_life_without_end_forgets_nothing(kind, params):
+    X, y = linear()
+    never = feed(kind(**params), X, y, [7])
+    assert_allclose(theta(feed(kind(half_life=1e15, **params), X, y, [7])), theta(never), rtol=1e-10)
+
+
+def test_average_of_a_schedule_is_one_of_late():
+    """Shares that stop falling at the half life make an exponential mean of the parameters."""
+    X, y = linear()
+    params = {"learning_rate": "constant", "eta0": 0.02}
+    averaged = feed(OnlineSGDRegressor(average=True, half_life=5, **params), X, y, [1])
+    plain, mean = OnlineSGDRegressor(**params), 0.0
+    for t in range(1, 61):
+        feed(plain, X[t - 1 : t], y[t - 1 : t], [1])
+        mean += max(1 / t, np.log(2) / 5) * (theta(plain) - mean)
+    assert_allclose(theta(averaged), mean, rtol=1e-10)
+
+
+def test_half_life_is_for_streams():
+    X, y = linear()
+    assert_array_equal(*(theta(OnlineSGDRegressor(half_life=h, random_state=0).fit(X, y)) for h in (None, 3)))

@@ -7,10 +7,7 @@ for all rows at once.
 import numpy as np
 
 from sklearn_sgd._engine.jit import keep, recall
-from sklearn_sgd._engine.passive import build
 from sklearn_sgd._engine.step import MEMORY, TRIES
-
-passive = build(lambda function: function, None)
 
 
 class Batch:
@@ -20,13 +17,14 @@ class Batch:
         self.rows, self.loss = data.rows, loss
         self.X, self.y = data.rows.matrix(chunk), data.y[chunk]
         self.s = data.weight[chunk] if data.weight.size else np.ones_like(self.y)
-        self.z = self.along = self.direction = None
+        self.z = self.slopes = self.along = self.direction = None
 
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         self.z = self._predict(w)
         slopes = self.loss.gradient(self.y, self.z)
-        c = (self.s * slopes).astype(w.dtype).astype(np.float64)
+        self.slopes = (self.s * slopes).astype(w.dtype)
+        c = self.slopes.astype(np.float64)
         g = np.append(self.X.T @ c, self.rows.bias * c.sum())
         self.rows.centre(g)
         total = float(np.sum(self.s * self.loss.value(self.y, self.z), dtype=np.float64))

@@ -19,13 +19,13 @@ class Gram(NamedTuple):
     target: float
 
 
-def split(columns: Columns) -> tuple[Columns, Gram]:
-    """Statistics of columns of which the last is the target: of the others, and what the descent needs."""
+def split(columns: Columns, targets: int) -> tuple[Columns, list[Gram]]:
+    """Statistics of columns of which the last are targets: of the others, and what the descent to each target needs."""
     weight, mean, moment = columns
+    p = len(mean) - targets
     scaled = moment / weight
-    return Columns(weight, mean[:-1], moment[:-1, :-1]), Gram(
-        scaled[:-1, :-1], scaled[:-1, -1], scaled[-1, -1], mean[-1]
-    )
+    grams = [Gram(scaled[:p, :p], scaled[:p, t], scaled[t, t], mean[t]) for t in range(p, p + targets)]
+    return Columns(weight, mean[:p], moment[:p, :p]), grams
 
 
 def gradient(gram, bias, w):

@@ -6,6 +6,7 @@ closures as arguments cannot: numba issue 2956).
 """
 
 import hashlib
+import sys
 import warnings
 from functools import cache
 from itertools import count
@@ -56,6 +57,14 @@ def keep(moment, j, value):
     """Keep a moment of coordinate j, where one is kept."""
     if moment is not None:
         moment[j] = value
+
+
+def callers_level() -> int:
+    """The stack level of the user's line, for a warning given by the function that asks."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in (__name__.partition(".")[0], "sklearn"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 @cache
@@ -109,7 +118,7 @@ def compiles(parts, dtype) -> bool:
             warnings.warn(
                 f"{', '.join(names)} runs in NumPy, slower, since Numba cannot compile it: {reason}",
                 RuntimeWarning,
-                stacklevel=8,
+                stacklevel=callers_level(),
             )
     return _compiles[classes]
 

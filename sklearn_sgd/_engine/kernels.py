@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numba.extending import overload, register_jitable
 
-from sklearn_sgd._engine import arrays, passive
+from sklearn_sgd._engine import arrays, passive, reduced
 from sklearn_sgd._engine.jit import FASTMATH, fingerprint, keep, prefetch, recall, shrink, sign, wire
 from sklearn_sgd._engine.step import MEMORY, TRIES
 
@@ -349,9 +349,9 @@ def _build(sources: str, cached: bool, kind: str):
             g += partial
         return total, squares
 
-    passive_aggressive = passive.build(compiled, sources)
     return {
-        "passive": passive_aggressive,
+        "passive": passive.build(compiled, sources),
+        "reduced": reduced.build(compiled, sources),
         "gradient": gradient,
         "minibatch": minibatch,
         "online": online,

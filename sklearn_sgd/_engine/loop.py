@@ -1,16 +1,15 @@
 """The only loop over epochs. Whoever wants epochs asks for the next one; what is done with them is no matter here."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine import arrays, full, gram
-from sklearn_sgd._engine.jit import compiles, is_ours
-from sklearn_sgd._engine.passive import PassiveAggressive, squares
+from sklearn_sgd._engine import arrays, full, gram, passive, reduced
+from sklearn_sgd._engine.jit import callers_level, compiles, is_ours
 from sklearn_sgd._engine.plan import Plan, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
 from sklearn_sgd._engine.state import State
@@ -27,42 +26,75 @@ class Epoch(NamedTuple):
     finite: bool
 
 
-def epochs(plan: Plan, state: State) -> Iterator[Epoch]:
-    """Go on from a state, epoch by epoch, without end; the state is up to date at each yield.
+class Descent:
+    """The way of one target: a plan, and the state that goes on by it."""
 
-    An epoch that leaves the finite range is undone.
-    """
-    run, order, free = _choose(plan), plan.order(state.generator, _permute), isinstance(plan.parts.penalty, NoPenalty)
-    while True:
+    def __init__(self, plan: Plan, state: State):
+        self.plan, self.state, self.run, self.stopped = plan, state, _choose(plan), False
+
+    def begin(self, order: np.ndarray) -> None:
+        """Make ready for an epoch over rows in this order."""
+        plan, state = self.plan, self.state
         if plan.reweighs(state):
-            plan = reweighted(plan, state)
-        extras: list = [state.n_updates]
-        if plan.geometry:
-            extras = [extra for extra in (plan.geometry, state.memory, plan.gram) if extra is not None]
+            self.plan = plan = reweighted(plan, state)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
-        rates, mixes = plan.schedule(t) * state.rate_factor, plan.mixes(t)
-        before = state.vectors.copy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
-            penalty = 0.0 if free else float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
-            total, state.surprise = total + state.surprise, 0.0
-            if not plan.average_from:
-                state.vectors.average[:] = state.vectors.coef
-            finite = isfinite(total) and state.vectors.finite()
+        self.rates, self.mixes = plan.schedule(t) * state.rate_factor, plan.mixes(t)
+        self.before, self.total = state.vectors.copy(), state.surprise
+
+    def go(self, order: np.ndarray, start: int, stop: int) -> None:
+        """Take the rows from one place in the order to another, which are whole batches."""
+        plan, state = self.plan, self.state
+        first, last = start // plan.batch_size, -(-stop // plan.batch_size)
+        extras: tuple = (state.n_updates + first,)
+        if plan.geometry:
+            extras = (plan.geometry, state.memory, plan.gram) if plan.gram else (plan.geometry, state.memory)
+        rates, mixes = self.rates[first:last], self.mixes[first:last]
+        rows = order[start:stop]
+        self.total += self.run(plan.data, rows, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
+
+    def end(self, order: np.ndarray) -> Epoch:
+        """Count the epoch; one that left the finite range is undone."""
+        plan, state = self.plan, self.state
+        penalty = 0.0
+        if not isinstance(plan.parts.penalty, NoPenalty):
+            penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
+        if not plan.average_from:
+            state.vectors.average[:] = state.vectors.coef
+        finite = isfinite(self.total) and state.vectors.finite()
         if not finite:
-            state.vectors = before
+            state.vectors = self.before
         weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else len(order)
-        loss = float(total / weight) if weight else 0.0
+        loss = float(self.total / weight) if weight else 0.0
         if len(order):
-            state.fresh = False
-            state.rate = float(rates[-1])
+            state.fresh, state.surprise = False, 0.0
+            state.rate = float(self.rates[-1])
             state.record(loss)
-        state.n_updates += len(t)
+        state.n_updates += len(self.rates)
         state.n_samples += len(order)
         state.n_epochs += 1
-        yield Epoch(loss, penalty, finite)
+        return Epoch(loss, penalty, finite)
+
+
+def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:
+    """Go on from where the descents stand, epoch by epoch, until all are ``stopped``; states are up to date then.
+
+    The descents are those of several targets on the same rows. They take turns at pieces of an epoch, so that rows come
+    from memory once for all targets.
+    """
+    plan = descents[0].plan
+    order = plan.order(descents[0].state.generator, _permute)
+    while going := [descent for descent in descents if not descent.stopped]:
+        for descent in going:
+            descent.begin(order)
+        size = plan.piece if len(going) > 1 else max(1, len(order))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(order), size):
+                for descent in going:
+                    descent.go(order, start, min(start + size, len(order)))
+            told = [(descent, descent.end(order)) for descent in going]
+        yield told
         if plan.shuffles:
-            order = plan.order(state.generator, _permute)
+            order = plan.order(descents[0].state.generator, _permute)
 
 
 class Newton:
@@ -76,8 +108,7 @@ class Newton:
     def __init__(self, plan: Plan):
         self.plan = plan
         if not plan.gram:
-            order = np.arange(plan.n_rows) if plan.kept is None else plan.kept
-            self.rows = _all_rows(plan)(plan.data, order, plan.parts.loss)
+            self.rows = _all_rows(plan)(plan.data, plan.used, plan.parts.loss)
 
     @staticmethod
     def knows(plan: Plan) -> bool:
@@ -114,12 +145,14 @@ def _choose(plan: Plan):
     name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
     if plan.gram:
         return gram.automatic
-    if isinstance(parts.optimizer, PassiveAggressive):
-        return partial(_compiled(plan)["passive"], squares=squares(plan.X))
+    if isinstance(parts.optimizer, passive.PassiveAggressive):
+        return partial(_compiled(plan)["passive"], squares=passive.squares(plan.X))
+    if plan.remembers:
+        return reduced.Memory(_compiled(plan)["reduced"], parts.optimizer, plan.used, plan.geometry)
     if plan.batch_size == plan.n_rows and plan.n_entries > full.LEAST:
         return partial(getattr(arrays, name), look=_all_rows(plan))
     compiled = _compiled(plan)
-    if name == "minibatch" and compiled is not vars(arrays):
+    if name == "minibatch" and compiled is not PLAIN:
         if isinstance(rows, Csr) and parts.is_plain():
             name = "sparse"
         elif isinstance(rows, Dense) and plan.batch_size == 1:
@@ -136,10 +169,10 @@ def _compiled(plan: Plan) -> Mapping[str, Callable]:
     """The passes by name: compiled where Numba is there and can read the parts, or on arrays."""
     kernels = _kernels()
     if not kernels:
-        return vars(arrays)
+        return PLAIN
     key = plan.kinds, type(plan.data.rows), type(plan.geometry), plan.data.y.dtype
     if key not in _known:
-        _known[key] = vars(arrays)
+        _known[key] = PLAIN
         if all(isinstance(part, tuple) for part in plan.parts) and compiles(plan.parts, plan.data.y.dtype):
             name = "_".join(getattr(kind, "__name__", str(kind)) for kind in (*key[1:], *plan.kinds[1:]))
             _known[key] = kernels.passes(all(map(is_ours, plan.kinds)), name)
@@ -148,6 +181,14 @@ def _compiled(plan: Plan) -> Mapping[str, Callable]:
 
 # The passes for classes of parts, rows and geometry, and a precision.
 _known: dict[tuple, Mapping[str, Callable]] = {}
+
+
+# The passes on arrays, and as plain Python.
+PLAIN: Mapping[str, Callable] = {
+    **vars(arrays),
+    "passive": passive.build(lambda function: function, None),
+    "reduced": reduced.build(lambda function: function, None),
+}
 
 
 def _permute(order: np.ndarray, generator: np.random.Generator) -> None:
@@ -163,7 +204,9 @@ def _kernels():
         from sklearn_sgd._engine import kernels
     except ImportError as error:
         warnings.warn(
-            f"Fits run in NumPy, slower, since Numba cannot be imported: {error}", RuntimeWarning, stacklevel=6
+            f"Fits run in NumPy, slower, since Numba cannot be imported: {error}",
+            RuntimeWarning,
+            stacklevel=callers_level(),
         )
         return None
     return kernels

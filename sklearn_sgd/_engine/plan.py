@@ -1,12 +1,13 @@
 """The Plan: what is done, a recipe married to data; the State learns what data tell before the descent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine import reduced
 from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
 from sklearn_sgd._engine.gram import Gram, split
 from sklearn_sgd._engine.recipe import Parts, Recipe
@@ -20,14 +21,19 @@ from sklearn_sgd._engine.step import (
     Step,
     affordable,
     automatic_batch_size,
+    faded,
     falling_rates,
     late_mixes,
+    latest_update,
     make_step,
     measure,
     merge,
 )
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.penalties import L1, Box, ElasticNet, Positive
+
+# Entries of X that are taken for one target after the other.
+PIECE = 1 << 15
 
 
 class Data(NamedTuple):
@@ -56,6 +62,7 @@ class Plan(NamedTuple):
     shuffle: bool | str
     drop_last: bool
     average_from: int
+    latest: float
     geometry: Diagonal | Full | None
     gram: Gram | None
     threads: int
@@ -66,9 +73,27 @@ class Plan(NamedTuple):
         return self.X.nnz if issparse(self.X) else self.X.size
 
     @property
+    def used(self) -> np.ndarray:
+        """Numbers of the rows."""
+        return np.arange(self.n_rows) if self.kept is None else self.kept
+
+    @property
+    def remembers(self) -> bool:
+        """Whether each row's last slope is remembered."""
+        return hasattr(self.parts.optimizer, "anew") and self.batch_size < self.n_rows
+
+    @property
     def weight(self) -> float:
         """Total weight of the rows."""
         return float(self.data.weight.sum(dtype=np.float64)) if self.data.weight.size else float(self.n_rows)
+
+    @property
+    def piece(self) -> int:
+        """Rows, in whole batches, that stay in the cache for target after target; sparse ones cost each piece O(P)."""
+        if self.remembers:
+            return self.n_rows
+        size = max(PIECE, 4 * self.X.shape[1]) * self.X.shape[0] // max(1, self.n_entries)
+        return max(1, size // self.batch_size) * self.batch_size
 
     def least_samples(self, tol: float | None, state: State) -> float:
         """Rows to visit before progress is judged by ``tol``."""
@@ -96,10 +121,13 @@ class Plan(NamedTuple):
         return order if self.kept is None else self.kept[order]
 
     def mixes(self, t: np.ndarray) -> np.ndarray:
-        """Share of the newest parameters in the average at each update: 1 before it starts; none without average."""
+        """Share of the newest parameters in the average at each update: 1 before it starts; none without average.
+
+        It falls up to the ``latest`` update number.
+        """
         if not self.average_from:
             return np.empty(0)
-        t = np.maximum(t - self.average_from + 1.0, 1.0)
+        t = np.minimum(np.maximum(t - self.average_from + 1.0, 1.0), self.latest)
         return late_mixes(t) if self.geometry else 1.0 / t
 
 
@@ -110,19 +138,19 @@ def _shuffle_runs(order: np.ndarray, run: int, generator: np.random.Generator) -
     return np.concatenate([generator.permutation(runs).ravel(), order[whole:]])
 
 
-def make_plan(
+def make_plans(
     recipe: Recipe,
     X,
-    y,
+    targets: np.ndarray,
     weight: np.ndarray | None,
-    state: State,
+    states: Sequence[State],
     train: np.ndarray | None = None,
     stream: bool = False,
     threads: int = 1,
-) -> Plan:
-    """Marry a recipe to data: all rows, or those to ``train`` on, or a part of a ``stream``.
+) -> list[Plan]:
+    """Marry a recipe to data: all rows, or those to ``train`` on, or a part of a ``stream``; a plan for each target.
 
-    The state learns what data tell before the descent: the scale of weights and, for the automatic step, the columns.
+    The states learn what data tell before the descent: the scale of weights and, for the automatic step, the columns.
     """
     kept = train
     if weight is not None and train is not None:
@@ -131,8 +159,12 @@ def make_plan(
         kept = np.flatnonzero(weight)
     n_rows = X.shape[0] if kept is None else len(kept)
     params, parts = recipe.params, recipe.parts
-    # An optimizer that does not say keeps both.
-    state.vectors = state.vectors.with_moments(getattr(parts.optimizer, "moments", 2))
+    reduces = hasattr(parts.optimizer, "anew")
+    if stream and reduces:
+        raise ValueError(
+            f"optimizer={params['optimizer']!r} remembers each row that it has seen, so it is for fit; use another "
+            "optimizer for partial_fit."
+        )
     batch_size = params["batch_size"]
     if batch_size == "auto":
         batch_size = automatic_batch_size(X.shape[1], n_rows)
@@ -142,45 +174,66 @@ def make_plan(
             "Use a smaller batch_size, or drop_last=False."
         )
     batch_size = max(1, min(batch_size or n_rows, n_rows))
-    rows, weight = as_rows(X, params["fit_intercept"]), state.weigh(weight, X.shape[0], X.dtype)
-    data = Data(rows, read_only(y), read_only(weight))
-    automatic, noise = recipe.automatic, stream or batch_size < n_rows
-    schedule, geometry, gram, average = recipe.schedule, None, None, params["average"]
+    first, *others = states
+    rows, weight = as_rows(X, params["fit_intercept"]), read_only(first.weigh(weight, X.shape[0], X.dtype))
+    half_life = params["half_life"] if stream else None
+    latest = latest_update(half_life, batch_size, recipe.automatic) if half_life else np.inf
+    automatic, noise = recipe.automatic and n_rows > 0, stream or batch_size < n_rows
+    schedule, geometry, grams, average = recipe.schedule, None, None, params["average"]
     if average == "auto":
-        average = automatic and noise
-    if automatic and n_rows:
-        normal = not noise and isinstance(parts.loss, SquaredError) and affordable(n_rows, X.shape[1])
-        learned, gram = _learn_step(X, data, kept, parts.penalty, state, stream, normal)
-        if state.fresh:
-            _start(X, parts.loss, data, kept, batch_size, noise, stream, state)
-        state.memory[2] = noise
-        data = data._replace(rows=less_mean(rows, state.centre.astype(X.dtype)))
-        schedule = falling_rates(learned.rate(batch_size if noise else None), noise)
+        average = recipe.automatic and noise and not reduces
+    if automatic:
+        normal = not noise and isinstance(parts.loss, SquaredError) and affordable(n_rows, X.shape[1] + len(states))
+        y = targets if normal else None
+        keep = 0.5 ** (n_rows / half_life) if half_life else 1.0
+        learned, grams = _learn_step(X, y, kept, weight, bool(rows.bias), parts.penalty, first, stream, keep)
+        schedule = falling_rates(learned.rate(batch_size if noise else None), noise, latest)
         geometry = learned.geometry
     else:
-        state.recentre(np.zeros(X.shape[1]))
-    if isinstance(parts.penalty, Box):
-        for w in (state.vectors.coef, state.vectors.average):
-            w[:-1] = parts.penalty.prox(w[:-1], 0.0)
-    if not average:
-        # Averaging may have been switched off on the way: go on from what predicts.
-        state.vectors.coef[:] = state.vectors.average
-    return Plan(
-        X,
-        data,
-        kept,
-        n_rows,
-        parts,
-        recipe.kinds,
-        schedule,
-        batch_size,
-        False if stream else params["shuffle"],
-        params["drop_last"],
-        int(average),
-        geometry,
-        gram,
-        threads,
-    )
+        first.recentre(np.zeros(X.shape[1]))
+    for other in others:
+        other.follow(first)
+    centred = less_mean(rows, first.centre.astype(X.dtype))
+    if geometry and noise and reduces:
+        used = np.arange(n_rows) if kept is None else kept
+        steepest = reduced.longest(centred, weight, used, geometry)
+        schedule = schedules.constant(learned.reduced_rate(batch_size, steepest, parts.loss.curvature))
+    plans = []
+    for target, state in enumerate(states):
+        data = Data(rows, read_only(targets[:, target]), weight)
+        # An optimizer that does not say keeps both.
+        state.vectors = state.vectors.with_moments(getattr(parts.optimizer, "moments", 2))
+        if automatic:
+            if state.fresh:
+                _start(X, parts.loss, data, kept, batch_size, noise, stream, state)
+            state.memory[2] = noise
+            data = data._replace(rows=centred)
+        if isinstance(parts.penalty, Box):
+            for w in (state.vectors.coef, state.vectors.average):
+                w[:-1] = parts.penalty.prox(w[:-1], 0.0)
+        if not average:
+            # Averaging may have been switched off on the way: go on from what predicts.
+            state.vectors.coef[:] = state.vectors.average
+        plans.append(
+            Plan(
+                X,
+                data,
+                kept,
+                n_rows,
+                parts,
+                recipe.kinds,
+                schedule,
+                batch_size,
+                False if stream else params["shuffle"],
+                params["drop_last"],
+                int(average),
+                latest,
+                geometry,
+                grams and grams[target],
+                threads,
+            )
+        )
+    return plans
 
 
 def _start(
@@ -203,21 +256,20 @@ def _start(
         state.surprise = float(np.sum(s * (loss.value(y, 0.0) - loss.value(y, constant))))
 
 
-def _learn_step(X, data: Data, kept: np.ndarray | None, penalty, state: State, stream: bool, normal: bool):
+def _learn_step(X, y, kept: np.ndarray | None, weight, centred: bool, penalty, state: State, stream: bool, keep: float):
     """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew.
 
-    With the ``normal`` matrix if all that the descent asks of the rows are their second moments.
+    Of what was known a share is to ``keep``. With the normal matrix of each target in ``y``, if there are any.
     """
-    gram = None
-    if normal:
-        columns, gram = split(measure(X, kept, data.weight, bool(data.rows.bias), data.y))
-    else:
-        columns = measure(X, kept, data.weight, bool(data.rows.bias))
-    state.columns = columns if state.columns is None else merge(state.columns, columns)
+    columns, grams = measure(X, kept, weight, centred, y), None
+    if y is not None:
+        columns, grams = split(columns, y.shape[1])
+    state.since_step += columns.weight
+    state.columns = columns if state.columns is None else merge(faded(state.columns, keep), columns)
     state.recentre(state.columns.mean)
-    if state.step is None or state.columns.weight > (1.0 + GROWTH) * state.step.weight:
-        state.step = _make_step(state.columns, X, penalty, stream)
-    return state.step, gram
+    if state.step is None or state.since_step > GROWTH * state.step.weight:
+        state.step, state.since_step = _make_step(state.columns, X, penalty, stream), 0.0
+    return state.step, grams
 
 
 def _make_step(columns: Columns, X, penalty, stream: bool = False, curvature: float = 1.0) -> Step:

@@ -49,7 +49,13 @@ class Recipe(NamedTuple):
 def make_recipe(params: dict[str, Any], dtype, n_features: int) -> Recipe:
     """What parameters say for rows of such a precision and length; refused if they contradict each other."""
     choice, parts = params["learning_rate"], make_parts(params, dtype, n_features)
-    if choice == "auto" and not isinstance(parts.optimizer, SGD):
+    if choice == "auto" and hasattr(parts.optimizer, "anew"):
+        if not getattr(parts.loss, "curvature", np.inf) < np.inf:
+            raise ValueError(
+                f"optimizer={params['optimizer']!r} needs a learning_rate for loss={params['loss']!r}: 'auto' asks "
+                "for a loss whose curvature is bounded, such as 'squared_error' or 'huber'."
+            )
+    elif choice == "auto" and not isinstance(parts.optimizer, SGD):
         raise ValueError(
             f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' is a step of its own. Give, say, "
             "learning_rate='constant' and eta0, or optimizer='sgd'."

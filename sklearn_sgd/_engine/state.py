@@ -41,7 +41,8 @@ class Vectors(NamedTuple):
 class State:
     """Where a descent stands: all that the next update depends on, besides the data and the parameters.
 
-    The intercept is the prediction at ``centre``. Of the automatic step are ``columns``, ``step``, ``memory`` (sums of
+    The intercept is the prediction at ``centre``. Of the automatic step are ``columns``, ``step``, ``since_step`` (the
+    weight of the rows measured since it was made), ``memory`` (sums of
     squared slopes and of losses of late, and whether to remember more than a batch) and ``surprise`` (what the first
     batch of a stream cost before anything was known).
     """
@@ -61,10 +62,11 @@ class State:
     n_losses: int = 0
     first_sight_loss: float = 0.0
     first_sight_weight: float = 0.0
-    recent_loss: float = 0.0
-    recent_weight: float = 0.0
+    faded_loss: float = 0.0
+    faded_weight: float = 0.0
     columns: Columns | None = None
     step: Step | None = None
+    since_step: float = 0.0
     memory: np.ndarray = field(default_factory=lambda: np.zeros(3))
     surprise: float = 0.0
 
@@ -103,6 +105,12 @@ class State:
                 w[-1] += move @ w[:-1].astype(np.float64)
             self.centre = centre
 
+    def follow(self, other: "State") -> None:
+        """Take over what does not depend on the target."""
+        self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
+        self.columns, self.step, self.since_step = other.columns, other.step, other.since_step
+        self.recentre(other.centre)
+
     def predictor(self) -> tuple[np.ndarray, float]:
         """Coefficients and intercept to predict with."""
         w = self.vectors.average
@@ -113,8 +121,18 @@ class State:
         self.first_sight_loss += loss * weight
         self.first_sight_weight += weight
         keep = exp(-weight / RECENT)
-        self.recent_loss = keep * self.recent_loss + (1.0 - keep) * loss
-        self.recent_weight = keep * self.recent_weight + (1.0 - keep)
+        self.faded_loss = keep * self.faded_loss + (1.0 - keep) * loss
+        self.faded_weight = keep * self.faded_weight + (1.0 - keep)
+
+    @property
+    def prequential_loss(self) -> float:
+        """Mean loss at first sight."""
+        return self.first_sight_loss / max(self.first_sight_weight, 1e-300)
+
+    @property
+    def recent_loss(self) -> float:
+        """The same of late."""
+        return self.faded_loss / max(self.faded_weight, 1e-300)
 
     def fall_back(self, constant: float) -> None:
         """Predict a constant."""

@@ -109,7 +109,7 @@ def affordable(n_rows: int, n_columns: int) -> bool:
 
 
 def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None) -> Columns:
-    """Statistics of the columns of a matrix, of all rows or those kept, y a last column; no weights: all 1."""
+    """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
     size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
@@ -120,7 +120,7 @@ def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np
         block, target = X[rows], None if y is None else y[rows].astype(np.float64)
         s = weight[rows].astype(np.float64) if weight.size else np.ones(block.shape[0])
         if sparse.issparse(X):
-            block = block if target is None else sparse.hstack([block, target[:, None]])
+            block = block if target is None else sparse.hstack([block, target])
             new = _measure_sparse(block, s, full, centred)
         else:
             new, near = _measure_dense(block, s, full, centred, target, near)
@@ -161,8 +161,8 @@ def _measure_dense(X, s: np.ndarray, full: bool, centred: bool, y: np.ndarray | 
     if y is None:
         return Columns(weight, mean, moment), near
     # Within the targets, so that targets that are all the same are met.
-    middle = np.clip(s @ y / weight, y.min(), y.max()) if centred else 0.0
-    rest = (y - middle)[:, None] if root is None else (y - middle)[:, None] * root
+    middle = np.clip(s @ y / weight, y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
+    rest = y - middle if root is None else (y - middle) * root
     side = Z.T @ rest
     return Columns(weight, np.append(mean, middle), np.block([[moment, side], [side.T, rest.T @ rest]])), near
 
@@ -181,6 +181,11 @@ def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
         return Columns(weight, shift, moment)
     rest = s @ X / weight
     return Columns(weight, shift + rest, moment - weight * (np.outer(rest, rest) if full else rest * rest))
+
+
+def faded(columns: Columns, share: float) -> Columns:
+    """The same statistics, of rows that count as such a share of what they did."""
+    return Columns(columns.weight * share, columns.mean, columns.moment * share)
 
 
 class Step(NamedTuple):
@@ -209,6 +214,13 @@ class Step(NamedTuple):
             return 1.0 / self.largest
         return 0.5 / (self.largest * (1.0 - 1.0 / batch_size) + self.length / batch_size)
 
+    def reduced_rate(self, batch_size: int, longest: float, curvature: float) -> float:
+        """Rate of a variance-reduced step: a third over the smoothness that a batch may show.
+
+        ``longest`` is the largest squared length of a row, ``curvature`` the bound on that of the loss.
+        """
+        return 1.0 / (3.0 * curvature * (self.largest * (1.0 - 1.0 / batch_size) + longest / batch_size))
+
     def visits(self, tol: float, n_rows: int) -> float:
         """Rows to visit until the noise of the average costs less than a share ``tol`` of the loss.
 
@@ -218,14 +230,25 @@ class Step(NamedTuple):
         return self.length / tol * max(1.0, 1.0 / (tol * n_rows))
 
 
-def falling_rates(rate: float, noise: bool):
-    """From update numbers to rates: constant, or with noise falling as 1 / t, once the start is forgotten."""
-    return lambda t: rate / (1.0 + noise * rate * t / MEMORIES)
+def falling_rates(rate: float, noise: bool, latest: float = np.inf):
+    """From update numbers to rates: constant, or with noise falling as 1 / t in the long run, to the latest."""
+    return lambda t: rate / (1.0 + noise * rate * np.minimum(t, latest) / MEMORIES)
 
 
 def late_mixes(t: np.ndarray) -> np.ndarray:
     """Share of the newest parameters in the average."""
     return (DECAY + 1.0) / (t + DECAY)
+
+
+def latest_update(half_life: float, batch_size: int, automatic: bool) -> float:
+    """The update number past which nothing falls, lest what is known be older, on average, than a half life allows.
+
+    The mean age of rows that count half after each half life is ``half_life / log(2)``. With the automatic step, at
+    update t, that of the average is about ``t / (DECAY + 1)`` updates, and of the parameters in it ``t / MEMORIES``;
+    with a schedule that of an average with shares ``1 / t`` is t.
+    """
+    updates = half_life / np.log(2.0) / batch_size
+    return updates / (1.0 / (DECAY + 1.0) + 1.0 / MEMORIES) if automatic else updates
 
 
 def automatic_batch_size(n_columns: int, n_rows: int) -> int:

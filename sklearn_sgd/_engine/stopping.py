@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.loop import Epoch
+from sklearn_sgd._engine.baseline import constant_loss, training_loss
+from sklearn_sgd._engine.loop import Descent, Epoch, Newton
+from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
@@ -30,10 +31,10 @@ class Stopping:
         Rows to visit in any case.
     smallest_rate : float
         An adaptive rate above this falls instead of stopping; infinity for other rates.
+    objective : callable
+        From an epoch and the state after it to what progress is measured by.
     score : callable or None
         From parameters to a score on held-out rows.
-    deadline : float
-        Reading of the monotonic clock, in seconds, after which no epoch begins.
     excess : callable or None
         From a state to what its loss exceeds the minimum by.
     """
@@ -44,16 +45,16 @@ class Stopping:
         patience: int,
         least_samples: float,
         smallest_rate: float,
+        objective: Callable,
         score: Callable | None,
-        deadline: float,
         excess: Callable | None,
     ):
         self.margin = margin
         self.patience = patience
         self.least_samples = least_samples
         self.smallest_rate = smallest_rate
+        self.objective = objective
         self.score = score
-        self.deadline = deadline
         self.excess = excess
         self.scores: list[float] = []
         self.best = np.inf
@@ -64,7 +65,7 @@ class Stopping:
         """Why to stop after this epoch, if so."""
         if not epoch.finite:
             return "diverged"
-        return self._stalled(epoch, state) or ("time_budget" if monotonic() >= self.deadline else None)
+        return self._stalled(epoch, state)
 
     def kept(self, state: State) -> State:
         """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
@@ -72,10 +73,11 @@ class Stopping:
 
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
-        current = epoch.loss + epoch.penalty
         if self.score:
             self.scores.append(self.score(*state.predictor()))
             current = -self.scores[-1]
+        else:
+            current = self.objective(epoch, state)
         stalled = self.margin is not None and not current < self.best - self.margin
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
@@ -95,3 +97,52 @@ class Stopping:
             self.stalled = 0
             return None
         return "early_stopping" if self.score else "tol"
+
+
+class Fit:
+    """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
+
+    def __init__(self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score):
+        loss = plan.parts.loss
+        self.baseline = plan.gram.variance / 2 if plan.gram else constant_loss(loss, plan.data, plan.kept)
+        self.newton = Newton(plan) if Newton.knows(plan) and not score else None
+        self.stopping = Stopping(
+            margin=None if tol is None else tol * (1.0 if score else self.baseline),
+            patience=patience,
+            least_samples=plan.least_samples(tol, state),
+            smallest_rate=SMALLEST if falls else np.inf,
+            objective=self.objective,
+            score=score,
+            excess=self.newton.excess if self.newton else None,
+        )
+        self.descent, self.completed = Descent(plan, state), state.fork()
+        self.reason: str | None = None
+
+    def objective(self, epoch: Epoch, state: State) -> float:
+        """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there."""
+        plan = self.descent.plan
+        if not plan.remembers:
+            return epoch.loss + epoch.penalty
+        if self.newton:
+            return self.newton.excess(state)
+        return training_loss(plan.parts.loss, plan.data, plan.kept, plan.X, *state.predictor()) + epoch.penalty
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        """Count an epoch of the descent, which is over if there is a reason to stop."""
+        state, first = self.descent.state, not self.completed.n_epochs
+        self.reason = self.stopping.reason(epoch, state)
+        self.descent.stopped = self.reason is not None
+        if first:
+            state.sight(epoch.loss, self.descent.plan.weight)
+        self.completed = state.fork()
+
+    def kept(self) -> State:
+        """The state that the fit would end in now."""
+        return self.stopping.kept(self.completed)
+
+    def end(self) -> State:
+        """The state that the fit ends in."""
+        state = self.kept()
+        if self.newton:
+            self.newton.finish(state)
+        return state
