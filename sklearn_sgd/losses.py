@@ -11,9 +11,7 @@ second derivative in ``p``, where there is one. The least value over ``p`` is 0,
 
 from typing import NamedTuple
 
-import numpy as np
-
-from sklearn_sgd._engine.jit import clip, growth, sign
+from sklearn_sgd._engine.jit import clip, exp, expm1, growth, log, log1p, sign, tanh
 
 __all__ = [
     "LOSSES",
@@ -37,12 +35,12 @@ LARGEST, SMALLEST = 80.0, 1e-20
 
 def _exp(self, p):
     """Predictions from raw predictions."""
-    return np.exp(clip(p, -LARGEST, LARGEST))
+    return exp(clip(p, -LARGEST, LARGEST))
 
 
 def _log(self, y):
     """Raw predictions from predictions."""
-    return np.log(clip(y, SMALLEST, None))
+    return log(clip(y, SMALLEST, None))
 
 
 class SquaredError(NamedTuple):
@@ -278,11 +276,11 @@ class LogCosh(NamedTuple):
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
         r = abs(p - y) / self.scale
-        return self.scale * self.scale * (r + np.log1p(0.5 * np.expm1(-2.0 * r)))
+        return self.scale * self.scale * (r + log1p(0.5 * expm1(-2.0 * r)))
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""
-        return self.scale * np.tanh((p - y) / self.scale)
+        return self.scale * tanh((p - y) / self.scale)
 
 
 class Cauchy(NamedTuple):
@@ -314,7 +312,7 @@ class Cauchy(NamedTuple):
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
         r = (p - y) / self.scale
-        return 0.5 * self.scale * self.scale * np.log1p(r * r)
+        return 0.5 * self.scale * self.scale * log1p(r * r)
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""
@@ -349,12 +347,12 @@ class Poisson(NamedTuple):
     def value(self, y, p):
         """Loss of the raw prediction ``p`` where ``y`` is true."""
         y = clip(y, SMALLEST, None)
-        u = clip(p, -LARGEST, LARGEST) - np.log(y)
-        return y * (np.expm1(u) - u)
+        u = clip(p, -LARGEST, LARGEST) - log(y)
+        return y * (expm1(u) - u)
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""
-        return np.exp(clip(p, -LARGEST, LARGEST)) - clip(y, SMALLEST, None)
+        return exp(clip(p, -LARGEST, LARGEST)) - clip(y, SMALLEST, None)
 
 
 class Gamma(NamedTuple):
@@ -382,12 +380,12 @@ class Gamma(NamedTuple):
 
     def value(self, y, p):
         """Loss of the raw prediction ``p`` where ``y`` is true."""
-        u = np.log(y) - clip(p, -LARGEST, LARGEST)
-        return np.expm1(u) - u
+        u = log(y) - clip(p, -LARGEST, LARGEST)
+        return expm1(u) - u
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""
-        return 1.0 - y * np.exp(-clip(p, -LARGEST, LARGEST))
+        return 1.0 - y * exp(-clip(p, -LARGEST, LARGEST))
 
 
 class Tweedie(NamedTuple):
@@ -430,13 +428,13 @@ class Tweedie(NamedTuple):
     def value(self, y, p):
         """Loss of the raw prediction ``p`` where ``y`` is true."""
         a, y = 2.0 - self.power, clip(y, SMALLEST, None)
-        u = clip(p, -LARGEST, LARGEST) - np.log(y)
+        u = clip(p, -LARGEST, LARGEST) - log(y)
         return y**a * (growth(u, a) - growth(u, a - 1.0))
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""
         a, p = 2.0 - self.power, clip(p, -LARGEST, LARGEST)
-        return np.exp(a * p) - clip(y, SMALLEST, None) * np.exp((a - 1.0) * p)
+        return exp(a * p) - clip(y, SMALLEST, None) * exp((a - 1.0) * p)
 
 
 LOSSES = {

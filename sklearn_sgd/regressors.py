@@ -1,11 +1,11 @@
 """The three regressors: parameters, documentation, fit, partial_fit, predict. The descent itself is in ``_engine``."""
 
+import math
 import operator
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
-from math import isfinite
 from numbers import Integral, Real
 from statistics import fmean
 from textwrap import dedent, indent
@@ -32,6 +32,17 @@ from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, training_loss
 from sklearn_sgd._engine.jit import callers_level
 from sklearn_sgd._engine.loop import Descent, epochs
+from sklearn_sgd._engine.namespace import (
+    dispatches,
+    dtype_of,
+    floats,
+    host,
+    is_foreign,
+    like,
+    namespace,
+    refuse_elsewhere,
+    take,
+)
 from sklearn_sgd._engine.plan import make_plans
 from sklearn_sgd._engine.recipe import PASSIVE, Recipe, make_recipe
 from sklearn_sgd._engine.state import State
@@ -53,7 +64,6 @@ class _PartWith(HasMethods):
 
 
 DOCS = "https://sklearn-sgd.readthedocs.io/en/stable/"
-DTYPES = (np.float64, np.float32)
 # Entries of X that predictions are made of at a time.
 BLOCK = 1 << 17
 REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by StandardScaler"
@@ -206,7 +216,16 @@ def _can_stream(estimator) -> bool:
     """Whether there is a partial_fit, as scikit-learn's MLPRegressor tells it."""
     if estimator.early_stopping is True:
         raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
+    if hasattr(_part(estimator.optimizer, OPTIMIZERS), "anew"):
+        raise AttributeError(
+            f"partial_fit: optimizer={estimator.optimizer!r} remembers each row of fit; use another optimizer."
+        )
     return True
+
+
+def _part(choice, table: dict):
+    """The class that a name stands for, or a part as it is: for what its class says of it."""
+    return table.get(choice) if isinstance(choice, str) else choice
 
 
 # Of each estimator: the parameters that it last had, and what was made of them, so that small calls need not again.
@@ -224,18 +243,24 @@ def _is_plain_column(values, X) -> bool:
         type(values) is np.ndarray
         and values.shape == X.shape[:1]
         and values.dtype == X.dtype
-        and isfinite(values.sum())
+        and math.isfinite(values.sum())
     )
 
 
 def _columns(y: np.ndarray) -> np.ndarray:
-    """Targets as columns that each lie in one piece."""
-    return y[:, None] if y.ndim == 1 else np.asfortranarray(y)
+    """Targets as columns that each lie in one piece, where NumPy can have it so."""
+    return y[:, None] if y.ndim == 1 else y if is_foreign(y) else np.asfortranarray(y)
 
 
 def _shape(intercept: float | np.ndarray) -> tuple:
     """The number of targets, if there may be several; faster than NumPy's."""
-    return intercept.shape if isinstance(intercept, np.ndarray) else ()
+    return getattr(intercept, "shape", ())
+
+
+def _all_allowed(loss, y, weight) -> bool:
+    """Whether a loss allows all targets of rows that count."""
+    allowed = loss.allows(_columns(y))
+    return bool(namespace(y).all(allowed if weight is None else allowed | (weight == 0)[:, None]))
 
 
 def _mean_curve(curves: list[list[float]]) -> list[float]:
@@ -431,7 +456,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             if warm:
                 self.densify()
             recipe, X, y, weight = self._validate(X, y, sample_weight, reset=True)
-            if weight is not None and not weight.any():
+            if weight is not None and not namespace(weight).any(weight != 0):
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
             train, score = self._validation(X, y, weight, random_state, X_val, y_val, sample_weight_val)
@@ -440,8 +465,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             intercepts = self._initial("intercept_init", intercept_init, "intercept_" if warm else None, shape)
             generator = np.random.default_rng(random_state.randint(2**31 - 1))
             targets = _columns(y)
-            starts = zip(targets.T, coefs, intercepts, strict=False)
-            states = [State.start(X.shape[1], X.dtype, generator, *start) for _, *start in starts]
+            starts = zip(range(targets.shape[1]), coefs, intercepts, strict=False)
+            states = [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
             plans = make_plans(recipe, X, targets, weight, states, train, threads=_threads())
             self._drain(plans, states, shape, score, deadline, tasks)
             tasks.end_fit()
@@ -473,7 +498,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter or an input is invalid; the regressor is then left as it was.
         AttributeError
-            With ``early_stopping=True``, which needs several epochs over the same rows.
+            With ``early_stopping=True`` or the optimizers 'svrg' and 'saga', which need the same rows again.
 
         Warns
         -----
@@ -484,13 +509,13 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         with _IntactOnError(self):
             first = not hasattr(self, "_states")
             recipe, X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
-            if not len(y):
+            if not X.shape[0]:
                 return self
             targets = _columns(y)
             if first:
                 shape, seed = y.shape[1:], check_random_state(self.random_state).randint(2**31 - 1)
                 generator = np.random.default_rng(seed)
-                states = [State.start(X.shape[1], X.dtype, generator) for _ in targets.T]
+                states = [State.start(X.shape[1], dtype_of(X), generator) for _ in range(targets.shape[1])]
             else:
                 shape, states = _shape(self.intercept_), [state.fork() for state in self._states]
             plans = make_plans(recipe, X, targets, weight, states, stream=True, threads=_threads())
@@ -517,24 +542,33 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, in the precision of X and the coefficients.
+
+        Raises
+        ------
+        ValueError
+            If X is invalid, or an array of another library or device than `coef_`, under array API dispatch.
         """
         check_is_fitted(self)
+        refuse_elsewhere(X, self, "predict")
         size = max(1, BLOCK // self.n_features_in_)
-        if sparse.issparse(X) or _num_samples(X) <= size:
+        if sparse.issparse(X) or _num_samples(X) <= size or dispatches(X):
             if not self._is_plain(X):
-                X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+                X = validate_data(self, X, accept_sparse="csr", dtype=floats(X), reset=False)
             return self._predict(X, self.coef_, self.intercept_)
         # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
         validate_data(self, X, reset=False, skip_check_array=True)
-        take = X.__getitem__ if isinstance(X, np.ndarray) else partial(_safe_indexing, X)
-        blocks = map(take, gen_batches(_num_samples(X), size if self._is_plain(X[:1]) else 8 * size))
-        parts = (
-            block if self._is_plain(block) else check_array(block, dtype=DTYPES, input_name="X") for block in blocks
-        )
+        cut = X.__getitem__ if isinstance(X, np.ndarray) else partial(_safe_indexing, X)
+        blocks = map(cut, gen_batches(_num_samples(X), size if self._is_plain(X[:1]) else 8 * size))
+        form = {"dtype": floats(X), "input_name": "X"}
+        parts = (block if self._is_plain(block) else check_array(block, **form) for block in blocks)
         return np.concatenate([self._predict(part, self.coef_, self.intercept_) for part in parts])
 
     def _predict(self, X, coef, intercept) -> np.ndarray:
         """Predictions for rows that are fit to use, by any parameters."""
+        if is_foreign(X):
+            raw = X @ like(host(coef).T, X) + like(host(intercept), X)
+            return loss.inverse_link(raw) if hasattr(loss := self._loss(X), "inverse_link") else raw
+        coef, intercept = host(coef), host(intercept)
         raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)
         # Of one target a sparse row of coefficients makes a column.
         offset = intercept.astype(X.dtype) if isinstance(intercept, np.ndarray) else X.dtype.type(intercept)
@@ -547,7 +581,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _recipe(self, X, anew: bool = False) -> Recipe:
         """What the parameters say for such rows; made once, while no parameter is replaced by another object."""
-        made, kind = self._made(), (X.dtype, X.shape[1])
+        made, kind = self._made(), (dtype_of(X), X.shape[1], is_foreign(X))
         if anew or kind not in made:
             made[kind] = make_recipe(dict(zip(self._parameter_constraints, self._values, strict=True)), *kind)
         return made[kind]
@@ -570,7 +604,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             The regressor.
         """
         check_is_fitted(self)
-        self.coef_ = sparse.csr_matrix(self.coef_)
+        self.coef_ = sparse.csr_matrix(host(self.coef_))
         return self
 
     def densify(self) -> Self:
@@ -596,13 +630,13 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _is_plain(self, X) -> bool:
         """Whether validation would find nothing to convert and nothing to say: it takes longer than a row."""
         return (
-            type(X) is np.ndarray
+            type(X) is type(self.coef_) is np.ndarray
             and X.ndim == 2
             and X.shape[1] == self.n_features_in_
             and X.dtype == self.coef_.dtype
             and X.flags.c_contiguous
             and len(X) > 0
-            and isfinite(X.sum())
+            and math.isfinite(X.sum())
             and "feature_names_in_" not in vars(self)
         )
 
@@ -613,13 +647,14 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """The recipe, and input as the engine wants it: C-ordered or CSR, one precision, finite; no weight < 0."""
         self._check_batch_size()
         if reset or not (self._is_plain(X) and isinstance(self.intercept_, float) and _is_plain_column(y, X)):
-            form = {"accept_sparse": "csr", "dtype": DTYPES if reset else self.coef_.dtype, "order": "C"}
+            dtype = floats(X, None if reset else self._states[0].vectors.coef.dtype)
+            form = {"accept_sparse": "csr", "order": "C", "dtype": dtype}
             X = validate_data(self, X, **form, reset=reset, ensure_min_samples=least)
-            y = self._targets("y", y, X, None if reset else np.size(self.intercept_))
+            y = self._targets("y", y, X, None if reset else math.prod(_shape(self.intercept_)))
         sample_weight = self._weights("sample_weight", sample_weight, X)
         recipe = self._recipe(X, anew=reset)
         loss = recipe.parts.loss
-        if hasattr(loss, "allows") and not (loss.allows(_columns(y).T) | (sample_weight == 0)).all():
+        if hasattr(loss, "allows") and not _all_allowed(loss, y, sample_weight):
             raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
         return recipe, X, y, sample_weight
 
@@ -631,33 +666,40 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             raise ValueError(f"{name} must have a target for each row; got {values!r}.")
         if sparse.issparse(values):
             raise TypeError(f"{name} is sparse, and must be dense: give {name}.toarray().")
-        values = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
+        values = self._numbers(name, values, X)
         check_consistent_length(X, values)
-        if number is not None and values.size != len(values) * number:
+        if number is not None and math.prod(values.shape[1:]) != number and values.shape[0]:
             raise ValueError(f"{name} must have {number} targets for each row, as before; got shape {values.shape}.")
-        return self._in_precision(name, values, X)
+        return values
 
     def _weights(self, name: str, values, X) -> np.ndarray | None:
         """A weight for each row, not negative, if there are any."""
         if values is None:
             return None
         values = self._column(name, np.full(X.shape[0], values) if isinstance(values, Real) else values, X)
-        if (values < 0).any():
+        if bool(namespace(values).any(values < 0)):
             raise ValueError(f"{name} has negative values: a weight must be 0 or more.")
         return values
 
-    def _column(self, name: str, values, X) -> np.ndarray:
-        """A finite number for each row, in X's precision."""
-        values = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
+    def _column(self, name: str, values, X):
+        """A finite number for each row, in X's precision, where X is."""
+        values = self._numbers(name, values, X)
         if values.shape != (X.shape[0],):
             raise ValueError(f"{name} must have a number for each of the {X.shape[0]} rows; got shape {values.shape}.")
-        return self._in_precision(name, values, X)
+        return values
 
-    def _in_precision(self, name: str, values, X) -> np.ndarray:
-        """Numbers in X's precision."""
-        if X.dtype == np.float32 and np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
+    def _numbers(self, name: str, values, X):
+        """Finite numbers, in X's precision, where X is."""
+        if dispatches(values) and type(values) is not type(X):
+            values = host(values)
+        there, precision = dispatches(values), dtype_of(X)
+        dtype = X.dtype if there else np.float64
+        values = check_array(values, dtype=dtype, ensure_2d=False, ensure_min_samples=0, input_name=name)
+        if there:
+            return values
+        if precision == np.float32 and np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
             raise ValueError(f"{name} has values too large for X's precision, float32: give X as float64.")
-        return np.ascontiguousarray(values, dtype=X.dtype)
+        return like(np.ascontiguousarray(values, dtype=precision), X)
 
     def _initial(self, name: str, given, fallback: str | None, targets: tuple, each: tuple = ()) -> Iterable:
         """What each target starts from: parameters given, or those of the last fit; checked."""
@@ -665,6 +707,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             if fallback is None:
                 return repeat(None)
             name, given = f"warm_start=True starts from {fallback}, which", getattr(self, fallback)
+        given = host(given) if dispatches(given) else given
         value, shape = np.asarray(given, dtype=np.float64), (*targets, *each)
         if shape == () and value.size == 1:
             value = value.reshape(())
@@ -680,14 +723,17 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 raise ValueError("X_val and y_val belong together, and sample_weight_val to them: give both.")
             if not self.early_stopping:
                 raise ValueError("X_val and y_val are for early_stopping=True, and it is False.")
-            X_val = validate_data(self, X_val, accept_sparse="csr", dtype=X.dtype, ensure_min_samples=2, reset=False)
-            y_val = self._targets("y_val", y_val, X_val, y[:1].size)
+            form = {"accept_sparse": "csr", "dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
+            X_val = validate_data(self, X_val, **form, reset=False)
+            y_val = self._targets("y_val", y_val, X_val, math.prod(y.shape[1:]))
             weight_val = self._weights("sample_weight_val", weight_val, X_val)
-            if weight_val is not None and not weight_val.any():
+            if weight_val is not None and not namespace(weight_val).any(weight_val != 0):
                 raise ValueError("sample_weight_val is zero for each row: nothing to score on.")
         elif self.early_stopping:
-            train, held = self._split(np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight), random_state)
-            X_val, y_val, weight_val = X[held], y[held], None if weight is None else weight[held]
+            rows = np.arange(X.shape[0]) if weight is None else np.flatnonzero(host(weight != 0))
+            train, held = self._split(rows, random_state)
+            X_val, y_val = take(X, held), take(y, held)
+            weight_val = None if weight is None else take(weight, held)
         else:
             return None, None
 
@@ -792,8 +838,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             state = max(states, key=operator.attrgetter("n_epochs"))
         return {
             "_states": tuple(states),
-            "coef_": coef,
-            "intercept_": intercept,
+            "coef_": like(coef, plan.X),
+            "intercept_": like(intercept, plan.X) if shape else intercept,
             "n_iter_": state.n_epochs,
             "n_updates_": state.n_updates,
             "n_samples_seen_": state.n_samples,
@@ -829,7 +875,10 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        by_row = hasattr(_part(self.optimizer, OPTIMIZERS), "anew") or self.learning_rate in PASSIVE
+        tags.array_api_support = not by_row
         tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = hasattr(_part(self.loss, LOSSES), "allows")
         return tags
 
 

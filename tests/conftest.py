@@ -4,6 +4,9 @@ import os
 import warnings
 from pathlib import Path
 
+# SciPy reads it when it is imported: arrays of other libraries are welcome.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 import numpy as np
 import pytest
 from sklearn.base import clone

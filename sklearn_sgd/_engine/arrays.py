@@ -7,6 +7,7 @@ for all rows at once.
 import numpy as np
 
 from sklearn_sgd._engine.jit import keep, recall
+from sklearn_sgd._engine.namespace import host, is_foreign, like, namespace, take, total
 from sklearn_sgd._engine.step import MEMORY, TRIES
 
 
@@ -15,37 +16,38 @@ class Batch:
 
     def __init__(self, data, chunk, loss):
         self.rows, self.loss = data.rows, loss
-        self.X, self.y = data.rows.matrix(chunk), data.y[chunk]
-        self.s = data.weight[chunk] if data.weight.size else np.ones_like(self.y)
+        self.X, self.y = data.rows.matrix(chunk), take(data.y, chunk)
+        self.s = take(data.weight, chunk) if data.weight.shape[0] else namespace(self.y).ones_like(self.y)
         self.z = self.slopes = self.along = self.direction = None
 
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         self.z = self._predict(w)
         slopes = self.loss.gradient(self.y, self.z)
-        self.slopes = (self.s * slopes).astype(w.dtype)
-        c = self.slopes.astype(np.float64)
-        g = np.append(self.X.T @ c, self.rows.bias * c.sum())
+        self.slopes = self.s * slopes
+        # NumPy multiplies in double precision by itself; elsewhere X would have to be converted.
+        c = self.slopes if is_foreign(self.X) else self.slopes.astype(w.dtype).astype(np.float64)
+        g = np.append(host(self.X.T @ c), self.rows.bias * total(c)).astype(np.float64)
         self.rows.centre(g)
-        total = float(np.sum(self.s * self.loss.value(self.y, self.z), dtype=np.float64))
-        return total, float(np.sum(self.s * slopes * slopes, dtype=np.float64)), g / len(self.y)
+        losses = total(self.s * self.loss.value(self.y, self.z))
+        return losses, total(self.s * slopes * slopes), g / self.y.shape[0]
 
     def slope(self, w, d, step):
         """Slope of the mean loss at the end of a step, in its direction; after ``gradient`` at w."""
         if self.direction is not d:
             self.direction, self.along = d, self._predict(d)
-        slopes = self.s * self.loss.gradient(self.y, self.z - step * self.along)
-        return -np.sum(slopes * self.along) / len(self.y)
+        slopes = self.s * self.loss.gradient(self.y, self.z - like(step, self.z) * self.along)
+        return -float(namespace(self.y).sum(slopes * self.along)) / self.y.shape[0]
 
     def _predict(self, w):
-        return self.X @ w[:-1] + self.rows.bias * w[-1] + self.rows.offset(w)
+        return self.X @ like(w[:-1], self.X) + float(self.rows.bias * w[-1] + self.rows.offset(w))
 
 
 def gradient(data, w, order, loss, start, stop, g):
     """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
-    total, squares, mean = Batch(data, order[start:stop], loss).gradient(w)
+    losses, squares, mean = Batch(data, order[start:stop], loss).gradient(w)
     g += mean * (stop - start)
-    return total, squares
+    return losses, squares
 
 
 def permute(order, generator):
@@ -58,10 +60,10 @@ def permute(order, generator):
 def minibatch(data, order, rates, mixes, batch, vectors, parts, done, look=Batch):
     """One pass by an explicit schedule."""
     w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-    total = 0.0
+    loss = 0.0
     for k, rate in enumerate(rates.astype(w.dtype)):
         losses, _, g = look(data, order[k * batch : (k + 1) * batch], parts.loss).gradient(w)
-        total += losses
+        loss += losses
         g, pull = g.astype(w.dtype), np.zeros_like(w)
         pull[:-1] = parts.penalty.gradient(w[:-1])
         d, h, first, second = parts.optimizer.step(g, pull, w, recall(m, ...), recall(v, ...), rate, done + k + 1)
@@ -71,19 +73,19 @@ def minibatch(data, order, rates, mixes, batch, vectors, parts, done, look=Batch
         w[:-1] = parts.penalty.prox(w[:-1], (h * np.ones_like(w))[:-1], ...)
         if mixes.size:
             average += w.dtype.type(mixes[k]) * (w - average)
-    return total
+    return loss
 
 
 def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory, look=Batch):
     """One pass by the automatic step."""
     w, average, penalty = vectors.coef, vectors.average, parts.penalty
     diagonal = geometry.inverse.ndim == 1
-    total = 0.0
+    loss = 0.0
     for k, rate in enumerate(rates):
         chunk = order[k * batch : (k + 1) * batch]
         rows = look(data, chunk, parts.loss)
         losses, squares, g = rows.gradient(w)
-        total += losses
+        loss += losses
         pull = penalty.gradient(w[:-1]) * np.ones_like(w[:-1])
         g[:-1] += pull
         d = np.append(geometry.inverse * g[:-1] if diagonal else geometry.inverse @ g[:-1], g[-1])
@@ -107,4 +109,4 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
                 w[:-1] = penalty.prox(w[:-1], step * geometry.inverse, ...)
         if mixes.size:
             average += w.dtype.type(mixes[k]) * (w - average)
-    return total
+    return loss

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq
 
+from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, namespace, take, total
 from sklearn_sgd.losses import SquaredError
 
 # Rows that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
@@ -20,17 +21,18 @@ ASIDE, SPREAD = 0.01, 0.1
 
 def best_constant(loss, data, used) -> float:
     """The raw constant of least loss on some rows that the model can predict: 0 for one without intercept."""
-    y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else np.ones(data.y[used].shape)
-    if not data.rows.bias or not len(y):
+    y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else None
+    if not data.rows.bias or not y.shape[0]:
         return 0.0
     if isinstance(loss, SquaredError):
-        return float(np.clip(weight @ y / weight.sum(dtype=np.float64), y.min(), y.max()))
-    some = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(int)
-    y, weight = y[some], weight[some]
+        xp, mean = namespace(y), total(y) / y.shape[0] if weight is None else total(weight * y) / total(weight)
+        return min(max(mean, float(xp.min(y))), float(xp.max(y)))
+    some = np.linspace(0, y.shape[0] - 1, min(y.shape[0], SAMPLE)).astype(int)
+    y, weight = host(take(y, some)), np.ones(len(some)) if weight is None else host(take(weight, some))
     order = np.argsort(y)
     mass = np.cumsum(weight[order])
     some = np.searchsorted(mass, np.linspace(0.0, mass[-1], CANDIDATES))
-    candidates = np.unique(y[order[np.minimum(some, len(y) - 1)]])
+    candidates = np.unique(y[order[np.minimum(some, y.shape[0] - 1)]])
     if hasattr(loss, "link"):
         candidates = loss.link(candidates)
 
@@ -51,9 +53,9 @@ def best_constant(loss, data, used) -> float:
 
 def typical_residual(loss, data, used, z) -> float:
     """A residual of about the size that the predictions z have for some rows."""
-    y, weight = data.y[used].astype(np.float64), data.weight[used] if data.weight.size else None
-    slope = np.average(np.abs(loss.gradient(y, z)), weights=weight)
-    return float(np.average(loss.value(y, z), weights=weight) / max(slope, 1e-300))
+    y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else 1.0
+    z = z + 0.0 * y
+    return total(weight * loss.value(y, z)) / max(total(weight * abs(loss.gradient(y, z))), 1e-300)
 
 
 def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, geometry) -> np.ndarray:
@@ -63,13 +65,14 @@ def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, geom
     the loss itself, which no exact descent leaves.
     """
     size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
-    g, total = np.zeros(X.shape[1]), 0.0
+    g, number = np.zeros(X.shape[1]), 0
     for block in _blocks(data, kept):
-        y, s = data.y[block].astype(np.float64), data.weight[block] if data.weight.size else 1.0
-        slopes = s * (loss.gradient(y, constant - size) + loss.gradient(y, constant + size))
-        g += slopes @ X[block] - slopes.sum() * mean
-        total += len(y)
-    g /= total
+        y, s = doubled(take(data.y, block)), doubled(take(data.weight, block)) if data.weight.shape[0] else 1.0
+        z = constant + 0.0 * y
+        slopes = s * (loss.gradient(y, z - size) + loss.gradient(y, z + size))
+        g += host(like(slopes, X) @ take(X, block)) - total(slopes) * mean
+        number += y.shape[0]
+    g /= number
     d = geometry.inverse * g if geometry.inverse.ndim == 1 else geometry.inverse @ g
     return -SPREAD * size / np.sqrt(max(float(d @ g), 1e-300)) * d
 
@@ -82,19 +85,20 @@ def constant_loss(loss, data, kept: np.ndarray | None) -> float:
 
 def training_loss(loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float) -> float:
     """Mean loss of a model on the rows of X that it was fitted on."""
-    return _mean_loss(loss, data, kept, lambda block: X[block] @ coef + intercept)
+    return _mean_loss(loss, data, kept, lambda block: take(X, block) @ like(coef, X) + intercept)
 
 
 def _predict(rows, block, w: np.ndarray) -> np.ndarray:
     """Raw predictions for some rows."""
-    return rows.matrix(block) @ w[:-1] + rows.bias * w[-1] + rows.offset(w)
+    X = rows.matrix(block)
+    return X @ like(w[:-1], X) + float(rows.bias * w[-1] + rows.offset(w))
 
 
 def _blocks(data, kept: np.ndarray | None) -> Iterator:
     """The rows, block by block."""
-    n = len(data.y) if kept is None else len(kept)
+    n = data.y.shape[0] if kept is None else len(kept)
     for start in range(0, n, BLOCK):
-        yield slice(start, start + BLOCK) if kept is None else kept[start : start + BLOCK]
+        yield slice(start, min(start + BLOCK, n)) if kept is None else kept[start : start + BLOCK]
 
 
 def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
@@ -103,36 +107,40 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     ``slope**2 / (2 * loss)``: the curvature of the parabola with the same slope and value, and a minimum of 0; taken at
     both sides of the prediction, at a small share of the typical residual, to see a kink for what it is.
     """
-    z, weight, sums = np.empty(len(data.y)), np.zeros(len(data.y)), np.zeros(4)
+    z, weight, sums = [], [], np.zeros(4)
     for block in _blocks(data, kept):
-        z[block] = _predict(data.rows, block, w)
-        weight[block] = data.weight[block] if data.weight.size else 1.0
-        y = data.y[block].astype(np.float64)
-        slope = loss.gradient(y, z[block])
-        sums += [weight[block] @ some for some in (np.ones(len(y)), loss.value(y, z[block]), abs(slope), slope * slope)]
-    total, value, slope, squares = sums
-    aside, size = ASIDE * value / max(slope, 1e-300), np.sqrt(squares / total)
-    mean = 0.0
-    for block in _blocks(data, kept):
-        y, curvature = data.y[block].astype(np.float64), 0.0
-        for p in (z[block] - aside, z[block] + aside):
+        y, predictions = doubled(take(data.y, block)), doubled(_predict(data.rows, block, w))
+        s = doubled(take(data.weight, block)) if data.weight.shape[0] else namespace(y).ones_like(y)
+        slope = loss.gradient(y, predictions)
+        sums += [total(s), total(s * loss.value(y, predictions)), total(s * abs(slope)), total(s * slope * slope)]
+        z.append(predictions)
+        weight.append(s)
+    aside, size = ASIDE * sums[1] / max(sums[2], 1e-300), np.sqrt(sums[3] / sums[0])
+    mean, least = 0.0, max(float(aside * size), 1e-300)
+    for number, block in enumerate(_blocks(data, kept)):
+        y, curvature = doubled(take(data.y, block)), 0.0
+        for p in (z[number] - float(aside), z[number] + float(aside)):
             slopes = loss.gradient(y, p)
-            curvature += 0.25 * slopes * slopes / np.maximum(loss.value(y, p), max(aside * size, 1e-300))
-        weight[block] *= curvature
-        mean += weight[block].sum() / total
+            curvature += 0.25 * slopes * slopes / namespace(y).clip(loss.value(y, p), least, None)
+        weight[number] = weight[number] * curvature
+        mean += total(weight[number]) / float(sums[0])
     if not 0.0 < mean < np.inf:
         return data.weight, 1.0
-    weight /= mean
-    return weight, mean
+    whole = namespace(data.y).concat(weight) / mean if is_foreign(data.y) else np.concatenate(weight) / mean
+    if kept is not None:
+        spread = np.zeros(data.y.shape[0])
+        spread[kept] = whole
+        whole = spread
+    return whole, mean
 
 
 def _mean_loss(loss, data, kept, predict) -> float:
     """Mean loss of raw predictions, asked for block by block."""
-    total = total_weight = 0.0
+    losses = weight = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for block in _blocks(data, kept):
-            y = data.y[block].astype(np.float64)
-            s = data.weight[block] if data.weight.size else np.ones(len(y))
-            total += float(np.sum(s * loss.value(y, predict(block)), dtype=np.float64))
-            total_weight += float(s.sum(dtype=np.float64))
-    return total / total_weight
+            y = doubled(take(data.y, block))
+            s = doubled(take(data.weight, block)) if data.weight.shape[0] else namespace(y).ones_like(y)
+            losses += total(s * loss.value(y, predict(block) + 0.0 * y))
+            weight += total(s)
+    return losses / weight

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.namespace import total
 from sklearn_sgd._engine.step import Columns
 
 
@@ -47,5 +48,5 @@ def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory
     vectors.coef[:-1] = penalty.prox(w, step * geometry.inverse, ...) if geometry.inverse.ndim == 1 else w
     vectors.coef[-1] -= step * error
     loss = 0.5 * (gram.variance - 2.0 * (w + step * d) @ gram.with_target + (w + step * d) @ pull + error * error)
-    weight = data.weight.sum(dtype=np.float64) if data.weight.size else len(order)
+    weight = total(data.weight) if data.weight.shape[0] else len(order)
     return weight * max(loss, 0.0)

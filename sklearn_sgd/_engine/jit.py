@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sklearn_sgd._engine.namespace import namespace
+
 # Methods that a kernel may call: formulas of losses, penalties and optimizers; what rows and geometries do.
 FORMULAS = ("value", "gradient", "step", "prox")
 LOOPS = ("at", "dot", "add", "fetch", "offset", "centre", "direct", "rate")
@@ -26,12 +28,37 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
 def sign(a):
     """-1, 0 or 1."""
-    return np.sign(a)
+    return namespace(a).sign(a)
 
 
 def clip(a, low, high):
     """The nearest value between ``low`` and ``high``; None: no bound above."""
-    return np.clip(a, low, high)
+    return namespace(a).clip(a, low, high)
+
+
+def exp(a):
+    """Exponential."""
+    return namespace(a).exp(a)
+
+
+def expm1(a):
+    """``exp(a) - 1``."""
+    return namespace(a).expm1(a)
+
+
+def log(a):
+    """Logarithm."""
+    return namespace(a).log(a)
+
+
+def log1p(a):
+    """``log(1 + a)``."""
+    return namespace(a).log1p(a)
+
+
+def tanh(a):
+    """Hyperbolic tangent."""
+    return namespace(a).tanh(a)
 
 
 def shrink(a, threshold):
@@ -41,7 +68,7 @@ def shrink(a, threshold):
 
 def growth(u, a):
     """``(exp(a u) - 1) / a``, and its limit u for a = 0."""
-    return np.expm1(a * u) / a if a != 0.0 else 1.0 * u
+    return expm1(a * u) / a if a != 0.0 else 1.0 * u
 
 
 def prefetch(array, i):
@@ -170,6 +197,26 @@ def wire() -> None:
     @word(shrink)
     def _(a, threshold):
         return shrink
+
+    @word(exp)
+    def _(a):
+        return lambda a: np.exp(a)
+
+    @word(expm1)
+    def _(a):
+        return lambda a: np.expm1(a)
+
+    @word(log)
+    def _(a):
+        return lambda a: np.log(a)
+
+    @word(log1p)
+    def _(a):
+        return lambda a: np.log1p(a)
+
+    @word(tanh)
+    def _(a):
+        return lambda a: np.tanh(a)
 
     @overload(growth)
     def _(u, a):

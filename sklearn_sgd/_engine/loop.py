@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_sgd._engine import arrays, full, gram, passive, reduced
 from sklearn_sgd._engine.jit import callers_level, compiles, is_ours
+from sklearn_sgd._engine.namespace import is_foreign, take, total
 from sklearn_sgd._engine.plan import Plan, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
 from sklearn_sgd._engine.state import State
@@ -63,7 +64,7 @@ class Descent:
         finite = isfinite(self.total) and state.vectors.finite()
         if not finite:
             state.vectors = self.before
-        weight = plan.data.weight[order].sum(dtype=np.float64) if plan.data.weight.size else len(order)
+        weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else len(order)
         loss = float(self.total / weight) if weight else 0.0
         if len(order):
             state.fresh, state.surprise = False, 0.0
@@ -167,7 +168,7 @@ def _all_rows(plan: Plan) -> full.AllRows:
 
 def _compiled(plan: Plan) -> Mapping[str, Callable]:
     """The passes by name: compiled where Numba is there and can read the parts, or on arrays."""
-    kernels = _kernels()
+    kernels = None if is_foreign(plan.X) else _kernels()
     if not kernels:
         return PLAIN
     key = plan.kinds, type(plan.data.rows), type(plan.geometry), plan.data.y.dtype

@@ -10,6 +10,8 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine import reduced
 from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
 from sklearn_sgd._engine.gram import Gram, split
+from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._engine.passive import PassiveAggressive
 from sklearn_sgd._engine.recipe import Parts, Recipe
 from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.state import State
@@ -70,7 +72,7 @@ class Plan(NamedTuple):
     @property
     def n_entries(self) -> int:
         """Entries of X, of a sparse one those that are stored."""
-        return self.X.nnz if issparse(self.X) else self.X.size
+        return self.X.nnz if issparse(self.X) else self.X.shape[0] * self.X.shape[1]
 
     @property
     def used(self) -> np.ndarray:
@@ -85,7 +87,7 @@ class Plan(NamedTuple):
     @property
     def weight(self) -> float:
         """Total weight of the rows."""
-        return float(self.data.weight.sum(dtype=np.float64)) if self.data.weight.size else float(self.n_rows)
+        return total(self.data.weight) if self.data.weight.shape[0] else float(self.n_rows)
 
     @property
     def piece(self) -> int:
@@ -154,16 +156,21 @@ def make_plans(
     """
     kept = train
     if weight is not None and train is not None:
-        weight = np.where(np.isin(np.arange(len(weight)), train), weight, 0)
-    if weight is not None and not weight.all():
-        kept = np.flatnonzero(weight)
+        among = np.isin(np.arange(X.shape[0]), train)
+        weight = namespace(weight).where(among if not is_foreign(X) else like(among, X) > 0, weight, like(0.0, weight))
+    if weight is not None and not bool(namespace(weight).all(weight != 0)):
+        kept = np.flatnonzero(host(weight != 0))
+    if kept is not None and is_foreign(X):
+        # Elsewhere rows are not left out by their numbers, but once.
+        X, targets, weight = take(X, kept), take(targets, kept), None if weight is None else take(weight, kept)
+        kept = None
     n_rows = X.shape[0] if kept is None else len(kept)
     params, parts = recipe.params, recipe.parts
     reduces = hasattr(parts.optimizer, "anew")
-    if stream and reduces:
+    if is_foreign(X) and (reduces or isinstance(parts.optimizer, PassiveAggressive)):
         raise ValueError(
-            f"optimizer={params['optimizer']!r} remembers each row that it has seen, so it is for fit; use another "
-            "optimizer for partial_fit."
+            f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} goes row by row, which "
+            "is for arrays of NumPy and SciPy: use another, or convert X and y."
         )
     batch_size = params["batch_size"]
     if batch_size == "auto":
@@ -175,7 +182,8 @@ def make_plans(
         )
     batch_size = max(1, min(batch_size or n_rows, n_rows))
     first, *others = states
-    rows, weight = as_rows(X, params["fit_intercept"]), read_only(first.weigh(weight, X.shape[0], X.dtype))
+    dtype = dtype_of(X)
+    rows, weight = as_rows(X, params["fit_intercept"]), read_only(first.weigh(weight, X))
     half_life = params["half_life"] if stream else None
     latest = latest_update(half_life, batch_size, recipe.automatic) if half_life else np.inf
     automatic, noise = recipe.automatic and n_rows > 0, stream or batch_size < n_rows
@@ -193,7 +201,7 @@ def make_plans(
         first.recentre(np.zeros(X.shape[1]))
     for other in others:
         other.follow(first)
-    centred = less_mean(rows, first.centre.astype(X.dtype))
+    centred = less_mean(rows, first.centre.astype(dtype))
     if geometry and noise and reduces:
         used = np.arange(n_rows) if kept is None else kept
         steepest = reduced.longest(centred, weight, used, geometry)
@@ -252,8 +260,8 @@ def _start(
             w[:-1] = first_direction(loss, data, kept, X, state.centre, constant, state.step.geometry)
         w[-1] = constant
     if stream:
-        s, y = data.weight[first] if data.weight.size else 1.0, data.y[first].astype(np.float64)
-        state.surprise = float(np.sum(s * (loss.value(y, 0.0) - loss.value(y, constant))))
+        s, y = take(data.weight, first) if data.weight.shape[0] else 1.0, doubled(take(data.y, first))
+        state.surprise = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
 
 
 def _learn_step(X, y, kept: np.ndarray | None, weight, centred: bool, penalty, state: State, stream: bool, keep: float):
@@ -286,6 +294,6 @@ def reweighted(plan: Plan, state: State) -> Plan:
     weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.kept, state.vectors.average)
     columns = measure(plan.X, plan.kept, weight, centred=bool(plan.data.rows.bias))
     state.recentre(columns.mean)
-    rows = less_mean(as_rows(plan.X, bool(plan.data.rows.bias)), columns.mean.astype(plan.X.dtype))
+    rows = less_mean(as_rows(plan.X, bool(plan.data.rows.bias)), columns.mean.astype(dtype_of(plan.X)))
     step = _make_step(columns, plan.X, plan.parts.penalty, curvature=curvature)
     return plan._replace(data=plan.data._replace(rows=rows), geometry=step.geometry)

@@ -46,9 +46,12 @@ class Recipe(NamedTuple):
         return self.params["learning_rate"] == "auto"
 
 
-def make_recipe(params: dict[str, Any], dtype, n_features: int) -> Recipe:
-    """What parameters say for rows of such a precision and length; refused if they contradict each other."""
-    choice, parts = params["learning_rate"], make_parts(params, dtype, n_features)
+def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -> Recipe:
+    """What parameters say for rows of such a precision and length; refused if they contradict each other.
+
+    Arrays of other libraries than NumPy take Python's own numbers.
+    """
+    choice, parts = params["learning_rate"], make_parts(params, dtype, n_features, foreign)
     if choice == "auto" and hasattr(parts.optimizer, "anew"):
         if not getattr(parts.loss, "curvature", np.inf) < np.inf:
             raise ValueError(
@@ -65,7 +68,7 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int) -> Recipe:
     return Recipe(params, parts, kinds(parts), make_schedule(params, parts.loss))
 
 
-def make_parts(params: Mapping[str, Any], dtype, n_features: int) -> Parts:
+def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool) -> Parts:
     """Loss, penalty and optimizer, from names or as they are."""
     if params["penalty"] == "elasticnet" and params["l1_ratio"] is None:
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
@@ -75,7 +78,7 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int) -> Parts:
     if params["positive"]:
         penalty = Positive(penalty)
     parts = _part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params)
-    return Parts(*(told_apart(_in_precision(part, dtype)) for part in parts))
+    return Parts(*(told_apart(part if foreign else _in_precision(part, dtype)) for part in parts))
 
 
 def make_passive(params: Mapping[str, Any], parts: Parts) -> Parts:

@@ -28,7 +28,7 @@ class Memory:
 
     def look(self, data, loss, w) -> None:
         """Remember all rows as they are seen from w."""
-        self.slopes, self.mean = np.zeros(len(data.y), w.dtype), np.zeros(len(w))
+        self.slopes, self.mean = np.zeros(data.y.shape[0], w.dtype), np.zeros(len(w))
         for start in range(0, len(self.used), BLOCK):
             chunk = self.used[start : start + BLOCK]
             rows = Batch(data, chunk, loss)
@@ -41,7 +41,7 @@ def longest(rows, weight: np.ndarray, used: np.ndarray, geometry) -> float:
     most, diagonal = 0.0, geometry.inverse.ndim == 1
     for start in range(0, len(used), BLOCK):
         chunk = used[start : start + BLOCK]
-        X, s, mean = rows.matrix(chunk), weight[chunk] if weight.size else 1.0, rows.mean
+        X, s, mean = rows.matrix(chunk), weight[chunk] if weight.shape[0] else 1.0, rows.mean
         if isinstance(X, np.ndarray):
             lengths = (X * X) @ geometry.inverse if diagonal else np.einsum("ij,ij->i", X @ geometry.inverse, X)
         elif diagonal:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.jit import prefetch
+from sklearn_sgd._engine.namespace import dtype_of, is_foreign, like, take
 
 
 def _dense_dot(self, i, w):
@@ -46,14 +47,14 @@ def _no_centre(self, g):
 
 
 class Dense(NamedTuple):
-    """Rows of a C-ordered array."""
+    """Rows of an array, in a kernel C-ordered."""
 
     X: np.ndarray
     bias: float
 
     def matrix(self, chunk):
         """Some rows, as an array."""
-        return self.X[chunk]
+        return take(self.X, chunk)
 
     def at(self, i, j):
         """Entry of row i."""
@@ -64,7 +65,7 @@ class Dense(NamedTuple):
 
 
 class CentredDense(NamedTuple):
-    """Rows of a C-ordered array less a mean."""
+    """Rows of an array, in a kernel C-ordered, less a mean."""
 
     X: np.ndarray
     bias: float
@@ -72,7 +73,7 @@ class CentredDense(NamedTuple):
 
     def matrix(self, chunk):
         """Some rows, as an array."""
-        return self.X[chunk] - self.mean
+        return take(self.X, chunk) - self.mean
 
     def at(self, i, j):
         """Entry of row i."""
@@ -144,7 +145,7 @@ Rows = Dense | CentredDense | Csr | CentredCsr
 
 def as_rows(X, fit_intercept: bool) -> Dense | Csr:
     """The rows of an array or CSR matrix, not copied."""
-    bias = X.dtype.type(fit_intercept)
+    bias = dtype_of(X).type(fit_intercept)
     if sparse.issparse(X):
         return Csr(read_only(X.data), unsigned(X.indices), unsigned(X.indptr), bias, X.shape[1])
     return Dense(read_only(X), bias)
@@ -152,7 +153,7 @@ def as_rows(X, fit_intercept: bool) -> Dense | Csr:
 
 def less_mean(rows: Dense | Csr, mean: np.ndarray) -> CentredDense | CentredCsr:
     """The same rows, centred."""
-    return CentredCsr(*rows, mean) if isinstance(rows, Csr) else CentredDense(*rows, mean)
+    return CentredCsr(*rows, mean) if isinstance(rows, Csr) else CentredDense(*rows, like(mean, rows.X))
 
 
 def unsigned(indices: np.ndarray) -> np.ndarray:
@@ -170,6 +171,8 @@ def signed(indices: np.ndarray) -> np.ndarray:
 
 def read_only(array: np.ndarray) -> np.ndarray:
     """A view that a kernel cannot write to: one Numba type for memory maps and ordinary arrays alike."""
+    if is_foreign(array):
+        return array
     view = np.asarray(array)[...]
     view.flags.writeable = False
     return view

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.namespace import doubled, dtype_of, is_foreign, like, total
 from sklearn_sgd._engine.step import Columns, Step
 
 # Rows over which the recent loss of a stream is taken.
@@ -139,11 +140,12 @@ class State:
         for w in (self.vectors.coef, self.vectors.average):
             w[:-1], w[-1] = 0.0, constant
 
-    def weigh(self, weight: np.ndarray | None, n_rows: int, dtype) -> np.ndarray:
+    def weigh(self, weight, X):
         """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
-        self.weight_sum += n_rows if weight is None else float(weight.sum(dtype=np.float64))
-        self.weight_rows += n_rows if weight is None else int(np.count_nonzero(weight))
+        n_rows, dtype = X.shape[0], dtype_of(X)
+        self.weight_sum += n_rows if weight is None else total(weight)
+        self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
         mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
         if weight is None:
-            return np.empty(0, dtype) if mean == 1.0 else np.full(n_rows, 1.0 / mean, dtype)
-        return (weight / mean).astype(dtype, copy=False)
+            return np.empty(0, dtype) if mean == 1.0 else like(np.full(n_rows, 1.0 / mean, dtype), X)
+        return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)

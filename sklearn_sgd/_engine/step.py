@@ -20,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
+
 # Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
 # block at least.
 FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 17
@@ -116,12 +118,12 @@ def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np
     columns, near = None, True
     # Evenly spaced blocks where all would cost too much.
     for start in range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1)):
-        rows = slice(start, start + size) if kept is None else kept[start : start + size]
-        block, target = X[rows], None if y is None else y[rows].astype(np.float64)
-        s = weight[rows].astype(np.float64) if weight.size else np.ones(block.shape[0])
+        rows = slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
+        block, target = take(X, rows), None if y is None else doubled(take(y, rows))
+        s = doubled(take(weight, rows)) if weight.shape[0] else None
         if sparse.issparse(X):
             block = block if target is None else sparse.hstack([block, target])
-            new = _measure_sparse(block, s, full, centred)
+            new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
         else:
             new, near = _measure_dense(block, s, full, centred, target, near)
         columns = new if columns is None else merge(columns, new)
@@ -141,19 +143,21 @@ def merge(a: Columns, b: Columns) -> Columns:
     )
 
 
-def _measure_dense(X, s: np.ndarray, full: bool, centred: bool, y: np.ndarray | None, near: bool):
+def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
     """Statistics of a few rows of an array, and whether these are near enough to 0 to be centred afterwards.
 
     To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
     """
-    if len(s) == 1 and centred and y is None:
-        row = X[0].astype(np.float64)
-        return Columns(float(s[0]), row, np.zeros((len(row),) * (1 + full))), near
-    weight, root = float(s.sum()), None if (s == 1.0).all() else np.sqrt(s)[:, None]
-    mean = s @ X / weight if centred else np.zeros(X.shape[1])
-    Z = X if near else X - mean
-    Z = Z.astype(np.float64, copy=False) if root is None else Z * root
-    moment = Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z)
+    if X.shape[0] == 1 and centred and y is None:
+        row = doubled(host(X)[0])
+        return Columns(1.0 if s is None else float(s[0]), row, np.zeros((len(row),) * (1 + full))), near
+    xp = namespace(X)
+    ones, weight = doubled(xp.ones_like(X[:, 0])) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
+    root = None if s is None or bool(xp.all(s == 1.0)) else xp.sqrt(s)[:, None]
+    mean = means(X, ones, weight) if centred else np.zeros(X.shape[1])
+    Z = doubled(X if near else X - like(mean, X))
+    Z = Z if root is None else Z * root
+    moment = host(Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z) if xp is np else xp.sum(Z * Z, axis=0))
     if near:
         moment -= weight * (np.outer(mean, mean) if full else mean * mean)
         if (weight * mean * mean > NEAR * (moment.diagonal() if full else moment)).any():
@@ -161,10 +165,16 @@ def _measure_dense(X, s: np.ndarray, full: bool, centred: bool, y: np.ndarray | 
     if y is None:
         return Columns(weight, mean, moment), near
     # Within the targets, so that targets that are all the same are met.
-    middle = np.clip(s @ y / weight, y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
-    rest = y - middle if root is None else (y - middle) * root
-    side = Z.T @ rest
-    return Columns(weight, np.append(mean, middle), np.block([[moment, side], [side.T, rest.T @ rest]])), near
+    low, high = host(xp.min(y, axis=0)), host(xp.max(y, axis=0))
+    middle = np.clip(means(y, ones, weight), low, high) if centred else np.zeros(y.shape[1])
+    rest = y - like(middle, y) if root is None else (y - like(middle, y)) * root
+    side, spread = host(Z.T @ rest), host(rest.T @ rest)
+    return Columns(weight, np.append(mean, middle), np.block([[moment, side], [side.T, spread]])), near
+
+
+def means(X, weight, sum_of_weights: float) -> np.ndarray:
+    """Weighted means of columns."""
+    return host(weight @ X if not is_foreign(X) else doubled(weight) @ doubled(X)) / sum_of_weights
 
 
 def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
@@ -268,7 +278,7 @@ def make_step(columns: Columns, X, ridge: float, separable: bool, stream: bool) 
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     varies = variance > (ROUNDING * columns.mean) ** 2
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
-    dtype = X.dtype
+    dtype = dtype_of(X)
     if not full or separable:
         largest = _largest(covariance, X, columns.mean, scale) if varies.any() else 1.0
         return Step(Diagonal((scale * scale).astype(dtype)), max(largest, 1.0), varies.sum() + 1.0, columns.weight)
@@ -286,14 +296,14 @@ def _largest(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> 
     """Largest eigenvalue of the correlation matrix; by power iteration on rows of X where it is not at hand."""
     if covariance.ndim == 2:
         return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
-    X = X[:: max(1, X.shape[0] // SAMPLE)]
+    X = take(X, slice(None, None, max(1, X.shape[0] // SAMPLE)))
     v, largest = np.where(scale > 0, 1.0, 0.0), 1.0
     # Not from a vector of ones alone, which may be orthogonal to what is sought.
     v += np.sin(np.arange(len(v)))
     for _ in range(POWERS):
         u = v * scale / np.linalg.norm(v)
-        z = X @ u - mean @ u
-        v = (X.T @ z - mean * z.sum()) * scale / X.shape[0]
+        z = X @ like(u, X) - float(mean @ u)
+        v = (host(X.T @ z) - mean * total(z)) * scale / X.shape[0]
         largest = float(np.linalg.norm(v))
         if not largest:
             return 1.0

@@ -1,0 +1,94 @@
+"""Arrays of other libraries (torch, CuPy, ...) by the array API standard: what is asked of rows wherever they are.
+
+The rows stay where they are; parameters, geometry and counts are NumPy's: O(P) or O(P**2) numbers go back and forth.
+
+References
+----------
+Consortium for Python Data API Standards, "Python array API standard", 2024.12.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn import get_config
+from sklearn.utils import _array_api
+from sklearn.utils._array_api import _convert_to_numpy, device, get_namespace, indexing_dtype
+
+
+def is_foreign(array) -> bool:
+    """Whether an array is of another library than NumPy and SciPy."""
+    return not (isinstance(array, np.ndarray) or sparse.issparse(array))
+
+
+def dispatches(values) -> bool:
+    """Whether what a user gave is an array of another library, and scikit-learn is told to leave it there."""
+    return (
+        not isinstance(values, np.ndarray)
+        and hasattr(values, "shape")
+        and get_config()["array_api_dispatch"]
+        and (get_namespace(values)[1] and not isinstance(values, np.generic))
+    )
+
+
+def refuse_elsewhere(X, estimator, method: str) -> None:
+    """Refuse rows that are not where `coef_` is; scikit-learn before 1.9 has no word for that."""
+    if get_config()["array_api_dispatch"] and not sparse.issparse(estimator.coef_):
+        refuse = getattr(_array_api, "check_same_namespace", None)
+        if refuse:
+            refuse(X, estimator, attribute="coef_", method=method)
+
+
+def floats(values, only=None) -> Any:
+    """The precisions that rows may have, or the one of that name, for an array such as this."""
+    xp = get_namespace(values)[0] if dispatches(values) else np
+    return [xp.float64, xp.float32] if only is None else getattr(xp, only.name)
+
+
+def namespace(array) -> Any:
+    """The functions for an array or a number."""
+    return get_namespace(array)[0] if hasattr(array, "shape") and is_foreign(array) else np
+
+
+def dtype_of(array) -> np.dtype:
+    """The precision of an array, as NumPy calls it."""
+    return np.dtype(str(array.dtype).rpartition(".")[2]) if is_foreign(array) else array.dtype
+
+
+def like(values, array):
+    """Numbers in the namespace, on the device and in the precision of an array."""
+    if not is_foreign(array):
+        return values
+    return namespace(array).asarray(values, dtype=array.dtype, device=device(array))
+
+
+def host(array) -> np.ndarray:
+    """Numbers for NumPy, in their precision: of few, or of sums."""
+    if not is_foreign(array):
+        return array
+    return _convert_to_numpy(array, namespace(array))
+
+
+def take(array, rows):
+    """Some rows: a slice, or row numbers; a view where they lie in one piece."""
+    if not is_foreign(array):
+        return array[rows]
+    if isinstance(rows, slice):
+        return array[rows, ...]
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+        return array[int(rows[0]) : int(rows[-1]) + 1, ...]
+    xp = namespace(array)
+    numbers = xp.asarray(rows, dtype=indexing_dtype(xp), device=device(array))
+    return xp.take(array, numbers, axis=0)
+
+
+def doubled(array):
+    """The same numbers in double precision."""
+    if not is_foreign(array):
+        return array.astype(np.float64, copy=False)
+    return namespace(array).astype(array, namespace(array).float64, copy=False)
+
+
+def total(array) -> float:
+    """The sum, in double precision."""
+    return float(namespace(array).sum(array, dtype=namespace(array).float64))

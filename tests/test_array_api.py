@@ -1,0 +1,183 @@
+"""Arrays of other libraries, where they are, under scikit-learn's array API dispatch."""
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose
+from problems import AUTO, EARLY, FIXED, REGRESSORS, in_domain, linear, some_weights, theta
+from sklearn.base import clone
+from sklearn.utils import _array_api
+from sklearn.utils.fixes import parse_version
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd._engine import full, namespace
+from sklearn_sgd.losses import LOSSES
+
+pytestmark = [
+    pytest.mark.skipif(
+        parse_version(sklearn.__version__) < parse_version("1.7"), reason="array API dispatch needs scikit-learn 1.7"
+    ),
+    # Few steps, so some fits are rightly said to end worse than a constant.
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
+
+
+@pytest.fixture(params=["torch", "torch on a card", "array_api_strict"])
+def library(request):
+    """The functions of a library, a device and scikit-learn told to leave arrays there."""
+    xp = pytest.importorskip(request.param.split()[0])
+    device = None
+    if "card" in request.param:
+        if not xp.cuda.is_available():
+            pytest.skip("no graphics card here")
+        device = "cuda"
+    with sklearn.config_context(array_api_dispatch=True):
+        yield lambda array: xp.asarray(array, device=device)
+
+
+def check_like_numpy(model, library, X, y, weight=None, *, rtol=1e-9, **fit):
+    """That a fit, and a call of partial_fit, give what NumPy's arrays do, as arrays of the library."""
+    ours = clone(model).fit(X, y, weight, **fit)
+    there = None if weight is None else library(weight)
+    theirs = clone(model).fit(library(X), library(y), there, **{k: library(v) for k, v in fit.items()})
+    for _ in range(1 if model.early_stopping else 2):
+        assert type(theirs.coef_) is type(theirs.predict(library(X))) is type(library(X))
+        assert theirs.coef_.dtype == library(X).dtype
+        assert_allclose(namespace.host(theirs.coef_), ours.coef_, rtol, rtol)
+        assert_allclose(namespace.host(theirs.intercept_), ours.intercept_, rtol, rtol)
+        assert_allclose(namespace.host(theirs.predict(library(X))), ours.predict(X), rtol * 10, rtol * 10)
+        assert theirs.score(library(X), library(y)) == pytest.approx(ours.score(X, y), rel=1e-3)
+        for name in ("n_iter_", "n_updates_", "n_samples_seen_", "batch_size_"):
+            assert getattr(theirs, name) == getattr(ours, name)
+        assert_allclose(theirs.loss_curve_, ours.loss_curve_, rtol * 10)
+        if not model.early_stopping:
+            ours.partial_fit(X, y, weight)
+            theirs.partial_fit(library(X), library(y), there)
+
+
+@pytest.mark.parametrize("params", [AUTO, FIXED | {"shuffle": True}], ids=["automatic", "schedule"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("batch_size", [8, None])
+def test_losses(batch_size, loss, params, library):
+    """With weights, some of them 0."""
+    X, y = linear()
+    X, y = X[:40], in_domain(LOSSES[loss](), y[:40])
+    weight = np.where(np.arange(40) % 5 == 1, 0.0, some_weights(40))
+    model = MiniBatchSGDRegressor(loss, batch_size=batch_size, random_state=0, **params)
+    check_like_numpy(model, library, X, y, weight, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"penalty": "l2", "alpha": 0.1},
+        {"penalty": "elasticnet", "alpha": 0.1},
+        {"positive": True},
+        {"fit_intercept": False},
+        AUTO | EARLY,
+        FIXED | {"optimizer": "adam"},
+        FIXED | {"shuffle": "batches", "average": True, "drop_last": True},
+    ],
+    ids=str,
+)
+@all_kinds
+def test_parameters(kind, params, library):
+    X, y = linear()
+    check_like_numpy(kind(random_state=0, **params), library, X, y)
+
+
+@all_kinds
+def test_single_precision(kind, library):
+    X, y = (array.astype(np.float32) for array in linear())
+    check_like_numpy(kind(random_state=0), library, X, y, rtol=2e-4)
+
+
+@all_kinds
+def test_several_targets(kind, library):
+    X, y = linear()
+    check_like_numpy(kind(random_state=0), library, X, np.column_stack([y, 2 * y + X[:, 0]]))
+
+
+@all_kinds
+def test_rows_to_score_on(kind, library):
+    X, y = linear()
+    model = kind(random_state=0, **AUTO | EARLY)
+    check_like_numpy(model, library, X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+
+
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "tol": None, "epochs": 3}], ids=str)
+def test_full_batch_of_many_rows(params, library, monkeypatch):
+    monkeypatch.setattr(full, "LEAST", 64)
+    X, y = linear()
+    check_like_numpy(BatchGDRegressor("huber", epsilon=1.0, **params), library, X, y, some_weights(60), rtol=1e-7)
+
+
+def test_many_columns(library):
+    """Variances alone, and the largest eigenvalue from rows."""
+    X = np.random.default_rng(0).normal(size=(60, 450)) + 3.0
+    check_like_numpy(MiniBatchSGDRegressor(random_state=0, epochs=5), library, X, X[:, 0] - X[:, 1], rtol=1e-7)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+@pytest.mark.parametrize("batch_size", [4000, None])
+def test_rows_stay_where_they_are(batch_size, loss, library, monkeypatch):
+    """What comes to the host is sums: nothing as long as the rows, but for a sample of targets."""
+    sizes, brought = [], namespace.host
+    X, y = np.random.default_rng(0).normal(size=(12_000, 3)), np.ones(12_000)
+    y[::3] = 3.0
+    for module in ("_engine.arrays", "_engine.baseline", "_engine.plan", "_engine.step", "regressors"):
+        path = f"sklearn_sgd.{module}.host"
+        monkeypatch.setattr(path, lambda array: sizes.append(np.prod(array.shape)) or brought(array))
+    MiniBatchSGDRegressor(loss, batch_size=batch_size, epochs=2).fit(library(X), library(y))
+    assert 0 < max(sizes) <= 10_000
+
+
+def test_numpy_and_others_take_turns(library):
+    """A model learned here goes on there, and back; it predicts where it learned last."""
+    X, y = linear()
+    model, ours = OnlineSGDRegressor(**FIXED).fit(X, y), OnlineSGDRegressor(**FIXED).fit(X, y)
+    model.partial_fit(library(X), y)
+    ours.partial_fit(X, y)
+    assert_allclose(namespace.host(model.predict(library(X))), ours.predict(X), rtol=1e-12)
+    if hasattr(_array_api, "check_same_namespace"):
+        with pytest.raises(ValueError, match="must use the same namespace"):
+            model.predict(X)
+    model.partial_fit(X, library(y))
+    assert_allclose(theta(model), theta(ours.partial_fit(X, y)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["svrg", "saga"])
+def test_row_by_row_is_for_numpy(optimizer, library):
+    X, y = linear()
+    with pytest.raises(ValueError, match=f"optimizer='{optimizer}'.*NumPy"):
+        OnlineSGDRegressor(optimizer=optimizer).fit(library(X), library(y))
+
+
+@all_kinds
+def test_bad_input(kind, library):
+    X, y = linear()
+    for spoil, name in ((X, "X"), (y, "y")):
+        bad = spoil.copy()
+        bad.flat[7] = np.nan
+        with pytest.raises(ValueError, match=f"{name} contains NaN"):
+            kind().fit(library(bad if name == "X" else X), library(bad if name == "y" else y))
+    with pytest.raises(ValueError, match="sample_weight has negative"):
+        kind().fit(library(X), library(y), library(-np.ones(60)))
+    with pytest.raises(ValueError, match="inconsistent"):
+        kind().fit(library(X), library(y[:-1]))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["torch", "array_api_strict", "numpy"])
+@all_kinds
+def test_scikit_learns_own_check(kind, name, dtype, weighted):
+    pytest.importorskip(name)
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    options = {"check_sample_weight": weighted}
+    checks.check_array_api_input(kind.__name__, kind(), name, None, dtype, **options)
+    # Its columns depend on each other: only a penalty makes coefficients of them unique, up to the rounding of float32.
+    model = kind(penalty="l2", alpha=0.01)
+    checks.check_array_api_input(kind.__name__, model, name, None, dtype, check_values=True, **options)
