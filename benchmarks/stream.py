@@ -1,0 +1,144 @@
+"""One pass over a Parquet file of many rows: seconds, memory, and how much of the time pyarrow needs to read alone.
+
+``python benchmarks/stream.py`` makes 50 million rows of 20 columns and a target, all float32 and as pyarrow writes them by
+default (4.8 GB, in a temporary folder that is removed again), and measures each way to read, and the pass of ``fit_stream``,
+in a process of its own; the file is in the system's cache, so no disk is measured. Needs the extra ``stream``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+import sklearn_sgd
+from sklearn_sgd import MiniBatchSGDRegressor
+from sklearn_sgd.streaming import ArrowSource, fit_stream
+
+COLUMNS, GROUP, BYTES = 20, 1 << 20, 100
+FEATURES = [f"x{j}" for j in range(COLUMNS)]
+
+
+def make(path: Path, n_rows: int) -> None:
+    """Standard normal columns, a target that is linear in them, and noise of variance 1."""
+    rng = np.random.default_rng(0)
+    slopes = np.arange(1.0, COLUMNS + 1, dtype=np.float32)
+    schema = pa.schema([(name, pa.float32()) for name in [*FEATURES, "y"]])
+    with pq.ParquetWriter(path, schema) as file:
+        for start in range(0, n_rows, GROUP):
+            n = min(GROUP, n_rows - start)
+            X = rng.standard_normal((COLUMNS, n), dtype=np.float32)
+            file.write_table(pa.table([*X, slopes @ X + rng.standard_normal(n, dtype=np.float32)], schema=schema))
+
+
+def read_dataset(path: Path) -> dict:
+    """As one would without us: all batches of a dataset, in the order of the file, looked at by nobody."""
+    return {"rows": sum(batch.num_rows for batch in ds.dataset(path).to_batches(columns=[*FEATURES, "y"]))}
+
+
+def read_groups(path: Path) -> dict:
+    """As we do: row group by row group, a part of each column at a time."""
+    pieces = ArrowSource(path, FEATURES, "y").pieces
+    return {"rows": sum(batch.num_rows for piece in pieces for batch in piece.read([*FEATURES, "y"], 1 << 16))}
+
+
+def pack(path: Path) -> dict:
+    """The source alone: read, packed into arrays, shuffled."""
+    return {"rows": sum(chunk.n_rows for chunk in ArrowSource(path, FEATURES, "y").chunks((0, 0)))}
+
+
+def learn(path: Path) -> dict:
+    """One pass of the default regressor for many rows."""
+    model = fit_stream(MiniBatchSGDRegressor(), ArrowSource(path, FEATURES, "y"), random_state=0)
+    error = np.abs(model.coef_ - np.arange(1.0, COLUMNS + 1)).max()
+    return {"rows": model.n_samples_seen_, "loss": model.prequential_loss_, "error": float(error)}
+
+
+WAYS = {way.__name__: way for way in (read_dataset, read_groups, pack, learn)}
+
+
+def measured(way: str, path: Path) -> dict:
+    """What a process of its own tells of a way."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--way", way, str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout)
+
+
+def measure(way: str, path: Path) -> None:
+    """Tell of a way in this process. Kernels are loaded, or compiled, before; the peak includes it."""
+    fit_stream(MiniBatchSGDRegressor(), [(np.ones((64, COLUMNS), np.float32), np.ones(64, np.float32))])
+    before, start = resource.getrusage(resource.RUSAGE_SELF), perf_counter()
+    told, seconds = WAYS[way](path), perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    # In kilobytes, on a Mac in bytes.
+    unit = 1 << (20 if sys.platform == "darwin" else 10)
+    print(
+        json.dumps(
+            told | {"seconds": seconds, "cpu": cpu, "start": before.ru_maxrss / unit, "peak": after.ru_maxrss / unit}
+        )
+    )
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=50_000_000)
+    parser.add_argument("--folder", default=None, help="where the temporary folder is made")
+    parser.add_argument("--laps", type=int, default=1, help="runs of each way in turn, of which the fastest counts")
+    parser.add_argument("--way", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        measure(options.way[0], Path(options.way[1]))
+        return
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        if shutil.disk_usage(folder).free < 1.2 * BYTES * options.rows:
+            sys.exit(f"{folder} lacks the room for {BYTES * options.rows / 1e9:.1f} GB.")
+        path = Path(folder) / "rows.parquet"
+        make(path, options.rows)
+        laps = [{way: measured(way, path) for way in WAYS} for _ in range(options.laps)]
+        best = {way: min((lap[way] for lap in laps), key=lambda told: told["seconds"]) for way in WAYS}
+        size = path.stat().st_size
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, pyarrow {pa.__version__}"
+    print(f"{processor()}, {os.cpu_count()} cores; {versions}, sklearn_sgd {sklearn_sgd.__version__}")
+    print(f"{options.rows:,} rows x {COLUMNS} columns and a target, float32; Parquet, {size / 1e9:.2f} GB, cached\n")
+    print(f"{'':<44} {'seconds':>8} {'of CPU':>8} {'rows/s':>12} {'peak MB':>8}")
+    for way, told in best.items():
+        name = WAYS[way].__doc__.partition(":")[0].rstrip(".")
+        speed = told["rows"] / told["seconds"]
+        print(f"{name:<44} {told['seconds']:>8.2f} {told['cpu']:>8.2f} {speed:>12,.0f} {told['peak']:>8.0f}")
+    wall = best["learn"]["seconds"]
+    print(f"\nreading alone, as a dataset: {100 * best['read_dataset']['seconds'] / wall:.0f} % of the pass")
+    print(f"reading alone, as we read:   {100 * best['read_groups']['seconds'] / wall:.0f} % of the pass")
+    print(
+        f"peak memory {best['learn']['peak']:.0f} MB, of which {best['learn']['start']:.0f} MB before the first row is read"
+    )
+    print(
+        f"prequential loss {best['learn']['loss']:.6f} (0.5 is the noise), largest error of a slope {best['learn']['error']:.1e}"
+    )
+
+
+if __name__ == "__main__":
+    main()

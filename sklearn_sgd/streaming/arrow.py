@@ -1,0 +1,461 @@
+"""Tables that pyarrow reads, as a source: pieces of files in random order, packed into arrays chunk by chunk."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import murmurhash3_32
+
+from sklearn_sgd.streaming.sources import Chunk, Source, missing, order_of_rows, rows_of_chunk
+
+__all__ = ["ArrowSource"]
+
+# Bytes of a column that are read from a Parquet file at a time; share of non-zeros below which rows are sparse.
+BUFFER, SPARSE = 1 << 18, 0.25
+
+SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc"}
+
+
+class Piece(NamedTuple):
+    """A part of a dataset that is read in order: a row group, a record batch, or a file.
+
+    ``read`` takes columns and the number of rows of a batch; ``constants`` are columns that the name of the file tells.
+    """
+
+    name: str
+    schema: Any
+    n_rows: int | None
+    read: Callable[[list[str], int], Iterator]
+    constants: Mapping[str, Any]
+
+
+class ArrowSource(Source):
+    """Columns of Parquet, CSV or Arrow IPC files, or of any pyarrow dataset. Needs the extra ``stream``.
+
+    Only the columns asked for are read. Row groups of Parquet (of IPC, record batches; of CSV, files) come in random order,
+    and so do the rows within a chunk, which may hold the rows of several small groups, or a part of a large one.
+
+    Parameters
+    ----------
+    data : path, list of paths, pyarrow.dataset.Dataset or pyarrow.Table
+        What to read: a file, files, a folder of files, or all that :func:`pyarrow.dataset.dataset` makes, partitions
+        included.
+    features : list of str, default=None
+        Columns that make X, in this order. None: all but `target` and `sample_weight`.
+    target : str, default=None
+        Column of the targets; `predict_stream` needs none.
+    sample_weight : str, default=None
+        Column of the weights.
+    format : {'parquet', 'csv', 'ipc'}, default=None
+        Format of the files. None: what the suffix of the first one says, else Parquet.
+    levels : dict, default=None
+        Of features that are categories, by name: the list of the levels, each of which becomes a column of zeros and ones, or
+        a number of columns over which levels are spread by their hash (MurmurHash3 of ``"name=level"``).
+    unknown : {'error', 'ignore'}, default='error'
+        What a level means that is not in the list: an error, or zeros in all columns.
+    fill : float or dict, default=None
+        What stands for a gap (null or NaN): of a number for all features, or of each column by its name, for categories a
+        level. None, or a column not named: a gap is an error.
+    dtype : {'float32', 'float64'}, default=None
+        Precision of X, y and weights. None: float32 if no column needs more, else float64.
+    sparse : bool or 'auto', default='auto'
+        Whether X is a CSR array. 'auto': if a quarter of it or less would be non-zero, with `levels`.
+    as_frame : bool, default=False
+        Whether X is a pandas frame of the columns as they are, gaps included, for a `transformer`.
+    chunk_rows : int, default=None
+        Rows in a chunk, in which rows are shuffled. None: as many as 8 MiB hold, between 256 and 65536.
+    shuffle : bool, default=True
+        Whether the order of pieces, and of the rows in a chunk, is random, anew in each epoch.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed.
+    ValueError
+        If a column is not there or an option makes no sense. What is wrong inside the files is a :class:`ChunkError` of
+        `fit_stream`, which names file, row group, column and row.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import MiniBatchSGDRegressor
+    >>> from sklearn_sgd.streaming import ArrowSource, fit_stream
+    >>> flights = ArrowSource(  # doctest: +SKIP
+    ...     "flights/", ["dep_delay", "distance", "carrier"], "arr_delay", levels={"carrier": 32}, fill={"dep_delay": 0.0}
+    ... )
+    >>> model = fit_stream(MiniBatchSGDRegressor(), flights, progress=True)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        features: Sequence[str] | None = None,
+        target: str | None = None,
+        *,
+        sample_weight: str | None = None,
+        format: str | None = None,
+        levels: Mapping[str, Sequence | int] | None = None,
+        unknown: str = "error",
+        fill: Any = None,
+        dtype: Any = None,
+        sparse: bool | str = "auto",
+        as_frame: bool = False,
+        chunk_rows: int | None = None,
+        shuffle: bool = True,
+    ):
+        self.dataset = _dataset(data, format)
+        schema, columns = self.dataset.schema, (target, sample_weight)
+        self.features = [n for n in schema.names if n not in columns] if features is None else list(features)
+        self.target, self.sample_weight = target, sample_weight
+        self.columns = [*self.features, *(name for name in columns if name is not None)]
+        for name in self.columns:
+            if name not in schema.names:
+                raise ValueError(f"There is no column {name!r}; there are {', '.join(schema.names)}.")
+        self.levels = {name: n if isinstance(n, int) else list(n) for name, n in (levels or {}).items()}
+        if strange := set(self.levels) - set(self.features):
+            raise ValueError(f"levels are of features; {', '.join(sorted(strange))} is none.")
+        if unknown not in ("error", "ignore"):
+            raise ValueError(f"unknown must be 'error' or 'ignore'; got {unknown!r}.")
+        if as_frame and (levels or fill is not None):
+            raise ValueError("With as_frame=True the transformer sees levels and gaps: leave out levels and fill.")
+        self.unknown, self.as_frame, self.shuffle = unknown, as_frame, shuffle
+        numbers = [name for name in self.features if name not in self.levels]
+        self.fill = dict(fill) if isinstance(fill, Mapping) else {} if fill is None else dict.fromkeys(numbers, fill)
+        self.dtype = np.dtype(dtype or _precision([schema.field(name).type for name in numbers]))
+        self.sparse = bool(self.levels) and (
+            len(self.features) <= SPARSE * self.n_features if sparse == "auto" else bool(sparse)
+        )
+        self.chunk_rows = rows_of_chunk(chunk_rows, self.dtype.itemsize * len(self.features))
+
+    @property
+    def n_features(self) -> int:
+        """Columns of X."""
+        return len(self.feature_names)
+
+    @cached_property
+    def feature_names(self) -> list[str]:
+        """Names of the columns of X, with those of indicators: what the entries of `coef_` belong to."""
+        names = []
+        for name in self.features:
+            levels = self.levels.get(name, [None])
+            levels = range(levels) if isinstance(levels, int) else levels
+            names += [name if level is None else f"{name}={level}" for level in levels]
+        return names
+
+    @property
+    def n_rows(self) -> int | None:  # type: ignore[override]
+        """Rows in all, if the files tell without being read."""
+        counts = [piece.n_rows for piece in self.pieces]
+        return None if None in counts else sum(counts)  # type: ignore[arg-type]
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """What is read in one go, in the order of the files."""
+        return [piece for fragment in self.dataset.get_fragments() for piece in _pieces(fragment, self.dataset, self)]
+
+    def chunks(self, key=None, skip=0):
+        """Chunks, as in :class:`Source`."""
+        pieces, key = self.pieces, key if self.shuffle else None
+        if key:
+            pieces = [pieces[i] for i in np.random.default_rng(key).permutation(len(pieces))]
+        ahead, number = skip * self.chunk_rows, skip
+        pack = (_Frames if self.as_frame else _Arrays)(self)
+        for piece in pieces:
+            if piece.n_rows is not None and piece.n_rows <= ahead:
+                ahead -= piece.n_rows
+                continue
+            row = 0
+            for batch in self._batches(piece):
+                passed = min(ahead, batch.num_rows)
+                ahead, row, batch = ahead - passed, row + passed, batch.slice(passed)
+                while batch.num_rows:
+                    part = batch.slice(0, self.chunk_rows - pack.n)
+                    pack.add(piece, row, part)
+                    row, batch = row + part.num_rows, batch.slice(part.num_rows)
+                    if pack.n == self.chunk_rows:
+                        yield pack.chunk(order_of_rows(key, number, pack.n))
+                        number += 1
+        missing(skip, skip - ahead // self.chunk_rows)
+        if pack.n:
+            yield pack.chunk(order_of_rows(key, number, pack.n))
+
+    def _batches(self, piece: Piece):
+        """The record batches of a piece, if it has the columns; what fails is said of the piece."""
+        names = [name for name in self.columns if name not in piece.constants]
+        for name in names:
+            if name not in piece.schema.names:
+                raise ValueError(f"{piece.name}: there is no column {name!r}")
+            if not (name in self.levels or (self.as_frame and name in self.features)):
+                _check_number(piece, name)
+        try:
+            yield from piece.read(names, self.chunk_rows)
+        except (OSError, ValueError, TypeError, NotImplementedError) as error:
+            raise ValueError(f"{piece.name}: {error}") from error
+
+    def identity(self):
+        """What a checkpoint belongs to, as in :class:`Source`."""
+        names = "target", "sample_weight", "levels", "unknown", "fill", "as_frame", "sparse", "chunk_rows", "shuffle"
+        return super().identity() | {
+            "columns of X": self.features,
+            "precision of X": self.dtype.str,
+            **{name: getattr(self, name) for name in names},
+            "number of row groups or files": len(self.pieces),
+            "number of rows": self.n_rows,
+        }
+
+
+class _Columns:
+    """Columns of numbers that grow batch by batch, each row of a table of its own, until they are a chunk."""
+
+    def __init__(self, source: ArrowSource, numbers: list[str]):
+        self.source, self.numbers = source, numbers
+        self.table = np.empty((len(numbers), source.chunk_rows), source.dtype)
+        self.n, self.first, self.last = 0, "", ""
+
+    def add(self, piece: Piece, row: int, batch) -> None:
+        """Take the rows of a batch, the first of which is that row of the piece."""
+        rows = slice(self.n, self.n + batch.num_rows)
+        for table, name in zip(self.table, self.numbers, strict=True):
+            self.read(piece, row, name, _column(batch, piece, name), table[rows], rows)
+        self.first = self.first or f"{piece.name}, row {row}"
+        self.last = f"{piece.name}, row {row + batch.num_rows - 1}"
+        self.n = rows.stop
+
+    def read(self, piece: Piece, row: int, name: str, column, out: np.ndarray, rows: slice) -> None:
+        """Write a column of numbers, gaps filled; any that is not finite then is an error."""
+        with np.errstate(over="ignore"):
+            out[:] = _numbers(column)
+            if name in self.source.fill and np.isnan(out).any():
+                out[np.isnan(out)] = self.source.fill[name]
+            # A sum that is finite says so of its terms, and is fast.
+            if np.isfinite(out.sum()) or (finite := np.isfinite(out)).all():
+                return
+        bad = int(finite.argmin())
+        kind = "a gap; fill says what may stand for it" if np.isnan(out[bad]) else f"not a finite {out.dtype}"
+        raise ValueError(f"{piece.name}: column {name!r} has {kind}, in row {row + bad}")
+
+    def finish(self, order: np.ndarray | None, X) -> Chunk:
+        """The chunk, from its X; then nothing is left."""
+        y, weight = (
+            None if name is None else _ordered(self.table[self.numbers.index(name), : self.n], order)
+            for name in (self.source.target, self.source.sample_weight)
+        )
+        chunk = Chunk(X, y, weight, f"{self.first} to {self.last}")
+        self.n, self.first = 0, ""
+        return chunk
+
+
+class _Arrays(_Columns):
+    """The features as numbers, too: an array, or with categories a CSR array of one entry for each feature."""
+
+    def __init__(self, source: ArrowSource):
+        super().__init__(source, source.columns)
+        if source.levels:
+            widths = [_width(source.levels.get(name)) for name in source.features]
+            self.starts = np.append(0, np.cumsum(widths)).astype(np.int32)
+            self.indices = np.repeat(self.starts[:-1, None], source.chunk_rows, axis=1)
+            self.known: dict[str, dict] = {name: {} for name in source.levels}
+
+    def read(self, piece, row, name, column, out, rows):
+        """A category is a 1, or for an unknown level a 0, in the column of its level."""
+        levels = self.source.levels.get(name)
+        if levels is None:
+            super().read(piece, row, name, column, out, rows)
+            return
+        column = column if hasattr(column, "dictionary") else column.dictionary_encode()
+        names = [*column.dictionary.to_pylist(), None]
+        places = np.array([self.place(name, levels, level) for level in names])
+        codes = column.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+        found = places[codes]
+        out[:] = found >= 0
+        bad = int(out.argmin())
+        if found[bad] < 0:
+            level = names[codes[bad]]
+            if level is None or self.source.unknown == "error":
+                what = "a gap; fill says what may stand for it" if level is None else f"the unknown level {level!r}"
+                raise ValueError(f"{piece.name}: column {name!r} has {what}, in row {row + bad}")
+        self.indices[self.numbers.index(name), rows] = self.starts[self.numbers.index(name)] + np.maximum(found, 0)
+
+    def place(self, name: str, levels, level) -> int:
+        """The number of a level among those of its feature; negative: none."""
+        level = self.source.fill.get(name) if level is None else level
+        known = self.known[name]
+        if level is not None and level not in known:
+            if isinstance(levels, int):
+                known[level] = abs(murmurhash3_32(f"{name}={level}")) % levels
+            else:
+                known[level] = levels.index(level) if level in levels else -1
+        return known.get(level, -1)
+
+    def chunk(self, order):
+        """The rows so far, as a chunk."""
+        n, k = self.n, len(self.source.features)
+        X = np.empty((n, k), self.table.dtype)
+        np.copyto(X, self.table[:k, :n].T)
+        X = _ordered(X, order)
+        if self.source.levels:
+            indices = _ordered(np.ascontiguousarray(self.indices[:, :n].T), order)
+            shape = n, self.source.n_features
+            X = sparse.csr_array((X.ravel(), indices.ravel(), np.arange(0, n * k + 1, k, dtype=np.int32)), shape=shape)
+            X = X if self.source.sparse else X.toarray()
+        return self.finish(order, X)
+
+
+class _Frames(_Columns):
+    """The features as they are, in a pandas frame."""
+
+    def __init__(self, source: ArrowSource):
+        super().__init__(source, source.columns[len(source.features) :])
+        self.parts: list = []
+
+    def add(self, piece, row, batch):
+        """As for numbers; the features are kept until then."""
+        import pyarrow as pa
+
+        super().add(piece, row, batch)
+        columns = [_column(batch, piece, name) for name in self.source.features]
+        self.parts.append(pa.table(columns, names=self.source.features))
+
+    def chunk(self, order):
+        """The rows so far, as a chunk."""
+        import pyarrow as pa
+
+        X = pa.concat_tables(self.parts, promote_options="permissive").to_pandas()
+        self.parts = []
+        return self.finish(order, X if order is None else X.iloc[order].reset_index(drop=True))
+
+
+def _dataset(data, format: str | None):
+    """A pyarrow dataset of whatever stands for one."""
+    try:
+        import pyarrow.dataset as ds
+    except ImportError as error:
+        raise ImportError("ArrowSource needs pyarrow: pip install 'sklearn-sgd[stream]'.") from error
+    if isinstance(data, ds.Dataset):
+        return data
+    if hasattr(data, "schema"):
+        return ds.dataset(data)
+    paths = [str(path) for path in data] if isinstance(data, list | tuple) else str(data)
+    if format is None:
+        first = (paths if isinstance(paths, str) else paths[0]).removesuffix(".gz")
+        format = next((name for suffix, name in SUFFIXES.items() if first.endswith(suffix)), "parquet")
+    return ds.dataset(paths, format=format)
+
+
+def _pieces(fragment, dataset, source: ArrowSource) -> Iterator[Piece]:
+    """The pieces of a fragment: of a Parquet file its row groups, of an IPC file its record batches."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    path = getattr(fragment, "path", "table")
+    constants = ds.get_partition_keys(fragment.partition_expression)
+    constants = {name: value for name, value in constants.items() if name in source.columns}
+    try:
+        schema, format = fragment.physical_schema, getattr(fragment, "format", None)
+        if isinstance(format, ds.ParquetFileFormat):
+            for group in fragment.row_groups:
+                read = partial(_read_row_group, fragment, group.id, set(source.levels))
+                yield Piece(f"{path}, row group {group.id}", schema, group.num_rows, read, constants)
+        elif isinstance(format, ds.IpcFileFormat):
+            with fragment.open() as file:
+                n = pa.ipc.open_file(file).num_record_batches
+            for i in range(n):
+                yield Piece(f"{path}, record batch {i}", schema, None, partial(_read_batch, fragment, i), constants)
+        else:
+            # Not the types of the first file: of numbers, those of its first rows may be narrower.
+            numbers = {name for name in source.columns if name not in source.levels and _is_number(schema, name)}
+            fields = [field.with_type(pa.float64()) if field.name in numbers else field for field in dataset.schema]
+            yield Piece(path, schema, None, partial(_scan, fragment, pa.schema(fields)), constants)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read_row_group(fragment, group: int, categories: set[str], columns: list[str], n_rows: int):
+    """Batches of a row group, a part of each column at a time: a scan of the dataset would hold the group as a whole."""
+    import pyarrow.parquet as pq
+
+    options = {"pre_buffer": False, "buffer_size": BUFFER, "read_dictionary": [*categories.intersection(columns)]}
+    with fragment.open() as file, pq.ParquetFile(file, metadata=fragment.metadata, **options) as parquet:
+        yield from parquet.iter_batches(n_rows, row_groups=[group], columns=columns)
+
+
+def _read_batch(fragment, number: int, columns: list[str], n_rows: int):
+    """A record batch of an IPC file."""
+    import pyarrow as pa
+
+    with fragment.open() as file:
+        names = pa.ipc.open_file(file).schema.names
+    with fragment.open() as file:
+        options = pa.ipc.IpcReadOptions(included_fields=[names.index(name) for name in columns])
+        yield pa.ipc.open_file(file, options=options).get_batch(number)
+
+
+def _scan(fragment, schema, columns: list[str], n_rows: int):
+    """Batches of a file of another kind, in order."""
+    yield from fragment.to_batches(
+        schema=schema, columns=columns, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
+    )
+
+
+def _column(batch, piece: Piece, name: str):
+    """A column of a batch, or of what the piece says of all its rows."""
+    import pyarrow as pa
+
+    if name in piece.constants:
+        return pa.repeat(pa.scalar(piece.constants[name]), batch.num_rows)
+    return batch.column(name)
+
+
+def _numbers(column) -> np.ndarray:
+    """A column as floats or integers; gaps are NaN."""
+    import pyarrow as pa
+
+    if hasattr(column, "dictionary"):
+        column = column.dictionary_decode()
+    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _is_number(schema, name: str) -> bool:
+    """Whether a column can be read as numbers."""
+    import pyarrow.types as types
+
+    kind = schema.field(name).type if name in schema.names else None
+    kind = kind.value_type if kind is not None and types.is_dictionary(kind) else kind
+    tests = types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null
+    return kind is not None and any(test(kind) for test in tests)
+
+
+def _check_number(piece: Piece, name: str) -> None:
+    """Refuse what is not a number."""
+    if not _is_number(piece.schema, name):
+        raise ValueError(
+            f"{piece.name}: column {name!r} is of type {piece.schema.field(name).type}, not of numbers; of categories, "
+            "name the levels"
+        )
+
+
+def _precision(kinds: list) -> type:
+    """The narrower one, if it holds all values of these types."""
+    import pyarrow.types as types
+
+    def narrow(kind):
+        if types.is_floating(kind) or types.is_integer(kind):
+            return kind.bit_width <= (32 if types.is_floating(kind) else 16)
+        return types.is_boolean(kind)
+
+    return np.float32 if kinds and all(map(narrow, kinds)) else np.float64
+
+
+def _width(levels) -> int:
+    """Columns of X that a feature makes."""
+    return 1 if levels is None else levels if isinstance(levels, int) else len(levels)
+
+
+def _ordered(rows: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Rows in an order; copied."""
+    return rows.copy() if order is None else rows.take(order, axis=0)

@@ -1,0 +1,263 @@
+"""Sources: where chunks of rows come from, in which order, and what they are called in errors."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]
+
+# Bytes of a chunk that a source chooses itself, and its fewest and most rows.
+CHUNK_BYTES, FEWEST, MOST = 1 << 23, 1 << 8, 1 << 16
+
+
+class ChunkError(ValueError):
+    """A chunk that cannot be read or learned from; it names the chunk, and the file and row group if there are any.
+
+    The estimator keeps what it learned from the chunks before. What was raised first is its ``__cause__``.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import OnlineSGDRegressor
+    >>> from sklearn_sgd.streaming import ChunkError, fit_stream
+    >>> try:
+    ...     fit_stream(OnlineSGDRegressor(), [([[1.0]], [2.0]), ([[float("nan")]], [2.0])])
+    ... except ChunkError as error:
+    ...     print(str(error).splitlines()[0])
+    Chunk 2 of epoch 1: Input X contains NaN.
+    """
+
+
+class Chunk(NamedTuple):
+    """Some rows, as a :class:`Source` yields them.
+
+    Attributes
+    ----------
+    X : {ndarray, CSR array, frame} of shape (n_rows, n_features)
+        The rows.
+    y : ndarray of shape (n_rows,) or None
+        Their targets.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Their weights.
+    where : str
+        What to call them in an error.
+
+    Examples
+    --------
+    >>> from sklearn_sgd.streaming import Chunk
+    >>> Chunk([[1.0], [2.0]], [3.0, 4.0]).n_rows
+    2
+    """
+
+    X: Any
+    y: Any = None
+    sample_weight: Any = None
+    where: str = ""
+
+    @property
+    def n_rows(self) -> int:
+        """How many there are."""
+        return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
+
+    def head(self, n_rows: int) -> "Chunk":
+        """The first rows."""
+        rows = slice(n_rows)
+        return Chunk(*(a if a is None else _take(a, rows) for a in self[:3]), self.where)
+
+
+class Source:
+    """What sources share: they are read again and again, each time as a :class:`Shuffle` says, from any chunk on.
+
+    A class of your own needs `chunks`; the other members tell progress and checkpoints more about it. Without a subclass,
+    any iterable of chunks does, but reading on from a later chunk then means reading the ones before, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd import OnlineSGDRegressor
+    >>> from sklearn_sgd.streaming import Chunk, Source, fit_stream
+    >>> class Days(Source):
+    ...     def chunks(self, key=None, skip=0):
+    ...         for day in range(skip, 30):
+    ...             X = np.random.default_rng(day).standard_normal((100, 2))
+    ...             yield Chunk(X, X @ [1.0, 2.0], where=f"day {day}")
+    >>> fit_stream(OnlineSGDRegressor(), Days()).coef_.round(2)
+    array([1., 2.])
+    """
+
+    n_rows: int | None = None
+
+    def chunks(self, key: tuple[int, ...] | None = None, skip: int = 0) -> Iterator[Chunk]:
+        """All chunks but some first ones.
+
+        Parameters
+        ----------
+        key : tuple of int or None, default=None
+            Seeds whatever is random: the same key gives the same chunks. None: nothing is, rows come as they lie.
+        skip : int, default=0
+            How many chunks to leave out.
+
+        Yields
+        ------
+        Chunk
+            Rows, targets, weights, and what they are called.
+        """
+        raise NotImplementedError
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to belong to this source: names and plain values."""
+        return {"source": type(self).__name__}
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """All chunks, in the order of the rows."""
+        return self.chunks()
+
+
+class ArraySource(Source):
+    """Arrays in memory or mapped from a file, in contiguous blocks: blocks in random order, rows within each too.
+
+    Of a memory map no more than a few blocks are read at a time, each in one piece.
+
+    Parameters
+    ----------
+    X : {ndarray, memmap, CSR matrix} of shape (n_samples, n_features)
+        Rows.
+    y : ndarray of shape (n_samples,), default=None
+        Targets; `predict_stream` needs none.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights.
+    chunk_rows : int, default=None
+        Rows in a block. None: as many as 8 MiB hold, between 256 and 65536.
+    shuffle : bool, default=True
+        Whether the order of blocks, and of the rows in each, is random, anew in each epoch.
+
+    Raises
+    ------
+    ValueError
+        If the arrays have different lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd import MiniBatchSGDRegressor
+    >>> from sklearn_sgd.streaming import ArraySource, fit_stream
+    >>> X = np.random.default_rng(0).standard_normal((10_000, 3)).astype(np.float32)  # or np.load(..., mmap_mode="r")
+    >>> source = ArraySource(X, X @ [1.0, 2.0, 3.0], chunk_rows=1000)
+    >>> fit_stream(MiniBatchSGDRegressor(), source, epochs=2, random_state=0).coef_.round(3)
+    array([1., 2., 3.], dtype=float32)
+    """
+
+    def __init__(self, X, y=None, sample_weight=None, *, chunk_rows: int | None = None, shuffle: bool = True):
+        self.arrays = X, y, sample_weight
+        self.n_rows = X.shape[0]
+        for name, column in (("y", y), ("sample_weight", sample_weight)):
+            if column is not None and len(column) != self.n_rows:
+                raise ValueError(f"{name} must have a number for each of the {self.n_rows} rows; got {len(column)}.")
+        entries = X.nnz / max(1, self.n_rows) if sparse.issparse(X) else X.shape[1]
+        self.chunk_rows = rows_of_chunk(chunk_rows, X.dtype.itemsize * entries)
+        self.shuffle = shuffle
+
+    def chunks(self, key=None, skip=0):
+        """Chunks, as in :class:`Source`."""
+        starts = np.arange(0, self.n_rows, self.chunk_rows)
+        if key and self.shuffle:
+            starts = np.random.default_rng(key).permutation(starts)
+        for number, start in enumerate(starts[skip:].tolist(), skip):
+            stop = min(start + self.chunk_rows, self.n_rows)
+            order = order_of_rows(key if self.shuffle else None, number, stop - start)
+            yield Chunk(
+                *(a if a is None else _block(a, start, stop, order) for a in self.arrays),
+                where=f"rows {start} to {stop - 1}",
+            )
+
+    def identity(self):
+        """What a checkpoint belongs to, as in :class:`Source`."""
+        X, y, weight = self.arrays
+        return super().identity() | {
+            "shape of X": tuple(X.shape),
+            "precision of X": X.dtype.str,
+            "targets": None if y is None else tuple(y.shape),
+            "weights": weight is not None,
+            "chunk_rows": self.chunk_rows,
+            "shuffle": self.shuffle,
+        }
+
+
+class IterableSource(Source):
+    """Chunks that something of the user's yields: anew each time it is asked, or once."""
+
+    def __init__(self, chunks: Iterable | Callable[[], Iterable]):
+        self.made_by = chunks
+
+    @property
+    def once(self) -> bool:
+        """Whether it can be read once only."""
+        return isinstance(self.made_by, Iterator)
+
+    def chunks(self, key=None, skip=0):
+        """Chunks, as in :class:`Source`."""
+        iterator = iter(self.made_by() if callable(self.made_by) else self.made_by)
+        missing(skip, sum(1 for _ in islice(iterator, skip)))
+        yield from map(as_chunk, iterator)
+
+
+def missing(wanted: int, there: int) -> None:
+    """Refuse to go on behind the end of a source."""
+    if there < wanted:
+        raise ValueError(
+            f"The checkpoint stands behind chunk {wanted} of the epoch, and the source has {there}: it is another one."
+        )
+
+
+def as_chunk(item) -> Chunk:
+    """What an iterable of chunks yielded: a tuple that starts with X, or X alone."""
+    if isinstance(item, Chunk):
+        return item
+    if isinstance(item, tuple):
+        if not 1 <= len(item) <= 3:
+            raise ValueError(f"a chunk must be (X, y) or (X, y, sample_weight); got {len(item)} things")
+        return Chunk(*item)
+    return Chunk(item)
+
+
+def as_source(source) -> Source:
+    """A source of whatever stands for one."""
+    if isinstance(source, Source):
+        return source
+    # Rows of an array and letters of a path are no chunks.
+    if callable(source) or (
+        isinstance(source, Iterable) and not hasattr(source, "shape") and not isinstance(source, str)
+    ):
+        return IterableSource(source)
+    raise TypeError(
+        "source must be a Source, an iterable of chunks (X, y) or (X, y, sample_weight), or a function that makes one; "
+        f"got {type(source).__name__}. For files see ArrowSource, for arrays ArraySource."
+    )
+
+
+def rows_of_chunk(given: int | None, bytes_of_row: float) -> int:
+    """Rows of a chunk: the number given, or a power of two that fills some megabytes."""
+    if given is None:
+        return 2 ** int(np.log2(min(max(CHUNK_BYTES / max(bytes_of_row, 1), FEWEST), MOST)))
+    if not isinstance(given, Integral) or given < 1:
+        raise ValueError(f"chunk_rows must be a positive int or None; got {given!r}.")
+    return int(given)
+
+
+def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.ndarray | None:
+    """The random order of the rows of a chunk, which depends on nothing but the key and the chunk's number."""
+    return None if key is None else np.random.default_rng((*key, number + 1)).permutation(n_rows)
+
+
+def _take(rows, which):
+    """Some rows of an array, a frame or a list."""
+    return rows.iloc[which] if hasattr(rows, "iloc") else rows[which]
+
+
+def _block(array, start: int, stop: int, order: np.ndarray | None):
+    """A block of rows, reordered; read in one piece, so that the disk is."""
+    block = array[start:stop]
+    return block if order is None else block[order]
