@@ -1,8 +1,9 @@
 """One pass over a Parquet file of many rows: seconds, memory, and how much of the time pyarrow needs to read alone.
 
-``python benchmarks/stream.py`` makes 50 million rows of 20 columns and a target, all float32 and as pyarrow writes them by
-default (4.8 GB, in a temporary folder that is removed again), and measures each way to read, and the pass of ``fit_stream``,
-in a process of its own; the file is in the system's cache, so no disk is measured. Needs the extra ``stream``.
+``python benchmarks/stream.py`` makes 50 million rows of 20 columns and a target, all float32 and as pyarrow writes them
+by default (4.8 GB, in a temporary folder that is removed again), and measures each way to read, and the pass of
+``fit_stream``, in a process of its own; the file is in the system's cache, so no disk is measured. Needs the extra
+``stream``.
 """
 
 import argparse
@@ -84,14 +85,10 @@ def measure(way: str, path: Path) -> None:
     before, start = resource.getrusage(resource.RUSAGE_SELF), perf_counter()
     told, seconds = WAYS[way](path), perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    told |= {"seconds": seconds, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
     # In kilobytes, on a Mac in bytes.
     unit = 1 << (20 if sys.platform == "darwin" else 10)
-    print(
-        json.dumps(
-            told | {"seconds": seconds, "cpu": cpu, "start": before.ru_maxrss / unit, "peak": after.ru_maxrss / unit}
-        )
-    )
+    print(json.dumps(told | {"start": before.ru_maxrss / unit, "peak": after.ru_maxrss / unit}))
 
 
 def processor() -> str:
@@ -129,15 +126,12 @@ def main() -> None:
         name = WAYS[way].__doc__.partition(":")[0].rstrip(".")
         speed = told["rows"] / told["seconds"]
         print(f"{name:<44} {told['seconds']:>8.2f} {told['cpu']:>8.2f} {speed:>12,.0f} {told['peak']:>8.0f}")
-    wall = best["learn"]["seconds"]
-    print(f"\nreading alone, as a dataset: {100 * best['read_dataset']['seconds'] / wall:.0f} % of the pass")
-    print(f"reading alone, as we read:   {100 * best['read_groups']['seconds'] / wall:.0f} % of the pass")
-    print(
-        f"peak memory {best['learn']['peak']:.0f} MB, of which {best['learn']['start']:.0f} MB before the first row is read"
-    )
-    print(
-        f"prequential loss {best['learn']['loss']:.6f} (0.5 is the noise), largest error of a slope {best['learn']['error']:.1e}"
-    )
+    print()
+    fit = best["learn"]
+    for name, way in {"as a dataset": "read_dataset", "as we read": "read_groups"}.items():
+        print(f"reading alone, {name}: {100 * best[way]['seconds'] / fit['seconds']:.0f} % of the pass")
+    print(f"peak memory {fit['peak']:.0f} MB, of which {fit['start']:.0f} MB before the first row is read")
+    print(f"prequential loss {fit['loss']:.6f} (0.5 is the noise), largest error of a slope {fit['error']:.1e}")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import pytest
 from problems import REGRESSORS, linear
 
 import sklearn_sgd
-from sklearn_sgd import diagnostics, displays, losses, onnx, optimizers, penalties, schedules
+from sklearn_sgd import diagnostics, displays, losses, onnx, optimizers, penalties, schedules, streaming
 
 REPOSITORY = Path(__file__).parent.parent
-MODULES = [diagnostics, displays, losses, onnx, optimizers, penalties, schedules]
+MODULES = [diagnostics, displays, losses, onnx, optimizers, penalties, schedules, streaming]
 NAMES = [name for name in sklearn_sgd.__all__ if not name.startswith("__")]
 NAMES += [f"{module.__name__}.{name}".removeprefix("sklearn_sgd.") for module in MODULES for name in module.__all__]
 OBJECTS = [*REGRESSORS, *(getattr(module, name) for module in MODULES for name in module.__all__ if not name.isupper())]

@@ -13,7 +13,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PARTS = ["losses", "penalties", "optimizers", "schedules"]
 
 # What a module may import when it is used, from an extra of that name.
-EXTRAS = {"sklearn_sgd.onnx": {"skl2onnx"}, "sklearn_sgd.displays": {"matplotlib"}}
+EXTRAS = {
+    "sklearn_sgd.onnx": {"skl2onnx"},
+    "sklearn_sgd.displays": {"matplotlib"},
+    "sklearn_sgd.streaming.arrow": {"pyarrow"},
+    "sklearn_sgd.streaming.pieces": {"pyarrow"},
+}
 
 
 def name_of(path):

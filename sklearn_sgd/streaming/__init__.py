@@ -1,7 +1,8 @@
-"""Files and streams of any length, in bounded memory: chunk by chunk through ``partial_fit``. Files need the extra ``stream``.
+"""Files and streams of any length, in bounded memory, chunk by chunk. Files need the extra ``stream``.
 
-A *source* is anything that yields chunks ``(X, y)`` or ``(X, y, sample_weight)``: a list of them, a generator, a function
-that makes one, or a :class:`Source`: :class:`ArrowSource` (Parquet, CSV, Arrow IPC), :class:`ArraySource` (arrays, memory maps).
+A *source* is anything that yields chunks ``(X, y)`` or ``(X, y, sample_weight)``: a list of them, a generator, a
+function that makes one, or a :class:`Source`, such as :class:`ArrowSource` (Parquet, CSV, Arrow IPC) and
+:class:`ArraySource` (arrays, memory maps).
 """
 
 from sklearn_sgd.streaming.arrow import ArrowSource

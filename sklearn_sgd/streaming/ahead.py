@@ -1,6 +1,6 @@
 """Reading ahead: items are made in a thread while the ones before are used."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from time import monotonic
@@ -12,12 +12,12 @@ Item = TypeVar("Item")
 LOOK, PATIENCE = 0.05, 5.0
 
 
-def read_ahead(items: Iterable[Item], depth: int, deadline: float = float("inf")) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item], depth: int, deadline: float = float("inf")) -> Generator[Item, None, None]:
     """The same items, up to ``depth`` of them made in advance; 0: none, by the caller's own thread.
 
-    What the items raise is raised here, after those before it. When this generator ends or is closed, so does the thread;
-    only one that waits for its items without end is left behind, since no thread can be ended from outside. Nothing is
-    waited for past the deadline.
+    What the items raise is raised here, after those before it. When this generator ends or is closed, so does the
+    thread; only one that waits for its items without end is left behind, since no thread can be ended from outside.
+    Nothing is waited for past the deadline.
     """
     if not depth:
         yield from items

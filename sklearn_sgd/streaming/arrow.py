@@ -1,41 +1,27 @@
 """Tables that pyarrow reads, as a source: pieces of files in random order, packed into arrays chunk by chunk."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import murmurhash3_32
 
+from sklearn_sgd.streaming.pieces import Piece, as_numbers, check_number, column_of, narrowest, open_dataset, pieces_of
 from sklearn_sgd.streaming.sources import Chunk, Source, missing, order_of_rows, rows_of_chunk
 
 __all__ = ["ArrowSource"]
 
-# Bytes of a column that are read from a Parquet file at a time; share of non-zeros below which rows are sparse.
-BUFFER, SPARSE = 1 << 18, 0.25
-
-SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc"}
-
-
-class Piece(NamedTuple):
-    """A part of a dataset that is read in order: a row group, a record batch, or a file.
-
-    ``read`` takes columns and the number of rows of a batch; ``constants`` are columns that the name of the file tells.
-    """
-
-    name: str
-    schema: Any
-    n_rows: int | None
-    read: Callable[[list[str], int], Iterator]
-    constants: Mapping[str, Any]
+# Share of non-zeros below which rows are sparse.
+SPARSE = 0.25
 
 
 class ArrowSource(Source):
     """Columns of Parquet, CSV or Arrow IPC files, or of any pyarrow dataset. Needs the extra ``stream``.
 
-    Only the columns asked for are read. Row groups of Parquet (of IPC, record batches; of CSV, files) come in random order,
-    and so do the rows within a chunk, which may hold the rows of several small groups, or a part of a large one.
+    Only the columns asked for are read. Row groups of Parquet (of IPC, record batches; of CSV, files) come in random
+    order, and so do the rows within a chunk, which may hold several small groups, or a part of a large one.
 
     Parameters
     ----------
@@ -51,13 +37,14 @@ class ArrowSource(Source):
     format : {'parquet', 'csv', 'ipc'}, default=None
         Format of the files. None: what the suffix of the first one says, else Parquet.
     levels : dict, default=None
-        Of features that are categories, by name: the list of the levels, each of which becomes a column of zeros and ones, or
-        a number of columns over which levels are spread by their hash (MurmurHash3 of ``"name=level"``).
+        Of features that are categories, by name: the list of the levels, each of which becomes a column of zeros and
+        ones, or a number of columns over which levels are spread by the hash of ``"name=level"``, as
+        :class:`~sklearn.feature_extraction.FeatureHasher` does with ``alternate_sign=False``.
     unknown : {'error', 'ignore'}, default='error'
         What a level means that is not in the list: an error, or zeros in all columns.
     fill : float or dict, default=None
-        What stands for a gap (null or NaN): of a number for all features, or of each column by its name, for categories a
-        level. None, or a column not named: a gap is an error.
+        What stands for a gap (null or NaN): a number for all features that are numbers, or for each column by its
+        name a number or a level. None, or a column not named: a gap is an error.
     dtype : {'float32', 'float64'}, default=None
         Precision of X, y and weights. None: float32 if no column needs more, else float64.
     sparse : bool or 'auto', default='auto'
@@ -82,7 +69,7 @@ class ArrowSource(Source):
     >>> from sklearn_sgd import MiniBatchSGDRegressor
     >>> from sklearn_sgd.streaming import ArrowSource, fit_stream
     >>> flights = ArrowSource(  # doctest: +SKIP
-    ...     "flights/", ["dep_delay", "distance", "carrier"], "arr_delay", levels={"carrier": 32}, fill={"dep_delay": 0.0}
+    ...     "flights/", ["dep_delay", "distance", "carrier"], "arr_delay", levels={"carrier": 32}, fill={"distance": 0}
     ... )
     >>> model = fit_stream(MiniBatchSGDRegressor(), flights, progress=True)  # doctest: +SKIP
     """
@@ -104,7 +91,7 @@ class ArrowSource(Source):
         chunk_rows: int | None = None,
         shuffle: bool = True,
     ):
-        self.dataset = _dataset(data, format)
+        self.dataset = open_dataset(data, format)
         schema, columns = self.dataset.schema, (target, sample_weight)
         self.features = [n for n in schema.names if n not in columns] if features is None else list(features)
         self.target, self.sample_weight = target, sample_weight
@@ -121,8 +108,9 @@ class ArrowSource(Source):
             raise ValueError("With as_frame=True the transformer sees levels and gaps: leave out levels and fill.")
         self.unknown, self.as_frame, self.shuffle = unknown, as_frame, shuffle
         numbers = [name for name in self.features if name not in self.levels]
+        self.numbers = set(self.columns[len(self.features) :] if as_frame else self.columns) - set(self.levels)
         self.fill = dict(fill) if isinstance(fill, Mapping) else {} if fill is None else dict.fromkeys(numbers, fill)
-        self.dtype = np.dtype(dtype or _precision([schema.field(name).type for name in numbers]))
+        self.dtype = np.dtype(dtype or narrowest([schema.field(name).type for name in numbers]))
         self.sparse = bool(self.levels) and (
             len(self.features) <= SPARSE * self.n_features if sparse == "auto" else bool(sparse)
         )
@@ -136,11 +124,11 @@ class ArrowSource(Source):
     @cached_property
     def feature_names(self) -> list[str]:
         """Names of the columns of X, with those of indicators: what the entries of `coef_` belong to."""
-        names = []
+        names: list[str] = []
         for name in self.features:
-            levels = self.levels.get(name, [None])
-            levels = range(levels) if isinstance(levels, int) else levels
-            names += [name if level is None else f"{name}={level}" for level in levels]
+            levels = self.levels.get(name)
+            each = range(levels) if isinstance(levels, int) else levels
+            names += [name] if each is None else [f"{name}={level}" for level in each]
         return names
 
     @property
@@ -152,7 +140,7 @@ class ArrowSource(Source):
     @cached_property
     def pieces(self) -> list[Piece]:
         """What is read in one go, in the order of the files."""
-        return [piece for fragment in self.dataset.get_fragments() for piece in _pieces(fragment, self.dataset, self)]
+        return [*pieces_of(self.dataset, self.numbers, set(self.levels))]
 
     def chunks(self, key=None, skip=0):
         """Chunks, as in :class:`Source`."""
@@ -186,8 +174,8 @@ class ArrowSource(Source):
         for name in names:
             if name not in piece.schema.names:
                 raise ValueError(f"{piece.name}: there is no column {name!r}")
-            if not (name in self.levels or (self.as_frame and name in self.features)):
-                _check_number(piece, name)
+            if name in self.numbers:
+                check_number(piece, name)
         try:
             yield from piece.read(names, self.chunk_rows)
         except (OSError, ValueError, TypeError, NotImplementedError) as error:
@@ -217,7 +205,7 @@ class _Columns:
         """Take the rows of a batch, the first of which is that row of the piece."""
         rows = slice(self.n, self.n + batch.num_rows)
         for table, name in zip(self.table, self.numbers, strict=True):
-            self.read(piece, row, name, _column(batch, piece, name), table[rows], rows)
+            self.read(piece, row, name, column_of(batch, piece, name), table[rows], rows)
         self.first = self.first or f"{piece.name}, row {row}"
         self.last = f"{piece.name}, row {row + batch.num_rows - 1}"
         self.n = rows.stop
@@ -225,7 +213,7 @@ class _Columns:
     def read(self, piece: Piece, row: int, name: str, column, out: np.ndarray, rows: slice) -> None:
         """Write a column of numbers, gaps filled; any that is not finite then is an error."""
         with np.errstate(over="ignore"):
-            out[:] = _numbers(column)
+            out[:] = as_numbers(column)
             if name in self.source.fill and np.isnan(out).any():
                 out[np.isnan(out)] = self.source.fill[name]
             # A sum that is finite says so of its terms, and is fast.
@@ -314,7 +302,7 @@ class _Frames(_Columns):
         import pyarrow as pa
 
         super().add(piece, row, batch)
-        columns = [_column(batch, piece, name) for name in self.source.features]
+        columns = [column_of(batch, piece, name) for name in self.source.features]
         self.parts.append(pa.table(columns, names=self.source.features))
 
     def chunk(self, order):
@@ -324,131 +312,6 @@ class _Frames(_Columns):
         X = pa.concat_tables(self.parts, promote_options="permissive").to_pandas()
         self.parts = []
         return self.finish(order, X if order is None else X.iloc[order].reset_index(drop=True))
-
-
-def _dataset(data, format: str | None):
-    """A pyarrow dataset of whatever stands for one."""
-    try:
-        import pyarrow.dataset as ds
-    except ImportError as error:
-        raise ImportError("ArrowSource needs pyarrow: pip install 'sklearn-sgd[stream]'.") from error
-    if isinstance(data, ds.Dataset):
-        return data
-    if hasattr(data, "schema"):
-        return ds.dataset(data)
-    paths = [str(path) for path in data] if isinstance(data, list | tuple) else str(data)
-    if format is None:
-        first = (paths if isinstance(paths, str) else paths[0]).removesuffix(".gz")
-        format = next((name for suffix, name in SUFFIXES.items() if first.endswith(suffix)), "parquet")
-    return ds.dataset(paths, format=format)
-
-
-def _pieces(fragment, dataset, source: ArrowSource) -> Iterator[Piece]:
-    """The pieces of a fragment: of a Parquet file its row groups, of an IPC file its record batches."""
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
-    path = getattr(fragment, "path", "table")
-    constants = ds.get_partition_keys(fragment.partition_expression)
-    constants = {name: value for name, value in constants.items() if name in source.columns}
-    try:
-        schema, format = fragment.physical_schema, getattr(fragment, "format", None)
-        if isinstance(format, ds.ParquetFileFormat):
-            for group in fragment.row_groups:
-                read = partial(_read_row_group, fragment, group.id, set(source.levels))
-                yield Piece(f"{path}, row group {group.id}", schema, group.num_rows, read, constants)
-        elif isinstance(format, ds.IpcFileFormat):
-            with fragment.open() as file:
-                n = pa.ipc.open_file(file).num_record_batches
-            for i in range(n):
-                yield Piece(f"{path}, record batch {i}", schema, None, partial(_read_batch, fragment, i), constants)
-        else:
-            # Not the types of the first file: of numbers, those of its first rows may be narrower.
-            numbers = {name for name in source.columns if name not in source.levels and _is_number(schema, name)}
-            fields = [field.with_type(pa.float64()) if field.name in numbers else field for field in dataset.schema]
-            yield Piece(path, schema, None, partial(_scan, fragment, pa.schema(fields)), constants)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _read_row_group(fragment, group: int, categories: set[str], columns: list[str], n_rows: int):
-    """Batches of a row group, a part of each column at a time: a scan of the dataset would hold the group as a whole."""
-    import pyarrow.parquet as pq
-
-    options = {"pre_buffer": False, "buffer_size": BUFFER, "read_dictionary": [*categories.intersection(columns)]}
-    with fragment.open() as file, pq.ParquetFile(file, metadata=fragment.metadata, **options) as parquet:
-        yield from parquet.iter_batches(n_rows, row_groups=[group], columns=columns)
-
-
-def _read_batch(fragment, number: int, columns: list[str], n_rows: int):
-    """A record batch of an IPC file."""
-    import pyarrow as pa
-
-    with fragment.open() as file:
-        names = pa.ipc.open_file(file).schema.names
-    with fragment.open() as file:
-        options = pa.ipc.IpcReadOptions(included_fields=[names.index(name) for name in columns])
-        yield pa.ipc.open_file(file, options=options).get_batch(number)
-
-
-def _scan(fragment, schema, columns: list[str], n_rows: int):
-    """Batches of a file of another kind, in order."""
-    yield from fragment.to_batches(
-        schema=schema, columns=columns, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
-    )
-
-
-def _column(batch, piece: Piece, name: str):
-    """A column of a batch, or of what the piece says of all its rows."""
-    import pyarrow as pa
-
-    if name in piece.constants:
-        return pa.repeat(pa.scalar(piece.constants[name]), batch.num_rows)
-    return batch.column(name)
-
-
-def _numbers(column) -> np.ndarray:
-    """A column as floats or integers; gaps are NaN."""
-    import pyarrow as pa
-
-    if hasattr(column, "dictionary"):
-        column = column.dictionary_decode()
-    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
-        column = column.cast(pa.float64())
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    return column.to_numpy(zero_copy_only=False)
-
-
-def _is_number(schema, name: str) -> bool:
-    """Whether a column can be read as numbers."""
-    import pyarrow.types as types
-
-    kind = schema.field(name).type if name in schema.names else None
-    kind = kind.value_type if kind is not None and types.is_dictionary(kind) else kind
-    tests = types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null
-    return kind is not None and any(test(kind) for test in tests)
-
-
-def _check_number(piece: Piece, name: str) -> None:
-    """Refuse what is not a number."""
-    if not _is_number(piece.schema, name):
-        raise ValueError(
-            f"{piece.name}: column {name!r} is of type {piece.schema.field(name).type}, not of numbers; of categories, "
-            "name the levels"
-        )
-
-
-def _precision(kinds: list) -> type:
-    """The narrower one, if it holds all values of these types."""
-    import pyarrow.types as types
-
-    def narrow(kind):
-        if types.is_floating(kind) or types.is_integer(kind):
-            return kind.bit_width <= (32 if types.is_floating(kind) else 16)
-        return types.is_boolean(kind)
-
-    return np.float32 if kinds and all(map(narrow, kinds)) else np.float64
 
 
 def _width(levels) -> int:

@@ -44,16 +44,16 @@ def fit_stream(
 ) -> Estimator:
     """Learn from a source of chunks, each by a call of `partial_fit`, while the next ones are read.
 
-    What the estimator has learned before is where it starts, as with `partial_fit`. The result is that of plain calls of
-    `partial_fit` with the same chunks, bit for bit.
+    What the estimator has learned before is where it starts, as with `partial_fit`. The result is that of plain calls
+    of `partial_fit` with the same chunks, bit for bit.
 
     Parameters
     ----------
     estimator : object
         A regressor, or anything else with `partial_fit`; it learns in place.
     source : Source, iterable or callable
-        Chunks ``(X, y)`` or ``(X, y, sample_weight)``: a :class:`Source`, an iterable, such as a list or a generator that
-        never ends, or a function without arguments that answers one, anew for each epoch.
+        Chunks ``(X, y)`` or ``(X, y, sample_weight)``: a :class:`Source`, an iterable, such as a list or a generator
+        that never ends, or a function without arguments that answers one, anew for each epoch.
     epochs : int, default=1
         Passes over the source, those of the checkpoint included.
     transformer : object, default=None
@@ -63,13 +63,14 @@ def fit_stream(
     time_budget : float, default=None
         Seconds after which no chunk begins; the one in hand is completed. None: no limit.
     checkpoint : path, default=None
-        File in which the estimator and the place in the source are kept. If it is there, learning goes on from it: with the
-        parameters that the estimator has now, and what the other one had learned. It is a pickle: load none of strangers.
+        File in which the estimator and the place in the source are kept. If it is there, learning goes on from it, with
+        what was learned, the seed, and the parameters that the estimator has now. It is a pickle: load none of
+        strangers.
     checkpoint_every : int, default=1
         Chunks from one checkpoint to the next; there is one at the end, too.
     progress : bool or callable, default=False
-        True: a line with a bar, the speed and the losses, on standard error. A function is called with a :class:`Progress`
-        after each chunk.
+        True: a line with a bar, the speed and the losses, on standard error. A function is called with a
+        :class:`Progress` after each chunk.
     read_ahead : int, default=2
         Chunks that a thread reads in advance; 0: none, and no thread, for a source that wants the caller's.
     random_state : int, RandomState instance or None, default=None
@@ -130,7 +131,7 @@ def fit_stream(
                 if monotonic() >= deadline:
                     break
     finally:
-        # Ctrl-C may fall between what the estimator learned and the note of it, so only errors of chunks are counted out.
+        # Ctrl-C may fall between what the estimator learned and the note of it.
         if path and at is not saved and not isinstance(sys.exception(), KeyboardInterrupt):
             save_checkpoint(path, at)
     if not at.n_rows and monotonic() < deadline:
@@ -183,7 +184,7 @@ def predict_stream(
 
 
 def _chunks(source: Source, at: Checkpoint, epochs: int, transformer, max_rows: float):
-    """What is left to learn from: epochs and numbers of chunks, from where a checkpoint stands up to a number of rows."""
+    """Epochs, numbers and chunks of what is left, from where a checkpoint stands up to a number of rows."""
     left, config = max_rows - at.n_rows, get_config()
     for epoch in range(at.epoch, epochs):
         skip = at.chunk if epoch == at.epoch else 0
@@ -233,11 +234,9 @@ def _learn(estimator, chunk: Chunk, first_sight: bool) -> None:
 
 def _progress(at: Checkpoint, n_rows: int, seconds: float, total: int | None) -> Progress:
     """Where learning stands, which took so many rows and seconds."""
-    losses = (getattr(at.estimator, name, None) for name in ("prequential_loss_", "recent_loss_"))
-    speed = n_rows / max(seconds, 1e-9)
-    return Progress(
-        at.epoch + 1, at.chunk, at.n_rows, seconds, speed, *losses, share=at.n_rows / total if total else None
-    )
+    loss, recent = (getattr(at.estimator, name, None) for name in ("prequential_loss_", "recent_loss_"))
+    share, speed = at.n_rows / total if total else None, n_rows / max(seconds, 1e-9)
+    return Progress(at.epoch + 1, at.chunk, at.n_rows, seconds, speed, loss, recent, share)
 
 
 def _resume(path: Path, estimator, source: Source) -> Checkpoint:

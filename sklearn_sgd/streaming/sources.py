@@ -64,15 +64,15 @@ class Chunk(NamedTuple):
 
     def head(self, n_rows: int) -> "Chunk":
         """The first rows."""
-        rows = slice(n_rows)
-        return Chunk(*(a if a is None else _take(a, rows) for a in self[:3]), self.where)
+        X, y, weight = (a if a is None else _head(a, n_rows) for a in self[:3])
+        return Chunk(X, y, weight, self.where)
 
 
 class Source:
-    """What sources share: they are read again and again, each time as a :class:`Shuffle` says, from any chunk on.
+    """What sources share: they are read again and again, shuffled as a key says, from any chunk on.
 
-    A class of your own needs `chunks`; the other members tell progress and checkpoints more about it. Without a subclass,
-    any iterable of chunks does, but reading on from a later chunk then means reading the ones before, too.
+    A class of your own needs `chunks`; the attribute `n_rows` and `identity` tell progress and checkpoints more about
+    it. Any iterable of chunks does without; but reading on from a later chunk then means reading the ones before, too.
 
     Examples
     --------
@@ -168,10 +168,8 @@ class ArraySource(Source):
         for number, start in enumerate(starts[skip:].tolist(), skip):
             stop = min(start + self.chunk_rows, self.n_rows)
             order = order_of_rows(key if self.shuffle else None, number, stop - start)
-            yield Chunk(
-                *(a if a is None else _block(a, start, stop, order) for a in self.arrays),
-                where=f"rows {start} to {stop - 1}",
-            )
+            X, y, weight = (a if a is None else _block(a, start, stop, order) for a in self.arrays)
+            yield Chunk(X, y, weight, f"rows {start} to {stop - 1}")
 
     def identity(self):
         """What a checkpoint belongs to, as in :class:`Source`."""
@@ -228,9 +226,8 @@ def as_source(source) -> Source:
     if isinstance(source, Source):
         return source
     # Rows of an array and letters of a path are no chunks.
-    if callable(source) or (
-        isinstance(source, Iterable) and not hasattr(source, "shape") and not isinstance(source, str)
-    ):
+    rows = isinstance(source, str) or hasattr(source, "shape")
+    if callable(source) or (isinstance(source, Iterable) and not rows):
         return IterableSource(source)
     raise TypeError(
         "source must be a Source, an iterable of chunks (X, y) or (X, y, sample_weight), or a function that makes one; "
@@ -252,9 +249,9 @@ def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.n
     return None if key is None else np.random.default_rng((*key, number + 1)).permutation(n_rows)
 
 
-def _take(rows, which):
-    """Some rows of an array, a frame or a list."""
-    return rows.iloc[which] if hasattr(rows, "iloc") else rows[which]
+def _head(rows, n: int):
+    """The first rows of an array, a frame or a list."""
+    return rows.iloc[:n] if hasattr(rows, "iloc") else rows[:n]
 
 
 def _block(array, start: int, stop: int, order: np.ndarray | None):
