@@ -52,7 +52,7 @@ class ArrowSource(Source):
     as_frame : bool, default=False
         Whether X is a pandas frame of the columns as they are, gaps included, for a `transformer`.
     chunk_rows : int, default=None
-        Rows in a chunk, in which rows are shuffled. None: as many as 8 MiB hold, between 256 and 65536.
+        Rows in a chunk, in which rows are shuffled. None: as many as 4 MiB hold, between 256 and 65536.
     shuffle : bool, default=True
         Whether the order of pieces, and of the rows in a chunk, is random, anew in each epoch.
 

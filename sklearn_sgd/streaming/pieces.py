@@ -68,6 +68,8 @@ def _pieces(fragment, path: str, schema, numbers: set[str], categories: set[str]
             n = pa.ipc.open_file(file).num_record_batches
         for i in range(n):
             yield Piece(f"{path}, record batch {i}", own, None, partial(_read_batch, fragment, i), constants)
+    elif format is None:
+        yield Piece(path, own, None, partial(_scan, fragment, own), constants)
     else:
         # Numbers are not of the types that the first rows of the first file suggest, which others may not fit.
         wide = [field.with_type(pa.float64()) if field.name in numbers else field for field in schema]

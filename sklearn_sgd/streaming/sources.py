@@ -11,7 +11,7 @@ from scipy import sparse
 __all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]
 
 # Bytes of a chunk that a source chooses itself, and its fewest and most rows.
-CHUNK_BYTES, FEWEST, MOST = 1 << 23, 1 << 8, 1 << 16
+CHUNK_BYTES, FEWEST, MOST = 1 << 22, 1 << 8, 1 << 16
 
 
 class ChunkError(ValueError):
@@ -130,7 +130,7 @@ class ArraySource(Source):
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights.
     chunk_rows : int, default=None
-        Rows in a block. None: as many as 8 MiB hold, between 256 and 65536.
+        Rows in a block. None: as many as 4 MiB hold, between 256 and 65536.
     shuffle : bool, default=True
         Whether the order of blocks, and of the rows in each, is random, anew in each epoch.
 
