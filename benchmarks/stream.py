@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=50_000_000)
     parser.add_argument("--folder", default=None, help="where the temporary folder is made")
-    parser.add_argument("--laps", type=int, default=1, help="runs of each way in turn, of which the fastest counts")
+    parser.add_argument("--laps", type=int, default=3, help="runs of each way in turn, of which the fastest counts")
     parser.add_argument("--way", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
@@ -120,7 +120,8 @@ def main() -> None:
         size = path.stat().st_size
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, pyarrow {pa.__version__}"
     print(f"{processor()}, {os.cpu_count()} cores; {versions}, sklearn_sgd {sklearn_sgd.__version__}")
-    print(f"{options.rows:,} rows x {COLUMNS} columns and a target, float32; Parquet, {size / 1e9:.2f} GB, cached\n")
+    print(f"{options.rows:,} rows x {COLUMNS} columns and a target, float32; Parquet, {size / 1e9:.2f} GB, cached")
+    print(f"each way in a process of its own, the fastest of {options.laps} laps\n")
     print(f"{'':<44} {'seconds':>8} {'of CPU':>8} {'rows/s':>12} {'peak MB':>8}")
     for way, told in best.items():
         name = WAYS[way].__doc__.partition(":")[0].rstrip(".")

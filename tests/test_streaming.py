@@ -721,7 +721,9 @@ def test_progress_bar(capsys, monkeypatch):
     err = capsys.readouterr().err
     assert err.count("\r") >= 2
     assert err.endswith("\n")
-    assert "%" not in err
+    assert " 10 %  epoch 1  10 rows" in err
+    fit_stream(OnlineSGDRegressor(), endless, progress=True, time_budget=0.1)
+    assert "%" not in capsys.readouterr().err
 
 
 # Checkpoints
@@ -996,7 +998,16 @@ def test_memory_map_twice_as_large_as_the_memory_allowed(tmp_path):
 
 def test_the_benchmark_in_small(pa, tmp_path):
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "benchmarks" / "stream.py"), "--rows", "200000", "--folder", str(tmp_path)],
+        [
+            sys.executable,
+            str(REPOSITORY / "benchmarks" / "stream.py"),
+            "--rows",
+            "200000",
+            "--laps",
+            "1",
+            "--folder",
+            str(tmp_path),
+        ],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

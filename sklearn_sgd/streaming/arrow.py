@@ -99,7 +99,8 @@ class ArrowSource(Source):
         for name in self.columns:
             if name not in schema.names:
                 raise ValueError(f"There is no column {name!r}; there are {', '.join(schema.names)}.")
-        self.levels = {name: n if isinstance(n, int) else list(n) for name, n in (levels or {}).items()}
+        given = (levels or {}).items()
+        self.levels = {name: int(n) if isinstance(n, int | np.integer) else list(n) for name, n in given}
         if strange := set(self.levels) - set(self.features):
             raise ValueError(f"levels are of features; {', '.join(sorted(strange))} is none.")
         if unknown not in ("error", "ignore"):
@@ -178,7 +179,7 @@ class ArrowSource(Source):
                 check_number(piece, name)
         try:
             yield from piece.read(names, self.chunk_rows)
-        except (OSError, ValueError, TypeError, NotImplementedError) as error:
+        except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
             raise ValueError(f"{piece.name}: {error}") from error
 
     def identity(self):

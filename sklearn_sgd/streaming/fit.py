@@ -1,7 +1,6 @@
 """Learning from a source and predicting for one, chunk by chunk."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from itertools import count
@@ -115,25 +114,34 @@ def fit_stream(
     else:
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         at = Checkpoint(estimator, 0, 0, 0, seed, source.identity() if path else {})
-    begin, saved, total = at, at, source.n_rows if progress else None
-    items = _chunks(source, at, epochs, transformer, inf if max_rows is None else max_rows)
+    begin, saved = at, at
+
+    def keep():
+        nonlocal saved
+        if path and at is not saved:
+            save_checkpoint(path, at)
+            saved = at
+
+    total = _total(source, epochs, max_rows) if progress else None
     bar: Any = closing(Bar()) if progress is True else nullcontext(progress)
+    items = _chunks(source, at, epochs, transformer, inf if max_rows is None else max_rows)
     try:
         with closing(ahead.read_ahead(items, read_ahead, deadline)) as chunks, bar as tell:
             for epoch, number, chunk in chunks:
                 with _named(epoch, number, chunk.where):
                     _learn(estimator, chunk, first_sight=epoch == 0)
                 at = at._replace(epoch=epoch, chunk=number, n_rows=at.n_rows + chunk.n_rows)
-                if path and number % checkpoint_every == 0:
-                    save_checkpoint(path, saved := at)
+                if number % checkpoint_every == 0:
+                    keep()
                 if tell:
-                    tell(_progress(at, at.n_rows - begin.n_rows, monotonic() - begun, total and total * epochs))
+                    tell(_progress(at, at.n_rows - begin.n_rows, monotonic() - begun, total))
                 if monotonic() >= deadline:
                     break
-    finally:
-        # Ctrl-C may fall between what the estimator learned and the note of it.
-        if path and at is not saved and not isinstance(sys.exception(), KeyboardInterrupt):
-            save_checkpoint(path, at)
+    except Exception:
+        # Not after Ctrl-C, which may fall between what the estimator learned and the note of it.
+        keep()
+        raise
+    keep()
     if not at.n_rows and monotonic() < deadline:
         raise ValueError("The source has no rows.")
     return estimator
@@ -230,6 +238,12 @@ def _learn(estimator, chunk: Chunk, first_sight: bool) -> None:
         for name, value in zip(SIGHTS, before, strict=True):
             setattr(estimator._state, name, value)
         estimator.prequential_loss_, estimator.recent_loss_ = before[0] / before[1], before[2] / before[3]
+
+
+def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:
+    """Rows to learn from, if that is known."""
+    known = [n for n in (source.n_rows and source.n_rows * epochs, max_rows) if n]
+    return min(known, default=None)
 
 
 def _progress(at: Checkpoint, n_rows: int, seconds: float, total: int | None) -> Progress:

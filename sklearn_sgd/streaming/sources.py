@@ -63,7 +63,18 @@ class Chunk(NamedTuple):
         return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
 
     def head(self, n_rows: int) -> "Chunk":
-        """The first rows."""
+        """Leave out all but the first rows.
+
+        Parameters
+        ----------
+        n_rows : int
+            How many to keep.
+
+        Returns
+        -------
+        chunk : Chunk
+            They.
+        """
         X, y, weight = (a if a is None else _head(a, n_rows) for a in self[:3])
         return Chunk(X, y, weight, self.where)
 
@@ -108,7 +119,13 @@ class Source:
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to belong to this source: names and plain values."""
+        """Tell what must be the same for a checkpoint to belong to this source.
+
+        Returns
+        -------
+        identity : dict
+            Plain values, by names that an error can tell.
+        """
         return {"source": type(self).__name__}
 
     def __iter__(self) -> Iterator[Chunk]:
