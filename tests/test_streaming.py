@@ -137,6 +137,17 @@ def test_parquet(parquet):
     assert model.coef_.dtype == np.float32
 
 
+def test_several_targets(parquet):
+    table = columns() | {"z": -2 * columns()["y"]}
+    source = ArrowSource(parquet(table), list("abc"), ["y", "z"], chunk_rows=64)
+    (first, *_) = source
+    assert_array_equal(first.y, np.column_stack([table["y"], table["z"]])[:64])
+    model = fit_stream(MiniBatchSGDRegressor(), source, epochs=2, random_state=0)
+    assert_array_equal(model.coef_, by_hand(MiniBatchSGDRegressor(), shuffled(source, 2)).coef_)
+    assert model.coef_.shape == (2, 3)
+    assert model.prequential_loss_ == fit_stream(MiniBatchSGDRegressor(), source, random_state=0).prequential_loss_
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_prefix_in_memory(parquet, optimizer):
     source = ArrowSource(parquet(), list("abc"), "y", chunk_rows=64)
@@ -331,6 +342,14 @@ def test_many_levels_are_sparse(pa):
     assert_array_equal(chunk.X.toarray(), np.column_stack([np.eye(3, 7), [0.5, 1.5, 2.5]]))
 
 
+def test_gap_among_unknown_levels_is_a_gap(pa):
+    table = pa.table({"kind": ["?", "a", None, "a"]})
+    with pytest.raises(ValueError, match="column 'kind' has a gap; fill says what may stand for it, in row 2"):
+        list(ArrowSource(table, levels={"kind": ["a"]}, unknown="ignore"))
+    with pytest.raises(ValueError, match="column 'kind' has the unknown level 'b', in row 2"):
+        list(ArrowSource(table, levels={"kind": ["a", "?"]}, fill={"kind": "b"}))
+
+
 def test_unknown_levels(parquet):
     table = columns()
     known = {"levels": {"day": ["mon", "tue"]}}
@@ -352,6 +371,10 @@ def broken(fault, pa):
         values = table["b"].tolist()
         values[row] = {"null": None, "nan": np.nan, "infinity": np.inf}[fault]
         table["b"] = pa.array(values, pa.float32())
+    elif fault == "both infinities":
+        values = table["b"].tolist()
+        values[row : row + 2] = np.inf, -np.inf
+        table["b"] = pa.array(values, pa.float32())
     elif fault == "null level":
         table["day"] = pa.array([None if i == row else day for i, day in enumerate(table["day"])])
     elif fault == "null target":
@@ -361,7 +384,14 @@ def broken(fault, pa):
 
 @pytest.mark.parametrize(
     ("fault", "column"),
-    [("null", "b"), ("nan", "b"), ("infinity", "b"), ("null level", "day"), ("null target", "y")],
+    [
+        ("null", "b"),
+        ("nan", "b"),
+        ("infinity", "b"),
+        ("both infinities", "b"),
+        ("null level", "day"),
+        ("null target", "y"),
+    ],
 )
 def test_gap_is_named_and_the_model_kept(pa, parquet, fault, column):
     path = parquet(broken(fault, pa))

@@ -16,6 +16,11 @@ __all__ = ["ArrowSource"]
 # Share of non-zeros below which rows are sparse.
 SPARSE = 0.25
 
+# What stands for the number of a level where there is none.
+UNKNOWN, GAP = -1, -2
+
+GAP_TOLD = "a gap; fill says what may stand for it"
+
 
 class ArrowSource(Source):
     """Columns of Parquet, CSV or Arrow IPC files, or of any pyarrow dataset. Needs the extra ``stream``.
@@ -30,8 +35,8 @@ class ArrowSource(Source):
         included.
     features : list of str, default=None
         Columns that make X, in this order. None: all but `target` and `sample_weight`.
-    target : str, default=None
-        Column of the targets; `predict_stream` needs none.
+    target : str or list of str, default=None
+        Column of the targets, or columns of several targets; `predict_stream` needs none.
     sample_weight : str, default=None
         Column of the weights.
     format : {'parquet', 'csv', 'ipc'}, default=None
@@ -46,7 +51,7 @@ class ArrowSource(Source):
         What stands for a gap (null or NaN): a number for all features that are numbers, or for each column by its
         name a number or a level. None, or a column not named: a gap is an error.
     dtype : {'float32', 'float64'}, default=None
-        Precision of X, y and weights. None: float32 if no column needs more, else float64.
+        Precision of X, y and weights. None: float32 if no number in X needs more, else float64.
     sparse : bool or 'auto', default='auto'
         Whether X is a CSR array. 'auto': if a quarter of it or less would be non-zero, with `levels`.
     as_frame : bool, default=False
@@ -78,7 +83,7 @@ class ArrowSource(Source):
         self,
         data: Any,
         features: Sequence[str] | None = None,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         *,
         sample_weight: str | None = None,
         format: str | None = None,
@@ -92,10 +97,12 @@ class ArrowSource(Source):
         shuffle: bool = True,
     ):
         self.dataset = open_dataset(data, format)
-        schema, columns = self.dataset.schema, (target, sample_weight)
+        target = target if target is None or isinstance(target, str) else list(target)
+        schema, columns = self.dataset.schema, [*([target] if isinstance(target, str) else target or [])]
+        columns += [] if sample_weight is None else [sample_weight]
         self.features = [n for n in schema.names if n not in columns] if features is None else list(features)
         self.target, self.sample_weight = target, sample_weight
-        self.columns = [*self.features, *(name for name in columns if name is not None)]
+        self.columns = [*self.features, *columns]
         for name in self.columns:
             if name not in schema.names:
                 raise ValueError(f"There is no column {name!r}; there are {', '.join(schema.names)}.")
@@ -213,7 +220,7 @@ class _Columns:
 
     def read(self, piece: Piece, row: int, name: str, column, out: np.ndarray, rows: slice) -> None:
         """Write a column of numbers, gaps filled; any that is not finite then is an error."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             out[:] = as_numbers(column)
             if name in self.source.fill and np.isnan(out).any():
                 out[np.isnan(out)] = self.source.fill[name]
@@ -221,15 +228,23 @@ class _Columns:
             if np.isfinite(out.sum()) or (finite := np.isfinite(out)).all():
                 return
         bad = int(finite.argmin())
-        kind = "a gap; fill says what may stand for it" if np.isnan(out[bad]) else f"not a finite {out.dtype}"
+        kind = GAP_TOLD if np.isnan(out[bad]) else f"not a finite {out.dtype}"
         raise ValueError(f"{piece.name}: column {name!r} has {kind}, in row {row + bad}")
+
+    def place(self, name: str) -> int:
+        """The row of the table that a column is."""
+        return self.numbers.index(name)
+
+    def columns(self, names: str | list[str] | None, order: np.ndarray | None) -> np.ndarray | None:
+        """One column of the rows so far, or an array of some."""
+        if names is None:
+            return None
+        places = self.place(names) if isinstance(names, str) else [*map(self.place, names)]
+        return _ordered(self.table[places, : self.n].T, order)
 
     def finish(self, order: np.ndarray | None, X) -> Chunk:
         """The chunk, from its X; then nothing is left."""
-        y, weight = (
-            None if name is None else _ordered(self.table[self.numbers.index(name), : self.n], order)
-            for name in (self.source.target, self.source.sample_weight)
-        )
+        y, weight = (self.columns(names, order) for names in (self.source.target, self.source.sample_weight))
         chunk = Chunk(X, y, weight, f"{self.first} to {self.last}")
         self.n, self.first = 0, ""
         return chunk
@@ -253,29 +268,29 @@ class _Arrays(_Columns):
             super().read(piece, row, name, column, out, rows)
             return
         column = column if hasattr(column, "dictionary") else column.dictionary_encode()
-        names = [*column.dictionary.to_pylist(), None]
-        places = np.array([self.place(name, levels, level) for level in names])
+        names = [
+            self.source.fill.get(name) if level is None else level for level in [*column.dictionary.to_pylist(), None]
+        ]
         codes = column.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
-        found = places[codes]
+        found = np.array([self.level(name, levels, level) for level in names])[codes]
+        bad = int(found.argmin())
+        if found[bad] == GAP or (found[bad] == UNKNOWN and self.source.unknown == "error"):
+            what = f"the unknown level {names[codes[bad]]!r}" if found[bad] == UNKNOWN else GAP_TOLD
+            raise ValueError(f"{piece.name}: column {name!r} has {what}, in row {row + bad}")
         out[:] = found >= 0
-        bad = int(out.argmin())
-        if found[bad] < 0:
-            level = names[codes[bad]]
-            if level is None or self.source.unknown == "error":
-                what = "a gap; fill says what may stand for it" if level is None else f"the unknown level {level!r}"
-                raise ValueError(f"{piece.name}: column {name!r} has {what}, in row {row + bad}")
-        self.indices[self.numbers.index(name), rows] = self.starts[self.numbers.index(name)] + np.maximum(found, 0)
+        self.indices[self.place(name), rows] = self.starts[self.place(name)] + np.maximum(found, 0)
 
-    def place(self, name: str, levels, level) -> int:
-        """The number of a level among those of its feature; negative: none."""
-        level = self.source.fill.get(name) if level is None else level
+    def level(self, name: str, levels, level) -> int:
+        """The number of a level among those of its feature, if it is one."""
+        if level is None:
+            return GAP
         known = self.known[name]
-        if level is not None and level not in known:
+        if level not in known:
             if isinstance(levels, int):
                 known[level] = abs(murmurhash3_32(f"{name}={level}")) % levels
             else:
-                known[level] = levels.index(level) if level in levels else -1
-        return known.get(level, -1)
+                known[level] = levels.index(level) if level in levels else UNKNOWN
+        return known[level]
 
     def chunk(self, order):
         """The rows so far, as a chunk."""

@@ -17,7 +17,7 @@ FORMAT = f"sklearn_sgd checkpoint 1 of version {__version__}".encode()
 class Checkpoint(NamedTuple):
     """What :func:`fit_stream` needs to go on from where it was.
 
-    Attributes
+    Parameters
     ----------
     estimator : object
         The estimator, as it was.

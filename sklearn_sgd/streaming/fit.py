@@ -24,7 +24,7 @@ __all__ = ["fit_stream", "predict_stream"]
 Estimator = TypeVar("Estimator")
 
 # What a state knows of rows at first sight.
-SIGHTS = "first_sight_loss", "first_sight_weight", "recent_loss", "recent_weight"
+SIGHTS = "first_sight_loss", "first_sight_weight", "faded_loss", "faded_weight"
 
 
 def fit_stream(
@@ -230,14 +230,13 @@ def _learn(estimator, chunk: Chunk, first_sight: bool) -> None:
     """One call of `partial_fit`; rows are at first sight only once."""
     if chunk.y is None:
         raise ValueError("it has no targets to learn from")
-    state = None if first_sight else getattr(estimator, "_state", None)
-    before = state and [getattr(state, name) for name in SIGHTS]
     weights = () if chunk.sample_weight is None else (chunk.sample_weight,)
+    before = None if first_sight or not hasattr(estimator, "_states") else vars(estimator).copy()
     estimator.partial_fit(chunk.X, chunk.y, *weights)
     if before:
-        for name, value in zip(SIGHTS, before, strict=True):
-            setattr(estimator._state, name, value)
-        estimator.prequential_loss_, estimator.recent_loss_ = before[0] / before[1], before[2] / before[3]
+        for state, earlier in zip(estimator._states, before["_states"], strict=True):
+            vars(state).update({name: getattr(earlier, name) for name in SIGHTS})
+        vars(estimator).update({name: before[name] for name in ("prequential_loss_", "recent_loss_")})
 
 
 def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:

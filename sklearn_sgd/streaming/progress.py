@@ -13,7 +13,7 @@ TERMINAL, LOG, WIDTH = 0.1, 10.0, 24
 class Progress(NamedTuple):
     """Where :func:`fit_stream` stands.
 
-    Attributes
+    Parameters
     ----------
     epoch : int
         The running one, from 1 on.

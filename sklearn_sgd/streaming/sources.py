@@ -34,7 +34,7 @@ class ChunkError(ValueError):
 class Chunk(NamedTuple):
     """Some rows, as a :class:`Source` yields them.
 
-    Attributes
+    Parameters
     ----------
     X : {ndarray, CSR array, frame} of shape (n_rows, n_features)
         The rows.
