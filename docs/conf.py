@@ -25,6 +25,8 @@ default_role = "code"
 autosummary_generate = True
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
+# The documentation builds without them.
+autodoc_mock_imports = ["dask", "distributed"]
 
 
 def reachable(url: str) -> bool:

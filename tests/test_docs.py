@@ -3,6 +3,8 @@
 import inspect
 import os
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from sklearn_sgd import diagnostics, displays, losses, onnx, optimizers, penalti
 
 REPOSITORY = Path(__file__).parent.parent
 MODULES = [diagnostics, displays, losses, onnx, optimizers, penalties, schedules, streaming]
+if find_spec("distributed"):
+    MODULES.append(import_module("sklearn_sgd.dask"))
 NAMES = [name for name in sklearn_sgd.__all__ if not name.startswith("__")]
 NAMES += [f"{module.__name__}.{name}".removeprefix("sklearn_sgd.") for module in MODULES for name in module.__all__]
 OBJECTS = [*REGRESSORS, *(getattr(module, name) for module in MODULES for name in module.__all__ if not name.isupper())]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq
 
-from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._engine.namespace import asked_of_rows, doubled, host, is_foreign, like, namespace, take, total
 from sklearn_sgd.losses import SquaredError
 
 # Rows that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
@@ -19,6 +19,7 @@ CLOSE = 1e-12
 ASIDE, SPREAD = 0.01, 0.1
 
 
+@asked_of_rows
 def best_constant(loss, data, used) -> float:
     """The raw constant of least loss on some rows that the model can predict: 0 for one without intercept."""
     y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else None
@@ -53,9 +54,23 @@ def best_constant(loss, data, used) -> float:
 
 def typical_residual(loss, data, used, z) -> float:
     """A residual of about the size that the predictions z have for some rows."""
-    y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else 1.0
+    _, value, slope, _ = residual_sums(loss, data, used, z)
+    return float(value / max(slope, 1e-300))
+
+
+@asked_of_rows
+def residual_sums(loss, data, used, z) -> np.ndarray:
+    """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared."""
+    y, s = targets_and_weights(data, used)
     z = z + 0.0 * y
-    return total(weight * loss.value(y, z)) / max(total(weight * abs(loss.gradient(y, z))), 1e-300)
+    slope = loss.gradient(y, z)
+    return np.array([total(s), total(s * loss.value(y, z)), total(s * abs(slope)), total(s * slope * slope)])
+
+
+def targets_and_weights(data, used):
+    """Targets and weights of some rows, in double precision."""
+    y = doubled(take(data.y, used))
+    return y, doubled(take(data.weight, used)) if data.weight.shape[0] else namespace(y).ones_like(y)
 
 
 def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, geometry) -> np.ndarray:
@@ -65,30 +80,37 @@ def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, geom
     the loss itself, which no exact descent leaves.
     """
     size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
-    g, number = np.zeros(X.shape[1]), 0
-    for block in _blocks(data, kept):
-        y, s = doubled(take(data.y, block)), doubled(take(data.weight, block)) if data.weight.shape[0] else 1.0
-        z = constant + 0.0 * y
-        slopes = s * (loss.gradient(y, z - size) + loss.gradient(y, z + size))
-        g += host(like(slopes, X) @ take(X, block)) - total(slopes) * mean
-        number += y.shape[0]
-    g /= number
+    g = smoothed_gradient(loss, data, kept, X, mean, constant, size) / (X.shape[0] if kept is None else len(kept))
     d = geometry.inverse * g if geometry.inverse.ndim == 1 else geometry.inverse @ g
     return -SPREAD * size / np.sqrt(max(float(d @ g), 1e-300)) * d
 
 
+@asked_of_rows
+def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
+    """Sum over rows of the gradients beside a constant, on both sides."""
+    g = np.zeros(X.shape[1])
+    for block in _blocks(data, kept):
+        y, s = targets_and_weights(data, block)
+        z = constant + 0.0 * y
+        slopes = s * (loss.gradient(y, z - size) + loss.gradient(y, z + size))
+        g += host(like(slopes, X) @ take(X, block)) - total(slopes) * mean
+    return g
+
+
+@asked_of_rows
 def constant_loss(loss, data, kept: np.ndarray | None) -> float:
     """Mean loss of the best constant."""
     constant = best_constant(loss, data, slice(None) if kept is None else kept)
     return _mean_loss(loss, data, kept, lambda block: constant)
 
 
+@asked_of_rows
 def training_loss(loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float) -> float:
     """Mean loss of a model on the rows of X that it was fitted on."""
     return _mean_loss(loss, data, kept, lambda block: take(X, block) @ like(coef, X) + intercept)
 
 
-def _predict(rows, block, w: np.ndarray) -> np.ndarray:
+def raw_predictions(rows, block, w: np.ndarray) -> np.ndarray:
     """Raw predictions for some rows."""
     X = rows.matrix(block)
     return X @ like(w[:-1], X) + float(rows.bias * w[-1] + rows.offset(w))
@@ -101,6 +123,7 @@ def _blocks(data, kept: np.ndarray | None) -> Iterator:
         yield slice(start, min(start + BLOCK, n)) if kept is None else kept[start : start + BLOCK]
 
 
+@asked_of_rows
 def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights of rows by the curvature of their losses at w, and its mean.
 
@@ -109,20 +132,11 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     """
     z, weight, sums = [], [], np.zeros(4)
     for block in _blocks(data, kept):
-        y, predictions = doubled(take(data.y, block)), doubled(_predict(data.rows, block, w))
-        s = doubled(take(data.weight, block)) if data.weight.shape[0] else namespace(y).ones_like(y)
-        slope = loss.gradient(y, predictions)
-        sums += [total(s), total(s * loss.value(y, predictions)), total(s * abs(slope)), total(s * slope * slope)]
-        z.append(predictions)
-        weight.append(s)
-    aside, size = ASIDE * sums[1] / max(sums[2], 1e-300), np.sqrt(sums[3] / sums[0])
-    mean, least = 0.0, max(float(aside * size), 1e-300)
+        z.append(doubled(raw_predictions(data.rows, block, w)))
+        sums += residual_sums(loss, data, block, z[-1])
+    mean = 0.0
     for number, block in enumerate(_blocks(data, kept)):
-        y, curvature = doubled(take(data.y, block)), 0.0
-        for p in (z[number] - float(aside), z[number] + float(aside)):
-            slopes = loss.gradient(y, p)
-            curvature += 0.25 * slopes * slopes / namespace(y).clip(loss.value(y, p), least, None)
-        weight[number] = weight[number] * curvature
+        weight.append(weighted_curvatures(loss, data, block, z[number], sums))
         mean += total(weight[number]) / float(sums[0])
     if not 0.0 < mean < np.inf:
         return data.weight, 1.0
@@ -134,13 +148,23 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     return whole, mean
 
 
+def weighted_curvatures(loss, data, used, z, sums: np.ndarray):
+    """The curvatures of some rows, times their weights, from the sums over all rows."""
+    weight, value, slope, squares = map(float, sums)
+    aside, size = ASIDE * value / max(slope, 1e-300), (squares / weight) ** 0.5
+    (y, s), curvature = targets_and_weights(data, used), 0.0
+    for p in (z - aside, z + aside):
+        slopes = loss.gradient(y, p)
+        curvature += 0.25 * slopes * slopes / namespace(y).clip(loss.value(y, p), max(aside * size, 1e-300), None)
+    return curvature * s
+
+
 def _mean_loss(loss, data, kept, predict) -> float:
     """Mean loss of raw predictions, asked for block by block."""
     losses = weight = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for block in _blocks(data, kept):
-            y = doubled(take(data.y, block))
-            s = doubled(take(data.weight, block)) if data.weight.shape[0] else namespace(y).ones_like(y)
+            y, s = targets_and_weights(data, block)
             losses += total(s * loss.value(y, predict(block) + 0.0 * y))
             weight += total(s)
     return losses / weight

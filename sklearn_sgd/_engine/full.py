@@ -37,12 +37,17 @@ class AllRows:
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         if self.known[0] is None or not np.array_equal(self.known[0], w):
-            sums = np.zeros((len(self.bounds) - 1, len(w)))
-            segment = partial(self.kernel, self.data, w, self.chunk, self.loss)
-            totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
-            self.known = w.copy(), (*totals.sum(axis=0), sums.sum(axis=0) / len(self.chunk))
+            total, squares, g = self.sums(w)
+            self.known = w.copy(), (total, squares, g / len(self.chunk))
         total, squares, g = self.known[1]
         return total, squares, g.copy()
+
+    def sums(self, w):
+        """Sums of the losses, of their squared slopes, and of the gradients."""
+        sums = np.zeros((len(self.bounds) - 1, len(w)))
+        segment = partial(self.kernel, self.data, w, self.chunk, self.loss)
+        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
+        return *totals.sum(axis=0), sums.sum(axis=0)
 
     def slope(self, w, d, step):
         """Slope of the mean loss at the end of a step, in its direction."""

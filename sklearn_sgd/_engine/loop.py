@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_sgd._engine import arrays, full, gram, passive, reduced
 from sklearn_sgd._engine.jit import callers_level, compiles, is_ours
-from sklearn_sgd._engine.namespace import is_foreign, take, total
+from sklearn_sgd._engine.namespace import asked_of_rows, is_foreign, take, total
 from sklearn_sgd._engine.plan import Plan, reweighted
 from sklearn_sgd._engine.rows import Csr, Dense
 from sklearn_sgd._engine.state import State
@@ -141,6 +141,7 @@ class Newton:
             state.vectors.average[:] = there
 
 
+@asked_of_rows
 def _choose(plan: Plan):
     """The pass on the normal matrix, the compiled one where Numba is there and can read the parts, or on arrays."""
     name, rows, parts = "automatic" if plan.geometry else "minibatch", plan.data.rows, plan.parts
@@ -161,6 +162,7 @@ def _choose(plan: Plan):
     return compiled[name]
 
 
+@asked_of_rows
 def _all_rows(plan: Plan) -> full.AllRows:
     """All rows as one batch."""
     return full.AllRows(_compiled(plan)["gradient"], plan.n_rows, plan.n_entries, plan.threads)

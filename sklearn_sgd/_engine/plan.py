@@ -191,7 +191,8 @@ def make_plans(
     if average == "auto":
         average = recipe.automatic and noise and not reduces
     if automatic:
-        normal = not noise and isinstance(parts.loss, SquaredError) and affordable(n_rows, X.shape[1] + len(states))
+        share = n_rows // getattr(X, "workers", 1)
+        normal = not noise and isinstance(parts.loss, SquaredError) and affordable(share, X.shape[1] + len(states))
         y = targets if normal else None
         keep = 0.5 ** (n_rows / half_life) if half_life else 1.0
         learned, grams = _learn_step(X, y, kept, weight, bool(rows.bias), parts.penalty, first, stream, keep)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.jit import prefetch
-from sklearn_sgd._engine.namespace import dtype_of, is_foreign, like, take
+from sklearn_sgd._engine.namespace import asked_of_rows, dtype_of, is_foreign, like, take
 
 
 def _dense_dot(self, i, w):
@@ -143,6 +143,7 @@ class CentredCsr(NamedTuple):
 Rows = Dense | CentredDense | Csr | CentredCsr
 
 
+@asked_of_rows
 def as_rows(X, fit_intercept: bool) -> Dense | Csr:
     """The rows of an array or CSR matrix, not copied."""
     bias = dtype_of(X).type(fit_intercept)
@@ -151,6 +152,7 @@ def as_rows(X, fit_intercept: bool) -> Dense | Csr:
     return Dense(read_only(X), bias)
 
 
+@asked_of_rows
 def less_mean(rows: Dense | Csr, mean: np.ndarray) -> CentredDense | CentredCsr:
     """The same rows, centred."""
     return CentredCsr(*rows, mean) if isinstance(rows, Csr) else CentredDense(*rows, like(mean, rows.X))

@@ -20,7 +20,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._engine.namespace import (
+    asked_of_rows,
+    doubled,
+    dtype_of,
+    host,
+    is_foreign,
+    like,
+    namespace,
+    take,
+    total,
+)
 
 # Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
 # block at least.
@@ -110,6 +120,7 @@ def affordable(n_rows: int, n_columns: int) -> bool:
     return n_columns <= FULL and n_rows * n_columns**2 < 2 * BUDGET
 
 
+@asked_of_rows
 def measure(X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None) -> Columns:
     """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
@@ -292,6 +303,7 @@ def make_step(columns: Columns, X, ridge: float, separable: bool, stream: bool) 
     return Step(Full(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, columns.weight)
 
 
+@asked_of_rows
 def _largest(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:
     """Largest eigenvalue of the correlation matrix; by power iteration on rows of X where it is not at hand."""
     if covariance.ndim == 2:

@@ -1,0 +1,479 @@
+"""On a cluster the regressors learn what they learn on one machine, though no row leaves the workers."""
+
+import importlib
+import inspect
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import csr, in_domain, linear, some_weights, theta
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import SGDRegressor
+from sklearn.metrics import r2_score
+
+da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
+distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
+dd = pytest.importorskip("dask.dataframe", reason="needs the extra 'dask'")
+dask = pytest.importorskip("dask")
+pd = pytest.importorskip("pandas")
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor  # noqa: E402
+from sklearn_sgd.dask import (  # noqa: E402
+    DaskBatchGDRegressor,
+    DaskMiniBatchSGDRegressor,
+    DaskOnlineSGDRegressor,
+    Pool,
+)
+
+LOCAL = {
+    DaskBatchGDRegressor: BatchGDRegressor,
+    DaskMiniBatchSGDRegressor: MiniBatchSGDRegressor,
+    DaskOnlineSGDRegressor: OnlineSGDRegressor,
+}
+
+REPOSITORY = Path(__file__).parent.parent
+
+# One worker process each.
+CLUSTER = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processes, each with a folder of its own for compiled kernels."""
+
+    def settle(dask_worker):
+        os.environ["NUMBA_CACHE_DIR"] = os.path.join(os.environ["NUMBA_CACHE_DIR"], f"dask{dask_worker.name}")
+
+    with distributed.LocalCluster(**CLUSTER) as cluster, distributed.Client(cluster) as client:
+        client.run(settle)
+        yield client
+
+
+@pytest.fixture(params=LOCAL, ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
+def raw(n=2000, p=6, seed=0):
+    """Columns in very different units, and not centred."""
+    X, y = linear(n, p, noise=1.0, seed=seed)
+    return X * 10.0 ** np.arange(-2, p - 2) + 3, y
+
+
+def spread(*arrays, rows=300):
+    """The same as Dask arrays, in chunks of so many rows."""
+    return [da.from_array(array, chunks=(rows, *array.shape[1:])) for array in arrays]
+
+
+def california(folder):
+    frame = pd.read_csv(folder / "california_housing.csv")
+    y = frame.pop("median_house_value").to_numpy(np.float64)
+    frame = pd.get_dummies(frame, columns=["ocean_proximity"], dtype=float)
+    return frame.fillna(frame.median()).to_numpy(), y
+
+
+def flights(folder):
+    frame = pd.read_csv(folder / "nycflights13_flights.csv.gz").dropna(subset=["arr_delay"])
+    y = frame.pop("arr_delay").to_numpy(np.float64)
+    frame = pd.get_dummies(frame.drop(columns=["arr_time", "air_time", "year", "tailnum", "dest"]), dtype=float)
+    frame = frame.select_dtypes("number")
+    return frame.fillna(frame.median()).to_numpy(np.float64), y
+
+
+def on_workers(load, folder, n, p, rows):
+    """What a worker reads itself, in chunks."""
+    data = dask.delayed(load)(folder)
+    X, y = (da.from_delayed(data[k], (n, p)[: 2 - k], np.float64) for k in range(2))
+    return X.rechunk((rows, p)), y.rechunk(rows)
+
+
+# The same model
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"penalty": "elasticnet", "alpha": 0.1},
+        {"fit_intercept": False},
+        {"loss": "huber"},
+        {"learning_rate": "constant", "eta0": 1e-10, "epochs": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+def test_full_batches_are_those_of_one_machine(cluster, params, weighted):
+    X, y = raw()
+    weights = [some_weights(2000) * (np.arange(2000) % 7 > 0)] if weighted else []
+    ours = DaskBatchGDRegressor(**params).fit(*spread(X, y, *weights))
+    theirs = BatchGDRegressor(**params).fit(X, y, *weights)
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-10, atol=1e-12)
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-10)
+    for name in ("n_iter_", "n_updates_", "n_samples_seen_", "stop_reason_", "batch_size_", "n_features_in_"):
+        assert getattr(ours, name) == getattr(theirs, name)
+
+
+@pytest.mark.parametrize("loss", [pytest.param("quantile", marks=pytest.mark.slow), "poisson"])
+def test_full_batches_of_other_losses(cluster, loss):
+    X, y = linear(2000)
+    y = in_domain(BatchGDRegressor(loss)._recipe(X).parts.loss, y)
+    ours, theirs = DaskBatchGDRegressor(loss).fit(*spread(X, y)), BatchGDRegressor(loss).fit(X, y)
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
+
+
+def test_many_columns(cluster):
+    """Where variances alone are kept, and the largest eigenvalue is that of some rows."""
+    X, y = linear(500, 410)
+    ours, theirs = DaskBatchGDRegressor(epochs=5).fit(*spread(X, y)), BatchGDRegressor(epochs=5).fit(X, y)
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
+
+
+@pytest.mark.parametrize(("load", "rows"), [(california, 3000), (flights, 50_000)])
+def test_real_data(cluster, shared_data, load, rows):
+    X, y = load(shared_data)
+    dX, dy = on_workers(load, shared_data, *X.shape, rows)
+    ours, theirs = DaskBatchGDRegressor().fit(dX, dy), BatchGDRegressor().fit(X, y)
+    assert_allclose(ours.predict(X), theirs.predict(X), rtol=0, atol=1e-10 * np.std(y))
+    mini = DaskMiniBatchSGDRegressor(random_state=0).fit(dX, dy)
+    score = MiniBatchSGDRegressor(random_state=0).fit(X, y).score(X, y)
+    assert mini.score(dX, dy) == pytest.approx(score, abs=0.002)
+
+
+@pytest.mark.parametrize("params", [{}, {"loss": "huber"}, {"sync_rows": 400, "average": False}], ids=str)
+@pytest.mark.parametrize("kind", [DaskMiniBatchSGDRegressor, DaskOnlineSGDRegressor])
+def test_small_batches_are_as_good(cluster, kind, params):
+    X, y = raw(6000)
+    ours = kind(random_state=0, **params).fit(*spread(X, y, rows=700))
+    theirs = LOCAL[kind](**{name: value for name, value in params.items() if name != "sync_rows"}, random_state=0)
+    assert ours.score(X, y) == pytest.approx(theirs.fit(X, y).score(X, y), abs=0.002)
+    assert ours.n_samples_seen_ == 6000 * ours.n_iter_
+    assert ours.batch_size_ == ours.batch_size
+
+
+@pytest.fixture
+def one_block_each(monkeypatch):
+    """Chains that do not depend on where the blocks came to lie."""
+    monkeypatch.setattr(Pool, "chains", lambda self: [[number] for number in range(len(self.blocks))])
+
+
+PLAIN = {"shuffle": False, "learning_rate": "constant", "eta0": 0.1, "tol": None}
+
+
+def test_one_chain_goes_the_way_of_one_machine(cluster, one_block_each):
+    """With no one to average with, each step is that of the local class."""
+    X, y = linear(200)
+    params = PLAIN | {"optimizer": "adam", "learning_rate": "invscaling", "epochs": 30}
+    ours = DaskMiniBatchSGDRegressor(**params).fit(*spread(X, y))
+    theirs = MiniBatchSGDRegressor(**params).fit(X, y)
+    assert_array_equal(theta(ours), theta(theirs))
+    assert ours.n_updates_ == theirs.n_updates_
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-12)
+
+
+def test_chains_are_averaged_by_rows(cluster, one_block_each):
+    """After one epoch, the mean of what each learns alone; from there, if asked, they go on in the middle of it."""
+    X, y = linear(300)
+    parts = [slice(0, 200), slice(200, 300)]
+    dX, dy = da.from_array(X, chunks=((200, 100), 5)), da.from_array(y, chunks=((200, 100),))
+    alone = [theta(MiniBatchSGDRegressor(epochs=1, **PLAIN).fit(X[part], y[part])) for part in parts]
+    ours = DaskMiniBatchSGDRegressor(epochs=1, **PLAIN).fit(dX, dy)
+    assert_allclose(theta(ours), np.average(alone, axis=0, weights=[2, 1]), rtol=1e-12)
+
+    first = [MiniBatchSGDRegressor(**PLAIN).partial_fit(X[a : a + 64], y[a : a + 64]) for a in (0, 200)]
+    shares = [1, 1]
+    for turns in [((64, 128), (264, 300)), ((128, 192),), ((192, 200),)]:
+        middle = np.average([theta(model) for model in first], axis=0, weights=shares)
+        first = [
+            MiniBatchSGDRegressor(epochs=1, **PLAIN).fit(
+                X[slice(*turn)], y[slice(*turn)], coef_init=middle[:-1], intercept_init=middle[-1]
+            )
+            for turn in turns
+        ]
+        shares = [np.diff(turn)[0] for turn in turns]
+    ours = DaskMiniBatchSGDRegressor(epochs=1, sync_rows=64, **PLAIN).fit(dX, dy)
+    assert_allclose(theta(ours), theta(first[0]), rtol=1e-12)
+
+
+# What is given
+
+
+def as_frames(X, y, s, n=2000):
+    names = [f"column {j}" for j in range(X.shape[1])]
+    frame = pd.DataFrame(X, columns=names).assign(y=y, s=s, row=np.arange(len(y)))
+    frame = dd.from_pandas(frame, npartitions=8)
+    frame = frame[frame["row"] < n]
+    return frame[names], frame["y"], frame["s"]
+
+
+def as_unknown(X, y, s):
+    """Of a filter, the lengths are not known, and the last partition is empty."""
+    return [frame.to_dask_array() for frame in as_frames(X, y, s, n=1700)]
+
+
+def as_column_chunks(X, y, s):
+    return da.from_array(X, chunks=(300, 2)), *spread(y, s, rows=500)
+
+
+def as_sparse(X, y, s):
+    X, y, s = spread(X, y, s)
+    return X.map_blocks(csr), y, s
+
+
+@pytest.mark.parametrize("form", [as_frames, as_unknown, as_column_chunks, as_sparse])
+@pytest.mark.parametrize("kind", [DaskBatchGDRegressor, DaskMiniBatchSGDRegressor])
+def test_collections(cluster, kind, form):
+    if form is as_sparse and kind is DaskMiniBatchSGDRegressor:
+        pytest.skip("takes long to compile, and no other way than with full batches")
+    X, y = raw()
+    s, n = some_weights(2000), 1700 if form is as_unknown else 2000
+    given = form(X, y, s)
+    model = kind(random_state=0).fit(*given)
+    local = LOCAL[kind](random_state=0).fit(X[:n], y[:n], s[:n])
+    assert_allclose(theta(model), theta(local), rtol=1e-8 if kind is DaskBatchGDRegressor else 1e-3)
+    assert hasattr(model, "feature_names_in_") == (form is as_frames)
+    lazy = model.predict(given[0])
+    assert dask.is_dask_collection(lazy)
+    predictions = lazy.compute()
+    assert_allclose(predictions, X[:n] @ model.coef_ + model.intercept_, rtol=1e-9)
+    if form is as_frames:
+        assert_array_equal(predictions.index, given[1].compute().index)
+
+
+def test_single_precision(cluster):
+    X, y = linear(2000)
+    X = X.astype(np.float32)
+    dX, dy = spread(X, y)
+    ours, theirs = DaskBatchGDRegressor().fit(dX, dy), BatchGDRegressor().fit(X, y)
+    assert ours.coef_.dtype == np.float32
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-5)
+    assert ours.predict(dX).dtype == ours.predict(dX).compute().dtype == np.float32
+
+
+def test_score(cluster):
+    X, y = raw()
+    s = some_weights(2000)
+    model = DaskBatchGDRegressor().fit(*spread(X, y))
+    assert model.score(*spread(X, y)) == pytest.approx(r2_score(y, model.predict(X)), rel=1e-12)
+    assert model.score(*spread(X, y, s)) == pytest.approx(r2_score(y, model.predict(X), sample_weight=s), rel=1e-12)
+
+
+def test_goes_on(cluster):
+    """A warm start on the cluster, and partial_fit here, on rows in memory."""
+    X, y = linear(1000)
+    few = {"learning_rate": "constant", "eta0": 0.5, "epochs": 2, "tol": None, "warm_start": True}
+    ours, theirs = DaskBatchGDRegressor(**few), BatchGDRegressor(**few)
+    for _ in range(2):
+        ours.fit(*spread(X, y))
+        theirs.fit(X, y)
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-10)
+    assert_allclose(theta(ours.partial_fit(X[:50], y[:50])), theta(theirs.partial_fit(X[:50], y[:50])), rtol=1e-10)
+
+
+def test_early_stopping_on_rows_in_memory(cluster):
+    X, y = raw()
+    held = {"X_val": X[:200], "y_val": y[:200]}
+    ours = DaskBatchGDRegressor(early_stopping=True).fit(*spread(X, y), **held)
+    theirs = BatchGDRegressor(early_stopping=True).fit(X, y, **held)
+    assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-8)
+
+
+# The class without Dask
+
+
+def test_to_local(cluster, kind):
+    X, y = raw()
+    model = kind(random_state=0).fit(*spread(X, y))
+    local, plain = model.to_local(), LOCAL[kind](random_state=0).fit(X, y)
+    assert type(local) is LOCAL[kind]
+    assert_array_equal(local.predict(X), model.predict(X))
+    assert local.get_params() == plain.get_params()
+    assert {name for name in vars(local) if name.endswith("_")} == {name for name in vars(plain) if name.endswith("_")}
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+def test_parameters(kind):
+    own = {"client"} if kind is DaskBatchGDRegressor else {"client", "sync_rows"}
+    assert kind().get_params().keys() - LOCAL[kind]().get_params().keys() == own
+    doc = inspect.getdoc(kind)
+    for name, value in kind().get_params().items():
+        assert f"\n{name} : " in doc
+        assert value == (None if name in own else LOCAL[kind]().get_params()[name])
+
+
+def test_a_client_is_not_copied(cluster, kind):
+    model = kind(client=cluster, epochs=3)
+    assert clone(model).client is cluster
+    assert clone(model).epochs == 3
+    assert pickle.loads(pickle.dumps(model)).client is None
+    assert cluster.status == "running"
+
+
+# Faults
+
+
+@pytest.fixture
+def killer(cluster, monkeypatch):
+    """Kills a worker when results are waited for that often; says whom."""
+
+    def arm(turn):
+        gather, turns, killed = Pool.gather, iter(range(10_000)), []
+
+        def deadly(self, futures):
+            if next(turns) == turn:
+                killed.append(next(iter(cluster.run(os.getpid).values())))
+                os.kill(killed[0], signal.SIGKILL)
+            return gather(self, futures)
+
+        monkeypatch.setattr(Pool, "gather", deadly)
+        return killed
+
+    yield arm
+    cluster.wait_for_workers(2)
+
+
+def test_a_worker_killed_changes_nothing(cluster, killer):
+    X, y = raw()
+    params = {"loss": "huber", "tol": None, "epochs": 6}
+    untouched = DaskBatchGDRegressor(**params).fit(*spread(X, y))
+    killed = killer(8)
+    assert_array_equal(theta(DaskBatchGDRegressor(**params).fit(*spread(X, y))), theta(untouched))
+    assert len(killed) == 1
+    assert killed[0] not in cluster.run(os.getpid).values()
+
+
+def test_a_worker_killed_between_averages(cluster, killer):
+    X, y = raw()
+    local = MiniBatchSGDRegressor(random_state=0).fit(X, y)
+    killed = killer(4)
+    model = DaskMiniBatchSGDRegressor(random_state=0).fit(*spread(X, y))
+    assert len(killed) == 1
+    assert model.score(X, y) == pytest.approx(local.score(X, y), abs=0.002)
+
+
+# What travels
+
+
+@pytest.fixture
+def traffic(cluster, monkeypatch):
+    """Bytes so far that came to or left this process, where client and scheduler are, and between the workers."""
+    monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
+    benchmark = importlib.import_module("cluster")
+    with benchmark.traffic() as here:
+
+        def read():
+            between = cluster.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total)
+            return here(), sum(between.values())
+
+        yield read
+
+
+@pytest.mark.parametrize("kind", [DaskBatchGDRegressor, DaskMiniBatchSGDRegressor])
+def test_an_epoch_moves_parameters_not_rows(cluster, traffic, kind):
+    p, per_epoch = 50, {}
+    for n in (4000, 16_000):
+        X = da.random.default_rng(0).standard_normal((n, p), chunks=(n // 4, p))
+        y = X.sum(axis=1)
+        seen = []
+        for epochs in (2, 12):
+            before = traffic()
+            model = kind(learning_rate="constant", eta0=1e-3, tol=None, epochs=epochs, random_state=0).fit(X, y)
+            seen.append(np.subtract(traffic(), before))
+            assert model.n_iter_ == epochs
+        per_epoch[n] = (seen[1] - seen[0]) / 10
+    assert per_epoch[16_000][0] < 1.5 * per_epoch[4000][0]
+    # Four blocks there and back, some vectors of P numbers each, and some kilobytes that say what is to be done.
+    assert 4 * 8 * p < per_epoch[16_000][0] < 4 * (10 * 8 * p + 10_000)
+    assert per_epoch[16_000][0] < 0.02 * 16_000 * p * 8
+    assert per_epoch[16_000][1] < 0.02 * 16_000 * p * 8
+
+
+# Errors
+
+
+def test_no_client(monkeypatch):
+    def none(client):
+        raise ValueError("No clients found")
+
+    monkeypatch.setattr("sklearn_sgd.dask.default_client", none)
+    with pytest.raises(ValueError, match=r"No Dask client: start one.*client="):
+        DaskBatchGDRegressor().fit(*spread(*linear()))
+
+
+def test_collections_that_do_not_belong_together(cluster, kind):
+    X, y = linear(400)
+    dX, dy = spread(X, y)
+    with pytest.raises(ValueError, match="y must have a number for each of the 400 rows of X; got 300"):
+        kind().fit(dX, dy[:300])
+    frames = (
+        dd.from_pandas(pd.DataFrame(X).rename(columns=str), npartitions=4),
+        dd.from_pandas(pd.Series(y), npartitions=3),
+    )
+    with pytest.raises(ValueError, match="X has 4 partitions and y has 3: take both from one data frame"):
+        kind().fit(*frames)
+    with pytest.raises(TypeError, match="y must be a Dask array or data frame; got ndarray"):
+        kind().fit(dX, y)
+    with pytest.raises(TypeError, match="X must be a Dask array or data frame; got ndarray"):
+        kind().fit(X, y)
+
+
+def test_bad_rows_are_reported_with_their_partition(cluster, kind):
+    X, y = linear(1000)
+    X[700, 2] = np.nan
+    with pytest.raises(ValueError, match="Partition 2 of the data: Input X contains NaN"):
+        kind().fit(*spread(X, y))
+    X[700, 2] = 0
+    with pytest.raises(ValueError, match="sample_weight is zero"):
+        kind().fit(*spread(X, y, np.zeros(1000)))
+    with pytest.raises(ValueError, match=r"Partition \d of the data: y must be"):
+        kind(loss="gamma").fit(*spread(X, -abs(y)))
+    with pytest.raises(ValueError, match=r"Partition \d of the data: y has 2 columns: fit a regressor for each"):
+        kind().fit(*spread(X, np.column_stack([y, y])))
+
+
+def test_what_does_not_work_here_says_so(cluster, kind):
+    X, y = spread(*linear(400))
+    with pytest.raises(ValueError, match="early_stopping=True on a cluster needs rows in memory"):
+        kind(early_stopping=True).fit(X, y)
+    with pytest.raises(TypeError, match="must be in memory"):
+        kind(early_stopping=True).fit(X, y, X_val=X, y_val=y)
+    with pytest.raises(TypeError, match=r"partial_fit takes rows in memory.*Incremental"):
+        kind().partial_fit(X, y)
+    with pytest.raises(NotFittedError):
+        kind().predict(X)
+    if kind is not DaskBatchGDRegressor:
+        with pytest.raises(ValueError, match="remembers each row"):
+            kind(optimizer="saga").fit(X, y)
+        with pytest.raises(ValueError, match="sync_rows"):
+            kind(sync_rows=0).fit(X, y)
+
+
+# Tools of others, with the classes without Dask
+
+
+def test_incremental(cluster):
+    wrappers = pytest.importorskip("dask_ml.wrappers", reason="needs dask_ml")
+    X, y = linear(1000)
+    model = wrappers.Incremental(OnlineSGDRegressor(), shuffle_blocks=False).fit(*spread(X, y))
+    plain = OnlineSGDRegressor()
+    for start in range(0, 1000, 300):
+        plain.partial_fit(X[start : start + 300], y[start : start + 300])
+    assert_array_equal(theta(model.estimator_), theta(plain))
+
+
+def test_hyperband(cluster):
+    search = pytest.importorskip("dask_ml.model_selection", reason="needs dask_ml")
+    X, y = linear(1000)
+    X, y = spread(X, y)
+    space, options = {"eta0": [1e-7, 1e-6, 1e-5, 1e-1]}, {"max_iter": 4, "random_state": 0}
+    try:
+        search.HyperbandSearchCV(SGDRegressor(), space, **options).fit(X, y)
+    except RuntimeError as error:
+        pytest.skip(f"this dask_ml fails with this Dask, also with SGDRegressor: {error}")
+    found = search.HyperbandSearchCV(OnlineSGDRegressor(learning_rate="constant"), space, **options).fit(X, y)
+    assert found.best_params_["eta0"] == 1e-1
