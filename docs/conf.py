@@ -67,4 +67,13 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
 }
-html_sidebars = {"index": []}
+# Pages that have none below them need no place for their names.
+html_sidebars = {
+    page: []
+    for page in (
+        *("index", "getting_started", "user_guide", "how_to_choose", "streaming", "defaults", "performance", "dask"),
+        *("from_sgdregressor", "coming_from", "add_a_loss", "glossary", "contributing", "changelog"),
+    )
+}
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
