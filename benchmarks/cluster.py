@@ -84,7 +84,7 @@ def epochs() -> None:
 
     from sklearn_sgd import dask
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with traffic() as moved, LocalCluster(**options) as cluster, Client(cluster):
         print(f"{'':28} {'blocks':>6} {'rows':>8} {'columns':>8} {'kB per epoch':>13} {'ms per epoch':>13}")
         for n, p, blocks in ((8000, P, 4), (32_000, P, 4), (32_000, P, 32), (8000, 10 * P, 4)):

@@ -51,8 +51,8 @@ for column, (name, (sizes, measured)) in enumerate(cases.items()):
         ax.set_xticks([], minor=True)
 
 # %%
-# An update does not feel N, and grows with P and B. An epoch grows with N and P, and feels B little: batches of a few
-# rows cost two or three times as much, since an update touches all parameters. The course's O(B P) and O(N P), measured.
+# An update does not feel N, and grows with P and B. An epoch grows with N and P, and feels B little: small batches cost
+# two or three times as much, since each update touches all parameters. The course's O(B P) and O(N P), measured.
 
 axes[0, 0].set(ylabel="µs per update")
 axes[1, 0].set(ylabel="ms per epoch")

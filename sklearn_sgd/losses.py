@@ -52,7 +52,10 @@ class SquaredError(NamedTuple):
     (2.0, 2.0)
     """
 
-    curvature = 1.0  # type: ignore[misc]
+    @property
+    def curvature(self) -> float:
+        """Bound on the second derivative."""
+        return 1.0
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -103,7 +106,10 @@ class Huber(NamedTuple):
 
     epsilon: float = 0.1
 
-    curvature = 1.0  # type: ignore[misc]
+    @property
+    def curvature(self) -> float:
+        """Bound on the second derivative."""
+        return 1.0
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -164,7 +170,10 @@ class SquaredEpsilonInsensitive(NamedTuple):
 
     epsilon: float = 0.1
 
-    curvature = 2.0  # type: ignore[misc]
+    @property
+    def curvature(self) -> float:
+        """Bound on the second derivative."""
+        return 2.0
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -271,7 +280,10 @@ class LogCosh(NamedTuple):
 
     scale: float = 1.0
 
-    curvature = 1.0  # type: ignore[misc]
+    @property
+    def curvature(self) -> float:
+        """Bound on the second derivative."""
+        return 1.0
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -307,7 +319,10 @@ class Cauchy(NamedTuple):
 
     scale: float = 1.0
 
-    curvature = 1.0  # type: ignore[misc]
+    @property
+    def curvature(self) -> float:
+        """Bound on the second derivative."""
+        return 1.0
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -337,7 +352,11 @@ class Poisson(NamedTuple):
     (0.0, -2.0)
     """
 
-    domain = ">= 0"  # type: ignore[misc]
+    @property
+    def domain(self) -> str:
+        """What targets must be."""
+        return ">= 0"
+
     link, inverse_link = _log, _exp  # type: ignore[misc]
 
     def allows(self, y):
@@ -371,7 +390,11 @@ class Gamma(NamedTuple):
     (0.0, -2.0)
     """
 
-    domain = "> 0"  # type: ignore[misc]
+    @property
+    def domain(self) -> str:
+        """What targets must be."""
+        return "> 0"
+
     link, inverse_link = _log, _exp  # type: ignore[misc]
 
     def allows(self, y):

@@ -25,6 +25,8 @@ assert_type(OnlineSGDRegressor(losses.Huber(1.0)).partial_fit(X, y), OnlineSGDRe
 assert_type(BatchGDRegressor(learning_rate=schedules.constant(0.1)).fit(X, y).sparsify(), BatchGDRegressor)
 assert_type(model.intercept_, float)
 assert_type(model.loss_curve_, list[float])
+parts = losses.Huber(), losses.Cauchy(), losses.Poisson(), losses.Gamma(), losses.Quantile(0.9), losses.LogCosh()
+bound: float = losses.Expectile(0.3).curvature + losses.Tweedie().power
 total: float = model.predict(X).sum() + model.coef_.sum() + model.n_updates_
 """
 
