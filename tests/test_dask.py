@@ -389,6 +389,7 @@ def test_an_epoch_moves_parameters_not_rows(cluster, traffic, kind):
     assert per_epoch[16_000][0] < 1.5 * per_epoch[4000][0]
     # Four blocks there and back, some vectors of P numbers each, and some kilobytes that say what is to be done.
     assert 4 * 8 * p < per_epoch[16_000][0] < 4 * (10 * 8 * p + 10_000)
+    # Dask may move a block once in ten epochs, from a busy worker to an idle one.
     assert per_epoch[16_000][0] < 0.05 * 16_000 * p * 8
     assert per_epoch[16_000][1] < 0.05 * 16_000 * p * 8
 
