@@ -49,7 +49,8 @@ def asked_of_rows(question: Question) -> Question:
 
 def is_foreign(array) -> bool:
     """Whether an array is of another library than NumPy and SciPy."""
-    return not (isinstance(array, np.ndarray | Elsewhere) or sparse.issparse(array))
+    known = type(array) is np.ndarray or isinstance(array, (np.ndarray, Elsewhere))
+    return not (known or sparse.issparse(array))
 
 
 def dispatches(values) -> bool:
