@@ -31,6 +31,10 @@ common = {"loss": Cauchy(0.5), "eta0": 2.0, "epochs": 60, "tol": None, "average"
 # %%
 # Two thirds of the rows lie about a line, the others about -6, where both descents start, with the same rate of 2. The
 # full batch stays. Single rows jump about in the first valley, leave it, and settle in the other as the rate falls.
+#
+# At the right the ridge between the valleys, along the intercept, with the slope 0. A step moves the intercept by half
+# the rate times the loss's scale at most: by 0.5 here, so that it takes several rows of the other group, soon one after
+# another.
 
 full = BatchGDRegressor(learning_rate="constant", **common)
 online = MiniBatchSGDRegressor(batch_size=1, learning_rate=cosine(2.0, updates=60 * 400), **common)
@@ -44,10 +48,6 @@ for model, color, dashes, name in ((full, "#0072B2", "--", "full batch"), (onlin
     axes[0].plot(line[:, 0], model.predict(line), dashes, color=color, lw=2.5, label=name)
 axes[0].set(xlabel="x", ylabel="y", title="where they end", xticks=[-1, 0, 1])
 axes[0].legend(loc="center right")
-
-# %%
-# The ridge between the valleys, seen along the intercept, with the slope 0. A step moves the intercept by half the rate
-# times the loss's scale at most: by 0.5 here, so that it takes several rows of the other group, soon one after another.
 
 levels = np.linspace(-8, 4, 200)
 height = objective(full, X, y, np.column_stack([np.zeros(200), levels]))

@@ -88,10 +88,10 @@ print(f"\n{'':<38}{'test R²':>9}{'updates':>9}{'seconds':>9}", *table, sep="\n"
 # %%
 # The loss curves of the textbook's three: per epoch, what a pass over the data buys; per update, what a step buys.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-for name, model in textbook.items():
+for (name, model), dashes in zip(textbook.items(), [".-", "s--", "^:"], strict=True):
     epochs = range(1, model.n_iter_ + 1)
-    axes[0].plot(epochs, model.loss_curve_, ".-", label=name)
-    axes[1].plot([epoch * model.n_updates_ / model.n_iter_ for epoch in epochs], model.loss_curve_, ".-")
+    axes[0].plot(epochs, model.loss_curve_, dashes, ms=4, label=name)
+    axes[1].plot([epoch * model.n_updates_ / model.n_iter_ for epoch in epochs], model.loss_curve_, dashes, ms=4)
 axes[0].set(xlabel="epochs (passes over the data)", ylabel="mean loss, before each row's update", yscale="log")
 axes[1].set(xlabel="updates (steps taken)", xscale="log")
 axes[0].legend()
