@@ -21,7 +21,7 @@ sizes = [1, 4, 16, 64, 256]
 # How many updates until the objective is within 5 % of its lowest? For each batch size the best of five constant rates
 # counts: the larger the batch, the longer the steps may be.
 
-solution = np.linalg.lstsq(np.column_stack([X, np.ones(len(y))]), y)[0]
+solution = np.linalg.lstsq(np.column_stack([X, np.ones(len(y))]), y, rcond=None)[0]
 goal = 1.05 * objective(MiniBatchSGDRegressor(), X, y, solution)
 
 

@@ -376,7 +376,7 @@ def traffic(cluster, monkeypatch):
 @pytest.mark.parametrize("kind", [DaskBatchGDRegressor, DaskMiniBatchSGDRegressor])
 def test_an_epoch_moves_parameters_not_rows(cluster, traffic, kind):
     p, per_epoch = 50, {}
-    for n in (4000, 16_000):
+    for n in (4000, 64_000):
         X = da.random.default_rng(0).standard_normal((n, p), chunks=(n // 4, p))
         y = X.sum(axis=1)
         seen = []
@@ -386,12 +386,13 @@ def test_an_epoch_moves_parameters_not_rows(cluster, traffic, kind):
             seen.append(np.subtract(traffic(), before))
             assert model.n_iter_ == epochs
         per_epoch[n] = (seen[1] - seen[0]) / 10
-    assert per_epoch[16_000][0] < 1.5 * per_epoch[4000][0]
+    # Sixteen times the rows; Dask may have given the few of them all to one of the two workers.
+    assert per_epoch[64_000][0] < 3 * per_epoch[4000][0]
     # Four blocks there and back, some vectors of P numbers each, and some kilobytes that say what is to be done.
-    assert 4 * 8 * p < per_epoch[16_000][0] < 4 * (10 * 8 * p + 10_000)
+    assert 4 * 8 * p < per_epoch[64_000][0] < 4 * (10 * 8 * p + 10_000)
     # Dask may move a block once in ten epochs, from a busy worker to an idle one.
-    assert per_epoch[16_000][0] < 0.05 * 16_000 * p * 8
-    assert per_epoch[16_000][1] < 0.05 * 16_000 * p * 8
+    assert per_epoch[64_000][0] < 0.05 * 64_000 * p * 8
+    assert per_epoch[64_000][1] < 0.05 * 64_000 * p * 8
 
 
 # Errors

@@ -169,7 +169,7 @@ class Fading:
 
     def predict(self, X):
         root = 0.5 ** (np.arange(len(self.y))[::-1] / self.half_life / 2)
-        return np.column_stack([X, np.ones(len(X))]) @ np.linalg.lstsq(self.X * root[:, None], self.y * root)[0]
+        return np.column_stack([X, np.ones(len(X))]) @ np.linalg.lstsq(self.X * root[:, None], self.y * root, rcond=None)[0]
 
     def partial_fit(self, X, y):
         self.X = np.vstack([self.X, np.column_stack([X, np.ones(len(X))])])
