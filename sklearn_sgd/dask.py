@@ -359,7 +359,7 @@ class Cluster(Elsewhere):
 def _for_workers(plan: Any) -> Any:
     """What a worker must know of a plan, less the geometry, which is long."""
     nothing: Any = None
-    return Plan(*plan)._replace(X=None, data=nothing, n_rows=0, kept=None, geometry=None, gram=None, threads=1)
+    return Plan(*plan)._replace(X=None, data=nothing, n_rows=0, kept=None, geometry=None, gram=None)
 
 
 class AllBlocks(full.AllRows):

@@ -9,7 +9,6 @@ from itertools import repeat
 from numbers import Integral, Real
 from statistics import fmean
 from textwrap import dedent, indent
-from threading import current_thread, main_thread
 from time import monotonic
 from types import FunctionType
 from typing import Any, Literal, Self, TypeVar
@@ -22,7 +21,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
@@ -31,7 +29,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, training_loss
 from sklearn_sgd._engine.jit import callers_level
-from sklearn_sgd._engine.loop import Descent, epochs
+from sklearn_sgd._engine.loop import Descent, Stream, epochs, one_epoch
 from sklearn_sgd._engine.namespace import (
     dispatches,
     dtype_of,
@@ -257,21 +255,10 @@ def _shape(intercept: float | np.ndarray) -> tuple:
     return getattr(intercept, "shape", ())
 
 
-def _all_allowed(loss, y, weight) -> bool:
-    """Whether a loss allows all targets of rows that count."""
-    allowed = loss.allows(_columns(y))
-    return bool(namespace(y).all(allowed if weight is None else allowed | (weight == 0)[:, None]))
-
-
 def _mean_curve(curves: list[list[float]]) -> list[float]:
     """The mean of curves, of which each goes on as it ended."""
     epochs = max(map(len, curves))
     return [fmean(some) for some in zip(*(curve + curve[-1:] * (epochs - len(curve)) for curve in curves), strict=True)]
-
-
-def _threads() -> int:
-    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
-    return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
 class _IntactOnError:
@@ -467,7 +454,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             targets = _columns(y)
             starts = zip(range(targets.shape[1]), coefs, intercepts, strict=False)
             states = [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
-            plans = make_plans(recipe, X, targets, weight, states, train, threads=_threads())
+            plans = make_plans(recipe, X, targets, weight, states, train)
             self._drain(plans, states, shape, score, deadline, tasks)
             tasks.end_fit()
         return self
@@ -505,28 +492,51 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ConvergenceWarning
             If the descent left the finite range; the parameters from before the call are kept.
         """
-        self._validate_params()
+        made = self._validated()
         with _IntactOnError(self):
-            first = not hasattr(self, "_states")
-            recipe, X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
-            if not X.shape[0]:
+            descents, shape = self._go_on(made, X, y, sample_weight)
+            if not descents:
                 return self
-            targets = _columns(y)
-            if first:
-                shape, seed = y.shape[1:], check_random_state(self.random_state).randint(2**31 - 1)
-                generator = np.random.default_rng(seed)
-                states = [State.start(X.shape[1], dtype_of(X), generator) for _ in range(targets.shape[1])]
-            else:
-                shape, states = _shape(self.intercept_), [state.fork() for state in self._states]
-            plans = make_plans(recipe, X, targets, weight, states, stream=True, threads=_threads())
-            for descent, epoch in next(epochs([*map(Descent, plans, states)])):
+            for descent, epoch in one_epoch(descents):
                 if not epoch.finite:
                     self._warn(
                         f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
                     )
                 descent.state.sight(epoch.loss, descent.plan.weight)
-            self.__dict__.update(self._attributes(plans[0], states, shape))
+            states = [descent.state for descent in descents]
+            self.__dict__.update(self._attributes(descents[0].plan, states, shape))
         return self
+
+    def _go_on(self, made: dict, X, y, sample_weight) -> tuple[list[Descent], tuple]:
+        """A descent for each target through the next rows of a stream, if there are any; and the shape of a target.
+
+        Rows like the last ones, of one target and without weights, need no more than that they are seen to be so.
+        """
+        if (
+            (like_last := made.get("stream"))
+            and sample_weight is None
+            and self._is_plain(X)
+            and _is_plain_column(y, X)
+            and len(y) == like_last.n_rows
+        ):
+            self._refuse_outside(like_last.recipe.parts.loss, y, None)
+            return [like_last.descent(X, y, self._states[0].fork())], ()
+        first = not hasattr(self, "_states")
+        recipe, X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
+        if not X.shape[0]:
+            return [], ()
+        targets = _columns(y)
+        if first:
+            shape, seed = y.shape[1:], check_random_state(self.random_state).randint(2**31 - 1)
+            generator = np.random.default_rng(seed)
+            states = [State.start(X.shape[1], dtype_of(X), generator) for _ in range(targets.shape[1])]
+        else:
+            shape, states = _shape(self.intercept_), [state.fork() for state in self._states]
+        plans = make_plans(recipe, X, targets, weight, states, stream=True)
+        descents = [*map(Descent, plans, states)]
+        if shape == () and weight is None and isinstance(X, np.ndarray):
+            made["stream"] = Stream(recipe, descents[0])
+        return descents, shape
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict targets.
@@ -583,6 +593,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """What the parameters say for such rows; made once, while no parameter is replaced by another object."""
         made, kind = self._made(), (dtype_of(X), X.shape[1], is_foreign(X))
         if anew or kind not in made:
+            made.pop("stream", None)
             made[kind] = make_recipe(dict(zip(self._parameter_constraints, self._values, strict=True)), *kind)
         return made[kind]
 
@@ -621,11 +632,16 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return self
 
     def _validate_params(self):
-        """Validate the parameters, if any has changed since they last were."""
+        """Validate the parameters."""
+        self._validated()
+
+    def _validated(self) -> dict:
+        """What was made of these parameters, which are validated unless they were."""
         made = self._made()
         if "valid" not in made:
             super()._validate_params()
             made["valid"] = True
+        return made
 
     def _is_plain(self, X) -> bool:
         """Whether validation would find nothing to convert and nothing to say: it takes longer than a row."""
@@ -653,10 +669,15 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             y = self._targets("y", y, X, None if reset else math.prod(_shape(self.intercept_)))
         sample_weight = self._weights("sample_weight", sample_weight, X)
         recipe = self._recipe(X, anew=reset)
-        loss = recipe.parts.loss
-        if hasattr(loss, "allows") and not _all_allowed(loss, y, sample_weight):
-            raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
+        self._refuse_outside(recipe.parts.loss, y, sample_weight)
         return recipe, X, y, sample_weight
+
+    def _refuse_outside(self, loss, y, weight) -> None:
+        """Refuse targets of rows that count, if the loss has no value for them."""
+        if hasattr(loss, "allows"):
+            allowed = loss.allows(_columns(y))
+            if not namespace(y).all(allowed if weight is None else allowed | (weight == 0)[:, None]):
+                raise ValueError(f"y must be {loss.domain} for loss={self.loss!r}.")
 
     def _targets(self, name: str, values, X, number: int | None = None) -> np.ndarray:
         """Finite targets, one or more for each row, in X's precision."""

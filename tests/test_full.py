@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, FIXED, LOSSES, csr, some_weights, theta
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_sgd import BatchGDRegressor, regressors
+from sklearn_sgd import BatchGDRegressor
 from sklearn_sgd._engine import full
 
 pytestmark = [
@@ -32,7 +32,7 @@ def always(monkeypatch):
 
 
 def on(monkeypatch, number):
-    monkeypatch.setattr(regressors, "_threads", lambda: number)
+    monkeypatch.setattr(full, "threads", lambda: number)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -81,5 +81,5 @@ def test_in_grid_search(backend):
 
 
 def test_one_thread_inside_threads():
-    assert Parallel(2, backend="threading")(delayed(regressors._threads)() for _ in range(2)) == [1, 1]
-    assert regressors._threads() >= 1
+    assert Parallel(2, backend="threading")(delayed(full.threads)() for _ in range(2)) == [1, 1]
+    assert full.threads() >= 1

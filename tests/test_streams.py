@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.penalties import Box
 
 all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
@@ -52,6 +53,83 @@ def test_empty_chunk_is_checked():
     X, y = linear()
     with pytest.raises(ValueError, match=r"4 features.*expecting 5"):
         OnlineSGDRegressor().partial_fit(X, y).partial_fit(X[:0, :4], y[:0])
+
+
+# Rows like the last ones are taken sooner
+
+PA = {"learning_rate": "pa1", "loss": "epsilon_insensitive", "eta0": 0.5}
+SOONER = [
+    {},
+    {"loss": "huber", "penalty": "l1"},
+    {"loss": "poisson"},
+    {"half_life": 20, "fit_intercept": False},
+    {"learning_rate": "invscaling", "optimizer": "adam", "penalty": Box(-0.5, 0.5), "average": 3},
+    {"learning_rate": "constant", "half_life": 20, "average": True},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("params", [*SOONER, PA], ids=str)
+def test_rows_like_the_last_ones_go_the_same_way(params, size, dtype):
+    X, y = linear()
+    X, y = X.astype(dtype), np.abs(y).astype(dtype)
+    sooner, usual = (OnlineSGDRegressor(**params) for _ in range(2))
+    for start in range(0, 60, size):
+        rows = slice(start, start + size)
+        sooner.partial_fit(X[rows], y[rows])
+        # With weights, which say nothing, rows are not like others.
+        usual.partial_fit(X[rows], y[rows], np.ones(len(y[rows])))
+        for name, value in vars(usual).items():
+            if name.endswith("_"):
+                assert_array_equal(getattr(sooner, name), value, err_msg=name)
+
+
+def test_what_changes_between_like_rows_is_seen():
+    X, y = linear()
+    changes = [
+        lambda model: model.set_params(penalty="l2", alpha=10.0),
+        lambda model: model.set_params(batch_size=3),
+        lambda model: model.set_params(learning_rate="constant"),
+        lambda model: model.set_params(fit_intercept=False),
+        lambda model: model.fit(X[:, ::-1], y),
+        lambda model: model.fit(X[:, :2], y),
+        lambda model: model.fit(X.astype(np.float32), y),
+        lambda model: model.fit(X, np.c_[y, -y]),
+        lambda model: model.sparsify(),
+    ]
+    for change in changes:
+        sooner, usual = (MiniBatchSGDRegressor(random_state=0) for _ in range(2))
+        for model, weight in [(sooner, None), (usual, np.ones(10))]:
+            for _ in range(2):
+                model.partial_fit(X[:10], y[:10], weight)
+            change(model)
+            A, b = X[10:20, : model.n_features_in_], y[10:20]
+            b = np.c_[b, b] if np.ndim(model.intercept_) else b
+            for _ in range(2):
+                model.partial_fit(A.astype(model.coef_.dtype), b.astype(model.coef_.dtype), weight)
+        assert_array_equal(theta(sooner), theta(usual))
+
+
+@pytest.mark.parametrize(
+    ("row", "target", "message"),
+    [
+        ([[np.nan, 0, 0, 0, 0]], [1.0], "X contains NaN"),
+        ([[1.0, 0, 0, 0]], [1.0], "4 features"),
+        ([[1.0, 0, 0, 0, 0]], [np.inf], "y contains infinity"),
+        ([[1.0, 0, 0, 0, 0]], [-1.0], "y must be"),
+        ([[1.0, 0, 0, 0, 0]], [1.0, 2.0], "inconsistent numbers of samples"),
+    ],
+)
+def test_rows_unlike_the_last_ones_are_refused(row, target, message):
+    model = OnlineSGDRegressor(loss="poisson")
+    for _ in range(3):
+        model.partial_fit(np.ones((1, 5)), np.ones(1))
+    before = theta(model).copy()
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(np.array(row), np.array(target))
+    assert_array_equal(theta(model), before)
+    assert model.n_updates_ == 3
 
 
 # Chunks of any size
@@ -169,7 +247,8 @@ class Fading:
 
     def predict(self, X):
         root = 0.5 ** (np.arange(len(self.y))[::-1] / self.half_life / 2)
-        return np.column_stack([X, np.ones(len(X))]) @ np.linalg.lstsq(self.X * root[:, None], self.y * root, rcond=None)[0]
+        w = np.linalg.lstsq(self.X * root[:, None], self.y * root, rcond=None)[0]
+        return np.column_stack([X, np.ones(len(X))]) @ w
 
     def partial_fit(self, X, y):
         self.X = np.vstack([self.X, np.column_stack([X, np.ones(len(X))])])

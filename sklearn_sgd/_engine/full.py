@@ -7,11 +7,18 @@ the interpreter's lock.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import current_thread, main_thread
 
 import numpy as np
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 # Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
+
+
+def threads() -> int:
+    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
+    return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
 class AllRows:
@@ -20,10 +27,10 @@ class AllRows:
     The last gradient is remembered: that at the end of an accepted step is the next epoch's.
     """
 
-    def __init__(self, gradient, n_rows: int, n_entries: int, threads: int):
+    def __init__(self, gradient, n_rows: int, n_entries: int):
         self.kernel, self.data = gradient, None
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
-        number = 1 if n_entries < THREADED else min(threads, len(self.bounds) - 1)
+        number = 1 if n_entries < THREADED else min(threads(), len(self.bounds) - 1)
         self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
         self.known: tuple = (None, None)
 

@@ -4,14 +4,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_sgd._engine import arrays, full, gram, passive, reduced
 from sklearn_sgd._engine.jit import callers_level, compiles, is_ours
 from sklearn_sgd._engine.namespace import asked_of_rows, is_foreign, take, total
-from sklearn_sgd._engine.plan import Plan, reweighted
+from sklearn_sgd._engine.plan import Plan, next_plan, reweighted
+from sklearn_sgd._engine.recipe import Recipe
 from sklearn_sgd._engine.rows import Csr, Dense
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.step import Full
@@ -30,8 +31,8 @@ class Epoch(NamedTuple):
 class Descent:
     """The way of one target: a plan, and the state that goes on by it."""
 
-    def __init__(self, plan: Plan, state: State):
-        self.plan, self.state, self.run, self.stopped = plan, state, _choose(plan), False
+    def __init__(self, plan: Plan, state: State, run: Callable | None = None):
+        self.plan, self.state, self.run, self.stopped = plan, state, run or _choose(plan), False
 
     def begin(self, order: np.ndarray) -> None:
         """Make ready for an epoch over rows in this order."""
@@ -44,14 +45,14 @@ class Descent:
 
     def go(self, order: np.ndarray, start: int, stop: int) -> None:
         """Take the rows from one place in the order to another, which are whole batches."""
-        plan, state = self.plan, self.state
-        first, last = start // plan.batch_size, -(-stop // plan.batch_size)
-        extras: tuple = (state.n_updates + first,)
+        plan, state, rates, mixes, done = self.plan, self.state, self.rates, self.mixes, self.state.n_updates
+        if stop - start < len(order):
+            first, last = start // plan.batch_size, -(-stop // plan.batch_size)
+            order, rates, mixes, done = order[start:stop], rates[first:last], mixes[first:last], done + first
+        extras: tuple = (done,)
         if plan.geometry:
             extras = (plan.geometry, state.memory, plan.gram) if plan.gram else (plan.geometry, state.memory)
-        rates, mixes = self.rates[first:last], self.mixes[first:last]
-        rows = order[start:stop]
-        self.total += self.run(plan.data, rows, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
+        self.total += self.run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
 
     def end(self, order: np.ndarray) -> Epoch:
         """Count the epoch; one that left the finite range is undone."""
@@ -64,16 +65,32 @@ class Descent:
         finite = isfinite(self.total) and state.vectors.finite()
         if not finite:
             state.vectors = self.before
-        weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else len(order)
+        n_rows = len(order)
+        weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else n_rows
         loss = float(self.total / weight) if weight else 0.0
-        if len(order):
+        if n_rows:
             state.fresh, state.surprise = False, 0.0
             state.rate = float(self.rates[-1])
             state.record(loss)
         state.n_updates += len(self.rates)
-        state.n_samples += len(order)
+        state.n_samples += n_rows
         state.n_epochs += 1
         return Epoch(loss, penalty, finite)
+
+
+class Stream:
+    """A descent that is to go on through rows like its last ones: as many, dense, without weights, of one target."""
+
+    def __init__(self, recipe: Recipe, descent: Descent):
+        nothing: Any = None
+        self.recipe, self.plan = recipe, descent.plan._replace(X=None, data=nothing)
+        self.n_rows = self.plan.n_rows
+        # A partial one was told of its own rows.
+        self.run = None if isinstance(descent.run, partial) else descent.run
+
+    def descent(self, X: np.ndarray, y: np.ndarray, state: State) -> Descent:
+        """The descent through the next rows."""
+        return Descent(next_plan(self.plan, self.recipe, X, y, state), state, self.run)
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:
@@ -85,17 +102,23 @@ def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]
     plan = descents[0].plan
     order = plan.order(descents[0].state.generator, _permute)
     while going := [descent for descent in descents if not descent.stopped]:
-        for descent in going:
-            descent.begin(order)
-        size = plan.piece if len(going) > 1 else max(1, len(order))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(order), size):
-                for descent in going:
-                    descent.go(order, start, min(start + size, len(order)))
-            told = [(descent, descent.end(order)) for descent in going]
-        yield told
+        yield one_epoch(going, order)
         if plan.shuffles:
             order = plan.order(descents[0].state.generator, _permute)
+
+
+def one_epoch(descents: Sequence[Descent], order: np.ndarray | None = None) -> list[tuple[Descent, Epoch]]:
+    """Go on over the rows of the plans, in this order or their own."""
+    if order is None:
+        order = descents[0].plan.order(descents[0].state.generator, _permute)
+    for descent in descents:
+        descent.begin(order)
+    size = descents[0].plan.piece if len(descents) > 1 else max(1, len(order))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(order), size):
+            for descent in descents:
+                descent.go(order, start, min(start + size, len(order)))
+        return [(descent, descent.end(order)) for descent in descents]
 
 
 class Newton:
@@ -165,7 +188,7 @@ def _choose(plan: Plan):
 @asked_of_rows
 def _all_rows(plan: Plan) -> full.AllRows:
     """All rows as one batch."""
-    return full.AllRows(_compiled(plan)["gradient"], plan.n_rows, plan.n_entries, plan.threads)
+    return full.AllRows(_compiled(plan)["gradient"], plan.n_rows, plan.n_entries)
 
 
 def _compiled(plan: Plan) -> Mapping[str, Callable]:

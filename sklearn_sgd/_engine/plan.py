@@ -13,7 +13,7 @@ from sklearn_sgd._engine.gram import Gram, split
 from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 from sklearn_sgd._engine.passive import PassiveAggressive
 from sklearn_sgd._engine.recipe import Parts, Recipe
-from sklearn_sgd._engine.rows import Rows, as_rows, less_mean, read_only
+from sklearn_sgd._engine.rows import CentredDense, Dense, Rows, as_rows, less_mean, read_only
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.step import (
     GROWTH,
@@ -57,17 +57,16 @@ class Plan(NamedTuple):
     data: Data
     kept: np.ndarray | None
     n_rows: int
+    schedule: schedules.Schedule
+    geometry: Diagonal | Full | None
+    gram: Gram | None
     parts: Parts
     kinds: tuple[type, ...]
-    schedule: schedules.Schedule
     batch_size: int
     shuffle: bool | str
     drop_last: bool
     average_from: int
     latest: float
-    geometry: Diagonal | Full | None
-    gram: Gram | None
-    threads: int
 
     @property
     def n_entries(self) -> int:
@@ -148,7 +147,6 @@ def make_plans(
     states: Sequence[State],
     train: np.ndarray | None = None,
     stream: bool = False,
-    threads: int = 1,
 ) -> list[Plan]:
     """Marry a recipe to data: all rows, or those to ``train`` on, or a part of a ``stream``; a plan for each target.
 
@@ -172,15 +170,7 @@ def make_plans(
             f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} goes row by row, which "
             "is for arrays of NumPy and SciPy: use another, or convert X and y."
         )
-    batch_size = params["batch_size"]
-    if batch_size == "auto":
-        batch_size = automatic_batch_size(X.shape[1], n_rows)
-    if params["drop_last"] and n_rows < (batch_size or 1):
-        raise ValueError(
-            f"drop_last=True leaves no batch: batch_size={batch_size} is more than the {n_rows} rows. "
-            "Use a smaller batch_size, or drop_last=False."
-        )
-    batch_size = max(1, min(batch_size or n_rows, n_rows))
+    batch_size = _batch_size(params, X.shape[1], n_rows)
     first, *others = states
     dtype = dtype_of(X)
     rows, weight = as_rows(X, params["fit_intercept"]), read_only(first.weigh(weight, X))
@@ -194,8 +184,7 @@ def make_plans(
         share = n_rows // getattr(X, "workers", 1)
         normal = not noise and isinstance(parts.loss, SquaredError) and affordable(share, X.shape[1] + len(states))
         y = targets if normal else None
-        keep = 0.5 ** (n_rows / half_life) if half_life else 1.0
-        learned, grams = _learn_step(X, y, kept, weight, bool(rows.bias), parts.penalty, first, stream, keep)
+        learned, grams = _learn_step(X, y, kept, weight, bool(rows.bias), parts.penalty, first, stream, half_life)
         schedule = falling_rates(learned.rate(batch_size if noise else None), noise, latest)
         geometry = learned.geometry
     else:
@@ -229,17 +218,16 @@ def make_plans(
                 data,
                 kept,
                 n_rows,
+                schedule,
+                geometry,
+                grams and grams[target],
                 parts,
                 recipe.kinds,
-                schedule,
                 batch_size,
                 False if stream else params["shuffle"],
                 params["drop_last"],
                 int(average),
                 latest,
-                geometry,
-                grams and grams[target],
-                threads,
             )
         )
     return plans
@@ -265,16 +253,58 @@ def _start(
         state.surprise = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
 
 
-def _learn_step(X, y, kept: np.ndarray | None, weight, centred: bool, penalty, state: State, stream: bool, keep: float):
+def next_plan(plan: Plan, recipe: Recipe, X: np.ndarray, y: np.ndarray, state: State) -> Plan:
+    """The plan of a stream for its next rows, if they are as many as the last ones, and without weights.
+
+    What `make_plans` would answer, sooner: all but the rows is as it was.
+    """
+    plain, bias, weight = read_only(X), X.dtype.type(recipe.params["fit_intercept"]), state.weigh(None, X)
+    rows: Rows = Dense(plain, bias)
+    schedule, geometry = plan.schedule, plan.geometry
+    if geometry:
+        half_life, centred = recipe.params["half_life"], recipe.params["fit_intercept"]
+        learned, _ = _learn_step(X, None, None, weight, centred, plan.parts.penalty, state, True, half_life)
+        schedule, geometry = falling_rates(learned.rate(plan.batch_size), True, plan.latest), learned.geometry
+        rows = CentredDense(plain, bias, state.centre.astype(X.dtype, copy=False))
+    return Plan(X, Data(rows, read_only(y), read_only(weight)), None, len(y), schedule, geometry, *plan[6:])
+
+
+def _batch_size(params, n_columns: int, n_rows: int) -> int:
+    """Rows in a step."""
+    size = params["batch_size"]
+    if size == "auto":
+        size = automatic_batch_size(n_columns, n_rows)
+    if params["drop_last"] and n_rows < (size or 1):
+        raise ValueError(
+            f"drop_last=True leaves no batch: batch_size={size} is more than the {n_rows} rows. "
+            "Use a smaller batch_size, or drop_last=False."
+        )
+    return max(1, min(size or n_rows, n_rows))
+
+
+def _learn_step(
+    X,
+    y,
+    kept: np.ndarray | None,
+    weight,
+    centred: bool,
+    penalty,
+    state: State,
+    stream: bool,
+    half_life: float | None,
+):
     """The statistics of the columns go on, parameters are centred on their means, the step follows when they grew.
 
-    Of what was known a share is to ``keep``. With the normal matrix of each target in ``y``, if there are any.
+    What was known fades by ``half_life``. With the normal matrix of each target in ``y``, if there are any.
     """
     columns, grams = measure(X, kept, weight, centred, y), None
     if y is not None:
         columns, grams = split(columns, y.shape[1])
     state.since_step += columns.weight
-    state.columns = columns if state.columns is None else merge(faded(state.columns, keep), columns)
+    known = state.columns
+    if known and half_life:
+        known = faded(known, 0.5 ** ((X.shape[0] if kept is None else len(kept)) / half_life))
+    state.columns = merge(known, columns) if known else columns
     state.recentre(state.columns.mean)
     if state.step is None or state.since_step > GROWTH * state.step.weight:
         state.step, state.since_step = _make_step(state.columns, X, penalty, stream), 0.0

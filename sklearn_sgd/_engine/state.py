@@ -35,7 +35,7 @@ class Vectors(NamedTuple):
 
     def finite(self) -> bool:
         """Whether the parameters, and so their average, are numbers; their squares are asked first, which is faster."""
-        return all(isfinite(w @ w) or bool(np.isfinite(w).all()) for w in (self.coef, self.average))
+        return all([isfinite(w.dot(w)) or bool(np.isfinite(w).all()) for w in (self.coef, self.average)])
 
 
 @dataclass
@@ -103,7 +103,7 @@ class State:
         move = centre - self.centre
         if move.any():
             for w in (self.vectors.coef, self.vectors.average):
-                w[-1] += move @ w[:-1].astype(np.float64)
+                w[-1] += move.dot(w[:-1])
             self.centre = centre
 
     def follow(self, other: "State") -> None:
@@ -115,7 +115,8 @@ class State:
     def predictor(self) -> tuple[np.ndarray, float]:
         """Coefficients and intercept to predict with."""
         w = self.vectors.average
-        return w[:-1].copy(), float(w[-1]) - float(self.centre @ w[:-1].astype(np.float64))
+        coef = w[:-1].copy()
+        return coef, float(w[-1]) - float(self.centre.dot(coef))
 
     def sight(self, loss: float, weight: float) -> None:
         """Count the mean loss of rows of such a total weight, seen for the first time."""

@@ -147,11 +147,11 @@ def merge(a: Columns, b: Columns) -> Columns:
     weight = a.weight + b.weight
     if not weight:
         return a
-    delta = b.mean - a.mean
-    spread = np.outer(delta, delta) if a.moment.ndim == 2 else delta * delta
-    return Columns(
-        weight, a.mean + b.weight / weight * delta, a.moment + b.moment + a.weight * b.weight / weight * spread
-    )
+    delta, share = b.mean - a.mean, b.weight / weight
+    moment = (a.weight * share * delta)[:, None] * delta if a.moment.ndim == 2 else a.weight * share * delta * delta
+    moment += a.moment
+    moment += b.moment
+    return Columns(weight, a.mean + share * delta, moment)
 
 
 def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
