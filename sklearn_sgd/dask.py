@@ -201,7 +201,7 @@ def _descend(blocks: list[Block], numbers: list[int], view: "Cluster", plan: Pla
             continue
         data = block.data(view)
         here = plan._replace(X=block.X, data=data, n_rows=length, geometry=geometry)
-        order = here.order(np.random.default_rng([leg.seed, numbers[turn]]), loop._permute)[start:stop]
+        order = here.order(np.random.default_rng([leg.seed, numbers[turn]]), loop.permute)[start:stop]
         t = np.arange(done + 1, done + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.schedule(t) * leg.factor, plan.mixes(t)
         extras: tuple = (done,) if geometry is None else (geometry, memory)

@@ -100,17 +100,17 @@ def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]
     from memory once for all targets.
     """
     plan = descents[0].plan
-    order = plan.order(descents[0].state.generator, _permute)
+    order = plan.order(descents[0].state.generator, permute)
     while going := [descent for descent in descents if not descent.stopped]:
         yield one_epoch(going, order)
         if plan.shuffles:
-            order = plan.order(descents[0].state.generator, _permute)
+            order = plan.order(descents[0].state.generator, permute)
 
 
 def one_epoch(descents: Sequence[Descent], order: np.ndarray | None = None) -> list[tuple[Descent, Epoch]]:
     """Go on over the rows of the plans, in this order or their own."""
     if order is None:
-        order = descents[0].plan.order(descents[0].state.generator, _permute)
+        order = descents[0].plan.order(descents[0].state.generator, permute)
     for descent in descents:
         descent.begin(order)
     size = descents[0].plan.piece if len(descents) > 1 else max(1, len(order))
@@ -217,7 +217,7 @@ PLAIN: Mapping[str, Callable] = {
 }
 
 
-def _permute(order: np.ndarray, generator: np.random.Generator) -> None:
+def permute(order: np.ndarray, generator: np.random.Generator) -> None:
     """Shuffle row numbers in place."""
     kernels = _kernels()
     (kernels.permute() if kernels else arrays.permute)(order, generator)

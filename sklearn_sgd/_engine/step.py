@@ -165,9 +165,12 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
     xp = namespace(X)
     ones, weight = doubled(xp.ones_like(X[:, 0])) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
     root = None if s is None or bool(xp.all(s == 1.0)) else xp.sqrt(s)[:, None]
-    mean = means(X, ones, weight) if centred else np.zeros(X.shape[1])
-    Z = doubled(X if near else X - like(mean, X))
-    Z = Z if root is None else Z * root
+    Z = doubled(X)
+    mean = means(Z, ones, weight) if centred else np.zeros(X.shape[1])
+    if not near:
+        Z = Z - like(mean, Z)
+    if root is not None:
+        Z = Z * root
     moment = host(Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z) if xp is np else xp.sum(Z * Z, axis=0))
     if near:
         moment -= weight * (np.outer(mean, mean) if full else mean * mean)

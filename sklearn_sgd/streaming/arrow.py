@@ -1,5 +1,6 @@
 """Tables that pyarrow reads, as a source: pieces of files in random order, packed into arrays chunk by chunk."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -212,24 +213,30 @@ class _Columns:
     def add(self, piece: Piece, row: int, batch) -> None:
         """Take the rows of a batch, the first of which is that row of the piece."""
         rows = slice(self.n, self.n + batch.num_rows)
-        for table, name in zip(self.table, self.numbers, strict=True):
-            self.read(piece, row, name, column_of(batch, piece, name), table[rows], rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for table, name in zip(self.table, self.numbers, strict=True):
+                self.read(piece, row, name, column_of(batch, piece, name), table[rows], rows)
+            # A sum that is finite says so of its terms, and is fast.
+            if not math.isfinite(self.table[:, rows].sum()):
+                self.fill(piece, row, rows)
         self.first = self.first or f"{piece.name}, row {row}"
         self.last = f"{piece.name}, row {row + batch.num_rows - 1}"
         self.n = rows.stop
 
     def read(self, piece: Piece, row: int, name: str, column, out: np.ndarray, rows: slice) -> None:
-        """Write a column of numbers, gaps filled; any that is not finite then is an error."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            out[:] = as_numbers(column)
-            if name in self.source.fill and np.isnan(out).any():
+        """Write a column of numbers."""
+        out[:] = as_numbers(column)
+
+    def fill(self, piece: Piece, row: int, rows: slice) -> None:
+        """Fill gaps; any number that is not finite then is an error."""
+        for name, out in zip(self.numbers, self.table[:, rows], strict=True):
+            if name in self.source.fill:
                 out[np.isnan(out)] = self.source.fill[name]
-            # A sum that is finite says so of its terms, and is fast.
-            if np.isfinite(out.sum()) or (finite := np.isfinite(out)).all():
-                return
-        bad = int(finite.argmin())
-        kind = GAP_TOLD if np.isnan(out[bad]) else f"not a finite {out.dtype}"
-        raise ValueError(f"{piece.name}: column {name!r} has {kind}, in row {row + bad}")
+            finite = np.isfinite(out)
+            if not finite.all():
+                bad = int(finite.argmin())
+                kind = GAP_TOLD if np.isnan(out[bad]) else f"not a finite {out.dtype}"
+                raise ValueError(f"{piece.name}: column {name!r} has {kind}, in row {row + bad}")
 
     def place(self, name: str) -> int:
         """The row of the table that a column is."""
@@ -255,6 +262,8 @@ class _Arrays(_Columns):
 
     def __init__(self, source: ArrowSource):
         super().__init__(source, source.columns)
+        # Made once: memory that is given back is slow to come by again.
+        self.rows = np.empty((source.chunk_rows, len(source.features)), source.dtype)
         if source.levels:
             widths = [_width(source.levels.get(name)) for name in source.features]
             self.starts = np.append(0, np.cumsum(widths)).astype(np.int32)
@@ -295,9 +304,8 @@ class _Arrays(_Columns):
     def chunk(self, order):
         """The rows so far, as a chunk."""
         n, k = self.n, len(self.source.features)
-        X = np.empty((n, k), self.table.dtype)
-        np.copyto(X, self.table[:k, :n].T)
-        X = _ordered(X, order)
+        np.copyto(self.rows[:n], self.table[:k, :n].T)
+        X = _ordered(self.rows[:n], order)
         if self.source.levels:
             indices = _ordered(np.ascontiguousarray(self.indices[:, :n].T), order)
             shape = n, self.source.n_features

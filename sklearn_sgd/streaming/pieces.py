@@ -78,11 +78,14 @@ def _pieces(fragment, path: str, schema, numbers: set[str], categories: set[str]
 
 def _read_row_group(fragment, group: int, categories: set[str], columns: list[str], n_rows: int):
     """Batches of a row group, a part of each column at a time: a scan of the dataset would hold the whole group."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # Of two cores one is for reading, one for learning.
+    threads = pa.cpu_count() > 2
     options = {"pre_buffer": False, "buffer_size": BUFFER, "read_dictionary": [*categories.intersection(columns)]}
     with fragment.open() as file, pq.ParquetFile(file, metadata=fragment.metadata, **options) as parquet:
-        yield from parquet.iter_batches(n_rows, row_groups=[group], columns=columns)
+        yield from parquet.iter_batches(n_rows, row_groups=[group], columns=columns, use_threads=threads)
 
 
 def _read_batch(fragment, number: int, columns: list[str], n_rows: int):
@@ -116,6 +119,8 @@ def as_numbers(column) -> np.ndarray:
     """A column as floats or integers; gaps are NaN."""
     import pyarrow as pa
 
+    if pa.types.is_floating(column.type):
+        return column.to_numpy(zero_copy_only=False)
     if hasattr(column, "dictionary"):
         column = column.dictionary_decode()
     if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.loop import permute
+
 __all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]
 
 # Bytes of a chunk that a source chooses itself, and its fewest and most rows.
@@ -263,7 +265,11 @@ def rows_of_chunk(given: int | None, bytes_of_row: float) -> int:
 
 def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.ndarray | None:
     """The random order of the rows of a chunk, which depends on nothing but the key and the chunk's number."""
-    return None if key is None else np.random.default_rng((*key, number + 1)).permutation(n_rows)
+    if key is None:
+        return None
+    order = np.arange(n_rows)
+    permute(order, np.random.default_rng((*key, number + 1)))
+    return order
 
 
 def _head(rows, n: int):
