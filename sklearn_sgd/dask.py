@@ -201,7 +201,7 @@ def _descend(blocks: list[Block], numbers: list[int], view: "Cluster", plan: Pla
             continue
         data = block.data(view)
         here = plan._replace(X=block.X, data=data, n_rows=length, geometry=geometry)
-        order = here.order(np.random.default_rng([leg.seed, numbers[turn]]), loop.permute)[start:stop]
+        order = here.order(here.used, np.random.default_rng([leg.seed, numbers[turn]]), loop.permute)[start:stop]
         t = np.arange(done + 1, done + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.schedule(t) * leg.factor, plan.mixes(t)
         extras: tuple = (done,) if geometry is None else (geometry, memory)
@@ -432,8 +432,8 @@ class _Spread(Plan):
     def used(self):
         return range(self.n_rows)
 
-    def order(self, generator, permute):
-        return range(self.n_rows)
+    def order(self, numbers, generator, permute):
+        return numbers
 
 
 def _spread(plan: Plan) -> Plan:

@@ -40,7 +40,9 @@ class Descent:
         if plan.reweighs(state):
             self.plan = plan = reweighted(plan, state)
         t = np.arange(state.n_updates + 1, state.n_updates + 1 - (-len(order) // plan.batch_size))
-        self.rates, self.mixes = plan.schedule(t) * state.rate_factor, plan.mixes(t)
+        rates = plan.schedule(t)
+        self.rates = rates if state.rate_factor == 1.0 else rates * state.rate_factor
+        self.mixes = plan.mixes(t)
         self.before, self.total = state.vectors.copy(), state.surprise
 
     def go(self, order: np.ndarray, start: int, stop: int) -> None:
@@ -100,17 +102,18 @@ def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]
     from memory once for all targets.
     """
     plan = descents[0].plan
-    order = plan.order(descents[0].state.generator, permute)
+    numbers, generator = plan.used.copy() if plan.shuffles else plan.used, descents[0].state.generator
+    order = plan.order(numbers, generator, permute)
     while going := [descent for descent in descents if not descent.stopped]:
         yield one_epoch(going, order)
         if plan.shuffles:
-            order = plan.order(descents[0].state.generator, permute)
+            order = plan.order(numbers, generator, permute)
 
 
 def one_epoch(descents: Sequence[Descent], order: np.ndarray | None = None) -> list[tuple[Descent, Epoch]]:
     """Go on over the rows of the plans, in this order or their own."""
     if order is None:
-        order = descents[0].plan.order(descents[0].state.generator, permute)
+        order = descents[0].plan.order(descents[0].plan.used, descents[0].state.generator, permute)
     for descent in descents:
         descent.begin(order)
     size = descents[0].plan.piece if len(descents) > 1 else max(1, len(order))

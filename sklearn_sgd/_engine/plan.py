@@ -109,17 +109,14 @@ class Plan(NamedTuple):
         """Whether each epoch takes the rows in another order."""
         return bool(self.shuffle) and self.batch_size < self.n_rows
 
-    def order(self, generator: np.random.Generator, permute: Callable) -> np.ndarray:
-        """Row numbers, batch after batch; shuffling is left out where it changes nothing."""
+    def order(self, numbers: np.ndarray, generator: np.random.Generator, permute: Callable) -> np.ndarray:
+        """Numbers of rows, batch after batch, shuffled in their place; not where that changes nothing."""
         n, b = self.n_rows, self.batch_size
-        order = np.arange(n)
         if self.shuffle == "batches":
-            order = _shuffle_runs(order, b if b > 1 else min(256, max(1, n // 64)), generator)
-        elif self.shuffle and b < n:
-            permute(order, generator)
-        if self.drop_last:
-            order = order[: n // b * b]
-        return order if self.kept is None else self.kept[order]
+            numbers = _shuffle_runs(numbers, b if b > 1 else min(256, max(1, n // 64)), generator)
+        elif self.shuffles:
+            permute(numbers, generator)
+        return numbers[: n // b * b] if self.drop_last else numbers
 
     def mixes(self, t: np.ndarray) -> np.ndarray:
         """Share of the newest parameters in the average at each update: 1 before it starts; none without average.
