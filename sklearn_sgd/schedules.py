@@ -1,16 +1,32 @@
 """Schedules: the learning rate of each update.
 
 A schedule is a function from an array of update numbers (1, 2, ...) to an array of rates; the functions here make one.
-Any NumPy function of that kind can be given as ``learning_rate``.
+Any NumPy function of that kind can be given as ``learning_rate``. Those made here can be saved with a model.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 __all__ = ["constant", "cosine", "exponential", "invscaling", "one_cycle", "optimal", "step", "warm_up"]
 
 Schedule = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, repr=False)
+class _Formula:
+    """A formula of this module, below, and its numbers: unlike a closure, it can be pickled, compared and read."""
+
+    formula: Callable[..., np.ndarray]
+    numbers: tuple[Any, ...]
+
+    def __call__(self, t):
+        return self.formula(*self.numbers, np.asarray(t))
+
+    def __repr__(self):
+        return f"{self.formula.__name__.strip('_')}({', '.join(map(repr, self.numbers))})"
 
 
 def constant(eta0: float = 0.01) -> Schedule:
@@ -31,7 +47,11 @@ def constant(eta0: float = 0.01) -> Schedule:
     >>> constant(0.1)(np.array([1, 2, 3]))
     array([0.1, 0.1, 0.1])
     """
-    return lambda t: np.full(np.shape(t), float(eta0))
+    return _Formula(_constant, (eta0,))
+
+
+def _constant(eta0: float, t: np.ndarray) -> np.ndarray:
+    return np.full(np.shape(t), float(eta0))
 
 
 def invscaling(eta0: float = 0.01, power_t: float = 0.25) -> Schedule:
@@ -54,7 +74,11 @@ def invscaling(eta0: float = 0.01, power_t: float = 0.25) -> Schedule:
     >>> invscaling(0.1, 0.5)(np.array([1, 4]))
     array([0.1 , 0.05])
     """
-    return lambda t: eta0 / np.power(t, power_t, dtype=float)
+    return _Formula(_invscaling, (eta0, power_t))
+
+
+def _invscaling(eta0: float, power_t: float, t: np.ndarray) -> np.ndarray:
+    return eta0 / np.power(t, power_t, dtype=float)
 
 
 def optimal(alpha: float, loss) -> Schedule:
@@ -87,7 +111,11 @@ def optimal(alpha: float, loss) -> Schedule:
     """
     typical = np.sqrt(1.0 / np.sqrt(alpha))
     t0 = max(1.0, float(loss.gradient(1.0, -typical))) / (typical * alpha)
-    return lambda t: 1.0 / (alpha * (t0 + np.asarray(t) - 1.0))
+    return _Formula(_optimal, (alpha, t0))
+
+
+def _optimal(alpha: float, t0: float, t: np.ndarray) -> np.ndarray:
+    return 1.0 / (alpha * (t0 + t - 1.0))
 
 
 def step(eta0: float = 0.01, every: int = 1000, factor: float = 0.1) -> Schedule:
@@ -112,7 +140,11 @@ def step(eta0: float = 0.01, every: int = 1000, factor: float = 0.1) -> Schedule
     >>> step(0.1, every=2, factor=0.5)(np.array([1, 2, 3, 4, 5]))
     array([0.1  , 0.1  , 0.05 , 0.05 , 0.025])
     """
-    return lambda t: eta0 * np.power(factor, (np.asarray(t) - 1) // every, dtype=float)
+    return _Formula(_step, (eta0, every, factor))
+
+
+def _step(eta0: float, every: int, factor: float, t: np.ndarray) -> np.ndarray:
+    return eta0 * np.power(factor, (t - 1) // every, dtype=float)
 
 
 def exponential(eta0: float = 0.01, factor: float = 0.999) -> Schedule:
@@ -167,7 +199,11 @@ def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Sche
     >>> cosine(0.1, updates=2)(np.array([1, 2, 3, 4]))
     array([0.1 , 0.05, 0.  , 0.  ])
     """
-    return lambda t: _half_wave(eta0, lowest, (np.asarray(t) - 1.0) / updates)
+    return _Formula(_cosine, (eta0, updates, lowest))
+
+
+def _cosine(eta0: float, updates: int, lowest: float, t: np.ndarray) -> np.ndarray:
+    return _half_wave(eta0, lowest, (t - 1.0) / updates)
 
 
 def _half_wave(start: float, end: float, share: np.ndarray) -> np.ndarray:
@@ -210,15 +246,14 @@ def one_cycle(
     >>> one_cycle(1.0, updates=5, rise=0.6, start=0.5, end=0.0)(np.array([1, 2, 3, 4, 5]))
     array([0.5 , 0.75, 1.  , 0.5 , 0.  ])
     """
-    top = max(rise * updates - 1.0, 1e-9)
+    return _Formula(_one_cycle, (eta_max, updates, rise, start, end))
+
+
+def _one_cycle(eta_max: float, updates: int, rise: float, start: float, end: float, t: np.ndarray) -> np.ndarray:
+    t, top = t - 1.0, max(rise * updates - 1.0, 1e-9)
     fall = max(updates - 1.0 - top, 1e-9)
-
-    def schedule(t):
-        t = np.asarray(t) - 1.0
-        falling = _half_wave(eta_max, end * eta_max, (t - top) / fall)
-        return np.where(t <= top, _half_wave(start * eta_max, eta_max, t / top), falling)
-
-    return schedule
+    falling = _half_wave(eta_max, end * eta_max, (t - top) / fall)
+    return np.where(t <= top, _half_wave(start * eta_max, eta_max, t / top), falling)
 
 
 def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Schedule:
@@ -243,4 +278,8 @@ def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Sch
     >>> warm_up(constant(0.1), updates=2, start=0.5)(np.array([1, 2, 3, 4]))
     array([0.05 , 0.075, 0.1  , 0.1  ])
     """
-    return lambda t: schedule(t) * np.minimum(1.0, start + (1.0 - start) * (np.asarray(t) - 1.0) / updates)
+    return _Formula(_warm_up, (schedule, updates, start))
+
+
+def _warm_up(schedule: Schedule, updates: int, start: float, t: np.ndarray) -> np.ndarray:
+    return schedule(t) * np.minimum(1.0, start + (1.0 - start) * (t - 1.0) / updates)

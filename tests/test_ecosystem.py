@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sklearn_sgd.onnx
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
+from sklearn_sgd.schedules import cosine, warm_up
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -273,6 +274,18 @@ def test_saved_model_is_the_same_and_goes_on(model, save):
     model.set_params(loss=losses.Huber(1.0)).fit(X, y)
     copy = save(model)
     assert copy.get_params() == model.get_params()
+    assert_equal_and_goes_on(copy, model, X, y)
+
+
+@few_steps
+@pytest.mark.parametrize("save", [by_pickle, by_joblib, by_cloudpickle, by_skops])
+def test_saved_model_with_a_schedule_is_the_same_and_goes_on(save):
+    X, y = linear()
+    model = OnlineSGDRegressor(learning_rate=warm_up(cosine(0.05, updates=90), 30), epochs=1, random_state=0).fit(X, y)
+    assert_equal_and_goes_on(save(model), model, X, y)
+
+
+def assert_equal_and_goes_on(copy, model, X, y):
     assert_array_equal(copy.predict(X), model.predict(X))
     assert_array_equal(theta(copy.partial_fit(X, y)), theta(model.partial_fit(X, y)))
     assert_array_equal(theta(copy.fit(X, y)), theta(model.fit(X, y)))

@@ -1,5 +1,7 @@
 """Every schedule: shape, sign, known values; and when the estimators ask for rates."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -26,6 +28,18 @@ def test_shape_and_sign(schedule, t):
 def test_rates_rise_at_most_once_and_fall_for_good(schedule):
     rises = np.diff(schedule(np.arange(1, 3000))) > 1e-15
     assert not rises[np.argmin(rises) :].any()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_survives_a_pickle(schedule):
+    t, copy = np.arange(1, 3000), pickle.loads(pickle.dumps(schedule))
+    assert copy == schedule
+    assert_array_equal(copy(t), schedule(t))
+
+
+def test_tells_its_numbers():
+    model = OnlineSGDRegressor(learning_rate=warm_up(cosine(0.1), 30, 0.5))
+    assert repr(model) == "OnlineSGDRegressor(learning_rate=warm_up(cosine(0.1, 1000, 0.0), 30, 0.5))"
 
 
 def test_known_values():
