@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd.losses import Gamma, Poisson, Tweedie
+from sklearn_sgd.losses import Poisson
 from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
 __all__ = ["register"]
@@ -13,7 +13,8 @@ def register() -> None:
     """Teach skl2onnx to convert the three regressors, alone or in a pipeline.
 
     The model computes in the precision of the rows that it is converted for, and answers an array of shape
-    (n_samples, 1), as skl2onnx's own linear models do.
+    (n_samples, n_targets), as skl2onnx's own linear models do. Of links the package's own is known, the logarithm:
+    to convert a model whose loss has an ``inverse_link`` of its own raises a NotImplementedError.
 
     Raises
     ------
@@ -47,10 +48,16 @@ def _convert(scope, operator, container) -> None:
         dtype = np.float32
         X = OnnxCast(X, to=1, op_version=version)  # 1 is ONNX for float32
     coef = model.coef_.toarray() if sparse.issparse(model.coef_) else np.atleast_2d(model.coef_)
+    link = getattr(type(model._loss(coef)), "inverse_link", None)
+    if link not in (None, Poisson.inverse_link):
+        raise NotImplementedError(
+            f"loss={model.loss!r} has a link that ONNX is not told of; give its class "
+            "inverse_link = Poisson.inverse_link, of sklearn_sgd.losses, if it is the logarithm."
+        )
     product = OnnxMatMul(X, coef.T.astype(dtype), op_version=version)
     intercept = np.atleast_1d(model.intercept_).astype(dtype)
     outputs = {"op_version": version, "output_names": operator.outputs[:1]}
-    if isinstance(model._loss(coef), (Poisson, Gamma, Tweedie)):
+    if link:
         OnnxExp(OnnxAdd(product, intercept, op_version=version), **outputs).add_to(scope, container)
     else:
         OnnxAdd(product, intercept, **outputs).add_to(scope, container)

@@ -3,6 +3,7 @@
 import io
 import pickle
 import tracemalloc
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -465,6 +466,40 @@ def test_onnx(model, in_onnx, dtype):
     assert predictions.dtype == (np.float32 if dtype == np.int64 else dtype)
     assert_allclose(predictions, model.predict(X)[:, None], rtol=1e-5, atol=1e-5)
     assert_allclose(in_onnx(model.sparsify(), X), predictions, rtol=1e-12)
+
+
+class Own(NamedTuple):
+    """Poisson's loss as a user may write it."""
+
+    def value(self, y, p):
+        return np.exp(p) - y * p
+
+    def gradient(self, y, p):
+        return np.exp(p) - y
+
+    def inverse_link(self, p):
+        return np.exp(p)
+
+    def link(self, y):
+        return np.log(y)
+
+
+class Borrowing(Own):
+    inverse_link = losses.Poisson.inverse_link
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie", Borrowing()])
+def test_onnx_of_a_link(loss, in_onnx):
+    X, y = linear()
+    Y = np.exp(np.column_stack([y, -y]) / 9)
+    fitted = BatchGDRegressor(loss).fit(X, Y)
+    assert_allclose(in_onnx(fitted, X), fitted.predict(X), rtol=1e-5)
+
+
+def test_onnx_of_an_unknown_link_is_refused(in_onnx):
+    X, y = linear()
+    with pytest.raises(NotImplementedError, match=r"loss=Own.*link"):
+        in_onnx(BatchGDRegressor(Own()).fit(X, np.exp(y / 9)), X)
 
 
 def test_onnx_in_a_pipeline(in_onnx):
