@@ -255,6 +255,11 @@ def _shape(intercept: float | np.ndarray) -> tuple:
     return getattr(intercept, "shape", ())
 
 
+def _dense(coef, intercept: float | np.ndarray) -> np.ndarray:
+    """Coefficients that `sparsify` made sparse, as an array of the shape that they had."""
+    return coef.toarray().reshape(*_shape(intercept), -1)
+
+
 def _mean_curve(curves: list[list[float]]) -> list[float]:
     """The mean of curves, of which each goes on as it ended."""
     epochs = max(map(len, curves))
@@ -576,6 +581,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _predict(self, X, coef, intercept) -> np.ndarray:
         """Predictions for rows that are fit to use, by any parameters."""
         if is_foreign(X):
+            coef = _dense(coef, intercept) if sparse.issparse(coef) else coef
             raw = X @ like(host(coef).T, X) + like(host(intercept), X)
             return loss.inverse_link(raw) if hasattr(loss := self._loss(X), "inverse_link") else raw
         coef, intercept = host(coef), host(intercept)
@@ -628,7 +634,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if sparse.issparse(self.coef_):
-            self.coef_ = self.coef_.toarray().reshape(*_shape(self.intercept_), -1)
+            self.coef_ = _dense(self.coef_, self.intercept_)
         return self
 
     def _validate_params(self):

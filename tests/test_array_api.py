@@ -148,6 +148,17 @@ def test_numpy_and_others_take_turns(library):
     assert_allclose(theta(model), theta(ours.partial_fit(X, y)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("targets", [1, 2])
+def test_sparsified_model_predicts_where_the_rows_are(targets, library):
+    X, y = linear()
+    y = y if targets == 1 else np.column_stack([y, -y])
+    model = OnlineSGDRegressor(random_state=0).fit(library(X), library(y))
+    expected = namespace.host(model.predict(library(X)))
+    predictions = model.sparsify().predict(library(X))
+    assert type(predictions) is type(library(X))
+    assert_allclose(namespace.host(predictions), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("optimizer", ["svrg", "saga"])
 def test_row_by_row_is_for_numpy(optimizer, library):
     X, y = linear()
