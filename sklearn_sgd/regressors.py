@@ -84,7 +84,7 @@ l1_ratio : float or None, default=0.15
 positive : bool, default=False
     Whether coefficients must not be negative.
 fit_intercept : bool, default=True
-    Whether to learn an intercept.
+    Whether to learn an intercept; it is 0 if not.
 {batch_size}
 epochs : int, default=100
     Largest number of passes of `fit` over the rows.
@@ -454,6 +454,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             train, score = self._validation(X, y, weight, random_state, X_val, y_val, sample_weight_val)
             shape = y.shape[1:]
             coefs = self._initial("coef_init", coef_init, "coef_" if warm else None, shape, X.shape[1:])
+            if not self.fit_intercept and intercept_init is not None and np.any(host(intercept_init)):
+                raise ValueError("intercept_init must be 0, or None, with fit_intercept=False.")
             intercepts = self._initial("intercept_init", intercept_init, "intercept_" if warm else None, shape)
             generator = np.random.default_rng(random_state.randint(2**31 - 1))
             targets = _columns(y)

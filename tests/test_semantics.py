@@ -22,7 +22,7 @@ from problems import (
 )
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import SGDRegressor
+from sklearn.linear_model import LinearRegression, SGDRegressor
 from sklearn.metrics import r2_score
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -312,6 +312,7 @@ def test_call_of_weight_zero_is_no_step():
     model.partial_fit(X, y, np.zeros(60))
     assert_array_equal(theta(model), before)
     assert model.n_updates_ == updates
+    assert model.n_iter_ == len(model.loss_curve_) == 3
     fresh = mini().partial_fit(X, y, np.zeros(60))
     assert fresh.n_updates_ == fresh.n_samples_seen_ == 0
     assert_array_equal(fresh.predict(X), 0)
@@ -410,6 +411,35 @@ def test_parameters_set_on_the_way_count(start):
     assert model.batch_size_ == 60
     r = X @ before[:5] + before[5] - y
     assert_allclose(theta(model), before - 0.01 * np.append(X.T @ r, r.sum()) / 60, rtol=1e-12)
+
+
+@few_steps
+@pytest.mark.parametrize("params", [FIXED, AUTO, FIXED | {"optimizer": "momentum", "average": True}], ids=str)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_without_intercept_from_now_on(kind, params):
+    """What is learned is what predicts, and that is 0 at 0."""
+    X, y = linear(noise=0.0)
+    X += 10
+    model = kind(**params | {"eta0": 1e-4}, random_state=0, warm_start=True).fit(X, y)
+    assert model.intercept_ != 0
+    model.set_params(fit_intercept=False)
+    for _ in range(3):
+        model.partial_fit(X, y)
+        assert model.predict(np.zeros((1, 5))) == model.intercept_ == 0
+    if params is AUTO:
+        for _ in range(30):
+            model.partial_fit(X, y)
+        exact = LinearRegression(fit_intercept=False).fit(X, y)
+        assert 1 - model.score(X, y) < 1.1 * (1 - exact.score(X, y))
+    assert model.fit(X, y).intercept_ == 0
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_no_intercept_starts_at_none(kind):
+    X, y = linear()
+    with pytest.raises(ValueError, match=r"intercept_init must be 0.*fit_intercept"):
+        kind(fit_intercept=False).fit(X, y, intercept_init=5.0)
+    assert kind(fit_intercept=False).fit(X, y, intercept_init=0.0).intercept_ == 0
 
 
 # Averaging

@@ -168,6 +168,9 @@ def make_plans(
             "is for arrays of NumPy and SciPy: use another, or convert X and y."
         )
     batch_size = _batch_size(params, X.shape[1], n_rows)
+    if not params["fit_intercept"]:
+        for state in states:
+            state.forget_intercept()
     first, *others = states
     dtype = dtype_of(X)
     rows, weight = as_rows(X, params["fit_intercept"]), read_only(first.weigh(weight, X))

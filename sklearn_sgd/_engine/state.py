@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.namespace import doubled, dtype_of, is_foreign, like, total
-from sklearn_sgd._engine.step import Columns, Step
+from sklearn_sgd._engine.step import Columns, Step, about_zero
 
 # Rows over which the recent loss of a stream is taken.
 RECENT = 1000.0
@@ -105,6 +105,15 @@ class State:
             for w in (self.vectors.coef, self.vectors.average):
                 w[-1] += move.dot(w[:-1])
             self.centre = centre
+
+    def forget_intercept(self) -> None:
+        """Go on as a model without intercept, which is 0, and whose columns are not centred."""
+        self.recentre(np.zeros_like(self.centre))
+        for vector in self.vectors:
+            if vector is not None:
+                vector[-1] = 0.0
+        if self.columns is not None:
+            self.columns = about_zero(self.columns)
 
     def follow(self, other: "State") -> None:
         """Take over what does not depend on the target."""

@@ -207,6 +207,13 @@ def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> Columns:
     return Columns(weight, shift + rest, moment - weight * (np.outer(rest, rest) if full else rest * rest))
 
 
+def about_zero(columns: Columns) -> Columns:
+    """The same statistics about 0 instead of the means."""
+    weight, mean, moment = columns
+    spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
+    return Columns(weight, np.zeros_like(mean), moment + weight * spread)
+
+
 def faded(columns: Columns, share: float) -> Columns:
     """The same statistics, of rows that count as such a share of what they did."""
     return Columns(columns.weight * share, columns.mean, columns.moment * share)
