@@ -74,9 +74,9 @@ class Descent:
             state.fresh, state.surprise = False, 0.0
             state.rate = float(self.rates[-1])
             state.record(loss)
+            state.n_epochs += 1
         state.n_updates += len(self.rates)
         state.n_samples += n_rows
-        state.n_epochs += 1
         return Epoch(loss, penalty, finite)
 
 
