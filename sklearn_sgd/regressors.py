@@ -69,8 +69,7 @@ REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by Standard
 PARAMETERS = """
 Parameters
 ----------
-loss : {'squared_error', 'absolute_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
-'quantile', 'expectile', 'logcosh', 'cauchy', 'poisson', 'gamma', 'tweedie'} or instance, default='squared_error'
+loss : {losses} or instance, default='squared_error'
     Loss of one row, by name or as an instance of a class of :mod:`sklearn_sgd.losses`. 'poisson', 'gamma' and 'tweedie'
     have the log link: `predict` answers the exponential of the linear function.
 penalty : {'l2', 'l1', 'elasticnet'}, instance or None, default=None
@@ -107,8 +106,7 @@ eta0 : float, default=0.01
     Rate of the first update, for all but 'auto' and 'optimal'.
 power_t : float, default=0.25
     Exponent of 'invscaling'.
-optimizer : {'sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw', 'adadelta', 'ftrl', 'svrg', \
-'saga'} or instance, default='sgd'
+optimizer : {optimizers} or instance, default='sgd'
     What makes a step of a gradient, by name (with torch's numbers) or as an instance of a class of
     :mod:`sklearn_sgd.optimizers`. 'svrg' and 'saga' are for `fit`, on smooth losses, and reach the minimum itself. All
     others but 'sgd' need a `learning_rate` other than 'auto', which is a step of its own.
@@ -204,6 +202,8 @@ def _regressor(**defaults):
         own.__annotations__, own.__qualname__ = init.__annotations__, f"{cls.__name__}.__init__"
         cls.__init__ = own
         parameters = PARAMETERS.replace("{batch_size}", dedent(BATCH_SIZES[cls.__name__]).strip())
+        for kind, parts in {"losses": LOSSES, "optimizers": OPTIMIZERS}.items():
+            parameters = parameters.replace(f"{{{kind}}}", f"{{{', '.join(map(repr, parts))}}}")
         cls.__doc__ = cls.__doc__.replace("    {parameters}", indent(parameters.strip(), "    "))
         return cls
 

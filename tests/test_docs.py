@@ -12,6 +12,8 @@ from problems import REGRESSORS, linear
 
 import sklearn_sgd
 from sklearn_sgd import diagnostics, displays, losses, onnx, optimizers, penalties, schedules, streaming
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.optimizers import OPTIMIZERS
 
 REPOSITORY = Path(__file__).parent.parent
 MODULES = [diagnostics, displays, losses, onnx, optimizers, penalties, schedules, streaming]
@@ -53,6 +55,13 @@ def test_documented_defaults_are_the_defaults():
                 assert eval(said[1]) == value, f"{kind.__name__}.{name}"
             else:
                 assert line == f"{name} : None"
+
+
+@pytest.mark.parametrize(("parameter", "parts"), [("loss", LOSSES), ("optimizer", OPTIMIZERS)])
+def test_documented_names_are_the_names(parameter, parts):
+    for kind in REGRESSORS:
+        said = re.search(rf"^{parameter} : \{{(.*?)\}} or instance", inspect.getdoc(kind), re.MULTILINE)[1]
+        assert said.replace("'", "").split(", ") == list(parts)
 
 
 def test_readme_says_how_to_test():
