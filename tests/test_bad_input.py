@@ -248,6 +248,23 @@ def out_of_luck(t):
     raise RuntimeError("broken schedule")
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+@pytest.mark.parametrize("penalty", [None, "l1"])
+@pytest.mark.parametrize(
+    ("dtype", "scale", "match"),
+    [
+        (np.float32, 1e-25, "range of float32.*as float64"),
+        (np.float32, 1e25, "range of float32.*as float64"),
+        (np.float64, 1e-160, "range of float64: scale them.$"),
+        (np.float64, 1e160, "range of float64: scale them.$"),
+    ],
+)
+@all_kinds
+def test_columns_whose_squares_have_no_number(kind, dtype, scale, match, penalty):
+    with pytest.raises(ValueError, match=match):
+        kind(penalty=penalty).fit((X * scale).astype(dtype), Y)
+
+
 @both_methods
 def test_error_in_own_schedule(method):
     refuses(MiniBatchSGDRegressor(learning_rate=out_of_luck), "broken schedule", method=method, error=RuntimeError)

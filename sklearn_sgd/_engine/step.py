@@ -300,9 +300,16 @@ def make_step(columns: Columns, X, ridge: float, separable: bool, stream: bool) 
     varies = variance > (ROUNDING * columns.mean) ** 2
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
     dtype = dtype_of(X)
+    with np.errstate(over="ignore"):
+        inverse = (scale * scale).astype(dtype)
+    if not (np.isfinite(variance).all() and np.isfinite(inverse).all() and inverse[varies].all()):
+        raise ValueError(
+            f"X has columns whose squares, or one over them, are out of the range of {dtype}: scale them"
+            + (", or give X as float64." if dtype == np.float32 else ".")
+        )
     if not full or separable:
         largest = _largest(covariance, X, columns.mean, scale) if varies.any() else 1.0
-        return Step(Diagonal((scale * scale).astype(dtype)), max(largest, 1.0), varies.sum() + 1.0, columns.weight)
+        return Step(Diagonal(inverse), max(largest, 1.0), varies.sum() + 1.0, columns.weight)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     values, vectors = linalg.eigh(correlation)
