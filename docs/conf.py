@@ -1,7 +1,15 @@
 """Configuration of the documentation: ``python -m sphinx -W docs docs/_build/html``."""
 
+import re
+from functools import cache
+from html import unescape
 from importlib.metadata import version as version_of
+from pathlib import Path
+from urllib.parse import unquote
 from urllib.request import Request, urlopen
+
+from sphinx.errors import ExtensionError
+from sphinx_gallery.sorting import ExplicitOrder
 
 project = "sklearn_sgd"
 author = "the sklearn_sgd developers"
@@ -53,6 +61,18 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"(quickstart|plot_\w+)\.py",  # the others are shown; .ci/run runs each of them
+    # From the course's own questions to those of work.
+    "within_subsection_order": ExplicitOrder(
+        [
+            *("quickstart.py", "plot_three_descents.py", "plot_counting.py", "plot_cost_of_an_iteration.py"),
+            *("plot_gradient_noise.py", "plot_sample_of_the_sample.py", "plot_shuffling.py", "plot_raw_columns.py"),
+            *("plot_batch_size.py", "plot_pipeline_and_search.py", "grid_search_batch_size.py"),
+            *("plot_drift.py", "stream_flights.py", "plot_data_on_disk.py", "plot_prediction_in_batches.py"),
+            *("plot_sparse_text.py", "plot_counts.py", "plot_quantile_bands.py", "plot_robust_losses.py"),
+            *("plot_local_minima.py", "*"),
+        ]
+    ),
+    "default_thumb_file": str(Path(__file__).parent / "images" / "terminal.png"),
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 1e9,
@@ -76,4 +96,33 @@ html_sidebars = {
     )
 }
 html_static_path = ["_static"]
-html_css_files = ["narrow.css"]
+html_css_files = ["widths.css"]
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """What a link into a page can name after the #."""
+    return {unescape(name) for name in re.findall(r'\bid="([^"]+)"', page.read_text())}
+
+
+def check_links(app, exception):
+    """Each link from a page of ours to one of ours, and each picture, leads somewhere: needs no network."""
+    if exception or app.builder.name != "html":
+        return
+    site, broken = Path(app.outdir), []
+    for page in sorted(site.rglob("*.html")):
+        if page.is_relative_to(site / "_static"):
+            continue
+        for link in sorted(set(re.findall(r'\b(?:href|src)="([^"]+)"', page.read_text()))):
+            path, _, anchor = unquote(unescape(link)).partition("#")
+            if re.match(r"[a-z]+:|//", path):
+                continue
+            target = page.parent / path.partition("?")[0] if path else page
+            if not target.exists() or (anchor and target.suffix == ".html" and anchor not in anchors(target)):
+                broken.append(f"{page.relative_to(site)}: {link}")
+    if broken:
+        raise ExtensionError("\n".join(["Links that lead nowhere:", *broken]))
+
+
+def setup(app):
+    app.connect("build-finished", check_links)

@@ -1,6 +1,6 @@
 """
-Which batch size?
-=================
+Which batch size for house prices?
+==================================
 
 Is a batch of one row, of some, or of all the best way to learn house prices? A pipeline from a table with gaps,
 columns of all sizes and text to predictions, and a grid search over its batch size, in two processes.

@@ -49,11 +49,10 @@ for column, (name, (sizes, measured)) in enumerate(cases.items()):
         ax.set(xscale="log", yscale="log")
         ax.set_xticks(sizes, map(str, sizes), minor=False)
         ax.set_xticks([], minor=True)
+axes[0, 0].set(ylabel="time of an update (µs)")
+axes[1, 0].set(ylabel="time of an epoch (ms)")
+plt.show()
 
 # %%
 # An update does not feel N, and grows with P and B. An epoch grows with N and P, and feels B little: small batches cost
 # two or three times as much, since each update touches all parameters. The course's O(B P) and O(N P), measured.
-
-axes[0, 0].set(ylabel="µs per update")
-axes[1, 0].set(ylabel="ms per epoch")
-plt.show()

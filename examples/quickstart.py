@@ -92,7 +92,7 @@ for (name, model), dashes in zip(textbook.items(), [".-", "s--", "^:"], strict=T
     epochs = range(1, model.n_iter_ + 1)
     axes[0].plot(epochs, model.loss_curve_, dashes, ms=4, label=name)
     axes[1].plot([epoch * model.n_updates_ / model.n_iter_ for epoch in epochs], model.loss_curve_, dashes, ms=4)
-axes[0].set(xlabel="epochs (passes over the data)", ylabel="mean loss, before each row's update", yscale="log")
+axes[0].set(xlabel="epochs (passes over the data)", ylabel="mean loss (half the squared error)", yscale="log")
 axes[1].set(xlabel="updates (steps taken)", xscale="log")
 axes[0].legend()
 path = sys.argv[1] if len(sys.argv) > 1 else "three_descents.png"

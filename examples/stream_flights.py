@@ -1,6 +1,6 @@
 """
-Learning from a stream
-======================
+Can delays be learned flight by flight?
+=======================================
 
 How well does a model predict a year of flights while it learns from them, seeing each flight once? It predicts the
 delay at arrival from the delay at departure, the hour, the distance, the carrier and the two airports, a thousand
