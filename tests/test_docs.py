@@ -64,6 +64,13 @@ def test_documented_names_are_the_names(parameter, parts):
         assert said.replace("'", "").split(", ") == list(parts)
 
 
+def test_every_file_that_the_readme_names_is_there():
+    names = re.findall(r"(?<![\w/.])(?:docs|benchmarks|examples|\.ci)/[\w./]*", (REPOSITORY / "README.md").read_text())
+    assert names
+    for name in names:
+        assert (REPOSITORY / name).exists() or name.startswith("docs/_build/"), name
+
+
 def test_readme_says_how_to_test():
     readme = (REPOSITORY / "README.md").read_text()
     assert re.search(r"pip install .*-m pytest", readme), "one line that installs and tests"
@@ -74,3 +81,16 @@ def test_readme_says_how_to_test():
 def test_version_is_in_the_changelog():
     version = sklearn_sgd.__version__.partition(".dev")[0]
     assert re.search(rf"{re.escape(version)}|[Uu]nreleased", (REPOSITORY / "CHANGELOG.md").read_text())
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_a_page_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", (REPOSITORY / page).read_text()):
+        path, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        target = REPOSITORY / (path or page)
+        assert target.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", target.read_text().lower(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles], link
