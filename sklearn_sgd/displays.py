@@ -714,7 +714,7 @@ def _pyplot():
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("Displays need matplotlib: pip install matplotlib.") from error
+        raise ImportError("Displays need matplotlib: pip install matplotlib (the extra sklearn-sgd[plot]).") from error
     return plt
 
 

@@ -30,7 +30,7 @@ def open_dataset(data, format: str | None):
     try:
         import pyarrow.dataset as ds
     except ImportError as error:
-        raise ImportError("ArrowSource needs pyarrow: pip install pyarrow.") from error
+        raise ImportError("ArrowSource needs pyarrow: pip install pyarrow (the extra sklearn-sgd[stream]).") from error
     if isinstance(data, ds.Dataset):
         return data
     if hasattr(data, "schema"):
