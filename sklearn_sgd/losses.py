@@ -12,6 +12,7 @@ second derivative in ``p``, where there is one. The least value over ``p`` is 0,
 from typing import NamedTuple
 
 from sklearn_sgd._engine.jit import clip, exp, expm1, growth, log, log1p, sign, tanh
+from sklearn_sgd._engine.numbers import AboveZero, AtLeastOne, Level, NotNegative
 
 __all__ = [
     "LOSSES",
@@ -92,7 +93,7 @@ class Huber(NamedTuple):
     Parameters
     ----------
     epsilon : float, default=0.1
-        Residual, in units of y, where the loss turns linear.
+        Residual, in units of y, where the loss turns linear; larger than 0.
 
     References
     ----------
@@ -104,7 +105,7 @@ class Huber(NamedTuple):
     (2.5, 1.0)
     """
 
-    epsilon: float = 0.1
+    epsilon: AboveZero = 0.1
 
     @property
     def curvature(self) -> float:
@@ -140,7 +141,7 @@ class EpsilonInsensitive(NamedTuple):
     (2.5, 0.0)
     """
 
-    epsilon: float = 0.1
+    epsilon: NotNegative = 0.1
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -168,7 +169,7 @@ class SquaredEpsilonInsensitive(NamedTuple):
     (4.0, 4.0)
     """
 
-    epsilon: float = 0.1
+    epsilon: NotNegative = 0.1
 
     @property
     def curvature(self) -> float:
@@ -206,7 +207,7 @@ class Quantile(NamedTuple):
     (1.8, -0.9)
     """
 
-    quantile: float = 0.5
+    quantile: Level = 0.5
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -239,7 +240,7 @@ class Expectile(NamedTuple):
     (3.0, -3.0)
     """
 
-    quantile: float = 0.5
+    quantile: Level = 0.5
 
     @property
     def curvature(self) -> float:
@@ -278,7 +279,7 @@ class LogCosh(NamedTuple):
     (0.0, 0.1)
     """
 
-    scale: float = 1.0
+    scale: AboveZero = 1.0
 
     @property
     def curvature(self) -> float:
@@ -317,7 +318,7 @@ class Cauchy(NamedTuple):
     (0.5, True)
     """
 
-    scale: float = 1.0
+    scale: AboveZero = 1.0
 
     @property
     def curvature(self) -> float:
@@ -435,7 +436,7 @@ class Tweedie(NamedTuple):
     (0.0, -3.0)
     """
 
-    power: float = 1.5
+    power: AtLeastOne = 1.5
 
     link, inverse_link = _log, _exp  # type: ignore[misc]
 

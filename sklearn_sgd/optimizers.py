@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.jit import clip
+from sklearn_sgd._engine.numbers import Kept, NotNegative
 
 __all__ = [
     "FTRL",
@@ -80,7 +81,7 @@ class Momentum(NamedTuple):
     (4.0, 0.1, 4.0, 0.0)
     """
 
-    momentum: float = 0.9
+    momentum: Kept = 0.9
 
     @property
     def moments(self) -> int:
@@ -114,7 +115,7 @@ class Nesterov(NamedTuple):
     (4.0, 0.1, 4.0, 0.0)
     """
 
-    momentum: float = 0.9
+    momentum: Kept = 0.9
 
     @property
     def moments(self) -> int:
@@ -148,7 +149,7 @@ class Adagrad(NamedTuple):
     [3.0, 0.1, 25.0, 0.0]
     """
 
-    eps: float = 1e-10
+    eps: NotNegative = 1e-10
 
     @property
     def moments(self) -> int:
@@ -182,8 +183,8 @@ class RMSprop(NamedTuple):
     [4.0, 0.1, 16.0, 0.0]
     """
 
-    rho: float = 0.99
-    eps: float = 1e-8
+    rho: Kept = 0.99
+    eps: NotNegative = 1e-8
 
     @property
     def moments(self) -> int:
@@ -223,9 +224,9 @@ class Adam(NamedTuple):
     -0.1
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
+    beta1: Kept = 0.9
+    beta2: Kept = 0.999
+    eps: NotNegative = 1e-8
 
     @property
     def moments(self) -> int:
@@ -266,9 +267,9 @@ class AdamW(NamedTuple):
     -0.05
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
+    beta1: Kept = 0.9
+    beta2: Kept = 0.999
+    eps: NotNegative = 1e-8
 
     @property
     def moments(self) -> int:
@@ -306,8 +307,8 @@ class Adadelta(NamedTuple):
     [2.0, 0.5, 1.0, 4.0]
     """
 
-    rho: float = 0.9
-    eps: float = 1e-6
+    rho: Kept = 0.9
+    eps: NotNegative = 1e-6
 
     @property
     def moments(self) -> int:
@@ -344,7 +345,7 @@ class FTRL(NamedTuple):
     [3.0, 0.1, -0.30000000000000004, 9.0]
     """
 
-    beta: float = 1.0
+    beta: NotNegative = 1.0
 
     @property
     def moments(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.jit import clip, shrink
+from sklearn_sgd._engine.numbers import NotNegative, Share
 
 __all__ = ["L1", "L2", "PENALTIES", "Box", "ElasticNet", "NoPenalty", "Positive"]
 
@@ -56,7 +57,7 @@ class L2(NamedTuple):
     (1.0, 1.0)
     """
 
-    alpha: float = 1e-4
+    alpha: NotNegative = 1e-4
 
     def value(self, w):
         """Cost of a coefficient."""
@@ -85,7 +86,7 @@ class L1(NamedTuple):
     (1.5, 0.0)
     """
 
-    alpha: float = 1e-4
+    alpha: NotNegative = 1e-4
 
     def value(self, w):
         """Cost of a coefficient."""
@@ -120,8 +121,8 @@ class ElasticNet(NamedTuple):
     (2.0, 1.0)
     """
 
-    alpha: float = 1e-4
-    l1_ratio: float = 0.15
+    alpha: NotNegative = 1e-4
+    l1_ratio: Share = 0.15
 
     def value(self, w):
         """Cost of a coefficient."""

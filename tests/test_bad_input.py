@@ -9,7 +9,9 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd.losses import Huber
+from sklearn_sgd.losses import LOSSES, Huber
+from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.penalties import PENALTIES, Box, Positive
 
 X, Y = linear()
 
@@ -221,6 +223,27 @@ def test_drop_last_that_drops_all(method, form):
 @both_methods
 def test_optimal_needs_alpha(method):
     refuses(MiniBatchSGDRegressor(learning_rate="optimal", alpha=0.0), "alpha", method=method)
+
+
+TABLES = {"loss": LOSSES, "penalty": PENALTIES, "optimizer": OPTIMIZERS}
+PART_NUMBERS = [(role, kind, n) for role in TABLES for kind in TABLES[role].values() for n in kind._fields]
+
+
+@pytest.mark.parametrize(("role", "kind", "number"), PART_NUMBERS, ids=lambda of: getattr(of, "__name__", of))
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, "a"])
+def test_numbers_of_parts(role, kind, number, value):
+    model = MiniBatchSGDRegressor(**{role: kind(**{number: value})}, learning_rate="constant")
+    refuses(model, f"'{number}' parameter of {kind.__name__} ")
+
+
+def test_numbers_of_parts_inside_parts():
+    for penalty in (Positive(PENALTIES["l1"](-1.0)), Box(0.0, 1.0, PENALTIES["l2"](-1.0))):
+        refuses(MiniBatchSGDRegressor(penalty=penalty), "'alpha' parameter of L")
+
+
+@both_methods
+def test_huber_that_is_nowhere_a_square(method):
+    refuses(MiniBatchSGDRegressor(loss="huber", epsilon=0.0), "'epsilon' parameter of Huber", method=method)
 
 
 @both_methods

@@ -112,6 +112,14 @@ def test_box_is_positive(batch_size):
     assert_array_equal(theta(model.set_params(penalty=Box(-1.0, 9.0, L1(0.1)), positive=True).fit(X, y)), expected)
 
 
+def test_boxes_and_signs_inside_each_other():
+    X, y = linear()
+    model = MiniBatchSGDRegressor(penalty=Box(0.0, HIGH), **FIXED)
+    expected = theta(model.fit(X, y))
+    for penalty in (Box(-9.0, HIGH, Box(0.0, 9.0)), Positive(Box(high=HIGH)), Box(-9.0, HIGH, Positive())):
+        assert_array_equal(theta(model.set_params(penalty=penalty).fit(X, y)), expected)
+
+
 def test_box_without_bounds_is_none():
     X, y = linear()
     model = MiniBatchSGDRegressor(**FIXED)

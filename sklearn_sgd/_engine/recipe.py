@@ -8,10 +8,11 @@ import numpy as np
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.jit import kinds, told_apart
+from sklearn_sgd._engine.numbers import checked
 from sklearn_sgd._engine.passive import variant
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS, SGD
-from sklearn_sgd.penalties import L1, L2, PENALTIES, Box, ElasticNet, NoPenalty, Positive
+from sklearn_sgd.penalties import L1, L2, PENALTIES, ElasticNet, NoPenalty, Positive
 
 # Parameters that are numbers of a part.
 NUMBERS = ("alpha", "l1_ratio", "epsilon", "quantile")
@@ -73,8 +74,7 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
     if params["penalty"] == "elasticnet" and params["l1_ratio"] is None:
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
     penalty = _part(params["penalty"], PENALTIES, params)
-    if isinstance(penalty, Box):
-        penalty = penalty.spread(n_features, dtype)
+    penalty = _spread(penalty, n_features, dtype)
     if params["positive"]:
         penalty = Positive(penalty)
     parts = _part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params)
@@ -110,9 +110,16 @@ def make_schedule(params: Mapping[str, Any], loss) -> schedules.Schedule:
 def _part(choice, table: dict, params: Mapping[str, Any]):
     """The part that a name stands for, with the numbers that are parameters of the same names; a part as it is."""
     if choice is not None and not isinstance(choice, str):
-        return choice
+        return checked(choice)
     kind = table[choice]
-    return kind(**{name: float(params[name]) for name in kind._fields if name in NUMBERS})
+    return checked(kind(**{name: float(params[name]) for name in kind._fields if name in NUMBERS}))
+
+
+def _spread(penalty, n_features: int, dtype):
+    """The penalty with bounds for each coefficient, wherever it has some."""
+    if hasattr(penalty, "penalty"):
+        penalty = penalty._replace(penalty=_spread(penalty.penalty, n_features, dtype))
+    return penalty.spread(n_features, dtype) if hasattr(penalty, "spread") else penalty
 
 
 def _in_precision(part, dtype):
