@@ -59,8 +59,8 @@ def test_engine_does_not_know_the_regressors(module):
 
 
 def test_engine_does_not_know_scikit_learn(module):
-    """But for two files, which must agree with it: on whose arrays stay where they are, and on how many threads run."""
-    if name_of(module).startswith("sklearn_sgd._engine") and module.stem not in ("namespace", "full"):
+    """But for three files, which must agree with it: whose arrays stay, how many threads run, what is in a range."""
+    if name_of(module).startswith("sklearn_sgd._engine") and module.stem not in ("namespace", "full", "numbers"):
         assert "sklearn" not in top(imports(module))
 
 
@@ -82,9 +82,9 @@ def test_run_time_dependencies(module):
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_parts_know_the_words_only(part):
+def test_parts_know_the_words_and_the_ranges_only(part):
     ours = [name for name in imports(PACKAGE / f"{part}.py") if name.startswith("sklearn_sgd")]
-    assert all(name.startswith("sklearn_sgd._engine.jit") for name in ours)
+    assert all(name.startswith(("sklearn_sgd._engine.jit", "sklearn_sgd._engine.numbers")) for name in ours)
     assert not {"sklearn", "scipy"} & top(imports(PACKAGE / f"{part}.py"))
 
 
