@@ -72,7 +72,7 @@ def growth(u, a):
 
 
 def prefetch(array, i):
-    """Ask the processor to bring the memory at flat index i into its cache; plain Python has nothing to ask."""
+    """Ask the processor to bring the memory at flat index i into its second cache; plain Python has nothing to ask."""
 
 
 def recall(moment, j):
@@ -268,8 +268,8 @@ def _prefetch_intrinsic():
             address = builder.bitcast(builder.gep(view.data, [position]), byte)
             kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
             fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            # Read, keep in all levels, data.
-            builder.call(fetch, [address, number(0), number(3), number(1)])
+            # Read, keep in the second level, data: more lines can be on their way to it at once than to the first.
+            builder.call(fetch, [address, number(0), number(2), number(1)])
             return context.get_dummy_value()
 
         return types.void(array, i), codegen

@@ -28,7 +28,7 @@ BLOCK = 256
 SPAN = 4096
 
 # Bytes of shuffled rows that are asked for before their turn, and rows at most.
-AHEAD, FARTHEST = 8192, 16
+AHEAD, FARTHEST = 32768, 32
 
 
 @register_jitable
@@ -173,7 +173,8 @@ def _build(sources: str, cached: bool, kind: str):
             # Read once: inside the loop it might alias the coefficients and be read again for each.
             rate, t = w.dtype.type(rates[k]), done + k + 1
             for j in range(p):
-                slope, pull = w.dtype.type(g[j]), parts.penalty.gradient(w[j])
+                # Neither may be wider than the coefficients: the whole step would be, at half the speed.
+                slope, pull = w.dtype.type(g[j]), w.dtype.type(parts.penalty.gradient(w[j]))
                 d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)
@@ -204,7 +205,7 @@ def _build(sources: str, cached: bool, kind: str):
             c = w.dtype.type(s * parts.loss.gradient(data.y[i], z))
             rate, t = w.dtype.type(rates[k]), done + k + 1
             for j in range(p):
-                slope, pull = w.dtype.type(c * data.rows.at(i, j)), parts.penalty.gradient(w[j])
+                slope, pull = w.dtype.type(c * data.rows.at(i, j)), w.dtype.type(parts.penalty.gradient(w[j]))
                 d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)

@@ -31,10 +31,11 @@ def _dense_add(self, i, c, g):
 
 
 def _dense_fetch(self, i):
-    """Bring row i into the cache, line by line."""
+    """Bring row i into the cache, line by line; the last entry may lie on one line more."""
     p = self.X.shape[1]
     for j in range(i * p, (i + 1) * p, 64 // self.X.itemsize):
         prefetch(self.X, j)
+    prefetch(self.X, (i + 1) * p - 1)
 
 
 def _no_offset(self, w):
@@ -111,10 +112,12 @@ class Csr(NamedTuple):
         g[self.columns] += c * self.bias
 
     def fetch(self, i):
-        """Bring row i into the cache, line by line."""
+        """Bring row i into the cache, line by line; the last entry may lie on one line more."""
         for q in range(self.indptr[i], self.indptr[i + 1], 64 // self.data.itemsize):
             prefetch(self.data, q)
             prefetch(self.indices, q)
+        prefetch(self.data, self.indptr[i + 1] - 1)
+        prefetch(self.indices, self.indptr[i + 1] - 1)
 
     offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
