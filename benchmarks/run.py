@@ -59,8 +59,11 @@ def fit(solver, data: dict, epochs: int | None = None, **settings):
     return lambda: made.run(epochs)
 
 
-def rows_per_lap(quick: bool, p: int) -> int:
-    return 2_000 if quick else {10: 200_000, 100: 200_000, 1000: 20_000}.get(p, 100_000)
+def shapes(quick: bool) -> list[tuple[int, int, int]]:
+    """Rows, columns, and which goal is theirs: X of 160 MB as float64, and one of 16 MB that caches may hold."""
+    if quick:
+        return [(2_000, p, goal) for goal, p in enumerate((10, 100, 1000))]
+    return [(2_000_000, 10, 0), (200_000, 10, 0), (200_000, 100, 1), (20_000, 1000, 2)]
 
 
 def online(quick: bool):
@@ -68,17 +71,19 @@ def online(quick: bool):
     yield HEAD
     asked = {("float64", True): (4.5, 5, 4), ("float32", True): (4, 7, 5), ("float64", "batches"): (4.5, 9, 4.5)}
     for (dtype, shuffle), goals in asked.items():
-        for p, goal in zip((10, 100, 1000), goals, strict=True):
-            data = Simulated(rows_per_lap(quick, p), p, dtype=np.dtype(dtype).type).get_data()
+        for n, p, goal in shapes(quick):
+            data = Simulated(n, p, dtype=np.dtype(dtype).type).get_data()
             rate = {**CONSTANT, "eta0": 0.1 / p}
             ours = fit(OURS, data, 5, batch_size=1, shuffle=shuffle, **rate)
-            name = f"online epoch, {dtype}, P = {p}, shuffle={shuffle!r}"
-            yield ratio(name, "SGDRegressor, same epochs", goal, ours, fit(SOLVERS["SGDRegressor"], data, 5, **rate))
-    for p, goal in ((10, 15), (100, 4.5), (1000, 1.9)):
-        data = Simulated(rows_per_lap(quick, p), p).get_data()
-        ours = fit(OURS, data, 2, batch_size=32, eta0=0.1 / p, **CONSTANT)
-        theirs = fit(SOLVERS["NumPy loop"], data, 2, eta0=0.1 / p)
-        yield ratio(f"mini-batch epoch, B = 32, P = {p}", "NumPy loop", goal, ours, theirs, laps=3)
+            theirs = fit(SOLVERS["SGDRegressor"], data, 5, **rate)
+            name = f"online epoch, {dtype}, {n:,} x {p}, shuffle={shuffle!r}"
+            yield ratio(name, "SGDRegressor, same epochs", goals[goal], ours, theirs)
+    for n, p, goal in shapes(quick):
+        data = Simulated(n, p).get_data()
+        ours = fit(OURS, data, 5, batch_size=32, eta0=0.1 / p, **CONSTANT)
+        theirs = fit(SOLVERS["NumPy loop"], data, 5, eta0=0.1 / p)
+        name = f"mini-batch epoch, B = 32, {n:,} x {p}"
+        yield ratio(name, "NumPy loop", (15, 4.5, 1.9)[goal], ours, theirs, laps=3)
     if "torch" in SOLVERS:
         data = Simulated(2_000 if quick else 50_000, 100).get_data()
         ours = fit(OURS, data, 2, batch_size=32, eta0=1e-3, **CONSTANT)

@@ -31,6 +31,12 @@ SPAN = 4096
 AHEAD, FARTHEST = 32768, 32
 
 
+def written_out(function):
+    """Have Numba write a function out where it is called: a call counts references to each array, batch by batch."""
+    overload(function, inline="always", strict=False)(lambda *args: function)
+    return function
+
+
 @register_jitable
 def farsight(row, itemsize):
     """How many rows ahead to ask for one with so many entries."""
@@ -38,13 +44,20 @@ def farsight(row, itemsize):
 
 
 @register_jitable
+def clear(a):
+    """Set all to 0: in a loop, since filling a slice costs as much as a short row."""
+    for j in range(a.shape[0]):
+        a[j] = 0.0
+
+
+@written_out
 def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
     """Raw predictions of a batch, and the sums of its gradients, losses and squared slopes."""
     total = squares = 0.0
     offset = data.rows.offset(w)
-    g[:] = 0.0
+    clear(g)
     for head in range(start, stop, BLOCK):
-        part[:] = 0.0
+        clear(part)
         for k in range(head, min(head + BLOCK, stop)):
             if k + ahead < order.shape[0]:
                 data.rows.fetch(order[k + ahead])
@@ -58,11 +71,12 @@ def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
             squares += s * slope * slope
             data.rows.add(i, w.dtype.type(s * slope), part)
         data.rows.centre(part)
-        g += part
+        for j in range(g.shape[0]):
+            g[j] += part[j]
     return total, squares
 
 
-@register_jitable
+@written_out
 def shorten(step, fall, lean, bend, data, chunk, loss, z, along):
     """The step, or where it would pass the minimum of the batch's objective, the secant's guess of that minimum.
 
@@ -83,12 +97,6 @@ def shorten(step, fall, lean, bend, data, chunk, loss, z, along):
         step *= steep / (steep + slope)
         steep *= 0.5
     return 0.0
-
-
-def written_out(function):
-    """Have Numba write a function out where it is called."""
-    overload(function, inline="always", strict=False)(lambda *args: function)
-    return function
 
 
 @register_jitable
@@ -153,7 +161,8 @@ def _build(sources: str, cached: bool, kind: str):
 
     def compiled(function):
         function.__qualname__ = f"{function.__name__}_{kind}"
-        options = {"nogil": True, "fastmath": FASTMATH}
+        # NumPy's division: one that might raise would have all references counted around the loop that it is in.
+        options = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
         try:
             return njit(function, cache=cached, **options)
         except RuntimeError:  # no folder where the cache could be written
@@ -169,17 +178,16 @@ def _build(sources: str, cached: bool, kind: str):
         for k in range(rates.shape[0]):
             start, stop = k * batch, min((k + 1) * batch, n)
             total += accumulate(data, w, order, start, stop, ahead, parts.loss, z, part, g)[0]
-            g /= stop - start
             # Read once: inside the loop it might alias the coefficients and be read again for each.
-            rate, t = w.dtype.type(rates[k]), done + k + 1
+            rate, t, share = w.dtype.type(rates[k]), done + k + 1, 1.0 / (stop - start)
             for j in range(p):
                 # Neither may be wider than the coefficients: the whole step would be, at half the speed.
-                slope, pull = w.dtype.type(g[j]), w.dtype.type(parts.penalty.gradient(w[j]))
+                slope, pull = w.dtype.type(share * g[j]), w.dtype.type(parts.penalty.gradient(w[j]))
                 d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
                 keep(m, j, first)
                 keep(v, j, second)
                 w[j] = parts.penalty.prox(w[j] - h * d, h, j)
-            slope = w.dtype.type(g[p])
+            slope = w.dtype.type(share * g[p])
             d, h, first, second = parts.optimizer.step(slope, 0.0, w[p], recall(m, p), recall(v, p), rate, t)
             keep(m, p, first)
             keep(v, p, second)
@@ -309,9 +317,9 @@ def _build(sources: str, cached: bool, kind: str):
             start = k * batch
             loss, squares = accumulate(data, w, order, start, start + chunk.shape[0], ahead, parts.loss, z, part, g)
             total += loss
-            g /= chunk.shape[0]
             for j in range(p):
-                g[j] += parts.penalty.gradient(w[j])
+                g[j] = g[j] / chunk.shape[0] + parts.penalty.gradient(w[j])
+            g[p] /= chunk.shape[0]
             geometry.direct(g, d)
             fall, lean, bend = d[p] * g[p], 0.0, 0.0
             for j in range(p):

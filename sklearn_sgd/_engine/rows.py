@@ -32,9 +32,10 @@ def _dense_add(self, i, c, g):
 
 def _dense_fetch(self, i):
     """Bring row i into the cache, line by line; the last entry may lie on one line more."""
-    p = self.X.shape[1]
-    for j in range(i * p, (i + 1) * p, 64 // self.X.itemsize):
-        prefetch(self.X, j)
+    # Lines are counted, since a range with a stride might raise, and Numba would count references around each batch.
+    p, size = self.X.shape[1], self.X.itemsize
+    for line in range(p * size + 63 >> 6):
+        prefetch(self.X, i * p + line * (8 if size == 8 else 16))
     prefetch(self.X, (i + 1) * p - 1)
 
 
@@ -113,11 +114,12 @@ class Csr(NamedTuple):
 
     def fetch(self, i):
         """Bring row i into the cache, line by line; the last entry may lie on one line more."""
-        for q in range(self.indptr[i], self.indptr[i + 1], 64 // self.data.itemsize):
-            prefetch(self.data, q)
-            prefetch(self.indices, q)
-        prefetch(self.data, self.indptr[i + 1] - 1)
-        prefetch(self.indices, self.indptr[i + 1] - 1)
+        start, stop, size = self.indptr[i], self.indptr[i + 1], self.data.itemsize
+        for line in range((stop - start) * size + 63 >> 6):
+            prefetch(self.data, start + line * (8 if size == 8 else 16))
+            prefetch(self.indices, start + line * (8 if size == 8 else 16))
+        prefetch(self.data, stop - 1)
+        prefetch(self.indices, stop - 1)
 
     offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
