@@ -32,7 +32,10 @@ AHEAD, FARTHEST = 32768, 32
 
 
 def written_out(function):
-    """Have Numba write a function out where it is called: a call counts references to each array, batch by batch."""
+    """Have Numba write a function out where it is called.
+
+    A call counts references to each array, which is dear for each row or small batch; so is compiling what is large.
+    """
     overload(function, inline="always", strict=False)(lambda *args: function)
     return function
 
@@ -50,7 +53,7 @@ def clear(a):
         a[j] = 0.0
 
 
-@written_out
+@register_jitable
 def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
     """Raw predictions of a batch, and the sums of its gradients, losses and squared slopes."""
     total = squares = 0.0

@@ -32,11 +32,12 @@ def _dense_add(self, i, c, g):
 
 def _dense_fetch(self, i):
     """Bring row i into the cache, line by line; the last entry may lie on one line more."""
-    # Lines are counted, since a range with a stride might raise, and Numba would count references around each batch.
-    p, size = self.X.shape[1], self.X.itemsize
-    for line in range(p * size + 63 >> 6):
-        prefetch(self.X, i * p + line * (8 if size == 8 else 16))
-    prefetch(self.X, (i + 1) * p - 1)
+    # No range with a stride: it might raise, and Numba would count references around each batch.
+    j, stop, size = i * self.X.shape[1], (i + 1) * self.X.shape[1], self.X.itemsize
+    while j < stop:
+        prefetch(self.X, j)
+        j += 8 if size == 8 else 16
+    prefetch(self.X, stop - 1)
 
 
 def _no_offset(self, w):
@@ -114,10 +115,11 @@ class Csr(NamedTuple):
 
     def fetch(self, i):
         """Bring row i into the cache, line by line; the last entry may lie on one line more."""
-        start, stop, size = self.indptr[i], self.indptr[i + 1], self.data.itemsize
-        for line in range((stop - start) * size + 63 >> 6):
-            prefetch(self.data, start + line * (8 if size == 8 else 16))
-            prefetch(self.indices, start + line * (8 if size == 8 else 16))
+        q, stop, size = self.indptr[i], self.indptr[i + 1], self.data.itemsize
+        while q < stop:
+            prefetch(self.data, q)
+            prefetch(self.indices, q)
+            q += 8 if size == 8 else 16
         prefetch(self.data, stop - 1)
         prefetch(self.indices, stop - 1)
 
