@@ -32,7 +32,7 @@ def _dense_add(self, i, c, g):
 
 def _dense_fetch(self, i):
     """Bring row i into the cache, line by line; the last entry may lie on one line more."""
-    # No range with a stride: it might raise, and Numba would count references around each batch.
+    # No range: one with a stride might raise, and Numba would count references around each batch; others are unrolled.
     j, stop, size = i * self.X.shape[1], (i + 1) * self.X.shape[1], self.X.itemsize
     while j < stop:
         prefetch(self.X, j)
