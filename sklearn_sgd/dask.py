@@ -151,7 +151,7 @@ def _total_weight(data) -> float:
 def _gradient(block, data, plan: Plan, w):
     """Sums of losses and squared slopes, then of gradients."""
     plan = plan._replace(X=block.X, data=data, n_rows=len(data.y))
-    look = loop._all_rows(plan)(data, np.arange(len(data.y)), plan.parts.loss)
+    look = loop._all_rows(plan)(data, plan.used, plan.parts.loss)
     total, squares, g = look.sums(w)
     return np.array([total, squares, *g])
 
@@ -434,6 +434,9 @@ class _Spread(Plan):
 
     def order(self, numbers, generator, permute):
         return numbers
+
+    def piece(self, targets):
+        return self.n_rows
 
 
 def _spread(plan: Plan) -> Plan:

@@ -50,10 +50,11 @@ def gradient(data, w, order, loss, start, stop, g):
     return losses, squares
 
 
-def permute(order, generator):
-    """Shuffle row numbers in place: Fisher and Yates, three times as fast as NumPy's when compiled."""
-    for i in range(1, len(order)):
-        j = int(generator.random() * (i + 1))
+def permute(order, start, draws):
+    """Swap row numbers from a place on with earlier ones, which draws between 0 and 1 choose."""
+    for q in range(len(draws)):
+        i = start + q
+        j = int(draws[q] * (i + 1))
         order[i], order[j] = order[j], order[i]
 
 

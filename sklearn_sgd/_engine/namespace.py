@@ -107,7 +107,7 @@ def take(array, rows):
         return array[rows]
     if isinstance(rows, slice):
         return array[rows, ...]
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+    if len(rows) and int(rows[-1]) - int(rows[0]) == len(rows) - 1 and (np.diff(rows) == 1).all():
         return array[int(rows[0]) : int(rows[-1]) + 1, ...]
     xp = namespace(array)
     numbers = xp.asarray(rows, dtype=indexing_dtype(xp), device=device(array))

@@ -34,8 +34,8 @@ from sklearn_sgd._engine.step import (
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.penalties import L1, Box, ElasticNet, Positive
 
-# Entries of X that are taken for one target after the other.
-PIECE = 1 << 15
+# Entries of X that are taken for one target after the other; updates of one target that rates are asked for at once.
+PIECE, RATES = 1 << 15, 1 << 16
 
 
 class Data(NamedTuple):
@@ -76,7 +76,7 @@ class Plan(NamedTuple):
     @property
     def used(self) -> np.ndarray:
         """Numbers of the rows."""
-        return np.arange(self.n_rows) if self.kept is None else self.kept
+        return row_numbers(self.n_rows) if self.kept is None else self.kept
 
     @property
     def remembers(self) -> bool:
@@ -88,12 +88,17 @@ class Plan(NamedTuple):
         """Total weight of the rows."""
         return total(self.data.weight) if self.data.weight.shape[0] else float(self.n_rows)
 
-    @property
-    def piece(self) -> int:
-        """Rows, in whole batches, that stay in the cache for target after target; sparse ones cost each piece O(P)."""
+    def piece(self, targets: int) -> int:
+        """Rows, in whole batches, that are taken at once: of several targets so many as stay in the cache for each.
+
+        Rates of more would not. Each piece of sparse rows costs O(P).
+        """
         if self.remembers:
             return self.n_rows
-        size = max(PIECE, 4 * self.X.shape[1]) * self.X.shape[0] // max(1, self.n_entries)
+        rows, columns = self.X.shape
+        size = max(PIECE, 4 * columns) * rows // max(1, self.n_entries)
+        if targets == 1:
+            size = max(RATES * self.batch_size, 16 * size)
         return max(1, size // self.batch_size) * self.batch_size
 
     def least_samples(self, tol: float | None, state: State) -> float:
@@ -129,11 +134,17 @@ class Plan(NamedTuple):
         return late_mixes(t) if self.geometry else 1.0 / t
 
 
+def row_numbers(n_rows: int) -> np.ndarray:
+    """0, 1, 2, ...; in 32 bits where they fit, as a shuffle of what the caches hold is several times faster."""
+    return np.arange(n_rows, dtype=np.uint32 if n_rows <= 1 << 32 else np.int64)
+
+
 def _shuffle_runs(order: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
     """Contiguous runs in random order; a last short one stays last, so that batches stay whole."""
     whole = len(order) // run * run
-    runs = order[:whole].reshape(-1, run)
-    return np.concatenate([generator.permutation(runs).ravel(), order[whole:]])
+    runs, shuffled = order[:whole].reshape(-1, run), order.copy()
+    np.take(runs, generator.permutation(len(runs)), axis=0, out=shuffled[:whole].reshape(-1, run), mode="clip")
+    return shuffled
 
 
 def make_plans(
@@ -155,6 +166,8 @@ def make_plans(
         weight = namespace(weight).where(among if not is_foreign(X) else like(among, X) > 0, weight, like(0.0, weight))
     if weight is not None and not bool(namespace(weight).all(weight != 0)):
         kept = np.flatnonzero(host(weight != 0))
+    if kept is not None:
+        kept = kept.astype(row_numbers(X.shape[0]).dtype)
     if kept is not None and is_foreign(X):
         # Elsewhere rows are not left out by their numbers, but once.
         X, targets, weight = take(X, kept), take(targets, kept), None if weight is None else take(weight, kept)
@@ -193,7 +206,7 @@ def make_plans(
         other.follow(first)
     centred = less_mean(rows, first.centre.astype(dtype))
     if geometry and noise and reduces:
-        used = np.arange(n_rows) if kept is None else kept
+        used = row_numbers(n_rows) if kept is None else kept
         steepest = reduced.longest(centred, weight, used, geometry)
         schedule = schedules.constant(learned.reduced_rate(batch_size, steepest, parts.loss.curvature))
     plans = []

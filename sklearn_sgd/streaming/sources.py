@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.loop import permute
+from sklearn_sgd._engine.plan import row_numbers
 
 __all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]
 
@@ -267,7 +268,7 @@ def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.n
     """The random order of the rows of a chunk, which depends on nothing but the key and the chunk's number."""
     if key is None:
         return None
-    order = np.arange(n_rows)
+    order = row_numbers(n_rows)
     permute(order, np.random.default_rng((*key, number + 1)))
     return order
 
