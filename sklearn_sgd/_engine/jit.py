@@ -18,7 +18,7 @@ from sklearn_sgd._engine.namespace import namespace
 
 # Methods that a kernel may call: formulas of losses, penalties and optimizers; what rows and geometries do.
 FORMULAS = ("value", "gradient", "step", "prox")
-LOOPS = ("at", "dot", "add", "fetch", "offset", "centre", "direct", "rate")
+LOOPS = ("at", "dot", "add", "ahead", "fetch", "offset", "centre", "direct", "rate")
 
 PACKAGE = Path(__file__).parent.parent
 

@@ -19,16 +19,14 @@ from numba.extending import overload, register_jitable
 
 from sklearn_sgd._engine import arrays, passive, reduced
 from sklearn_sgd._engine.jit import FASTMATH, fingerprint, keep, prefetch, recall, shrink, sign, wire
+from sklearn_sgd._engine.rows import SPAN
 from sklearn_sgd._engine.step import MEMORY, TRIES
 
 # Rows whose gradients are summed in X's own precision before the sum joins one in float64.
 BLOCK = 256
 
 # Rows of a full batch between which predictions are forgotten.
-SPAN = 4096
-
-# Bytes of shuffled rows that are asked for before their turn, and rows at most.
-AHEAD, FARTHEST = 32768, 32
+STRETCH = 4096
 
 
 def written_out(function):
@@ -41,12 +39,6 @@ def written_out(function):
 
 
 @register_jitable
-def farsight(row, itemsize):
-    """How many rows ahead to ask for one with so many entries."""
-    return max(1, min(FARTHEST, AHEAD // (itemsize * row + 1)))
-
-
-@register_jitable
 def clear(a):
     """Set all to 0: in a loop, which costs a small batch less than filling a slice."""
     for j in range(a.shape[0]):
@@ -54,25 +46,23 @@ def clear(a):
 
 
 @register_jitable
-def accumulate(data, w, order, start, stop, ahead, loss, z, part, g):
+def accumulate(data, w, order, start, stop, loss, z, part, g):
     """Raw predictions of a batch, and the sums of its gradients, losses and squared slopes."""
     total = squares = 0.0
-    offset = data.rows.offset(w)
+    offset, ahead, last = data.rows.offset(w), data.rows.ahead(), order.shape[0] - 1
     clear(g)
     for head in range(start, stop, BLOCK):
         clear(part)
         for k in range(head, min(head + BLOCK, stop)):
-            if k + ahead < order.shape[0]:
-                data.rows.fetch(order[k + ahead])
-                prefetch(data.y, order[k + ahead])
-            i = order[k]
+            i, later = order[k], order[min(k + ahead, last)]
+            prefetch(data.y, later)
             p = data.rows.dot(i, w) + offset
             z[k - start] = p
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
             slope = loss.gradient(data.y[i], p)
             total += s * loss.value(data.y[i], p)
             squares += s * slope * slope
-            data.rows.add(i, w.dtype.type(s * slope), part)
+            data.rows.add(i, w.dtype.type(s * slope), part, later)
         data.rows.centre(part)
         for j in range(g.shape[0]):
             g[j] += part[j]
@@ -175,12 +165,12 @@ def _build(sources: str, cached: bool, kind: str):
     def minibatch(data, order, rates, mixes, batch, vectors, parts, done):
         sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-        n, p, ahead = order.shape[0], w.shape[0] - 1, farsight(w.shape[0], w.itemsize)
+        n, p = order.shape[0], w.shape[0] - 1
         z, part, g = np.zeros(min(batch, n), w.dtype), np.zeros_like(w), np.zeros(p + 1)
         total = 0.0
         for k in range(rates.shape[0]):
             start, stop = k * batch, min((k + 1) * batch, n)
-            total += accumulate(data, w, order, start, stop, ahead, parts.loss, z, part, g)[0]
+            total += accumulate(data, w, order, start, stop, parts.loss, z, part, g)[0]
             # Read once: inside the loop it might alias the coefficients and be read again for each.
             rate, t, share = w.dtype.type(rates[k]), done + k + 1, 1.0 / (stop - start)
             for j in range(p):
@@ -201,31 +191,39 @@ def _build(sources: str, cached: bool, kind: str):
 
     @compiled
     def online(data, order, rates, mixes, batch, vectors, parts, done):
+        # One way through the coefficients for each row: each is changed, and at once asked what the next row will be
+        # predicted to be, while a later row is on its way.
         sources  # noqa: B018
         w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-        n, p, ahead = order.shape[0], w.shape[0] - 1, farsight(w.shape[0], w.itemsize)
+        p, ahead, last = w.shape[0] - 1, data.rows.ahead(), order.shape[0] - 1
         total = 0.0
-        for k in range(n):
-            if k + ahead < order.shape[0]:
-                data.rows.fetch(order[k + ahead])
-                prefetch(data.y, order[k + ahead])
-            i = order[k]
-            z = data.rows.dot(i, w)
+        z = data.rows.dot(order[0], w) if last >= 0 else w.dtype.type(0.0)
+        for k in range(last + 1):
+            i, soon, later = order[k], order[min(k + 1, last)], order[min(k + ahead, last)]
+            prefetch(data.y, later)
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
             total += s * parts.loss.value(data.y[i], z)
             c = w.dtype.type(s * parts.loss.gradient(data.y[i], z))
             rate, t = w.dtype.type(rates[k]), done + k + 1
-            for j in range(p):
-                slope, pull = w.dtype.type(c * data.rows.at(i, j)), w.dtype.type(parts.penalty.gradient(w[j]))
-                d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
-                keep(m, j, first)
-                keep(v, j, second)
-                w[j] = parts.penalty.prox(w[j] - h * d, h, j)
+            z = w.dtype.type(0.0)
+            for head in range(0, p, SPAN):
+                size = min(SPAN, p - head)
+                data.rows.fetch(later, head, size)
+                for q in range(size):
+                    # Unsigned, lest it might count from the end, and the loop not be one of vectors.
+                    j = np.uint64(head + q)
+                    slope, pull = w.dtype.type(c * data.rows.at(i, j)), w.dtype.type(parts.penalty.gradient(w[j]))
+                    d, h, first, second = parts.optimizer.step(slope, pull, w[j], recall(m, j), recall(v, j), rate, t)
+                    keep(m, j, first)
+                    keep(v, j, second)
+                    w[j] = parts.penalty.prox(w[j] - h * d, h, j)
+                    z += data.rows.at(soon, j) * w[j]
             slope = c * data.rows.bias
             d, h, first, second = parts.optimizer.step(slope, 0.0, w[p], recall(m, p), recall(v, p), rate, t)
             keep(m, p, first)
             keep(v, p, second)
             w[p] -= h * d
+            z += data.rows.bias * w[p]
             if mixes.shape[0]:
                 mix_in(average, w, w.dtype.type(mixes[k]))
         return total
@@ -237,7 +235,7 @@ def _build(sources: str, cached: bool, kind: str):
         # Averages are a times what is left of the start; Q counts in units of that.
         sources  # noqa: B018
         u, a, rows = vectors.coef, vectors.average, data.rows
-        n, p, ahead = order.shape[0], u.shape[0] - 1, farsight(rows.data.shape[0] // rows.indptr.shape[0], 12)
+        n, p, ahead = order.shape[0], u.shape[0] - 1, rows.ahead()
         ridge = float(parts.penalty.gradient(1.0))
         lasso = float(parts.penalty.value(1.0)) - 0.5 * ridge
         averaged = mixes.shape[0] > 0
@@ -267,9 +265,6 @@ def _build(sources: str, cached: bool, kind: str):
             start, stop = k * batch, min((k + 1) * batch, n)
             pull = 0.0
             for q in range(start, stop):
-                if q + ahead < n:
-                    rows.fetch(order[q + ahead])
-                    prefetch(data.y, order[q + ahead])
                 i = order[q]
                 if crossing:
                     end_at_zero(rows.indices[rows.indptr[i] : rows.indptr[i + 1]], u, a, seen, now, clock[:ticks])
@@ -289,7 +284,9 @@ def _build(sources: str, cached: bool, kind: str):
             decay = 1.0 - rates[k] * ridge
             scale *= decay if abs(decay) > 1e-12 else 1e-12
             for q in range(start, stop):
-                rows.add(order[q], u.dtype.type(-rate / scale * c[q - start]), u)
+                later = order[min(q + ahead, n - 1)]
+                prefetch(data.y, later)
+                rows.add(order[q], u.dtype.type(-rate / scale * c[q - start]), u, later)
             b -= rate * pull * rows.bias
             u[p] = 0.0
             now[0] += rates[k] * lasso / abs(scale)
@@ -311,14 +308,13 @@ def _build(sources: str, cached: bool, kind: str):
         sources  # noqa: B018
         w, average = vectors.coef, vectors.average
         size, p = min(batch, order.shape[0]), w.shape[0] - 1
-        ahead = farsight(w.shape[0], w.itemsize)
         z, along = np.zeros(size, w.dtype), np.zeros(size, w.dtype)
         part, d, g = np.zeros_like(w), np.zeros_like(w), np.zeros(p + 1)
         total = 0.0
         for k in range(rates.shape[0]):
             chunk = order[k * batch : (k + 1) * batch]
             start = k * batch
-            loss, squares = accumulate(data, w, order, start, start + chunk.shape[0], ahead, parts.loss, z, part, g)
+            loss, squares = accumulate(data, w, order, start, start + chunk.shape[0], parts.loss, z, part, g)
             total += loss
             for j in range(p):
                 g[j] = g[j] / chunk.shape[0] + parts.penalty.gradient(w[j])
@@ -349,15 +345,12 @@ def _build(sources: str, cached: bool, kind: str):
     @compiled
     def gradient(data, w, order, loss, start, stop, g):
         sources  # noqa: B018
-        ahead = farsight(w.shape[0], w.itemsize)
-        z, part, partial = np.zeros(SPAN, w.dtype), np.zeros_like(w), np.zeros_like(g)
+        z, part, partial = np.zeros(STRETCH, w.dtype), np.zeros_like(w), np.zeros_like(g)
         total = squares = 0.0
-        for head in range(start, stop, SPAN):
-            loss_here, squares_here = accumulate(
-                data, w, order, head, min(head + SPAN, stop), ahead, loss, z, part, partial
-            )
-            total += loss_here
-            squares += squares_here
+        for head in range(start, stop, STRETCH):
+            here = accumulate(data, w, order, head, min(head + STRETCH, stop), loss, z, part, partial)
+            total += here[0]
+            squares += here[1]
             g += partial
         return total, squares
 

@@ -49,10 +49,10 @@ def build(compiled, sources):
     @compiled
     def passive(data, order, rates, mixes, batch, vectors, parts, done, squares):
         sources  # noqa: B018
-        w, average, p = vectors.coef, vectors.average, vectors.coef.shape[0] - 1
+        w, average, p, ahead = vectors.coef, vectors.average, vectors.coef.shape[0] - 1, data.rows.ahead()
         total = 0.0
         for k in range(order.shape[0]):
-            i, rate = order[k], w.dtype.type(rates[k])
+            i, later, rate = order[k], order[min(k + ahead, order.shape[0] - 1)], w.dtype.type(rates[k])
             z = data.rows.dot(i, w)
             s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
             loss = parts.loss.value(data.y[i], z)
@@ -60,7 +60,7 @@ def build(compiled, sources):
             go = parts.optimizer.step(loss, squares[i]) * parts.loss.gradient(data.y[i], z)
             for j in range(p):
                 w[j] -= rate * parts.penalty.gradient(w[j])
-            data.rows.add(i, w.dtype.type(-s * go), w)
+            data.rows.add(i, w.dtype.type(-s * go), w, later)
             for j in range(p):
                 w[j] = parts.penalty.prox(w[j], rate, j)
             if mixes.shape[0]:

@@ -62,7 +62,7 @@ def build(compiled, sources):
         sources  # noqa: B018
         w, average, n, p = vectors.coef, vectors.average, order.shape[0], vectors.coef.shape[0] - 1
         change, g, d = np.zeros(min(batch, n), w.dtype), np.zeros(p + 1), np.zeros_like(w)
-        total = 0.0
+        total, ahead = 0.0, data.rows.ahead()
         for k in range(rates.shape[0]):
             start, stop = k * batch, min((k + 1) * batch, n)
             offset = data.rows.offset(w)
@@ -73,7 +73,7 @@ def build(compiled, sources):
                 s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
                 total += s * parts.loss.value(data.y[i], z)
                 change[q - start] = s * parts.loss.gradient(data.y[i], z) - slopes[i]
-                data.rows.add(i, change[q - start], g)
+                data.rows.add(i, change[q - start], g, order[min(q + ahead, n - 1)])
                 if renew > 0.0:
                     slopes[i] += change[q - start]
             data.rows.centre(g)

@@ -12,6 +12,12 @@ from scipy import sparse
 from sklearn_sgd._engine.jit import prefetch
 from sklearn_sgd._engine.namespace import asked_of_rows, dtype_of, is_foreign, like, take
 
+# Bytes of shuffled rows that are asked for before their turn, and rows at most.
+AHEAD, FARTHEST = 32768, 32
+
+# Columns that are worked on while as many of a later row are asked for: more requests at once would keep waiting.
+SPAN = 128
+
 
 def _dense_dot(self, i, w):
     """Raw prediction for row i."""
@@ -22,21 +28,31 @@ def _dense_dot(self, i, w):
     return z
 
 
-def _dense_add(self, i, c, g):
-    """Add c times row i to g."""
+def _dense_add(self, i, c, g, later):
+    """Add c times row i to g, and meanwhile ask for a later row."""
     p = g.shape[0] - 1
-    for j in range(p):
-        g[j] += c * self.at(i, j)
+    for head in range(0, p, SPAN):
+        size = min(SPAN, p - head)
+        self.fetch(later, head, size)
+        for q in range(size):
+            j = np.uint64(head + q)
+            g[j] += c * self.at(i, j)
     g[p] += c * self.bias
 
 
-def _dense_fetch(self, i):
-    """Bring row i into the cache, line by line; the last entry may lie on one line more."""
+def _dense_ahead(self):
+    """How many rows ahead to ask for one."""
+    return max(1, min(FARTHEST, AHEAD // (self.X.itemsize * self.X.shape[1] + 1)))
+
+
+def _dense_fetch(self, i, head, size):
+    """Bring entries of row i into the cache, line by line; the last one may lie on one line more."""
     # No range: one with a stride might raise, and Numba would count references around each batch; others are unrolled.
-    j, stop, size = i * self.X.shape[1], (i + 1) * self.X.shape[1], self.X.itemsize
+    j, line = i * self.X.shape[1] + head, 8 if self.X.itemsize == 8 else 16
+    stop = j + size
     while j < stop:
         prefetch(self.X, j)
-        j += 8 if size == 8 else 16
+        j += line
     prefetch(self.X, stop - 1)
 
 
@@ -63,7 +79,7 @@ class Dense(NamedTuple):
         """Entry of row i."""
         return self.X[i, j]
 
-    dot, add, fetch = _dense_dot, _dense_add, _dense_fetch  # type: ignore[misc]
+    dot, add, fetch, ahead = _dense_dot, _dense_add, _dense_fetch, _dense_ahead  # type: ignore[misc]
     offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
 
@@ -82,7 +98,7 @@ class CentredDense(NamedTuple):
         """Entry of row i."""
         return self.X[i, j] - self.mean[j]
 
-    dot, add, fetch = _dense_dot, _dense_add, _dense_fetch  # type: ignore[misc]
+    dot, add, fetch, ahead = _dense_dot, _dense_add, _dense_fetch, _dense_ahead  # type: ignore[misc]
     offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
 
@@ -107,21 +123,22 @@ class Csr(NamedTuple):
             z += self.data[q] * w[self.indices[q]]
         return z
 
-    def add(self, i, c, g):
-        """Add c times row i to g."""
-        for q in range(self.indptr[i], self.indptr[i + 1]):
-            g[self.indices[q]] += c * self.data[q]
-        g[self.columns] += c * self.bias
-
-    def fetch(self, i):
-        """Bring row i into the cache, line by line; the last entry may lie on one line more."""
-        q, stop, size = self.indptr[i], self.indptr[i + 1], self.data.itemsize
+    def add(self, i, c, g, later):
+        """Add c times row i to g, and ask for a later row, line by line; its last entry may lie on one line more."""
+        q, stop, size = self.indptr[later], self.indptr[later + 1], self.data.itemsize
         while q < stop:
             prefetch(self.data, q)
             prefetch(self.indices, q)
             q += 8 if size == 8 else 16
         prefetch(self.data, stop - 1)
         prefetch(self.indices, stop - 1)
+        for q in range(self.indptr[i], self.indptr[i + 1]):
+            g[self.indices[q]] += c * self.data[q]
+        g[self.columns] += c * self.bias
+
+    def ahead(self):
+        """How many rows ahead to ask for one."""
+        return max(1, min(FARTHEST, AHEAD * self.indptr.shape[0] // (12 * self.data.shape[0] + 1)))
 
     offset, centre = _no_offset, _no_centre  # type: ignore[misc]
 
@@ -144,7 +161,7 @@ class CentredCsr(NamedTuple):
         """Centre a sum of rows."""
         g[:-1] -= self.mean * g[-1]
 
-    matrix, dot, add, fetch = Csr.matrix, Csr.dot, Csr.add, Csr.fetch  # type: ignore[misc]
+    matrix, dot, add, ahead = Csr.matrix, Csr.dot, Csr.add, Csr.ahead  # type: ignore[misc]
 
 
 Rows = Dense | CentredDense | Csr | CentredCsr
