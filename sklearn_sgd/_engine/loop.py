@@ -19,7 +19,6 @@ from sklearn_sgd._engine.step import Full
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.penalties import NoPenalty
 
-
 # Random numbers that are drawn at once.
 DRAWS = 8192
 
