@@ -205,7 +205,7 @@ def _descend(blocks: list[Block], numbers: list[int], view: "Cluster", plan: Pla
         t = np.arange(done + 1, done + 1 - (-len(order) // plan.batch_size))
         rates, mixes = plan.schedule(t) * leg.factor, plan.mixes(t)
         extras: tuple = (done,) if geometry is None else (geometry, memory)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with loop.quiet():
             run = loop._choose(here)
             total += run(data, order, rates, mixes, plan.batch_size, vectors, plan.parts, *extras)
         done, n_rows = done + len(t), n_rows + len(order)
@@ -653,10 +653,10 @@ class _Dask(regressors._GDRegressor):
         vars(local).update({name: copy.copy(value) for name, value in vars(self).items() if name not in known})
         return local
 
-    def _validate(self, X, y, sample_weight, reset, least=1):
+    def _validate(self, X, y, sample_weight, reset, least=1, finite=True):
         """Of a collection: blocks on the workers, in the place of X; one number in that of y; no weights."""
         if not is_dask_collection(X):
-            return super()._validate(X, y, sample_weight, reset, least)
+            return super()._validate(X, y, sample_weight, reset, least, finite)
         self._check_batch_size()
         _check_feature_names(self, getattr(X, "_meta", X), reset=reset)
         model = self._local(**clone(self.to_local()).get_params())

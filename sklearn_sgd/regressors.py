@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
+from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
@@ -29,7 +29,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, training_loss
 from sklearn_sgd._engine.jit import callers_level
-from sklearn_sgd._engine.loop import Descent, Stream, epochs, one_epoch
+from sklearn_sgd._engine.loop import Descent, Stream, epochs, one_epoch, quiet
 from sklearn_sgd._engine.namespace import (
     dispatches,
     dtype_of,
@@ -212,6 +212,8 @@ def _regressor(**defaults):
 
 def _can_stream(estimator) -> bool:
     """Whether there is a partial_fit, as scikit-learn's MLPRegressor tells it."""
+    if estimator.optimizer == "sgd" and estimator.early_stopping is False:
+        return True  # Most often; each call asks.
     if estimator.early_stopping is True:
         raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
     if hasattr(_part(estimator.optimizer, OPTIMIZERS), "anew"):
@@ -235,13 +237,13 @@ _checked: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validatio
 _streaming: Callable[[Method], Method] = available_if(_can_stream)
 
 
-def _is_plain_column(values, X) -> bool:
+def _is_plain_column(values, X, finite: bool = False) -> bool:
     """The same of a number for each row."""
     return (
         type(values) is np.ndarray
         and values.shape == X.shape[:1]
         and values.dtype == X.dtype
-        and math.isfinite(values.sum())
+        and (finite or math.isfinite(values.sum()))
     )
 
 
@@ -264,6 +266,22 @@ def _mean_curve(curves: list[list[float]]) -> list[float]:
     """The mean of curves, of which each goes on as it ended."""
     epochs = max(map(len, curves))
     return [fmean(some) for some in zip(*(curve + curve[-1:] * (epochs - len(curve)) for curve in curves), strict=True)]
+
+
+def _longest(states: tuple[State, ...]) -> State:
+    """Of the states of several targets that which took longest."""
+    return max(states, key=operator.attrgetter("n_epochs"))
+
+
+def _told(doc: str, tell: Callable[[tuple[State, ...]], Any]) -> Any:
+    """An attribute that the states tell when it is asked for: no small call need make it."""
+
+    def ask(self):
+        if not hasattr(self, "_states"):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no such attribute.")
+        return tell(self._states)
+
+    return property(ask, doc=doc)
 
 
 class _IntactOnError:
@@ -317,15 +335,17 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     coef_: Any
     intercept_: float
     n_features_in_: int
-    n_iter_: int
-    n_updates_: int
-    n_samples_seen_: int
     batch_size_: int
-    learning_rate_: float
     validation_scores_: list[float]
     stop_reason_: str
-    prequential_loss_: float
-    recent_loss_: float
+
+    n_iter_ = _told("Epochs run.", lambda states: _longest(states).n_epochs)
+    n_updates_ = _told("Steps taken.", lambda states: _longest(states).n_updates)
+    n_samples_seen_ = _told("Rows that steps were taken on.", lambda states: _longest(states).n_samples)
+    learning_rate_ = _told("Rate of the last step.", lambda states: _longest(states).rate)
+    loss_curve_ = _told("Mean loss of each epoch.", lambda states: _mean_curve([s.loss_curve for s in states]))
+    prequential_loss_ = _told("Mean loss at first sight.", lambda states: fmean(s.prequential_loss for s in states))
+    recent_loss_ = _told("The same of late.", lambda states: fmean(s.recent_loss for s in states))
 
     # Where scikit-learn's picture of an estimator links to.
     _doc_link_module = "sklearn_sgd"
@@ -447,7 +467,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             warm = self.warm_start and hasattr(self, "coef_")
             if warm:
                 self.densify()
-            recipe, X, y, weight = self._validate(X, y, sample_weight, reset=True)
+            finite = not self._tells_not_finite(X, sample_weight)
+            recipe, X, y, weight = self._validate(X, y, sample_weight, reset=True, finite=finite)
             if weight is not None and not namespace(weight).any(weight != 0):
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
@@ -461,7 +482,12 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             targets = _columns(y)
             starts = zip(range(targets.shape[1]), coefs, intercepts, strict=False)
             states = [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
-            plans = make_plans(recipe, X, targets, weight, states, train)
+            try:
+                with quiet():
+                    plans = make_plans(recipe, X, targets, weight, states, train)
+            except ValueError:
+                self._refuse_not_finite(X)
+                raise
             self._drain(plans, states, shape, score, deadline, tasks)
             tasks.end_fit()
         return self
@@ -501,11 +527,12 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         made = self._validated()
         with _IntactOnError(self):
-            descents, shape = self._go_on(made, X, y, sample_weight)
+            descents, shape, order = self._go_on(made, X, y, sample_weight)
             if not descents:
                 return self
-            for descent, epoch in one_epoch(descents):
+            for descent, epoch in one_epoch(descents, order):
                 if not epoch.finite:
+                    self._refuse_not_finite(descent.plan.X, descent.plan.data.y)
                     self._warn(
                         f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
                     )
@@ -514,24 +541,24 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.__dict__.update(self._attributes(descents[0].plan, states, shape))
         return self
 
-    def _go_on(self, made: dict, X, y, sample_weight) -> tuple[list[Descent], tuple]:
-        """A descent for each target through the next rows of a stream, if there are any; and the shape of a target.
+    def _go_on(self, made: dict, X, y, sample_weight) -> tuple[list[Descent], tuple, np.ndarray | None]:
+        """A descent for each target through the next rows of a stream, if there are any; shape of a target; order.
 
         Rows like the last ones, of one target and without weights, need no more than that they are seen to be so.
         """
         if (
             (like_last := made.get("stream"))
             and sample_weight is None
-            and self._is_plain(X)
-            and _is_plain_column(y, X)
+            and self._is_plain(X, finite=like_last.tells)
+            and _is_plain_column(y, X, finite=like_last.tells)
             and len(y) == like_last.n_rows
         ):
             self._refuse_outside(like_last.recipe.parts.loss, y, None)
-            return [like_last.descent(X, y, self._states[0].fork())], ()
+            return [like_last.descent(X, y, self._states[0])], (), like_last.order
         first = not hasattr(self, "_states")
         recipe, X, y, weight = self._validate(X, y, sample_weight, reset=first, least=0)
         if not X.shape[0]:
-            return [], ()
+            return [], (), None
         targets = _columns(y)
         if first:
             shape, seed = y.shape[1:], check_random_state(self.random_state).randint(2**31 - 1)
@@ -543,7 +570,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         descents = [*map(Descent, plans, states)]
         if shape == () and weight is None and isinstance(X, np.ndarray):
             made["stream"] = Stream(recipe, descents[0])
-        return descents, shape
+        return descents, shape, None
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict targets.
@@ -651,8 +678,11 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             made["valid"] = True
         return made
 
-    def _is_plain(self, X) -> bool:
-        """Whether validation would find nothing to convert and nothing to say: it takes longer than a row."""
+    def _is_plain(self, X, finite: bool = False) -> bool:
+        """Whether validation would find nothing to convert and nothing to say: it takes longer than a row.
+
+        Nor need it be asked whether X is ``finite`` if that will show.
+        """
         return (
             type(X) is type(self.coef_) is np.ndarray
             and X.ndim == 2
@@ -660,20 +690,41 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             and X.dtype == self.coef_.dtype
             and X.flags.c_contiguous
             and len(X) > 0
-            and math.isfinite(X.sum())
+            and (finite or math.isfinite(X.sum()))
             and "feature_names_in_" not in vars(self)
         )
 
     def _check_batch_size(self):
         """Refuse a batch size that is the business of another class."""
 
-    def _validate(self, X, y, sample_weight, reset: bool, least: int = 1):
+    def _tells_not_finite(self, X, sample_weight) -> bool:
+        """Whether the columns' statistics, or the loss of the first epoch, tell of a row that is not finite.
+
+        Then X need not be read only to know. The squared error of such a row is not finite; others may be bounded.
+        """
+        return (
+            isinstance(X, np.ndarray)
+            and X.dtype.kind == "f"
+            and self.loss == "squared_error"
+            and sample_weight is None
+            and not self.early_stopping
+            and not self.drop_last
+            and not isinstance(self.random_state, np.random.RandomState)  # An error would leave it advanced.
+        )
+
+    def _refuse_not_finite(self, X, y=None) -> None:
+        """Say which of the two is not finite, if one is not."""
+        for name, values in {"X": X, "y": y}.items():
+            if isinstance(values, np.ndarray):
+                assert_all_finite(values, estimator_name=type(self).__name__, input_name=name)
+
+    def _validate(self, X, y, sample_weight, reset: bool, least: int = 1, finite: bool = True):
         """The recipe, and input as the engine wants it: C-ordered or CSR, one precision, finite; no weight < 0."""
         self._check_batch_size()
         if reset or not (self._is_plain(X) and isinstance(self.intercept_, float) and _is_plain_column(y, X)):
             dtype = floats(X, None if reset else self._states[0].vectors.coef.dtype)
             form = {"accept_sparse": "csr", "order": "C", "dtype": dtype}
-            X = validate_data(self, X, **form, reset=reset, ensure_min_samples=least)
+            X = validate_data(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
             y = self._targets("y", y, X, None if reset else math.prod(_shape(self.intercept_)))
         sample_weight = self._weights("sample_weight", sample_weight, X)
         recipe = self._recipe(X, anew=reset)
@@ -807,6 +858,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             try:
                 tasks.begin_epoch()
                 for fit, (_, epoch) in zip([fit for fit in fits if not fit.reason], next(together), strict=True):
+                    if not epoch.finite:
+                        self._refuse_not_finite(plans[0].X)
                     fit.end_epoch(epoch)
                 longest = max(fits, key=lambda fit: fit.completed.n_epochs)
                 if all(fit.reason for fit in fits):
@@ -859,36 +912,22 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             )
 
     def _attributes(self, plan, states, shape: tuple) -> dict[str, Any]:
-        """States -> attributes; of the states of several targets that which took longest counts."""
-        state = states[0]
-        coef, intercept = state.predictor()
+        """States -> attributes, but for what the states tell when asked."""
+        coef, intercept = states[0].predictor()
         if shape:
             coef, intercept = map(np.stack, zip(*(state.predictor() for state in states), strict=True))
-            state = max(states, key=operator.attrgetter("n_epochs"))
+            intercept = like(intercept, plan.X)
         return {
             "_states": tuple(states),
             "coef_": like(coef, plan.X),
-            "intercept_": like(intercept, plan.X) if shape else intercept,
-            "n_iter_": state.n_epochs,
-            "n_updates_": state.n_updates,
-            "n_samples_seen_": state.n_samples,
+            "intercept_": intercept,
             "batch_size_": plan.batch_size,
-            "learning_rate_": state.rate,
-            "prequential_loss_": sum([s.prequential_loss for s in states]) / len(states),
-            "recent_loss_": sum([s.recent_loss for s in states]) / len(states),
         }
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """Mean loss of each epoch; made when asked for, since that of a stream is long."""
-        if not hasattr(self, "_states"):
-            raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no loss_curve_.")
-        return _mean_curve([state.loss_curve for state in self._states])
 
     def _report(self, fits: list[Fit]) -> None:
         """One line for an epoch."""
         states = [fit.completed for fit in fits]
-        state = max(states, key=operator.attrgetter("n_epochs"))
+        state = _longest(tuple(states))
         loss = fmean(state.losses[state.n_losses - 1] for state in states)
         line = f"{type(self).__name__}: epoch {state.n_epochs:4d}  loss {loss:.6g}  rate {state.rate:.3g}"
         if fits[0].stopping.scores:

@@ -107,3 +107,9 @@ def best_step(X):
 def theta(model):
     """All parameters of a fitted model, intercept last."""
     return np.append(model.coef_, model.intercept_)
+
+
+def learned(model) -> list[str]:
+    """The names of what a regressor learned."""
+    names = (name for name in dir(model) if name.endswith("_") and not name.startswith("_"))
+    return [name for name in names if hasattr(model, name)]

@@ -4,9 +4,9 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from problems import FIXED, REGRESSORS, csr, linear, theta
+from problems import FIXED, REGRESSORS, csr, learned, linear, theta
 from scipy import sparse
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES, Huber
@@ -76,6 +76,54 @@ DATA = {
 def test_data(kind, method, rows, targets, match):
     error = (ValueError, TypeError) if sparse.issparse(targets) else ValueError
     refuses(kind(), match, rows, targets, method=method, error=error)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"penalty": "elasticnet", "positive": True},
+        {"fit_intercept": False},
+        {"optimizer": "saga"},
+        {"learning_rate": "constant"},
+        {"learning_rate": "constant", "optimizer": "adam", "positive": True, "average": True},
+        {"learning_rate": "constant", "shuffle": "batches", "penalty": "l2"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(60, 3), (9000, 5), (20, 450)], ids=str)
+@all_kinds
+def test_not_finite_is_seen_without_a_look_at_all_rows(kind, shape, params):
+    """Where statistics or the first loss tell, X is not read to check it; the error is the same."""
+    rng = np.random.default_rng(0)
+    rows, targets = rng.standard_normal(shape), rng.standard_normal((shape[0], 2))
+    for place, value in (((0, 0), np.nan), ((-1, -1), np.inf), ((shape[0] // 2, 1), -np.inf)):
+        bad = rows.copy()
+        bad[place] = value
+        refuses(kind(**params), "Input X contains (NaN|infinity)", bad, targets)
+    model = kind(**params)
+    model.set_params(learning_rate="constant", eta0=1e200, optimizer="sgd")
+    with pytest.warns(ConvergenceWarning, match="left the finite range|worse than the best constant"):
+        model.fit(rows, targets)
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("learning_rate", ["constant", "auto"])
+def test_not_finite_in_rows_like_the_last_ones(learning_rate, drop_last):
+    """Also in those that drop_last leaves out."""
+    model = MiniBatchSGDRegressor(batch_size=7, learning_rate=learning_rate, drop_last=drop_last, random_state=0)
+    model.partial_fit(X[:20], Y[:20]).partial_fit(X[:20], Y[:20])
+    before = [np.copy(getattr(model, name)) for name in learned(model)]
+    for place in (0, 10, 19):
+        for value in (np.nan, np.inf):
+            rows, targets = X[:20].copy(), Y[:20].copy()
+            rows[place, 1] = targets[place] = value
+            with pytest.raises(ValueError, match="X contains"):
+                model.partial_fit(rows, Y[:20])
+            with pytest.raises(ValueError, match="y contains"):
+                model.partial_fit(X[:20], targets)
+            for name, value_before in zip(learned(model), before, strict=True):
+                assert_array_equal(getattr(model, name), value_before)
 
 
 @both_methods

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from problems import REGRESSORS, linear
+from problems import REGRESSORS, learned, linear
 
 import sklearn_sgd
 from sklearn_sgd import diagnostics, displays, losses, onnx, optimizers, penalties, schedules, streaming
@@ -41,7 +41,7 @@ def test_every_parameter_and_attribute_is_documented(kind):
     for name in kind().get_params():
         assert re.search(rf"^{name} : ", doc, re.MULTILINE), f"parameter {name}"
     fitted = kind().fit(*linear())
-    for name in (name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")):
+    for name in learned(fitted):
         assert re.search(rf"^{name} : ", doc, re.MULTILINE), f"attribute {name}"
 
 

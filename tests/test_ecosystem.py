@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, FIXED, REGRESSORS, csr, holey, linear, some_weights, theta
+from problems import AUTO, FIXED, REGRESSORS, csr, holey, learned, linear, some_weights, theta
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -302,9 +302,8 @@ def test_pickle_resumes_exactly(model, form):
     for fitted in (model, copy):
         fitted.partial_fit(form(X), y, some_weights(60)).partial_fit(form(X), y)
     assert_array_equal(theta(copy), theta(model))
-    for name in vars(model):
-        if name.endswith("_"):
-            assert_array_equal(getattr(copy, name), getattr(model, name))
+    for name in learned(model):
+        assert_array_equal(getattr(copy, name), getattr(model, name))
 
 
 @few_steps

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, REGRESSORS, csr, linear, some_weights, theta
+from problems import AUTO, REGRESSORS, csr, learned, linear, some_weights, theta
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -33,7 +33,7 @@ def feed(model, X, y, sizes, weight=None):
 def test_empty_chunk_changes_nothing(kind, form, params):
     X, y = linear()
     model = kind(**params).partial_fit(form(X), y, some_weights(60))
-    before = {name: np.copy(value) for name, value in vars(model).items() if name.endswith("_")}
+    before = {name: np.copy(getattr(model, name)) for name in learned(model)}
     for weight in (None, [], 1.0):
         assert model.partial_fit(form(X)[:0], y[:0], weight) is model
     for name, value in before.items():
@@ -80,9 +80,8 @@ def test_rows_like_the_last_ones_go_the_same_way(params, size, dtype):
         sooner.partial_fit(X[rows], y[rows])
         # With weights, which say nothing, rows are not like others.
         usual.partial_fit(X[rows], y[rows], np.ones(len(y[rows])))
-        for name, value in vars(usual).items():
-            if name.endswith("_"):
-                assert_array_equal(getattr(sooner, name), value, err_msg=name)
+        for name in learned(usual):
+            assert_array_equal(getattr(sooner, name), getattr(usual, name), err_msg=name)
 
 
 def test_what_changes_between_like_rows_is_seen():

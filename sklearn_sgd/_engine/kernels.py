@@ -343,6 +343,44 @@ def _build(sources: str, cached: bool, kind: str):
         return total
 
     @compiled
+    def single(data, order, rates, mixes, batch, vectors, parts, geometry, memory):
+        # Without a penalty the direction of a row is the row itself, in the geometry: what it makes of the slope of the
+        # loss is one number.
+        sources  # noqa: B018
+        w, average = vectors.coef, vectors.average
+        p, ahead, last = w.shape[0] - 1, data.rows.ahead(), order.shape[0] - 1
+        chunk, z, along = np.zeros(1, order.dtype), np.zeros(1, w.dtype), np.zeros(1, w.dtype)
+        x, d = np.zeros_like(w), np.zeros_like(w)
+        total = 0.0
+        for k in range(last + 1):
+            i, later = order[k], order[min(k + ahead, last)]
+            prefetch(data.y, later)
+            data.rows.fetch(later, 0, p)
+            raw, x[p] = data.rows.bias * w[p], data.rows.bias
+            for j in range(p):
+                x[j] = data.rows.at(i, j)
+                raw += x[j] * w[j]
+            geometry.direct(x, d)
+            length = w.dtype.type(0.0)
+            for j in range(p + 1):
+                length += x[j] * d[j]
+            s = data.weight[i] if data.weight.shape[0] else w.dtype.type(1.0)
+            slope, loss = parts.loss.gradient(data.y[i], raw), s * parts.loss.value(data.y[i], raw)
+            total += loss
+            keep = max(0.0, 1.0 - 1.0 / MEMORY) if memory[2] else 0.0
+            memory[0] = keep * memory[0] + s * slope * slope
+            memory[1] = keep * memory[1] + 2.0 * loss
+            c, step = s * slope, rates[k] * memory[1] / max(memory[0], 1e-300)
+            chunk[0], z[0], along[0] = i, raw, c * length
+            if c * c * length > 0.0 and step < np.inf:
+                go = w.dtype.type(c * shorten(step, c * c * length, 0.0, 0.0, data, chunk, parts.loss, z, along))
+                for j in range(p + 1):
+                    w[j] -= go * d[j]
+            if mixes.shape[0]:
+                mix_in(average, w, w.dtype.type(mixes[k]))
+        return total
+
+    @compiled
     def gradient(data, w, order, loss, start, stop, g):
         sources  # noqa: B018
         z, part, partial = np.zeros(STRETCH, w.dtype), np.zeros_like(w), np.zeros_like(g)
@@ -362,4 +400,5 @@ def _build(sources: str, cached: bool, kind: str):
         "online": online,
         "sparse": sparse,
         "automatic": automatic,
+        "single": single,
     }

@@ -13,14 +13,19 @@ from sklearn_sgd._engine.jit import callers_level, compiles, is_ours
 from sklearn_sgd._engine.namespace import asked_of_rows, is_foreign, take, total
 from sklearn_sgd._engine.plan import Plan, next_plan, reweighted
 from sklearn_sgd._engine.recipe import Recipe
-from sklearn_sgd._engine.rows import Csr, Dense
-from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.rows import CentredDense, Csr, Dense
+from sklearn_sgd._engine.state import State, Vectors
 from sklearn_sgd._engine.step import Full
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.penalties import NoPenalty
 
 # Random numbers that are drawn at once.
 DRAWS = 8192
+
+
+def quiet():
+    """No warnings of NumPy's: a descent that diverges says so itself."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 class Epoch(NamedTuple):
@@ -34,15 +39,20 @@ class Epoch(NamedTuple):
 class Descent:
     """The way of one target: a plan, and the state that goes on by it."""
 
-    def __init__(self, plan: Plan, state: State, run: Callable | None = None):
+    def __init__(self, plan: Plan, state: State, run: Callable | None = None, before: Vectors | None = None):
         self.plan, self.state, self.run, self.stopped = plan, state, run or _choose(plan), False
+        self.before = before
+        # Compiled loops do not warn, and a small call would rather not ask for silence.
+        self.go_over = self.run if hasattr(self.run, "py_func") else quiet()(self.run)
 
     def begin(self) -> None:
         """Make ready for an epoch."""
         plan, state = self.plan, self.state
         if plan.reweighs(state):
             self.plan = plan = reweighted(plan, state)
-        self.before, self.total = state.vectors.copy(), state.surprise
+        if self.before is None:
+            self.before = state.vectors.copy()
+        self.total = state.surprise
 
     def go(self, order: np.ndarray, start: int, stop: int) -> None:
         """Take the rows from one place in the order to another, which are whole batches."""
@@ -59,19 +69,21 @@ class Descent:
         extras: tuple = (done,)
         if plan.geometry:
             extras = (plan.geometry, state.memory, plan.gram) if plan.gram else (plan.geometry, state.memory)
-        self.total += self.run(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
+        self.total += self.go_over(plan.data, order, rates, mixes, plan.batch_size, state.vectors, plan.parts, *extras)
 
     def end(self, order: np.ndarray) -> Epoch:
         """Count the epoch; one that left the finite range is undone."""
         plan, state = self.plan, self.state
         penalty = 0.0
         if not isinstance(plan.parts.penalty, NoPenalty):
-            penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
-        if not plan.average_from:
-            state.vectors.average[:] = state.vectors.coef
-        finite = isfinite(self.total) and state.vectors.finite()
-        if not finite:
+            with quiet():
+                penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
+        finite = isfinite(self.total) and state.vectors.finite(bool(plan.average_from))
+        if not finite and self.before:
             state.vectors = self.before
+        elif not plan.average_from:
+            state.vectors.average[:] = state.vectors.coef
+        self.before = None
         n_rows = len(order)
         weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else n_rows
         loss = float(self.total / weight) if weight else 0.0
@@ -91,13 +103,18 @@ class Stream:
     def __init__(self, recipe: Recipe, descent: Descent):
         nothing: Any = None
         self.recipe, self.plan = recipe, descent.plan._replace(X=None, data=nothing)
-        self.n_rows = self.plan.n_rows
+        self.n_rows, self.order = self.plan.n_rows, self.plan.order(self.plan.used, descent.state.generator, permute)
+        # Whether rows that are not finite show in the loss, as those of a squared error do, and nowhere before.
+        squared = isinstance(self.plan.parts.loss, SquaredError)
+        self.tells = squared and not self.plan.geometry and not self.plan.drop_last
         # A partial one was told of its own rows.
         self.run = None if isinstance(descent.run, partial) else descent.run
 
-    def descent(self, X: np.ndarray, y: np.ndarray, state: State) -> Descent:
-        """The descent through the next rows."""
-        return Descent(next_plan(self.plan, self.recipe, X, y, state), state, self.run)
+    def descent(self, X: np.ndarray, y: np.ndarray, known: State) -> Descent:
+        """The descent through the next rows, from a state that is not changed."""
+        state = known.fork()
+        plan = next_plan(self.plan, self.recipe, X, y, state)
+        return Descent(plan, state, self.run, before=None if plan.geometry else known.vectors)
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:
@@ -121,12 +138,12 @@ def one_epoch(descents: Sequence[Descent], order: np.ndarray | None = None) -> l
         order = descents[0].plan.order(descents[0].plan.used, descents[0].state.generator, permute)
     for descent in descents:
         descent.begin()
-    size = descents[0].plan.piece(len(descents))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(order), size):
-            for descent in descents:
-                descent.go(order, start, min(start + size, len(order)))
-        return [(descent, descent.end(order)) for descent in descents]
+    plan = descents[0].plan
+    size = plan.piece(len(descents)) if len(order) > plan.batch_size else plan.batch_size
+    for start in range(0, len(order), size):
+        for descent in descents:
+            descent.go(order, start, min(start + size, len(order)))
+    return [(descent, descent.end(order)) for descent in descents]
 
 
 class Newton:
@@ -185,11 +202,14 @@ def _choose(plan: Plan):
     if plan.batch_size == plan.n_rows and plan.n_entries > full.LEAST:
         return partial(getattr(arrays, name), look=_all_rows(plan))
     compiled = _compiled(plan)
-    if name == "minibatch" and compiled is not PLAIN:
-        if isinstance(rows, Csr) and parts.is_plain():
-            name = "sparse"
-        elif isinstance(rows, Dense) and plan.batch_size == 1:
-            name = "online"
+    if compiled is PLAIN:
+        return compiled[name]
+    if isinstance(rows, Csr) and parts.is_plain():
+        name = "sparse"
+    elif isinstance(rows, Dense) and plan.batch_size == 1:
+        name = "online"
+    elif isinstance(rows, CentredDense) and plan.batch_size == 1 and isinstance(parts.penalty, NoPenalty):
+        name = "single"
     return compiled[name]
 
 

@@ -103,6 +103,8 @@ def host(array) -> np.ndarray:
 
 def take(array, rows):
     """Some rows: a slice, or row numbers; a view where they lie in one piece."""
+    if isinstance(array, np.ndarray) and isinstance(rows, np.ndarray):
+        return array.take(rows, axis=0)  # Several times as fast as by index.
     if not is_foreign(array):
         return array[rows]
     if isinstance(rows, slice):

@@ -37,6 +37,9 @@ from sklearn_sgd.penalties import L1, Box, ElasticNet, Positive
 # Entries of X that are taken for one target after the other; updates of one target that rates are asked for at once.
 PIECE, RATES = 1 << 15, 1 << 16
 
+# Shares of an average that there is not.
+NO_MIXES = np.empty(0)
+
 
 class Data(NamedTuple):
     """Rows, targets, and weights of mean 1 (empty: all are 1)."""
@@ -129,8 +132,11 @@ class Plan(NamedTuple):
         It falls up to the ``latest`` update number.
         """
         if not self.average_from:
-            return np.empty(0)
-        t = np.minimum(np.maximum(t - self.average_from + 1.0, 1.0), self.latest)
+            return NO_MIXES
+        if self.average_from > 1:
+            t = np.maximum(t - self.average_from + 1, 1)
+        if self.latest < np.inf:
+            t = np.minimum(t, self.latest)
         return late_mixes(t) if self.geometry else 1.0 / t
 
 

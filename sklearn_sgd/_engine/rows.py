@@ -199,6 +199,6 @@ def read_only(array: np.ndarray) -> np.ndarray:
     """A view that a kernel cannot write to: one Numba type for memory maps and ordinary arrays alike."""
     if is_foreign(array):
         return array
-    view = np.asarray(array)[...]
-    view.flags.writeable = False
+    view = array.view(np.ndarray)
+    view.setflags(write=False)
     return view

@@ -1,7 +1,7 @@
 """The State: where a descent stands, and all that it carries from call to call."""
 
 from dataclasses import dataclass, field
-from math import exp, isfinite
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +23,9 @@ class Vectors(NamedTuple):
 
     def copy(self) -> "Vectors":
         """The same numbers in arrays of their own."""
-        m, v = (a if a is None else a.copy() for a in (self.m, self.v))
-        return Vectors(self.coef.copy(), self.average.copy(), m, v)
+        m, v = self.m, self.v
+        moments = None if m is None else m.copy(), None if v is None else v.copy()
+        return Vectors(self.coef.copy(), self.average.copy(), *moments)
 
     def with_moments(self, number: int) -> "Vectors":
         """With so many moments, 0 at first."""
@@ -33,9 +34,9 @@ class Vectors(NamedTuple):
         m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
         return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
 
-    def finite(self) -> bool:
-        """Whether the parameters, and so their average, are numbers; their squares are asked first, which is faster."""
-        return all([isfinite(w.dot(w)) or bool(np.isfinite(w).all()) for w in (self.coef, self.average)])
+    def finite(self, averaged: bool) -> bool:
+        """Whether the parameters, and their average if there is one, are numbers."""
+        return bool(np.isfinite(self.coef).all() and (not averaged or np.isfinite(self.average).all()))
 
 
 @dataclass

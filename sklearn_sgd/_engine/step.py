@@ -94,7 +94,8 @@ class Full(NamedTuple):
     def direct(self, g, d):
         """Write the direction of a gradient: rows of the inverse, which is symmetric, four at a time."""
         p = self.inverse.shape[0]
-        d[:] = 0.0
+        for j in range(p):
+            d[j] = 0.0
         for i in range(0, p - 3, 4):
             a, b, c, e = g[i], g[i + 1], g[i + 2], g[i + 3]
             for j in range(p):
@@ -263,7 +264,8 @@ class Step(NamedTuple):
 
 def falling_rates(rate: float, noise: bool, latest: float = np.inf):
     """From update numbers to rates: constant, or with noise falling as 1 / t in the long run, to the latest."""
-    return lambda t: rate / (1.0 + noise * rate * np.minimum(t, latest) / MEMORIES)
+    fall = noise * rate / MEMORIES
+    return lambda t: rate / (1.0 + fall * (t if latest == np.inf else np.minimum(t, latest)))
 
 
 def late_mixes(t: np.ndarray) -> np.ndarray:

@@ -231,12 +231,10 @@ def _learn(estimator, chunk: Chunk, first_sight: bool) -> None:
     if chunk.y is None:
         raise ValueError("it has no targets to learn from")
     weights = () if chunk.sample_weight is None else (chunk.sample_weight,)
-    before = None if first_sight or not hasattr(estimator, "_states") else vars(estimator).copy()
+    before = () if first_sight else getattr(estimator, "_states", ())
     estimator.partial_fit(chunk.X, chunk.y, *weights)
-    if before:
-        for state, earlier in zip(estimator._states, before["_states"], strict=True):
-            vars(state).update({name: getattr(earlier, name) for name in SIGHTS})
-        vars(estimator).update({name: before[name] for name in ("prequential_loss_", "recent_loss_")})
+    for state, earlier in zip(estimator._states if before else (), before, strict=True):
+        vars(state).update({name: getattr(earlier, name) for name in SIGHTS})
 
 
 def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:
