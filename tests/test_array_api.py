@@ -192,3 +192,9 @@ def test_scikit_learns_own_check(kind, name, dtype, weighted):
     # Its columns depend on each other: only a penalty makes coefficients of them unique, up to the rounding of float32.
     model = kind(penalty="l2", alpha=0.01)
     checks.check_array_api_input(kind.__name__, model, name, None, dtype, check_values=True, **options)
+
+
+def test_many_rows(library):
+    """So many that a compiled pass would be in threads, which know nothing of the dispatch."""
+    X, y = linear(n=full.THREADED // 3, p=6)
+    check_like_numpy(BatchGDRegressor("huber", epochs=3), library, X, y)

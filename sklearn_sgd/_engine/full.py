@@ -27,10 +27,11 @@ class AllRows:
     The last gradient is remembered: that at the end of an accepted step is the next epoch's.
     """
 
-    def __init__(self, gradient, n_rows: int, n_entries: int):
+    def __init__(self, gradient, n_rows: int, n_entries: int, compiled: bool):
         self.kernel, self.data = gradient, None
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
-        number = 1 if n_entries < THREADED else min(threads(), len(self.bounds) - 1)
+        # Python's own threads would wait for each other, and not know how scikit-learn is configured in this one.
+        number = min(threads(), len(self.bounds) - 1) if compiled and n_entries >= THREADED else 1
         self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
         self.known: tuple = (None, None)
 

@@ -216,7 +216,8 @@ def _choose(plan: Plan):
 @asked_of_rows
 def _all_rows(plan: Plan) -> full.AllRows:
     """All rows as one batch."""
-    return full.AllRows(_compiled(plan)["gradient"], plan.n_rows, plan.n_entries)
+    compiled = _compiled(plan)
+    return full.AllRows(compiled["gradient"], plan.n_rows, plan.n_entries, compiled is not PLAIN)
 
 
 def _compiled(plan: Plan) -> Mapping[str, Callable]:
