@@ -1,5 +1,6 @@
 """One model by several ways: dense and sparse rows, kernels and arrays, two precisions, any memory layout."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, FIXED, LOSSES, PAIRS, csr, holey, in_domain, linear, some_weights, theta
 from scipy import sparse
+from scipy.stats import chisquare
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
+from sklearn_sgd._engine import loop, plan
+from sklearn_sgd._engine.rows import SPAN
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -151,6 +155,52 @@ def test_kernels_are_arrays_with(on_arrays, batch_size, options):
     X, y = holey()
     compiled, plain = (model(batch_size=batch_size, **options) for _ in range(2))
     same(compiled.fit(X, y), on_arrays(plain, X, y))
+
+
+@pytest.mark.parametrize("params", [{"eta0": 1e-3}, AUTO], ids=["constant", "automatic"])
+@pytest.mark.parametrize("columns", [1, SPAN - 1, SPAN, SPAN + 1, 2 * SPAN + 44])
+@pytest.mark.parametrize("batch_size", SIZES)
+@pytest.mark.filterwarnings("ignore:.*[Nn]umba")
+def test_any_number_of_columns(on_arrays, batch_size, columns, params):
+    """Kernels work on so many at a time."""
+    X, y = linear(n=2 * columns + 20, p=columns)
+    compiled, plain = (model(batch_size=batch_size, **params) for _ in range(2))
+    same(compiled.fit(X, y / columns), on_arrays(plain, X, y / columns), rtol=1e-9)
+
+
+@pytest.mark.parametrize("params", [{"average": 12}, {"optimizer": "adam"}, {"penalty": "elasticnet"}, AUTO], ids=str)
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_an_epoch_in_pieces(monkeypatch, batch_size, form, params):
+    """Of one target, too; the scale of sparse rows may be rounded otherwise then."""
+    X, y = linear(n=700)
+    options = {"learning_rate": "invscaling", "shuffle": True} | params
+    whole = model(batch_size=batch_size, **options).fit(form(X), y)
+    monkeypatch.setattr(plan, "PIECE", 1)
+    monkeypatch.setattr(plan, "RATES", 8)
+    same(model(batch_size=batch_size, **options).fit(form(X), y), whole)
+
+
+def test_every_order_is_as_likely():
+    generator, seen = np.random.default_rng(0), Counter()
+    for _ in range(24_000):
+        order = plan.row_numbers(4)
+        loop.permute(order, generator)
+        seen[tuple(order.tolist())] += 1
+    assert len(seen) == 24
+    assert chisquare(list(seen.values())).pvalue > 1e-3
+
+
+def test_order_of_many(monkeypatch):
+    """The same however many numbers are drawn at once."""
+    orders = []
+    for draws in (loop.DRAWS, 7):
+        monkeypatch.setattr(loop, "DRAWS", draws)
+        orders.append(plan.row_numbers(1000))
+        loop.permute(orders[-1], np.random.default_rng(0))
+    assert_array_equal(*orders)
+    assert_array_equal(np.sort(orders[0]), np.arange(1000))
+    assert orders[0].dtype == np.uint32
 
 
 # A user's own loss
