@@ -339,13 +339,17 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     validation_scores_: list[float]
     stop_reason_: str
 
-    n_iter_ = _told("Epochs run.", lambda states: _longest(states).n_epochs)
-    n_updates_ = _told("Steps taken.", lambda states: _longest(states).n_updates)
-    n_samples_seen_ = _told("Rows that steps were taken on.", lambda states: _longest(states).n_samples)
-    learning_rate_ = _told("Rate of the last step.", lambda states: _longest(states).rate)
-    loss_curve_ = _told("Mean loss of each epoch.", lambda states: _mean_curve([s.loss_curve for s in states]))
-    prequential_loss_ = _told("Mean loss at first sight.", lambda states: fmean(s.prequential_loss for s in states))
-    recent_loss_ = _told("The same of late.", lambda states: fmean(s.recent_loss for s in states))
+    n_iter_: int = _told("Epochs run.", lambda states: _longest(states).n_epochs)
+    n_updates_: int = _told("Steps taken.", lambda states: _longest(states).n_updates)
+    n_samples_seen_: int = _told("Rows that steps were taken on.", lambda states: _longest(states).n_samples)
+    learning_rate_: float = _told("Rate of the last step.", lambda states: _longest(states).rate)
+    loss_curve_: list[float] = _told(
+        "Mean loss of each epoch.", lambda states: _mean_curve([s.loss_curve for s in states])
+    )
+    prequential_loss_: float = _told(
+        "Mean loss at first sight.", lambda states: fmean(s.prequential_loss for s in states)
+    )
+    recent_loss_: float = _told("The same of late.", lambda states: fmean(s.recent_loss for s in states))
 
     # Where scikit-learn's picture of an estimator links to.
     _doc_link_module = "sklearn_sgd"
