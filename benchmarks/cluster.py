@@ -54,7 +54,7 @@ def passes() -> None:
     """One core over the rows of a block: seconds of an epoch, as the difference between fits of few epochs and more."""
     from threadpoolctl import threadpool_limits
 
-    from sklearn_sgd._engine.step import measure
+    from sklearn_sgd._engine.automatic.statistics import measure
 
     X = np.random.default_rng(0).standard_normal((ROWS, P))
     y, nothing = X.sum(axis=1), np.empty(0)

@@ -11,8 +11,8 @@ second derivative in ``p``, where there is one. The least value over ``p`` is 0,
 
 from typing import NamedTuple
 
-from sklearn_sgd._engine.jit import clip, exp, expm1, growth, log, log1p, sign, tanh
-from sklearn_sgd._engine.numbers import AboveZero, AtLeastOne, Level, NotNegative
+from sklearn_sgd._ops import clip, exp, expm1, log, log1p, scaled_expm1, sign, tanh
+from sklearn_sgd._ranges import AboveZero, AtLeastOne, Level, NotNegative
 
 __all__ = [
     "LOSSES",
@@ -453,7 +453,7 @@ class Tweedie(NamedTuple):
         """Loss of the raw prediction ``p`` where ``y`` is true."""
         a, y = 2.0 - self.power, clip(y, SMALLEST, None)
         u = clip(p, -LARGEST, LARGEST) - log(y)
-        return y**a * (growth(u, a) - growth(u, a - 1.0))
+        return y**a * (scaled_expm1(u, a) - scaled_expm1(u, a - 1.0))
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""

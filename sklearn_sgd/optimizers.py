@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.jit import clip
-from sklearn_sgd._engine.numbers import Kept, NotNegative
+from sklearn_sgd._ops import clip
+from sklearn_sgd._ranges import Kept, NotNegative
 
 __all__ = [
     "FTRL",
@@ -388,7 +388,7 @@ class SVRG(NamedTuple):
         return 0
 
     @property
-    def anew(self) -> bool:
+    def refreshes_table(self) -> bool:
         """Whether all rows are remembered anew in each epoch, or each row at its visits."""
         return True
 
@@ -424,7 +424,7 @@ class SAGA(NamedTuple):
         return 0
 
     @property
-    def anew(self) -> bool:
+    def refreshes_table(self) -> bool:
         """Whether all rows are remembered anew in each epoch, or each row at its visits."""
         return False
 

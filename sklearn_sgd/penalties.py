@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.jit import clip, shrink
-from sklearn_sgd._engine.numbers import NotNegative, Share
+from sklearn_sgd._ops import clip, soft_threshold
+from sklearn_sgd._ranges import NotNegative, Share
 
 __all__ = ["L1", "L2", "PENALTIES", "Box", "ElasticNet", "NoPenalty", "Positive"]
 
@@ -98,7 +98,7 @@ class L1(NamedTuple):
 
     def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part."""
-        return shrink(w, rate * self.alpha)
+        return soft_threshold(w, rate * self.alpha)
 
 
 class ElasticNet(NamedTuple):
@@ -134,7 +134,7 @@ class ElasticNet(NamedTuple):
 
     def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part."""
-        return shrink(w, rate * self.alpha * self.l1_ratio)
+        return soft_threshold(w, rate * self.alpha * self.l1_ratio)
 
 
 class Positive(NamedTuple):
@@ -202,6 +202,11 @@ class Box(NamedTuple):
     def prox(self, w, rate, j=...):
         """Proximal step of the non-smooth part, then projection."""
         return clip(self.penalty.prox(w, rate, j), self.low[j], self.high[j])
+
+    @property
+    def holds_at_start(self) -> bool:
+        """Whether a fit moves its starting point inside the bounds before its first step."""
+        return True
 
     def spread(self, n_features: int, dtype) -> "Box":
         """The same with bounds for each coefficient."""

@@ -28,8 +28,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 
 from sklearn_sgd._callbacks import CallbackSupportMixin, Tasks
 from sklearn_sgd._engine.baseline import best_constant, training_loss
-from sklearn_sgd._engine.jit import callers_level
-from sklearn_sgd._engine.loop import Descent, Stream, epochs, one_epoch, quiet
+from sklearn_sgd._engine.epochs import Descent, Stream, epochs, one_epoch, quiet
 from sklearn_sgd._engine.namespace import (
     dispatches,
     dtype_of,
@@ -41,11 +40,12 @@ from sklearn_sgd._engine.namespace import (
     refuse_elsewhere,
     take,
 )
-from sklearn_sgd._engine.plan import make_plans
-from sklearn_sgd._engine.recipe import PASSIVE, Recipe, make_recipe
+from sklearn_sgd._engine.prepare import make_plans
+from sklearn_sgd._engine.resolve import PASSIVE, Recipe, make_recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import Fit
-from sklearn_sgd.losses import LOSSES, SquaredError
+from sklearn_sgd._engine.warning import user_stacklevel
+from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 __all__ = ["BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor"]
@@ -216,7 +216,7 @@ def _can_stream(estimator) -> bool:
         return True  # Most often; each call asks.
     if estimator.early_stopping is True:
         raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
-    if hasattr(_part(estimator.optimizer, OPTIMIZERS), "anew"):
+    if hasattr(_part(estimator.optimizer, OPTIMIZERS), "refreshes_table"):
         raise AttributeError(
             f"partial_fit: optimizer={estimator.optimizer!r} remembers each row of fit; use another optimizer."
         )
@@ -540,7 +540,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     self._warn(
                         f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {REMEDY}."
                     )
-                descent.state.sight(epoch.loss, descent.plan.weight)
+                descent.state.count_first_loss(epoch.loss, descent.plan.weight)
             states = [descent.state for descent in descents]
             self.__dict__.update(self._attributes(descents[0].plan, states, shape))
         return self
@@ -553,8 +553,8 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         if (
             (like_last := made.get("stream"))
             and sample_weight is None
-            and self._is_plain(X, finite=like_last.tells)
-            and _is_plain_column(y, X, finite=like_last.tells)
+            and self._is_plain(X, finite=like_last.shows_not_finite)
+            and _is_plain_column(y, X, finite=like_last.shows_not_finite)
             and len(y) == like_last.n_rows
         ):
             self._refuse_outside(like_last.recipe.parts.loss, y, None)
@@ -901,14 +901,16 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 f"Remedy: {REMEDY}."
             )
             return
-        trusted = plan.geometry is None or isinstance(loss, SquaredError)
+        trusted = plan.preconditioner is None or plan.formulas.is_quadratic
         if trusted and state.loss_curve[-1] <= fit.baseline:
             return
         if plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any():
             return  # Bounds forbid the constant.
-        end = training_loss(loss, plan.data, plan.kept, plan.X, *state.predictor())
-        if plan.geometry and end > fit.baseline:
-            state.fall_back(best_constant(loss, plan.data, slice(None) if plan.kept is None else plan.kept))
+        end = training_loss(loss, plan.data, plan.row_indices, plan.X, *state.predictor())
+        if plan.preconditioner and end > fit.baseline:
+            state.fall_back(
+                best_constant(plan.formulas, plan.data, slice(None) if plan.row_indices is None else plan.row_indices)
+            )
         elif end > fit.baseline * (1 + 1e-6):
             self._warn(
                 "The fit ends worse than the best constant prediction on its own training data. "
@@ -939,7 +941,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         print(line, flush=True)
 
     def _warn(self, message: str) -> None:
-        warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=callers_level())
+        warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coef_")
@@ -947,7 +949,7 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        by_row = hasattr(_part(self.optimizer, OPTIMIZERS), "anew") or self.learning_rate in PASSIVE
+        by_row = hasattr(_part(self.optimizer, OPTIMIZERS), "refreshes_table") or self.learning_rate in PASSIVE
         tags.array_api_support = not by_row
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = hasattr(_part(self.loss, LOSSES), "allows")

@@ -10,7 +10,8 @@ from sklearn.utils import _array_api
 from sklearn.utils.fixes import parse_version
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd._engine import full, namespace
+from sklearn_sgd._engine import namespace
+from sklearn_sgd._engine.passes import full_batch as full
 from sklearn_sgd.losses import LOSSES
 
 pytestmark = [
@@ -127,7 +128,7 @@ def test_rows_stay_where_they_are(batch_size, loss, library, monkeypatch):
     sizes, brought = [], namespace.host
     X, y = np.random.default_rng(0).normal(size=(12_000, 3)), np.ones(12_000)
     y[::3] = 3.0
-    for module in ("_engine.arrays", "_engine.baseline", "_engine.plan", "_engine.step", "regressors"):
+    for module in ("_engine.passes.arrays", "_engine.baseline", "_engine.prepare", "_engine.automatic.statistics", "regressors"):
         path = f"sklearn_sgd.{module}.host"
         monkeypatch.setattr(path, lambda array: sizes.append(np.prod(array.shape)) or brought(array))
     MiniBatchSGDRegressor(loss, batch_size=batch_size, epochs=2).fit(library(X), library(y))

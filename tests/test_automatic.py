@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd._engine import step
+from sklearn_sgd._engine.automatic import statistics as step
 from sklearn_sgd.losses import LOSSES, Huber, Quantile
 
 all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
@@ -234,7 +234,7 @@ def test_normal_matrix_is_the_pass_over_the_rows(monkeypatch, layout, penalty, f
     model = BatchGDRegressor(penalty=penalty, alpha=0.1, fit_intercept=fit_intercept, epochs=10, tol=None)
     short = model.fit(layout(X), y, sample_weight=weight)
     coef, intercept, losses = short.coef_, short.intercept_, short.loss_curve_
-    monkeypatch.setattr("sklearn_sgd._engine.plan.affordable", lambda *sizes: False)
+    monkeypatch.setattr("sklearn_sgd._engine.prepare.affordable", lambda *sizes: False)
     long = model.fit(layout(X), y, sample_weight=weight)
     assert_allclose(coef, long.coef_, rtol=1e-9, atol=1e-12)
     assert_allclose(intercept, long.intercept_, rtol=1e-9, atol=1e-12)

@@ -8,7 +8,7 @@ from problems import AUTO, FIXED, LOSSES, csr, some_weights, theta
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_sgd import BatchGDRegressor
-from sklearn_sgd._engine import full
+from sklearn_sgd._engine.passes import full_batch as full
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -46,7 +46,7 @@ def test_segments_are_arrays(monkeypatch, loss, steps, form, weighted):
     on(monkeypatch, 2)
     fitted = BatchGDRegressor(loss, **params).fit(form(X), y, weight)
     with monkeypatch.context() as context:
-        context.setattr("sklearn_sgd._engine.loop._kernels", lambda: None)
+        context.setattr("sklearn_sgd._engine.passes.choose.can_compile", lambda: False)
         plain = BatchGDRegressor(loss, **params).fit(form(X), y, weight)
     assert_allclose(theta(fitted), theta(plain), rtol=1e-9, atol=1e-11)
     assert_allclose(fitted.loss_curve_, plain.loss_curve_, rtol=1e-9)

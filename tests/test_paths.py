@@ -11,8 +11,10 @@ from scipy import sparse
 from scipy.stats import chisquare
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
-from sklearn_sgd._engine import loop, plan
-from sklearn_sgd._engine.rows import SPAN
+from sklearn_sgd._engine import plan
+from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
+from sklearn_sgd._engine.passes import choose
+from sklearn_sgd._engine.passes import drivers as native
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -131,7 +133,7 @@ def on_arrays(monkeypatch):
 
     def fit(model, *args):
         with monkeypatch.context() as context:
-            context.setattr("sklearn_sgd._engine.loop._kernels", lambda: None)
+            context.setattr("sklearn_sgd._engine.passes.choose.can_compile", lambda: False)
             return model.fit(*args)
 
     return fit
@@ -185,7 +187,7 @@ def test_every_order_is_as_likely():
     generator, seen = np.random.default_rng(0), Counter()
     for _ in range(24_000):
         order = plan.row_numbers(4)
-        loop.permute(order, generator)
+        choose.permute(order, generator)
         seen[tuple(order.tolist())] += 1
     assert len(seen) == 24
     assert chisquare(list(seen.values())).pvalue > 1e-3
@@ -194,10 +196,10 @@ def test_every_order_is_as_likely():
 def test_order_of_many(monkeypatch):
     """The same however many numbers are drawn at once."""
     orders = []
-    for draws in (loop.DRAWS, 7):
-        monkeypatch.setattr(loop, "DRAWS", draws)
+    for draws in (native.DRAWS, 7):
+        monkeypatch.setattr(native, "DRAWS", draws)
         orders.append(plan.row_numbers(1000))
-        loop.permute(orders[-1], np.random.default_rng(0))
+        choose.permute(orders[-1], np.random.default_rng(0))
     assert_array_equal(*orders)
     assert_array_equal(np.sort(orders[0]), np.arange(1000))
     assert orders[0].dtype == np.uint32

@@ -12,7 +12,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import MultiOutputRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd._engine import full, plan
+from sklearn_sgd._engine import plan
+from sklearn_sgd._engine.passes import full_batch as full
 from sklearn_sgd.penalties import Box
 
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq
 
-from sklearn_sgd._engine.namespace import asked_of_rows, doubled, host, is_foreign, like, namespace, take, total
-from sklearn_sgd.losses import SquaredError
+from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.traits import Formulas
 
-# Rows that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
+# Samples that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
 # all of them.
 SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 
@@ -19,13 +20,20 @@ CLOSE = 1e-12
 ASIDE, SPREAD = 0.01, 0.1
 
 
-@asked_of_rows
-def best_constant(loss, data, used) -> float:
+def best_constant(formulas: Formulas, data, used) -> float:
     """The raw constant of least loss on some rows that the model can predict: 0 for one without intercept."""
-    y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else None
-    if not data.rows.bias or not y.shape[0]:
+    if not data.rows.bias:
         return 0.0
-    if isinstance(loss, SquaredError):
+    if isinstance(data.rows, RemoteRows):
+        return data.rows.best_constant(formulas)
+    y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else None
+    return constant_of(formulas, y, weight) if y.shape[0] else 0.0
+
+
+def constant_of(formulas: Formulas, y, weight) -> float:
+    """The raw constant of least loss on targets and weights (None: all 1), in double precision."""
+    loss = formulas.parts.loss
+    if formulas.is_quadratic:
         xp, mean = namespace(y), total(y) / y.shape[0] if weight is None else total(weight * y) / total(weight)
         return min(max(mean, float(xp.min(y))), float(xp.max(y)))
     some = np.linspace(0, y.shape[0] - 1, min(y.shape[0], SAMPLE)).astype(int)
@@ -58,9 +66,10 @@ def typical_residual(loss, data, used, z) -> float:
     return float(value / max(slope, 1e-300))
 
 
-@asked_of_rows
 def residual_sums(loss, data, used, z) -> np.ndarray:
     """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared."""
+    if isinstance(data.rows, RemoteRows):
+        return data.rows.residual_sums(loss, z)
     y, s = targets_and_weights(data, used)
     z = z + 0.0 * y
     slope = loss.gradient(y, z)
@@ -73,21 +82,22 @@ def targets_and_weights(data, used):
     return y, doubled(take(data.weight, used)) if data.weight.shape[0] else namespace(y).ones_like(y)
 
 
-def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, geometry) -> np.ndarray:
-    """Coefficients to start from beside a constant: down the gradient, in the geometry, until predictions are spread.
+def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, preconditioner) -> np.ndarray:
+    """Coefficients to start from beside a constant: down the preconditioned gradient, until predictions are spread.
 
     The gradient is that of the loss smoothed over a typical residual. A constant that many targets share is a kink of
     the loss itself, which no exact descent leaves.
     """
     size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
     g = smoothed_gradient(loss, data, kept, X, mean, constant, size) / (X.shape[0] if kept is None else len(kept))
-    d = geometry.inverse * g if geometry.inverse.ndim == 1 else geometry.inverse @ g
+    d = preconditioner.apply(g)
     return -SPREAD * size / np.sqrt(max(float(d @ g), 1e-300)) * d
 
 
-@asked_of_rows
 def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
     """Sum over rows of the gradients beside a constant, on both sides."""
+    if isinstance(X, RemoteRows):
+        return X.smoothed_gradient(loss, mean, constant, size)
     g = np.zeros(X.shape[1])
     for block in _blocks(data, kept):
         y, s = targets_and_weights(data, block)
@@ -97,16 +107,19 @@ def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, si
     return g
 
 
-@asked_of_rows
-def constant_loss(loss, data, kept: np.ndarray | None) -> float:
+def constant_loss(formulas: Formulas, data, kept: np.ndarray | None) -> float:
     """Mean loss of the best constant."""
-    constant = best_constant(loss, data, slice(None) if kept is None else kept)
-    return _mean_loss(loss, data, kept, lambda block: constant)
+    if isinstance(data.rows, RemoteRows):
+        constant = data.rows.best_constant(formulas)
+        return data.rows.training_loss(formulas.parts.loss, np.zeros(data.rows.shape[1], data.rows.dtype), constant)
+    constant = best_constant(formulas, data, slice(None) if kept is None else kept)
+    return _mean_loss(formulas.parts.loss, data, kept, lambda block: constant)
 
 
-@asked_of_rows
 def training_loss(loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float) -> float:
     """Mean loss of a model on the rows of X that it was fitted on."""
+    if isinstance(data.rows, RemoteRows):
+        return data.rows.training_loss(loss, coef, intercept)
     return _mean_loss(loss, data, kept, lambda block: take(X, block) @ like(coef, X) + intercept)
 
 
@@ -123,13 +136,14 @@ def _blocks(data, kept: np.ndarray | None) -> Iterator:
         yield slice(start, min(start + BLOCK, n)) if kept is None else kept[start : start + BLOCK]
 
 
-@asked_of_rows
 def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights of rows by the curvature of their losses at w, and its mean.
 
     ``slope**2 / (2 * loss)``: the curvature of the parabola with the same slope and value, and a minimum of 0; taken at
     both sides of the prediction, at a small share of the typical residual, to see a kink for what it is.
     """
+    if isinstance(data.rows, RemoteRows):
+        return data.rows.row_curvatures(loss, w)
     z, weight, sums = [], [], np.zeros(4)
     for block in _blocks(data, kept):
         z.append(doubled(raw_predictions(data.rows, block, w)))

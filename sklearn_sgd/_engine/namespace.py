@@ -1,16 +1,14 @@
-"""What is asked of rows wherever they are: in arrays of NumPy or of other libraries, or out of this process.
+"""Arrays of NumPy and of other libraries: the few functions in which they differ.
 
-Arrays of torch, CuPy and others speak the array API standard. The rows stay where they are; parameters, geometry and
-counts are NumPy's: O(P) or O(P**2) numbers go back and forth.
+Arrays of torch, CuPy and others follow the array API standard. The rows stay where they are; parameters, preconditioner
+and counts are NumPy's: O(P) or O(P**2) numbers go back and forth.
 
 References
 ----------
 Consortium for Python Data API Standards, "Python array API standard", 2024.12.
 """
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -18,39 +16,10 @@ from sklearn import get_config
 from sklearn.utils import _array_api
 from sklearn.utils._array_api import _convert_to_numpy, device, get_namespace, indexing_dtype
 
-Question = TypeVar("Question", bound=Callable)
-
-
-class Elsewhere:
-    """Rows that are not in this process: what is asked of all rows they answer by a method of the question's name."""
-
-    # Whether there is such a class: small calls need not look for what is not.
-    known = False
-
-    def __init_subclass__(cls):
-        Elsewhere.known = True
-
-
-def asked_of_rows(question: Question) -> Question:
-    """Let rows that are elsewhere, in the place of X or in data, answer a question themselves."""
-
-    @wraps(question)
-    def ask(*args: Any, **kwargs: Any):
-        if Elsewhere.known:
-            for about in args[:2]:
-                about = getattr(about, "data", about)
-                about = getattr(about, "rows", about)
-                if isinstance(about, Elsewhere):
-                    return getattr(about, question.__name__.strip("_"))(*args, **kwargs)
-        return question(*args, **kwargs)
-
-    return ask  # type: ignore[return-value]
-
 
 def is_foreign(array) -> bool:
     """Whether an array is of another library than NumPy and SciPy."""
-    known = type(array) is np.ndarray or isinstance(array, (np.ndarray, Elsewhere))
-    return not (known or sparse.issparse(array))
+    return not (isinstance(array, np.ndarray) or sparse.issparse(array) or hasattr(array, "n_workers"))
 
 
 def dispatches(values) -> bool:

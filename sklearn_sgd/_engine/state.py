@@ -1,15 +1,17 @@
-"""The State: where a descent stands, and all that it carries from call to call."""
+"""The State: where a descent stands, and all that it carries from call to call. Only its methods change it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from math import exp
 from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.preconditioner import Step
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._engine.namespace import doubled, dtype_of, is_foreign, like, total
-from sklearn_sgd._engine.step import Columns, Step, about_zero
 
-# Rows over which the recent loss of a stream is taken.
+# Samples over which the recent loss of a stream is taken.
 RECENT = 1000.0
 
 
@@ -43,10 +45,9 @@ class Vectors(NamedTuple):
 class State:
     """Where a descent stands: all that the next update depends on, besides the data and the parameters.
 
-    The intercept is the prediction at ``centre``. Of the automatic step are ``columns``, ``step``, ``since_step`` (the
-    weight of the rows measured since it was made), ``memory`` (sums of
-    squared slopes and of losses of late, and whether to remember more than a batch) and ``surprise`` (what the first
-    batch of a stream cost before anything was known).
+    The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step`` (the
+    weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses) and
+    ``first_batch_excess`` (what the first batch of a stream cost before anything was known).
     """
 
     vectors: Vectors
@@ -62,15 +63,15 @@ class State:
     weight_rows: int = 0
     losses: list[float] = field(default_factory=list)
     n_losses: int = 0
-    first_sight_loss: float = 0.0
-    first_sight_weight: float = 0.0
-    faded_loss: float = 0.0
-    faded_weight: float = 0.0
-    columns: Columns | None = None
+    prequential_sum: float = 0.0
+    prequential_weight: float = 0.0
+    recent_sum: float = 0.0
+    recent_weight: float = 0.0
+    statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
-    memory: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    surprise: float = 0.0
+    window: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    first_batch_excess: float = 0.0
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -86,7 +87,7 @@ class State:
         """A state that can go on without changing this one."""
         other = object.__new__(State)
         vars(other).update(vars(self))
-        other.vectors, other.memory = self.vectors.copy(), self.memory.copy()
+        other.vectors, other.window = self.vectors.copy(), self.window.copy()
         return other
 
     @property
@@ -94,10 +95,50 @@ class State:
         """Mean loss of each epoch."""
         return self.losses[: self.n_losses]
 
-    def record(self, loss: float) -> None:
-        """Add the mean loss of an epoch. Forks share one list, so that a long stream does not copy it in each call."""
-        self.losses[self.n_losses :] = [loss]
-        self.n_losses += 1
+    @property
+    def prequential_loss(self) -> float:
+        """Mean loss of samples before they were learned."""
+        return self.prequential_sum / max(self.prequential_weight, 1e-300)
+
+    @property
+    def recent_loss(self) -> float:
+        """The same of recent samples."""
+        return self.recent_sum / max(self.recent_weight, 1e-300)
+
+    def predictor(self) -> tuple[np.ndarray, float]:
+        """Coefficients and intercept to predict with."""
+        w = self.vectors.average
+        coef = w[:-1].copy()
+        return coef, float(w[-1]) - float(self.centre.dot(coef))
+
+    # Before a descent
+
+    def weigh(self, weight, X):
+        """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
+        n_rows, dtype = X.shape[0], dtype_of(X)
+        self.weight_sum += n_rows if weight is None else total(weight)
+        self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
+        mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
+        if weight is None:
+            return np.empty(0, dtype) if mean == 1.0 else like(np.full(n_rows, 1.0 / mean, dtype), X)
+        return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
+
+    def learn_columns(self, new: ColumnStatistics, share: float, make: Callable, growth: float) -> None:
+        """Count the statistics of new rows, older ones by a share, and renew the step when they have grown."""
+        known = self.statistics
+        if known and share < 1.0:
+            known = decayed(known, share)
+        self.statistics = merge(known, new) if known else new
+        self.since_step += new.weight
+        self.recentre(self.statistics.mean)
+        if self.step is None or self.since_step > growth * self.step.weight:
+            self.step, self.since_step = make(self.statistics), 0.0
+
+    def follow(self, other: "State") -> None:
+        """Take over what does not depend on the target."""
+        self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
+        self.statistics, self.step, self.since_step = other.statistics, other.step, other.since_step
+        self.recentre(other.centre)
 
     def recentre(self, centre: np.ndarray) -> None:
         """Let the intercept be the prediction at another point; no prediction changes."""
@@ -113,50 +154,69 @@ class State:
         for vector in self.vectors:
             if vector is not None:
                 vector[-1] = 0.0
-        if self.columns is not None:
-            self.columns = about_zero(self.columns)
+        if self.statistics is not None:
+            self.statistics = about_zero(self.statistics)
 
-    def follow(self, other: "State") -> None:
-        """Take over what does not depend on the target."""
-        self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
-        self.columns, self.step, self.since_step = other.columns, other.step, other.since_step
-        self.recentre(other.centre)
+    def start_at(self, coef: np.ndarray | None, intercept: float, excess: float) -> None:
+        """Begin at these parameters; ``excess`` is what the first batch costs more without them."""
+        self.first_batch_excess = excess
+        for w in (self.vectors.coef, self.vectors.average):
+            if coef is not None:
+                w[:-1] = coef
+            w[-1] = intercept
 
-    def predictor(self) -> tuple[np.ndarray, float]:
-        """Coefficients and intercept to predict with."""
-        w = self.vectors.average
-        coef = w[:-1].copy()
-        return coef, float(w[-1]) - float(self.centre.dot(coef))
+    def prepare(self, moments: int, project: Callable | None, from_average: bool) -> None:
+        """Make ready for an optimizer that keeps so many moments, within bounds, where the average or the last step is."""
+        self.vectors = self.vectors.with_moments(moments)
+        if project:
+            for w in (self.vectors.coef, self.vectors.average):
+                w[:-1] = project(w[:-1], 0.0)
+        if from_average:
+            # Averaging may have been switched off on the way: go on from what predicts.
+            self.vectors.coef[:] = self.vectors.average
 
-    def sight(self, loss: float, weight: float) -> None:
-        """Count the mean loss of rows of such a total weight, seen for the first time."""
-        self.first_sight_loss += loss * weight
-        self.first_sight_weight += weight
+    # During a descent
+
+    def end_epoch(self, n_rows: int, n_updates: int, loss: float, rate: float) -> None:
+        """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
+        if n_rows:
+            self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
+            self.losses[self.n_losses :] = [loss]
+            self.n_losses += 1
+            self.n_epochs += 1
+        self.n_updates += n_updates
+        self.n_samples += n_rows
+
+    def predict_with(self, vectors: Vectors | None) -> None:
+        """Go back to these vectors; None: predict with the last parameters, not with an average."""
+        if vectors is not None:
+            self.vectors = vectors
+        else:
+            self.vectors.average[:] = self.vectors.coef
+
+    def lower_rate(self, divisor: float) -> None:
+        """Go on at a lower rate."""
+        self.rate_factor /= divisor
+
+    def count_first_loss(self, loss: float, weight: float) -> None:
+        """Count the mean loss of samples of such a total weight, seen for the first time."""
+        self.prequential_sum += loss * weight
+        self.prequential_weight += weight
         keep = exp(-weight / RECENT)
-        self.faded_loss = keep * self.faded_loss + (1.0 - keep) * loss
-        self.faded_weight = keep * self.faded_weight + (1.0 - keep)
+        self.recent_sum = keep * self.recent_sum + (1.0 - keep) * loss
+        self.recent_weight = keep * self.recent_weight + (1.0 - keep)
 
-    @property
-    def prequential_loss(self) -> float:
-        """Mean loss at first sight."""
-        return self.first_sight_loss / max(self.first_sight_weight, 1e-300)
+    # After a descent
 
-    @property
-    def recent_loss(self) -> float:
-        """The same of late."""
-        return self.faded_loss / max(self.faded_weight, 1e-300)
+    def with_parameters(self, vectors: Vectors, centre: np.ndarray) -> "State":
+        """The same state with other parameters."""
+        return replace(self, vectors=vectors, centre=centre)
+
+    def finish(self, average: np.ndarray) -> None:
+        """Predict with these parameters."""
+        self.vectors.average[:] = average
 
     def fall_back(self, constant: float) -> None:
         """Predict a constant."""
         for w in (self.vectors.coef, self.vectors.average):
             w[:-1], w[-1] = 0.0, constant
-
-    def weigh(self, weight, X):
-        """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
-        n_rows, dtype = X.shape[0], dtype_of(X)
-        self.weight_sum += n_rows if weight is None else total(weight)
-        self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
-        mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
-        if weight is None:
-            return np.empty(0, dtype) if mean == 1.0 else like(np.full(n_rows, 1.0 / mean, dtype), X)
-        return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)

@@ -1,13 +1,14 @@
 """When to stop, and what to keep: a consumer of epochs."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.final_step import NewtonDecrement
+from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import constant_loss, training_loss
-from sklearn_sgd._engine.loop import Descent, Epoch, Newton
+from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 
@@ -69,7 +70,7 @@ class Stopping:
 
     def kept(self, state: State) -> State:
         """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
-        return replace(state, **self.best_parameters) if self.best_parameters else state
+        return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
@@ -93,7 +94,7 @@ class Stopping:
         if self.stalled < self.patience:
             return None
         if state.rate > self.smallest_rate:
-            state.rate_factor /= DIVISOR
+            state.lower_rate(DIVISOR)
             self.stalled = 0
             return None
         return "early_stopping" if self.score else "tol"
@@ -103,13 +104,15 @@ class Fit:
     """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
 
     def __init__(self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score):
-        loss = plan.parts.loss
-        self.baseline = plan.gram.variance / 2 if plan.gram else constant_loss(loss, plan.data, plan.kept)
-        self.newton = Newton(plan) if Newton.knows(plan) and not score else None
+        exact = plan.normal if not plan.noise else None
+        self.baseline = exact.variance / 2 if exact else constant_loss(plan.formulas, plan.data, plan.row_indices)
+        self.newton = NewtonDecrement(plan) if NewtonDecrement.knows(plan) and not score else None
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else self.baseline),
             patience=patience,
-            least_samples=plan.least_samples(tol, state),
+            least_samples=min_samples(state.step, tol, plan.n_rows)
+            if tol and state.step and plan.average_from
+            else 0.0,
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
@@ -125,7 +128,7 @@ class Fit:
             return epoch.loss + epoch.penalty
         if self.newton:
             return self.newton.excess(state)
-        return training_loss(plan.parts.loss, plan.data, plan.kept, plan.X, *state.predictor()) + epoch.penalty
+        return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor()) + epoch.penalty
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Count an epoch of the descent, which is over if there is a reason to stop."""
@@ -133,7 +136,7 @@ class Fit:
         self.reason = self.stopping.reason(epoch, state)
         self.descent.stopped = self.reason is not None
         if first:
-            state.sight(epoch.loss, self.descent.plan.weight)
+            state.count_first_loss(epoch.loss, self.descent.plan.weight)
         self.completed = state.fork()
 
     def kept(self) -> State:

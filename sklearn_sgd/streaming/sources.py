@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.loop import permute
+from sklearn_sgd._engine.passes.choose import permute
 from sklearn_sgd._engine.plan import row_numbers
 
 __all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]

@@ -1,14 +1,14 @@
-"""The passes over the data on arrays: the oracle of the kernels, and the way without Numba.
+"""The passes on arrays: of NumPy where no machine code can be made, and of other libraries on their device.
 
-Same arguments, steps and results as the kernels. What is asked of a batch stands apart, so that ``full`` can answer it
-for all rows at once.
+They take the steps of the drivers. What a step needs of a batch stands apart, so that ``full_batch`` can give it for
+all rows at once.
 """
 
 import numpy as np
 
-from sklearn_sgd._engine.jit import keep, recall
+from sklearn_sgd._engine.compiled.drivers.automatic import step_length
+from sklearn_sgd._engine.compiled.drivers.batch import TRIES
 from sklearn_sgd._engine.namespace import host, is_foreign, like, namespace, take, total
-from sklearn_sgd._engine.step import MEMORY, TRIES
 
 
 class Batch:
@@ -50,64 +50,58 @@ def gradient(data, w, order, loss, start, stop, g):
     return losses, squares
 
 
-def permute(order, start, draws):
-    """Swap row numbers from a place on with earlier ones, which draws between 0 and 1 choose."""
-    for q in range(len(draws)):
-        i = start + q
-        j = int(draws[q] * (i + 1))
-        order[i], order[j] = order[j], order[i]
-
-
-def minibatch(data, order, rates, mixes, batch, vectors, parts, done, look=Batch):
+def minibatch(plan, piece, vectors, window, batch_of=Batch) -> float:
     """One pass by an explicit schedule."""
-    w, average, m, v = vectors.coef, vectors.average, vectors.m, vectors.v
-    loss = 0.0
-    for k, rate in enumerate(rates.astype(w.dtype)):
-        losses, _, g = look(data, order[k * batch : (k + 1) * batch], parts.loss).gradient(w)
+    w, average, m, v = vectors
+    parts, size, loss = plan.parts, plan.batch_size, 0.0
+    for k, rate in enumerate(piece.rates.astype(w.dtype)):
+        losses, _, g = batch_of(plan.data, piece.order[k * size : (k + 1) * size], parts.loss).gradient(w)
         loss += losses
         g, pull = g.astype(w.dtype), np.zeros_like(w)
         pull[:-1] = parts.penalty.gradient(w[:-1])
-        d, h, first, second = parts.optimizer.step(g, pull, w, recall(m, ...), recall(v, ...), rate, done + k + 1)
-        keep(m, ..., first)
-        keep(v, ..., second)
+        moments = 0.0 if m is None else m, 0.0 if v is None else v
+        d, h, first, second = parts.optimizer.step(g, pull, w, *moments, rate, piece.n_done + k + 1)
+        for kept, moment in ((m, first), (v, second)):
+            if kept is not None:
+                kept[:] = moment
         w -= h * d
         w[:-1] = parts.penalty.prox(w[:-1], (h * np.ones_like(w))[:-1], ...)
-        if mixes.size:
-            average += w.dtype.type(mixes[k]) * (w - average)
+        if piece.mixes.size:
+            average += w.dtype.type(piece.mixes[k]) * (w - average)
     return loss
 
 
-def automatic(data, order, rates, mixes, batch, vectors, parts, geometry, memory, look=Batch):
+def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
     """One pass by the automatic step."""
-    w, average, penalty = vectors.coef, vectors.average, parts.penalty
-    diagonal = geometry.inverse.ndim == 1
+    w, average, penalty, preconditioner = vectors.coef, vectors.average, plan.parts.penalty, plan.preconditioner
     loss = 0.0
-    for k, rate in enumerate(rates):
-        chunk = order[k * batch : (k + 1) * batch]
-        rows = look(data, chunk, parts.loss)
+    for k, rate in enumerate(piece.rates):
+        chunk = piece.order[k * plan.batch_size : (k + 1) * plan.batch_size]
+        rows = batch_of(plan.data, chunk, plan.parts.loss)
         losses, squares, g = rows.gradient(w)
         loss += losses
         pull = penalty.gradient(w[:-1]) * np.ones_like(w[:-1])
         g[:-1] += pull
-        d = np.append(geometry.inverse * g[:-1] if diagonal else geometry.inverse @ g[:-1], g[-1])
+        d = np.append(preconditioner.apply(g[:-1]), g[-1])
         fall, lean, bend = d @ g, d[:-1] @ pull, np.sum(d[:-1] * penalty.gradient(d[:-1]))
-        memory[:2] *= max(0.0, 1.0 - len(chunk) / MEMORY) if memory[2] else 0.0
-        memory[:2] += squares, 2.0 * losses
-        step = rate * (len(chunk) / batch) * memory[1] / max(memory[0], 1e-300)
+        step = step_length(rate, len(chunk), plan.batch_size, window, plan.noise, losses, squares)
         if fall > 0.0 and step < np.inf:
-            steep = fall
-            for _ in range(TRIES):
-                slope = rows.slope(w, d, step) - lean + step * bend
-                if slope <= 1e-9 * fall:
-                    break
-                step *= steep / (steep + slope)
-                steep *= 0.5
-            else:
-                step = 0.0
-            step = w.dtype.type(step)
+            step = w.dtype.type(_line_search(rows, w, d, step, fall, lean, bend))
             w -= step * d
-            if diagonal:
-                w[:-1] = penalty.prox(w[:-1], step * geometry.inverse, ...)
-        if mixes.size:
-            average += w.dtype.type(mixes[k]) * (w - average)
+            if not preconditioner.is_full:
+                w[:-1] = penalty.prox(w[:-1], step * preconditioner.inverse, ...)
+        if piece.mixes.size:
+            average += w.dtype.type(piece.mixes[k]) * (w - average)
     return loss
+
+
+def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float) -> float:
+    """The step, or where it would pass the minimum of the batch's objective, the secant's guess; see the drivers."""
+    steep = fall
+    for _ in range(TRIES):
+        slope = rows.slope(w, d, step) - lean + step * bend
+        if slope <= 1e-9 * fall:
+            return step
+        step *= steep / (steep + slope)
+        steep *= 0.5
+    return 0.0

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.jit import kinds, told_apart
-from sklearn_sgd._engine.numbers import checked
-from sklearn_sgd._engine.passive import variant
+from sklearn_sgd._engine.passes.passive_aggressive import variant
+from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._ranges import checked
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
-from sklearn_sgd.optimizers import OPTIMIZERS, SGD
-from sklearn_sgd.penalties import L1, L2, PENALTIES, ElasticNet, NoPenalty, Positive
+from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.penalties import PENALTIES, Positive
 
 # Parameters that are numbers of a part.
 NUMBERS = ("alpha", "l1_ratio", "epsilon", "quantile")
@@ -22,23 +22,19 @@ PASSIVE = ("pa1", "pa2")
 
 
 class Parts(NamedTuple):
-    """The parts that a kernel is compiled for."""
+    """The parts of a descent."""
 
     loss: Any
     penalty: Any
     optimizer: Any
 
-    def is_plain(self) -> bool:
-        """Whether a column that a row has not is changed by decay and threshold alone."""
-        return isinstance(self.optimizer, SGD) and isinstance(self.penalty, (NoPenalty, L2, L1, ElasticNet))
-
 
 class Recipe(NamedTuple):
-    """Parameters, the parts and their classes, and the schedule, unless the step is automatic."""
+    """Parameters, the parts and their formulas, and the schedule, unless the step is automatic."""
 
     params: dict[str, Any]
     parts: Parts
-    kinds: tuple[type, ...]
+    formulas: Formulas
     schedule: schedules.Schedule
 
     @property
@@ -53,20 +49,21 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
     Arrays of other libraries than NumPy take Python's own numbers.
     """
     choice, parts = params["learning_rate"], make_parts(params, dtype, n_features, foreign)
-    if choice == "auto" and hasattr(parts.optimizer, "anew"):
-        if not getattr(parts.loss, "curvature", np.inf) < np.inf:
+    formulas = Formulas(parts)
+    if choice == "auto" and hasattr(parts.optimizer, "refreshes_table"):
+        if not formulas.curvature < np.inf:
             raise ValueError(
                 f"optimizer={params['optimizer']!r} needs a learning_rate for loss={params['loss']!r}: 'auto' asks "
                 "for a loss whose curvature is bounded, such as 'squared_error' or 'huber'."
             )
-    elif choice == "auto" and not isinstance(parts.optimizer, SGD):
+    elif choice == "auto" and not formulas.is_plain:
         raise ValueError(
             f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' is a step of its own. Give, say, "
             "learning_rate='constant' and eta0, or optimizer='sgd'."
         )
     if choice in PASSIVE:
-        parts = make_passive(params, parts)
-    return Recipe(params, parts, kinds(parts), make_schedule(params, parts.loss))
+        parts = make_passive(params, parts, formulas)
+    return Recipe(params, parts, formulas, make_schedule(params, parts.loss))
 
 
 def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool) -> Parts:
@@ -78,13 +75,13 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
     if params["positive"]:
         penalty = Positive(penalty)
     parts = _part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params)
-    return Parts(*(told_apart(part if foreign else _in_precision(part, dtype)) for part in parts))
+    return Parts(*(part if foreign else _in_precision(part, dtype) for part in parts))
 
 
-def make_passive(params: Mapping[str, Any], parts: Parts) -> Parts:
+def make_passive(params: Mapping[str, Any], parts: Parts, formulas: Formulas) -> Parts:
     """The parts with a passive-aggressive step in the place of the optimizer, which asks for one row at a time."""
     name, batch_size = params["learning_rate"], params["batch_size"]
-    if not (isinstance(parts.loss, EpsilonInsensitive) and isinstance(parts.optimizer, SGD)):
+    if not (formulas.has_loss(EpsilonInsensitive()) and formulas.is_plain):
         raise ValueError(f"learning_rate={name!r} is for loss='epsilon_insensitive' and optimizer='sgd'.")
     if batch_size != 1:
         raise ValueError(

@@ -1,0 +1,112 @@
+"""The preconditioner of the automatic step: the inverse of the covariance of the columns, or of its diagonal.
+
+In the coordinates in which the columns are uncorrelated and of variance one the objective is round, whatever the units,
+offsets and correlations of the columns: a few epochs suffice. A step follows ``K g``, with the gradient g of the centred
+columns and the preconditioner K, which maps those coordinates back to the user's units.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.namespace import dtype_of, host, like, take, total
+from sklearn_sgd._engine.passes.remote import RemoteRows
+
+# Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
+ROUNDING = 1e-12
+
+# Directions whose variance is below this share of the largest are learned more slowly, in proportion.
+FLOOR = 1e-5
+
+# Rows and iterations for the largest eigenvalue where covariances are not kept.
+SAMPLE, POWERS = 10_000, 10
+
+
+class Preconditioner(NamedTuple):
+    """The inverse of a covariance matrix (P, P), or of its diagonal (P,)."""
+
+    inverse: np.ndarray
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it mixes the coefficients."""
+        return self.inverse.ndim == 2
+
+    def apply(self, g: np.ndarray) -> np.ndarray:
+        """The direction of a gradient, the intercept apart."""
+        return self.inverse @ g if self.is_full else self.inverse * g
+
+
+class Step(NamedTuple):
+    """All that the automatic step takes from the columns.
+
+    Attributes
+    ----------
+    preconditioner : Preconditioner
+        From gradients to directions.
+    largest : float
+        Largest eigenvalue of the covariance of the preconditioned columns.
+    length : float
+        Mean squared length of a preconditioned row, the intercept's one included.
+    weight : float
+        Weight of the rows that it was made of.
+    """
+
+    preconditioner: Preconditioner
+    largest: float
+    length: float
+    weight: float
+
+
+def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, stream: bool) -> Step:
+    """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
+
+    ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
+    in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay.
+    """
+    covariance = statistics.moment / statistics.weight if statistics.weight else statistics.moment
+    full = covariance.ndim == 2
+    variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
+    varies = variance > (ROUNDING * statistics.mean) ** 2
+    scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
+    dtype = dtype_of(X)
+    with np.errstate(over="ignore"):
+        inverse = (scale * scale).astype(dtype)
+    if not (np.isfinite(variance).all() and np.isfinite(inverse).all() and inverse[varies].all()):
+        raise ValueError(
+            f"X has columns whose squares, or one over them, are out of the range of {dtype}: scale them"
+            + (", or give X as float64." if dtype == np.float32 else ".")
+        )
+    if not full or separable:
+        largest = largest_eigenvalue(covariance, X, statistics.mean, scale) if varies.any() else 1.0
+        return Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight)
+    correlation = covariance * np.outer(scale, scale)
+    np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
+    values, vectors = linalg.eigh(correlation)
+    values = np.maximum(values, 0.0)
+    shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
+    inverse = (vectors / shares) @ vectors.T * np.outer(scale, scale)
+    length = float(np.sum(values / shares)) + 1.0
+    return Step(Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, statistics.weight)
+
+
+def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:
+    """Largest eigenvalue of the correlation matrix; by power iteration on rows of X where it is not at hand."""
+    if covariance.ndim == 2:
+        return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
+    if isinstance(X, RemoteRows):
+        return X.largest_eigenvalue(covariance, mean, scale)
+    X = take(X, slice(None, None, max(1, X.shape[0] // SAMPLE)))
+    v, largest = np.where(scale > 0, 1.0, 0.0), 1.0
+    # Not from a vector of ones alone, which may be orthogonal to what is sought.
+    v += np.sin(np.arange(len(v)))
+    for _ in range(POWERS):
+        u = v * scale / np.linalg.norm(v)
+        z = X @ like(u, X) - float(mean @ u)
+        v = (host(X.T @ z) - mean * total(z)) * scale / X.shape[0]
+        largest = float(np.linalg.norm(v))
+        if not largest:
+            return 1.0
+    return largest

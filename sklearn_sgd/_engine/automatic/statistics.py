@@ -1,0 +1,137 @@
+"""Statistics of the columns: weighted means, and covariances or variances, of rows that may come in parts.
+
+References
+----------
+T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", American Statistician 37,
+1983: the merge of statistics.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._engine.passes.remote import RemoteRows
+
+# Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
+# block at least.
+FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 17
+
+# Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
+NEAR = 100.0
+
+
+class ColumnStatistics(NamedTuple):
+    """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P)."""
+
+    weight: float
+    mean: np.ndarray
+    moment: np.ndarray
+
+
+def affordable(n_rows: int, n_columns: int) -> bool:
+    """Whether covariances are kept, and measured on all rows."""
+    return n_columns <= FULL and n_rows * n_columns**2 < 2 * BUDGET
+
+
+def measure(
+    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None
+) -> ColumnStatistics:
+    """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
+    if isinstance(X, RemoteRows):
+        return X.measure(weight, centred, y is not None)
+    n, p = X.shape if kept is None else (len(kept), X.shape[1])
+    full = p <= FULL
+    size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
+    columns, near = None, True
+    # Evenly spaced blocks where all would cost too much.
+    for start in range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1)):
+        rows = slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
+        block, target = take(X, rows), None if y is None else doubled(take(y, rows))
+        s = doubled(take(weight, rows)) if weight.shape[0] else None
+        if sparse.issparse(X):
+            block = block if target is None else sparse.hstack([block, target])
+            new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
+        else:
+            new, near = _measure_dense(block, s, full, centred, target, near)
+        columns = new if columns is None else merge(columns, new)
+    assert columns is not None
+    return columns
+
+
+def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
+    """Statistics of the rows of both."""
+    weight = a.weight + b.weight
+    if not weight:
+        return a
+    delta, share = b.mean - a.mean, b.weight / weight
+    moment = (a.weight * share * delta)[:, None] * delta if a.moment.ndim == 2 else a.weight * share * delta * delta
+    moment += a.moment
+    moment += b.moment
+    return ColumnStatistics(weight, a.mean + share * delta, moment)
+
+
+def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
+    """Statistics of a few rows of an array, and whether these are near enough to 0 to be centred afterwards.
+
+    To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
+    """
+    if X.shape[0] == 1 and centred and y is None:
+        row = doubled(host(X)[0])
+        return ColumnStatistics(1.0 if s is None else float(s[0]), row, np.zeros((len(row),) * (1 + full))), near
+    xp = namespace(X)
+    ones, weight = doubled(xp.ones_like(X[:, 0])) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
+    root = None if s is None or bool(xp.all(s == 1.0)) else xp.sqrt(s)[:, None]
+    Z = doubled(X)
+    mean = means(Z, ones, weight) if centred else np.zeros(X.shape[1])
+    if not near:
+        Z = Z - like(mean, Z)
+    if root is not None:
+        Z = Z * root
+    moment = host(Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z) if xp is np else xp.sum(Z * Z, axis=0))
+    if near:
+        moment -= weight * (np.outer(mean, mean) if full else mean * mean)
+        if (weight * mean * mean > NEAR * (moment.diagonal() if full else moment)).any():
+            return _measure_dense(X, s, full, centred, y, near=False)
+    if y is None:
+        return ColumnStatistics(weight, mean, moment), near
+    # Within the targets, so that targets that are all the same are met.
+    low, high = host(xp.min(y, axis=0)), host(xp.max(y, axis=0))
+    middle = np.clip(means(y, ones, weight), low, high) if centred else np.zeros(y.shape[1])
+    rest = y - like(middle, y) if root is None else (y - like(middle, y)) * root
+    side, spread = host(Z.T @ rest), host(rest.T @ rest)
+    return ColumnStatistics(weight, np.append(mean, middle), np.block([[moment, side], [side.T, spread]])), near
+
+
+def means(X, weight, sum_of_weights: float) -> np.ndarray:
+    """Weighted means of columns."""
+    return host(weight @ X if not is_foreign(X) else doubled(weight) @ doubled(X)) / sum_of_weights
+
+
+def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatistics:
+    """Statistics of a few sparse rows: centring would fill gaps, but columns without gaps can be, and may need it."""
+    weight, p = float(s.sum()), X.shape[1]
+    X, shift = sparse.csr_array(X, dtype=np.float64), np.zeros(p)
+    if centred:
+        gapless = np.bincount(X.indices, minlength=p) == X.shape[0]
+        shift = np.where(gapless, s @ X / weight, 0.0)
+        X = sparse.csr_array((X.data - shift[X.indices], X.indices, X.indptr), shape=X.shape)
+    weighted = X.multiply(s[:, None]).tocsr()
+    moment = (X.T @ weighted).toarray() if full else np.asarray(X.multiply(weighted).sum(axis=0)).ravel()
+    if not centred:
+        return ColumnStatistics(weight, shift, moment)
+    rest = s @ X / weight
+    return ColumnStatistics(weight, shift + rest, moment - weight * (np.outer(rest, rest) if full else rest * rest))
+
+
+def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
+    """The same statistics about 0 instead of the means."""
+    weight, mean, moment = columns
+    spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
+    return ColumnStatistics(weight, np.zeros_like(mean), moment + weight * spread)
+
+
+def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
+    """The same statistics, of rows that count as such a share of what they did."""
+    return ColumnStatistics(columns.weight * share, columns.mean, columns.moment * share)

@@ -1,0 +1,95 @@
+"""Steps on batches by the automatic step: preconditioned directions, as long as the batch allows."""
+
+from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, precondition
+from sklearn_sgd._engine.compiled.drivers.words import (
+    Double,
+    Doubles,
+    Function,
+    Indices,
+    Integer,
+    Real,
+    Reals,
+    Rows,
+    invoke,
+    narrow,
+    tail,
+)
+
+# Samples over which the curvature of the loss is remembered.
+WINDOW = 1000.0
+
+
+def step_length(rate, size, batch, window, noise, losses, squares):
+    """The step that the curvature of recent samples allows; ``window`` holds their squared slopes and losses.
+
+    A short batch steps in proportion, so that its rows count no more than others.
+    """
+    keep = max(0.0, 1.0 - size / WINDOW) if noise else 0.0
+    window[0] = keep * window[0] + squares
+    window[1] = keep * window[1] + 2.0 * losses
+    return rate * (size / batch) * window[1] / max(window[0], 1e-300)
+
+
+def build(layout):
+    """The driver for a kind of rows."""
+    accumulate, dot, offset = build_accumulate(layout), layout.dot, layout.offset
+
+    def automatic(
+        X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
+        w: Reals, average: Reals, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
+        block: Function, slopes: Function, loss_numbers: Doubles,
+        pull: Function, prox: Function, penalty_numbers: Doubles, work: Reals, sums: Doubles,
+    ) -> Double:  # fmt: skip
+        rows = (X, indices, indptr, mean, centred, bias, p)
+        most, g, total = min(batch, n), tail(sums, 2), 0.0
+        z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
+        along, trial, part = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
+        slope, d = tail(work, 6 * most + p + 1), tail(work, 6 * most + 2 * (p + 1))
+        pulled, bent = tail(work, 6 * most + 3 * (p + 1)), tail(work, 6 * most + 4 * (p + 1))
+        for k in range(updates):
+            start, stop = k * batch, min((k + 1) * batch, n)
+            size = stop - start
+            accumulate(
+                rows, y, weight, weighted, order, start, stop, n, chunk, w, z, targets, s, c, part, g, block,
+                loss_numbers, sums,
+            )  # fmt: skip
+            total += sums[0]
+            step = step_length(rates[k], size, batch, window, noise, sums[0], sums[1])
+            if pull:
+                invoke(pull, penalty_numbers, sums, p, w, pulled)
+            for j in range(p + 1):
+                g[j] = g[j] / size + pulled[j]
+                slope[j] = g[j]
+            precondition(inverse, full, p, slope, d)
+            fall, lean, bend = 0.0, 0.0, 0.0
+            for j in range(p + 1):
+                fall += d[j] * g[j]
+            if pull:
+                invoke(pull, penalty_numbers, sums, p, d, bent)
+                for j in range(p):
+                    lean += d[j] * pulled[j]
+                    bend += d[j] * bent[j]
+            if fall > 0.0 and step < 1e308:
+                shift = offset(rows, d)
+                for q in range(size):
+                    along[q] = dot(rows, order[start + q], d) + shift
+                go = narrow(
+                    line_search(
+                        step, fall, lean, bend, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
+                    ),
+                    bias,
+                )
+                for j in range(p + 1):
+                    w[j] -= go * d[j]
+                if prox:
+                    # Such a penalty comes with a diagonal: the step has a length of its own for each coefficient.
+                    for j in range(p):
+                        bent[j] = go * inverse[j]
+                    invoke(prox, penalty_numbers, sums, p, w, bent)
+            if averaged:
+                mix_in(average, w, p + 1, narrow(mixes[k], bias))
+        return total
+
+    return automatic

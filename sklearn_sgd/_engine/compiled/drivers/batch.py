@@ -1,0 +1,107 @@
+"""What is done with a batch: its predictions, losses and gradient; and the steps that all drivers share."""
+
+from sklearn_sgd._engine.compiled.drivers.words import invoke, prefetch, tail
+
+
+def build_accumulate(layout):
+    """The sums of a batch, for a kind of rows."""
+    dot, add, offset, centre = layout.dot, layout.add, layout.offset, layout.centre
+
+    def accumulate(
+        rows, y, weight, weighted, order, start, stop, n, chunk, w, z, targets, s, c, part, g, block, numbers, sums
+    ):
+        """Predictions z, targets and weights of a batch, its losses and squared slopes in ``sums``, its gradient in g.
+
+        Blocks of ``chunk`` rows, which the cache holds, are read twice. Their gradients are summed in X's precision
+        before the sum joins one in double precision.
+        """
+        p = rows[6]
+        for j in range(p + 1):
+            g[j] = 0.0
+        sums[0] = 0.0
+        sums[1] = 0.0
+        shift = offset(rows, w)
+        head, size = 0, stop - start
+        while head < size:
+            end = min(head + chunk, size)
+            for q in range(head, end):
+                i = order[start + q]
+                z[q] = dot(rows, i, w) + shift
+                targets[q] = y[i]
+                s[q] = 1.0
+                if weighted:
+                    s[q] = weight[i]
+            invoke(block, numbers, sums, end - head, tail(targets, head), tail(z, head), tail(s, head), tail(c, head))
+            for j in range(p + 1):
+                part[j] = 0.0
+            for q in range(head, end):
+                later = order[min(start + q + chunk, n - 1)]
+                prefetch(y, later)
+                add(rows, order[start + q], c[q], part, later)
+            centre(rows, part)
+            for j in range(p + 1):
+                g[j] += part[j]
+            head = end
+
+    return accumulate
+
+
+def precondition(inverse, full, p, g, d):
+    """The direction of a gradient: rows of the inverse, which is symmetric, four at a time; or its diagonal."""
+    if full:
+        for j in range(p):
+            d[j] = 0.0
+        i = 0
+        while i + 3 < p:
+            a, b, c, e = g[i], g[i + 1], g[i + 2], g[i + 3]
+            first = i * p
+            for j in range(p):
+                d[j] += (
+                    a * inverse[first + j]
+                    + b * inverse[first + p + j]
+                    + c * inverse[first + 2 * p + j]
+                    + e * inverse[first + 3 * p + j]
+                )
+            i += 4
+        while i < p:
+            a = g[i]
+            for j in range(p):
+                d[j] += a * inverse[i * p + j]
+            i += 1
+    else:
+        for j in range(p):
+            d[j] = inverse[j] * g[j]
+    d[p] = g[p]
+
+
+def mix_in(average, w, size, mix):
+    """Let the average follow the parameters."""
+    for j in range(size):
+        average[j] += mix * (w[j] - average[j])
+
+
+# Attempts to shorten a step before it is left out.
+TRIES = 60
+
+
+def line_search(step, fall, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums):
+    """The step, or where it would pass the minimum of the batch's objective, the secant's guess of that minimum.
+
+    ``fall`` is the slope of the objective at the start, downwards; ``lean`` and ``bend`` are the penalty's slope and
+    curvature. By convexity no batch's objective rises. Each further guess takes the start for half as steep (the
+    Illinois algorithm): the secants of a bent slope alone would creep up to the minimum.
+    """
+    steep, length = fall, step
+    for _ in range(TRIES):
+        for q in range(n):
+            trial[q] = z[q] - length * along[q]
+        invoke(slopes, numbers, sums, n, targets, trial, s, c)
+        slope = 0.0
+        for q in range(n):
+            slope -= c[q] * along[q]
+        slope = slope / n - lean + length * bend
+        if slope <= 1e-9 * fall:
+            return length
+        length *= steep / (steep + slope)
+        steep *= 0.5
+    return 0.0

@@ -1,0 +1,111 @@
+"""Kinds of rows: how dense and sparse rows are multiplied with coefficients and added to sums.
+
+``rows`` is ``(X, indices, indptr, mean, centred, bias, p)``. The intercept is the coefficient of a last column whose
+every entry is ``bias``: 1, or 0 without intercept. Dense rows are centred entry by entry, sparse ones never: what is
+missing is added to predictions by ``offset`` and subtracted from sums by ``centre``.
+"""
+
+from types import SimpleNamespace
+
+from sklearn_sgd._engine.compiled.drivers.words import prefetch
+
+# Columns that are worked on while as many of a later row are requested: more requests at once would keep waiting.
+SPAN = 128
+
+# Entries of a cache line: of eight bytes each, or fewer than it has.
+LINE = 8
+
+
+def dense_request(rows, i, head, end):
+    """Request the entries ``head`` to ``end`` of row i, line by line; the last one may lie on one line more."""
+    X, p = rows[0], rows[6]
+    j, stop = i * p + head, i * p + end
+    while j < stop:
+        prefetch(X, j)
+        j += LINE
+    prefetch(X, stop - 1)
+
+
+def dense_dot(rows, i, w):
+    """Raw prediction for row i."""
+    X, _, _, mean, centred, bias, p = rows
+    z, start = bias * w[p], i * p
+    if centred:
+        for j in range(p):
+            z += (X[start + j] - mean[j]) * w[j]
+    else:
+        for j in range(p):
+            z += X[start + j] * w[j]
+    return z
+
+
+def dense_add(rows, i, c, g, later):
+    """Add c times row i to g, and request a later row meanwhile."""
+    X, _, _, mean, centred, bias, p = rows
+    start, head = i * p, 0
+    while head < p:
+        end = min(head + SPAN, p)
+        dense_request(rows, later, head, end)
+        if centred:
+            for j in range(head, end):
+                g[j] += c * (X[start + j] - mean[j])
+        else:
+            for j in range(head, end):
+                g[j] += c * X[start + j]
+        head = end
+    g[p] += c * bias
+
+
+def dense_offset(rows, w):
+    """What centring adds to each raw prediction: nothing, since the entries are centred."""
+    return rows[5] - rows[5]
+
+
+def dense_centre(rows, g):
+    """Centre a sum of rows, which is centred."""
+
+
+def sparse_dot(rows, i, w):
+    """Raw prediction for row i, but for the offset."""
+    X, indices, indptr, _, _, bias, p = rows
+    z = bias * w[p]
+    for q in range(int(indptr[i]), int(indptr[i + 1])):
+        z += X[q] * w[indices[q]]
+    return z
+
+
+def sparse_add(rows, i, c, g, later):
+    """Add c times row i to g, and request a later row."""
+    X, indices, indptr, _, _, bias, p = rows
+    q, stop = int(indptr[later]), int(indptr[later + 1])
+    while q < stop:
+        prefetch(X, q)
+        prefetch(indices, q)
+        q += LINE
+    for q in range(int(indptr[i]), int(indptr[i + 1])):
+        g[indices[q]] += c * X[q]
+    g[p] += c * bias
+
+
+def sparse_offset(rows, w):
+    """What centring adds to each raw prediction."""
+    _, _, _, mean, centred, bias, p = rows
+    z = bias - bias
+    if centred:
+        for j in range(p):
+            z -= mean[j] * w[j]
+    return z
+
+
+def sparse_centre(rows, g):
+    """Centre a sum of rows."""
+    _, _, _, mean, centred, _, p = rows
+    if centred:
+        for j in range(p):
+            g[j] -= mean[j] * g[p]
+
+
+LAYOUTS = {
+    "dense": SimpleNamespace(dot=dense_dot, add=dense_add, offset=dense_offset, centre=dense_centre),
+    "csr": SimpleNamespace(dot=sparse_dot, add=sparse_add, offset=sparse_offset, centre=sparse_centre),
+}

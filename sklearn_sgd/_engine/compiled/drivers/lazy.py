@@ -1,0 +1,136 @@
+"""Plain descent on sparse rows at the cost of each batch's non-zeros.
+
+Coefficients are u times a scale, which takes the decay of all. What else a column missed since it was last visited, it
+is given at the next visit, and every column at the end of the pass: soft thresholds, and the shares of the average. The
+averages are a times what is left of the start. ``now`` holds the sums of thresholds S, of shares Q (in units of what is
+left), and of their products, over the updates so far; ``seen`` holds them at the last visit of each column, three
+numbers a column; ``clock`` holds them after each update.
+"""
+
+from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
+from sklearn_sgd._engine.compiled.drivers.words import (
+    Double,
+    Doubles,
+    Function,
+    Indices,
+    Integer,
+    Real,
+    Reals,
+    Rows,
+    invoke,
+    narrow,
+    prefetch,
+    tail,
+)
+
+# A scale below this is multiplied into the coefficients; a decay is at least that.
+SMALL, LEAST = 1e-6, 1e-12
+
+
+def catch_up(j, u, a, seen, now, averaged):
+    """Apply to column j the thresholds, and to its average the shares, of the updates since its last visit."""
+    start, size, side = seen[3 * j], abs(u[j]), 0.0
+    if u[j] > 0.0:
+        side = 1.0
+    elif u[j] < 0.0:
+        side = -1.0
+    u[j] = side * max(0.0, size - (now[0] - start))
+    if averaged:
+        a[j] += side * ((size + start) * (now[1] - seen[3 * j + 1]) - (now[2] - seen[3 * j + 2]))
+    seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = now[0], now[1], now[2]
+
+
+def end_at_zero(j, u, a, seen, now, clock, ticks):
+    """The same for a column that reaches zero on the way, which counts in the average until then."""
+    start, size = seen[3 * j], abs(u[j])
+    if size > 0.0 and size <= now[0] - start:
+        low, high = 0, ticks
+        while low < high:
+            middle = (low + high) // 2
+            if clock[3 * middle] < start + size:
+                low = middle + 1
+            else:
+                high = middle
+        q, r, side = clock[3 * low - 2], clock[3 * low - 1], 1.0
+        if u[j] < 0.0:
+            side = -1.0
+        a[j] += side * ((size + start) * (q - seen[3 * j + 1]) - (r - seen[3 * j + 2]))
+        u[j] = 0.0
+        seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = now[0], now[1], now[2]
+
+
+def lazy(
+    X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
+    y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
+    rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
+    w: Reals, average: Reals, block: Function, loss_numbers: Doubles, ridge: Double, lasso: Double,
+    seen: Doubles, clock: Doubles, work: Reals, sums: Doubles,
+) -> Double:  # fmt: skip
+    """One pass, with decay by ``ridge`` and soft thresholds by ``lasso``."""
+    rows, u, a, now = (X, indices, indptr, mean, centred, bias, p), w, average, tail(sums, 2)
+    most, crossing, waits = min(batch, n), averaged and lasso > 0.0, averaged or lasso > 0.0
+    z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
+    scale, left, follows, ticks, total = 1.0, 1.0, False, 1, 0.0
+    b, mean_b = float(u[p]), float(a[p])
+    u[p] = 0.0
+    for k in range(updates + 1):
+        last, mix = k == updates, 0.0
+        if averaged:
+            mix = mixes[min(k, updates - 1)]
+        if last or min(abs(scale), left) < SMALL or (follows and mix < 1.0):
+            for j in range(p):
+                if crossing:
+                    end_at_zero(j, u, a, seen, now, clock, ticks)
+                if waits:
+                    catch_up(j, u, a, seen, now, averaged)
+                u[j] *= scale
+                if averaged:
+                    a[j] = u[j] if follows else a[j] * left
+                if waits:
+                    seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = 0.0, 0.0, 0.0
+            scale, left, follows, ticks = 1.0, 1.0, False, 1
+            now[0], now[1], now[2] = 0.0, 0.0, 0.0
+        if last:
+            break
+        start, stop, pull = k * batch, min((k + 1) * batch, n), 0.0
+        size = stop - start
+        for q in range(size):
+            i = order[start + q]
+            if waits:
+                for e in range(int(indptr[i]), int(indptr[i + 1])):
+                    if crossing:
+                        end_at_zero(indices[e], u, a, seen, now, clock, ticks)
+                    catch_up(indices[e], u, a, seen, now, averaged)
+            z[q] = scale * sparse_dot(rows, i, u) + b * bias
+            targets[q] = y[i]
+            s[q] = 1.0
+            if weighted:
+                s[q] = weight[i]
+        sums[0] = 0.0
+        invoke(block, loss_numbers, sums, size, targets, z, s, c)
+        total += sums[0]
+        rate, decay = rates[k] / size, 1.0 - rates[k] * ridge
+        # A decay to nothing would leave nothing to divide by.
+        if abs(decay) < LEAST:
+            decay = LEAST
+        scale *= decay
+        for q in range(size):
+            later = order[min(start + q + ahead, n - 1)]
+            prefetch(y, later)
+            pull += c[q]
+            sparse_add(rows, order[start + q], narrow(-rate / scale * c[q], bias), u, later)
+        b -= rate * pull * bias
+        u[p] = 0.0
+        now[0] += rates[k] * lasso / abs(scale)
+        if averaged:
+            mean_b += mix * (b - mean_b)
+            follows = mix == 1.0
+            if not follows:
+                left *= 1.0 - mix
+                now[1] += mix * scale / left
+                now[2] += mix * scale / left * now[0]
+            if crossing:
+                clock[3 * ticks], clock[3 * ticks + 1], clock[3 * ticks + 2] = now[0], now[1], now[2]
+                ticks += 1
+    u[p], a[p] = b, mean_b
+    return total

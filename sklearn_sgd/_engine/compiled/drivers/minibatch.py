@@ -1,0 +1,57 @@
+"""Steps on batches by a schedule, with any loss, penalty and optimizer."""
+
+from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, mix_in
+from sklearn_sgd._engine.compiled.drivers.words import (
+    Double,
+    Doubles,
+    Function,
+    Indices,
+    Integer,
+    Real,
+    Reals,
+    Rows,
+    invoke,
+    narrow,
+    tail,
+)
+
+
+def build(layout):
+    """The driver for a kind of rows."""
+    accumulate = build_accumulate(layout)
+
+    def minibatch(
+        X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer, done: Integer,
+        w: Reals, average: Reals, m: Reals, v: Reals,
+        block: Function, loss_numbers: Doubles, update: Function, optimizer_numbers: Doubles,
+        pull: Function, prox: Function, penalty_numbers: Doubles, work: Reals, sums: Doubles,
+    ) -> Double:  # fmt: skip
+        rows = (X, indices, indptr, mean, centred, bias, p)
+        size, g, total = min(batch, n), tail(sums, 2), 0.0
+        z, targets, s, c = tail(work, 0), tail(work, size), tail(work, 2 * size), tail(work, 3 * size)
+        part, slope = tail(work, 4 * size), tail(work, 4 * size + p + 1)
+        pulled, h = tail(work, 4 * size + 2 * (p + 1)), tail(work, 4 * size + 3 * (p + 1))
+        for k in range(updates):
+            start, stop = k * batch, min((k + 1) * batch, n)
+            accumulate(
+                rows, y, weight, weighted, order, start, stop, n, chunk, w, z, targets, s, c, part, g, block,
+                loss_numbers, sums,
+            )  # fmt: skip
+            total += sums[0]
+            share = 1.0 / (stop - start)
+            for j in range(p + 1):
+                slope[j] = share * g[j]
+            if pull:
+                invoke(pull, penalty_numbers, sums, p, w, pulled)
+            # Always in the precision of X, as the optimizer computes.
+            rate = rates[k]
+            invoke(update, optimizer_numbers, sums, p + 1, slope, pulled, w, m, v, h, rate, 1.0 * (done + k + 1))
+            if prox:
+                invoke(prox, penalty_numbers, sums, p, w, h)
+            if averaged:
+                mix_in(average, w, p + 1, narrow(mixes[k], bias))
+        return total
+
+    return minibatch

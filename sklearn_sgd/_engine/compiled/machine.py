@@ -1,0 +1,158 @@
+"""Drivers as Python calls them: compiled, or as the plain Python that they are."""
+
+import ctypes
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import CodeType, FunctionType
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from sklearn_sgd._engine.compiled import store, translate
+from sklearn_sgd._engine.compiled.drivers import (
+    automatic,
+    full_batch,
+    lazy,
+    minibatch,
+    online,
+    passive_aggressive,
+    shuffle,
+    single,
+    variance_reduced,
+)
+from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
+
+# Drivers for all kinds of rows are made for each of them; the others are for one kind.
+BUILDERS: dict[str, Callable] = {
+    "minibatch": minibatch.build,
+    "automatic": automatic.build,
+    "gradient": full_batch.build,
+    "variance_reduced": variance_reduced.build,
+    "passive_aggressive": passive_aggressive.build,
+    "online": lambda layout: online.online,
+    "single": lambda layout: single.single,
+    "lazy": lambda layout: lazy.lazy,
+    "permute": lambda layout: shuffle.permute,
+}
+
+
+@cache
+def source(name: str, layout: str) -> FunctionType:
+    """A driver as plain Python."""
+    return BUILDERS[name](LAYOUTS[layout])
+
+
+@cache
+def fingerprint(function: FunctionType) -> str:
+    """A hash of the code of a function and of all functions and numbers that it uses, as they are in this process."""
+    digest = hashlib.sha256()
+
+    def add(value: Any, done: set) -> None:
+        if isinstance(value, CodeType):
+            digest.update(value.co_code + repr((value.co_names, value.co_varnames)).encode())
+            for constant in value.co_consts:
+                add(constant, done)
+        elif isinstance(value, FunctionType):
+            if id(value) in done:
+                return
+            done.add(id(value))
+            digest.update(value.__name__.encode())
+            add(value.__code__, done)
+            for name in value.__code__.co_names:
+                add(value.__globals__.get(name), done)
+            for cell in value.__closure__ or ():
+                add(cell.cell_contents, done)
+        elif isinstance(value, (int, float, str, tuple, bool)):
+            digest.update(repr(value).encode())
+
+    add(function, set())
+    return digest.hexdigest()
+
+
+def _data_offset() -> int | None:
+    """Where an array object holds the address of its entries; None if it is not found."""
+    sample = np.empty(1)
+    slots = (ctypes.c_size_t * 4).from_address(id(sample))
+    found = [k for k, slot in enumerate(slots) if slot == sample.ctypes.data]
+    return found[0] * ctypes.sizeof(ctypes.c_size_t) if found else None
+
+
+OFFSET = _data_offset()
+_pointer_at = ctypes.c_void_p.from_address
+
+
+def address_of(array: np.ndarray, dtype: np.dtype) -> int | None:
+    """The address of the entries of an array, which must be of that type and in one piece.
+
+    Read from the array object itself: ``array.ctypes.data`` takes ten times as long, and a small call has a dozen arrays.
+    """
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        raise TypeError(f"A driver takes contiguous arrays of {dtype}; got {array.dtype}.")
+    return _pointer_at(id(array) + OFFSET).value if OFFSET is not None else array.ctypes.data
+
+
+class Driver:
+    """A driver for one precision and kind of rows; called with its arguments by name."""
+
+    def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
+        self.function = source(name, layout)
+        hints = get_type_hints(self.function, include_extras=True)
+        hints.pop("return")
+        self.arguments = {name: hint.__metadata__[0] for name, hint in hints.items()}
+        self.kinds = kinds
+
+
+class PlainDriver(Driver):
+    """The same as plain Python."""
+
+    def __call__(self, values: Mapping[str, Any]) -> float:
+        """Run the driver."""
+        return float(self.function(*(_plain(values[name], kind) for name, kind in self.arguments.items())))
+
+
+def _plain(value: Any, kind: str) -> Any:
+    """An argument for plain Python: arrays flat; row numbers in 64 bits, in which their products fit."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return value.astype(np.int64) if kind in ("rows", "indices") and len(value) else value.reshape(-1)
+
+
+class CompiledDriver(Driver):
+    """The same as machine code."""
+
+    def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
+        super().__init__(name, layout, kinds)
+        used = {kind: np.dtype(kinds.get(kind, np.uint32)) for kind in ("real", "indices", "rows")}
+        marks = "-".join([layout, *(f"{used[kind].name}" for kind in used if self._mentions(kind))])
+        key = store.key_of("driver", translate.SOURCE, fingerprint(self.function), sorted(used.items(), key=str))
+        addresses = store.load(f"{name}-{marks}-{key}", lambda: self._compile(used))
+        types = {
+            "real": ctypes.c_float if used["real"] == np.float32 else ctypes.c_double,
+            "double": ctypes.c_double,
+            "integer": ctypes.c_int64,
+            "function": ctypes.c_int64,
+        }
+        prototype = ctypes.CFUNCTYPE(
+            ctypes.c_double,
+            *(types.get(kind, ctypes.c_void_p) for kind in self.arguments.values()),
+        )
+        self.run = prototype(addresses[self.function.__name__])
+        dtypes = {
+            "reals": used["real"],
+            "doubles": np.dtype(np.float64),
+            "indices": used["indices"],
+            "rows": used["rows"],
+        }
+        self.slots = [(name, dtypes.get(kind)) for name, kind in self.arguments.items()]
+
+    def _mentions(self, kind: str) -> bool:
+        return kind in self.arguments.values() or f"{kind}s" in self.arguments.values()
+
+    def _compile(self, kinds):
+        return translate.compile_driver(self.function, kinds)
+
+    def __call__(self, values: Mapping[str, Any]) -> float:
+        """Run the driver, without the interpreter's lock."""
+        given = [values[name] if dtype is None else address_of(values[name], dtype) for name, dtype in self.slots]
+        return self.run(*given)

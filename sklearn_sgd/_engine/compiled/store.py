@@ -1,0 +1,216 @@
+"""Machine code on disk: object files by the hash of what they were made of, and their way back into a process.
+
+A file is written under another name and renamed, so that processes may write the same one at once. It holds a checksum;
+one that does not fit, or that cannot be read, is made anew. Where no folder can be written, nothing is kept.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+# Functions of the C library's mathematics: all that machine code may call outside itself.
+MATHEMATICS = {
+    name + suffix
+    for name in [
+        "exp",
+        "expm1",
+        "exp2",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "pow",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "sqrt",
+        "cbrt",
+        "fabs",
+        "floor",
+        "ceil",
+        "trunc",
+        "round",
+        "rint",
+        "fmod",
+        "hypot",
+        "erf",
+        "erfc",
+        "tgamma",
+        "lgamma",
+        "copysign",
+        "fma",
+        "memset",
+        "memcpy",
+        "memmove",
+    ]
+    for suffix in ("", "f")
+}
+
+
+@cache
+def processor() -> str:
+    """What machine code depends on besides its source: the processor, and the version of LLVM's Python package."""
+    import llvmlite
+    from llvmlite import binding
+
+    name = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+    return f"{llvmlite.__version__} {binding.get_process_triple()} {name} {features}"
+
+
+def key_of(*described: Any) -> str:
+    """The name of what is made of these descriptions on this processor."""
+    return hashlib.sha256(repr((processor(), *described)).encode()).hexdigest()[:40]
+
+
+def folder() -> Path | None:
+    """Where object files are kept: NUMBA_CACHE_DIR, else in the package, else in the user's cache; None: nowhere."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    return _writable(Path(given) / "sklearn_sgd") if given else _own_folder()
+
+
+@cache
+def _own_folder() -> Path | None:
+    base = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Caches"}.get(sys.platform)
+    user = os.environ.get("XDG_CACHE_HOME") or base or "~/.cache"
+    for place in (Path(__file__).parent / "__pycache__", Path(user).expanduser() / "sklearn_sgd"):
+        if found := _writable(place):
+            return found
+    return None
+
+
+def _writable(place: Path) -> Path | None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            return place
+    except OSError:
+        return None
+
+
+def read(name: str) -> tuple[dict[str, str], bytes] | None:
+    """The symbols and the object code of a file, if it is there and whole."""
+    place = folder()
+    try:
+        head, _, code = (place / f"{name}.o").read_bytes().partition(b"\n") if place else (b"", b"", b"")
+        described = json.loads(head)
+    except (OSError, ValueError):
+        return None
+    if described.get("sha256") != hashlib.sha256(code).hexdigest():
+        return None
+    return described["symbols"], code
+
+
+def write(name: str, symbols: dict[str, str], code: bytes) -> None:
+    """Keep object code, if there is a place for it."""
+    if not (place := folder()):
+        return
+    head = json.dumps({"sha256": hashlib.sha256(code).hexdigest(), "symbols": symbols}).encode()
+    with contextlib.suppress(OSError):
+        number, path = tempfile.mkstemp(dir=place, suffix=".tmp")
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(head + b"\n" + code)
+            Path(path).replace(place / f"{name}.o")
+        except OSError:
+            Path(path).unlink(missing_ok=True)
+
+
+class Loaded:
+    """Object code in this process: the address of each of its functions."""
+
+    def __init__(self, symbols: dict[str, str], code: bytes):
+        from llvmlite import binding
+
+        self.engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine())
+        self.engine.add_object_file(binding.ObjectFileRef.from_data(code))
+        self.engine.finalize_object()
+        self.addresses = {name: self.engine.get_function_address(symbol) for name, symbol in symbols.items()}
+
+
+def machine():
+    """LLVM's view of this processor."""
+    from llvmlite import binding
+
+    _initialize()
+    target = binding.Target.from_default_triple()
+    cpu = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=3, jit=True, reloc="default", codemodel="jitdefault"
+    )
+
+
+@cache
+def _initialize() -> None:
+    from llvmlite import binding
+
+    if tuple(map(int, binding.llvm_version_info)) < (20,):
+        binding.initialize()
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+
+
+def optimised(module) -> bytes:
+    """Object code of a module, after LLVM's passes."""
+    from llvmlite import binding
+
+    target = machine()
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = True
+    builder = binding.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+    if foreign := foreign_functions(module):
+        raise ValueError(f"Machine code may call mathematics only; this calls {', '.join(foreign)}.")
+    return target.emit_object(module)
+
+
+# Machine code stays for the life of the process: addresses are numbers, which keep nothing alive.
+_loaded: dict[str, Loaded] = {}
+_lock = RLock()
+
+# How many times something was compiled in this process.
+compilations = 0
+
+
+def load(name: str, make: Callable[[], tuple[dict[str, str], bytes]]) -> dict[str, int]:
+    """Addresses of the functions of that name: of this process, from disk, or made now."""
+    global compilations
+    with _lock:
+        if name not in _loaded:
+            known = read(name)
+            if known is None:
+                compilations += 1
+                known = make()
+                write(name, *known)
+            _loaded[name] = Loaded(*known)
+        return _loaded[name].addresses
+
+
+def foreign_functions(module) -> list[str]:
+    """Functions that an LLVM module calls outside itself and the C library's mathematics."""
+    text = str(module)
+    names = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    return sorted(name for name in names if name not in MATHEMATICS and text.count(f"@{name}(") > 1)

@@ -1,0 +1,432 @@
+"""Drivers to machine code: a small part of Python, over flat arrays and numbers, translated to LLVM as it stands.
+
+The drivers of :mod:`.drivers` are written in assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries
+of arrays, and calls of functions written in the same way, which are written out where they are called. The kinds of
+their arguments are annotated; all other kinds follow. A number that is written in a driver takes the precision of what
+it meets, as in NumPy. Conditions are evaluated as a whole: ``and`` and ``or`` do not stop early.
+"""
+
+import ast
+import builtins
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple, get_type_hints
+
+import numpy as np
+
+from sklearn_sgd._engine.compiled import store
+from sklearn_sgd._engine.compiled.drivers import words
+
+# Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
+FAST = ("reassoc", "contract", "arcp", "nsz")
+
+# What these lines are is part of what machine code is made of.
+SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+class Value(NamedTuple):
+    """A value in the code: of a kind of :mod:`.words`, or a literal number, which has none yet."""
+
+    kind: str
+    ir: Any
+
+
+@cache
+def tree_of(function: FunctionType) -> ast.FunctionDef:
+    """The syntax of a function."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(tree, ast.FunctionDef)
+    return tree
+
+
+def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[dict[str, str], bytes]:
+    """The symbols and the object code of a driver; ``kinds`` are the types of its real numbers, indices and rows."""
+    from llvmlite import binding
+
+    module = binding.parse_assembly(str(_Translation(driver, kinds).module))
+    module.verify()
+    return {driver.__name__: driver.__name__}, store.optimised(module)
+
+
+class _Translation:
+    """The translation of one driver."""
+
+    def __init__(self, driver: FunctionType, kinds: dict[str, np.dtype]):
+        from llvmlite import ir
+
+        self.ir = ir
+        double, integer = ir.DoubleType(), ir.IntType(64)
+        real = ir.FloatType() if kinds["real"] == np.float32 else double
+        self.types = {"double": double, "real": real, "integer": integer, "function": integer, "boolean": ir.IntType(1)}
+        self.elements = {
+            "reals": real,
+            "doubles": double,
+            "indices": ir.IntType(8 * np.dtype(kinds["indices"]).itemsize),
+            "rows": ir.IntType(8 * np.dtype(kinds["rows"]).itemsize),
+        }
+        self.types |= {kind: element.as_pointer() for kind, element in self.elements.items()}
+        hints = get_type_hints(driver, include_extras=True)
+        hints.pop("return")
+        arguments = {name: hint.__metadata__[0] for name, hint in hints.items()}
+        self.module = ir.Module(driver.__name__)
+        signature = ir.FunctionType(double, [self.types[kind] for kind in arguments.values()])
+        self.function = ir.Function(self.module, signature, driver.__name__)
+        entry = self.function.append_basic_block("entry")
+        self.entry = ir.IRBuilder(entry)
+        self.builder = ir.IRBuilder(self.function.append_basic_block("body"))
+        given = []
+        for (name, kind), value in zip(arguments.items(), self.function.args, strict=True):
+            value.name = name
+            if kind in self.elements:
+                # Arrays of a fit do not overlap.
+                value.add_attribute("noalias")
+            given.append(Value(kind, value))
+        result = _Scope(self, driver, given).run()
+        self.builder.ret(self.cast(result, "double"))
+        self.entry.branch(self.function.blocks[1])
+
+    def slot(self, kind: str, name: str):
+        """A variable."""
+        return self.entry.alloca(self.types[kind], name=name)
+
+    def block(self, name: str):
+        """A new block of instructions."""
+        return self.function.append_basic_block(name)
+
+    def cast(self, value: Value, kind: str):
+        """A value as one of another kind."""
+        have, want = value.kind, self.types[kind]
+        if have == "literal":
+            return want(float(value.ir) if kind in ("double", "real") else int(value.ir))
+        if value.ir.type == want:
+            return value.ir
+        if have in ("integer", "boolean") and kind in ("double", "real"):
+            convert = self.builder.sitofp if have == "integer" else self.builder.uitofp
+            return convert(value.ir, want)
+        if have == "boolean" and kind == "integer":
+            return self.builder.zext(value.ir, want)
+        if have in ("double", "real") and kind in ("double", "real"):
+            return (self.builder.fpext if kind == "double" else self.builder.fptrunc)(value.ir, want)
+        raise TypeError(f"{have} cannot be {kind}")
+
+    def common(self, a: Value, b: Value) -> str:
+        """The kind in which two values meet."""
+        kinds = {a.kind, b.kind} - {"literal"}
+        floating = any(v.kind == "literal" and isinstance(v.ir, float) for v in (a, b))
+        for kind in ("double", "real"):
+            if kind in kinds:
+                return kind
+        return "double" if floating else "integer"
+
+    def binary(self, operator: ast.operator, a: Value, b: Value) -> Value:
+        """An arithmetic operation."""
+        kind = "double" if isinstance(operator, ast.Div) and self.common(a, b) == "integer" else self.common(a, b)
+        x, y = self.cast(a, kind), self.cast(b, kind)
+        if kind == "integer":
+            flags = ("nsw",)
+            match operator:
+                case ast.Add():
+                    return Value(kind, self.builder.add(x, y, flags=flags))
+                case ast.Sub():
+                    return Value(kind, self.builder.sub(x, y, flags=flags))
+                case ast.Mult():
+                    return Value(kind, self.builder.mul(x, y, flags=flags))
+                case ast.FloorDiv():
+                    return Value(kind, self.builder.sdiv(x, y))
+        names = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
+        return Value(kind, getattr(self.builder, names[type(operator)])(x, y, flags=FAST))
+
+    def compare(self, operator: ast.cmpop, a: Value, b: Value) -> Value:
+        """A comparison."""
+        kind = self.common(a, b)
+        x, y, sign = self.cast(a, kind), self.cast(b, kind), COMPARISONS[type(operator)]
+        if kind == "integer":
+            return Value("boolean", self.builder.icmp_signed(sign, x, y))
+        ordered = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        return Value("boolean", ordered(sign, x, y))
+
+    def truth(self, value: Value):
+        """A value as a condition."""
+        if value.kind == "boolean":
+            return value.ir
+        if value.kind == "literal":
+            return self.types["boolean"](int(bool(value.ir)))
+        return self.compare(ast.NotEq(), value, Value("literal", 0)).ir
+
+    def negative(self, value: Value) -> Value:
+        """Minus a value."""
+        if value.kind == "literal":
+            return Value("literal", -value.ir)
+        return Value(value.kind, self.builder.fneg(value.ir) if value.kind != "integer" else self.builder.neg(value.ir))
+
+    def place(self, array: Value, index: Value):
+        """Where an entry of an array is."""
+        return self.builder.gep(array.ir, [self.cast(index, "integer")], inbounds=True)
+
+    def load(self, array: Value, index: Value) -> Value:
+        """An entry of an array."""
+        entry = self.builder.load(self.place(array, index))
+        if array.kind in ("reals", "doubles"):
+            return Value(array.kind[:-1], entry)
+        narrow = entry.type != self.types["integer"]
+        return Value("integer", self.builder.zext(entry, self.types["integer"]) if narrow else entry)
+
+    def store(self, value: Value, array: Value, index: Value) -> None:
+        """Write an entry of an array."""
+        element = self.elements[array.kind]
+        if array.kind in ("reals", "doubles"):
+            entry = self.cast(value, array.kind[:-1])
+        else:
+            entry = self.cast(value, "integer")
+            entry = entry if entry.type == element else self.builder.trunc(entry, element)
+        self.builder.store(entry, self.place(array, index))
+
+    def intrinsic(self, name: str, result, *values):
+        """A call of one of LLVM's own functions."""
+        kind = self.ir.FunctionType(result, [value.type for value in values])
+        function = self.module.globals.get(name) or self.ir.Function(self.module, kind, name)
+        return self.builder.call(function, values)
+
+
+class _Scope:
+    """A function that is written out: its variables, and where it returns to."""
+
+    def __init__(self, to: _Translation, function: FunctionType, given: list):
+        self.to, self.function = to, function
+        self.tree = tree_of(function)
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        self.outer = function.__globals__ | {name: cell.cell_contents for name, cell in cells.items()}
+        self.slots: dict[str, Value] = {}
+        # Arguments and tuples that are never assigned anew are values, not variables.
+        self.fixed: dict[str, Any] = {}
+        names = [argument.arg for argument in self.tree.args.args]
+        for name, value in zip(names, given, strict=True):
+            self.fixed[name] = value
+        self.exit = to.block("exit")
+        self.result: Value | None = None
+        self.loops: list[Any] = []
+
+    def run(self) -> Any:
+        """Write the function out; what it returns."""
+        self.body(self.tree.body)
+        if not self.to.builder.block.is_terminated:
+            self.to.builder.branch(self.exit)
+        self.to.builder.position_at_end(self.exit)
+        return self.result and Value(self.result.kind, self.to.builder.load(self.result.ir))
+
+    def body(self, statements: list[ast.stmt]) -> None:
+        """Write statements, until one leaves the block."""
+        for statement in statements:
+            if self.to.builder.block.is_terminated:
+                return
+            getattr(self, f"_{type(statement).__name__}")(statement)
+
+    def _Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):
+            self.value(node.value)
+
+    def _Pass(self, node: ast.Pass) -> None:
+        pass
+
+    def _Assign(self, node: ast.Assign) -> None:
+        (target,) = node.targets
+        self.assign(target, self.value(node.value))
+
+    def _AugAssign(self, node: ast.AugAssign) -> None:
+        target = node.target
+        if isinstance(target, ast.Subscript):
+            array, index = self.value(target.value), self.value(target.slice)
+            changed = self.to.binary(node.op, self.to.load(array, index), self.value(node.value))
+            self.to.store(changed, array, index)
+            return
+        self.assign(target, self.to.binary(node.op, self.value(target), self.value(node.value)))
+
+    def assign(self, target: ast.expr, value: Any) -> None:
+        """Give a variable, several, or an entry a value."""
+        match target:
+            case ast.Tuple(elts=targets):
+                for each, item in zip(targets, value, strict=True):
+                    self.assign(each, item)
+            case ast.Subscript(value=array, slice=index):
+                self.to.store(value, self.value(array), self.value(index))
+            case ast.Name(id=name):
+                self._name(name, value)
+
+    def _name(self, name: str, value: Any) -> None:
+        if (isinstance(value, tuple) and not isinstance(value, Value)) or value.kind in self.to.elements:
+            self.fixed[name] = value
+            return
+        if name not in self.slots:
+            kind = value.kind
+            if kind == "literal":
+                kind = {bool: "boolean", int: "integer", float: "double"}[type(value.ir)]
+            self.slots[name] = Value(kind, self.to.slot(kind, name))
+        kind, slot = self.slots[name]
+        if kind == "real" and value.kind == "double" and self.to.types["real"] != self.to.types["double"]:
+            raise TypeError(f"{self.function.__name__}: {name} is of X's precision; narrow the value that it is given.")
+        self.to.builder.store(self.to.cast(value, kind), slot)
+
+    def _Return(self, node: ast.Return) -> None:
+        if node.value is not None:
+            value = self.value(node.value)
+            if self.result is None:
+                kind = "double" if value.kind == "literal" else value.kind
+                self.result = Value(kind, self.to.slot(kind, "result"))
+            self.to.builder.store(self.to.cast(value, self.result.kind), self.result.ir)
+        self.to.builder.branch(self.exit)
+
+    def _If(self, node: ast.If) -> None:
+        then, other, after = self.to.block("then"), self.to.block("else"), self.to.block("after")
+        self.to.builder.cbranch(self.to.truth(self.value(node.test)), then, other)
+        for block, statements in ((then, node.body), (other, node.orelse)):
+            self.to.builder.position_at_end(block)
+            self.body(statements)
+            if not self.to.builder.block.is_terminated:
+                self.to.builder.branch(after)
+        self.to.builder.position_at_end(after)
+
+    def _While(self, node: ast.While) -> None:
+        self._loop(lambda: self.to.truth(self.value(node.test)), node.body, lambda: None)
+
+    def _For(self, node: ast.For) -> None:
+        assert isinstance(node.iter, ast.Call) and isinstance(node.target, ast.Name)
+        bounds = [self.to.cast(self.value(argument), "integer") for argument in node.iter.args]
+        start, stop = bounds if len(bounds) == 2 else (self.to.types["integer"](0), *bounds)
+        counter, builder = self.to.slot("integer", f"{node.target.id}.next"), self.to.builder
+        builder.store(start, counter)
+
+        def condition():
+            current = Value("integer", builder.load(counter))
+            self._name(node.target.id, current)
+            return builder.icmp_signed("<", current.ir, stop)
+
+        def advance():
+            one = self.to.types["integer"](1)
+            builder.store(builder.add(builder.load(counter), one, flags=("nsw", "nuw")), counter)
+
+        self._loop(condition, node.body, advance)
+
+    def _loop(self, condition: Callable, statements: list[ast.stmt], advance: Callable) -> None:
+        head, inside, after = self.to.block("loop"), self.to.block("inside"), self.to.block("after")
+        self.to.builder.branch(head)
+        self.to.builder.position_at_end(head)
+        self.to.builder.cbranch(condition(), inside, after)
+        self.to.builder.position_at_end(inside)
+        self.loops.append(after)
+        self.body(statements)
+        self.loops.pop()
+        if not self.to.builder.block.is_terminated:
+            advance()
+            self.to.builder.branch(head)
+        self.to.builder.position_at_end(after)
+
+    def _Break(self, node: ast.Break) -> None:
+        self.to.builder.branch(self.loops[-1])
+
+    def value(self, node: ast.expr) -> Any:
+        """The value of an expression."""
+        match node:
+            case ast.Constant(value=number):
+                return Value("literal", number)
+            case ast.Name(id=name):
+                return self._lookup(name)
+            case ast.Tuple(elts=items):
+                return tuple(self.value(item) for item in items)
+            case ast.BinOp(left=left, op=operator, right=right):
+                return self.to.binary(operator, self.value(left), self.value(right))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return self.to.negative(self.value(operand))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return Value("boolean", self.to.builder.not_(self.to.truth(self.value(operand))))
+            case ast.Compare(left=left, ops=[operator], comparators=[right]):
+                return self.to.compare(operator, self.value(left), self.value(right))
+            case ast.BoolOp(op=operator, values=values):
+                return self._logic(operator, [self.to.truth(self.value(each)) for each in values])
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self._choice(self.to.truth(self.value(test)), self.value(body), self.value(orelse))
+            case ast.Subscript(value=array, slice=index):
+                return self._entry(self.value(array), self.value(index))
+            case ast.Call(func=function, args=arguments):
+                return self._call(self.value(function), [self.value(argument) for argument in arguments])
+        raise TypeError(f"{self.function.__name__}: {ast.unparse(node)} is not in the language of the drivers.")
+
+    def _lookup(self, name: str) -> Any:
+        if name in self.slots:
+            kind, slot = self.slots[name]
+            return Value(kind, self.to.builder.load(slot))
+        if name in self.fixed:
+            return self.fixed[name]
+        known = self.outer.get(name, getattr(builtins, name, None))
+        return Value("literal", known) if isinstance(known, (bool, int, float)) else known
+
+    def _entry(self, array: Any, index: Value) -> Any:
+        return array[index.ir] if not isinstance(array, Value) else self.to.load(array, index)
+
+    def _logic(self, operator: ast.boolop, conditions: list) -> Value:
+        combine = self.to.builder.and_ if isinstance(operator, ast.And) else self.to.builder.or_
+        first, *others = conditions
+        for other in others:
+            first = combine(first, other)
+        return Value("boolean", first)
+
+    def _choice(self, test, a: Value, b: Value) -> Value:
+        kind = a.kind if a.kind == b.kind != "literal" else self.to.common(a, b)
+        return Value(kind, self.to.builder.select(test, self.to.cast(a, kind), self.to.cast(b, kind)))
+
+    def _call(self, function: Any, arguments: list) -> Any:
+        if function in BUILTINS:
+            return BUILTINS[function](self.to, *arguments)
+        return _Scope(self.to, function, arguments).run()
+
+
+def _extreme(sign: ast.cmpop) -> Callable:
+    def choose(to: _Translation, a: Value, *others: Value) -> Value:
+        for b in others:
+            kind = to.common(a, b)
+            wins = to.compare(sign, b, a).ir
+            a = Value(kind, to.builder.select(wins, to.cast(b, kind), to.cast(a, kind)))
+        return a
+
+    return choose
+
+
+def _absolute(to: _Translation, a: Value) -> Value:
+    suffix = "f64" if a.ir.type == to.types["double"] else "f32"
+    return Value(a.kind, to.intrinsic(f"llvm.fabs.{suffix}", a.ir.type, a.ir))
+
+
+def _invoke(to: _Translation, function: Value, *arguments: Value) -> Value:
+    """A call by address: arrays as they are, integers for the count, all other numbers in double precision."""
+    given = []
+    for k, argument in enumerate(arguments):
+        array = argument.kind in to.elements
+        given.append(argument.ir if array else to.cast(argument, "integer" if k == 2 else "double"))
+    kind = to.ir.FunctionType(to.types["double"], [value.type for value in given])
+    return Value("double", to.builder.call(to.builder.inttoptr(function.ir, kind.as_pointer()), given))
+
+
+def _prefetch(to: _Translation, array: Value, index: Value) -> None:
+    """Read, keep in the second level, data: more lines can be on their way to it at once than to the first."""
+    byte, number = to.ir.IntType(8).as_pointer(), to.ir.IntType(32)
+    address = to.builder.bitcast(to.builder.gep(array.ir, [to.cast(index, "integer")]), byte)
+    to.intrinsic("llvm.prefetch.p0", to.ir.VoidType(), address, number(0), number(2), number(1))
+
+
+BUILTINS: dict[Any, Callable] = {
+    max: _extreme(ast.Gt()),
+    min: _extreme(ast.Lt()),
+    abs: _absolute,
+    int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
+    float: lambda to, a: Value("double", to.cast(a, "double")),
+    words.invoke: _invoke,
+    words.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
+    words.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
+    words.prefetch: _prefetch,
+}

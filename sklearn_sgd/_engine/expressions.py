@@ -1,0 +1,183 @@
+"""Formulas read as expressions: what a part computes, whatever its class is called.
+
+The formulas of a part are called with symbols in the place of numbers and arrays. What comes back is an expression: the
+same formula as data. From it follow the machine code (:mod:`sklearn_sgd._engine.compiled`), the key of that code in the
+cache, which is the formula itself, and the traits (:mod:`sklearn_sgd._engine.traits`) that choose how the descent runs.
+So a formula that changed, wherever it is defined, is another formula, and two classes with the same formula are one.
+"""
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# NumPy's functions of one or two numbers that formulas may use, with the operations that they stand for.
+UFUNCS: dict[Any, str] = {
+    np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "div", np.power: "pow", np.float_power: "pow",
+    np.negative: "neg", np.absolute: "abs", np.fabs: "abs", np.sign: "sign", np.sqrt: "sqrt", np.square: "square",
+    np.exp: "exp", np.expm1: "expm1", np.log: "log", np.log1p: "log1p", np.tanh: "tanh", np.cosh: "cosh",
+    np.sinh: "sinh", np.sin: "sin", np.cos: "cos", np.arctan: "arctan", np.maximum: "max", np.minimum: "min",
+    np.less: "lt", np.less_equal: "le", np.greater: "gt", np.greater_equal: "ge", np.equal: "eq", np.not_equal: "ne",
+    np.logical_and: "and", np.logical_or: "or", np.logical_not: "not", np.bitwise_and: "and", np.bitwise_or: "or",
+    np.invert: "not",
+}  # fmt: skip
+
+EVALUATE: dict[str, Callable] = {name: function for function, name in reversed(UFUNCS.items())}
+EVALUATE["where"] = np.where
+
+CONDITIONS = {"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"}
+
+
+class Untraceable(TypeError):
+    """A formula that cannot be read as one expression, with the reason."""
+
+
+class Expression:
+    """An operation on expressions and numbers; its ``value`` is known if only numbers of the part are in it."""
+
+    __slots__ = ("args", "op", "value")
+
+    def __init__(self, op: str, *args: Any, value: Any = None):
+        self.op, self.args, self.value = op, args, value
+
+    def __bool__(self) -> bool:
+        if self.value is None:
+            raise Untraceable("it branches (if, and, or, min, max) on a value that is not known before the fit")
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        raise Untraceable("it needs a Python number where there is a symbol; use NumPy's functions instead of math's")
+
+    __int__ = __index__ = __float__  # type: ignore[assignment]
+
+    def __array__(self, *args, **kwargs):
+        raise Untraceable("it calls a function that takes arrays only")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if method != "__call__" or kwargs or ufunc not in UFUNCS:
+            raise Untraceable(f"it calls numpy.{ufunc.__name__} in a way that is not known here")
+        return apply(UFUNCS[ufunc], *inputs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function is np.clip:
+            return _clip(*args, **kwargs)
+        if function is np.where and len(args) == 3:
+            return apply("where", *args)
+        raise Untraceable(f"it calls numpy.{function.__name__}, which is not known here")
+
+
+def _clip(a, low=None, high=None):
+    """``numpy.clip``."""
+    a = a if low is None else apply("max", a, low)
+    return a if high is None else apply("min", a, high)
+
+
+def apply(op: str, *args: Any) -> Expression:
+    """The expression of an operation; computed if all that it depends on is known."""
+    for a in args:
+        if not isinstance(a, (Expression, Real, np.bool_)):
+            raise Untraceable(f"it computes with {type(a).__name__}, which is neither a number nor an array")
+    if op == "square":
+        op, args = "mul", args * 2
+    known = [a.value if isinstance(a, Expression) else a for a in args]
+    value = None if any(v is None for v in known) else EVALUATE[op](*known)
+    return Expression(op, *args, value=value)
+
+
+def _reflected(op: str):
+    return lambda self, other: apply(op, other, self)
+
+
+def _operators() -> None:
+    """Python's operators are those operations, too."""
+    binary = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow", "and": "and", "or": "or"}
+    for name, op in binary.items():
+        setattr(Expression, f"__{name}__", lambda self, other, op=op: apply(op, self, other))
+        setattr(Expression, f"__r{name}__", _reflected(op))
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        setattr(Expression, f"__{name}__", lambda self, other, op=name: apply(op, self, other))
+    for name, op in {"neg": "neg", "abs": "abs", "invert": "not"}.items():
+        setattr(Expression, f"__{name}__", lambda self, op=op: apply(op, self))
+    setattr(Expression, "__pos__", lambda self: self)  # noqa: B010
+    setattr(Expression, "__hash__", object.__hash__)  # noqa: B010
+
+
+_operators()
+
+
+class Column:
+    """A field that holds a number for each coefficient: ``field[j]`` is that of the coefficient at hand."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def __getitem__(self, j: Any) -> Expression:
+        return Expression("column", self.number)
+
+
+class Symbols(NamedTuple):
+    """A part whose numbers are symbols, the numbers, and those that are one for each coefficient."""
+
+    part: Any
+    numbers: list[float]
+    columns: list[np.ndarray]
+
+    def values(self) -> np.ndarray:
+        """All numbers in the order in which machine code reads them."""
+        return np.concatenate([np.array(self.numbers, dtype=np.float64), *self.columns])
+
+
+def symbols(part) -> Symbols:
+    """The part with symbols in the place of its numbers, those of parts inside included."""
+    numbers: list[float] = []
+    columns: list[np.ndarray] = []
+
+    def symbol(field):
+        if isinstance(field, tuple):
+            return tuple.__new__(type(field), map(symbol, field))
+        if isinstance(field, (bool, np.bool_)) or not isinstance(field, (Real, np.ndarray)):
+            return field
+        if isinstance(field, np.ndarray) and field.ndim:
+            columns.append(field.astype(np.float64).ravel())
+            return Column(len(columns) - 1)
+        numbers.append(float(field))
+        return Expression("number", len(numbers) - 1, value=float(field))
+
+    return Symbols(symbol(part), numbers, columns)
+
+
+def variable(name: str) -> Expression:
+    """A value that is not known before the fit."""
+    return Expression("variable", name)
+
+
+Program = tuple[tuple, ...]
+
+
+def program(*outputs: Any) -> Program:
+    """Expressions as a list of instructions, each written once, the outputs last: equal for equal formulas."""
+    lines: dict[tuple, int] = {}
+    seen: dict[int, int] = {}
+
+    def place(e: Any) -> int:
+        if not isinstance(e, Expression):
+            return lines.setdefault(("constant", float(e).hex()), len(lines))
+        if id(e) not in seen:
+            leaf = e.op in ("variable", "number", "column")
+            line = (e.op, *e.args) if leaf else (e.op, *map(place, e.args))
+            seen[id(e)] = lines.setdefault(line, len(lines))
+        return seen[id(e)]
+
+    last = ("outputs", *map(place, outputs))
+    return (*lines, last)
+
+
+def evaluate(formula: Callable, *args) -> Any:
+    """What a formula returns for symbols; refused with the reason if it cannot be read."""
+    try:
+        return formula(*args)
+    except Untraceable:
+        raise
+    except Exception as error:
+        raise Untraceable(f"{type(error).__name__}: {error}") from error

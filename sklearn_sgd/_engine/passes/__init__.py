@@ -1,0 +1,1 @@
+"""The passes over rows, by what the rows are."""

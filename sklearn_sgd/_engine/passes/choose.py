@@ -1,0 +1,108 @@
+"""The one decision which pass runs: by traits of the formulas, by what the rows are, and by what can be compiled."""
+
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from sklearn_sgd._engine.namespace import is_foreign
+from sklearn_sgd._engine.passes import arrays, full_batch, normal, passive_aggressive, variance_reduced
+from sklearn_sgd._engine.passes import drivers as native
+from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.warning import user_stacklevel
+
+
+def choose(plan) -> Callable:
+    """The pass on the normal matrix, on arrays, or the driver for the rows and formulas of a plan."""
+    if isinstance(plan.X, RemoteRows):
+        return plan.X.choose(plan)
+    name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
+    if plan.normal and not plan.noise:
+        return normal.automatic
+    drivers = drivers_of(plan)
+    if hasattr(optimizer, "is_passive"):
+        return partial((drivers or in_python(plan)).passive_aggressive, squares=passive_aggressive.squares(plan.X))
+    if plan.remembers:
+        return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
+    if plan.batch_size == plan.n_rows and plan.n_entries > full_batch.LEAST:
+        return partial(getattr(arrays, name), batch_of=all_rows(plan))
+    return getattr(drivers, _driver_name(plan, name)) if drivers else getattr(arrays, name)
+
+
+def _driver_name(plan, name: str) -> str:
+    """The driver that goes once through each row, where there is one."""
+    lazy, sparse, single = plan.formulas.is_lazy, plan.data.rows.layout == "csr", plan.batch_size == 1
+    if plan.preconditioner:
+        return "single" if single and not sparse and plan.formulas.is_unpenalised else name
+    if sparse:
+        return "lazy" if lazy else name
+    return "online" if single and lazy else name
+
+
+def all_rows(plan) -> Any:
+    """All rows as one batch."""
+    if isinstance(plan.X, RemoteRows):
+        return plan.X.all_rows(plan)
+    drivers = drivers_of(plan)
+    return full_batch.AllRows((drivers or arrays).gradient, plan.n_rows, plan.n_entries, drivers is not None)
+
+
+def drivers_of(plan) -> native.Drivers | None:
+    """The drivers for the formulas of a plan, if they can be read, and machine code can be made; None: on arrays."""
+    if is_foreign(plan.X) or not can_compile() or not _is_readable(plan.formulas):
+        return None
+    known, dtype = _known.setdefault(plan.formulas, {}), plan.data.y.dtype
+    if dtype not in known:
+        known[dtype] = native.Drivers(plan.formulas, dtype)
+    return known[dtype]
+
+
+def in_python(plan) -> native.Drivers:
+    """The same in plain Python, for passes that there are not on arrays."""
+    return native.Drivers(plan.formulas, plan.data.y.dtype, plain=True)
+
+
+_known: WeakKeyDictionary[Formulas, dict[np.dtype, native.Drivers]] = WeakKeyDictionary()
+
+
+def permute(order: np.ndarray, generator: np.random.Generator) -> None:
+    """Shuffle row numbers in place."""
+    native.permute(order, generator, plain=native.is_plain() or not can_compile())
+
+
+def _is_readable(formulas: Formulas) -> bool:
+    """Whether machine code can be made of formulas; one warning says why not, of parts that are named tuples."""
+    if formulas.refusal is None:
+        return True
+    parts = tuple(type(part) for part in formulas.parts)
+    if parts not in _warned and all(issubclass(part, tuple) for part in parts):
+        _warned.add(parts)
+        own = [part.__name__ for part in parts if part.__module__.partition(".")[0] != "sklearn_sgd"]
+        warnings.warn(
+            f"{', '.join(own)} runs in NumPy, slower, since it cannot be compiled: {formulas.refusal}",
+            RuntimeWarning,
+            stacklevel=user_stacklevel(),
+        )
+    return False
+
+
+_warned: set[tuple[type, ...]] = set()
+
+
+@cache
+def can_compile() -> bool:
+    """Whether LLVM is there; one warning says if it is not."""
+    try:
+        import llvmlite.binding  # noqa: F401
+    except ImportError as error:
+        warnings.warn(
+            f"Fits run in NumPy, slower, since llvmlite cannot be imported: {error}",
+            RuntimeWarning,
+            stacklevel=user_stacklevel(),
+        )
+        return False
+    return True

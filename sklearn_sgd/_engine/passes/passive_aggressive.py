@@ -1,0 +1,41 @@
+"""Passive-aggressive steps: a row's step is as long as its own loss requires, and no longer."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+
+class PassiveAggressive(NamedTuple):
+    """How far to go along a row with loss l and squared length q: ``min(limit, l / (q + soft))``.
+
+    PA-I has a ``limit``, PA-II is ``soft``.
+
+    References
+    ----------
+    K. Crammer, O. Dekel, J. Keshet, S. Shalev-Shwartz and Y. Singer, "Online passive-aggressive algorithms", JMLR 7,
+    2006.
+    """
+
+    limit: float
+    soft: float
+
+    @property
+    def moments(self) -> int:
+        """How many moments are kept."""
+        return 0
+
+    @property
+    def is_passive(self) -> bool:
+        """Whether each row says how far to go."""
+        return True
+
+
+def variant(name: str, eta0: float) -> PassiveAggressive:
+    """The variant that a learning rate names; ``eta0`` is what the authors call C."""
+    return PassiveAggressive(eta0, 0.0) if name == "pa1" else PassiveAggressive(np.inf, 0.5 / eta0)
+
+
+def squares(X) -> np.ndarray:
+    """Squared lengths of rows."""
+    return np.asarray(X.multiply(X).sum(axis=1)).ravel() if sparse.issparse(X) else np.einsum("ij,ij->i", X, X)

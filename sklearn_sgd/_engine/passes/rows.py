@@ -1,0 +1,162 @@
+"""Rows of X, dense or sparse, as they are or less the mean of their columns.
+
+The intercept is the coefficient of a last column whose every entry is ``bias``: 1, or 0 for a model without intercept.
+Sparse rows are never centred themselves: what is missing is added to sums of them, by ``offset`` and ``centre``.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_sgd._engine.namespace import dtype_of, is_foreign, like, take
+from sklearn_sgd._engine.passes.remote import RemoteRows
+
+# Bytes of rows that a driver reads twice, so that the cache must hold them, and rows at most.
+BLOCK_BYTES, BLOCK_ROWS = 1 << 17, 256
+
+# Bytes of shuffled rows that are requested before their turn, and rows at most.
+AHEAD_BYTES, AHEAD_ROWS = 32768, 32
+
+# Stands for an array that a driver does not read.
+NO_INDICES = np.zeros(1, np.uint32)
+
+
+class Dense(NamedTuple):
+    """Rows of an array; less ``mean``, if there is one."""
+
+    X: Any
+    bias: Any
+    mean: Any = None
+
+    @property
+    def layout(self) -> str:
+        """The kind of rows, as the drivers call it."""
+        return "dense"
+
+    def matrix(self, chunk):
+        """Some rows, as an array."""
+        X = take(self.X, chunk)
+        return X if self.mean is None else X - self.mean
+
+    def offset(self, w):
+        """What centring adds to each raw prediction: nothing, since the entries are centred."""
+        return 0.0
+
+    def centre(self, g):
+        """Centre a sum of rows, which is centred."""
+
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return self.X.itemsize * self.X.shape[1]
+
+    def arguments(self) -> dict[str, Any]:
+        """The rows as the drivers take them."""
+        mean = self.X[:0] if self.mean is None else self.mean
+        return {
+            "X": self.X,
+            "indices": NO_INDICES,
+            "indptr": NO_INDICES,
+            "mean": mean,
+            "centred": int(self.mean is not None),
+            "bias": self.bias,
+            "p": self.X.shape[1],
+        }
+
+
+class Csr(NamedTuple):
+    """Rows of a matrix in compressed sparse row format; less ``mean``, which is never subtracted from a row."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    bias: Any
+    columns: int
+    mean: Any = None
+
+    @property
+    def layout(self) -> str:
+        """The kind of rows, as the drivers call it."""
+        return "csr"
+
+    def matrix(self, chunk):
+        """Some rows, as a sparse array, not centred."""
+        shape = self.indptr.shape[0] - 1, self.columns
+        return sparse.csr_array((self.data, signed(self.indices), signed(self.indptr)), shape=shape)[chunk]
+
+    def offset(self, w):
+        """What centring adds to each raw prediction."""
+        return 0.0 if self.mean is None else -np.sum(self.mean * w[:-1])
+
+    def centre(self, g):
+        """Centre a sum of rows."""
+        if self.mean is not None:
+            g[:-1] -= self.mean * g[-1]
+
+    def row_bytes(self) -> int:
+        """Bytes of a row, on average."""
+        return 12 * self.data.shape[0] // max(1, self.indptr.shape[0] - 1)
+
+    def arguments(self) -> dict[str, Any]:
+        """The rows as the drivers take them."""
+        return {
+            "X": self.data,
+            "indices": self.indices,
+            "indptr": self.indptr,
+            "mean": self.data[:0] if self.mean is None else self.mean,
+            "centred": int(self.mean is not None),
+            "bias": self.bias,
+            "p": self.columns,
+        }
+
+
+Rows = Dense | Csr
+
+
+def block_rows(rows: Rows) -> int:
+    """Rows that a driver takes together."""
+    return max(1, min(BLOCK_ROWS, BLOCK_BYTES // (rows.row_bytes() + 1)))
+
+
+def rows_ahead(rows: Rows) -> int:
+    """How many rows ahead of its turn one is requested."""
+    return max(1, min(AHEAD_ROWS, AHEAD_BYTES // (rows.row_bytes() + 1)))
+
+
+def as_rows(X, fit_intercept: bool) -> Any:
+    """The rows of an array or CSR matrix, not copied."""
+    if isinstance(X, RemoteRows):
+        return X.with_intercept(fit_intercept)
+    bias = dtype_of(X).type(fit_intercept)
+    if sparse.issparse(X):
+        indices, indptr = unsigned(X.indices), unsigned(X.indptr)
+        if indices.dtype != indptr.dtype:
+            indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
+        return Csr(read_only(X.data), indices, indptr, bias, X.shape[1])
+    return Dense(read_only(X), bias)
+
+
+def less_mean(rows: Any, mean: np.ndarray) -> Any:
+    """The same rows, centred."""
+    if isinstance(rows, RemoteRows):
+        return rows.centred(mean)
+    return rows._replace(mean=mean if isinstance(rows, Csr) else like(mean, rows.X))
+
+
+def unsigned(indices: np.ndarray) -> np.ndarray:
+    """A read-only view as unsigned integers; of long ones as they are."""
+    return read_only(indices.view(np.uint32) if indices.dtype == np.int32 else indices)
+
+
+def signed(indices: np.ndarray) -> np.ndarray:
+    """The view undone, for SciPy."""
+    return indices.view(np.int32) if indices.dtype == np.uint32 else indices
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """The array in one piece, as a view that cannot be written to."""
+    if is_foreign(array):
+        return array
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    view.setflags(write=False)
+    return view

@@ -1,0 +1,54 @@
+"""The passes of reduced variance (SVRG, SAGA): a row's slope counts by how it differs from the one remembered of it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.passes.arrays import Batch
+
+# Rows of a block in a pass that remembers all of them.
+BLOCK = 4096
+
+
+class Memory:
+    """The pass together with what it remembers: the slope of each row's loss, and the mean gradient that they make."""
+
+    def __init__(self, run: Callable, plan):
+        self.run, self.refreshes = run, plan.parts.optimizer.refreshes_table
+        self.preconditioner = plan.preconditioner or Preconditioner(np.ones(plan.X.shape[1], plan.data.y.dtype))
+        self.slopes = self.mean = np.empty(0)
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Run the pass."""
+        if not len(self.slopes) or self.refreshes:
+            self.remember(plan, vectors.coef)
+        renew = 0.0 if self.refreshes else 1.0 / plan.n_rows
+        plan = plan._replace(preconditioner=self.preconditioner)
+        return self.run(plan, piece, vectors, self.slopes, self.mean, renew)
+
+    def remember(self, plan, w: np.ndarray) -> None:
+        """Remember all rows as they are at w."""
+        data, used = plan.data, plan.used
+        self.slopes, self.mean = np.zeros(data.y.shape[0], w.dtype), np.zeros(len(w))
+        for start in range(0, len(used), BLOCK):
+            chunk = used[start : start + BLOCK]
+            rows = Batch(data, chunk, plan.parts.loss)
+            self.mean += rows.gradient(w)[2] * (len(chunk) / len(used))
+            self.slopes[chunk] = rows.slopes
+
+
+def longest(rows, weight: np.ndarray, used: np.ndarray, preconditioner: Preconditioner) -> float:
+    """Largest squared length of a weighted, preconditioned row, the intercept's one included."""
+    most, inverse = 0.0, preconditioner.inverse
+    for start in range(0, len(used), BLOCK):
+        chunk = used[start : start + BLOCK]
+        X, s, mean = rows.matrix(chunk), weight[chunk] if weight.shape[0] else 1.0, rows.mean
+        if isinstance(X, np.ndarray):
+            lengths = np.einsum("ij,ij->i", X @ inverse, X) if preconditioner.is_full else (X * X) @ inverse
+        elif preconditioner.is_full:
+            lengths = X.multiply(X @ inverse).sum(axis=1) - 2.0 * (X @ (inverse @ mean)) + mean @ inverse @ mean
+        else:
+            lengths = X.multiply(X) @ inverse + X @ (-2.0 * mean * inverse) + mean * mean @ inverse
+        most = max(most, float(np.max(s * (lengths + rows.bias))))
+    return most

@@ -1,0 +1,256 @@
+"""What happens before a descent: rows are selected, the states learn what data show, and plans are made of both."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, affordable, measure
+from sklearn_sgd._engine.automatic.step_size import (
+    automatic_batch_size,
+    base_rate,
+    decay_limit,
+    decaying_rate,
+    variance_reduced_rate,
+)
+from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
+from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._engine.passes import variance_reduced
+from sklearn_sgd._engine.passes.normal import NormalMatrix, split
+from sklearn_sgd._engine.passes.rows import Dense, as_rows, less_mean, read_only
+from sklearn_sgd._engine.plan import Data, Plan, row_numbers
+from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import Formulas
+
+# The preconditioner is made anew when a stream has grown by this share.
+GROWTH = 0.1
+
+
+class Selection(NamedTuple):
+    """The rows that count: X, targets, weights, and their numbers in X if they are not all."""
+
+    X: Any
+    targets: Any
+    weight: Any
+    row_indices: np.ndarray | None
+
+    @property
+    def n_rows(self) -> int:
+        """How many there are."""
+        return self.X.shape[0] if self.row_indices is None else len(self.row_indices)
+
+
+def select(X, targets, weight, train: np.ndarray | None) -> Selection:
+    """All rows, or those to ``train`` on; not those of weight 0."""
+    kept = train
+    if weight is not None and train is not None:
+        among = np.isin(np.arange(X.shape[0]), train)
+        weight = namespace(weight).where(among if not is_foreign(X) else like(among, X) > 0, weight, like(0.0, weight))
+    if weight is not None and not bool(namespace(weight).all(weight != 0)):
+        kept = np.flatnonzero(host(weight != 0))
+    if kept is None:
+        return Selection(X, targets, weight, None)
+    if is_foreign(X):
+        # Elsewhere rows are not left out by their numbers, but once.
+        return Selection(take(X, kept), take(targets, kept), None if weight is None else take(weight, kept), None)
+    return Selection(X, targets, weight, kept.astype(row_numbers(X.shape[0]).dtype))
+
+
+def make_plans(
+    recipe: Recipe,
+    X,
+    targets,
+    weight,
+    states: Sequence[State],
+    train: np.ndarray | None = None,
+    stream: bool = False,
+) -> list[Plan]:
+    """Plans for each target: for all rows, those to ``train`` on, or a part of a ``stream``.
+
+    The states learn what data show before the descent: the scale of weights and, for the automatic step, the columns.
+    """
+    rows = select(X, targets, weight, train)
+    params, formulas = recipe.params, recipe.formulas
+    _refuse_foreign(recipe, rows.X)
+    batch_size = _batch_size(params, rows.X.shape[1], rows.n_rows)
+    noise = stream or batch_size < rows.n_rows
+    first, *others = states
+    if not params["fit_intercept"]:
+        for state in states:
+            state.forget_intercept()
+    weights = read_only(first.weigh(rows.weight, rows.X))
+    half_life = params["half_life"] if stream else None
+    limit = decay_limit(half_life, batch_size, recipe.automatic) if half_life else np.inf
+    plain: Any = as_rows(rows.X, params["fit_intercept"])
+    automatic = recipe.automatic and rows.n_rows > 0
+    schedule, preconditioner, normals = recipe.schedule, None, None
+    if automatic:
+        normals = _learn_columns(rows, weights, formulas, first, len(states), bool(plain.bias), stream, half_life)
+    else:
+        first.recentre(np.zeros(rows.X.shape[1]))
+    for other in others:
+        other.follow(first)
+    used = plain
+    if automatic:
+        assert first.step is not None
+        used = less_mean(plain, first.centre.astype(dtype_of(rows.X)))
+        preconditioner = first.step.preconditioner
+        schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, first.step)
+    average = params["average"]
+    if average == "auto":
+        average = recipe.automatic and noise and not _remembers(recipe)
+    plans = []
+    for target, state in enumerate(states):
+        data = Data(used, read_only(rows.targets[:, target]), weights)
+        if automatic and state.fresh:
+            _start(rows, formulas, data, batch_size, noise, stream, state)
+        penalty = recipe.parts.penalty
+        project = penalty.prox if getattr(penalty, "holds_at_start", False) else None
+        state.prepare(formulas.moments, project, from_average=not average)
+        plans.append(
+            Plan(
+                X=rows.X,
+                data=data,
+                row_indices=rows.row_indices,
+                n_rows=rows.n_rows,
+                schedule=schedule,
+                preconditioner=preconditioner,
+                normal=normals and normals[target],
+                parts=recipe.parts,
+                formulas=formulas,
+                batch_size=batch_size,
+                noise=noise,
+                shuffle=False if stream else params["shuffle"],
+                drop_last=params["drop_last"],
+                average_from=int(average),
+                decay_limit=limit,
+            )
+        )
+    return plans
+
+
+def next_plan(plan: Plan, recipe: Recipe, X: np.ndarray, y: np.ndarray, state: State) -> Plan:
+    """The plan of a stream for its next rows, if they are as many as the last ones, and without weights.
+
+    The plan that `make_plans` would make, sooner: all but the rows is as it was.
+    """
+    plain, bias, weight = read_only(X), X.dtype.type(recipe.params["fit_intercept"]), state.weigh(None, X)
+    rows, schedule, preconditioner = Dense(plain, bias), plan.schedule, plan.preconditioner
+    if preconditioner:
+        new = measure(X, None, weight, recipe.params["fit_intercept"])
+        _learn(new, X, plan.formulas, state, True, recipe.params["half_life"], len(y))
+        assert state.step is not None
+        schedule = decaying_rate(base_rate(state.step, plan.batch_size), True, plan.decay_limit)
+        preconditioner = state.step.preconditioner
+        rows = Dense(plain, bias, state.centre.astype(X.dtype, copy=False))
+    data = Data(rows, read_only(y), read_only(weight))
+    return plan._replace(X=X, data=data, n_rows=len(y), schedule=schedule, preconditioner=preconditioner)
+
+
+def reweighted(plan: Plan, state: State) -> Plan:
+    """The plan with rows weighted by the curvature of their losses, where the descent stands now.
+
+    As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
+    """
+    weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, state.vectors.average)
+    intercept = bool(plan.data.rows.bias)
+    statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
+    state.recentre(statistics.mean)
+    rows = less_mean(as_rows(plan.X, intercept), statistics.mean.astype(dtype_of(plan.X)))
+    step = _make_step(plan.X, plan.formulas, False, curvature, statistics)
+    return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
+
+
+def _remembers(recipe: Recipe) -> bool:
+    return hasattr(recipe.parts.optimizer, "refreshes_table")
+
+
+def _refuse_foreign(recipe: Recipe, X) -> None:
+    """Refuse arrays of other libraries where steps go row by row."""
+    if is_foreign(X) and (_remembers(recipe) or hasattr(recipe.parts.optimizer, "is_passive")):
+        params = recipe.params
+        raise ValueError(
+            f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} goes row by row, which "
+            "is for arrays of NumPy and SciPy: use another, or convert X and y."
+        )
+
+
+def _batch_size(params, n_columns: int, n_rows: int) -> int:
+    """Rows in a step."""
+    size = params["batch_size"]
+    if size == "auto":
+        size = automatic_batch_size(n_columns, n_rows)
+    if params["drop_last"] and n_rows < (size or 1):
+        raise ValueError(
+            f"drop_last=True leaves no batch: batch_size={size} is more than the {n_rows} rows. "
+            "Use a smaller batch_size, or drop_last=False."
+        )
+    return max(1, min(size or n_rows, n_rows))
+
+
+def _learn_columns(
+    rows: Selection,
+    weights,
+    formulas: Formulas,
+    state: State,
+    n_targets: int,
+    centred: bool,
+    stream: bool,
+    half_life: float | None,
+) -> list[NormalMatrix] | None:
+    """Let a state learn the columns of X; the normal matrix of each target, where that is all there is to know."""
+    share = rows.X.shape[0] // getattr(rows.X, "n_workers", 1)
+    known = formulas.is_quadratic and not stream and affordable(share, rows.X.shape[1] + n_targets)
+    statistics, normals = measure(rows.X, rows.row_indices, weights, centred, rows.targets if known else None), None
+    if known:
+        statistics, normals = split(statistics, n_targets)
+    _learn(statistics, rows.X, formulas, state, stream, half_life, rows.n_rows)
+    return normals
+
+
+def _learn(
+    new: ColumnStatistics, X, formulas: Formulas, state: State, stream: bool, half_life: float | None, n_rows: int
+) -> None:
+    share = 0.5 ** (n_rows / half_life) if half_life else 1.0
+    state.learn_columns(new, share, partial(_make_step, X, formulas, stream, 1.0), GROWTH)
+
+
+def _make_step(X, formulas: Formulas, stream: bool, curvature: float, statistics: ColumnStatistics) -> Step:
+    """The step for columns and a penalty, in units of the loss's curvature."""
+    ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
+    return make_step(statistics, X, ridge, not formulas.is_smooth, stream)
+
+
+def _automatic_schedule(
+    recipe: Recipe, rows: Selection, centred, weights, batch_size: int, noise: bool, limit: float, step: Step
+) -> Callable:
+    """The rates of the automatic step."""
+    if not (noise and _remembers(recipe)):
+        return decaying_rate(base_rate(step, batch_size if noise else None), noise, limit)
+    used = row_numbers(rows.n_rows) if rows.row_indices is None else rows.row_indices
+    longest = variance_reduced.longest(centred, weights, used, step.preconditioner)
+    return schedules.constant(variance_reduced_rate(step, batch_size, longest, recipe.formulas.curvature))
+
+
+def _start(
+    rows: Selection, formulas: Formulas, data: Data, batch_size: int, noise: bool, stream: bool, state: State
+) -> None:
+    """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
+
+    Without noise, and with another loss than the squared error, from beside it.
+    """
+    loss, kept, coef, excess = formulas.parts.loss, rows.row_indices, None, 0.0
+    used: Any = slice(None) if kept is None else kept
+    if stream:
+        used = slice(batch_size) if kept is None else kept[:batch_size]
+    constant = best_constant(formulas, data, used)
+    if not noise and not formulas.is_quadratic and state.step:
+        coef = first_direction(loss, data, kept, rows.X, state.centre, constant, state.step.preconditioner)
+    if stream:
+        s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
+        excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
+    state.start_at(coef, constant, excess)

@@ -1,0 +1,13 @@
+"""Where a warning points to."""
+
+import sys
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def user_stacklevel() -> int:
+    """The stack level of the user's line, for a warning given by the function that calls this one."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in (PACKAGE, "sklearn"):
+        frame, level = frame.f_back, level + 1
+    return level
