@@ -48,7 +48,7 @@ def _convert(scope, operator, container) -> None:
         dtype = np.float32
         X = OnnxCast(X, to=1, op_version=version)  # 1 is ONNX for float32
     coef = model.coef_.toarray() if sparse.issparse(model.coef_) else np.atleast_2d(model.coef_)
-    link = getattr(type(model._loss(coef)), "inverse_link", None)
+    link = getattr(type(model._fitted.link), "inverse_link", None)
     if link not in (None, Poisson.inverse_link):  # type: ignore[attr-defined]
         raise NotImplementedError(
             f"loss={model.loss!r} has a link that ONNX is not told of; give its class "

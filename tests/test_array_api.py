@@ -127,7 +127,8 @@ def test_rows_stay_where_they_are(batch_size, loss, library, monkeypatch):
     sizes, brought = [], namespace.host
     X, y = np.random.default_rng(0).normal(size=(12_000, 3)), np.ones(12_000)
     y[::3] = 3.0
-    for module in ("_engine.arrays", "_engine.baseline", "_engine.plan", "_engine.step", "regressors"):
+    engine = [f"_engine.{name}" for name in ("arrays", "baseline", "plan", "step")]
+    for module in (*engine, "_base.estimator", "_base.fitted", "_base.validation"):
         path = f"sklearn_sgd.{module}.host"
         monkeypatch.setattr(path, lambda array: sizes.append(np.prod(array.shape)) or brought(array))
     MiniBatchSGDRegressor(loss, batch_size=batch_size, epochs=2).fit(library(X), library(y))
