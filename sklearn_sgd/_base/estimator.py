@@ -24,7 +24,7 @@ from sklearn_sgd._base.fitted import FittedModel, densified
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
-from sklearn_sgd._engine.loop import Descent, Epoch, one_epoch, quiet
+from sklearn_sgd._engine.loop import Descent, one_epoch, quiet
 from sklearn_sgd._engine.namespace import dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
 from sklearn_sgd._engine.plan import Plan, make_plans
 from sklearn_sgd._engine.recipe import Recipe
@@ -186,9 +186,11 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         # Nothing that belongs to the estimator changes before the last line, so there is nothing to roll back.
         if cache.has_domain:
             validation.check_target_domain(self, cache.loss, y)
-        descent = cache.descent(X, y, model.states[0])  # type: ignore[union-attr]
-        [(_, epoch)] = one_epoch([descent], cache.order)
-        self._count(descent, epoch)
+        descent = cache.stream.descent(X, y, model.states[0])  # type: ignore[union-attr]
+        [(_, epoch)] = one_epoch([descent], cache.stream.order)
+        if not epoch.finite:
+            self._report_not_finite(descent)
+        descent.state.sight(epoch.loss, descent.plan.weight)
         self._fitted = model.after(descent.state)  # type: ignore[union-attr]
         return self
 
@@ -216,20 +218,18 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         if weight is None:
             cache = StreamCache.of(self, resolved, recipe, descents[0], X) if shape == () else None
         for descent, epoch in one_epoch(descents):
-            self._count(descent, epoch)
+            if not epoch.finite:
+                self._report_not_finite(descent)
+            descent.state.sight(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
 
-    def _count(self, descent: Descent, epoch: Epoch) -> None:
-        """Count the samples of a chunk as seen for the first time; an error or a warning if it is not finite."""
-        if not epoch.finite:
-            validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)
-            training.warn(
-                self,
-                f"The descent left the finite range in partial_fit, which changed nothing. Remedy: {training.REMEDY}.",
-            )
-        descent.state.sight(epoch.loss, descent.plan.weight)
+    def _report_not_finite(self, descent: Descent) -> None:
+        """Raise an error if the chunk is not finite, else warn that the descent diverged."""
+        validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)
+        message = "The descent left the finite range in partial_fit, which changed nothing."
+        training.warn(self, f"{message} Remedy: {training.REMEDY}.")
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict targets, with the loss and the link of the last fit.

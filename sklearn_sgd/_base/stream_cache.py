@@ -9,7 +9,6 @@ from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.validation import all_finite
 from sklearn_sgd._engine.loop import Descent, Stream
 from sklearn_sgd._engine.recipe import Recipe
-from sklearn_sgd._engine.state import State
 
 
 class StreamCache:
@@ -21,7 +20,6 @@ class StreamCache:
 
     def __init__(self, parameters: ResolvedParameters, recipe: Recipe, descent: Descent, X: np.ndarray):
         self.stream = Stream(recipe, descent)
-        self.order = self.stream.order
         # If a value that is not finite shows in the loss, the chunk need not be read for that before.
         self.finite = self.stream.tells
         self.values = parameters.values
@@ -50,7 +48,3 @@ class StreamCache:
             and all(map(is_, values, self.values))
             and (self.finite or (all_finite(X) and all_finite(y)))
         )
-
-    def descent(self, X: np.ndarray, y: np.ndarray, state: State) -> Descent:
-        """Return the descent through the next chunk; the state it starts from is not changed."""
-        return self.stream.descent(X, y, state)

@@ -42,8 +42,11 @@ def is_plain_column(values: Any, X: np.ndarray, finite: bool = False) -> bool:
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Return whether the sum of a C-ordered array is finite: if so, all its values are."""
-    return math.isfinite(array.sum())
+    """Return whether the sum of squares of a C-ordered array is finite: if so, all its values are.
+
+    If it overflows, the caller takes the way through scikit-learn's validation.
+    """
+    return math.isfinite(np.vdot(array, array))
 
 
 def refuse_not_finite(estimator: Any, X: Any, y: Any = None) -> None:
