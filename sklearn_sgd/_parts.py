@@ -1,4 +1,4 @@
-"""Parts (losses, penalties, optimizers) from the names of a table, or as the user gave them."""
+"""Parts (losses, penalties, optimizers) by name, or as the user gave them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -13,9 +13,9 @@ __all__ = ["BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor"]
 
 @with_shared_docs
 class BatchGDRegressor(BaseGDRegressor):
-    """Linear regression by full-batch gradient descent: each step follows the exact gradient over all rows.
+    """Linear regression by full-batch gradient descent: each step follows the exact gradient over all samples.
 
-    Also called classic gradient descent. The order of the rows does not matter; one step costs a pass over the data.
+    Also called classic gradient descent. The order of the samples does not matter; one step costs a pass over the data.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ class BatchGDRegressor(BaseGDRegressor):
 
     See Also
     --------
-    MiniBatchSGDRegressor : Steps on batches of rows.
-    OnlineSGDRegressor : Steps on single rows.
+    MiniBatchSGDRegressor : Steps on batches of samples.
+    OnlineSGDRegressor : Steps on single samples.
 
     References
     ----------
@@ -116,7 +116,7 @@ class BatchGDRegressor(BaseGDRegressor):
 class MiniBatchSGDRegressor(BaseGDRegressor):
     """Linear regression by mini-batch stochastic gradient descent: each step follows the mean gradient of a batch.
 
-    A step on B of the N rows costs B/N of a full one, is noisy, but right on average, and there are N/B of them per
+    A step on B of the N samples costs B/N of a full one, is noisy, but right on average, and there are N/B of them per
     epoch. ``batch_size=1`` is :class:`OnlineSGDRegressor`, ``batch_size=None`` is :class:`BatchGDRegressor`.
 
     Parameters
@@ -133,8 +133,8 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
 
     See Also
     --------
-    BatchGDRegressor : Steps on all rows.
-    OnlineSGDRegressor : Steps on single rows.
+    BatchGDRegressor : Steps on all samples.
+    OnlineSGDRegressor : Steps on single samples.
 
     References
     ----------
@@ -211,9 +211,9 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
 
 @with_shared_docs
 class OnlineSGDRegressor(BaseGDRegressor):
-    """Linear regression by online stochastic gradient descent: each step follows the gradient of a single row.
+    """Linear regression by online stochastic gradient descent: each step follows the gradient of a single sample.
 
-    The cheapest step there is, and the one for a stream: `partial_fit` goes on learning from rows as they come.
+    The cheapest step there is, and the one for a stream: `partial_fit` continues learning from samples as they come.
 
     Parameters
     ----------
@@ -228,8 +228,8 @@ class OnlineSGDRegressor(BaseGDRegressor):
 
     See Also
     --------
-    BatchGDRegressor : Steps on all rows.
-    MiniBatchSGDRegressor : Steps on batches of rows.
+    BatchGDRegressor : Steps on all samples.
+    MiniBatchSGDRegressor : Steps on batches of samples.
 
     References
     ----------

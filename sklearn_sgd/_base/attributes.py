@@ -1,4 +1,4 @@
-"""The fitted attributes of the regressors, each read from the fitted model when a user asks for it."""
+"""The fitted attributes of the regressors, which read the fitted model."""
 
 from collections.abc import Callable
 from statistics import fmean

@@ -181,7 +181,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         cache = None if model is None else model.stream_cache
         if cache is None or sample_weight is not None or not cache.accepts(self._parameter_values, X, y):
             with rollback_on_error(self):
-                self._partial_fit_anew(X, y, sample_weight)
+                self._partial_fit_validated(X, y, sample_weight)
             return self
         # Nothing that belongs to the estimator changes before the last line, so there is nothing to roll back.
         if cache.has_domain:
@@ -194,8 +194,8 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         self._fitted = model.after(descent.state)  # type: ignore[union-attr]
         return self
 
-    def _partial_fit_anew(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Run `partial_fit` on a chunk that does not look like the last one."""
+    def _partial_fit_validated(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Validate a chunk that does not look like the last one, and learn from it."""
         model = self._fitted
         resolved = None if model is None else model.parameters
         if resolved is None or not resolved.are(self._parameter_values):

@@ -12,7 +12,7 @@ from sklearn_sgd._engine.recipe import Recipe
 
 
 class StreamCache:
-    """Knows the last chunk of a stream, and prepares a like chunk without validating it or planning anew.
+    """Knows the last chunk of a stream, and recognises a like chunk, which needs no validation and no new plan.
 
     A like chunk has the shape, the dtype and the memory layout of the last one, which had one target and no sample
     weights; and no parameter has changed since.
