@@ -4,7 +4,7 @@ from inspect import get_annotations
 from numbers import Real
 from typing import Annotated, Any
 
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn_sgd._compat import Interval, validate_parameter_constraints
 
 NotNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
 AboveZero = Annotated[float, Interval(Real, 0, None, closed="neither")]

@@ -20,10 +20,12 @@ from distributed import Client, default_client, wait
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_feature_names, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd import regressors
+from sklearn_sgd._base.estimator import BaseGDRegressor
+from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._compat import Interval, check_feature_names
 from sklearn_sgd._engine import arrays, baseline, full, gram, loop, rows, step
 from sklearn_sgd._engine.jit import kinds
 from sklearn_sgd._engine.namespace import Elsewhere
@@ -76,7 +78,8 @@ class Weighted(NamedTuple):
 
 def _load(model, number: int, X, y, weight=None) -> Block:
     try:
-        _, X, y, weight = clone(model)._validate(X, y, weight, reset=True, least=0)
+        model = clone(model)
+        _, X, y, weight = model._validate_input(ResolvedParameters(model), X, y, weight, reset=True, least=0)
         if y[:1].size > 1:
             raise ValueError(f"y has {y.shape[1]} columns: fit a regressor for each.")
         y = y.ravel()
@@ -495,7 +498,7 @@ def _client(client: "Client | None") -> Client:
         ) from error
 
 
-class _Dask(regressors._GDRegressor):
+class _Dask(BaseGDRegressor):
     """What the three classes add to those without Dask."""
 
     client: "Client | None"
@@ -653,12 +656,12 @@ class _Dask(regressors._GDRegressor):
         vars(local).update({name: copy.copy(value) for name, value in vars(self).items() if name not in known})
         return local
 
-    def _validate(self, X, y, sample_weight, reset, least=1, finite=True):
+    def _validate_input(self, resolved, X, y, sample_weight, reset, least=1, finite=True):
         """Of a collection: blocks on the workers, in the place of X; one number in that of y; no weights."""
         if not is_dask_collection(X):
-            return super()._validate(X, y, sample_weight, reset, least, finite)
+            return super()._validate_input(resolved, X, y, sample_weight, reset, least, finite)
         self._check_batch_size()
-        _check_feature_names(self, getattr(X, "_meta", X), reset=reset)
+        check_feature_names(self, getattr(X, "_meta", X), reset=reset)
         model = self._local(**clone(self.to_local()).get_params())
         pool = Pool(_client(self.client), model, _aligned(X, y=y, sample_weight=sample_weight), self.sync_rows)
         if not pool.facts:
@@ -666,7 +669,7 @@ class _Dask(regressors._GDRegressor):
         n_rows, (_, n_columns, dtype, _) = int(pool.lengths.sum()), pool.facts[0]
         self.n_features_in_ = n_columns
         cluster = Cluster(pool, (n_rows, n_columns), dtype, pool.weight / n_rows)
-        recipe = self._recipe(cluster, anew=True)
+        recipe = resolved.resolve(cluster)
         if hasattr(recipe.parts.optimizer, "anew"):
             raise ValueError(
                 f"optimizer={self.optimizer!r} remembers each row, which no worker does: use optimizer='sgd', or the "
@@ -674,14 +677,14 @@ class _Dask(regressors._GDRegressor):
             )
         return recipe, cluster, np.zeros(1, dtype), None
 
-    def _drain(self, plans, states, *rest):
+    def _run_epochs(self, session, plans, states):
         if isinstance(plans[0].X, Cluster):
             plans = [_spread(plan) for plan in plans]
             states[0].weight_sum = plans[0].X.pool.weight
-        super()._drain(plans, states, *rest)
+        return super()._run_epochs(session, plans, states)
 
-    def _attributes(self, plan, *rest):
-        attributes = super()._attributes(plan, *rest)
+    def _fitted_attributes(self, plan, *args, **kwargs):
+        attributes = super()._fitted_attributes(plan, *args, **kwargs)
         return attributes | {"batch_size_": plan.X.pool.batch_size} if isinstance(plan.X, Cluster) else attributes
 
     def __sklearn_clone__(self):
@@ -747,7 +750,7 @@ def _on_dask(*own: str):
         cls.__init__, cls._local = init, local
         constraints = {"client": [Client, None], "sync_rows": [Interval(Integral, 1, None, closed="left"), None]}
         cls._parameter_constraints = local._parameter_constraints | {name: constraints[name] for name in own}
-        cls._values = property(attrgetter(*cls._parameter_constraints))
+        cls._parameter_values = property(attrgetter(*cls._parameter_constraints))
         words = dedent("".join(DOCS[name] for name in own)).replace("\n\n", "\n").strip()
         shared = local.__doc__[local.__doc__.index("    Parameters\n") : local.__doc__.index("    See Also\n")]
         shared = shared.replace("\n    Attributes\n", "    " + words.replace("\n", "\n    ") + "\n\n    Attributes\n")

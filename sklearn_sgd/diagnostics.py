@@ -1,9 +1,11 @@
-"""Numbers of a descent: its path, its objective, the noise of its gradients, the cost of its steps.
+"""Numbers about a fit: its path, its objective, the noise of its gradients, the cost of its updates.
 
 Parameter vectors are the coefficients, then the intercept.
 """
 
+from functools import partial
 from time import perf_counter
+from timeit import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,33 +14,25 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sgd._parts import make_part
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.penalties import PENALTIES
 
-__all__ = [
-    "Cost",
-    "CriticalBatchSize",
-    "GradientNoise",
-    "critical_batch_size",
-    "descent_path",
-    "gradient_noise",
-    "measure_cost",
-    "n_updates",
-    "objective",
-]
+__all__ = ["Cost", "CriticalBatchSize", "GradientNoise", "critical_batch_size", "descent_path", "gradient_noise"]
+__all__ += ["measure_cost", "n_updates", "objective"]
 
 BLOCK = 4_000_000  # predictions held at once
 
 
 def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
-    """Objective that a regressor minimises, at any parameters: the mean loss of the rows plus the penalty.
+    """Objective that a regressor minimises, at any parameters: the mean loss of the samples plus the penalty.
 
     Parameters
     ----------
     estimator : regressor of this package
-        Its `loss` and `penalty` are what counts; it need not be fitted.
+        Its `loss` and `penalty` define the objective; it need not be fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows.
+        Samples.
     y : array-like of shape (n_samples,)
         Targets.
     parameters : array-like of shape (..., n_features + 1)
@@ -56,7 +50,7 @@ def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
     >>> objective(BatchGDRegressor(), [[0.0], [1.0]], [1.0, 3.0], [[0.0, 0.0], [2.0, 1.0]])
     array([2.5, 0. ])
     """
-    X, y = _rows(X, y)
+    X, y = _check_data(X, y)
     loss, penalty = _parts(estimator)
     parameters = np.asarray(parameters, dtype=float)
     points = parameters.reshape(-1, parameters.shape[-1])
@@ -72,19 +66,19 @@ def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
 def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -> np.ndarray:
     """Parameters that `predict` would use after each update, from zero on.
 
-    Each batch is a call of `partial_fit`. The rows are shuffled as `shuffle` says, not in the order of `fit`; there is
-    no early end.
+    Each batch is a call of `partial_fit`. The samples are shuffled as `shuffle` says, not in the order of `fit`; the
+    path does not end early.
 
     Parameters
     ----------
     estimator : regressor of this package
-        Not changed: a clone descends.
+        Not changed: a clone is fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows.
+        Samples.
     y : array-like of shape (n_samples,)
         Targets.
     epochs : int, default=None
-        Passes over the rows; None: as many as the estimator's `epochs`.
+        Passes over the samples; None: as many as the estimator's `epochs`.
 
     Returns
     -------
@@ -101,7 +95,7 @@ def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -
            [1. , 1. ],
            [1.5, 1.5]])
     """
-    X, y = _rows(X, y)
+    X, y = _check_data(X, y)
     model = clone(estimator).set_params(early_stopping=False)
     if model.batch_size == "auto":
         model.set_params(batch_size=clone(model).partial_fit(X, y).batch_size_)
@@ -122,16 +116,16 @@ def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -
 
 
 class GradientNoise(NamedTuple):
-    """How much the gradients of batches scatter about the full one, at the parameters of a fit.
+    """Scatter of the gradients of batches about the full gradient, at the parameters of a fit.
 
     Parameters
     ----------
     gradient : ndarray of shape (n_features + 1,)
-        Gradient of the objective over all rows.
+        Gradient of the objective over all samples.
     variance : float
-        Trace of the covariance of the gradients of single rows: the mean square of their distance from the full one.
+        Trace of the covariance of the gradients of single samples: the mean square of their distance from the full one.
     n_rows : int
-        Rows that there are.
+        Number of samples.
 
     Examples
     --------
@@ -146,13 +140,13 @@ class GradientNoise(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """Simple noise scale, ``variance / |gradient|**2``: the batch size, in rows, at which noise equals signal."""
+        """Simple noise scale, ``variance / |gradient|**2``: the batch size at which noise equals signal."""
         return float(self.variance / np.sum(self.gradient**2))
 
     def spread(self, batch_size: Any) -> Any:
-        """Root mean square distance of the gradients of random batches of B rows from the full gradient.
+        """Root mean square distance of the gradients of random batches of B samples from the full gradient.
 
-        ``sqrt(variance / B)``, times ``sqrt((N - B) / (N - 1))``, since a batch does not draw a row twice.
+        ``sqrt(variance / B)``, times ``sqrt((N - B) / (N - 1))``, since a batch does not draw a sample twice.
         """
         batch_size = np.asarray(batch_size, dtype=float)
         left = (self.n_rows - batch_size) / (self.n_rows - 1)
@@ -163,7 +157,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     """Gradient noise of a fitted regressor.
 
     Its `scale` is the simple noise scale: batches much smaller than that give steps that are mostly noise, batches much
-    larger spend rows on exactness that a step does not need. It grows as the fit nears the minimum, where the full
+    larger spend samples on exactness that a step does not need. It grows as the fit nears the minimum, where the full
     gradient vanishes.
 
     Parameters
@@ -171,14 +165,14 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     estimator : regressor of this package
         Fitted; the gradients are taken at its `coef_` and `intercept_`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows.
+        Samples.
     y : array-like of shape (n_samples,)
         Targets.
 
     Returns
     -------
     noise : GradientNoise
-        Full gradient, variance, and what follows from them.
+        Full gradient, variance, and properties derived from them.
 
     References
     ----------
@@ -194,7 +188,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     >>> noise.gradient, noise.variance, noise.scale
     (array([-1., -1.]), 2.0, 1.0)
     """
-    X, y = _rows(X, y)
+    X, y = _check_data(X, y)
     slopes, penalty, ones = _slopes(estimator, X, y)
     full = np.append(X.T @ slopes, ones * slopes.sum()) / len(y)
     squares = np.asarray((X.multiply(X) if sparse.issparse(X) else X * X).sum(axis=1)).ravel() + ones
@@ -203,25 +197,25 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
 
 
 def batch_gradients(estimator: Any, X: Any, y: Any, batches: Any) -> np.ndarray:
-    """Gradient of the objective over each batch of rows, at the parameters of a fit; one row for each batch."""
-    X, y = _rows(X, y)
+    """Gradient of the objective over each batch of samples, at the parameters of a fit; one row per batch."""
+    X, y = _check_data(X, y)
     slopes, penalty, ones = _slopes(estimator, X, y)
     sums = [np.append(X[rows].T @ slopes[rows], ones * slopes[rows].sum()) / len(rows) for rows in batches]
     return np.array(sums) + penalty
 
 
 class CriticalBatchSize(NamedTuple):
-    """Where larger batches stop paying.
+    """Batch size above which larger batches bring little.
 
     Parameters
     ----------
     batch_size : float
-        Critical batch size in rows, ``min_rows / min_updates``: there a fit takes twice the fewest updates and reads
-        twice the fewest rows.
+        Critical batch size, ``min_rows / min_updates``: there a fit takes twice the fewest updates and reads
+        twice the fewest samples.
     min_updates : float
         Updates that even the largest batches need.
     min_rows : float
-        Rows that even the smallest batches read.
+        Samples that even the smallest batches read.
 
     Examples
     --------
@@ -237,13 +231,14 @@ class CriticalBatchSize(NamedTuple):
 def critical_batch_size(batch_sizes: Any, updates: Any) -> CriticalBatchSize:
     """Critical batch size from the updates that fits with several batch sizes needed to reach the same loss.
 
-    Updates S and rows E = B S follow ``(S / min_updates - 1) (E / min_rows - 1) = 1``, that is
-    ``S = min_updates + min_rows / B``, which is fitted by least squares of the relative errors.
+    Updates S and samples E = B S follow ``(S / min_updates - 1) (E / min_rows - 1) = 1``, that is
+    ``S = min_updates + min_rows / B``, which is fitted by least squares of the relative errors (McCandlish et al., see
+    :func:`gradient_noise`).
 
     Parameters
     ----------
     batch_sizes : array-like of shape (n_sizes,)
-        Rows per update; at least two sizes.
+        Samples per update; at least two sizes.
     updates : array-like of shape (n_sizes,)
         Updates needed to reach the loss.
 
@@ -256,10 +251,6 @@ def critical_batch_size(batch_sizes: Any, updates: Any) -> CriticalBatchSize:
     ------
     ValueError
         If the updates do not fall towards a positive limit with growing batches, so that there is no such size.
-
-    References
-    ----------
-    S. McCandlish, J. Kaplan, D. Amodei et al., "An empirical model of large-batch training", arXiv:1812.06162, 2018.
 
     Examples
     --------
@@ -279,7 +270,7 @@ def critical_batch_size(batch_sizes: Any, updates: Any) -> CriticalBatchSize:
 
 
 class Cost(NamedTuple):
-    """What an update and an epoch cost.
+    """Cost of an update and of an epoch.
 
     Parameters
     ----------
@@ -289,7 +280,7 @@ class Cost(NamedTuple):
         Multiplications of plain gradient descent: two for each number in the batch that is not an absent zero, one for
         the prediction and one for the gradient.
     seconds_per_epoch : float
-        Seconds of an epoch, as measured.
+        Measured seconds of an epoch.
 
     Examples
     --------
@@ -316,15 +307,15 @@ class Cost(NamedTuple):
 def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: int = 3) -> Cost:
     """Cost per update and per epoch: counted, and measured on this machine.
 
-    Times one epoch, then `epochs` more of them: what a fit spends before and after its epochs drops out. The fastest of
-    `repeats` fits counts; one before them compiles.
+    Times one epoch, then `epochs` more: the time that a fit spends before and after its epochs drops out. The fastest
+    of `repeats` fits counts; one before them compiles.
 
     Parameters
     ----------
     estimator : regressor of this package
-        Not changed: clones are fitted, without an early end.
+        Not changed: clones are fitted, without early stopping.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows.
+        Samples.
     y : array-like of shape (n_samples,)
         Targets.
     epochs : int, default=10
@@ -346,15 +337,16 @@ def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: i
     >>> cost.updates_per_epoch, cost.multiplications_per_update, cost.multiplications_per_epoch
     (4.0, 12.0, 48.0)
     """
-    X, y = _rows(X, y)
+    X, y = _check_data(X, y)
     model = clone(estimator).set_params(tol=None, early_stopping=False, time_budget=None)
     one, more = (clone(model).set_params(epochs=count) for count in (1, 1 + epochs))
     more.fit(X, y)
-    seconds = min(_seconds(more, X, y) for _ in range(repeats)) - min(_seconds(one, X, y) for _ in range(repeats))
+    fits = [partial(model.fit, X, y) for model in (more, one)]
+    long, short = (min(repeat(fit, timer=perf_counter, number=1, repeat=repeats)) for fit in fits)
     updates = more.n_updates_ / more.n_iter_
     numbers = X.nnz if sparse.issparse(X) else X.size
     seen = more.n_samples_seen_ / more.n_iter_ / len(y)  # less than 1 where a last batch is dropped
-    return Cost(updates, 2 * numbers * seen / updates, max(seconds, 0.0) / epochs)
+    return Cost(updates, 2 * numbers * seen / updates, max(long - short, 0.0) / epochs)
 
 
 def n_updates(estimator: Any, X: Any = None, y: Any = None) -> int:
@@ -365,7 +357,7 @@ def n_updates(estimator: Any, X: Any = None, y: Any = None) -> int:
     estimator : regressor of this package, or pipeline
         Fitted.
     X, y : ignored
-        What scikit-learn gives to scorers.
+        Arguments that scikit-learn passes to scorers.
 
     Returns
     -------
@@ -383,37 +375,25 @@ def n_updates(estimator: Any, X: Any = None, y: Any = None) -> int:
 
 
 def last_step(estimator: Any) -> Any:
-    """The regressor itself, or that at the end of a pipeline."""
+    """Return the regressor itself, or that at the end of a pipeline."""
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
 
 
-def _rows(X, y):
-    """Rows in float64, dense or CSR, and targets."""
+def _check_data(X, y):
+    """Return X in float64, dense or CSR, and y."""
     return check_X_y(X, y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
 
 
 def _parts(estimator):
-    """Loss and penalty with their numbers."""
-    penalty = _part(PENALTIES[estimator.penalty], estimator)
-    return (_part(LOSSES[estimator.loss], estimator) if isinstance(estimator.loss, str) else estimator.loss), penalty
-
-
-def _part(kind: Any, estimator: Any) -> Any:
-    """A part with those of its numbers that are parameters of the estimator."""
-    return kind(**{field: getattr(estimator, field) for field in kind._fields if hasattr(estimator, field)})
+    """Return the loss and the penalty."""
+    params = estimator.get_params(deep=False)
+    return make_part(estimator.loss, LOSSES, params), make_part(estimator.penalty, PENALTIES, params)
 
 
 def _slopes(estimator, X, y):
-    """Slope of each row's loss in its prediction, gradient of the penalty, and 1 if there is an intercept to learn."""
+    """Return the slope of each sample's loss, the gradient of the penalty, and 1 if there is an intercept, else 0."""
     check_is_fitted(estimator)
     loss, penalty = _parts(estimator)
     coef = np.asarray(estimator.coef_, dtype=float)
     slopes = loss.gradient(y, X @ coef + estimator.intercept_)
     return slopes, np.append(penalty.gradient(coef) + 0.0 * coef, 0.0), float(estimator.fit_intercept)
-
-
-def _seconds(model, X, y) -> float:
-    """Of a fit."""
-    start = perf_counter()
-    model.fit(X, y)
-    return perf_counter() - start

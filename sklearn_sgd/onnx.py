@@ -1,4 +1,4 @@
-"""Export to ONNX: what skl2onnx must know of the regressors. Needs the extra ``onnx``."""
+"""Export to ONNX: a converter for skl2onnx. Needs the extra ``onnx``."""
 
 import numpy as np
 from scipy import sparse
@@ -10,11 +10,11 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Teach skl2onnx to convert the three regressors, alone or in a pipeline.
+    """Register the three regressors with skl2onnx, to convert them alone or in a pipeline.
 
-    The model computes in the precision of the rows that it is converted for, and answers an array of shape
-    (n_samples, n_targets), as skl2onnx's own linear models do. Of links the package's own is known, the logarithm:
-    to convert a model whose loss has an ``inverse_link`` of its own raises a NotImplementedError.
+    The model computes in the precision of the samples that it is converted for, and returns an array of shape
+    (n_samples, n_targets), as skl2onnx's own linear models do. The only link supported is the package's own, the
+    logarithm: the conversion of a model whose loss has another ``inverse_link`` raises a NotImplementedError.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def register() -> None:
 
 
 def _convert(scope, operator, container) -> None:
-    """A fitted regressor as ``X @ coef + intercept``, or the exponential of that."""
+    """Convert a fitted regressor to ``X @ coef + intercept``, or to the exponential of that."""
     from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxExp, OnnxMatMul
     from skl2onnx.common.data_types import guess_numpy_type
 
@@ -48,7 +48,7 @@ def _convert(scope, operator, container) -> None:
         dtype = np.float32
         X = OnnxCast(X, to=1, op_version=version)  # 1 is ONNX for float32
     coef = model.coef_.toarray() if sparse.issparse(model.coef_) else np.atleast_2d(model.coef_)
-    link = getattr(type(model._loss(coef)), "inverse_link", None)
+    link = getattr(type(model._fitted.link), "inverse_link", None)
     if link not in (None, Poisson.inverse_link):  # type: ignore[attr-defined]
         raise NotImplementedError(
             f"loss={model.loss!r} has a link that ONNX is not told of; give its class "

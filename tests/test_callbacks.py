@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sgd import MiniBatchSGDRegressor, _callbacks
+from sklearn_sgd import MiniBatchSGDRegressor, _compat
 
 try:
     from sklearn.callback import ProgressBar, ScoringMonitor
@@ -207,5 +207,6 @@ def test_without_callbacks(kind, monkeypatch):
     """As on scikit-learn before 1.9."""
     X, y = linear()
     expected = kind(**FIXED).fit(X, y)
-    monkeypatch.setattr(kind, "_init_callback_context", lambda self, **_: _callbacks.Silent(), raising=False)
+    silent = _compat.SilentCallbackContext()
+    monkeypatch.setattr(kind, "_init_callback_context", lambda self, **_: silent, raising=False)
     assert_array_equal(theta(kind(**FIXED).fit(X, y)), theta(expected))

@@ -9,6 +9,8 @@ from sklearn.base import clone
 from sklearn.linear_model import Lasso, LinearRegression, Ridge
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd._parts import make_part
+from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import FTRL, OPTIMIZERS, SGD
 
 # Those that remember each row, and are for fit.
@@ -246,7 +248,7 @@ def test_other_smooth_losses(name, loss):
     """Against the minimum that SciPy finds."""
     X, y = linear()
     model = OnlineSGDRegressor(loss, optimizer=name, quantile=0.3, epochs=200, tol=None, random_state=0).fit(X, y)
-    formulas = model._loss(X)
+    formulas = make_part(loss, LOSSES, model.get_params())
 
     def objective(w):
         p = X @ w[:-1] + w[-1]

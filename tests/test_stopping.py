@@ -141,7 +141,7 @@ def test_time_budget(kind, monkeypatch):
     """Fit looks at its start, and after each epoch."""
     X, y = linear()
     clock = Clock()
-    monkeypatch.setattr("sklearn_sgd.regressors.monotonic", clock)
+    monkeypatch.setattr("sklearn_sgd._base.training.monotonic", clock)
     model = kind(**FIXED | {"epochs": 10}, time_budget=4.0).fit(X, y)
     assert model.n_iter_ == 4
     assert model.stop_reason_ == "time_budget"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.utils import _array_api
-from sklearn.utils._array_api import _convert_to_numpy, device, get_namespace, indexing_dtype
+
+from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, get_namespace, indexing_dtype
 
 
 def is_foreign(array) -> bool:
@@ -35,9 +35,7 @@ def dispatches(values) -> bool:
 def refuse_elsewhere(X, estimator, method: str) -> None:
     """Refuse rows that are not where `coef_` is; scikit-learn before 1.9 has no word for that."""
     if get_config()["array_api_dispatch"] and not sparse.issparse(estimator.coef_):
-        refuse = getattr(_array_api, "check_same_namespace", None)
-        if refuse:
-            refuse(X, estimator, attribute="coef_", method=method)
+        check_same_namespace(X, estimator, attribute="coef_", method=method)
 
 
 def floats(values, only=None) -> Any:
@@ -67,7 +65,7 @@ def host(array) -> np.ndarray:
     """Numbers for NumPy, in their precision: of few, or of sums."""
     if not is_foreign(array):
         return array
-    return _convert_to_numpy(array, namespace(array))
+    return convert_to_numpy(array, namespace(array))
 
 
 def take(array, rows):

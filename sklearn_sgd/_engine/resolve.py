@@ -9,13 +9,10 @@ import numpy as np
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.passes.passive_aggressive import variant
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._ranges import checked
+from sklearn_sgd._parts import make_part
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES, Positive
-
-# Parameters that are numbers of a part.
-NUMBERS = ("alpha", "l1_ratio", "epsilon", "quantile")
 
 # Learning rates that ask each row how far to go.
 PASSIVE = ("pa1", "pa2")
@@ -70,11 +67,11 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
     """Loss, penalty and optimizer, from names or as they are."""
     if params["penalty"] == "elasticnet" and params["l1_ratio"] is None:
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
-    penalty = _part(params["penalty"], PENALTIES, params)
+    penalty = make_part(params["penalty"], PENALTIES, params)
     penalty = _spread(penalty, n_features, dtype)
     if params["positive"]:
         penalty = Positive(penalty)
-    parts = _part(params["loss"], LOSSES, params), penalty, _part(params["optimizer"], OPTIMIZERS, params)
+    parts = make_part(params["loss"], LOSSES, params), penalty, make_part(params["optimizer"], OPTIMIZERS, params)
     return Parts(*(part if foreign else _in_precision(part, dtype) for part in parts))
 
 
@@ -102,14 +99,6 @@ def make_schedule(params: Mapping[str, Any], loss) -> schedules.Schedule:
             raise ValueError("learning_rate='optimal' needs alpha > 0; use another learning_rate.")
         return schedules.optimal(params["alpha"], loss)
     return schedules.constant(params["eta0"])
-
-
-def _part(choice, table: dict, params: Mapping[str, Any]):
-    """The part that a name stands for, with the numbers that are parameters of the same names; a part as it is."""
-    if choice is not None and not isinstance(choice, str):
-        return checked(choice)
-    kind = table[choice]
-    return checked(kind(**{name: float(params[name]) for name in kind._fields if name in NUMBERS}))
 
 
 def _spread(penalty, n_features: int, dtype):

@@ -10,7 +10,8 @@ from functools import partial
 from threading import current_thread, main_thread
 
 import numpy as np
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+from sklearn_sgd._compat import openmp_effective_n_threads
 
 # Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
@@ -18,7 +19,7 @@ ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 
 def threads() -> int:
     """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
-    return _openmp_effective_n_threads() if current_thread() is main_thread() else 1
+    return openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
 class AllRows:

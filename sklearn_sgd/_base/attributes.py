@@ -1,0 +1,76 @@
+"""The fitted attributes of the regressors, which read the fitted model."""
+
+from collections.abc import Callable
+from statistics import fmean
+from typing import Any
+
+from sklearn_sgd._base.fitted import FittedModel, longest, mean_curve, shape_of
+from sklearn_sgd._engine.state import State
+
+
+def _state_property(doc: str, getter: Callable[[tuple[State, ...]], Any]) -> Any:
+    """Return a property that is computed from the states of the targets."""
+
+    def get(self):
+        return getter(self._states)
+
+    return property(get, doc=doc)
+
+
+def _model_property(doc: str, name: str) -> Any:
+    """Return a property of the model that users, and `sparsify`, may also assign."""
+
+    def get(self):
+        return getattr(self._model, name)
+
+    def assign(self, value):
+        shape = {"shape": shape_of(value)} if name == "intercept" else {}
+        self._fitted = (self._fitted or FittedModel()).replace(**{name: value}, **shape)
+
+    return property(get, assign, doc=doc)
+
+
+class FittedAttributes:
+    """Properties that read the fitted model."""
+
+    # The result of the last fit, to which `predict` and the attributes belong.
+    _fitted: FittedModel | None = None
+
+    n_features_in_: int
+    batch_size_: int
+    validation_scores_: list[float]
+    stop_reason_: str
+
+    coef_: Any = _model_property("Coefficients.", "coef")
+    intercept_: float = _model_property("Intercept.", "intercept")
+    n_iter_: int = _state_property("Epochs run.", lambda states: longest(states).n_epochs)
+    n_updates_: int = _state_property("Updates made.", lambda states: longest(states).n_updates)
+    n_samples_seen_: int = _state_property("Samples that updates used.", lambda states: longest(states).n_samples)
+    learning_rate_: float = _state_property("Rate of the last update.", lambda states: longest(states).rate)
+    loss_curve_: list[float] = _state_property(
+        "Mean loss of each epoch.", lambda states: mean_curve([state.loss_curve for state in states])
+    )
+    prequential_loss_: float = _state_property(
+        "Mean loss at first sight.", lambda states: fmean(state.prequential_loss for state in states)
+    )
+    recent_loss_: float = _state_property(
+        "Mean loss of recent samples at first sight.", lambda states: fmean(state.recent_loss for state in states)
+    )
+
+    @property
+    def _model(self) -> FittedModel:
+        """The result of the last fit; an AttributeError if there is none."""
+        if self._fitted is None:
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no such attribute.")
+        return self._fitted
+
+    @property
+    def _states(self) -> tuple[State, ...]:
+        """The state of each target after the last fit; an AttributeError if there is none."""
+        states = self._model.states
+        if not states:
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no such attribute.")
+        return states
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._fitted is not None

@@ -1,0 +1,125 @@
+"""The fitted model: what `predict` needs, and what `partial_fit` continues from."""
+
+import operator
+from statistics import fmean
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.extmath import safe_sparse_dot
+
+from sklearn_sgd._engine.namespace import host, is_foreign, like
+from sklearn_sgd._engine.state import State
+
+
+class FittedModel:
+    """Result of a fit. It is a value: a later fit, or an assignment to `coef_`, replaces it.
+
+    `coef` and `intercept` are made from the states when they are first read, since calls of `partial_fit` on single
+    samples do not need them.
+
+    Parameters
+    ----------
+    states : tuple of State
+        State of each target; not changed any more.
+    shape : tuple
+        () for y of one dimension, else (n_targets,).
+    link : object or None
+        Loss whose `inverse_link` maps raw predictions to predictions; None for the identity.
+    parameters : ResolvedParameters or None
+        Parameters of the fit. They are not pickled.
+    stream_cache : StreamCache or None
+        What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
+    """
+
+    states: tuple[State, ...] = ()
+    shape: tuple = ()
+    link: Any = None
+    parameters: Any = None
+    stream_cache: Any = None
+    coef: Any
+    intercept: Any
+
+    def __init__(self, states=(), shape=(), link=None, parameters=None, stream_cache=None):
+        self.states = states
+        self.shape = shape
+        self.link = link
+        self.parameters = parameters
+        self.stream_cache = stream_cache
+
+    def __getattr__(self, name: str) -> Any:
+        # Called only for attributes that are not there yet.
+        if name not in ("coef", "intercept") or not self.states:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        made: Any = self.states[0].predictor()
+        if self.shape:
+            made = map(np.stack, zip(*(state.predictor() for state in self.states), strict=True))
+        for key, value in zip(("coef", "intercept"), made, strict=True):
+            # Two threads that come here at once return the same object. A value that was assigned is kept.
+            self.__dict__.setdefault(key, value)
+        return self.__dict__[name]
+
+    def __getstate__(self) -> dict:
+        if self.states:
+            _ = self.coef, self.intercept
+        return {key: value for key, value in vars(self).items() if key not in ("parameters", "stream_cache")}
+
+    def replace(self, **attributes: Any) -> Self:
+        """Return the same model with other attributes."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self) | attributes)
+        return other
+
+    def after(self, state: State) -> Self:
+        """Return the model of one target after another chunk that looks like the last one."""
+        return type(self)((state,), (), self.link, self.parameters, self.stream_cache)
+
+    def moved_to(self, X: Any) -> Self:
+        """Return the model with its coefficients in the library and on the device of X."""
+        if not is_foreign(X):
+            return self
+        return self.replace(
+            coef=like(self.coef, X), intercept=like(self.intercept, X) if self.shape else self.intercept
+        )
+
+    def predict(self, X: Any) -> Any:
+        """Return predictions for validated X."""
+        return predict_linear(X, self.coef, self.intercept, self.link)
+
+
+def predict_linear(X: Any, coef: Any, intercept: Any, link: Any) -> Any:
+    """Return predictions of a linear function, passed through the inverse link if there is one."""
+    if type(X) is type(coef) is np.ndarray and type(intercept) is float and coef.ndim == 1 and X.dtype == coef.dtype:
+        raw = X @ coef
+        raw += intercept
+    elif is_foreign(X):
+        coef = densified(coef, intercept) if sparse.issparse(coef) else coef
+        raw = X @ like(host(coef).T, X) + like(host(intercept), X)
+    else:
+        coef, intercept = host(coef), host(intercept)
+        raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)
+        offset = intercept.astype(X.dtype) if isinstance(intercept, np.ndarray) else X.dtype.type(intercept)
+        # The product with a sparse row of coefficients has two dimensions.
+        raw = raw.reshape(X.shape[:1] + shape_of(intercept)) + offset
+    return raw if link is None else link.inverse_link(raw)
+
+
+def shape_of(intercept: Any) -> tuple:
+    """Return () for an intercept of one target, else (n_targets,); faster than NumPy's function."""
+    return getattr(intercept, "shape", ())
+
+
+def densified(coef: Any, intercept: Any) -> np.ndarray:
+    """Return sparse coefficients as an array of the shape that they had before `sparsify`."""
+    return coef.toarray().reshape(*shape_of(intercept), -1)
+
+
+def mean_curve(curves: list[list[float]]) -> list[float]:
+    """Return the mean of curves; each that is shorter is continued by its last value."""
+    epochs = max(map(len, curves))
+    return [fmean(some) for some in zip(*(curve + curve[-1:] * (epochs - len(curve)) for curve in curves), strict=True)]
+
+
+def longest(states: tuple[State, ...]) -> State:
+    """Return the state of the target that ran most epochs."""
+    return max(states, key=operator.attrgetter("n_epochs"))

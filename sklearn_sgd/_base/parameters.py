@@ -1,0 +1,116 @@
+"""Parameters of the regressors: what they may be, and the parts and schedule that they are resolved to."""
+
+import operator
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn_sgd._compat import HasMethods, Interval, StrOptions
+from sklearn_sgd._engine.namespace import dtype_of, is_foreign
+from sklearn_sgd._engine.resolve import PASSIVE, Recipe, make_recipe
+from sklearn_sgd._parts import part_class
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.optimizers import OPTIMIZERS
+
+
+class InstanceWith(HasMethods):
+    """Constraint: an instance, not a class, that has these methods."""
+
+    def is_satisfied_by(self, val):
+        """Return whether the value satisfies the constraint."""
+        return not isinstance(val, type) and super().is_satisfied_by(val)
+
+    def __str__(self):
+        return f"an instance with the methods {', '.join(self.methods)}"
+
+
+CONSTRAINTS: dict[str, list] = {
+    "loss": [StrOptions(set(LOSSES)), InstanceWith(["value", "gradient"])],
+    "penalty": [StrOptions({"l2", "l1", "elasticnet"}), InstanceWith(["value", "gradient", "prox"]), None],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+    "positive": ["boolean"],
+    "fit_intercept": ["boolean"],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+    "epochs": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean", StrOptions({"batches"})],
+    "drop_last": ["boolean"],
+    "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive", *PASSIVE}), callable],
+    "eta0": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), InstanceWith(["step"])],
+    "average": [Interval(Integral, 1, None, closed="left"), "boolean", StrOptions({"auto"})],
+    "tol": [Interval(Real, 0, None, closed="left"), None],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+    "epsilon": [Interval(Real, 0, None, closed="left")],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "half_life": [Interval(Real, 0, None, closed="neither"), None],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+class ResolvedParameters:
+    """Valid parameters of an estimator at one moment, and what was resolved from them for each kind of X.
+
+    They are made once per fit and kept with the fitted model, so that calls of `partial_fit` need not resolve them.
+
+    Parameters
+    ----------
+    estimator : regressor of this package
+        Its parameters have been validated.
+    """
+
+    def __init__(self, estimator: Any):
+        self.values = estimator._parameter_values
+        self.params = dict(zip(estimator._parameter_constraints, self.values, strict=True))
+        self._recipes: dict[tuple, Recipe] = {}
+
+    def are(self, values: tuple) -> bool:
+        """Return whether no parameter has been replaced by another object."""
+        return all(map(operator.is_, values, self.values))
+
+    def resolve(self, X: Any) -> Recipe:
+        """Return the parts and the schedule for X; an error if the parameters contradict each other."""
+        kind = dtype_of(X), X.shape[1], is_foreign(X)
+        if kind not in self._recipes:
+            self._recipes[kind] = make_recipe(self.params, *kind)
+        return self._recipes[kind]
+
+    def link(self, resolved_loss: Any) -> Any:
+        """Return the loss if it has an inverse link, else None; a user's loss is returned as it was given."""
+        if not hasattr(resolved_loss, "inverse_link"):
+            return None
+        loss = self.params["loss"]
+        return resolved_loss if isinstance(loss, str) else loss
+
+
+def can_stream(estimator: Any) -> bool:
+    """Return whether the estimator has `partial_fit`; the error says why not, as that of MLPRegressor does."""
+    if estimator.optimizer == "sgd" and estimator.early_stopping is False:
+        return True  # The most frequent case: this function runs in each call.
+    if estimator.early_stopping is True:
+        raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
+    if refreshes_gradients(estimator):
+        raise AttributeError(
+            f"partial_fit: optimizer={estimator.optimizer!r} remembers each row of fit; use another optimizer."
+        )
+    return True
+
+
+def refreshes_gradients(estimator: Any) -> bool:
+    """Return whether the optimizer keeps a gradient of each sample, so that it needs the same samples again."""
+    return hasattr(part_class(estimator.optimizer, OPTIMIZERS), "refreshes_table")
+
+
+def steps_on_single_rows(estimator: Any) -> bool:
+    """Return whether each update needs the state of its own sample, which array libraries do not support."""
+    return refreshes_gradients(estimator) or estimator.learning_rate in PASSIVE
+
+
+def restricts_targets(estimator: Any) -> bool:
+    """Return whether the loss is defined for some targets only, such as positive ones."""
+    return hasattr(part_class(estimator.loss, LOSSES), "allows")

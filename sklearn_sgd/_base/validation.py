@@ -1,0 +1,175 @@
+"""Checks of the input: X, targets, sample weights, start parameters, validation data."""
+
+import math
+from collections.abc import Iterable
+from itertools import repeat
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.model_selection import train_test_split
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from sklearn_sgd._engine.namespace import dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
+
+# The fast path: input that validation would neither convert nor refuse, for which validation takes longer than a step.
+
+
+def is_plain_matrix(X: Any, n_features: int, dtype: np.dtype, finite: bool = False) -> bool:
+    """Return whether X is a C-ordered array of these features and this dtype, finite unless that is known."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.shape[1] == n_features
+        and X.dtype == dtype
+        and X.flags.c_contiguous
+        and len(X) > 0
+        and (finite or all_finite(X))
+    )
+
+
+def is_plain_column(values: Any, X: np.ndarray, finite: bool = False) -> bool:
+    """Return whether there is one number per sample, in the dtype of X, finite unless that is known."""
+    return (
+        type(values) is np.ndarray
+        and values.shape == X.shape[:1]
+        and values.dtype == X.dtype
+        and values.flags.c_contiguous
+        and (finite or all_finite(values))
+    )
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Return whether the sum of squares of a C-ordered array is finite: if so, all its values are.
+
+    If it overflows, the caller takes the way through scikit-learn's validation.
+    """
+    return math.isfinite(np.vdot(array, array))
+
+
+def refuse_not_finite(estimator: Any, X: Any, y: Any = None) -> None:
+    """Raise an error that names X or y, if it is not finite."""
+    for name, values in {"X": X, "y": y}.items():
+        if isinstance(values, np.ndarray):
+            assert_all_finite(values, estimator_name=type(estimator).__name__, input_name=name)
+
+
+def can_defer_finite_check(estimator: Any, X: Any, sample_weight: Any) -> bool:
+    """Return whether a sample that is not finite shows in the feature statistics or in the loss of the first epoch.
+
+    If so, `fit` need not read X once more for this check. The squared error of such a sample is not finite; other
+    losses may be bounded.
+    """
+    return (
+        isinstance(X, np.ndarray)
+        and X.dtype.kind == "f"
+        and estimator.loss == "squared_error"
+        and sample_weight is None
+        and not estimator.early_stopping
+        and not estimator.drop_last
+        and not isinstance(estimator.random_state, np.random.RandomState)  # An error would leave it advanced.
+    )
+
+
+def as_columns(y: np.ndarray) -> np.ndarray:
+    """Return targets as columns, each of which is contiguous where NumPy can do so."""
+    return y[:, None] if y.ndim == 1 else y if is_foreign(y) else np.asfortranarray(y)
+
+
+def check_target_domain(estimator: Any, loss: Any, y: Any, sample_weight: Any = None) -> None:
+    """Raise an error if the loss is not defined for the target of a sample whose weight is not 0."""
+    if hasattr(loss, "allows"):
+        allowed = loss.allows(as_columns(y))
+        if not namespace(y).all(allowed if sample_weight is None else allowed | (sample_weight == 0)[:, None]):
+            raise ValueError(f"y must be {loss.domain} for loss={estimator.loss!r}.")
+
+
+def check_targets(estimator: Any, name: str, values: Any, X: Any, number: int | None = None) -> np.ndarray:
+    """Return finite targets, one or more for each sample, in the dtype of X."""
+    if values is None:
+        raise ValueError(f"{type(estimator).__name__} requires {name} to be passed, but the target {name} is None.")
+    if isinstance(values, Real):
+        raise ValueError(f"{name} must have a target for each row; got {values!r}.")
+    if sparse.issparse(values):
+        raise TypeError(f"{name} is sparse, and must be dense: give {name}.toarray().")
+    values = _check_numbers(name, values, X)
+    check_consistent_length(X, values)
+    if number is not None and math.prod(values.shape[1:]) != number and values.shape[0]:
+        raise ValueError(f"{name} must have {number} targets for each row, as before; got shape {values.shape}.")
+    return values
+
+
+def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
+    """Return sample weights, none of which is negative; None if none are given."""
+    if values is None:
+        return None
+    values = _check_numbers(name, np.full(X.shape[0], values) if isinstance(values, Real) else values, X)
+    if values.shape != (X.shape[0],):
+        raise ValueError(f"{name} must have a number for each of the {X.shape[0]} rows; got shape {values.shape}.")
+    if bool(namespace(values).any(values < 0)):
+        raise ValueError(f"{name} has negative values: a weight must be 0 or more.")
+    return values
+
+
+def _check_numbers(name: str, values: Any, X: Any) -> Any:
+    """Return finite numbers in the dtype and the array library of X."""
+    if dispatches(values) and type(values) is not type(X):
+        values = host(values)
+    there, precision = dispatches(values), dtype_of(X)
+    dtype = X.dtype if there else np.float64
+    values = check_array(values, dtype=dtype, ensure_2d=False, ensure_min_samples=0, input_name=name)
+    if there:
+        return values
+    if precision == np.float32 and np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
+        raise ValueError(f"{name} has values too large for X's precision, float32: give X as float64.")
+    return like(np.ascontiguousarray(values, dtype=precision), X)
+
+
+def check_start(name: str, value: Any, n_targets: tuple, n_features: tuple = ()) -> Iterable:
+    """Return the start parameters of each target, checked; None for each if none are given."""
+    if value is None:
+        return repeat(None)
+    value, shape = host(value) if dispatches(value) else value, (*n_targets, *n_features)
+    value = np.asarray(value, dtype=np.float64)
+    if shape == () and value.size == 1:
+        value = value.reshape(())
+    if value.shape != shape or not np.isfinite(value).all():
+        raise ValueError(f"{name} must be finite and of shape {shape}; got shape {value.shape}.")
+    return value if n_targets else [value]
+
+
+def check_validation_data(estimator: Any, X: Any, y: Any, X_val: Any, y_val: Any, weight_val: Any) -> tuple:
+    """Return validation data given to `fit`, checked."""
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val belong together, and sample_weight_val to them: give both.")
+    if not estimator.early_stopping:
+        raise ValueError("X_val and y_val are for early_stopping=True, and it is False.")
+    form = {"accept_sparse": "csr", "dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
+    X_val = validate_data(estimator, X_val, **form, reset=False)
+    y_val = check_targets(estimator, "y_val", y_val, X_val, math.prod(y.shape[1:]))
+    weight_val = check_weights("sample_weight_val", weight_val, X_val)
+    if weight_val is not None and not namespace(weight_val).any(weight_val != 0):
+        raise ValueError("sample_weight_val is zero for each row: nothing to score on.")
+    return X_val, y_val, weight_val
+
+
+def hold_out(estimator: Any, X: Any, y: Any, sample_weight: Any, random_state: Any) -> tuple:
+    """Return the indices of the training samples, and validation data drawn at random from samples with weight."""
+    rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(host(sample_weight != 0))
+    fraction = estimator.validation_fraction
+    try:
+        train, held = train_test_split(rows, test_size=fraction, random_state=random_state)
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping cannot split n_samples={len(rows)} with validation_fraction="
+            f"{fraction}: give more rows, or another validation_fraction."
+        ) from error
+    if len(held) < 2:
+        raise ValueError(
+            f"early_stopping needs at least 2 rows held out; validation_fraction={fraction} of "
+            f"{len(rows)} rows is less: raise validation_fraction."
+        )
+    weight_val = None if sample_weight is None else take(sample_weight, held)
+    return np.sort(train), (take(X, held), take(y, held), weight_val)

@@ -1,0 +1,22 @@
+"""Parts (losses, penalties, optimizers) by name, or as the user gave them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn_sgd._ranges import checked
+
+# Parameters of the estimators that are fields of a part.
+FIELDS = ("alpha", "l1_ratio", "epsilon", "quantile")
+
+
+def part_class(choice: Any, table: Mapping) -> Any:
+    """Return the class that a name stands for, or a part as it is: enough to read traits from."""
+    return table.get(choice) if isinstance(choice, str) else choice
+
+
+def make_part(choice: Any, table: Mapping, params: Mapping[str, Any]) -> Any:
+    """Return the part that a name stands for, with its fields from parameters of the same names; a part as it is."""
+    if choice is not None and not isinstance(choice, str):
+        return checked(choice)
+    kind = table[choice]
+    return checked(kind(**{name: float(params[name]) for name in kind._fields if name in FIELDS}))

@@ -1,0 +1,147 @@
+"""Display of the paths of fits over the objective."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from sklearn_sgd.diagnostics import descent_path, objective
+from sklearn_sgd.displays._axes import COLORS, feature_names, named_estimators, panels, parameter_label
+
+
+class DescentPathDisplay:
+    """Paths of descents over the objective, drawn as contours over two of the parameters; side by side if several.
+
+    Use :meth:`from_estimator` to make one. The other parameters, if there are any, are held where the first path ends;
+    then the contours are a cut through the objective, and a path, which also moves across it, need not descend.
+
+    Parameters
+    ----------
+    paths : dict of str to ndarray of shape (n_updates + 1, 2)
+        Values of the two parameters after each update, for each name.
+    grid : tuple of two ndarrays
+        Values of the first parameter, of shape (n_first,), and of the second, of shape (n_second,).
+    values : dict of str to ndarray of shape (n_second, n_first)
+        Objective on the grid.
+    labels : tuple of two str
+        Names of the two parameters, with their units.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        A panel for each path.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    lines_ : dict of str to matplotlib Line2D
+        Paths.
+    contours_ : dict of str to matplotlib QuadContourSet
+        Contours; the levels stand at even distances along a parabola.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import BatchGDRegressor, DescentPathDisplay
+    >>> model = BatchGDRegressor(learning_rate="constant", eta0=0.5, epochs=2)
+    >>> display = DescentPathDisplay.from_estimator(model, [[-1.0], [1.0]], [0.0, 4.0])
+    >>> display.lines_["BatchGDRegressor"].get_xdata()
+    array([0. , 1. , 1.5])
+    """
+
+    axes_: Any
+    figure_: Any
+    lines_: dict[str, Any]
+    contours_: dict[str, Any]
+
+    def __init__(self, *, paths: dict, grid: tuple, values: dict, labels: tuple) -> None:
+        self.paths = paths
+        self.grid = grid
+        self.values = values
+        self.labels = labels
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        parameters: tuple[int, int] | None = None,
+        epochs: int | None = None,
+        grid_resolution: int = 80,
+        ax: Any = None,
+    ) -> Self:
+        """Fit clones from zero, and draw their paths.
+
+        Parameters
+        ----------
+        estimator : regressor of this package, list of them, or dict of str to them
+            Without a dict, the names are those of the classes. They need not be fitted.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Targets.
+        parameters : tuple of two int, default=None
+            Which to draw: numbers of features, or -1 for the intercept. None: the first feature, and the second or, if
+            there is none, the intercept.
+        epochs : int, default=None
+            Passes over the samples; None: as many as each estimator's `epochs`.
+        grid_resolution : int, default=80
+            Points of the grid along each parameter.
+        ax : matplotlib Axes, or array-like of them, default=None
+            Where to draw, one for each estimator; None: a new figure.
+
+        Returns
+        -------
+        display : DescentPathDisplay
+            The display, drawn, with its data.
+
+        See Also
+        --------
+        sklearn_sgd.diagnostics.descent_path : The path alone.
+        """
+        models = named_estimators(estimator)
+        names = feature_names(X)
+        chosen = list(parameters or ((0, 1) if len(names) > 1 else (0, -1)))
+        whole = {name: descent_path(model, X, y, epochs=epochs) for name, model in models.items()}
+        paths = {name: path[:, chosen] for name, path in whole.items()}
+        points = np.concatenate(list(paths.values()))
+        low, high = points.min(axis=0), points.max(axis=0)
+        margin = 0.35 * np.where(high > low, high - low, 1.0)
+        first, second = np.linspace(low - margin, high + margin, grid_resolution).T
+        cut = np.tile(next(iter(whole.values()))[-1], (grid_resolution, grid_resolution, 1))
+        cut[..., chosen] = np.stack(np.meshgrid(first, second), axis=-1)
+        labels = tuple(parameter_label(names, number) for number in chosen)
+        values = {name: objective(model, X, y, cut) for name, model in models.items()}
+        return cls(paths=paths, grid=(first, second), values=values, labels=labels).plot(ax=ax)
+
+    def plot(self, *, n_levels: int = 10, ax: Any = None) -> Self:
+        """Draw the display.
+
+        Parameters
+        ----------
+        n_levels : int, default=10
+            Contours in a panel.
+        ax : matplotlib Axes, or array-like of them, default=None
+            Where to draw, one for each path; None: a new figure.
+
+        Returns
+        -------
+        display : DescentPathDisplay
+            The display itself.
+        """
+        self.axes_ = panels(ax, len(self.paths), sharex=True, sharey=True)
+        self.figure_ = self.axes_[0].figure
+        self.lines_, self.contours_ = {}, {}
+        for number, (panel, (name, path)) in enumerate(zip(self.axes_, self.paths.items(), strict=True)):
+            values = self.values[name]
+            levels = values.min() + np.ptp(values) * (np.arange(1, n_levels + 1) / (n_levels + 1)) ** 2
+            self.contours_[name] = panel.contour(*self.grid, values, levels, colors="0.65", linewidths=0.7)
+            (self.lines_[name],) = panel.plot(
+                *path.T, color=COLORS[1], lw=0.9, marker="." if len(path) < 200 else "", ms=4, label="descent"
+            )
+            panel.plot(*path[0], "o", color="black", mfc="white", ms=7, ls="", label="start", zorder=3)
+            panel.plot(*path[-1], "*", color=COLORS[2], mec="black", ms=12, ls="", label="end", zorder=3)
+            updates = len(path) - 1
+            panel.set(title=f"{name}\n{updates} update{'s' if updates > 1 else ''}", xlabel=self.labels[0])
+            if not number:
+                panel.set_ylabel(self.labels[1])
+        self.axes_[0].legend(loc="best", fontsize="small")
+        return self

@@ -1,0 +1,152 @@
+"""Display of the loss of each epoch."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from sklearn_sgd.diagnostics import last_step
+from sklearn_sgd.displays._axes import (
+    axes_or_new,
+    legend_below,
+    line_style,
+    marker_spacing,
+    named_estimators,
+    values_by_name,
+)
+
+UNITS = {
+    "epoch": "epochs (passes over the rows)",
+    "update": "updates (steps taken)",
+    "second": "time (seconds)",
+}
+
+
+class LossCurveDisplay:
+    """Loss of each epoch of one or several fits, against epochs, updates or seconds.
+
+    Use :meth:`from_estimator` to make one. Scores on validation samples, where a fit has some, are drawn beside the
+    losses, thin, with an axis on the right.
+
+    Parameters
+    ----------
+    loss_curves : dict of str to array-like of shape (n_epochs,)
+        Mean loss of each epoch, for each name.
+    updates_per_epoch : dict of str to float
+        Updates in an epoch.
+    validation_scores : dict of str to array-like of shape (n_epochs,), default={}
+        R² on validation samples, after each epoch.
+    seconds : dict of str to float, default={}
+        Seconds that each fit took; its epochs are taken to be equally long.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the losses.
+    validation_ax_ : matplotlib Axes or None
+        Axes of the scores.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    lines_ : dict of str to matplotlib Line2D
+        Losses.
+    validation_lines_ : dict of str to matplotlib Line2D
+        Scores.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import LossCurveDisplay, OnlineSGDRegressor
+    >>> model = OnlineSGDRegressor(epochs=5, tol=None).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 4.0])
+    >>> LossCurveDisplay.from_estimator(model, per="update").lines_["OnlineSGDRegressor"].get_xdata()
+    array([ 3.,  6.,  9., 12., 15.])
+    """
+
+    ax_: Any
+    validation_ax_: Any
+    figure_: Any
+    lines_: dict[str, Any]
+    validation_lines_: dict[str, Any]
+
+    def __init__(
+        self, *, loss_curves: dict, updates_per_epoch: dict, validation_scores: dict | None = None, seconds=None
+    ) -> None:
+        self.loss_curves = loss_curves
+        self.updates_per_epoch = updates_per_epoch
+        self.validation_scores = validation_scores or {}
+        self.seconds = seconds or {}
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, per: str = "epoch", seconds: Any = None, ax: Any = None) -> Self:
+        """Draw the losses of fitted regressors.
+
+        Parameters
+        ----------
+        estimator : regressor or pipeline that ends in one, list of them, or dict of str to them
+            Fitted. Without a dict, the names are those of the classes.
+        per : {'epoch', 'update', 'second'}, default='epoch'
+            What the losses are drawn against.
+        seconds : float, list of float, or dict of str to float, default=None
+            Seconds that each fit took; needed for ``per='second'``.
+        ax : matplotlib Axes, default=None
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, drawn, with its data.
+        """
+        models = {name: last_step(model) for name, model in named_estimators(estimator).items()}
+        return cls(
+            loss_curves={name: np.array(model.loss_curve_) for name, model in models.items()},
+            updates_per_epoch={name: model.n_updates_ / model.n_iter_ for name, model in models.items()},
+            validation_scores={
+                name: np.array(model.validation_scores_)
+                for name, model in models.items()
+                if hasattr(model, "validation_scores_")
+            },
+            seconds=None if seconds is None else dict(zip(models, values_by_name(seconds, models), strict=True)),
+        ).plot(per, ax=ax)
+
+    def plot(self, per: str = "epoch", *, ax: Any = None) -> Self:
+        """Draw the display.
+
+        Parameters
+        ----------
+        per : {'epoch', 'update', 'second'}, default='epoch'
+            What the losses are drawn against.
+        ax : matplotlib Axes, default=None
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display itself.
+        """
+        if per not in UNITS:
+            raise ValueError(f"per must be one of {', '.join(map(repr, UNITS))}; got {per!r}.")
+        if per == "second" and not self.seconds:
+            raise ValueError("per='second' needs seconds: how long each fit took.")
+        self.ax_ = axes_or_new(ax)
+        self.figure_ = self.ax_.figure
+        self.validation_ax_ = self.ax_.twinx() if self.validation_scores else None
+        self.lines_, self.validation_lines_ = {}, {}
+        for number, (name, losses) in enumerate(self.loss_curves.items()):
+            epochs = np.arange(1.0, len(losses) + 1)
+            x = epochs * {
+                "epoch": lambda name, n: 1.0,
+                "update": lambda name, n: self.updates_per_epoch[name],
+                "second": lambda name, n: self.seconds[name] / n,
+            }[per](name, len(losses))
+            style = line_style(number)
+            (self.lines_[name],) = self.ax_.plot(x, losses, **style, markevery=marker_spacing(len(x)), label=name)
+            if name in self.validation_scores:
+                (self.validation_lines_[name],) = self.validation_ax_.plot(
+                    x, self.validation_scores[name], **style | {"marker": ""}, lw=0.8, label=f"{name}, validation R²"
+                )
+        self.ax_.set(xlabel=UNITS[per], ylabel="mean loss per row (units of the loss)")
+        if all(np.all(np.asarray(losses) > 0) for losses in self.loss_curves.values()):
+            self.ax_.set_yscale("log")
+        if per != "epoch":
+            self.ax_.set_xscale("log")
+        if self.validation_ax_:
+            self.validation_ax_.set_ylabel("R² on rows held out (thin lines)")
+        legend_below(self.ax_, [*self.lines_.values(), *self.validation_lines_.values()])
+        return self

@@ -1,0 +1,199 @@
+"""The fitted model: predict belongs to it, attributes are made when they are read, small calls do little."""
+
+import copy
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import REGRESSORS, linear, theta
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
+
+RATE = {"learning_rate": "constant", "eta0": 0.01}
+
+
+def counts():
+    X, y = linear()
+    return X, np.exp(0.1 * y)
+
+
+@all_kinds
+def test_parameters_set_after_fit_do_not_change_predictions(kind):
+    X, y = counts()
+    model = kind("poisson", epochs=2).fit(X, y)
+    before = model.predict(X)
+    assert (before > 0).all()
+    model.set_params(loss="squared_error", penalty="l1", alpha=10.0, optimizer="adam", **RATE)
+    assert_array_equal(model.predict(X), before)
+    assert_array_equal(model.predict(X.tolist()), before)
+    assert_array_equal(copy.deepcopy(model).predict(X), before)
+    assert_allclose(np.log(before), X @ model.coef_ + model.intercept_, rtol=1e-10)
+    model.fit(X, y)
+    assert_allclose(model.predict(X), X @ model.coef_ + model.intercept_, rtol=1e-12)
+
+
+def test_predict_after_invalid_parameters_are_set():
+    X, y = linear()
+    model = BatchGDRegressor(epochs=2).fit(X, y)
+    before = model.predict(X)
+    assert_array_equal(model.set_params(penalty="elasticnet", l1_ratio=None).predict(X), before)
+
+
+def test_partial_fit_takes_the_new_link():
+    X, y = counts()
+    model = OnlineSGDRegressor("poisson", **RATE).partial_fit(X, y)
+    model.set_params(loss="squared_error").partial_fit(X, y)
+    assert_allclose(model.predict(X), X @ model.coef_ + model.intercept_, rtol=1e-12)
+
+
+class Doubled:
+    """A user's loss, on predictions that are twice the linear function."""
+
+    def value(self, y, p):
+        return 0.5 * (2 * p - y) ** 2
+
+    def gradient(self, y, p):
+        return 2 * (2 * p - y)
+
+    def link(self, y):
+        return 0.5 * y
+
+    def inverse_link(self, p):
+        return 2 * p
+
+
+@all_kinds
+def test_link_of_a_users_loss_is_kept_and_pickled(kind):
+    X, y = linear()
+    model = kind(Doubled(), epochs=2, **RATE).fit(X, y)
+    assert_allclose(model.predict(X), 2 * (X @ model.coef_ + model.intercept_), rtol=1e-12)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+def test_attributes_are_the_same_objects_until_the_next_fit():
+    X, y = linear()
+    model = OnlineSGDRegressor(**RATE).partial_fit(X, y)
+    first = model.coef_
+    assert model.coef_ is first
+    assert type(model.intercept_) is float
+    model.predict(X)
+    assert model.coef_ is first
+    model.partial_fit(X, y)
+    assert model.coef_ is not first
+    assert not np.shares_memory(model.coef_, first)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_attributes_made_late_are_those_made_at_once(targets, method):
+    X, y = linear()
+    y = np.column_stack([y] * targets)
+    models = [getattr(MiniBatchSGDRegressor(random_state=0), method)(X, y) for _ in range(3)]
+    expected = models[0].coef_.copy()
+    late = pickle.loads(pickle.dumps(models[1]))
+    models[2].predict(X)
+    for model in (*models[1:], late):
+        assert_array_equal(model.coef_, expected)
+        assert model.intercept_.shape == (targets,)
+    assert set(vars(models[1])) == set(vars(late))
+
+
+@pytest.mark.parametrize("method", ["predict", "score", "coef_"])
+def test_reading_does_not_change_the_estimator(method):
+    X, y = linear()
+    model = OnlineSGDRegressor(**RATE).partial_fit(X, y)
+    before = dict(vars(model))
+    _ = model.coef_ if method == "coef_" else getattr(model, method)(*(X, y)[: 1 + (method == "score")])
+    assert vars(model) == before
+
+
+def test_assigned_coefficients_are_used():
+    X, y = linear()
+    model = OnlineSGDRegressor(**RATE).fit(X, y)
+    other = copy.copy(model)
+    model.coef_, model.intercept_ = np.ones(X.shape[1]), 2.0
+    assert_allclose(model.predict(X), X.sum(axis=1) + 2.0)
+    assert not np.array_equal(other.coef_, model.coef_), "a copy has its own"
+    model.set_params(warm_start=True, eta0=1e-300, epochs=1).fit(X, y)
+    assert_allclose(theta(model), [*np.ones(X.shape[1]), 2.0])
+
+
+def test_assigned_coefficients_come_back_after_an_error():
+    X, y = linear()
+    model = OnlineSGDRegressor(**RATE, warm_start=True).fit(X, y).sparsify()
+    kept = model.coef_
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full_like(X, np.nan), y)
+    assert model.coef_ is kept
+    assert sparse.issparse(model.coef_)
+
+
+@all_kinds
+def test_unfitted(kind):
+    model = kind()
+    for name in ("coef_", "intercept_", "n_iter_", "loss_curve_"):
+        with pytest.raises(AttributeError, match="not fitted yet"):
+            getattr(model, name)
+    with pytest.raises(NotFittedError):
+        model.predict([[1.0]])
+    assert not hasattr(clone(kind().fit(*linear())), "coef_")
+
+
+def test_cache_of_a_stream_notices_parameters_and_other_chunks():
+    """A chunk like the last one is taken as any chunk is, whatever came between."""
+    X, y = linear()
+    fast, slow = OnlineSGDRegressor(**RATE), OnlineSGDRegressor(**RATE)
+    steps = [
+        (X[:1], y[:1], {}),
+        (X[1:2], y[1:2], {"eta0": 0.02}),
+        (X[2:3], y[2:3], {"penalty": "l2", "alpha": 0.1}),
+        (X[3:6], y[3:6], {}),
+        (X[6:9], y[6:9], {}),
+        (np.asfortranarray(X[9:12]), y[9:12], {}),
+        (X[12:15], np.repeat(y[12:15], 2)[::2], {}),
+        (X[15:18].tolist(), y[15:18], {}),
+    ]
+    for rows, targets, params in steps:
+        fast.set_params(**params).partial_fit(rows, targets)
+        slow = pickle.loads(pickle.dumps(slow.set_params(**params))).partial_fit(rows, targets)
+        assert_array_equal(theta(fast), theta(slow))
+        assert fast.n_updates_ == slow.n_updates_
+    with pytest.raises(ValueError, match="eta0"):
+        fast.set_params(eta0=-1.0).partial_fit(*steps[4][:2])
+    with pytest.raises(ValueError, match=r"infinity|NaN"):
+        slow.partial_fit(*steps[4][:2]).partial_fit(np.full((3, X.shape[1]), np.inf), y[:3])
+
+
+def calls(function, *args):
+    """Python functions of the package's outer modules that a call runs, by name."""
+    names = []
+
+    def trace(frame, event, arg):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("sklearn_sgd._base"):
+            names.append(frame.f_code.co_name)
+
+    sys.setprofile(trace)
+    try:
+        function(*args)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+@pytest.mark.parametrize("params", [{}, RATE])
+def test_a_small_call_runs_few_functions(params):
+    X, y = linear()
+    model = OnlineSGDRegressor(**params)
+    for row in range(3):
+        model.partial_fit(X[row : row + 1], y[row : row + 1])
+    assert len(calls(model.partial_fit, X[3:4], y[3:4])) <= 6
+    assert len(calls(model.predict, X[3:4])) <= 7
+    assert len(calls(model.predict, X[3:4])) <= 6, "the coefficients are made once"
