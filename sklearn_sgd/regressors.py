@@ -545,6 +545,14 @@ class _GDRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.__dict__.update(self._attributes(descents[0].plan, states, shape))
         return self
 
+    def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Call `partial_fit` with samples of an earlier epoch, which do not count in the prequential losses."""
+        before = getattr(self, "_states", ())
+        self.partial_fit(X, y, sample_weight)
+        for state, earlier in zip(self._states if before else (), before, strict=True):
+            state.restore_prequential_loss(earlier)
+        return self
+
     def _go_on(self, made: dict, X, y, sample_weight) -> tuple[list[Descent], tuple, np.ndarray | None]:
         """A descent for each target through the next rows of a stream, if there are any; shape of a target; order.
 

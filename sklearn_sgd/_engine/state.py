@@ -136,6 +136,11 @@ class State:
         self.faded_loss = keep * self.faded_loss + (1.0 - keep) * loss
         self.faded_weight = keep * self.faded_weight + (1.0 - keep)
 
+    def restore_prequential_loss(self, earlier: "State") -> None:
+        """Take the prequential losses of an earlier state: the samples since then have been seen before."""
+        self.first_sight_loss, self.first_sight_weight = earlier.first_sight_loss, earlier.first_sight_weight
+        self.faded_loss, self.faded_weight = earlier.faded_loss, earlier.faded_weight
+
     @property
     def prequential_loss(self) -> float:
         """Mean loss at first sight."""

@@ -23,9 +23,6 @@ __all__ = ["fit_stream", "predict_stream"]
 
 Estimator = TypeVar("Estimator")
 
-# What a state knows of rows at first sight.
-SIGHTS = "first_sight_loss", "first_sight_weight", "faded_loss", "faded_weight"
-
 
 def fit_stream(
     estimator: Estimator,
@@ -129,7 +126,7 @@ def fit_stream(
         with closing(ahead.read_ahead(items, read_ahead, deadline)) as chunks, bar as tell:
             for epoch, number, chunk in chunks:
                 with _named(epoch, number, chunk.where):
-                    _learn(estimator, chunk, first_sight=epoch == 0)
+                    _learn(estimator, chunk, first_epoch=epoch == 0)
                 at = at._replace(epoch=epoch, chunk=number, n_rows=at.n_rows + chunk.n_rows)
                 if number % checkpoint_every == 0:
                     keep()
@@ -226,15 +223,15 @@ def _named(epoch: int, number: int, where: str = ""):
         raise ChunkError(f"Chunk {number} of epoch {epoch + 1}{where and f' ({where})'}: {error}") from error
 
 
-def _learn(estimator, chunk: Chunk, first_sight: bool) -> None:
-    """One call of `partial_fit`; rows are at first sight only once."""
+def _learn(estimator, chunk: Chunk, first_epoch: bool) -> None:
+    """Call `partial_fit` once. A sample counts in the prequential losses in the first epoch only."""
     if chunk.y is None:
         raise ValueError("it has no targets to learn from")
-    weights = () if chunk.sample_weight is None else (chunk.sample_weight,)
-    before = () if first_sight else getattr(estimator, "_states", ())
-    estimator.partial_fit(chunk.X, chunk.y, *weights)
-    for state, earlier in zip(estimator._states if before else (), before, strict=True):
-        vars(state).update({name: getattr(earlier, name) for name in SIGHTS})
+    learn = estimator.partial_fit
+    if not first_epoch:
+        # Estimators of other packages have no prequential losses.
+        learn = getattr(estimator, "_partial_fit_again", learn)
+    learn(chunk.X, chunk.y, *([] if chunk.sample_weight is None else [chunk.sample_weight]))
 
 
 def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:

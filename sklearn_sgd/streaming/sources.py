@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.loop import permute
-from sklearn_sgd._engine.plan import row_numbers
-
 __all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]
 
 # Bytes of a chunk that a source chooses itself, and its fewest and most rows.
@@ -265,12 +262,8 @@ def rows_of_chunk(given: int | None, bytes_of_row: float) -> int:
 
 
 def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.ndarray | None:
-    """The random order of the rows of a chunk, which depends on nothing but the key and the chunk's number."""
-    if key is None:
-        return None
-    order = row_numbers(n_rows)
-    permute(order, np.random.default_rng((*key, number + 1)))
-    return order
+    """Return a random order of the rows of a chunk. It depends only on the key and on the number of the chunk."""
+    return None if key is None else np.random.default_rng((*key, number + 1)).permutation(n_rows)
 
 
 def _head(rows, n: int):
