@@ -16,8 +16,8 @@ PARTS = ["losses", "penalties", "optimizers", "schedules"]
 EXTRAS = {
     "sklearn_sgd.onnx": {"skl2onnx"},
     "sklearn_sgd.displays": {"matplotlib"},
-    "sklearn_sgd.streaming.arrow": {"pyarrow"},
-    "sklearn_sgd.streaming.pieces": {"pyarrow"},
+    "sklearn_sgd.streaming.arrow_chunks": {"pyarrow"},
+    "sklearn_sgd.streaming.arrow_fragments": {"pyarrow"},
     "sklearn_sgd.dask": {"dask", "distributed"},
 }
 

@@ -345,7 +345,7 @@ def test_many_levels_are_sparse(pa):
 
 def test_gap_among_unknown_levels_is_a_gap(pa):
     table = pa.table({"kind": ["?", "a", None, "a"]})
-    with pytest.raises(ValueError, match="column 'kind' has a gap; fill says what may stand for it, in row 2"):
+    with pytest.raises(ValueError, match="column 'kind' has a missing value; pass fill= to impute it, in row 2"):
         list(ArrowSource(table, levels={"kind": ["a"]}, unknown="ignore"))
     with pytest.raises(ValueError, match="column 'kind' has the unknown level 'b', in row 2"):
         list(ArrowSource(table, levels={"kind": ["a", "?"]}, fill={"kind": "b"}))
@@ -420,13 +420,13 @@ def test_gaps_are_filled_as_stated(pa, parquet):
         fill={"day": "?"},
     )
     assert_array_equal(chunk.X.toarray()[147] if sparse.issparse(chunk.X) else chunk.X[147], [0, 0, 0, 1])
-    with pytest.raises(ValueError, match="column 'b' has a gap"):
+    with pytest.raises(ValueError, match="column 'b' has a missing value"):
         list(ArrowSource(path, ["a", "b"], fill={"a": 0.0}))
 
 
 def test_column_without_values_is_a_gap(pa):
     table = pa.table({"a": pa.nulls(3), "b": [1.0, 2.0, 3.0]})
-    with pytest.raises(ValueError, match="column 'a' has a gap"):
+    with pytest.raises(ValueError, match="column 'a' has a missing value"):
         list(ArrowSource(table))
     (chunk,) = ArrowSource(table, fill=0.0)
     assert_array_equal(chunk.X, [[0, 1], [0, 2], [0, 3]])
@@ -722,7 +722,7 @@ def test_predictions_come_in_the_order_of_the_rows(form):
 
 def test_prediction_names_what_fails(parquet, pa):
     model = OnlineSGDRegressor().fit(np.eye(2), [1, 2])
-    with pytest.raises(ChunkError, match=r"Chunk 1 of epoch 1: .*row group 2: column 'b' has a gap"):
+    with pytest.raises(ChunkError, match=r"Chunk 1 of epoch 1: .*row group 2: column 'b' has a missing value"):
         list(predict_stream(model, ArrowSource(parquet(broken("nan", pa)), ["a", "b"])))
     with pytest.raises(ChunkError, match="3 features"):
         list(predict_stream(model, [np.ones((2, 3))]))
@@ -805,7 +805,7 @@ def test_resumed_chunks_of_ones_own(tmp_path):
         with pytest.raises(Crash):
             fit_stream(OnlineSGDRegressor(), chunks, epochs=2, checkpoint=path, progress=crash_after(after))
         assert_array_equal(theta(fit_stream(OnlineSGDRegressor(), chunks, epochs=2, checkpoint=path)), theta(expected))
-    with pytest.raises(ValueError, match="stands behind chunk 3 of the epoch, and the source has 1"):
+    with pytest.raises(ValueError, match=r"points past the end of the source \(chunk 3 of 1\)"):
         fit_stream(OnlineSGDRegressor(), chunks[:1], epochs=2, checkpoint=tmp_path / "1")
 
 
