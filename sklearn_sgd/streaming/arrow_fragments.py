@@ -80,9 +80,9 @@ def _read_row_group(part, group: int, categories: set[str], columns: list[str], 
     """Yield batches of a row group, a part of each column at a time.
 
     A scanner of the dataset has no option for this. Even with buffered streams and without read-ahead it holds several
-    row groups: with 21 columns of float32 in row groups of a million rows the process needs 624 MB at most, with this
-    403 MB, as much as before the first row (``python benchmarks/stream.py --rows 10000000``, the lines "batches of a
-    row group" and "as the source reads").
+    row groups: with 21 columns of float32 in row groups of a million rows the process needs 621 MB at most, with this
+    401 MB. Before the first row it has 302 MB. The processor time is about the same (``python benchmarks/stream.py``, the
+    lines "batches of a row group" and "as the source reads").
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
