@@ -81,8 +81,8 @@ def _read_row_group(part, group: int, categories: set[str], columns: list[str], 
 
     A scanner of the dataset has no option for this. Even with buffered streams and without read-ahead it holds several
     row groups: with 21 columns of float32 in row groups of a million rows the process needs 621 MB at most, with this
-    401 MB. Before the first row it has 302 MB. The processor time is about the same (``python benchmarks/stream.py``, the
-    lines "batches of a row group" and "as the source reads").
+    401 MB. Before the first row it has 302 MB. The processor time is about the same (``python benchmarks/stream.py``,
+    the lines "batches of a row group" and "as the source reads").
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
