@@ -15,9 +15,9 @@ PARTS = ["losses", "penalties", "optimizers", "schedules"]
 # What a module may import when it is used, from an extra of that name.
 EXTRAS = {
     "sklearn_sgd.onnx": {"skl2onnx"},
-    "sklearn_sgd.displays._axes": {"matplotlib"},
-    "sklearn_sgd.streaming.arrow": {"pyarrow"},
-    "sklearn_sgd.streaming.pieces": {"pyarrow"},
+    "sklearn_sgd.displays": {"matplotlib"},
+    "sklearn_sgd.streaming.arrow_chunks": {"pyarrow"},
+    "sklearn_sgd.streaming.arrow_fragments": {"pyarrow"},
     "sklearn_sgd.dask": {"dask", "distributed"},
 }
 

@@ -226,6 +226,14 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
 
+    def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Continue learning from samples that an earlier epoch of a stream has seen: they are not new."""
+        before = self._states if self._fitted is not None else ()
+        self.partial_fit(X, y, sample_weight)
+        for state, earlier in zip(self._states, before, strict=False):
+            state.restore_prequential_loss(earlier)
+        return self
+
     def _report_not_finite(self, descent: Descent) -> None:
         """Raise an error if the chunk is not finite, else warn that the descent diverged."""
         validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)

@@ -206,6 +206,11 @@ class State:
         self.recent_sum = keep * self.recent_sum + (1.0 - keep) * loss
         self.recent_weight = keep * self.recent_weight + (1.0 - keep)
 
+    def restore_prequential_loss(self, earlier: "State") -> None:
+        """Take the losses of samples before they were learned from an earlier state: later ones were not new."""
+        self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
+        self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
+
     # After a descent
 
     def with_parameters(self, vectors: Vectors, centre: np.ndarray) -> "State":

@@ -1,36 +1,41 @@
-"""Checkpoints: where a pass over a source stands, in one file that is whole or not there."""
+"""Checkpoints: the estimator and its position in a source, in one file that is replaced as a whole."""
 
 import os
 import pickle
-from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 from sklearn_sgd import __version__
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
-# First line of a file; the next is the checksum of all that follows. What is in it is that of a version of the package.
-FORMAT = f"sklearn_sgd checkpoint 1 of version {__version__}".encode()
+# A checkpoint is a ZIP archive with one pickle, not compressed: the archive has a checksum and, as its comment, the
+# version. joblib.dump has a checksum only when it compresses: a checkpoint of 2.6 MB (400 features) then takes 140 ms
+# instead of 12.
+FORMAT, ENTRY = "sklearn_sgd checkpoint 2, version ", "checkpoint.pickle"
+
+REMEDY = "Delete it to start from the beginning, or give another path."
 
 
 class Checkpoint(NamedTuple):
-    """What :func:`fit_stream` needs to go on from where it was.
+    """What :func:`fit_stream` needs to resume.
 
     Parameters
     ----------
     estimator : object
-        The estimator, as it was.
+        The fitted estimator.
     epoch : int
-        Epochs completed.
+        Number of completed epochs.
     chunk : int
-        Chunks completed of the next one.
+        Number of completed chunks of the next epoch.
     n_rows : int
-        Rows learned from, in all epochs.
+        Number of samples learned from, over all epochs.
     seed : int
-        Of all shuffling.
+        Seed of the shuffling.
     source : dict
-        What the source says that it is.
+        The identity of the source, see :meth:`Source.identity`.
 
     Examples
     --------
@@ -54,16 +59,18 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint in the place of the one before, which stays until the new one is on the disk as a whole."""
-    content = pickle.dumps(tuple(checkpoint), pickle.HIGHEST_PROTOCOL)
+    """Replace a checkpoint. The old file stays until the new one is completely on the disk."""
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:
-        file.write(b"\n".join([FORMAT, sha256(content).hexdigest().encode(), content]))
+        with ZipFile(file, "w") as archive:
+            archive.comment = (FORMAT + __version__).encode()
+            with archive.open(ENTRY, "w", force_zip64=True) as entry:
+                pickle.dump(tuple(checkpoint), entry, pickle.HIGHEST_PROTOCOL)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
     if os.name == "posix":
-        # The name is on the disk when its folder is.
+        # The new name is on the disk when its folder is.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -72,9 +79,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Read a checkpoint, for its model or to look where it stands; :func:`fit_stream` goes on from it by itself.
+    """Read a checkpoint, to use its model or to see how far it is. :func:`fit_stream` resumes from it without this.
 
-    The file is a pickle: who wrote it can run any code here, so load none of strangers.
+    The file contains a pickle, and loading a pickle can run any code: load only files that you trust.
 
     Parameters
     ----------
@@ -84,25 +91,38 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     Returns
     -------
     checkpoint : Checkpoint
-        What is in it.
+        The content of the file.
 
     Raises
     ------
     ValueError
-        If the file is not a whole checkpoint, of this version of the package.
+        If the file is damaged, is not a checkpoint, or is one of another version of this package.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
 
     Examples
     --------
     >>> from sklearn_sgd.streaming import load_checkpoint
     >>> model = load_checkpoint("model.checkpoint").estimator  # doctest: +SKIP
     """
-    head, digest, content = (*Path(path).read_bytes().split(b"\n", 2), b"", b"")[:3]
-    if not head.startswith(b"sklearn_sgd checkpoint "):
-        raise ValueError(f"{path} is not a checkpoint.")
-    if head != FORMAT:
-        raise ValueError(f"{path} is of another version: {head[:80].decode()}, where this is {FORMAT.decode()}.")
-    if sha256(content).hexdigest().encode() != digest:
-        raise ValueError(f"{path} is damaged: its checksum is another one.")
+    version, content = _read(Path(path))
+    if not version.startswith(FORMAT):
+        raise ValueError(f"{path} is not a checkpoint. {REMEDY}")
+    if version != FORMAT + __version__:
+        theirs = version.removeprefix(FORMAT)
+        raise ValueError(f"{path} is a checkpoint of another version: {theirs}, here is {__version__}. {REMEDY}")
     return Checkpoint(*pickle.loads(content))
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """Return the version and the pickle, which is read only if the checksum is right."""
+    file = BytesIO(path.read_bytes())
+    try:
+        with ZipFile(file) as archive:
+            version = archive.comment.decode()
+            return version, archive.read(ENTRY) if version == FORMAT + __version__ else b""
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Damage has many types: BadZipFile, KeyError, EOFError, OSError, NotImplementedError, UnicodeDecodeError.
+        raise ValueError(f"{path} is damaged, or not a checkpoint of this version: {error}. {REMEDY}") from error

@@ -1,8 +1,9 @@
-"""Learning from a source and predicting for one, chunk by chunk."""
+"""Fit an estimator to a source, or predict for one, chunk by chunk."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -14,17 +15,14 @@ from sklearn import config_context, get_config
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sklearn_sgd.streaming import ahead
 from sklearn_sgd.streaming.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from sklearn_sgd.streaming.prefetch import prefetch
 from sklearn_sgd.streaming.progress import Bar, Progress
 from sklearn_sgd.streaming.sources import Chunk, ChunkError, IterableSource, Source, as_chunk, as_source
 
 __all__ = ["fit_stream", "predict_stream"]
 
 Estimator = TypeVar("Estimator")
-
-# What a state knows of rows at first sight.
-SIGHTS = "first_sight_loss", "first_sight_weight", "faded_loss", "faded_weight"
 
 
 def fit_stream(
@@ -41,52 +39,52 @@ def fit_stream(
     read_ahead: int = 2,
     random_state: Any = None,
 ) -> Estimator:
-    """Learn from a source of chunks, each by a call of `partial_fit`, while the next ones are read.
+    """Learn from a source of chunks: `partial_fit` gets each chunk, while a thread reads the next ones.
 
-    What the estimator has learned before is where it starts, as with `partial_fit`. The result is that of plain calls
-    of `partial_fit` with the same chunks, bit for bit.
+    The estimator continues from what it has learned before, as with `partial_fit`. The result is that of calls of
+    `partial_fit` with the same chunks, bit for bit.
 
     Parameters
     ----------
     estimator : object
-        A regressor, or anything else with `partial_fit`; it learns in place.
+        A regressor, or any other estimator with `partial_fit`. It is fitted in place.
     source : Source, iterable or callable
-        Chunks ``(X, y)`` or ``(X, y, sample_weight)``: a :class:`Source`, an iterable, such as a list or a generator
-        that never ends, or a function without arguments that answers one, anew for each epoch.
+        Chunks ``(X, y)`` or ``(X, y, sample_weight)``: a :class:`Source`, an iterable, such as a list or an endless
+        generator, or a function without arguments that returns an iterable and is called once in each epoch.
     epochs : int, default=1
-        Passes over the source, those of the checkpoint included.
+        Number of passes over the source, including those of the checkpoint.
     transformer : object, default=None
-        A fitted scikit-learn transformer that X goes through first, in the reading thread.
+        A fitted scikit-learn transformer that is applied to X in the reading thread.
     max_rows : int, default=None
-        Rows to learn from in all, those of the checkpoint included; the last chunk is cut. None: no limit.
+        Number of samples to learn from, including those of the checkpoint; the last chunk is cut. None: no limit.
     time_budget : float, default=None
-        Seconds after which no chunk begins; the one in hand is completed. None: no limit.
+        Seconds after which no chunk is begun; the current one is completed. None: no limit.
     checkpoint : path, default=None
-        File in which the estimator and the place in the source are kept. If it is there, learning goes on from it, with
-        what was learned, the seed, and the parameters that the estimator has now. It is a pickle: load none of
-        strangers.
+        File for the estimator and its position in the source. If the file exists, learning resumes from it: with its
+        fitted attributes and its seed, and with the parameters of this estimator. The file contains a pickle: use only
+        files that you trust.
     checkpoint_every : int, default=1
-        Chunks from one checkpoint to the next; there is one at the end, too.
+        Number of chunks between checkpoints. The last chunk is followed by one in any case.
     progress : bool or callable, default=False
-        True: a line with a bar, the speed and the losses, on standard error. A function is called with a
+        True: show a progress bar, the speed and the losses on standard error. A callable is called with a
         :class:`Progress` after each chunk.
     read_ahead : int, default=2
-        Chunks that a thread reads in advance; 0: none, and no thread, for a source that wants the caller's.
+        Number of chunks that a thread reads in advance. 0: the caller's thread reads them.
     random_state : int, RandomState instance or None, default=None
-        Seed of the shuffling of sources that do so. The same int gives the same bits.
+        Seed of the shuffling, for sources that shuffle. The same int gives the same bits.
 
     Returns
     -------
     estimator : object
-        The same estimator, a little wiser.
+        The fitted estimator, the same object.
 
     Raises
     ------
     ChunkError
-        If a chunk cannot be read or learned from. It names the chunk, and the file and row group if there are any; the
-        estimator, and the checkpoint, keep what was learned before.
+        If a chunk cannot be read or learned from. The message names the chunk, and the file and row group if there are
+        any. The estimator and the checkpoint keep what was learned from the chunks before.
     ValueError
-        If an argument is invalid, or the checkpoint belongs to another source or another kind of estimator.
+        If an argument is invalid, or the checkpoint belongs to another source or another class of estimator.
 
     Examples
     --------
@@ -102,47 +100,29 @@ def fit_stream(
     >>> model.coef_.round(2), model.n_samples_seen_
     (array([1., 2.]), 5000)
     """
-    source, begun, _ = as_source(source), monotonic(), estimator.partial_fit  # type: ignore[attr-defined]
-    for name, value in {"epochs": epochs, "checkpoint_every": checkpoint_every}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be 1 or more; got {value}.")
-    if isinstance(source, IterableSource) and source.once and epochs > 1:
-        raise ValueError("An iterator can be read only once: for more epochs, give a function that makes one.")
-    path, deadline = checkpoint if checkpoint is None else Path(checkpoint), begun + (time_budget or inf)
-    if path and path.exists():
-        at = _resume(path, estimator, source)
-    else:
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        at = Checkpoint(estimator, 0, 0, 0, seed, source.identity() if path else {})
-    begin, saved = at, at
-
-    def keep():
-        nonlocal saved
-        if path and at is not saved:
-            save_checkpoint(path, at)
-            saved = at
-
-    total = _total(source, epochs, max_rows) if progress else None
+    source, started, show = as_source(source), monotonic(), bool(progress)
+    _check(estimator, source, epochs, checkpoint_every)
+    path, deadline = None if checkpoint is None else Path(checkpoint), started + (time_budget or inf)
+    first = _first_position(path, estimator, source, random_state)
+    session = _Session(estimator, path, checkpoint_every, position=first, saved=first)
+    total = _total(source, epochs, max_rows) if show else None
+    left = inf if max_rows is None else max_rows - first.n_rows
+    items = _chunks(source, transformer, first.seed, range(first.epoch, epochs), first.chunk, left)
     bar: Any = closing(Bar()) if progress is True else nullcontext(progress)
-    items = _chunks(source, at, epochs, transformer, inf if max_rows is None else max_rows)
     try:
-        with closing(ahead.read_ahead(items, read_ahead, deadline)) as chunks, bar as tell:
+        with closing(prefetch(items, read_ahead, deadline)) as chunks, bar as report:
             for epoch, number, chunk in chunks:
-                with _named(epoch, number, chunk.where):
-                    _learn(estimator, chunk, first_sight=epoch == 0)
-                at = at._replace(epoch=epoch, chunk=number, n_rows=at.n_rows + chunk.n_rows)
-                if number % checkpoint_every == 0:
-                    keep()
-                if tell:
-                    tell(_progress(at, at.n_rows - begin.n_rows, monotonic() - begun, total))
+                session.step(epoch, number, chunk)
+                if show:
+                    report(_progress(session.position, first.n_rows, monotonic() - started, total))
                 if monotonic() >= deadline:
                     break
     except Exception:
-        # Not after Ctrl-C, which may fall between what the estimator learned and the note of it.
-        keep()
+        # Not after KeyboardInterrupt, which may come after a call of partial_fit but before its position is recorded.
+        session.save()
         raise
-    keep()
-    if not at.n_rows and monotonic() < deadline:
+    session.save()
+    if not session.position.n_rows and monotonic() < deadline:
         raise ValueError("The source has no rows.")
     return estimator
 
@@ -150,28 +130,28 @@ def fit_stream(
 def predict_stream(
     estimator: Any, source: Any, *, transformer: Any = None, read_ahead: int = 2
 ) -> Iterator[np.ndarray]:
-    """Predict for a source of chunks, while the next ones are read.
+    """Predict for a source of chunks, while a thread reads the next ones.
 
     Parameters
     ----------
     estimator : object
         A fitted regressor.
     source : Source, iterable or callable
-        Chunks, as for :func:`fit_stream`; targets and weights are not looked at, so that X alone does for a chunk.
+        Chunks, as for :func:`fit_stream`. Targets and weights are ignored, so that a chunk may be X alone.
     transformer : object, default=None
-        A fitted scikit-learn transformer that X goes through first.
+        A fitted scikit-learn transformer that is applied to X.
     read_ahead : int, default=2
-        Chunks that a thread reads in advance; 0: none, and no thread.
+        Number of chunks that a thread reads in advance. 0: the caller's thread reads them.
 
     Yields
     ------
     y : ndarray of shape (n_rows,)
-        Predictions of a chunk, in the order of its rows; chunks come in the order in which they lie, none is shuffled.
+        Predictions for a chunk, in the order of its rows. Chunks come in their own order; nothing is shuffled.
 
     Raises
     ------
     ChunkError
-        If a chunk cannot be read or predicted for.
+        If a chunk cannot be read, or the estimator cannot predict for it.
 
     Examples
     --------
@@ -183,24 +163,83 @@ def predict_stream(
     >>> [y.round(3).tolist() for y in predict_stream(model, ArraySource(X, chunk_rows=4))]
     [[0.0, 2.0, 4.0, 6.0], [8.0, 10.0]]
     """
-    at = Checkpoint(estimator, 0, 0, 0, -1, {})
-    with closing(ahead.read_ahead(_chunks(as_source(source), at, 1, transformer, inf), read_ahead)) as chunks:
+    with closing(prefetch(_chunks(as_source(source), transformer), read_ahead)) as chunks:
         for epoch, number, chunk in chunks:
-            with _named(epoch, number, chunk.where):
+            with _naming(epoch, number, chunk.where):
                 y = estimator.predict(chunk.X)
             yield y
 
 
-def _chunks(source: Source, at: Checkpoint, epochs: int, transformer, max_rows: float):
-    """Epochs, numbers and chunks of what is left, from where a checkpoint stands up to a number of rows."""
-    left, config = max_rows - at.n_rows, get_config()
-    for epoch in range(at.epoch, epochs):
-        skip = at.chunk if epoch == at.epoch else 0
-        chunks = iter(source.chunks(None if at.seed < 0 else (at.seed, epoch), skip))
+@dataclass
+class _Session:
+    """A call of `fit_stream`: its position in the source, and the checkpoint file."""
+
+    estimator: Any
+    path: Path | None
+    checkpoint_every: int
+    position: Checkpoint
+    saved: Checkpoint
+
+    def step(self, epoch: int, number: int, chunk: Chunk) -> None:
+        """Learn from a chunk."""
+        with _naming(epoch, number, chunk.where):
+            _learn(self.estimator, chunk, first_epoch=epoch == 0)
+        self.position = self.position._replace(epoch=epoch, chunk=number, n_rows=self.position.n_rows + chunk.n_rows)
+        if number % self.checkpoint_every == 0:
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, unless the file is up to date."""
+        if self.path and self.position is not self.saved:
+            save_checkpoint(self.path, self.position)
+            self.saved = self.position
+
+
+def _check(estimator, source: Source, epochs: int, checkpoint_every: int) -> None:
+    """Raise the errors of the arguments of `fit_stream`."""
+    # Estimators whose parameters do not allow partial_fit raise an AttributeError that says so.
+    _ = estimator.partial_fit
+    for name, value in {"epochs": epochs, "checkpoint_every": checkpoint_every}.items():
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more; got {value}.")
+    if isinstance(source, IterableSource) and source.once and epochs > 1:
+        raise ValueError("An iterator can be read only once: for more epochs, give a function that makes one.")
+
+
+def _first_position(path: Path | None, estimator, source: Source, random_state) -> Checkpoint:
+    """Return where to start: at the checkpoint, whose fitted attributes the estimator gets, or at the first chunk."""
+    if not (path and path.exists()):
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return Checkpoint(estimator, 0, 0, 0, seed, source.identity() if path else {})
+    found = load_checkpoint(path)
+    if type(found.estimator) is not type(estimator):
+        raise ValueError(f"{path} is of a {type(found.estimator).__name__}, not of a {type(estimator).__name__}.")
+    mine = source.identity()
+    different = [name for name in mine | found.source if mine.get(name) != found.source.get(name)]
+    if different:
+        values = "; ".join(f"{name}: {found.source.get(name)} there, {mine.get(name)} here" for name in different)
+        raise ValueError(f"{path} belongs to another source ({values}). For a new start give another path.")
+    parameters = estimator.get_params(deep=False)
+    vars(estimator).update({name: value for name, value in vars(found.estimator).items() if name not in parameters})
+    return found._replace(estimator=estimator)
+
+
+def _chunks(
+    source: Source,
+    transformer: Any = None,
+    seed: int | None = None,
+    epochs: Iterable[int] = (0,),
+    skip: int = 0,
+    left: float = inf,
+) -> Generator[tuple[int, int, Chunk], None, None]:
+    """Yield epoch, number and chunk, without the first chunks of the first epoch, until no rows are left to read."""
+    config = get_config()
+    for epoch in epochs:
+        chunks = iter(source.chunks(None if seed is None else (seed, epoch), skip))
         for number in count(skip + 1):
             if left <= 0:
                 return
-            with _named(epoch, number):
+            with _naming(epoch, number):
                 item = next(chunks, None)
                 if item is None:
                     break
@@ -208,16 +247,17 @@ def _chunks(source: Source, at: Checkpoint, epochs: int, transformer, max_rows: 
                 if chunk.n_rows > left:
                     chunk = chunk.head(int(left))
                 if transformer is not None:
-                    # The configuration of scikit-learn is that of a thread.
+                    # scikit-learn's configuration is local to a thread.
                     with config_context(**config):
                         chunk = chunk._replace(X=transformer.transform(chunk.X))
             left -= chunk.n_rows
             yield epoch, number, chunk
+        skip = 0
 
 
 @contextmanager
-def _named(epoch: int, number: int, where: str = ""):
-    """Name the chunk in errors that are about it."""
+def _naming(epoch: int, number: int, where: str = ""):
+    """Add the name of the chunk to errors."""
     try:
         yield
     except (InvalidParameterError, MemoryError):
@@ -226,40 +266,25 @@ def _named(epoch: int, number: int, where: str = ""):
         raise ChunkError(f"Chunk {number} of epoch {epoch + 1}{where and f' ({where})'}: {error}") from error
 
 
-def _learn(estimator, chunk: Chunk, first_sight: bool) -> None:
-    """One call of `partial_fit`; rows are at first sight only once."""
+def _learn(estimator, chunk: Chunk, first_epoch: bool) -> None:
+    """Call `partial_fit` once. A sample counts in the prequential losses in the first epoch only."""
     if chunk.y is None:
         raise ValueError("it has no targets to learn from")
-    weights = () if chunk.sample_weight is None else (chunk.sample_weight,)
-    before = () if first_sight else getattr(estimator, "_states", ())
-    estimator.partial_fit(chunk.X, chunk.y, *weights)
-    for state, earlier in zip(estimator._states if before else (), before, strict=True):
-        vars(state).update({name: getattr(earlier, name) for name in SIGHTS})
+    learn = estimator.partial_fit
+    if not first_epoch:
+        # Estimators of other packages have no prequential losses.
+        learn = getattr(estimator, "_partial_fit_again", learn)
+    learn(chunk.X, chunk.y, *([] if chunk.sample_weight is None else [chunk.sample_weight]))
 
 
 def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:
-    """Rows to learn from, if that is known."""
+    """Return the number of rows of all epochs, if it is known."""
     known = [n for n in (source.n_rows and source.n_rows * epochs, max_rows) if n]
     return min(known, default=None)
 
 
-def _progress(at: Checkpoint, n_rows: int, seconds: float, total: int | None) -> Progress:
-    """Where learning stands, which took so many rows and seconds."""
-    loss, recent = (getattr(at.estimator, name, None) for name in ("prequential_loss_", "recent_loss_"))
-    share, speed = at.n_rows / total if total else None, n_rows / max(seconds, 1e-9)
-    return Progress(at.epoch + 1, at.chunk, at.n_rows, seconds, speed, loss, recent, share)
-
-
-def _resume(path: Path, estimator, source: Source) -> Checkpoint:
-    """The place of a checkpoint; the estimator learns what it had learned."""
-    found = load_checkpoint(path)
-    if type(found.estimator) is not type(estimator):
-        raise ValueError(f"{path} is of a {type(found.estimator).__name__}, not of a {type(estimator).__name__}.")
-    mine = source.identity()
-    other = [name for name in mine | found.source if mine.get(name) != found.source.get(name)]
-    if other:
-        told = "; ".join(f"{name}: {found.source.get(name)} there, {mine.get(name)} here" for name in other)
-        raise ValueError(f"{path} belongs to another source ({told}). For a new start give another path.")
-    parameters = estimator.get_params(deep=False)
-    vars(estimator).update({name: value for name, value in vars(found.estimator).items() if name not in parameters})
-    return found._replace(estimator=estimator)
+def _progress(position: Checkpoint, n_rows_before: int, seconds: float, total: int | None) -> Progress:
+    """Return the progress of a call that started after so many rows."""
+    loss, recent = (getattr(position.estimator, name, None) for name in ("prequential_loss_", "recent_loss_"))
+    share, speed = position.n_rows / total if total else None, (position.n_rows - n_rows_before) / max(seconds, 1e-9)
+    return Progress(position.epoch + 1, position.chunk, position.n_rows, seconds, speed, loss, recent, share)

@@ -1,4 +1,8 @@
-"""Progress: what is told after each chunk, and a bar of it."""
+"""The progress of fit_stream after each chunk, and a bar that shows it.
+
+The bar is written here because no dependency has one: scikit-learn's ProgressBar (since 1.9) needs rich, and an
+estimator with callbacks, whereas fit_stream takes any estimator with `partial_fit`.
+"""
 
 import sys
 from time import monotonic
@@ -6,31 +10,31 @@ from typing import NamedTuple
 
 __all__ = ["Progress"]
 
-# Seconds between two lines on a terminal, and elsewhere; characters of the bar.
+# Seconds between updates on a terminal and in a log; characters of the bar.
 TERMINAL, LOG, WIDTH = 0.1, 10.0, 24
 
 
 class Progress(NamedTuple):
-    """Where :func:`fit_stream` stands.
+    """The progress of a call of :func:`fit_stream`.
 
     Parameters
     ----------
     epoch : int
-        The running one, from 1 on.
+        Number of the current epoch, from 1 on.
     chunk : int
-        Chunks of it, from 1 on.
+        Number of the last chunk in it, from 1 on.
     n_rows : int
-        Rows so far, in all epochs.
+        Number of samples so far, in all epochs.
     seconds : float
-        Since the call.
+        Seconds since the call.
     rows_per_second : float
-        Of this call.
+        Speed of this call.
     loss : float or None
-        The estimator's `prequential_loss_`, if it has one.
+        `prequential_loss_` of the estimator, if it has one.
     recent_loss : float or None
-        Its `recent_loss_`.
+        `recent_loss_` of the estimator, if it has one.
     share : float or None
-        Of all rows of all epochs, if the source tells how many there are.
+        Share of the samples of all epochs, if the source has a known number of rows.
 
     Examples
     --------
@@ -52,7 +56,7 @@ class Progress(NamedTuple):
     share: float | None
 
     def __str__(self) -> str:
-        """Write it in one line."""
+        """Return one line of text."""
         line = f"epoch {self.epoch}  {self.n_rows:,} rows  {self.rows_per_second:,.0f} rows/s"
         if self.loss is not None:
             line += f"  loss {self.loss:.6g}"
@@ -65,26 +69,26 @@ class Progress(NamedTuple):
 
 
 class Bar:
-    """A line on standard error that is overwritten on a terminal; elsewhere, a new one now and then."""
+    """A line on standard error: overwritten on a terminal, elsewhere a new one now and then."""
 
     def __init__(self):
-        self.terminal, self.next, self.now, self.width = sys.stderr.isatty(), 0.0, None, 0
+        self.terminal, self.next, self.pending, self.width = sys.stderr.isatty(), 0.0, None, 0
 
-    def __call__(self, now: Progress) -> None:
-        self.now = now
+    def __call__(self, progress: Progress) -> None:
+        self.pending = progress
         if monotonic() >= self.next:
             self.write()
 
     def write(self) -> None:
-        """The line for what is known last."""
-        line = f"{self.now}"
+        """Write the last progress."""
+        line = f"{self.pending}"
         print(line.ljust(self.width), end="\r" if self.terminal else "\n", file=sys.stderr, flush=True)
-        self.now, self.width = None, len(line) if self.terminal else 0
+        self.pending, self.width = None, len(line) if self.terminal else 0
         self.next = monotonic() + (TERMINAL if self.terminal else LOG)
 
     def close(self) -> None:
-        """Leave the last line standing."""
-        if self.now:
+        """Write the last progress, if it is not shown yet, and end the line."""
+        if self.pending:
             self.write()
         if self.terminal:
             print(file=sys.stderr)

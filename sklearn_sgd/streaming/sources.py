@@ -1,4 +1,4 @@
-"""Sources: where chunks of rows come from, in which order, and what they are called in errors."""
+"""Sources: they yield chunks of rows, in an order that a key determines, and name them for errors."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -8,19 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.passes.choose import permute
-from sklearn_sgd._engine.plan import row_numbers
-
 __all__ = ["ArraySource", "Chunk", "ChunkError", "Source"]
 
-# Bytes of a chunk that a source chooses itself, and its fewest and most rows.
-CHUNK_BYTES, FEWEST, MOST = 1 << 22, 1 << 8, 1 << 16
+# Default size of a chunk in bytes, and limits of its number of rows.
+CHUNK_BYTES, MIN_ROWS, MAX_ROWS = 1 << 22, 1 << 8, 1 << 16
 
 
 class ChunkError(ValueError):
-    """A chunk that cannot be read or learned from; it names the chunk, and the file and row group if there are any.
+    """A chunk cannot be read or learned from. The message names the chunk, and the file and row group if there are any.
 
-    The estimator keeps what it learned from the chunks before. What was raised first is its ``__cause__``.
+    The estimator keeps what it learned from the chunks before. The original exception is the ``__cause__``.
 
     Examples
     --------
@@ -35,18 +32,18 @@ class ChunkError(ValueError):
 
 
 class Chunk(NamedTuple):
-    """Some rows, as a :class:`Source` yields them.
+    """Some rows of a :class:`Source`.
 
     Parameters
     ----------
     X : {ndarray, CSR array, frame} of shape (n_rows, n_features)
-        The rows.
+        Samples.
     y : ndarray of shape (n_rows,) or None
-        Their targets.
+        Targets.
     sample_weight : ndarray of shape (n_rows,) or None
-        Their weights.
+        Sample weights.
     where : str
-        What to call them in an error.
+        Name of the rows in error messages.
 
     Examples
     --------
@@ -62,31 +59,31 @@ class Chunk(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """How many there are."""
+        """Number of rows."""
         return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
 
     def head(self, n_rows: int) -> "Chunk":
-        """Leave out all but the first rows.
+        """Return the first rows.
 
         Parameters
         ----------
         n_rows : int
-            How many to keep.
+            Number of rows.
 
         Returns
         -------
         chunk : Chunk
-            They.
+            The first rows.
         """
         X, y, weight = (a if a is None else _head(a, n_rows) for a in self[:3])
         return Chunk(X, y, weight, self.where)
 
 
 class Source:
-    """What sources share: they are read again and again, shuffled as a key says, from any chunk on.
+    """Base class of sources, which can be read repeatedly, in an order that a key determines, from any chunk on.
 
-    A class of your own needs `chunks`; the attribute `n_rows` and `identity` tell progress and checkpoints more about
-    it. Any iterable of chunks does without; but reading on from a later chunk then means reading the ones before, too.
+    A subclass needs the method `chunks`. The attribute `n_rows` is used for progress, `identity` for checkpoints. Any
+    iterable of chunks is a source too, but to resume from a later chunk it is read from its beginning.
 
     Examples
     --------
@@ -105,54 +102,54 @@ class Source:
     n_rows: int | None = None
 
     def chunks(self, key: tuple[int, ...] | None = None, skip: int = 0) -> Iterator[Chunk]:
-        """All chunks but some first ones.
+        """Yield all chunks except the first ones.
 
         Parameters
         ----------
         key : tuple of int or None, default=None
-            Seeds whatever is random: the same key gives the same chunks. None: nothing is, rows come as they lie.
+            Seed of the order: the same key gives the same chunks. None: the rows come in their own order.
         skip : int, default=0
-            How many chunks to leave out.
+            Number of chunks to omit.
 
         Yields
         ------
         Chunk
-            Rows, targets, weights, and what they are called.
+            Samples, targets, sample weights, and their name.
         """
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
-        """Tell what must be the same for a checkpoint to belong to this source.
+        """Return what must be equal for a checkpoint to belong to this source.
 
         Returns
         -------
         identity : dict
-            Plain values, by names that an error can tell.
+            Plain values, by the names that error messages use.
         """
         return {"source": type(self).__name__}
 
     def __iter__(self) -> Iterator[Chunk]:
-        """All chunks, in the order of the rows."""
+        """Iterate over all chunks, in the order of the rows."""
         return self.chunks()
 
 
 class ArraySource(Source):
-    """Arrays in memory or mapped from a file, in contiguous blocks: blocks in random order, rows within each too.
+    """Arrays in memory or memory maps, in contiguous blocks; the blocks and the rows within each are shuffled.
 
-    Of a memory map no more than a few blocks are read at a time, each in one piece.
+    Of a memory map only a few blocks are in memory at a time.
 
     Parameters
     ----------
     X : {ndarray, memmap, CSR matrix} of shape (n_samples, n_features)
-        Rows.
+        Samples.
     y : ndarray of shape (n_samples,), default=None
         Targets; `predict_stream` needs none.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights.
+        Sample weights.
     chunk_rows : int, default=None
         Rows in a block. None: as many as 4 MiB hold, between 256 and 65536.
     shuffle : bool, default=True
-        Whether the order of blocks, and of the rows in each, is random, anew in each epoch.
+        Whether the order of the blocks, and of the rows in each, is random. Each epoch has another order.
 
     Raises
     ------
@@ -177,11 +174,11 @@ class ArraySource(Source):
             if column is not None and len(column) != self.n_rows:
                 raise ValueError(f"{name} must have a number for each of the {self.n_rows} rows; got {len(column)}.")
         entries = X.nnz / max(1, self.n_rows) if sparse.issparse(X) else X.shape[1]
-        self.chunk_rows = rows_of_chunk(chunk_rows, X.dtype.itemsize * entries)
+        self.chunk_rows = chunk_rows_for(chunk_rows, X.dtype.itemsize * entries)
         self.shuffle = shuffle
 
     def chunks(self, key=None, skip=0):
-        """Chunks, as in :class:`Source`."""
+        """Yield chunks, as in :class:`Source`."""
         starts = np.arange(0, self.n_rows, self.chunk_rows)
         if key and self.shuffle:
             starts = np.random.default_rng(key).permutation(starts)
@@ -192,7 +189,7 @@ class ArraySource(Source):
             yield Chunk(X, y, weight, f"rows {start} to {stop - 1}")
 
     def identity(self):
-        """What a checkpoint belongs to, as in :class:`Source`."""
+        """Return what a checkpoint belongs to, as in :class:`Source`."""
         X, y, weight = self.arrays
         return super().identity() | {
             "shape of X": tuple(X.shape),
@@ -205,33 +202,33 @@ class ArraySource(Source):
 
 
 class IterableSource(Source):
-    """Chunks that something of the user's yields: anew each time it is asked, or once."""
+    """Chunks of an iterable of the user, or of a function that makes one."""
 
     def __init__(self, chunks: Iterable | Callable[[], Iterable]):
-        self.made_by = chunks
+        self.iterable = chunks
 
     @property
     def once(self) -> bool:
-        """Whether it can be read once only."""
-        return isinstance(self.made_by, Iterator)
+        """Whether it can be read only once."""
+        return isinstance(self.iterable, Iterator)
 
     def chunks(self, key=None, skip=0):
-        """Chunks, as in :class:`Source`."""
-        iterator = iter(self.made_by() if callable(self.made_by) else self.made_by)
-        missing(skip, sum(1 for _ in islice(iterator, skip)))
+        """Yield chunks, as in :class:`Source`."""
+        iterator = iter(self.iterable() if callable(self.iterable) else self.iterable)
+        require_chunks(skip, sum(1 for _ in islice(iterator, skip)))
         yield from map(as_chunk, iterator)
 
 
-def missing(wanted: int, there: int) -> None:
-    """Refuse to go on behind the end of a source."""
+def require_chunks(wanted: int, there: int) -> None:
+    """Raise an error if a checkpoint points past the end of a source."""
     if there < wanted:
         raise ValueError(
-            f"The checkpoint stands behind chunk {wanted} of the epoch, and the source has {there}: it is another one."
+            f"The checkpoint points past the end of the source (chunk {wanted} of {there}): this is a different source."
         )
 
 
 def as_chunk(item) -> Chunk:
-    """What an iterable of chunks yielded: a tuple that starts with X, or X alone."""
+    """Return a chunk from an item of an iterable: a tuple that starts with X, or X alone."""
     if isinstance(item, Chunk):
         return item
     if isinstance(item, tuple):
@@ -242,10 +239,10 @@ def as_chunk(item) -> Chunk:
 
 
 def as_source(source) -> Source:
-    """A source of whatever stands for one."""
+    """Return a source from an iterable, a function that makes one, or a source."""
     if isinstance(source, Source):
         return source
-    # Rows of an array and letters of a path are no chunks.
+    # The rows of an array and the letters of a path are not chunks.
     rows = isinstance(source, str) or hasattr(source, "shape")
     if callable(source) or (isinstance(source, Iterable) and not rows):
         return IterableSource(source)
@@ -255,30 +252,26 @@ def as_source(source) -> Source:
     )
 
 
-def rows_of_chunk(given: int | None, bytes_of_row: float) -> int:
-    """Rows of a chunk: the number given, or a power of two that fills some megabytes."""
+def chunk_rows_for(given: int | None, bytes_of_row: float) -> int:
+    """Return the number of rows of a chunk: the given one, or a power of two that fills some megabytes."""
     if given is None:
-        return 2 ** int(np.log2(min(max(CHUNK_BYTES / max(bytes_of_row, 1), FEWEST), MOST)))
+        return 2 ** int(np.log2(min(max(CHUNK_BYTES / max(bytes_of_row, 1), MIN_ROWS), MAX_ROWS)))
     if not isinstance(given, Integral) or given < 1:
         raise ValueError(f"chunk_rows must be a positive int or None; got {given!r}.")
     return int(given)
 
 
 def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.ndarray | None:
-    """The random order of the rows of a chunk, which depends on nothing but the key and the chunk's number."""
-    if key is None:
-        return None
-    order = row_numbers(n_rows)
-    permute(order, np.random.default_rng((*key, number + 1)))
-    return order
+    """Return a random order of the rows of a chunk. It depends only on the key and on the number of the chunk."""
+    return None if key is None else np.random.default_rng((*key, number + 1)).permutation(n_rows)
 
 
 def _head(rows, n: int):
-    """The first rows of an array, a frame or a list."""
+    """Return the first rows of an array, a frame or a list."""
     return rows.iloc[:n] if hasattr(rows, "iloc") else rows[:n]
 
 
 def _block(array, start: int, stop: int, order: np.ndarray | None):
-    """A block of rows, reordered; read in one piece, so that the disk is."""
+    """Return a block of rows in an order. A memory map is read in one piece, which is fast on a disk."""
     block = array[start:stop]
     return block if order is None else block[order]
