@@ -7,6 +7,7 @@ from pathlib import Path
 # SciPy reads it when it is imported: arrays of other libraries are welcome.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import internals
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -53,6 +54,18 @@ def spy_on():
         return quiet.loss
 
     return look
+
+
+@pytest.fixture
+def on_arrays(monkeypatch):
+    """Fit a model by the pass on NumPy's arrays."""
+
+    def fit(model, *args):
+        with monkeypatch.context() as context:
+            internals.without_kernels(context)
+            return model.fit(*args)
+
+    return fit
 
 
 @pytest.fixture(scope="session")
