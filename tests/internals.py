@@ -1,7 +1,7 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
 from sklearn_sgd import _callbacks, regressors
-from sklearn_sgd._engine import full, loop, plan, step
+from sklearn_sgd._engine import arrays, baseline, full, loop, namespace, plan, step
 from sklearn_sgd._engine.rows import SPAN
 from sklearn_sgd._engine.state import State
 
@@ -69,8 +69,8 @@ def without_callbacks(monkeypatch, kind):
     monkeypatch.setattr(kind, "_init_callback_context", lambda self, **_: _callbacks.Silent(), raising=False)
 
 
-# Functions that bring arrays of other libraries to the host, by the modules that call them.
-HOSTS = [
-    f"sklearn_sgd.{module}.host"
-    for module in ("_engine.arrays", "_engine.baseline", "_engine.plan", "_engine.step", "regressors")
-]
+def watch_the_host(monkeypatch, look):
+    """Call a function with each array of another library that is copied to the host."""
+    original = namespace.host
+    for module in (arrays, baseline, plan, step, regressors):
+        monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))

@@ -73,7 +73,7 @@ DATA = {
 }
 
 
-@covering({"rows, targets, match": DATA, "method, kind": product(METHODS, REGRESSORS)})
+@covering({"rows, targets, match": DATA, "method": METHODS, "kind": REGRESSORS}, strength=2)
 def test_data(kind, method, rows, targets, match):
     error = (ValueError, TypeError) if sparse.issparse(targets) else ValueError
     refuses(kind(), match, rows, targets, method=method, error=error)

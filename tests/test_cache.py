@@ -7,8 +7,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import sklearn_sgd
 
 PACKAGE = Path(sklearn_sgd.__file__).parent
@@ -66,7 +64,6 @@ def test_import_needs_no_numba():
     assert printed == "[]\n"
 
 
-@pytest.mark.slow
 def test_second_process_compiles_nothing(tmp_path):
     first, compiled = fit(tmp_path, PACKAGE.parent)
     assert compiled > 0
@@ -78,7 +75,6 @@ def test_second_process_compiles_nothing(tmp_path):
     assert second == first
 
 
-@pytest.mark.slow
 def test_changed_sources_meet_no_stale_kernel(tmp_path):
     """A change in another file than the kernel's is one that numba does not see."""
     package, cache = tmp_path / "sklearn_sgd", tmp_path / "cache"
@@ -108,7 +104,6 @@ class Own(NamedTuple):
 """
 
 
-@pytest.mark.slow
 def test_own_parts_leave_no_kernel_behind(tmp_path):
     """Their sources are not ours to watch, so a changed one must not find its old kernel."""
     module, cache = tmp_path / "own.py", tmp_path / "cache"
@@ -121,7 +116,6 @@ def test_own_parts_leave_no_kernel_behind(tmp_path):
     assert not [path for path in cache.rglob("*") if path.suffix == ".nbc"]
 
 
-@pytest.mark.slow
 def test_works_where_nothing_can_be_written(tmp_path):
     """No folder for the cache: compiled for this process only."""
     package = tmp_path / "sklearn_sgd"
@@ -171,7 +165,6 @@ for loss in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
 def test_processes_that_save_at_once_do_not_mix_their_kernels(tmp_path):
     """As in a grid search over losses in two processes; or one loss has the kernel of the other for ever."""
     losses = {"a": "squared_error", "b": "absolute_error"}

@@ -22,7 +22,7 @@ def test_there_are_examples():
     assert "quickstart.py" in [path.name for path in EXAMPLES]
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example(example, tmp_path):
     pytest.importorskip("matplotlib")
