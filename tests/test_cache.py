@@ -19,7 +19,7 @@ FIT = """
     with event.install_recorder("numba:compile") as compiled:
         X = np.linspace(-1, 1, 40).reshape(20, 2)
         for batch_size, rate in ((7, "constant"), (1, "constant"), (7, "auto")):
-            model = MiniBatchSGDRegressor({loss}, batch_size=batch_size, learning_rate=rate, epochs=2, shuffle=False)
+            model = MiniBatchSGDRegressor({loss}, batch_size=batch_size, learning_rate=rate, epochs=2, random_state=0)
             print(*model.fit(X, X[:, 0]).coef_)
     print("compiled", len(compiled.buffer))
 """

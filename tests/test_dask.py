@@ -135,7 +135,9 @@ def test_many_columns(cluster):
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
 
 
-@pytest.mark.parametrize(("load", "rows"), [(california, 3000), (flights, 50_000)])
+@pytest.mark.parametrize(
+    ("load", "rows"), [(california, 3000), pytest.param(flights, 50_000, marks=pytest.mark.matrix)]
+)
 def test_real_data(cluster, shared_data, load, rows):
     X, y = load(shared_data)
     dX, dy = on_workers(load, shared_data, *X.shape, rows)
@@ -146,8 +148,12 @@ def test_real_data(cluster, shared_data, load, rows):
     assert mini.score(dX, dy) == pytest.approx(score, abs=0.002)
 
 
-@pytest.mark.parametrize("params", [{}, {"loss": "huber"}, {"sync_rows": 400, "average": False}], ids=str)
-@pytest.mark.parametrize("kind", [DaskMiniBatchSGDRegressor, DaskOnlineSGDRegressor])
+@covering(
+    {
+        "params": [{}, {"loss": "huber"}, {"sync_rows": 400, "average": False}],
+        "kind": [DaskMiniBatchSGDRegressor, DaskOnlineSGDRegressor],
+    }
+)
 def test_small_batches_are_as_good(cluster, kind, params):
     X, y = raw(6000)
     ours = kind(random_state=0, **params).fit(*spread(X, y, rows=700))

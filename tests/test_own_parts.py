@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS, covering, csr, linear, ridge, some_weights, theta
+from problems import REBUILT, REGRESSORS, covering, csr, linear, needs_rebuilt, ridge, some_weights, theta
 from sklearn.linear_model import Lasso
 
 import sklearn_sgd
@@ -48,11 +48,6 @@ def same(one, other):
     assert_allclose(theta(one), theta(other), rtol=1e-9, atol=1e-12)
     assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-9)
     assert one.n_updates_ == other.n_updates_
-
-
-# needs the rebuilt engine: today's recognises parts by their class, so that copies, and subclasses, get other numbers.
-REBUILT = False
-needs_rebuilt = pytest.mark.skipif(not REBUILT, reason="needs the rebuilt engine")
 
 
 # Copies

@@ -689,15 +689,31 @@ def test_divergence_is_told_with_its_remedy(kind, form):
 
 
 @few_steps
-def test_divergence_in_partial_fit_keeps_the_parameters():
+@pytest.mark.parametrize("params", [{}, {"average": True}, {"optimizer": "momentum"}], ids=str)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_divergence_in_partial_fit_keeps_the_parameters(kind, params):
     X, y = linear()
-    model = OnlineSGDRegressor(**FIXED, average=True).fit(X, y)
+    model, twin = (kind(**FIXED | {"average": False} | params).fit(X, y) for _ in range(2))
     before = theta(model)
-    with pytest.warns(ConvergenceWarning, match="finite.*eta0"):
-        model.set_params(eta0=1e6).partial_fit(np.tile(X, (5, 1)), np.tile(y, 5))
-    assert_array_equal(theta(model), before)
+    for _ in range(2):
+        with pytest.warns(ConvergenceWarning, match="finite.*eta0"):
+            model.set_params(eta0=1e300).partial_fit(np.tile(X, (5, 1)), np.tile(y, 5))
+        assert_array_equal(theta(model), before)
     model.set_params(eta0=0.02).partial_fit(X, y)
     assert np.isfinite(theta(model)).all()
+    # An average and moments also depend on the updates that were taken back.
+    if not params:
+        assert_array_equal(theta(model), theta(twin.partial_fit(X, y)))
+
+
+@few_steps
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_predictions_do_not_depend_on_parameters_set_since(kind):
+    X, y = linear()
+    model = kind(**FIXED).fit(X, y)
+    before = model.predict(X)
+    model.set_params(fit_intercept=False, penalty="l1", alpha=9.0, average=True, positive=True, epsilon=1.0)
+    assert_array_equal(model.predict(X), before)
 
 
 def test_no_warning_about_a_good_fit():

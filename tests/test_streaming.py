@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS, csr, linear, some_weights, theta
+from problems import REGRESSORS, covering, csr, linear, some_weights, theta
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -119,8 +119,7 @@ def test_any_estimator_with_partial_fit():
     assert_array_equal(theta(fit_stream(SGDRegressor(random_state=0), chunks)), theta(expected))
 
 
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("shuffle", [True, False])
+@covering({"form": [np.asarray, csr], "shuffle": [True, False]})
 def test_arrays(form, shuffle):
     X, y = linear(n=130)
     source = ArraySource(form(X), y, some_weights(130), chunk_rows=50, shuffle=shuffle)
@@ -223,8 +222,7 @@ def write_as(format, table, folder):
     return path
 
 
-@pytest.mark.parametrize("format", ["parquet", "csv", "arrow"])
-@pytest.mark.parametrize("chunk_rows", [64, 1000])
+@covering({"format": ["parquet", "csv", "arrow"], "chunk_rows": [64, 1000]}, strength=2)
 def test_formats(pa, tmp_path, format, chunk_rows):
     table = columns()
     path = write_as(format, table, tmp_path)
@@ -471,9 +469,9 @@ def test_text_that_does_not_parse(pa, tmp_path):
     good.write_text("x,y\n" + "1.5,2\n" * 100)
     # Behind what types are inferred from.
     bad.write_text("x,y\n" + "1.5,2\n" * 400_000 + "oops,2\n")
-    model = OnlineSGDRegressor()
+    model = MiniBatchSGDRegressor(batch_size=10_000)
     with pytest.raises(ChunkError, match=rf"{bad}.*oops"):
-        fit_stream(model, ArrowSource([good, bad], ["x"], "y", chunk_rows=100, shuffle=False), max_rows=3_000_000)
+        fit_stream(model, ArrowSource([good, bad], ["x"], "y", chunk_rows=20_000, shuffle=False), max_rows=3_000_000)
     assert model.n_samples_seen_ >= 100
 
 
@@ -779,8 +777,7 @@ def source(parquet):
     return ArrowSource(parquet(), list("abc"), "y", sample_weight="weight", chunk_rows=64)
 
 
-@all_kinds
-@pytest.mark.parametrize("params", [{}, {"optimizer": "adam", "learning_rate": "invscaling"}], ids=["auto", "adam"])
+@covering({"kind": REGRESSORS, "params": {"auto": {}, "adam": {"optimizer": "adam", "learning_rate": "invscaling"}}})
 def test_resumed_after_any_chunk(kind, params, source, tmp_path):
     expected = fit_stream(kind(**params), source, epochs=2, random_state=0)
     for chunks in range(1, 11):
@@ -1032,7 +1029,7 @@ def test_the_benchmark_in_small(pa, tmp_path):
             sys.executable,
             str(REPOSITORY / "benchmarks" / "stream.py"),
             "--rows",
-            "200000",
+            "50000",
             "--laps",
             "1",
             "--folder",
@@ -1044,7 +1041,7 @@ def test_the_benchmark_in_small(pa, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "200,000 rows" in done.stdout
+    assert "50,000 rows" in done.stdout
     peak = float(done.stdout.split("peak memory")[1].split()[0])
     assert 50 < peak < 600
     assert not list(tmp_path.iterdir())
