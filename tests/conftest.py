@@ -15,10 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 REPOSITORY = Path(__file__).parent.parent
 
-# A folder for each xdist worker: of two processes that save kernels at once, Numba may mix up the files.
-cache = os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "numba"))
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    os.environ["NUMBA_CACHE_DIR"] = os.path.join(cache, worker)
+# One folder for all workers and the processes that tests start, so that each kernel is compiled once.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "numba"))
 
 
 class Spy:

@@ -45,13 +45,8 @@ CLUSTER = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboar
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two processes, each with a folder of its own for compiled kernels."""
-
-    def settle(dask_worker):
-        os.environ["NUMBA_CACHE_DIR"] = os.path.join(os.environ["NUMBA_CACHE_DIR"], f"dask{dask_worker.name}")
-
+    """A client of two processes, for all tests of this file."""
     with distributed.LocalCluster(**CLUSTER) as cluster, distributed.Client(cluster) as client:
-        client.run(settle)
         yield client
 
 
