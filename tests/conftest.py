@@ -7,6 +7,7 @@ from pathlib import Path
 # SciPy reads it when it is imported: arrays of other libraries are welcome.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import internals
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -14,10 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 REPOSITORY = Path(__file__).parent.parent
 
-# A folder for each xdist worker: of two processes that save kernels at once, Numba may mix up the files.
-cache = os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "numba"))
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    os.environ["NUMBA_CACHE_DIR"] = os.path.join(cache, worker)
+# One folder for all workers and the processes that tests start, so that each kernel is compiled once.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "numba"))
 
 
 class Spy:
@@ -53,6 +52,18 @@ def spy_on():
         return quiet.loss
 
     return look
+
+
+@pytest.fixture
+def on_arrays(monkeypatch):
+    """Fit a model by the pass on NumPy's arrays."""
+
+    def fit(model, *args):
+        with monkeypatch.context() as context:
+            internals.without_kernels(context)
+            return model.fit(*args)
+
+    return fit
 
 
 @pytest.fixture(scope="session")

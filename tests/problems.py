@@ -1,10 +1,17 @@
-"""Small data sets with known solutions, and the words that all tests speak."""
+"""Small data sets with known solutions, common parameters, and the choice of cases that run by default."""
+
+from collections import Counter
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+# needs the rebuilt engine: today's takes a user's parts for ours, or not, by their class. Set to True, then remove.
+REBUILT = False
+needs_rebuilt = pytest.mark.skipif(not REBUILT, reason="needs the rebuilt engine")
 
 REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
 LOSSES = ["squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
@@ -13,14 +20,8 @@ PENALTIES = [None, "l2", "l1", "elasticnet"]
 # Losses whose predictions are exponentials, of targets that are not negative.
 LINKED = ["poisson", "gamma", "tweedie"]
 
-# Each pair of loss and penalty costs a second to compile: all penalties with one loss, all losses with one or two.
-FAST = [("squared_error", "l1"), ("squared_error", "elasticnet"), ("quantile", None)]
-FAST += [(loss, penalty) for loss in LOSSES for penalty in (None, "l2")]
-PAIRS = [
-    pytest.param(loss, penalty, marks=[] if (loss, penalty) in FAST else [pytest.mark.slow])
-    for loss in [*LOSSES, "quantile"]
-    for penalty in PENALTIES
-]
+# Each loss with each penalty.
+PAIRS = list(product([*LOSSES, "quantile"], PENALTIES))
 
 # Explicit steps and no early end: what makes two ways of computing comparable.
 FIXED = {"learning_rate": "constant", "eta0": 0.02, "tol": None, "epochs": 3, "shuffle": False}
@@ -30,6 +31,63 @@ AUTO = FIXED | {"learning_rate": "auto", "average": "auto"}
 
 # What early stopping adds to them.
 EARLY = {"early_stopping": True, "shuffle": True, "epochs": 8, "validation_fraction": 0.25}
+
+
+def _label(value):
+    return getattr(value, "__name__", None) or str(value)
+
+
+def _parts(case, strength):
+    """Values of a case by the numbers of their axes, so many at a time."""
+    return {(axes, tuple(case[axis] for axis in axes)) for axes in combinations(range(len(case)), strength)}
+
+
+def _cover(sizes, strength):
+    """Indices into the axes: all values occur, and values of different axes meet as often as possible."""
+    cases = list(product(*map(range, sizes)))
+    parts = {case: _parts(case, min(strength, len(sizes))) for case in cases}
+    pairs = {case: _parts(case, min(2, len(sizes))) for case in cases}
+    missing, met, used, chosen = set().union(*parts.values()), set(), Counter(), []
+    while missing:
+        chosen.append(
+            max(
+                cases,
+                key=lambda case: (
+                    len(parts[case] & missing),
+                    len(pairs[case] - met),
+                    -sum(used[axis, value] * sizes[axis] for axis, value in enumerate(case)),
+                ),
+            )
+        )
+        missing -= parts[chosen[-1]]
+        met |= pairs[chosen[-1]]
+        used.update(enumerate(chosen[-1]))
+    return set(chosen)
+
+
+def covering(axes, strength=1):
+    """Parametrize a test over the product of axes, of which a covering set runs by default; the rest is marked matrix.
+
+    In the covering set each value of each axis occurs at least once; with ``strength=2``, each pair of values of two
+    axes. ``axes`` is a dictionary from names to values: a list, or a dictionary with labels as keys. An axis of several
+    arguments has all their names, with commas, and tuples as values.
+    """
+    labelled = [
+        list(values.items()) if isinstance(values, dict) else [(None, value) for value in values]
+        for values in axes.values()
+    ]
+    several = ["," in name for name in axes]
+    chosen = _cover([len(values) for values in labelled], strength)
+    cases = []
+    for case in product(*(range(len(values)) for values in labelled)):
+        arguments, labels = [], []
+        for values, index, many in zip(labelled, case, several, strict=True):
+            label, value = values[index]
+            arguments += value if many else [value]
+            labels += [label] if label else map(_label, value if many else [value])
+        marks = [] if case in chosen else [pytest.mark.matrix]
+        cases.append(pytest.param(*arguments, id="-".join(labels), marks=marks))
+    return pytest.mark.parametrize(", ".join(axes), cases)
 
 
 def in_domain(loss, y):

@@ -1,17 +1,18 @@
 """Arrays of other libraries, where they are, under scikit-learn's array API dispatch."""
 
+from itertools import product
+
+import internals
 import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose
-from problems import AUTO, EARLY, FIXED, REGRESSORS, in_domain, linear, some_weights, theta
+from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, in_domain, linear, some_weights, theta
 from sklearn.base import clone
 from sklearn.utils import _array_api
 from sklearn.utils.fixes import parse_version
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd._engine import namespace
-from sklearn_sgd._engine.passes import full_batch as full
 from sklearn_sgd.losses import LOSSES
 
 pytestmark = [
@@ -37,6 +38,11 @@ def library(request):
         yield lambda array: xp.asarray(array, device=device)
 
 
+def to_numpy(array):
+    """Copy an array of any library, on any device, to NumPy."""
+    return array.cpu().numpy() if hasattr(array, "cpu") else np.asarray(array)
+
+
 def check_like_numpy(model, library, X, y, weight=None, *, rtol=1e-9, **fit):
     """That a fit, and a call of partial_fit, give what NumPy's arrays do, as arrays of the library."""
     ours = clone(model).fit(X, y, weight, **fit)
@@ -45,9 +51,9 @@ def check_like_numpy(model, library, X, y, weight=None, *, rtol=1e-9, **fit):
     for _ in range(1 if model.early_stopping else 2):
         assert type(theirs.coef_) is type(theirs.predict(library(X))) is type(library(X))
         assert theirs.coef_.dtype == library(X).dtype
-        assert_allclose(namespace.host(theirs.coef_), ours.coef_, rtol, rtol)
-        assert_allclose(namespace.host(theirs.intercept_), ours.intercept_, rtol, rtol)
-        assert_allclose(namespace.host(theirs.predict(library(X))), ours.predict(X), rtol * 10, rtol * 10)
+        assert_allclose(to_numpy(theirs.coef_), ours.coef_, rtol, rtol)
+        assert_allclose(to_numpy(theirs.intercept_), ours.intercept_, rtol, rtol)
+        assert_allclose(to_numpy(theirs.predict(library(X))), ours.predict(X), rtol * 10, rtol * 10)
         assert theirs.score(library(X), library(y)) == pytest.approx(ours.score(X, y), rel=1e-3)
         for name in ("n_iter_", "n_updates_", "n_samples_seen_", "batch_size_"):
             assert getattr(theirs, name) == getattr(ours, name)
@@ -57,9 +63,10 @@ def check_like_numpy(model, library, X, y, weight=None, *, rtol=1e-9, **fit):
             theirs.partial_fit(library(X), library(y), there)
 
 
-@pytest.mark.parametrize("params", [AUTO, FIXED | {"shuffle": True}], ids=["automatic", "schedule"])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("batch_size", [8, None])
+STEPS = {"automatic": AUTO, "schedule": FIXED | {"shuffle": True}}
+
+
+@covering({"loss": [*LOSSES], "params": STEPS, "batch_size": [8, None]})
 def test_losses(batch_size, loss, params, library):
     """With weights, some of them 0."""
     X, y = linear()
@@ -69,21 +76,19 @@ def test_losses(batch_size, loss, params, library):
     check_like_numpy(model, library, X, y, weight, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"penalty": "l2", "alpha": 0.1},
-        {"penalty": "elasticnet", "alpha": 0.1},
-        {"positive": True},
-        {"fit_intercept": False},
-        AUTO | EARLY,
-        FIXED | {"optimizer": "adam"},
-        FIXED | {"shuffle": "batches", "average": True, "drop_last": True},
-    ],
-    ids=str,
-)
-@all_kinds
+OPTIONS = {
+    "defaults": {},
+    "ridge": {"penalty": "l2", "alpha": 0.1},
+    "elastic net": {"penalty": "elasticnet", "alpha": 0.1},
+    "positive": {"positive": True},
+    "no intercept": {"fit_intercept": False},
+    "early stopping": AUTO | EARLY,
+    "adam": FIXED | {"optimizer": "adam"},
+    "averaged": FIXED | {"shuffle": "batches", "average": True, "drop_last": True},
+}
+
+
+@covering({"params": OPTIONS, "kind": REGRESSORS})
 def test_parameters(kind, params, library):
     X, y = linear()
     check_like_numpy(kind(random_state=0, **params), library, X, y)
@@ -110,7 +115,7 @@ def test_rows_to_score_on(kind, library):
 
 @pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "tol": None, "epochs": 3}], ids=str)
 def test_full_batch_of_many_rows(params, library, monkeypatch):
-    monkeypatch.setattr(full, "LEAST", 64)
+    internals.in_segments(monkeypatch, entries=64)
     X, y = linear()
     check_like_numpy(BatchGDRegressor("huber", epsilon=1.0, **params), library, X, y, some_weights(60), rtol=1e-7)
 
@@ -125,12 +130,10 @@ def test_many_columns(library):
 @pytest.mark.parametrize("batch_size", [4000, None])
 def test_rows_stay_where_they_are(batch_size, loss, library, monkeypatch):
     """What comes to the host is sums: nothing as long as the rows, but for a sample of targets."""
-    sizes, brought = [], namespace.host
+    sizes = []
     X, y = np.random.default_rng(0).normal(size=(12_000, 3)), np.ones(12_000)
     y[::3] = 3.0
-    for module in ("_engine.passes.arrays", "_engine.baseline", "_engine.prepare", "_engine.automatic.statistics", "regressors"):
-        path = f"sklearn_sgd.{module}.host"
-        monkeypatch.setattr(path, lambda array: sizes.append(np.prod(array.shape)) or brought(array))
+    internals.watch_the_host(monkeypatch, lambda array: sizes.append(np.prod(array.shape)))
     MiniBatchSGDRegressor(loss, batch_size=batch_size, epochs=2).fit(library(X), library(y))
     assert 0 < max(sizes) <= 10_000
 
@@ -141,7 +144,7 @@ def test_numpy_and_others_take_turns(library):
     model, ours = OnlineSGDRegressor(**FIXED).fit(X, y), OnlineSGDRegressor(**FIXED).fit(X, y)
     model.partial_fit(library(X), y)
     ours.partial_fit(X, y)
-    assert_allclose(namespace.host(model.predict(library(X))), ours.predict(X), rtol=1e-12)
+    assert_allclose(to_numpy(model.predict(library(X))), ours.predict(X), rtol=1e-12)
     if hasattr(_array_api, "check_same_namespace"):
         with pytest.raises(ValueError, match="must use the same namespace"):
             model.predict(X)
@@ -154,10 +157,10 @@ def test_sparsified_model_predicts_where_the_rows_are(targets, library):
     X, y = linear()
     y = y if targets == 1 else np.column_stack([y, -y])
     model = OnlineSGDRegressor(random_state=0).fit(library(X), library(y))
-    expected = namespace.host(model.predict(library(X)))
+    expected = to_numpy(model.predict(library(X)))
     predictions = model.sparsify().predict(library(X))
     assert type(predictions) is type(library(X))
-    assert_allclose(namespace.host(predictions), expected, rtol=1e-12)
+    assert_allclose(to_numpy(predictions), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", ["svrg", "saga"])
@@ -181,10 +184,13 @@ def test_bad_input(kind, library):
         kind().fit(library(X), library(y[:-1]))
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", ["torch", "array_api_strict", "numpy"])
-@all_kinds
+@covering(
+    {
+        "name, kind": product(["torch", "array_api_strict", "numpy"], REGRESSORS),
+        "dtype": ["float64", "float32"],
+        "weighted": [False, True],
+    }
+)
 def test_scikit_learns_own_check(kind, name, dtype, weighted):
     pytest.importorskip(name)
     checks = pytest.importorskip("sklearn.utils.estimator_checks")
@@ -197,5 +203,5 @@ def test_scikit_learns_own_check(kind, name, dtype, weighted):
 
 def test_many_rows(library):
     """So many that a compiled pass would be in threads, which know nothing of the dispatch."""
-    X, y = linear(n=full.THREADED // 3, p=6)
+    X, y = linear(n=internals.ENTRIES_FOR_THREADS // 3, p=6)
     check_like_numpy(BatchGDRegressor("huber", epochs=3), library, X, y)

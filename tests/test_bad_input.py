@@ -1,10 +1,12 @@
 """Bad input: the message names what is wrong, and the estimator stays as it was."""
 
+from itertools import product
+
 import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from problems import FIXED, REGRESSORS, csr, learned, linear, theta
+from problems import FIXED, REGRESSORS, covering, csr, learned, linear, theta
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -37,6 +39,7 @@ def refuses(model, match, *args, method="fit", error=ValueError, **kwargs):
     assert_array_equal(theta(fitted), theta(type(model)(**FIXED).fit(X, Y).partial_fit(X, Y)))
 
 
+METHODS = ["fit", "partial_fit"]
 both_methods = pytest.mark.parametrize("method", ["fit", "partial_fit"])
 all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
@@ -70,29 +73,26 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize(("rows", "targets", "match"), DATA.values(), ids=DATA)
-@both_methods
-@all_kinds
+@covering({"rows, targets, match": DATA, "method": METHODS, "kind": REGRESSORS}, strength=2)
 def test_data(kind, method, rows, targets, match):
     error = (ValueError, TypeError) if sparse.issparse(targets) else ValueError
     refuses(kind(), match, rows, targets, method=method, error=error)
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"penalty": "elasticnet", "positive": True},
-        {"fit_intercept": False},
-        {"optimizer": "saga"},
-        {"learning_rate": "constant"},
-        {"learning_rate": "constant", "optimizer": "adam", "positive": True, "average": True},
-        {"learning_rate": "constant", "shuffle": "batches", "penalty": "l2"},
-    ],
-    ids=str,
+@covering(
+    {
+        "params": [
+            {},
+            {"penalty": "elasticnet", "positive": True},
+            {"fit_intercept": False},
+            {"optimizer": "saga"},
+            {"learning_rate": "constant"},
+            {"learning_rate": "constant", "optimizer": "adam", "positive": True, "average": True},
+            {"learning_rate": "constant", "shuffle": "batches", "penalty": "l2"},
+        ],
+        "shape, kind": product([(60, 3), (9000, 5), (20, 450)], REGRESSORS),
+    }
 )
-@pytest.mark.parametrize("shape", [(60, 3), (9000, 5), (20, 450)], ids=str)
-@all_kinds
 def test_not_finite_is_seen_without_a_look_at_all_rows(kind, shape, params):
     """Where statistics or the first loss tell, X is not read to check it; the error is the same."""
     rng = np.random.default_rng(0)
@@ -235,8 +235,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]], ids=str)
-@both_methods
+@covering({"name, value": [(name, value) for name in WRONG for value in WRONG[name]], "method": METHODS})
 def test_parameter(name, value, method):
     refuses(MiniBatchSGDRegressor(**{name: value}), rf"'{name}' parameter|^{name}=", method=method)
 
@@ -245,9 +244,7 @@ def test_every_parameter_is_tried():
     assert set(WRONG) | {"batch_size"} == set(MiniBatchSGDRegressor().get_params())
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, 0.5, "all", np.nan])
-@both_methods
-@all_kinds
+@covering({"batch_size": [0, -1, 2.0, 0.5, "all", np.nan], "method, kind": product(METHODS, REGRESSORS)})
 def test_batch_size(kind, batch_size, method):
     refuses(kind(batch_size=batch_size), "batch_size", method=method)
 
@@ -277,8 +274,7 @@ TABLES = {"loss": LOSSES, "penalty": PENALTIES, "optimizer": OPTIMIZERS}
 PART_NUMBERS = [(role, kind, n) for role in TABLES for kind in TABLES[role].values() for n in kind._fields]
 
 
-@pytest.mark.parametrize(("role", "kind", "number"), PART_NUMBERS, ids=lambda of: getattr(of, "__name__", of))
-@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, "a"])
+@covering({"role, kind, number": PART_NUMBERS, "value": [-1.0, np.nan, np.inf, "a"]})
 def test_numbers_of_parts(role, kind, number, value):
     model = MiniBatchSGDRegressor(**{role: kind(**{number: value})}, learning_rate="constant")
     refuses(model, f"'{number}' parameter of {kind.__name__} ")
@@ -320,17 +316,17 @@ def out_of_luck(t):
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-@pytest.mark.parametrize("penalty", [None, "l1"])
-@pytest.mark.parametrize(
-    ("dtype", "scale", "match"),
-    [
-        (np.float32, 1e-25, "range of float32.*as float64"),
-        (np.float32, 1e25, "range of float32.*as float64"),
-        (np.float64, 1e-160, "range of float64: scale them.$"),
-        (np.float64, 1e160, "range of float64: scale them.$"),
-    ],
+@covering(
+    {
+        "dtype, scale, match": [
+            (np.float32, 1e-25, "range of float32.*as float64"),
+            (np.float32, 1e25, "range of float32.*as float64"),
+            (np.float64, 1e-160, "range of float64: scale them.$"),
+            (np.float64, 1e160, "range of float64: scale them.$"),
+        ],
+        "penalty, kind": product([None, "l1"], REGRESSORS),
+    },
 )
-@all_kinds
 def test_columns_whose_squares_have_no_number(kind, dtype, scale, match, penalty):
     with pytest.raises(ValueError, match=match):
         kind(penalty=penalty).fit((X * scale).astype(dtype), Y)

@@ -17,7 +17,7 @@ def answer(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_all_items_run():
     said = answer()
     for item in ITEMS:
@@ -30,7 +30,7 @@ def test_all_items_run():
     assert "scikit-learn" in said.splitlines()[0]
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_one_item_alone():
     said = answer("scaling")
     assert "exponent" in said

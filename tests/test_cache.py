@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from problems import needs_rebuilt
 
 import sklearn_sgd
 
@@ -66,33 +67,40 @@ def test_import_needs_no_numba():
     assert printed == "[]\n"
 
 
-@pytest.mark.slow
-def test_second_process_compiles_nothing(tmp_path):
-    first, compiled = fit(tmp_path, PACKAGE.parent)
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the package, with the cache of a first process beside it, and what that process printed."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(PACKAGE, folder / "sklearn_sgd", ignore=shutil.ignore_patterns("__pycache__"))
+    first, compiled = fit(folder / "cache", folder)
     assert compiled > 0
-    before = files(tmp_path)
+    return folder, first
+
+
+def test_second_process_compiles_nothing(copy):
+    folder, first = copy
+    before = files(folder / "cache")
     assert before
-    second, compiled = fit(tmp_path, PACKAGE.parent)
+    second, compiled = fit(folder / "cache", folder)
     assert compiled == 0
-    assert files(tmp_path) == before
+    assert files(folder / "cache") == before
     assert second == first
 
 
-@pytest.mark.slow
-def test_changed_sources_meet_no_stale_kernel(tmp_path):
+def test_changed_sources_meet_no_stale_kernel(copy):
     """A change in another file than the kernel's is one that numba does not see."""
-    package, cache = tmp_path / "sklearn_sgd", tmp_path / "cache"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    original, _ = fit(cache, tmp_path)
-    losses = package / "losses.py"
+    folder, original = copy
+    losses = folder / "sklearn_sgd" / "losses.py"
     text = losses.read_text()
     assert text.count("return p - y\n") == 1
     losses.write_text(text.replace("return p - y\n", "return 0.5 * (p - y)\n"))
-    changed, compiled = fit(cache, tmp_path)
+    try:
+        changed, compiled = fit(folder / "cache", folder)
+    finally:
+        losses.write_text(text)
     assert compiled > 0
     assert changed[0] != original[0]
-    losses.write_text(text)
-    restored, compiled = fit(cache, tmp_path)
+    restored, _ = fit(folder / "cache", folder)
     assert restored == original
 
 
@@ -108,7 +116,6 @@ class Own(NamedTuple):
 """
 
 
-@pytest.mark.slow
 def test_own_parts_leave_no_kernel_behind(tmp_path):
     """Their sources are not ours to watch, so a changed one must not find its old kernel."""
     module, cache = tmp_path / "own.py", tmp_path / "cache"
@@ -121,23 +128,35 @@ def test_own_parts_leave_no_kernel_behind(tmp_path):
     assert not [path for path in cache.rglob("*") if path.suffix == ".nbc"]
 
 
-@pytest.mark.slow
+DEFAULTS = """
+    import numpy as np
+    from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+    X = np.linspace(-1, 1, 40).reshape(20, 2)
+    for kind in (BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor):
+        print(*kind().fit(X, X[:, 0]).coef_)
+"""
+
+
+@needs_rebuilt
 def test_works_where_nothing_can_be_written(tmp_path):
-    """No folder for the cache: compiled for this process only."""
+    """No folder for the cache, default parameters: compiled for this process only."""
     package = tmp_path / "sklearn_sgd"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "_engine" / "__pycache__").write_text("a file where the folder would be")
     blocked = tmp_path / "file"
     blocked.write_text("")
     environment = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "NUMBA_CACHE_DIR": ""}
-    printed = python(textwrap.dedent(FIT).replace("{loss}", '"squared_error"'), tmp_path, **environment)
-    assert len(printed.splitlines()) == 4
+    printed = python(DEFAULTS, tmp_path, **environment)
+    assert len(printed.splitlines()) == 3
 
 
 # Of two processes, a and b: both read the index, a then b save theirs, b then a save the kernel.
 IN_TURN = """
 import time
 from pathlib import Path
+
+import pytest
+from problems import needs_rebuilt
 from numba.core.caching import IndexDataCacheFile as File
 me, flags, save_index, save_data = "{me}", Path(r"{flags}"), File._save_index, File._save_data
 
@@ -171,7 +190,6 @@ for loss in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
 def test_processes_that_save_at_once_do_not_mix_their_kernels(tmp_path):
     """As in a grid search over losses in two processes; or one loss has the kernel of the other for ever."""
     losses = {"a": "squared_error", "b": "absolute_error"}

@@ -3,17 +3,18 @@
 import contextlib
 import io
 
+import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, FIXED, REGRESSORS, linear, mini, some_weights, theta
+from problems import AUTO, FIXED, REGRESSORS, covering, linear, mini, some_weights, theta
 from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sgd import MiniBatchSGDRegressor, _compat
+from sklearn_sgd import MiniBatchSGDRegressor
 
 try:
     from sklearn.callback import ProgressBar, ScoringMonitor
@@ -129,8 +130,7 @@ def test_in_a_pipeline(kind):
 
 
 @with_callbacks
-@all_kinds
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@covering({"kind": REGRESSORS, "n_jobs": [2, None]})
 def test_in_a_search(kind, n_jobs):
     X, y = linear()
     monitor = ScoringMonitor(scoring="r2")
@@ -207,6 +207,5 @@ def test_without_callbacks(kind, monkeypatch):
     """As on scikit-learn before 1.9."""
     X, y = linear()
     expected = kind(**FIXED).fit(X, y)
-    silent = _compat.SilentCallbackContext()
-    monkeypatch.setattr(kind, "_init_callback_context", lambda self, **_: silent, raising=False)
+    internals.without_callbacks(monkeypatch, kind)
     assert_array_equal(theta(kind(**FIXED).fit(X, y)), theta(expected))

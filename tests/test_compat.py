@@ -106,7 +106,7 @@ def private_names(path):
 
 
 # Modules that still import such names themselves.
-OWN_IMPORTS = {"_compat.py", "_engine/namespace.py", "_engine/full.py", "_engine/numbers.py", "streaming/fit.py"}
+OWN_IMPORTS = {"_compat.py"}
 
 
 def test_no_other_module_imports_private_names():

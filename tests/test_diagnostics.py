@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import linear
+from problems import covering, linear, needs_rebuilt
 from scipy import sparse
 from scipy.optimize import approx_fprime
 from sklearn.pipeline import make_pipeline
@@ -20,13 +20,17 @@ from sklearn_sgd.diagnostics import (
     objective,
 )
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.penalties import ElasticNet
 
 PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
 
 
-def test_objective_is_half_the_mean_square_plus_the_penalty():
+@pytest.mark.parametrize(
+    "penalty", ["elasticnet", pytest.param(ElasticNet(0.3, 0.4), id="instance", marks=needs_rebuilt)]
+)
+def test_objective_is_half_the_mean_square_plus_the_penalty(penalty):
     X, y = linear()
-    model = BatchGDRegressor(penalty="elasticnet", alpha=0.3, l1_ratio=0.4)
+    model = BatchGDRegressor(penalty=penalty, alpha=0.3, l1_ratio=0.4)
     parameters = np.random.default_rng(0).standard_normal((4, 3, X.shape[1] + 1))
     w, b = parameters[..., :-1], parameters[..., -1]
     square = ((w @ X.T + b[..., None] - y) ** 2).mean(axis=-1) / 2
@@ -68,8 +72,7 @@ def test_path_without_shuffling_is_that_of_fit():
     assert_allclose(descent_path(model, X, y)[-1], np.append(model.coef_, model.intercept_))
 
 
-@pytest.mark.parametrize("penalty", [None, "l2"])
-@pytest.mark.parametrize("loss", LOSSES)
+@covering({"loss": [*LOSSES], "penalty": [None, "l2"]})
 def test_gradient_is_the_slope_of_the_objective(loss, penalty):
     X, y = linear()
     y = 0.1 + abs(y)  # which every loss allows

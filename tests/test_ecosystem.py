@@ -3,6 +3,7 @@
 import io
 import pickle
 import tracemalloc
+from itertools import product
 from typing import NamedTuple
 
 import joblib
@@ -36,14 +37,18 @@ few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWa
 STEPS = {"constant": {**FIXED, "average": True}, "auto": AUTO}
 
 
-@pytest.fixture(params=STEPS)
-def step(request):
-    return STEPS[request.param]
+CASES = {(BatchGDRegressor, "auto"), (MiniBatchSGDRegressor, "constant"), (OnlineSGDRegressor, "auto")}
 
 
-@pytest.fixture(params=REGRESSORS, ids=lambda kind: kind.__name__)
-def model(request, step):
-    return request.param(random_state=0, penalty="l2", **step)
+@pytest.fixture(
+    params=[
+        pytest.param(case, id=f"{case[0].__name__}-{case[1]}", marks=[] if case in CASES else [pytest.mark.matrix])
+        for case in product(REGRESSORS, STEPS)
+    ]
+)
+def model(request):
+    kind, step = request.param
+    return kind(random_state=0, penalty="l2", **STEPS[step])
 
 
 def pipeline(**params):
@@ -73,7 +78,7 @@ def test_grid_search_over_parts():
     assert isinstance(search.best_params_["loss"], losses.Huber)
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_grid_search_on_california_housing(shared_data):
     import pandas as pd
 

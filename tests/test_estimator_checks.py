@@ -17,6 +17,14 @@ SOME_PENALTIES = [None, "l2", "l1", "elasticnet", Box(-10.0, 10.0)]
 # The checks' data is not scaled, nor learnable: that descents on it go wrong is rightly told.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+# Chosen for their tags and paths: positive targets only; a schedule, averaged; constraints; samples that are held out.
+CHOSEN = [
+    OnlineSGDRegressor("poisson"),
+    MiniBatchSGDRegressor(average=True, shuffle="batches", learning_rate="invscaling", eta0=0.05),
+    BatchGDRegressor(penalty="elasticnet", positive=True),
+    MiniBatchSGDRegressor(early_stopping=True, validation_fraction=0.3),
+]
+
 AVERAGED = {"average": True, "shuffle": "batches", "learning_rate": "invscaling", "eta0": 0.05}
 RIDGE = {"penalty": "l2", "learning_rate": "adaptive", "fit_intercept": False}
 LASSO = {"penalty": "l1", "learning_rate": "constant", "eta0": 0.05, "shuffle": False}
@@ -82,7 +90,12 @@ def test_defaults(estimator, check):
     run(estimator, check)
 
 
-@pytest.mark.slow
+@all_checks(CHOSEN, but="check_array_api")
+def test_chosen(estimator, check):
+    run(estimator, check)
+
+
+@pytest.mark.matrix
 @all_checks(VARIED + COVERING, but="check_array_api")
 def test_varied(estimator, check):
     run(estimator, check)

@@ -22,15 +22,22 @@ def test_there_are_examples():
     assert "quickstart.py" in [path.name for path in EXAMPLES]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example(example, tmp_path):
+# Each example, and those that read the data of this machine also without them.
+CASES = [(example, True) for example in EXAMPLES]
+CASES += [(example, False) for example in EXAMPLES if "SKLEARN_SGD_DATA" in example.read_text()]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("example", "data"), CASES, ids=lambda value: getattr(value, "stem", value))
+def test_example(example, data, tmp_path):
     pytest.importorskip("matplotlib")
     before = seconds()
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", str(example)],
         cwd=tmp_path,
-        env=os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": str(REPOSITORY)},
+        env=os.environ
+        | {"MPLBACKEND": "Agg", "PYTHONPATH": str(REPOSITORY)}
+        | ({} if data else {"SKLEARN_SGD_DATA": os.devnull}),
         capture_output=True,
         text=True,
         timeout=300,

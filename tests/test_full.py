@@ -1,14 +1,14 @@
 """The full batch in segments: the numbers of the pass on arrays, and the same bits on any number of threads."""
 
+import internals
 import numpy as np
 import pytest
 from joblib import Parallel, delayed, parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, FIXED, LOSSES, csr, some_weights, theta
+from problems import AUTO, FIXED, LOSSES, covering, csr, some_weights, theta
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_sgd import BatchGDRegressor
-from sklearn_sgd._engine.passes import full_batch as full
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -27,40 +27,32 @@ def problem():
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
-    monkeypatch.setattr(full, "LEAST", 0)
-    monkeypatch.setattr(full, "THREADED", 0)
+    internals.in_segments(monkeypatch, entries=0, for_threads=0)
 
 
-def on(monkeypatch, number):
-    monkeypatch.setattr(full, "threads", lambda: number)
+STEPS, FORMS = {"constant": FIXED, "auto": AUTO}, [np.asarray, csr]
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("steps", [FIXED, AUTO], ids=["constant", "auto"])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_segments_are_arrays(monkeypatch, loss, steps, form, weighted):
+@covering({"loss": LOSSES, "steps": STEPS, "form": FORMS, "weighted": [False, True]}, strength=2)
+def test_segments_are_arrays(monkeypatch, on_arrays, loss, steps, form, weighted):
     X, y = problem()
     weight = np.where(np.arange(N) % 7 == 3, 0.0, some_weights(N)) if weighted else None
     params = steps | {"penalty": "elasticnet", "alpha": 0.01, "eta0": 0.01, "epochs": 4}
-    on(monkeypatch, 2)
+    internals.without_normal_matrix(monkeypatch)
+    internals.on_threads(monkeypatch, 2)
     fitted = BatchGDRegressor(loss, **params).fit(form(X), y, weight)
-    with monkeypatch.context() as context:
-        context.setattr("sklearn_sgd._engine.passes.choose.can_compile", lambda: False)
-        plain = BatchGDRegressor(loss, **params).fit(form(X), y, weight)
+    plain = on_arrays(BatchGDRegressor(loss, **params), form(X), y, weight)
     assert_allclose(theta(fitted), theta(plain), rtol=1e-9, atol=1e-11)
     assert_allclose(fitted.loss_curve_, plain.loss_curve_, rtol=1e-9)
     assert fitted.n_updates_ == plain.n_updates_
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("steps", [FIXED, AUTO], ids=["constant", "auto"])
+@covering({"steps": STEPS, "form": FORMS, "dtype": [np.float64, np.float32]}, strength=2)
 def test_threads_change_no_bit(monkeypatch, steps, form, dtype):
     X, y = problem()
     fits = []
     for number in (1, 2, 3):
-        on(monkeypatch, number)
+        internals.on_threads(monkeypatch, number)
         fits.append(BatchGDRegressor("huber", **steps | {"epochs": 4}).fit(form(X.astype(dtype)), y))
     for other in fits[1:]:
         assert_array_equal(theta(other), theta(fits[0]))
@@ -81,5 +73,5 @@ def test_in_grid_search(backend):
 
 
 def test_one_thread_inside_threads():
-    assert Parallel(2, backend="threading")(delayed(full.threads)() for _ in range(2)) == [1, 1]
-    assert full.threads() >= 1
+    assert Parallel(2, backend="threading")(delayed(internals.threads)() for _ in range(2)) == [1, 1]
+    assert internals.threads() >= 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS, csr
+from problems import REGRESSORS, covering, csr
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 from sklearn.metrics import mean_tweedie_deviance
@@ -29,8 +29,7 @@ def counts(kind):
     return X, np.where(rng.random(len(y)) < 0.2, 0.0, drawn) if kind == "tweedie" else drawn
 
 
-@pytest.mark.parametrize("regressor", REGRESSORS)
-@pytest.mark.parametrize("kind", PEERS)
+@covering({"kind": [*PEERS], "regressor": REGRESSORS})
 def test_deviance_of_the_peer(kind, regressor):
     X, y = counts(kind)
     power, peer, params = PEERS[kind]

@@ -1,10 +1,12 @@
 """Every loss of the package, by discovery."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle import loss_of_residual
-from problems import LINKED, REGRESSORS, in_domain, linear, theta
+from problems import LINKED, REGRESSORS, covering, in_domain, linear, theta
 from sklearn._loss.loss import HalfGammaLoss, HalfPoissonLoss, HalfTweedieLoss
 from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
@@ -187,9 +189,7 @@ PEERS = {
 }
 
 
-@pytest.mark.parametrize("data", ["mild", "strong", "rare"])
-@pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering({"data, kind": product(["mild", "strong", "rare"], REGRESSORS), "name": [*PEERS]})
 def test_deviance_is_that_of_scikit_learn(kind, name, data):
     X, y = counts(data, name)
     loss, scaled = LOSSES[name](), StandardScaler().fit_transform(X)

@@ -1,25 +1,25 @@
 """One model by several ways: dense and sparse rows, kernels and arrays, two precisions, any memory layout."""
 
 from collections import Counter
+from itertools import product
 from typing import NamedTuple
 
+import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, FIXED, LOSSES, PAIRS, csr, holey, in_domain, linear, some_weights, theta
+from problems import AUTO, FIXED, LOSSES, PAIRS, covering, csr, holey, in_domain, linear, mini, some_weights, theta
 from scipy import sparse
 from scipy.stats import chisquare
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
-from sklearn_sgd._engine import plan
-from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
-from sklearn_sgd._engine.passes import choose
-from sklearn_sgd._engine.passes import drivers as native
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SIZES = [1, 7, None]
+FORMS = [np.asarray, csr]
+STEPS = {"constant": FIXED, "auto": AUTO}
 
 
 def model(loss="squared_error", penalty=None, batch_size=7, **params):
@@ -38,9 +38,7 @@ def same(one, other, rtol=1e-10, atol=1e-12, measures=("loss_curve_", "prequenti
 # Dense and CSR
 
 
-@pytest.mark.parametrize("index", [np.int32, pytest.param(np.int64, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("batch_size", SIZES)
-@pytest.mark.parametrize(("loss", "penalty"), PAIRS)
+@covering({"loss, penalty": PAIRS, "batch_size, index": product(SIZES, [np.int32, np.int64])})
 def test_dense_is_csr(loss, penalty, batch_size, index):
     X, y = holey()
     dense, compressed = (model(loss, penalty, batch_size).fit(rows, y) for rows in (X, csr(X, index)))
@@ -63,19 +61,13 @@ OPTIONS = {
     "automatic": AUTO,
     "automatic, shuffled": {**AUTO, "shuffle": True, "average": True},
     "automatic, lasso": {**AUTO, "penalty": "l1"},
-}
-MORE = {
     "automatic, no intercept": {**AUTO, "fit_intercept": False},
     "automatic, ridge": {**AUTO, "penalty": "l2"},
     "automatic, huber": {**AUTO, "loss": "huber"},
 }
-ALL_OPTIONS = [pytest.param(options, id=name) for name, options in OPTIONS.items()]
-ALL_OPTIONS += [pytest.param(options, id=name, marks=pytest.mark.slow) for name, options in MORE.items()]
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("batch_size", SIZES)
-@pytest.mark.parametrize("options", ALL_OPTIONS)
+@covering({"options": OPTIONS, "batch_size, weighted": product(SIZES, [False, True])})
 def test_dense_is_csr_with(options, batch_size, weighted):
     X, y = holey()
     weight = np.where(np.arange(60) % 9 == 4, 0.0, some_weights(60)) if weighted else None
@@ -95,7 +87,7 @@ def test_dense_is_csr_in_partial_fit(batch_size):
         same(dense, compressed)
 
 
-@pytest.mark.parametrize("params", [FIXED, AUTO], ids=["constant", "auto"])
+@pytest.mark.parametrize("params", STEPS.values(), ids=STEPS)
 def test_long_indices(params):
     X, y = holey()
     same(model(**params).fit(csr(X, np.int64), y), model(**params).fit(csr(X), y))
@@ -127,22 +119,7 @@ def test_sparse_array_is_sparse_matrix():
 # Kernels and arrays
 
 
-@pytest.fixture
-def on_arrays(monkeypatch):
-    """Fit by the pass on arrays."""
-
-    def fit(model, *args):
-        with monkeypatch.context() as context:
-            context.setattr("sklearn_sgd._engine.passes.choose.can_compile", lambda: False)
-            return model.fit(*args)
-
-    return fit
-
-
-@pytest.mark.parametrize("average", [False, 12])
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("batch_size", SIZES)
-@pytest.mark.parametrize(("loss", "penalty"), PAIRS)
+@covering({"loss, penalty": PAIRS, "batch_size, form, average": product(SIZES, FORMS, [False, 12])})
 @pytest.mark.filterwarnings("ignore:.*[Nn]umba")
 def test_kernels_are_arrays(on_arrays, loss, penalty, batch_size, form, average):
     X, y = holey()
@@ -150,59 +127,64 @@ def test_kernels_are_arrays(on_arrays, loss, penalty, batch_size, form, average)
     same(compiled.fit(form(X), y, some_weights(60)), on_arrays(plain, form(X), y, some_weights(60)))
 
 
-@pytest.mark.parametrize("options", ALL_OPTIONS)
-@pytest.mark.parametrize("batch_size", SIZES)
+@covering({"options": OPTIONS, "batch_size": SIZES})
 @pytest.mark.filterwarnings("ignore:.*[Nn]umba")
-def test_kernels_are_arrays_with(on_arrays, batch_size, options):
+def test_kernels_are_arrays_with(on_arrays, monkeypatch, batch_size, options):
     X, y = holey()
+    # With the normal matrix both fits would run the same code.
+    internals.without_normal_matrix(monkeypatch)
     compiled, plain = (model(batch_size=batch_size, **options) for _ in range(2))
     same(compiled.fit(X, y), on_arrays(plain, X, y))
 
 
-@pytest.mark.parametrize("params", [{"eta0": 1e-3}, AUTO], ids=["constant", "automatic"])
-@pytest.mark.parametrize("columns", [1, SPAN - 1, SPAN, SPAN + 1, 2 * SPAN + 44])
-@pytest.mark.parametrize("batch_size", SIZES)
+AT_A_TIME = internals.FEATURES_AT_A_TIME
+
+
+@covering(
+    {
+        "columns, params": product(
+            [1, AT_A_TIME - 1, AT_A_TIME, AT_A_TIME + 1, 2 * AT_A_TIME + 44], [{"eta0": 1e-3}, AUTO]
+        ),
+        "batch_size": SIZES,
+    }
+)
 @pytest.mark.filterwarnings("ignore:.*[Nn]umba")
-def test_any_number_of_columns(on_arrays, batch_size, columns, params):
-    """Kernels work on so many at a time."""
-    X, y = linear(n=2 * columns + 20, p=columns)
+def test_any_number_of_columns(on_arrays, monkeypatch, batch_size, columns, params):
+    internals.without_normal_matrix(monkeypatch)
+    X, y = linear(n=columns + 40, p=columns)
     compiled, plain = (model(batch_size=batch_size, **params) for _ in range(2))
     same(compiled.fit(X, y / columns), on_arrays(plain, X, y / columns), rtol=1e-9)
 
 
-@pytest.mark.parametrize("params", [{"average": 12}, {"optimizer": "adam"}, {"penalty": "elasticnet"}, AUTO], ids=str)
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("batch_size", [1, 7])
+@covering(
+    {
+        "params, form": product([{"average": 12}, {"optimizer": "adam"}, {"penalty": "elasticnet"}, AUTO], FORMS),
+        "batch_size": [1, 7],
+    }
+)
 def test_an_epoch_in_pieces(monkeypatch, batch_size, form, params):
     """Of one target, too; the scale of sparse rows may be rounded otherwise then."""
     X, y = linear(n=700)
     options = {"learning_rate": "invscaling", "shuffle": True} | params
     whole = model(batch_size=batch_size, **options).fit(form(X), y)
-    monkeypatch.setattr(plan, "PIECE", 1)
-    monkeypatch.setattr(plan, "RATES", 8)
+    internals.in_pieces(monkeypatch, entries=1, rates=8)
     same(model(batch_size=batch_size, **options).fit(form(X), y), whole)
 
 
-def test_every_order_is_as_likely():
-    generator, seen = np.random.default_rng(0), Counter()
-    for _ in range(24_000):
-        order = plan.row_numbers(4)
-        choose.permute(order, generator)
-        seen[tuple(order.tolist())] += 1
+def test_every_order_is_as_likely(spy_on):
+    orders = spy_on(mini(1, shuffle=True, epochs=2400), 4).epochs(2400)
+    seen = Counter(map(tuple, orders.tolist()))
     assert len(seen) == 24
     assert chisquare(list(seen.values())).pvalue > 1e-3
 
 
-def test_order_of_many(monkeypatch):
-    """The same however many numbers are drawn at once."""
-    orders = []
-    for draws in (native.DRAWS, 7):
-        monkeypatch.setattr(native, "DRAWS", draws)
-        orders.append(plan.row_numbers(1000))
-        choose.permute(orders[-1], np.random.default_rng(0))
+def test_order_of_many(monkeypatch, spy_on):
+    """The order does not depend on how many numbers are drawn at once."""
+    orders = [spy_on(mini(shuffle=True, epochs=1), 1000).epochs(1)[0]]
+    internals.draw_at_once(monkeypatch, 7)
+    orders.append(spy_on(mini(shuffle=True, epochs=1), 1000).epochs(1)[0])
     assert_array_equal(*orders)
     assert_array_equal(np.sort(orders[0]), np.arange(1000))
-    assert orders[0].dtype == np.uint32
 
 
 # A user's own loss
@@ -230,8 +212,7 @@ class PlainLogCosh:
         return LogCosh(2.0).gradient(y, p)
 
 
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("batch_size", SIZES)
+@covering({"batch_size": SIZES, "form": FORMS})
 def test_own_loss(batch_size, form):
     X, y = holey()
     compiled = model(LogCosh(2.0), "l1", batch_size).fit(form(X), y)
@@ -278,14 +259,10 @@ def test_own_loss_that_cannot_be_compiled_says_so_once(loss, reason):
         )
 
 
-OTHERS = [name for name in losses.LOSSES if name not in {pair.values[0] for pair in PAIRS}]
-
-
-@pytest.mark.parametrize("params", [FIXED, AUTO], ids=["constant", "auto"])
-@pytest.mark.parametrize("batch_size", SIZES)
-@pytest.mark.parametrize("loss", OTHERS)
+@covering({"loss": [*losses.LOSSES], "params": STEPS, "batch_size": SIZES}, strength=2)
 @pytest.mark.filterwarnings("ignore:.*[Nn]umba")
-def test_all_passes_of_other_losses_agree(on_arrays, loss, batch_size, params):
+def test_all_passes_agree(on_arrays, monkeypatch, loss, batch_size, params):
+    internals.without_normal_matrix(monkeypatch)
     X, y = holey()
     y = in_domain(losses.LOSSES[loss](), y)
     dense = model(loss, None, batch_size, **params).fit(X, y, some_weights(60))
@@ -321,7 +298,7 @@ def test_parts_do_not_mix():
     X, y = linear()
     models = [model(loss, penalty) for loss in ("squared_error", "huber") for penalty in ("l2", "l1")]
     expected = [theta(one.fit(X, y)) for one in models]
-    for _ in range(50):
+    for _ in range(20):
         assert_array_equal([theta(one.fit(X, y)) for one in models], expected)
 
 
@@ -336,11 +313,11 @@ def test_loss_by_name_is_its_instance(name):
 # Precision
 
 
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("batch_size", SIZES)
-@pytest.mark.parametrize(
-    ("loss", "penalty"),
-    [("squared_error", "elasticnet"), *(pytest.param(loss, "l2", marks=pytest.mark.slow) for loss in LOSSES)],
+@covering(
+    {
+        "loss, penalty": [("squared_error", "elasticnet"), *((loss, "l2") for loss in LOSSES)],
+        "batch_size, form": product(SIZES, FORMS),
+    }
 )
 def test_single_precision(loss, penalty, batch_size, form):
     X, y = holey(n=200)
@@ -353,7 +330,7 @@ def test_single_precision(loss, penalty, batch_size, form):
     assert double.coef_.dtype == double.predict(form(X)).dtype == np.float64
 
 
-@pytest.mark.parametrize("params", [FIXED, AUTO], ids=["constant", "auto"])
+@pytest.mark.parametrize("params", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
 def test_single_precision_all_the_way(kind, params):
     X, y = linear()

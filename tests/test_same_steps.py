@@ -1,10 +1,12 @@
 """The same steps as others: SGDRegressor, torch, the formula, and the oracle of this folder."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle import descend
-from problems import FIXED, LOSSES, PAIRS, best_step, csr, linear, ridge, some_weights, theta
+from problems import FIXED, LOSSES, PAIRS, best_step, covering, csr, linear, ridge, some_weights, theta
 from sklearn import __version__ as sklearn_version
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, SGDRegressor
 from sklearn.utils.fixes import parse_version
@@ -33,10 +35,13 @@ def both(loss, tol=None, their_tol=None, epochs=5, **params):
     return ours, theirs.fit(X, y)
 
 
-@pytest.mark.parametrize("average", [False, True, 100])
-@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "optimal", "adaptive"])
-@pytest.mark.parametrize("penalty", [None, "l2"])
-@pytest.mark.parametrize("loss", LOSSES)
+@covering(
+    {
+        "loss": LOSSES,
+        "penalty": [None, "l2"],
+        "learning_rate, average": product(["constant", "invscaling", "optimal", "adaptive"], [False, True, 100]),
+    }
+)
 def test_sgd_regressor(loss, penalty, learning_rate, average):
     # "optimal" with less starts at rates that make finite garbage, of which no digit can be compared.
     alpha = 1.0 if learning_rate == "optimal" else 0.05
@@ -45,9 +50,7 @@ def test_sgd_regressor(loss, penalty, learning_rate, average):
     assert ours.n_updates_ == theirs.t_ - 1 == 300
 
 
-@pytest.mark.parametrize("average", [False, True])
-@pytest.mark.parametrize("penalty", [None, "l2"])
-@pytest.mark.parametrize("loss", LOSSES)
+@covering({"loss": LOSSES, "penalty": [None, "l2"], "average": [False, True]})
 def test_sgd_regressor_falling_rate(loss, penalty, average):
     params = {"penalty": penalty, "alpha": 0.05, "average": average, "learning_rate": "adaptive", "n_iter_no_change": 1}
     ours, theirs = both(loss, tol=1e6, their_tol=1e9, **params)
@@ -96,10 +99,13 @@ TORCH_LOSSES = {
 }
 
 
-@pytest.mark.parametrize("learning_rate", ["constant", "invscaling"])
-@pytest.mark.parametrize("penalty", [None, "l2"])
-@pytest.mark.parametrize("batch_size", [2, 32, None])
-@pytest.mark.parametrize("loss", LOSSES)
+@covering(
+    {
+        "loss": LOSSES,
+        "batch_size, learning_rate": product([2, 32, None], ["constant", "invscaling"]),
+        "penalty": [None, "l2"],
+    }
+)
 def test_torch_sgd(loss, batch_size, penalty, learning_rate):
     torch = pytest.importorskip("torch")
     X, y = linear(n=71)
@@ -152,9 +158,7 @@ def converged(X, y, **params):
     return model.fit(X, y)
 
 
-@pytest.mark.parametrize("positive", [False, True])
-@pytest.mark.parametrize("alpha", [0.01, 0.3, 1.5])
-@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+@covering({"penalty": ["l1", "elasticnet"], "alpha": [0.01, 0.3, 1.5], "positive": [False, True]}, strength=2)
 def test_optimum_of_lasso_and_elastic_net(penalty, alpha, positive):
     X, y = linear(noise=2.0)
     X[:, 0] *= -1
@@ -201,18 +205,22 @@ def check_oracle(model, X, y, orders=None, sample_weight=None, **init):
         assert getattr(model, name) == getattr(expected, name), name
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, None])
-@pytest.mark.parametrize(("loss", "penalty"), PAIRS)
+@covering({"loss, penalty": PAIRS, "batch_size": [1, 7, None]})
 def test_oracle_parts(loss, penalty, batch_size):
     params = FIXED | {"alpha": 0.3, "l1_ratio": 0.4, "quantile": 0.7}
     model = MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, **params)
     check_oracle(model, *linear())
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 20, None])
-@pytest.mark.parametrize("shuffle", [True, False, "batches"])
-@pytest.mark.parametrize("drop_last", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
+@covering(
+    {
+        "batch_size": [1, 7, 20, None],
+        "shuffle": [True, False, "batches"],
+        "drop_last": [False, True],
+        "weighted": [False, True],
+    },
+    strength=2,
+)
 def test_oracle_batches(spy_on, batch_size, shuffle, drop_last, weighted):
     X, y = linear()
     weight = np.where(np.arange(60) % 9 == 4, 0.0, some_weights(60)) if weighted else None
@@ -229,9 +237,14 @@ def test_oracle_batches(spy_on, batch_size, shuffle, drop_last, weighted):
     check_oracle(model, X, y, orders, weight)
 
 
-@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "optimal", "adaptive"])
-@pytest.mark.parametrize("average", [False, True, 20])
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@covering(
+    {
+        "learning_rate": ["constant", "invscaling", "optimal", "adaptive"],
+        "average": [False, True, 20],
+        "fit_intercept": [True, False],
+    },
+    strength=2,
+)
 def test_oracle_rates(learning_rate, average, fit_intercept):
     model = MiniBatchSGDRegressor(
         batch_size=7,
@@ -244,10 +257,15 @@ def test_oracle_rates(learning_rate, average, fit_intercept):
     check_oracle(model, *linear())
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
-@pytest.mark.parametrize("tol", [1e-3, 0.03, 1.0])
-@pytest.mark.parametrize("n_iter_no_change", [1, 3])
+@covering(
+    {
+        "loss": LOSSES,
+        "learning_rate": ["constant", "adaptive"],
+        "tol": [1e-3, 0.03, 1.0],
+        "n_iter_no_change": [1, 3],
+    },
+    strength=2,
+)
 def test_oracle_stopping(loss, learning_rate, tol, n_iter_no_change):
     model = MiniBatchSGDRegressor(
         loss,
@@ -271,11 +289,16 @@ def test_oracle_starting_point(positive, batch_size):
 
 
 @pytest.mark.skipif(parse_version(sklearn_version) < parse_version("1.9"), reason="SGDRegressor's eta0 was not yet C")
-@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("average", [False, 20])
-@pytest.mark.parametrize("penalty", [None, "l2"])
-@pytest.mark.parametrize("learning_rate", ["pa1", "pa2"])
+@covering(
+    {
+        "learning_rate": ["pa1", "pa2"],
+        "penalty": [None, "l2"],
+        "average": [False, 20],
+        "weighted": [False, True],
+        "form": [np.asarray, csr],
+    },
+    strength=2,
+)
 def test_passive_aggressive(learning_rate, penalty, average, weighted, form):
     X, y = linear()
     weight = some_weights(60) if weighted else np.ones(60)
@@ -287,14 +310,13 @@ def test_passive_aggressive(learning_rate, penalty, average, weighted, form):
     assert_allclose(theta(ours), theta(theirs), rtol=1e-9)
 
 
-def test_passive_aggressive_on_arrays(monkeypatch):
+def test_passive_aggressive_on_arrays(on_arrays):
     X, y = linear()
     X[3] = 0
     model = OnlineSGDRegressor("epsilon_insensitive", learning_rate="pa1", eta0=0.3, epochs=3, tol=None, shuffle=False)
     compiled = theta(model.fit(X, y))
-    monkeypatch.setattr("sklearn_sgd._engine.passes.choose.can_compile", lambda: False)
-    assert_allclose(theta(model.fit(X, y)), compiled, rtol=1e-12)
-    assert_allclose(theta(model.fit(csr(X), y)), compiled, rtol=1e-12)
+    assert_allclose(theta(on_arrays(model, X, y)), compiled, rtol=1e-12)
+    assert_allclose(theta(on_arrays(model, csr(X), y)), compiled, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

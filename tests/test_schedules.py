@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import linear
+from problems import covering, linear
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor, schedules
 from sklearn_sgd.losses import LOSSES, SquaredError
@@ -81,8 +81,7 @@ def test_torch(case):
     assert_allclose(ours(np.arange(1, 31)), rates, rtol=1e-12)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("alpha", [1e-4, 0.01, 1.0, 100.0])
+@covering({"loss": [*LOSSES], "alpha": [1e-4, 0.01, 1.0, 100.0]})
 def test_optimal_starts_as_in_scikit_learn(loss, alpha):
     loss = LOSSES[loss]()
     typical = np.sqrt(1 / np.sqrt(alpha))

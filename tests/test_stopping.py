@@ -2,10 +2,11 @@
 
 import re
 
+import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, EARLY, FIXED, REGRESSORS, csr, held_out, linear, mini, some_weights, theta
+from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, held_out, linear, mini, some_weights, theta
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -25,9 +26,7 @@ all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
 
 @few_steps
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("average", [False, True])
-@pytest.mark.parametrize("batch_size", [1, 7, None])
+@covering({"batch_size": [1, 7, None], "average": [False, True], "form": [np.asarray, csr]}, strength=2)
 def test_given_rows_are_as_rows_held_out(spy_on, batch_size, average, form):
     X, y = linear(n=120)
     weight = some_weights(120)
@@ -141,7 +140,7 @@ def test_time_budget(kind, monkeypatch):
     """Fit looks at its start, and after each epoch."""
     X, y = linear()
     clock = Clock()
-    monkeypatch.setattr("sklearn_sgd._base.training.monotonic", clock)
+    internals.with_clock(monkeypatch, clock)
     model = kind(**FIXED | {"epochs": 10}, time_budget=4.0).fit(X, y)
     assert model.n_iter_ == 4
     assert model.stop_reason_ == "time_budget"

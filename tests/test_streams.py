@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, REGRESSORS, csr, learned, linear, some_weights, theta
+from problems import AUTO, REGRESSORS, covering, csr, learned, linear, some_weights, theta
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -27,9 +27,7 @@ def feed(model, X, y, sizes, weight=None):
 # Empty chunks
 
 
-@all_kinds
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("params", [{}, AUTO, {"drop_last": True}], ids=str)
+@covering({"kind": REGRESSORS, "form": [np.asarray, csr], "params": [{}, AUTO, {"drop_last": True}]})
 def test_empty_chunk_changes_nothing(kind, form, params):
     X, y = linear()
     model = kind(**params).partial_fit(form(X), y, some_weights(60))
@@ -68,9 +66,7 @@ SOONER = [
 ]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("size", [1, 5])
-@pytest.mark.parametrize("params", [*SOONER, PA], ids=str)
+@covering({"params": [*SOONER, PA], "size": [1, 5], "dtype": [np.float64, np.float32]}, strength=2)
 def test_rows_like_the_last_ones_go_the_same_way(params, size, dtype):
     X, y = linear()
     X, y = X.astype(dtype), np.abs(y).astype(dtype)

@@ -2,18 +2,17 @@
 
 import pickle
 
+import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, EARLY, FIXED, REGRESSORS, csr, some_weights
+from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, some_weights
 from sklearn.base import clone
 from sklearn.datasets import load_linnerud
 from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import MultiOutputRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd._engine import plan
-from sklearn_sgd._engine.passes import full_batch as full
 from sklearn_sgd.penalties import Box
 
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -42,12 +41,10 @@ def problem():
 
 
 @few_steps
-@pytest.mark.parametrize("form", [np.asarray, csr])
-@pytest.mark.parametrize("params", CASES.values(), ids=CASES)
-@all_kinds
+@covering({"params": CASES, "kind": REGRESSORS, "form": [np.asarray, csr]})
 def test_each_target_as_if_alone(kind, params, form, problem, monkeypatch):
     """Also where an epoch is cut into pieces; the sum of a sparse column may be rounded otherwise then."""
-    monkeypatch.setattr(plan, "PIECE", 128)
+    internals.in_pieces(monkeypatch, entries=128)
     X, Y = problem
     X, model = form(X), kind(random_state=0, **params)
     together, alone = (
@@ -77,7 +74,7 @@ def test_each_target_as_if_alone(kind, params, form, problem, monkeypatch):
 @few_steps
 @pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "eta0": 0.05, "tol": None, "epochs": 3}])
 def test_full_batch_of_many_rows(params, monkeypatch, problem):
-    monkeypatch.setattr(full, "LEAST", 64)
+    internals.in_segments(monkeypatch, entries=64)
     X, Y = problem
     together = BatchGDRegressor("huber", epsilon=1.0, **params).fit(X, Y)
     for coef, y in zip(together.coef_, Y.T, strict=True):

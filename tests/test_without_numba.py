@@ -74,7 +74,6 @@ def compiled():
     return run()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_same_numbers_with_one_warning(compiled, block):

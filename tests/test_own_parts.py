@@ -1,0 +1,186 @@
+"""Losses, penalties and optimizers of a user: copies of ours give our numbers, and subclasses are obeyed everywhere."""
+
+from inspect import getsource
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import REBUILT, REGRESSORS, covering, csr, linear, needs_rebuilt, ridge, some_weights, theta
+from sklearn.linear_model import Lasso
+
+import sklearn_sgd
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.losses import Huber, SquaredError
+from sklearn_sgd.optimizers import SGD, Momentum
+from sklearn_sgd.penalties import L1, L2, Box
+
+# Few steps, so some fits are rightly said to end worse than a constant.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+FORMS = [np.asarray, csr]
+RATES = {"auto": {}, "constant": {"learning_rate": "constant", "eta0": 0.02}}
+
+# Each class on each layout with each kind of step.
+EVERYWHERE = {"kind, form, rate": list(product(REGRESSORS, FORMS, RATES))}
+
+
+def copied(part):
+    """Return an equal instance of a class with the same source under another name."""
+    ours = type(part)
+    names = vars(__import__(ours.__module__, fromlist=["_"])).copy()
+    exec(getsource(ours).replace(f"class {ours.__name__}(", f"class Users{ours.__name__}("), names)
+    kind = names[f"Users{ours.__name__}"]
+    kind.__module__ = __name__
+    return kind(*part)
+
+
+def fit(kind, form, rate, X=None, y=None, **parts):
+    """Fit a few epochs on weighted samples."""
+    if X is None:
+        X, y = linear()
+    params = {"epochs": 4, "tol": None, "random_state": 0} | RATES[rate] | parts
+    return kind(**params).fit(form(X), y, some_weights(len(y)))
+
+
+def same(one, other):
+    assert_allclose(theta(one), theta(other), rtol=1e-9, atol=1e-12)
+    assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-9)
+    assert one.n_updates_ == other.n_updates_
+
+
+# Copies
+
+COPIES = {
+    "squared error": {"loss": SquaredError()},
+    "huber": {"loss": Huber(0.5)},
+    "lasso": {"penalty": L1(0.3)},
+    "ridge": {"penalty": L2(0.3)},
+    "bounds on a lasso": {"penalty": Box(-0.5, 2.0, L1(0.1))},
+    "plain descent": {"optimizer": SGD()},
+    "momentum": {"optimizer": Momentum(0.5)},
+    "all three": {"loss": SquaredError(), "penalty": L1(0.3), "optimizer": SGD()},
+}
+
+
+@covering({"part": [*COPIES], **EVERYWHERE}, strength=2)
+def test_copy_gives_the_same_coefficients(part, kind, form, rate):
+    parts = COPIES[part]
+    if part == "momentum" and rate == "auto":
+        pytest.skip("the automatic step takes no optimizer")
+    if rate == "auto" and part not in ("huber", "momentum") and not REBUILT:
+        pytest.skip("needs the rebuilt engine")
+    copies = {role: copied(value) for role, value in parts.items()}
+    assert all(type(copies[role]) is not type(value) for role, value in parts.items())
+    same(fit(kind, form, rate, **copies), fit(kind, form, rate, **parts))
+
+
+# Subclasses
+
+
+class DoubledSquare(SquaredError):
+    """The squared error, not halved."""
+
+    def value(self, y, p):
+        return (p - y) ** 2
+
+    def gradient(self, y, p):
+        return 2 * (p - y)
+
+
+class Square(NamedTuple):
+    """The same, written by hand."""
+
+    def value(self, y, p):
+        return (p - y) * (p - y)
+
+    def gradient(self, y, p):
+        return 2.0 * (p - y)
+
+
+class DoubledLasso(L1):
+    """A lasso of twice the strength."""
+
+    def value(self, w):
+        return 2.0 * self.alpha * abs(w)
+
+    def prox(self, w, rate, j=...):
+        return np.sign(w) * np.maximum(abs(w) - 2.0 * rate * self.alpha, 0.0)
+
+
+class HalvedSGD(SGD):
+    """Steps of half the length."""
+
+    def step(self, g, pull, w, m, v, rate, t):
+        return 0.5 * (g + pull), rate, m, v
+
+
+@needs_rebuilt
+@covering(EVERYWHERE)
+def test_loss_with_another_formula(kind, form, rate):
+    """Twice the loss is half the penalty."""
+    if rate == "constant":
+        own, by_hand = (fit(kind, form, rate, loss=loss) for loss in (DoubledSquare(), Square()))
+        same(own, by_hand)
+        assert_allclose(theta(own), theta(fit(kind, form, rate, eta0=0.04)), rtol=1e-9)
+    else:
+        X, y = linear(n=300)
+        model = kind(DoubledSquare(), penalty="l2", alpha=1.0, epochs=100, random_state=0).fit(form(X), y)
+        assert_allclose(theta(model), ridge(X, y, alpha=0.5), rtol=0.02)
+
+
+@needs_rebuilt
+@covering(EVERYWHERE)
+def test_penalty_with_another_formula(kind, form, rate):
+    same(fit(kind, form, rate, penalty=DoubledLasso(0.2)), fit(kind, form, rate, penalty=L1(0.4)))
+
+
+@needs_rebuilt
+@covering({"kind, form": product(REGRESSORS, FORMS)})
+def test_optimizer_with_another_formula(kind, form):
+    same(fit(kind, form, "constant", optimizer=HalvedSGD()), fit(kind, form, "constant", eta0=0.01))
+
+
+@needs_rebuilt
+@pytest.mark.parametrize("form", FORMS)
+def test_own_lasso_reaches_the_optimum(form):
+    X, y = linear(noise=2.0)
+    exact = Lasso(1.0, tol=1e-12).fit(X, y)
+    model = BatchGDRegressor(penalty=DoubledLasso(0.5), epochs=3000, tol=None).fit(form(X), y)
+    assert_allclose(theta(model), theta(exact), atol=1e-6)
+    assert_array_equal(model.coef_ == 0, exact.coef_ == 0)
+
+
+# Traits
+
+
+def test_own_loss_with_a_link_and_a_domain():
+    """A copy of Poisson's loss predicts on the scale of the targets, and refuses others."""
+    X, y = linear()
+    y = np.floor(np.exp(np.clip(y / 10, -3, 3)))
+    own = copied(sklearn_sgd.losses.Poisson())
+    ours, theirs = (MiniBatchSGDRegressor(loss, random_state=0).fit(X, y) for loss in ("poisson", own))
+    assert_allclose(theirs.predict(X), ours.predict(X), rtol=1e-9)
+    with pytest.raises(ValueError, match="y must be >= 0"):
+        MiniBatchSGDRegressor(own).fit(X, y - 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_own_parts_keep_the_precision(dtype):
+    X, y = linear()
+    own = {"loss": copied(Huber(0.5)), "optimizer": copied(Momentum(0.5))}
+    model = MiniBatchSGDRegressor(**own, learning_rate="constant", epochs=2, tol=None).fit(X.astype(dtype), y)
+    assert model.coef_.dtype == dtype
+
+
+def test_own_parts_inside_each_other():
+    """A penalty of the user inside one of ours."""
+    X, y = linear()
+    ours, own = (
+        MiniBatchSGDRegressor(
+            penalty=Box(-1.0, 2.0, lasso), learning_rate="constant", epochs=3, tol=None, shuffle=False
+        )
+        for lasso in (L1(0.3), copied(L1(0.3)))
+    )
+    same(own.fit(X, y), ours.fit(X, y))
