@@ -6,25 +6,27 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
-from problems import needs_rebuilt
+from numpy.testing import assert_allclose
 
 import sklearn_sgd
+from sklearn_sgd import MiniBatchSGDRegressor
 
 PACKAGE = Path(sklearn_sgd.__file__).parent
 
-# Prints a coefficient and how often numba compiled; by numba's own account of it, not ours.
+# Prints coefficients, and how often something was compiled.
 FIT = """
     import numpy as np
-    from numba.core import event
     from sklearn_sgd import MiniBatchSGDRegressor
-    with event.install_recorder("numba:compile") as compiled:
-        X = np.linspace(-1, 1, 40).reshape(20, 2)
-        for batch_size, rate in ((7, "constant"), (1, "constant"), (7, "auto")):
-            model = MiniBatchSGDRegressor({loss}, batch_size=batch_size, learning_rate=rate, epochs=2, shuffle=False)
-            print(*model.fit(X, X[:, 0]).coef_)
-    print("compiled", len(compiled.buffer))
+    from sklearn_sgd._engine.compiled import store
+    X = np.linspace(-1, 1, 40).reshape(20, 2)
+    for batch_size, rate in ((7, "constant"), (1, "constant"), (7, "auto")):
+        model = MiniBatchSGDRegressor({loss}, batch_size=batch_size, learning_rate=rate, epochs=2, shuffle=False)
+        print(*model.fit(X, X[:, 0]).coef_)
+    print("compiled", store.compilations)
 """
 
 
@@ -44,7 +46,7 @@ def python(code, *path, **environment):
 
 def fit(cache, *path, loss='"squared_error"', before=""):
     """Coefficients, and how often something was compiled, in a new process."""
-    printed = python(before + textwrap.dedent(FIT).replace("{loss}", loss), *path, NUMBA_CACHE_DIR=str(cache))
+    printed = python(before + textwrap.dedent(FIT).replace("{loss}", loss), *path, SKLEARN_SGD_CACHE_DIR=str(cache))
     *coefficients, last = printed.splitlines()
     return coefficients, int(last.split()[1])
 
@@ -53,7 +55,7 @@ def files(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_import_needs_no_numba():
+def test_import_needs_no_compiler():
     printed = python(
         """
         import sys
@@ -88,7 +90,7 @@ def test_second_process_compiles_nothing(copy):
 
 
 def test_changed_sources_meet_no_stale_kernel(copy):
-    """A change in another file than the kernel's is one that numba does not see."""
+    """Machine code is kept by the formula that it was made of."""
     folder, original = copy
     losses = folder / "sklearn_sgd" / "losses.py"
     text = losses.read_text()
@@ -116,16 +118,18 @@ class Own(NamedTuple):
 """
 
 
-def test_own_parts_leave_no_kernel_behind(tmp_path):
-    """Their sources are not ours to watch, so a changed one must not find its old kernel."""
+def test_own_parts_are_kept_by_their_formulas(tmp_path):
+    """A second process compiles nothing; one that finds another formula under the same name does not use the first."""
     module, cache = tmp_path / "own.py", tmp_path / "cache"
-    answers = []
+    own = {"loss": "Own()", "before": "from own import Own\n"}
+    printed = {}
     for factor in (1.0, 0.5):
         module.write_text(OWN.replace("FACTOR", str(factor)))
         shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
-        answers.append(fit(cache, PACKAGE.parent, tmp_path, loss="Own()", before="from own import Own\n")[0])
-    assert all(one != other for one, other in zip(*answers, strict=True))
-    assert not [path for path in cache.rglob("*") if path.suffix == ".nbc"]
+        printed[factor], compiled = fit(cache, PACKAGE.parent, tmp_path, **own)
+        assert compiled > 0
+        assert fit(cache, PACKAGE.parent, tmp_path, **own) == (printed[factor], 0)
+    assert all(one != other for one, other in zip(*printed.values(), strict=True))
 
 
 DEFAULTS = """
@@ -137,47 +141,42 @@ DEFAULTS = """
 """
 
 
-@needs_rebuilt
 def test_works_where_nothing_can_be_written(tmp_path):
     """No folder for the cache, default parameters: compiled for this process only."""
     package = tmp_path / "sklearn_sgd"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "_engine" / "__pycache__").write_text("a file where the folder would be")
+    (package / "_engine" / "compiled" / "__pycache__").write_text("a file where the folder would be")
     blocked = tmp_path / "file"
     blocked.write_text("")
-    environment = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "NUMBA_CACHE_DIR": ""}
-    printed = python(DEFAULTS, tmp_path, **environment)
+    environment = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(blocked))
+    printed = python(DEFAULTS, tmp_path, **environment, SKLEARN_SGD_CACHE_DIR="", NUMBA_CACHE_DIR="")
     assert len(printed.splitlines()) == 3
 
 
-# Of two processes, a and b: both read the index, a then b save theirs, b then a save the kernel.
-IN_TURN = """
-import time
-from pathlib import Path
+@pytest.mark.parametrize("name", ["SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"])
+def test_the_folder_can_be_chosen(tmp_path, name):
+    python(DEFAULTS, PACKAGE.parent, **{"SKLEARN_SGD_CACHE_DIR": "", name: str(tmp_path)})
+    assert list(tmp_path.rglob("*.o"))
 
-import pytest
-from problems import needs_rebuilt
-from numba.core.caching import IndexDataCacheFile as File
-me, flags, save_index, save_data = "{me}", Path(r"{flags}"), File._save_index, File._save_data
 
-def wait(flag):
-    end = time.monotonic() + 20
-    while not (flags / flag).exists() and time.monotonic() < end:
-        time.sleep(0.01)
+def test_a_file_that_is_not_whole_is_made_anew(tmp_path):
+    first, _ = fit(tmp_path, PACKAGE.parent)
+    for number, path in enumerate(sorted(tmp_path.rglob("*.o"))):
+        content = path.read_bytes()
+        path.write_bytes([content[:-100], b"", content[:200] + b"x" + content[201:], b"{}\n"][number % 4])
+    assert fit(tmp_path, PACKAGE.parent)[0] == first
+    assert fit(tmp_path, PACKAGE.parent) == (first, 0)
 
-def index(*args):
-    (flags / f"{me} ready").touch()
-    wait("b ready" if me == "a" else "a index")
-    save_index(*args)
-    (flags / f"{me} index").touch()
 
-def data(*args):
-    wait("b data" if me == "a" else "b index")
-    save_data(*args)
-    (flags / f"{me} data").touch()
+def test_precompiled_fits_compile_nothing(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "SKLEARN_SGD_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "sklearn_sgd.precompile", "--dtypes", "float64"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    # One for each part and each driver with its kind of rows: a sum. Both precisions together are twice as many.
+    assert 40 < int(done.stdout.split()[0]) <= 75
+    assert fit(tmp_path, PACKAGE.parent)[1] == 0
+    assert fit(tmp_path, PACKAGE.parent, loss='"huber", penalty="elasticnet"')[1] == 0
 
-File._save_index, File._save_data = index, data
-"""
 
 ONE_FIT = """
 import sys
@@ -190,21 +189,40 @@ for loss in sys.argv[1:]:
 """
 
 
-def test_processes_that_save_at_once_do_not_mix_their_kernels(tmp_path):
-    """As in a grid search over losses in two processes; or one loss has the kernel of the other for ever."""
-    losses = {"a": "squared_error", "b": "absolute_error"}
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    (tmp_path / "flags").mkdir()
+def test_processes_that_save_at_once(tmp_path):
+    """As in a grid search over losses in several processes: each writes whole files, of the same content."""
+    losses = ["squared_error", "absolute_error", "squared_error"]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "SKLEARN_SGD_CACHE_DIR": str(tmp_path)}
 
-    def start(code, *losses):
-        command = [sys.executable, "-P", "-c", code, *losses]
+    def start(*losses):
+        command = [sys.executable, "-P", "-c", ONE_FIT, *losses]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
-    writers = [
-        start(IN_TURN.replace("{me}", me).replace("{flags}", str(tmp_path / "flags")) + ONE_FIT, loss)
-        for me, loss in losses.items()
-    ]
-    compiled = [writer.communicate(timeout=300)[0] for writer in writers]
-    assert len(set(compiled)) == 2
-    loaded = start(ONE_FIT, *losses.values()).communicate(timeout=300)[0]
-    assert loaded == "".join(compiled)
+    compiled = [writer.communicate(timeout=300)[0] for writer in [start(loss) for loss in losses]]
+    assert compiled[0] == compiled[2] != compiled[1]
+    assert start(*losses).communicate(timeout=300)[0] == "".join(compiled)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_class_defined_anew_is_another_part():
+    """As in a notebook: the same name, another formula."""
+    coefs = []
+    X = np.linspace(-1, 1, 40).reshape(20, 2)
+    for factor in (1.0, 0.5):
+
+        class Own(NamedTuple):
+            width: float = 1.0
+
+            def value(self, y, p):
+                return 0.5 * factor * (p - y) * (p - y)  # noqa: B023
+
+            def gradient(self, y, p):
+                return factor * (p - y)  # noqa: B023
+
+        model = MiniBatchSGDRegressor(Own(), batch_size=7, learning_rate="constant", epochs=2, shuffle=False)
+        coefs.append(model.fit(X, X[:, 0]).coef_)
+        halved = MiniBatchSGDRegressor(
+            batch_size=7, learning_rate="constant", eta0=0.01 * factor, epochs=2, shuffle=False
+        )
+        assert_allclose(coefs[-1], halved.fit(X, X[:, 0]).coef_, rtol=1e-12)
+    assert abs(coefs[0] - coefs[1]).min() > 0

@@ -15,7 +15,7 @@ from sklearn_sgd.losses import LOSSES, Expectile
 from sklearn_sgd.optimizers import FTRL, OPTIMIZERS, SGD
 
 # Those that remember each row, and are for fit.
-REDUCED = [name for name, kind in OPTIMIZERS.items() if hasattr(kind(), "anew")]
+REDUCED = [name for name, kind in OPTIMIZERS.items() if hasattr(kind(), "refreshes_table")]
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -215,7 +215,7 @@ def test_is_the_published_algorithm(name, batch_size, form):
     model = MiniBatchSGDRegressor(optimizer=name, penalty="l2", alpha=0.1, batch_size=batch_size)
     model.set_params(**FIXED).fit(form(X), y, weight)
     epoch = np.split(np.arange(60), range(batch_size, 60, batch_size))
-    expected = reduced_twin(X, y, weight, [epoch] * FIXED["epochs"], 0.02, 0.1, OPTIMIZERS[name]().anew)
+    expected = reduced_twin(X, y, weight, [epoch] * FIXED["epochs"], 0.02, 0.1, OPTIMIZERS[name]().refreshes_table)
     assert_allclose(theta(model), expected, rtol=1e-10)
 
 

@@ -9,8 +9,7 @@ from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, names
 from sklearn_sgd._engine.passes.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 
-# Samples that the best constant is searched on, targets among which the search starts, and rows of a block in a pass over
-# all of them.
+# Samples that the best constant is searched on, targets among which the search starts, and rows of a block.
 SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 
 # Share up to which two sums may differ by rounding.

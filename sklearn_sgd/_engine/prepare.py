@@ -20,7 +20,7 @@ from sklearn_sgd._engine.baseline import best_constant, first_direction, row_cur
 from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import NormalMatrix, split
-from sklearn_sgd._engine.passes.rows import Dense, as_rows, less_mean, read_only
+from sklearn_sgd._engine.passes.rows import Dense, as_rows, less_mean, in_one_piece
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
@@ -82,7 +82,7 @@ def make_plans(
     if not params["fit_intercept"]:
         for state in states:
             state.forget_intercept()
-    weights = read_only(first.weigh(rows.weight, rows.X))
+    weights = in_one_piece(first.weigh(rows.weight, rows.X))
     half_life = params["half_life"] if stream else None
     limit = decay_limit(half_life, batch_size, recipe.automatic) if half_life else np.inf
     plain: Any = as_rows(rows.X, params["fit_intercept"])
@@ -105,7 +105,7 @@ def make_plans(
         average = recipe.automatic and noise and not _remembers(recipe)
     plans = []
     for target, state in enumerate(states):
-        data = Data(used, read_only(rows.targets[:, target]), weights)
+        data = Data(used, in_one_piece(rows.targets[:, target]), weights)
         if automatic and state.fresh:
             _start(rows, formulas, data, batch_size, noise, stream, state)
         penalty = recipe.parts.penalty
@@ -119,7 +119,7 @@ def make_plans(
                 n_rows=rows.n_rows,
                 schedule=schedule,
                 preconditioner=preconditioner,
-                normal=normals and normals[target],
+                normal=normals[target] if normals else None,
                 parts=recipe.parts,
                 formulas=formulas,
                 batch_size=batch_size,
@@ -138,16 +138,16 @@ def next_plan(plan: Plan, recipe: Recipe, X: np.ndarray, y: np.ndarray, state: S
 
     The plan that `make_plans` would make, sooner: all but the rows is as it was.
     """
-    plain, bias, weight = read_only(X), X.dtype.type(recipe.params["fit_intercept"]), state.weigh(None, X)
-    rows, schedule, preconditioner = Dense(plain, bias), plan.schedule, plan.preconditioner
+    bias, weight = X.dtype.type(recipe.params["fit_intercept"]), state.weigh(None, X)
+    rows, schedule, preconditioner = Dense(X, bias), plan.schedule, plan.preconditioner
     if preconditioner:
         new = measure(X, None, weight, recipe.params["fit_intercept"])
         _learn(new, X, plan.formulas, state, True, recipe.params["half_life"], len(y))
         assert state.step is not None
         schedule = decaying_rate(base_rate(state.step, plan.batch_size), True, plan.decay_limit)
         preconditioner = state.step.preconditioner
-        rows = Dense(plain, bias, state.centre.astype(X.dtype, copy=False))
-    data = Data(rows, read_only(y), read_only(weight))
+        rows = Dense(X, bias, state.centre.astype(X.dtype, copy=False))
+    data = Data(rows, y, weight)
     return plan._replace(X=X, data=data, n_rows=len(y), schedule=schedule, preconditioner=preconditioner)
 
 

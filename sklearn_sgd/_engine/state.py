@@ -45,8 +45,8 @@ class Vectors(NamedTuple):
 class State:
     """Where a descent stands: all that the next update depends on, besides the data and the parameters.
 
-    The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step`` (the
-    weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses) and
+    The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
+    (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses) and
     ``first_batch_excess`` (what the first batch of a stream cost before anything was known).
     """
 
@@ -166,7 +166,7 @@ class State:
             w[-1] = intercept
 
     def prepare(self, moments: int, project: Callable | None, from_average: bool) -> None:
-        """Make ready for an optimizer that keeps so many moments, within bounds, where the average or the last step is."""
+        """Make ready for an optimizer that keeps so many moments, inside bounds, from the average or the last step."""
         self.vectors = self.vectors.with_moments(moments)
         if project:
             for w in (self.vectors.coef, self.vectors.average):

@@ -107,6 +107,7 @@ class Fit:
         exact = plan.normal if not plan.noise else None
         self.baseline = exact.variance / 2 if exact else constant_loss(plan.formulas, plan.data, plan.row_indices)
         self.newton = NewtonDecrement(plan) if NewtonDecrement.knows(plan) and not score else None
+        judged_late = tol and state.step and plan.average_from
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else self.baseline),
             patience=patience,

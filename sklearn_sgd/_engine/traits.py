@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.expressions import Expression, Untraceable, evaluate, program, symbols, variable
+from sklearn_sgd._engine.expressions import Expression, Symbols, Untraceable, evaluate, program, symbols, variable
 
 # A polynomial: from the sorted names of the variables in a product to its coefficient.
 Polynomial = dict[tuple[str, ...], float]
@@ -94,36 +94,49 @@ def _owner(kind: type, name: str) -> int:
 class Formulas:
     """The formulas of a loss, a penalty and an optimizer as expressions, and what follows from them.
 
-    ``refusal`` is the reason why a formula cannot be read, or None.
+    Each part is read by itself. ``refusals`` holds the reasons why formulas of some cannot be read, by the kind of part.
     """
 
     def __init__(self, parts: Any):
         self.parts = parts
-        self.refusal: str | None = None
-        try:
-            with np.errstate(all="ignore"):
-                self._read()
-        except Untraceable as error:
-            self.refusal = str(error)
+        self.refusals: dict[str, str] = {}
+        with np.errstate(all="ignore"):
+            for name in ("loss", "penalty", "optimizer"):
+                try:
+                    getattr(self, f"_read_{name}")(getattr(parts, name))
+                except Untraceable as error:
+                    self.refusals[name] = str(error)
 
-    def _read(self) -> None:
-        y, p, w, rate, t = map(variable, ("y", "p", "w", "rate", "t"))
-        for part in self.parts:
-            if not isinstance(part, tuple):
-                raise Untraceable(f"{type(part).__name__} is not a named tuple")
-        self.loss, self.penalty, self.optimizer = map(symbols, self.parts)
+    def _symbols(self, part: Any) -> Symbols:
+        if not isinstance(part, tuple):
+            raise Untraceable(f"{type(part).__name__} is not a named tuple")
+        return symbols(part)
+
+    def _read_loss(self, loss: Any) -> None:
+        y, p = variable("y"), variable("p")
+        self.loss = self._symbols(loss)
         self.value = evaluate(self.loss.part.value, y, p)
         self.slope = evaluate(self.loss.part.gradient, y, p)
-        self.pull = evaluate(self.penalty.part.gradient, w)
-        self.cost = evaluate(self.penalty.part.value, w)
-        self.prox_argument, self.prox_rate = w, rate
-        self.prox = evaluate(self.penalty.part.prox, w, rate, ...)
+
+    def _read_penalty(self, penalty: Any) -> None:
+        self.w = variable("w")
+        self.penalty = self._symbols(penalty)
+        self.pull = evaluate(self.penalty.part.gradient, self.w)
+        self.prox = evaluate(self.penalty.part.prox, self.w, variable("rate"), ...)
+
+    def _read_optimizer(self, optimizer: Any) -> None:
+        self.optimizer = self._symbols(optimizer)
         m, v = variable("m") if self.moments > 0 else 0.0, variable("v") if self.moments > 1 else 0.0
-        g, pull = variable("g"), variable("pull")
+        g, pull, w, rate, t = map(variable, ("g", "pull", "w", "rate", "t"))
         step = evaluate(self.optimizer.part.step, g, pull, w, m, v, rate, t)
         if not (isinstance(step, tuple) and len(step) == 4):
             raise Untraceable("step returns something else than direction, rate, m, v")
         self.step = step
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no machine code can be made of the parts; None if it can."""
+        return next(iter(self.refusals.values()), None)
 
     @property
     def moments(self) -> int:
@@ -134,7 +147,7 @@ class Formulas:
     def is_quadratic(self) -> bool:
         """Whether the loss is half the squared error."""
         return (
-            self.refusal is None
+            "loss" not in self.refusals
             and polynomial(self.value) == SQUARED_ERROR
             and polynomial(self.slope) == {("p",): 1.0, ("y",): -1.0}
         )
@@ -151,7 +164,7 @@ class Formulas:
 
     def has_loss(self, loss: Any) -> bool:
         """Whether the loss has the formulas of another one, whatever its numbers are."""
-        if self.refusal is not None:
+        if "loss" in self.refusals:
             return False
         y, p = variable("y"), variable("p")
         other = symbols(loss).part
@@ -160,7 +173,7 @@ class Formulas:
     @cached_property
     def is_plain(self) -> bool:
         """Whether the optimizer follows the gradient at the schedule's rate: gradient descent itself."""
-        if self.refusal is not None:
+        if "optimizer" in self.refusals:
             return False
         direction, rate = map(polynomial, self.step[:2])
         return direction == {("g",): 1.0, ("pull",): 1.0} and rate == {("rate",): 1.0}
@@ -168,12 +181,12 @@ class Formulas:
     @cached_property
     def is_smooth(self) -> bool:
         """Whether the penalty acts by its gradient alone, so that a step may mix the coefficients."""
-        return self.refusal is None and self.prox is self.prox_argument
+        return "penalty" not in self.refusals and self.prox is self.w
 
     @cached_property
     def is_unpulled(self) -> bool:
         """Whether the penalty has no smooth part."""
-        return self.refusal is None and polynomial(self.pull) == {}
+        return "penalty" not in self.refusals and polynomial(self.pull) == {}
 
     @property
     def is_unpenalised(self) -> bool:
@@ -183,9 +196,9 @@ class Formulas:
     @cached_property
     def terms(self) -> ElasticNetTerms | None:
         """The numbers of the penalty, if it is of the elastic net's family; None if it is another one."""
-        if self.refusal is not None:
+        if "penalty" in self.refusals:
             return None
-        pull, threshold = polynomial(self.pull), 0.0 if self.is_smooth else _threshold(self.prox, self.prox_argument)
+        pull, threshold = polynomial(self.pull), 0.0 if self.is_smooth else _threshold(self.prox, self.w)
         lasso = None if threshold is None else polynomial(threshold)
         if pull is None or lasso is None or not (set(pull) <= {("w",)} and set(lasso) <= {("rate",)}):
             return None

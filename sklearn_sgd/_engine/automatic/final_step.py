@@ -33,6 +33,7 @@ class NewtonDecrement:
             whole = self.rows.gradient(w)[2]
             g, error = whole[:-1], whole[-1]
         g = g + self.plan.parts.penalty.gradient(w[:-1])
+        assert self.plan.preconditioner is not None
         step = np.append(self.plan.preconditioner.apply(g), error)
         return 0.5 * float(step[:-1] @ g + error * error), step
 

@@ -1,8 +1,8 @@
 """The preconditioner of the automatic step: the inverse of the covariance of the columns, or of its diagonal.
 
 In the coordinates in which the columns are uncorrelated and of variance one the objective is round, whatever the units,
-offsets and correlations of the columns: a few epochs suffice. A step follows ``K g``, with the gradient g of the centred
-columns and the preconditioner K, which maps those coordinates back to the user's units.
+offsets and correlations of the columns: a few epochs suffice. A step follows ``K g``, with the gradient g of the
+centred columns and the preconditioner K, which maps those coordinates back to the user's units.
 """
 
 from typing import NamedTuple

@@ -21,8 +21,8 @@ class Functions(NamedTuple):
     Attributes
     ----------
     block : function (numbers, sums, n, y, z, s, c)
-        Adds to ``sums`` the losses and the squared slopes of a block of rows with targets y, predictions z and weights s,
-        and writes weight times slope to c.
+        Adds to ``sums`` the losses and squared slopes of a block of rows with targets y, predictions z and weights s, and
+        writes weight times slope to c.
     slopes : function (numbers, sums, n, y, z, s, c)
         Writes weight times slope to c.
     row : function (numbers, sums, n, y, z, s)
@@ -55,7 +55,9 @@ def compiled_functions(formulas: Formulas, dtype: np.dtype) -> Functions:
     kernels = _penalty_kernels(formulas)
     penalty = emit.compile_kernels("penalty", kernels, dtype) if kernels else {}
     return Functions(
-        *(loss[role] for role in ("block", "slopes", "row")),
+        loss["block"],
+        loss["slopes"],
+        loss["row"],
         formulas.loss.values(),
         update["update"],
         formulas.optimizer.values(),

@@ -12,7 +12,9 @@ import numpy as np
 from sklearn_sgd._engine.compiled import store, translate
 from sklearn_sgd._engine.compiled.drivers import (
     automatic,
+    batch,
     full_batch,
+    layouts,
     lazy,
     minibatch,
     online,
@@ -22,6 +24,10 @@ from sklearn_sgd._engine.compiled.drivers import (
     variance_reduced,
 )
 from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
+
+for module in (automatic, batch, full_batch, layouts, lazy, minibatch, online, passive_aggressive, shuffle, single):
+    translate.remember(module)
+translate.remember(variance_reduced)
 
 # Drivers for all kinds of rows are made for each of them; the others are for one kind.
 BUILDERS: dict[str, Callable] = {
@@ -35,6 +41,15 @@ BUILDERS: dict[str, Callable] = {
     "lazy": lambda layout: lazy.lazy,
     "permute": lambda layout: shuffle.permute,
 }
+
+
+# Those for one kind of rows.
+ONLY = {"online": "dense", "single": "dense", "permute": "dense", "lazy": "csr"}
+
+
+def layouts_of(name: str) -> tuple[str, ...]:
+    """The kinds of rows that a driver is for."""
+    return (ONLY[name],) if name in ONLY else tuple(LAYOUTS)
 
 
 @cache
@@ -85,7 +100,7 @@ _pointer_at = ctypes.c_void_p.from_address
 def address_of(array: np.ndarray, dtype: np.dtype) -> int | None:
     """The address of the entries of an array, which must be of that type and in one piece.
 
-    Read from the array object itself: ``array.ctypes.data`` takes ten times as long, and a small call has a dozen arrays.
+    Read from the array object: ``array.ctypes.data`` takes ten times as long, and a small call has a dozen arrays.
     """
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"A driver takes contiguous arrays of {dtype}; got {array.dtype}.")
@@ -153,6 +168,9 @@ class CompiledDriver(Driver):
         return translate.compile_driver(self.function, kinds)
 
     def __call__(self, values: Mapping[str, Any]) -> float:
-        """Run the driver, without the interpreter's lock."""
-        given = [values[name] if dtype is None else address_of(values[name], dtype) for name, dtype in self.slots]
+        """Run the driver, without the interpreter's lock. An array may be given by its address, as a number."""
+        given = []
+        for name, dtype in self.slots:
+            value = values[name]
+            given.append(value if dtype is None or type(value) is int else address_of(value, dtype))
         return self.run(*given)

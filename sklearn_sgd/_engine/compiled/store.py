@@ -17,52 +17,11 @@ from threading import RLock
 from typing import Any
 
 # Functions of the C library's mathematics: all that machine code may call outside itself.
-MATHEMATICS = {
-    name + suffix
-    for name in [
-        "exp",
-        "expm1",
-        "exp2",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "pow",
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "atan2",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "sqrt",
-        "cbrt",
-        "fabs",
-        "floor",
-        "ceil",
-        "trunc",
-        "round",
-        "rint",
-        "fmod",
-        "hypot",
-        "erf",
-        "erfc",
-        "tgamma",
-        "lgamma",
-        "copysign",
-        "fma",
-        "memset",
-        "memcpy",
-        "memmove",
-    ]
-    for suffix in ("", "f")
-}
+_NAMES = """
+    exp expm1 exp2 log log1p log2 log10 pow sqrt cbrt hypot fabs copysign fma fmod floor ceil trunc round rint erf erfc
+    sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh tgamma lgamma memset memcpy memmove
+"""
+MATHEMATICS = {name + suffix for name in _NAMES.split() for suffix in ("", "f")}
 
 
 @cache
@@ -84,8 +43,12 @@ def key_of(*described: Any) -> str:
 
 
 def folder() -> Path | None:
-    """Where object files are kept: NUMBA_CACHE_DIR, else in the package, else in the user's cache; None: nowhere."""
-    given = os.environ.get("NUMBA_CACHE_DIR")
+    """Where object files are kept; None: nowhere.
+
+    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself; else
+    the user's cache.
+    """
+    given = os.environ.get("SKLEARN_SGD_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
     return _writable(Path(given) / "sklearn_sgd") if given else _own_folder()
 
 

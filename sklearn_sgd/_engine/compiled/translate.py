@@ -1,20 +1,17 @@
 """Drivers to machine code: a small part of Python, over flat arrays and numbers, translated to LLVM as it stands.
 
-The drivers of :mod:`.drivers` are written in assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries
-of arrays, and calls of functions written in the same way, which are written out where they are called. The kinds of
-their arguments are annotated; all other kinds follow. A number that is written in a driver takes the precision of what
-it meets, as in NumPy. Conditions are evaluated as a whole: ``and`` and ``or`` do not stop early.
+The drivers are written in assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries of arrays, and
+calls of functions written in the same way, which are inserted where they are called. The kinds of their arguments are
+annotated; all other kinds follow. A number that is written in a driver takes the precision of what it meets, as in NumPy. Conditions are evaluated as a whole: ``and`` and ``or`` do not stop early.
 """
 
 import ast
 import builtins
 import hashlib
 import inspect
-import textwrap
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
@@ -38,12 +35,19 @@ class Value(NamedTuple):
     ir: Any
 
 
-@cache
+_trees: dict[tuple[str, int], ast.FunctionDef] = {}
+
+
+def remember(module: ModuleType) -> None:
+    """Read the source of a module now: later it may be that of another version of the package."""
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.FunctionDef):
+            _trees[str(module.__file__), node.lineno] = node
+
+
 def tree_of(function: FunctionType) -> ast.FunctionDef:
-    """The syntax of a function."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    assert isinstance(tree, ast.FunctionDef)
-    return tree
+    """The syntax of a function of a module that is remembered."""
+    return _trees[function.__code__.co_filename, function.__code__.co_firstlineno]
 
 
 def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[dict[str, str], bytes]:
@@ -296,7 +300,8 @@ class _Scope:
         self._loop(lambda: self.to.truth(self.value(node.test)), node.body, lambda: None)
 
     def _For(self, node: ast.For) -> None:
-        assert isinstance(node.iter, ast.Call) and isinstance(node.target, ast.Name)
+        assert isinstance(node.iter, ast.Call)
+        assert isinstance(node.target, ast.Name)
         bounds = [self.to.cast(self.value(argument), "integer") for argument in node.iter.args]
         start, stop = bounds if len(bounds) == 2 else (self.to.types["integer"](0), *bounds)
         counter, builder = self.to.slot("integer", f"{node.target.id}.next"), self.to.builder

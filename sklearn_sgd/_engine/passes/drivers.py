@@ -7,10 +7,8 @@ import numpy as np
 
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
-from sklearn_sgd._engine.passes.rows import block_rows, rows_ahead
-from sklearn_sgd._engine.traits import Formulas
-
-NONE = np.zeros(1)
+from sklearn_sgd._engine.passes.rows import NOTHING, block_rows, rows_ahead
+from sklearn_sgd._engine.traits import ElasticNetTerms, Formulas
 
 
 def is_plain() -> bool:
@@ -31,11 +29,15 @@ class Drivers:
         else:
             self.functions = functions.compiled_functions(formulas, dtype)
         self.shared = self.functions._asdict()
+        if not self.plain:
+            # Arrays that stay are given by their addresses; ``functions`` keeps them.
+            numbers = {name: value for name, value in self.shared.items() if isinstance(value, np.ndarray)}
+            self.shared |= {name: machine.address_of(value, value.dtype) for name, value in numbers.items()}
 
     def minibatch(self, plan, piece, vectors, window) -> float:
         """Steps on batches by a schedule."""
-        coef, m, v = vectors.coef, vectors.m, vectors.v
-        kept = {"m": coef if m is None else m, "v": coef if v is None else v, "done": piece.n_done}
+        m, v = vectors.m, vectors.v
+        kept = {"m": NOTHING if m is None else m, "v": NOTHING if v is None else v, "done": piece.n_done}
         return self._steps("minibatch", plan, piece, vectors, kept, batches=4, coefs=4)
 
     def automatic(self, plan, piece, vectors, window) -> float:
@@ -48,15 +50,15 @@ class Drivers:
 
     def online(self, plan, piece, vectors, window) -> float:
         """Plain descent over single dense rows."""
-        return self._steps("online", plan, piece, vectors, self.formulas.terms._asdict())
+        return self._steps("online", plan, piece, vectors, _terms(self.formulas)._asdict())
 
     def lazy(self, plan, piece, vectors, window) -> float:
         """Plain descent over sparse rows."""
-        terms, averaged = self.formulas.terms, piece.mixes.shape[0] > 0
+        terms, averaged = _terms(self.formulas), piece.mixes.shape[0] > 0
         waits, crosses = averaged or terms.lasso > 0.0, averaged and terms.lasso > 0.0
         more = terms._asdict() | {
-            "seen": np.zeros(3 * plan.X.shape[1]) if waits else NONE,
-            "clock": np.zeros(3 * (len(piece.rates) + 1)) if crosses else NONE,
+            "seen": np.zeros(3 * plan.X.shape[1]) if waits else NOTHING,
+            "clock": np.zeros(3 * (len(piece.rates) + 1)) if crosses else NOTHING,
         }
         return self._steps("lazy", plan, piece, vectors, more, batches=4)
 
@@ -84,7 +86,7 @@ class Drivers:
         steps = {
             "batch": plan.batch_size,
             "rates": piece.rates,
-            "mixes": piece.mixes if averaged else piece.rates,
+            "mixes": piece.mixes if averaged else NOTHING,
             "updates": len(piece.rates),
             "averaged": int(averaged),
             "w": vectors.coef,
@@ -99,10 +101,22 @@ class Drivers:
             return 0.0
         rows, weighted = data.rows, data.weight.shape[0] > 0
         values = self.shared | rows.arguments() | more
-        values |= {"y": data.y, "weight": data.weight if weighted else data.y, "weighted": int(weighted)}
-        values |= {"order": order, "n": len(order), "chunk": block_rows(rows), "ahead": rows_ahead(rows)}
-        kinds = self.dtype, values["indices"].dtype, order.dtype
-        return driver(name, rows.layout, *kinds, self.plain)(values)
+        values |= {
+            "y": data.y,
+            "weight": data.weight if weighted else NOTHING,
+            "weighted": int(weighted),
+            "order": order,
+            "n": len(order),
+            "chunk": block_rows(rows),
+            "ahead": rows_ahead(rows),
+        }
+        return driver(name, rows.layout, self.dtype, rows.index_dtype, order.dtype, self.plain)(values)
+
+
+def _terms(formulas: Formulas) -> ElasticNetTerms:
+    """The numbers of a penalty that can be applied late."""
+    assert formulas.terms is not None
+    return formulas.terms
 
 
 def _preconditioner(plan) -> dict[str, Any]:

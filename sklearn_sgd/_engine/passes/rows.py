@@ -18,8 +18,10 @@ BLOCK_BYTES, BLOCK_ROWS = 1 << 17, 256
 # Bytes of shuffled rows that are requested before their turn, and rows at most.
 AHEAD_BYTES, AHEAD_ROWS = 32768, 32
 
-# Stands for an array that a driver does not read.
-NO_INDICES = np.zeros(1, np.uint32)
+# The address of an array that a driver does not read.
+NOTHING = 0
+
+NO_INDEX = np.dtype(np.uint32)
 
 
 class Dense(NamedTuple):
@@ -46,18 +48,22 @@ class Dense(NamedTuple):
     def centre(self, g):
         """Centre a sum of rows, which is centred."""
 
+    @property
+    def index_dtype(self) -> np.dtype:
+        """The type of the indices, if there were any."""
+        return NO_INDEX
+
     def row_bytes(self) -> int:
         """Bytes of a row."""
         return self.X.itemsize * self.X.shape[1]
 
     def arguments(self) -> dict[str, Any]:
         """The rows as the drivers take them."""
-        mean = self.X[:0] if self.mean is None else self.mean
         return {
             "X": self.X,
-            "indices": NO_INDICES,
-            "indptr": NO_INDICES,
-            "mean": mean,
+            "indices": NOTHING,
+            "indptr": NOTHING,
+            "mean": NOTHING if self.mean is None else self.mean,
             "centred": int(self.mean is not None),
             "bias": self.bias,
             "p": self.X.shape[1],
@@ -93,6 +99,11 @@ class Csr(NamedTuple):
         if self.mean is not None:
             g[:-1] -= self.mean * g[-1]
 
+    @property
+    def index_dtype(self) -> np.dtype:
+        """The type of the indices."""
+        return self.indices.dtype
+
     def row_bytes(self) -> int:
         """Bytes of a row, on average."""
         return 12 * self.data.shape[0] // max(1, self.indptr.shape[0] - 1)
@@ -103,7 +114,7 @@ class Csr(NamedTuple):
             "X": self.data,
             "indices": self.indices,
             "indptr": self.indptr,
-            "mean": self.data[:0] if self.mean is None else self.mean,
+            "mean": NOTHING if self.mean is None else self.mean,
             "centred": int(self.mean is not None),
             "bias": self.bias,
             "p": self.columns,
@@ -132,8 +143,8 @@ def as_rows(X, fit_intercept: bool) -> Any:
         indices, indptr = unsigned(X.indices), unsigned(X.indptr)
         if indices.dtype != indptr.dtype:
             indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
-        return Csr(read_only(X.data), indices, indptr, bias, X.shape[1])
-    return Dense(read_only(X), bias)
+        return Csr(in_one_piece(X.data), indices, indptr, bias, X.shape[1])
+    return Dense(in_one_piece(X), bias)
 
 
 def less_mean(rows: Any, mean: np.ndarray) -> Any:
@@ -144,8 +155,8 @@ def less_mean(rows: Any, mean: np.ndarray) -> Any:
 
 
 def unsigned(indices: np.ndarray) -> np.ndarray:
-    """A read-only view as unsigned integers; of long ones as they are."""
-    return read_only(indices.view(np.uint32) if indices.dtype == np.int32 else indices)
+    """A view as unsigned integers; of long ones as they are."""
+    return in_one_piece(indices.view(np.uint32) if indices.dtype == np.int32 else indices)
 
 
 def signed(indices: np.ndarray) -> np.ndarray:
@@ -153,10 +164,6 @@ def signed(indices: np.ndarray) -> np.ndarray:
     return indices.view(np.int32) if indices.dtype == np.uint32 else indices
 
 
-def read_only(array: np.ndarray) -> np.ndarray:
-    """The array in one piece, as a view that cannot be written to."""
-    if is_foreign(array):
-        return array
-    view = np.ascontiguousarray(array).view(np.ndarray)
-    view.setflags(write=False)
-    return view
+def in_one_piece(array: Any) -> Any:
+    """The array as drivers take it: C-ordered, not copied if it is."""
+    return array if is_foreign(array) else np.ascontiguousarray(array)

@@ -27,7 +27,7 @@ def build(layout):
         start: Integer, stop: Integer, w: Reals, block: Function, loss_numbers: Doubles,
         g: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """Add gradients of the rows from ``start`` to ``stop`` to g; their losses and squared slopes are in ``sums``."""
+        """Add gradients of the rows from ``start`` to ``stop`` to g, and leave their losses and slopes in ``sums``."""
         rows = (X, indices, indptr, mean, centred, bias, p)
         z, targets, s, c = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
         part, whole, losses, squares = tail(work, 4 * STRETCH), tail(sums, 2), 0.0, 0.0

@@ -28,7 +28,7 @@ def build(layout):
         block: Function, loss_numbers: Doubles, pull: Function, prox: Function, penalty_numbers: Doubles,
         work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """One pass; ``remembered`` are the slopes of the rows when they were last visited, ``known`` is the mean gradient that they make."""
+        """One pass; ``known`` is the mean gradient that the remembered slopes of all rows make."""
         rows = (X, indices, indptr, mean, centred, bias, p)
         most, total, g = min(batch, n), 0.0, tail(sums, 2)
         z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)

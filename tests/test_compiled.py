@@ -1,0 +1,241 @@
+"""Machine code computes what the formulas and the drivers say as plain Python."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from problems import csr, holey, linear, some_weights, theta
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, losses, optimizers, penalties
+from sklearn_sgd._engine.compiled import emit, functions, machine, store
+from sklearn_sgd._engine.expressions import UFUNCS, Expression, Untraceable, program, symbols, variable
+from sklearn_sgd._engine.resolve import Parts
+from sklearn_sgd._engine.traits import Formulas
+
+pytest.importorskip("llvmlite")
+
+DTYPES = [np.dtype("float64"), np.dtype("float32")]
+TOLERANCE = {"float64": 1e-12, "float32": 3e-5}
+
+
+def call(address, arrays, n, numbers=(), scalars=()):
+    """Call a compiled function; the sums that it adds to, and what it returns."""
+    import ctypes
+
+    sums, given = np.zeros(2), np.array(numbers, dtype=float)
+    pointers = [given.ctypes.data, sums.ctypes.data]
+    kinds = (
+        [ctypes.c_void_p] * 2 + [ctypes.c_int64] + [ctypes.c_void_p] * len(arrays) + [ctypes.c_double] * len(scalars)
+    )
+    function = ctypes.CFUNCTYPE(ctypes.c_double, *kinds)(address)
+    return sums, function(*pointers, n, *(a.ctypes.data for a in arrays), *scalars)
+
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-30, -1e30, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda ufunc: ufunc.__name__)
+def test_functions_of_formulas_are_those_of_numpy(ufunc, dtype):
+    """On numbers of all kinds, those that are not finite included."""
+    x, y = (np.array(a, dtype=dtype).ravel() for a in np.meshgrid(SPECIAL, SPECIAL))
+    arguments = [variable("x"), variable("y")][: ufunc.nin]
+    logical = ufunc in (np.logical_and, np.logical_or, np.logical_not, np.bitwise_and, np.bitwise_or, np.invert)
+    if logical:
+        arguments = [a > 0.0 for a in arguments]
+    kernel = emit.Kernel(program(ufunc(*arguments)), 0, ("x", "y", "out"), (), ("out",))
+    out = np.zeros_like(x)
+    call(emit.compile_kernels("test", {"f": kernel}, dtype)["f"], [x, y, out], len(x))
+    given = [x > 0, y > 0] if logical else [x, y]
+    with np.errstate(all="ignore"):
+        expected = ufunc(*given[: ufunc.nin]).astype(dtype)
+    assert_allclose(out, expected, rtol=1e-14 if dtype == np.float64 else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_losses(loss, dtype):
+    rng = np.random.default_rng(0)
+    y, z, s = (rng.normal(size=203).astype(dtype) for _ in range(3))
+    y, s, part = np.exp(y), np.abs(s), losses.LOSSES[loss]()
+    compiled = functions.compiled_functions(Formulas(Parts(part, penalties.NoPenalty(), optimizers.SGD())), dtype)
+    slope, c = part.gradient(y, z), np.zeros_like(y)
+    expected = np.sum(s * part.value(y, z), dtype=float), np.sum(s * slope * slope, dtype=float)
+    sums, _ = call(compiled.block, [y, z, s, c], len(y), compiled.loss_numbers)
+    tolerance = TOLERANCE[dtype.name]
+    assert_allclose(sums, expected, rtol=tolerance)
+    assert_allclose(c, s * slope, rtol=tolerance, atol=tolerance)
+    c[:] = 0
+    call(compiled.slopes, [y, z, s, c], len(y), compiled.loss_numbers)
+    assert_allclose(c, s * slope, rtol=tolerance, atol=tolerance)
+    sums, returned = call(compiled.row, [], 1, compiled.loss_numbers, (y[0], z[0], s[0]))
+    assert_allclose(returned, c[0], rtol=tolerance)
+    assert_allclose(sums[0], s[0] * part.value(y[0], z[0]), rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+def test_optimizers(optimizer, dtype):
+    rng = np.random.default_rng(0)
+    part = optimizers.OPTIMIZERS[optimizer]()
+    g, pull, w, m, v, h = (rng.normal(size=37).astype(dtype) for _ in range(6))
+    m, v = np.abs(m), np.abs(v)
+    parts = Parts(losses.SquaredError(), penalties.NoPenalty(), part)
+    compiled, plain = functions.compiled_functions(Formulas(parts), dtype), [a.copy() for a in (g, pull, w, m, v, h)]
+    call(compiled.update, [g, pull, w, m, v, h], 37, compiled.optimizer_numbers, (0.1, 3.0))
+    functions.python_functions(parts, Formulas(parts)).update(None, None, 37, *plain, dtype.type(0.1), 3)
+    for ours, theirs in zip((w, m, v, h), plain[2:], strict=True):
+        assert_allclose(ours, theirs, rtol=TOLERANCE[dtype.name], atol=TOLERANCE[dtype.name])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("penalty", [
+    penalties.L2(0.3), penalties.L1(0.3), penalties.ElasticNet(0.5, 0.4), penalties.Positive(penalties.L1(0.2)),
+    penalties.Box(np.linspace(-1, 0, 37), np.linspace(0, 1, 37), penalties.ElasticNet(0.5, 0.4)),
+], ids=lambda part: type(part).__name__)  # fmt: skip
+def test_penalties(penalty, dtype):
+    rng = np.random.default_rng(0)
+    w, h, out = rng.normal(size=37).astype(dtype), rng.uniform(size=37).astype(dtype), np.zeros(37, dtype)
+    formulas = Formulas(Parts(losses.SquaredError(), penalty, optimizers.SGD()))
+    compiled, tolerance = functions.compiled_functions(formulas, dtype), TOLERANCE[dtype.name]
+    if compiled.pull:
+        call(compiled.pull, [w, out], 37, compiled.penalty_numbers)
+    assert_allclose(out, penalty.gradient(w) * np.ones(37), rtol=tolerance)
+    expected = penalty.prox(w, h, ...)
+    if compiled.prox:
+        call(compiled.prox, [w, h], 37, compiled.penalty_numbers)
+    assert_allclose(w, expected, rtol=tolerance, atol=tolerance)
+
+
+# One fit for each driver, and what else its code branches on.
+FITS = {
+    "minibatch": {"batch_size": 7, "learning_rate": "constant", "optimizer": "adam", "penalty": "elasticnet"},
+    "minibatch, bounds": {"batch_size": 7, "learning_rate": "constant", "penalty": penalties.Box(-1.0, 2.0)},
+    "automatic": {"batch_size": 7, "penalty": "l2", "alpha": 0.1},
+    "automatic, diagonal": {"batch_size": 7, "penalty": "l1", "alpha": 0.1},
+    "automatic, robust": {"batch_size": 7, "loss": "huber"},
+    "single": {"batch_size": 1},
+    "single, robust": {"batch_size": 1, "loss": "huber"},
+    "online": {"batch_size": 1, "learning_rate": "constant"},
+    "online, lasso": {"batch_size": 1, "learning_rate": "constant", "penalty": "elasticnet", "average": 5},
+    "lazy": {"batch_size": 7, "learning_rate": "constant", "penalty": "elasticnet", "alpha": 0.5, "average": 5},
+    "lazy, lasso": {"batch_size": 1, "learning_rate": "constant", "penalty": "l1", "alpha": 0.5},
+    "variance_reduced": {"batch_size": 7, "optimizer": "saga", "penalty": "l1", "alpha": 0.1},
+    "variance_reduced, full": {"batch_size": 7, "optimizer": "svrg", "penalty": "l2"},
+    "passive_aggressive": {"batch_size": 1, "learning_rate": "pa1", "loss": "epsilon_insensitive", "penalty": "l2"},
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("form", [np.asarray, csr, lambda X: csr(X, np.int64)], ids=["dense", "csr", "csr64"])
+@pytest.mark.parametrize("fit", FITS)
+def test_drivers(monkeypatch, fit, form, dtype, weighted):
+    """The same coefficients, losses and counts; plain Python computes no differently but in the order of sums."""
+    X, y = holey(n=40)
+    X, y = form(X.astype(dtype)), y.astype(dtype)
+    weight = some_weights(40) if weighted else None
+    params = {"epochs": 2, "tol": None, "eta0": 0.05, "random_state": 0} | FITS[fit]
+    compiled = MiniBatchSGDRegressor(**params).fit(X, y, weight)
+    monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
+    before = store.compilations
+    plain = MiniBatchSGDRegressor(**params).fit(X, y, weight)
+    assert store.compilations == before
+    tolerance = TOLERANCE[dtype.name] * 10
+    assert_allclose(theta(compiled), theta(plain), rtol=tolerance, atol=tolerance)
+    assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant"}], ids=["auto", "constant"])
+def test_full_batch_driver(monkeypatch, form, params):
+    X, y = linear(n=9000, p=5)
+    params = {"loss": "huber", "epochs": 2, "tol": None} | params
+    compiled = BatchGDRegressor(**params).fit(form(X), y)
+    monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
+    assert_allclose(theta(compiled), theta(BatchGDRegressor(**params).fit(form(X), y)), rtol=1e-10)
+
+
+def test_arrays_of_the_wrong_type_are_refused():
+    """An address says nothing of what lies there."""
+    driver = machine.CompiledDriver("permute", "dense", {"real": np.float64, "rows": np.uint32})
+    right = {"order": np.arange(4, dtype=np.uint32), "start": 1, "draws": np.zeros(3), "n": 3}
+    driver(right)
+    for name, wrong in {"order": np.arange(4), "draws": np.zeros(6)[::2]}.items():
+        with pytest.raises(TypeError, match="contiguous"):
+            driver(right | {name: wrong})
+
+
+def test_the_address_is_that_of_the_entries():
+    for array in (np.zeros(3), np.zeros((2, 3))[1:], np.frombuffer(b"12345678", dtype=np.uint8)):
+        assert machine.address_of(array, array.dtype) == array.ctypes.data
+
+
+class Clamped(NamedTuple):
+    """A formula that uses what formulas may use."""
+
+    low: float = -1.0
+    sharp: bool = True
+
+    def value(self, y, p):
+        r = np.where(p - y > self.low, p - y, self.low)
+        return (np.maximum(r, 0.0) ** 2 + np.clip(-r, 0.0, None) ** 2) / 2.0
+
+    def gradient(self, y, p):
+        factor = 1.0 if self.sharp else 0.5
+        return factor * np.where(p - y > self.low, p - y, self.low)
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+def test_a_formula_of_many_functions():
+    """A class that is no named tuple runs on arrays."""
+    assert Formulas(Parts(Clamped(), penalties.NoPenalty(), optimizers.SGD())).refusal is None
+    on_arrays = SimpleNamespace(value=Clamped().value, gradient=Clamped().gradient)
+    params = {"learning_rate": "constant", "epochs": 2, "random_state": 0}
+    compiled, expected = (MiniBatchSGDRegressor(loss, **params).fit(*linear()) for loss in (Clamped(), on_arrays))
+    assert_allclose(theta(compiled), theta(expected), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("formula", "reason"), [
+    (lambda y, p: p - y if p > y else y - p, "branches"),
+    (lambda y, p: __import__("math").exp(p - y), "math"),
+    (lambda y, p: np.einsum("...,...->...", p, y), "einsum"),
+    (lambda y, p: __import__("scipy.special", fromlist=["huber"]).huber(1.0, p - y), "NumPy"),
+    (lambda y, p: np.add.reduce([p, y]), ""),
+])  # fmt: skip
+def test_a_formula_that_cannot_be_read_has_a_reason(formula, reason):
+    class Own(NamedTuple):
+        width: float = 1.0
+
+        def value(self, y, p):
+            return formula(y, p)
+
+        def gradient(self, y, p):
+            return p - y
+
+    assert reason in Formulas(Parts(Own(), penalties.NoPenalty(), optimizers.SGD())).refusal
+
+
+def test_numbers_are_data():
+    """Other numbers are the same program; a branch on a number is another one, if it leads elsewhere."""
+
+    def key(part):
+        y, p = variable("y"), variable("p")
+        return program(symbols(part).part.value(y, p), symbols(part).part.gradient(y, p))
+
+    assert key(losses.Huber(1.0)) == key(losses.Huber(1.35))
+    assert key(losses.Tweedie(1.5)) == key(losses.Tweedie(1.6))
+    assert key(losses.Tweedie(1.5)) != key(losses.Tweedie(2.0))
+    assert key(losses.Huber(1.0)) != key(losses.LogCosh(1.0))
+
+
+def test_an_expression_is_no_number():
+    x = variable("x")
+    for function in (float, int, bool, np.asarray):
+        with pytest.raises(Untraceable):
+            function(x)
+    assert bool(Expression("number", 0, value=1.0) > 0.5)
