@@ -365,7 +365,7 @@ ITEMS = (online, batch, sparse, calls, predict, memory, scaling, risk)
 
 def machine() -> str:
     """Where and when, with what."""
-    packages = ["numpy", "scipy", "numba", *(r for s in SOLVERS.values() for r in s.requirements)]
+    packages = ["numpy", "scipy", "llvmlite", *(r for s in SOLVERS.values() for r in s.requirements)]
     cpu = next((line.split(":")[1].strip() for line in open_lines("/proc/cpuinfo") if "model name" in line), "?")
     return (
         f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, scikit-learn "

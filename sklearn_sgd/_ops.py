@@ -4,7 +4,7 @@ Each takes numbers, NumPy arrays, arrays of other libraries, and the symbols tha
 puts in their place to read a formula.
 """
 
-from sklearn_sgd._engine.namespace import namespace
+from sklearn_sgd._namespace import namespace
 
 __all__ = ["clip", "exp", "expm1", "log", "log1p", "scaled_expm1", "sign", "soft_threshold", "tanh"]
 

@@ -28,8 +28,8 @@ from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._compat import Interval, check_feature_names
 from sklearn_sgd._engine import arrays, baseline, full, gram, loop, rows, step
 from sklearn_sgd._engine.jit import kinds
-from sklearn_sgd._engine.namespace import Elsewhere
 from sklearn_sgd._engine.plan import Data, Plan
+from sklearn_sgd._namespace import Elsewhere
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.optimizers import SGD
 from sklearn_sgd.penalties import NoPenalty

@@ -48,8 +48,9 @@ def precompile(dtypes: tuple[str, ...] = DTYPES) -> int:
             functions.compiled_functions(Formulas(parts), dtype)
         for name in machine.BUILDERS:
             for layout in machine.layouts_of(name):
-                for index in (np.uint32, np.int64) if layout == "csr" else (np.uint32,):
-                    machine.CompiledDriver(name, layout, {"real": dtype, "indices": index, "rows": np.uint32})
+                for index in map(np.dtype, ("uint32", "int64") if layout == "csr" else ("uint32",)):
+                    kinds = {"real": dtype, "indices": index, "rows": np.dtype("uint32")}
+                    machine.CompiledDriver(name, layout, kinds)
     return store.compilations - before
 
 

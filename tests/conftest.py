@@ -1,4 +1,4 @@
-"""What all tests share: a folder for Numba's cache, and the spy that tells which rows a fit saw, in which order."""
+"""What all tests share: a folder for machine code, and the spy that tells which rows a fit saw, in which order."""
 
 import os
 import warnings
@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 REPOSITORY = Path(__file__).parent.parent
 
 # One folder for all workers and the processes that tests start, so that each kernel is compiled once.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "numba"))
+os.environ.setdefault("SKLEARN_SGD_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "machine_code"))
 
 
 class Spy:

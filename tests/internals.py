@@ -1,8 +1,9 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
 from sklearn_sgd import _compat
+from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, validation
-from sklearn_sgd._engine import baseline, namespace, plan, prepare
+from sklearn_sgd._engine import baseline, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch

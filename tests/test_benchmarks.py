@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ITEMS = ("online", "batch", "sparse", "calls", "predict", "memory", "scaling", "risk")
 
-pytestmark = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('numba')", reason="needs Numba")
+pytestmark = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('llvmlite')", reason="needs llvmlite")
 
 
 def answer(*arguments):

@@ -407,7 +407,7 @@ def mapped(tmp_path):
 def test_memory_map_is_not_copied(model, mapped, method, params):
     X, y = mapped
     model.set_params(eta0=1e-3, **params)
-    # Numba's own memory is not counted: enough rows for the same pass as all.
+    # LLVM's own memory is not counted: enough rows for the same pass as all.
     getattr(clone(model), method)(np.array(X[:2000]), y[:2000])
     tracemalloc.start()
     getattr(model, method)(X, y)

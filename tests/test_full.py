@@ -12,7 +12,7 @@ from sklearn_sgd import BatchGDRegressor
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.skipif("not __import__('importlib.util').util.find_spec('numba')", reason="needs Numba"),
+    pytest.mark.skipif("not __import__('importlib.util').util.find_spec('llvmlite')", reason="needs llvmlite"),
 ]
 
 N, P = 9000, 5  # three segments

@@ -966,12 +966,14 @@ def learn_in_another_process(file, checkpoint, result):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_killed_at_a_random_moment(parquet, tmp_path):
-    """Other processes than this one, which may have compiled what they load: Numba makes the sum of losses differ."""
+    """Other processes than this one, which may have compiled what they load: sums may be rounded otherwise."""
     file, path = parquet(columns(2000)), tmp_path / "checkpoint"
     fit_stream(MiniBatchSGDRegressor(), ArrowSource(file, list("abc"), "y", chunk_rows=50), max_rows=100)
     # Processes that are forked from one that has imported the package start in a fraction of the time.
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["numba", "pyarrow.dataset", "pyarrow.parquet", "sklearn_sgd.streaming"])
+    processes.set_forkserver_preload(
+        ["llvmlite.binding", "pyarrow.dataset", "pyarrow.parquet", "sklearn_sgd.streaming"]
+    )
 
     def start(checkpoint, result):
         child = processes.Process(target=learn_in_another_process, args=(file, checkpoint, tmp_path / result))

@@ -25,11 +25,11 @@ from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
-from sklearn_sgd._engine.namespace import dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
 BLOCK = 1 << 17

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
-from sklearn_sgd._engine.namespace import host, is_foreign, like
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import host, is_foreign, like
 
 
 class FittedModel:

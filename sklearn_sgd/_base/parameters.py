@@ -5,8 +5,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from sklearn_sgd._compat import HasMethods, Interval, StrOptions
-from sklearn_sgd._engine.namespace import dtype_of, is_foreign
 from sklearn_sgd._engine.resolve import PASSIVE, Recipe, make_recipe
+from sklearn_sgd._namespace import dtype_of, is_foreign
 from sklearn_sgd._parts import part_class
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS

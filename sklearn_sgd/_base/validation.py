@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from sklearn_sgd._engine.namespace import dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
+from sklearn_sgd._namespace import dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
 
 # The fast path: input that validation would neither convert nor refuse, for which validation takes longer than a step.
 

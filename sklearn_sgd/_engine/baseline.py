@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq
 
-from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, namespace, take, total
-from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, take, total
 
 # Samples that the best constant is searched on, targets among which the search starts, and rows of a block.
 SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096

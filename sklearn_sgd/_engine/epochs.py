@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.namespace import take, total
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import next_plan, reweighted
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State, Vectors
+from sklearn_sgd._namespace import take, total
 
 
 def quiet():

@@ -49,7 +49,7 @@ class Expression:
     def __float__(self) -> float:
         raise Untraceable("it needs a Python number where there is a symbol; use NumPy's functions instead of math's")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __array__(self, *args, **kwargs):
         raise Untraceable("it calls a function that takes arrays only")

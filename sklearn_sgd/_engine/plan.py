@@ -8,10 +8,10 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.step_size import averaging_weights
-from sklearn_sgd._engine.namespace import total
 from sklearn_sgd._engine.passes.normal import NormalMatrix
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._namespace import total
 
 # Entries of X that are taken for one target after the other; updates of one target whose rates are made at once.
 PIECE, RATES = 1 << 15, 1 << 16

@@ -17,14 +17,14 @@ from sklearn_sgd._engine.automatic.step_size import (
     variance_reduced_rate,
 )
 from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
-from sklearn_sgd._engine.namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import NormalMatrix, split
-from sklearn_sgd._engine.passes.rows import Dense, as_rows, less_mean, in_one_piece
+from sklearn_sgd._engine.passes.rows import Dense, as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
@@ -100,36 +100,31 @@ def make_plans(
         used = less_mean(plain, first.centre.astype(dtype_of(rows.X)))
         preconditioner = first.step.preconditioner
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, first.step)
-    average = params["average"]
-    if average == "auto":
-        average = recipe.automatic and noise and not _remembers(recipe)
+    average = _averages(recipe, noise)
+    shared = Plan(
+        X=rows.X,
+        data=Data(used, None, weights),
+        row_indices=rows.row_indices,
+        n_rows=rows.n_rows,
+        schedule=schedule,
+        preconditioner=preconditioner,
+        normal=None,
+        parts=recipe.parts,
+        formulas=formulas,
+        batch_size=batch_size,
+        noise=noise,
+        shuffle=False if stream else params["shuffle"],
+        drop_last=params["drop_last"],
+        average_from=int(average),
+        decay_limit=limit,
+    )
     plans = []
     for target, state in enumerate(states):
         data = Data(used, in_one_piece(rows.targets[:, target]), weights)
         if automatic and state.fresh:
             _start(rows, formulas, data, batch_size, noise, stream, state)
-        penalty = recipe.parts.penalty
-        project = penalty.prox if getattr(penalty, "holds_at_start", False) else None
-        state.prepare(formulas.moments, project, from_average=not average)
-        plans.append(
-            Plan(
-                X=rows.X,
-                data=data,
-                row_indices=rows.row_indices,
-                n_rows=rows.n_rows,
-                schedule=schedule,
-                preconditioner=preconditioner,
-                normal=normals[target] if normals else None,
-                parts=recipe.parts,
-                formulas=formulas,
-                batch_size=batch_size,
-                noise=noise,
-                shuffle=False if stream else params["shuffle"],
-                drop_last=params["drop_last"],
-                average_from=int(average),
-                decay_limit=limit,
-            )
-        )
+        state.prepare(formulas.moments, recipe.parts.penalty, from_average=not average)
+        plans.append(shared._replace(data=data, normal=normals[target] if normals else None))
     return plans
 
 
@@ -163,6 +158,12 @@ def reweighted(plan: Plan, state: State) -> Plan:
     rows = less_mean(as_rows(plan.X, intercept), statistics.mean.astype(dtype_of(plan.X)))
     step = _make_step(plan.X, plan.formulas, False, curvature, statistics)
     return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
+
+
+def _averages(recipe: Recipe, noise: bool) -> bool | int:
+    """From which update on parameters are averaged; 0: not."""
+    average = recipe.params["average"]
+    return recipe.automatic and noise and not _remembers(recipe) if average == "auto" else average
 
 
 def _remembers(recipe: Recipe) -> bool:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import exp
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
-from sklearn_sgd._engine.namespace import doubled, dtype_of, is_foreign, like, total
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, like, total
 
 # Samples over which the recent loss of a stream is taken.
 RECENT = 1000.0
@@ -165,12 +165,12 @@ class State:
                 w[:-1] = coef
             w[-1] = intercept
 
-    def prepare(self, moments: int, project: Callable | None, from_average: bool) -> None:
+    def prepare(self, moments: int, penalty: Any, from_average: bool) -> None:
         """Make ready for an optimizer that keeps so many moments, inside bounds, from the average or the last step."""
         self.vectors = self.vectors.with_moments(moments)
-        if project:
+        if getattr(penalty, "holds_at_start", False):
             for w in (self.vectors.coef, self.vectors.average):
-                w[:-1] = project(w[:-1], 0.0)
+                w[:-1] = penalty.prox(w[:-1], 0.0)
         if from_average:
             # Averaging may have been switched off on the way: go on from what predicts.
             self.vectors.coef[:] = self.vectors.average

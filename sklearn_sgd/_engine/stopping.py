@@ -9,6 +9,7 @@ from sklearn_sgd._engine.automatic.final_step import NewtonDecrement
 from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import constant_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
+from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 
@@ -100,27 +101,42 @@ class Stopping:
         return "early_stopping" if self.score else "tol"
 
 
+def newton_decrement(plan: Plan) -> NewtonDecrement | None:
+    """What is missing to the minimum, where it is known: for the squared error preconditioned by covariances."""
+    preconditioner, normal = plan.preconditioner, plan.normal
+    if preconditioner is None or not preconditioner.is_full or not plan.formulas.is_quadratic:
+        return None
+    if normal:
+        bias = plan.data.rows.bias
+        return NewtonDecrement(lambda w: np.append(*normal.gradient(bias, w)[1:]), preconditioner, plan.parts.penalty)
+    rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
+    return NewtonDecrement(lambda w: rows.gradient(w)[2], preconditioner, plan.parts.penalty)
+
+
 class Fit:
     """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
 
     def __init__(self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score):
         exact = plan.normal if not plan.noise else None
         self.baseline = exact.variance / 2 if exact else constant_loss(plan.formulas, plan.data, plan.row_indices)
-        self.newton = NewtonDecrement(plan) if NewtonDecrement.knows(plan) and not score else None
-        judged_late = tol and state.step and plan.average_from
+        self.newton = None if score else newton_decrement(plan)
+        waits = tol and state.step and plan.average_from
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else self.baseline),
             patience=patience,
-            least_samples=min_samples(state.step, tol, plan.n_rows)
-            if tol and state.step and plan.average_from
-            else 0.0,
+            least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
-            excess=self.newton.excess if self.newton else None,
+            excess=self.excess if self.newton else None,
         )
         self.descent, self.completed = Descent(plan, state), state.fork()
         self.reason: str | None = None
+
+    def excess(self, state: State) -> float:
+        """How much the loss of a state's predictor exceeds the minimum, where that is known."""
+        assert self.newton is not None
+        return self.newton.measure(state.vectors.average)[0]
 
     def objective(self, epoch: Epoch, state: State) -> float:
         """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there."""
@@ -128,7 +144,7 @@ class Fit:
         if not plan.remembers:
             return epoch.loss + epoch.penalty
         if self.newton:
-            return self.newton.excess(state)
+            return self.excess(state)
         return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor()) + epoch.penalty
 
     def end_epoch(self, epoch: Epoch) -> None:
@@ -147,6 +163,6 @@ class Fit:
     def end(self) -> State:
         """The state that the fit ends in."""
         state = self.kept()
-        if self.newton:
-            self.newton.finish(state)
+        if self.newton and 0 < self.descent.plan.average_from <= state.n_updates:
+            state.finish(self.newton.improved(state.vectors.average))
         return state

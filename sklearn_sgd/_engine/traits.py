@@ -94,7 +94,7 @@ def _owner(kind: type, name: str) -> int:
 class Formulas:
     """The formulas of a loss, a penalty and an optimizer as expressions, and what follows from them.
 
-    Each part is read by itself. ``refusals`` holds the reasons why formulas of some cannot be read, by the kind of part.
+    Each part is read by itself. ``refusals`` holds the reasons why formulas cannot be read, by the kind of part.
     """
 
     def __init__(self, parts: Any):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
 
-from sklearn_sgd import __version__
+from sklearn_sgd._version import __version__
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 

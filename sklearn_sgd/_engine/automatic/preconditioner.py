@@ -11,8 +11,8 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
-from sklearn_sgd._engine.namespace import dtype_of, host, like, take, total
-from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._namespace import dtype_of, host, like, take, total
 
 # Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
 ROUNDING = 1e-12

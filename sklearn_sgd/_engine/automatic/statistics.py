@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.namespace import doubled, host, is_foreign, like, namespace, take, total
-from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, take, total
 
 # Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
 # block at least.

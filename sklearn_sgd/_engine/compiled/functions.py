@@ -21,8 +21,8 @@ class Functions(NamedTuple):
     Attributes
     ----------
     block : function (numbers, sums, n, y, z, s, c)
-        Adds to ``sums`` the losses and squared slopes of a block of rows with targets y, predictions z and weights s, and
-        writes weight times slope to c.
+        Adds to ``sums`` the losses and squared slopes of rows with targets y, predictions z and weights s, and writes
+        weight times slope to c.
     slopes : function (numbers, sums, n, y, z, s, c)
         Writes weight times slope to c.
     row : function (numbers, sums, n, y, z, s)

@@ -24,6 +24,15 @@ _NAMES = """
 MATHEMATICS = {name + suffix for name in _NAMES.split() for suffix in ("", "f")}
 
 
+def missing() -> str | None:
+    """Why no machine code can be made; None if it can."""
+    try:
+        import llvmlite.binding  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return None
+
+
 @cache
 def processor() -> str:
     """What machine code depends on besides its source: the processor, and the version of LLVM's Python package."""

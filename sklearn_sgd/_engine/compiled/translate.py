@@ -2,7 +2,8 @@
 
 The drivers are written in assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries of arrays, and
 calls of functions written in the same way, which are inserted where they are called. The kinds of their arguments are
-annotated; all other kinds follow. A number that is written in a driver takes the precision of what it meets, as in NumPy. Conditions are evaluated as a whole: ``and`` and ``or`` do not stop early.
+annotated; all other kinds follow. A number that is written in a driver takes the precision of what it meets, as in
+NumPy. Conditions are evaluated as a whole: ``and`` and ``or`` do not stop early.
 """
 
 import ast
@@ -12,28 +13,16 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled import store
+from sklearn_sgd._engine.compiled import instructions, store
 from sklearn_sgd._engine.compiled.drivers import words
-
-# Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
-FAST = ("reassoc", "contract", "arcp", "nsz")
+from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
 # What these lines are is part of what machine code is made of.
-SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-
-COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-
-
-class Value(NamedTuple):
-    """A value in the code: of a kind of :mod:`.words`, or a literal number, which has none yet."""
-
-    kind: str
-    ir: Any
-
+SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, instructions.__file__))).hexdigest()
 
 _trees: dict[tuple[str, int], ast.FunctionDef] = {}
 
@@ -54,155 +43,19 @@ def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[di
     """The symbols and the object code of a driver; ``kinds`` are the types of its real numbers, indices and rows."""
     from llvmlite import binding
 
-    module = binding.parse_assembly(str(_Translation(driver, kinds).module))
+    hints = get_type_hints(driver, include_extras=True)
+    hints.pop("return")
+    to = Instructions(driver.__name__, {name: hint.__metadata__[0] for name, hint in hints.items()}, kinds)
+    to.end(_Scope(to, driver, to.given).run())
+    module = binding.parse_assembly(str(to.module))
     module.verify()
     return {driver.__name__: driver.__name__}, store.optimised(module)
-
-
-class _Translation:
-    """The translation of one driver."""
-
-    def __init__(self, driver: FunctionType, kinds: dict[str, np.dtype]):
-        from llvmlite import ir
-
-        self.ir = ir
-        double, integer = ir.DoubleType(), ir.IntType(64)
-        real = ir.FloatType() if kinds["real"] == np.float32 else double
-        self.types = {"double": double, "real": real, "integer": integer, "function": integer, "boolean": ir.IntType(1)}
-        self.elements = {
-            "reals": real,
-            "doubles": double,
-            "indices": ir.IntType(8 * np.dtype(kinds["indices"]).itemsize),
-            "rows": ir.IntType(8 * np.dtype(kinds["rows"]).itemsize),
-        }
-        self.types |= {kind: element.as_pointer() for kind, element in self.elements.items()}
-        hints = get_type_hints(driver, include_extras=True)
-        hints.pop("return")
-        arguments = {name: hint.__metadata__[0] for name, hint in hints.items()}
-        self.module = ir.Module(driver.__name__)
-        signature = ir.FunctionType(double, [self.types[kind] for kind in arguments.values()])
-        self.function = ir.Function(self.module, signature, driver.__name__)
-        entry = self.function.append_basic_block("entry")
-        self.entry = ir.IRBuilder(entry)
-        self.builder = ir.IRBuilder(self.function.append_basic_block("body"))
-        given = []
-        for (name, kind), value in zip(arguments.items(), self.function.args, strict=True):
-            value.name = name
-            if kind in self.elements:
-                # Arrays of a fit do not overlap.
-                value.add_attribute("noalias")
-            given.append(Value(kind, value))
-        result = _Scope(self, driver, given).run()
-        self.builder.ret(self.cast(result, "double"))
-        self.entry.branch(self.function.blocks[1])
-
-    def slot(self, kind: str, name: str):
-        """A variable."""
-        return self.entry.alloca(self.types[kind], name=name)
-
-    def block(self, name: str):
-        """A new block of instructions."""
-        return self.function.append_basic_block(name)
-
-    def cast(self, value: Value, kind: str):
-        """A value as one of another kind."""
-        have, want = value.kind, self.types[kind]
-        if have == "literal":
-            return want(float(value.ir) if kind in ("double", "real") else int(value.ir))
-        if value.ir.type == want:
-            return value.ir
-        if have in ("integer", "boolean") and kind in ("double", "real"):
-            convert = self.builder.sitofp if have == "integer" else self.builder.uitofp
-            return convert(value.ir, want)
-        if have == "boolean" and kind == "integer":
-            return self.builder.zext(value.ir, want)
-        if have in ("double", "real") and kind in ("double", "real"):
-            return (self.builder.fpext if kind == "double" else self.builder.fptrunc)(value.ir, want)
-        raise TypeError(f"{have} cannot be {kind}")
-
-    def common(self, a: Value, b: Value) -> str:
-        """The kind in which two values meet."""
-        kinds = {a.kind, b.kind} - {"literal"}
-        floating = any(v.kind == "literal" and isinstance(v.ir, float) for v in (a, b))
-        for kind in ("double", "real"):
-            if kind in kinds:
-                return kind
-        return "double" if floating else "integer"
-
-    def binary(self, operator: ast.operator, a: Value, b: Value) -> Value:
-        """An arithmetic operation."""
-        kind = "double" if isinstance(operator, ast.Div) and self.common(a, b) == "integer" else self.common(a, b)
-        x, y = self.cast(a, kind), self.cast(b, kind)
-        if kind == "integer":
-            flags = ("nsw",)
-            match operator:
-                case ast.Add():
-                    return Value(kind, self.builder.add(x, y, flags=flags))
-                case ast.Sub():
-                    return Value(kind, self.builder.sub(x, y, flags=flags))
-                case ast.Mult():
-                    return Value(kind, self.builder.mul(x, y, flags=flags))
-                case ast.FloorDiv():
-                    return Value(kind, self.builder.sdiv(x, y))
-        names = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
-        return Value(kind, getattr(self.builder, names[type(operator)])(x, y, flags=FAST))
-
-    def compare(self, operator: ast.cmpop, a: Value, b: Value) -> Value:
-        """A comparison."""
-        kind = self.common(a, b)
-        x, y, sign = self.cast(a, kind), self.cast(b, kind), COMPARISONS[type(operator)]
-        if kind == "integer":
-            return Value("boolean", self.builder.icmp_signed(sign, x, y))
-        ordered = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
-        return Value("boolean", ordered(sign, x, y))
-
-    def truth(self, value: Value):
-        """A value as a condition."""
-        if value.kind == "boolean":
-            return value.ir
-        if value.kind == "literal":
-            return self.types["boolean"](int(bool(value.ir)))
-        return self.compare(ast.NotEq(), value, Value("literal", 0)).ir
-
-    def negative(self, value: Value) -> Value:
-        """Minus a value."""
-        if value.kind == "literal":
-            return Value("literal", -value.ir)
-        return Value(value.kind, self.builder.fneg(value.ir) if value.kind != "integer" else self.builder.neg(value.ir))
-
-    def place(self, array: Value, index: Value):
-        """Where an entry of an array is."""
-        return self.builder.gep(array.ir, [self.cast(index, "integer")], inbounds=True)
-
-    def load(self, array: Value, index: Value) -> Value:
-        """An entry of an array."""
-        entry = self.builder.load(self.place(array, index))
-        if array.kind in ("reals", "doubles"):
-            return Value(array.kind[:-1], entry)
-        narrow = entry.type != self.types["integer"]
-        return Value("integer", self.builder.zext(entry, self.types["integer"]) if narrow else entry)
-
-    def store(self, value: Value, array: Value, index: Value) -> None:
-        """Write an entry of an array."""
-        element = self.elements[array.kind]
-        if array.kind in ("reals", "doubles"):
-            entry = self.cast(value, array.kind[:-1])
-        else:
-            entry = self.cast(value, "integer")
-            entry = entry if entry.type == element else self.builder.trunc(entry, element)
-        self.builder.store(entry, self.place(array, index))
-
-    def intrinsic(self, name: str, result, *values):
-        """A call of one of LLVM's own functions."""
-        kind = self.ir.FunctionType(result, [value.type for value in values])
-        function = self.module.globals.get(name) or self.ir.Function(self.module, kind, name)
-        return self.builder.call(function, values)
 
 
 class _Scope:
     """A function that is written out: its variables, and where it returns to."""
 
-    def __init__(self, to: _Translation, function: FunctionType, given: list):
+    def __init__(self, to: Instructions, function: FunctionType, given: list):
         self.to, self.function = to, function
         self.tree = tree_of(function)
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
@@ -302,14 +155,15 @@ class _Scope:
     def _For(self, node: ast.For) -> None:
         assert isinstance(node.iter, ast.Call)
         assert isinstance(node.target, ast.Name)
+        name = node.target.id
         bounds = [self.to.cast(self.value(argument), "integer") for argument in node.iter.args]
         start, stop = bounds if len(bounds) == 2 else (self.to.types["integer"](0), *bounds)
-        counter, builder = self.to.slot("integer", f"{node.target.id}.next"), self.to.builder
+        counter, builder = self.to.slot("integer", f"{name}.next"), self.to.builder
         builder.store(start, counter)
 
         def condition():
             current = Value("integer", builder.load(counter))
-            self._name(node.target.id, current)
+            self._name(name, current)
             return builder.icmp_signed("<", current.ir, stop)
 
         def advance():
@@ -392,7 +246,7 @@ class _Scope:
 
 
 def _extreme(sign: ast.cmpop) -> Callable:
-    def choose(to: _Translation, a: Value, *others: Value) -> Value:
+    def choose(to: Instructions, a: Value, *others: Value) -> Value:
         for b in others:
             kind = to.common(a, b)
             wins = to.compare(sign, b, a).ir
@@ -402,12 +256,12 @@ def _extreme(sign: ast.cmpop) -> Callable:
     return choose
 
 
-def _absolute(to: _Translation, a: Value) -> Value:
+def _absolute(to: Instructions, a: Value) -> Value:
     suffix = "f64" if a.ir.type == to.types["double"] else "f32"
     return Value(a.kind, to.intrinsic(f"llvm.fabs.{suffix}", a.ir.type, a.ir))
 
 
-def _invoke(to: _Translation, function: Value, *arguments: Value) -> Value:
+def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
     """A call by address: arrays as they are, integers for the count, all other numbers in double precision."""
     given = []
     for k, argument in enumerate(arguments):
@@ -417,7 +271,7 @@ def _invoke(to: _Translation, function: Value, *arguments: Value) -> Value:
     return Value("double", to.builder.call(to.builder.inttoptr(function.ir, kind.as_pointer()), given))
 
 
-def _prefetch(to: _Translation, array: Value, index: Value) -> None:
+def _prefetch(to: Instructions, array: Value, index: Value) -> None:
     """Read, keep in the second level, data: more lines can be on their way to it at once than to the first."""
     byte, number = to.ir.IntType(8).as_pointer(), to.ir.IntType(32)
     address = to.builder.bitcast(to.builder.gep(array.ir, [to.cast(index, "integer")]), byte)

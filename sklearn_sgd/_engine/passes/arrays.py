@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import TRIES
-from sklearn_sgd._engine.namespace import host, is_foreign, like, namespace, take, total
+from sklearn_sgd._namespace import host, is_foreign, like, namespace, take, total
 
 
 class Batch:

@@ -8,12 +8,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from sklearn_sgd._engine.namespace import is_foreign
+from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.passes import arrays, full_batch, normal, passive_aggressive, variance_reduced
 from sklearn_sgd._engine.passes import drivers as native
-from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.warning import user_stacklevel
+from sklearn_sgd._namespace import is_foreign
 
 
 def choose(plan) -> Callable:
@@ -95,14 +96,12 @@ _warned: set[tuple[type, ...]] = set()
 
 @cache
 def can_compile() -> bool:
-    """Whether LLVM is there; one warning says if it is not."""
-    try:
-        import llvmlite.binding  # noqa: F401
-    except ImportError as error:
-        warnings.warn(
-            f"Fits run in NumPy, slower, since llvmlite cannot be imported: {error}",
-            RuntimeWarning,
-            stacklevel=user_stacklevel(),
-        )
-        return False
-    return True
+    """Whether machine code can be made; one warning says why, if not."""
+    if (reason := store.missing()) is None:
+        return True
+    warnings.warn(
+        f"Fits run in NumPy, slower, since llvmlite cannot be imported: {reason}",
+        RuntimeWarning,
+        stacklevel=user_stacklevel(),
+    )
+    return False

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.namespace import dtype_of, is_foreign, like, take
-from sklearn_sgd._engine.passes.remote import RemoteRows
+from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._namespace import dtype_of, is_foreign, like, take
 
 # Bytes of rows that a driver reads twice, so that the cache must hold them, and rows at most.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 17, 256
