@@ -77,40 +77,55 @@ def make_plans(
     params, formulas = recipe.params, recipe.formulas
     _refuse_foreign(recipe, rows.X)
     batch_size = _batch_size(params, rows.X.shape[1], rows.n_rows)
-    noise = stream or batch_size < rows.n_rows
     first, *others = states
     if not params["fit_intercept"]:
         for state in states:
             state.forget_intercept()
-    weights = in_one_piece(first.weigh(rows.weight, rows.X))
-    half_life = params["half_life"] if stream else None
-    limit = decay_limit(half_life, batch_size, recipe.automatic) if half_life else np.inf
-    plain: Any = as_rows(rows.X, params["fit_intercept"])
+    weights, normals = in_one_piece(first.weigh(rows.weight, rows.X)), None
     automatic = recipe.automatic and rows.n_rows > 0
-    schedule, preconditioner, normals = recipe.schedule, None, None
     if automatic:
-        normals = _learn_columns(rows, weights, formulas, first, len(states), bool(plain.bias), stream, half_life)
+        half_life = params["half_life"] if stream else None
+        normals = _learn_columns(rows, weights, recipe, first, len(states), stream, half_life)
     else:
         first.recentre(np.zeros(rows.X.shape[1]))
     for other in others:
         other.follow(first)
-    used = plain
-    if automatic:
-        assert first.step is not None
-        used = less_mean(plain, first.centre.astype(dtype_of(rows.X)))
-        preconditioner = first.step.preconditioner
-        schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, first.step)
-    average = _averages(recipe, noise)
-    shared = Plan(
+    shared = _build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
+    plans = []
+    for target, state in enumerate(states):
+        data = shared.data._replace(y=in_one_piece(rows.targets[:, target]))
+        plan = shared._replace(data=data, normal=normals[target] if normals else None)
+        if automatic and state.fresh:
+            _start(plan, stream, state)
+        state.prepare(formulas.moments, recipe.parts.penalty, from_average=not plan.average_from)
+        plans.append(plan)
+    return plans
+
+
+def _build_plan(
+    recipe: Recipe, rows: Selection, weights, batch_size: int, stream: bool, step: Step | None, centre: np.ndarray
+) -> Plan:
+    """The plan that all targets have in common; without a step, that of the schedule."""
+    params, noise = recipe.params, stream or batch_size < rows.n_rows
+    half_life = params["half_life"] if stream else None
+    limit = decay_limit(half_life, batch_size, recipe.automatic) if half_life else np.inf
+    used, schedule = as_rows(rows.X, params["fit_intercept"]), recipe.schedule
+    if step:
+        used = less_mean(used, centre.astype(dtype_of(rows.X)))
+        schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)
+    average = params["average"]
+    if average == "auto":
+        average = recipe.automatic and noise and not _remembers(recipe)
+    return Plan(
         X=rows.X,
         data=Data(used, None, weights),
         row_indices=rows.row_indices,
         n_rows=rows.n_rows,
         schedule=schedule,
-        preconditioner=preconditioner,
+        preconditioner=step.preconditioner if step else None,
         normal=None,
         parts=recipe.parts,
-        formulas=formulas,
+        formulas=recipe.formulas,
         batch_size=batch_size,
         noise=noise,
         shuffle=False if stream else params["shuffle"],
@@ -118,14 +133,6 @@ def make_plans(
         average_from=int(average),
         decay_limit=limit,
     )
-    plans = []
-    for target, state in enumerate(states):
-        data = Data(used, in_one_piece(rows.targets[:, target]), weights)
-        if automatic and state.fresh:
-            _start(rows, formulas, data, batch_size, noise, stream, state)
-        state.prepare(formulas.moments, recipe.parts.penalty, from_average=not average)
-        plans.append(shared._replace(data=data, normal=normals[target] if normals else None))
-    return plans
 
 
 def next_plan(plan: Plan, recipe: Recipe, X: np.ndarray, y: np.ndarray, state: State) -> Plan:
@@ -160,12 +167,6 @@ def reweighted(plan: Plan, state: State) -> Plan:
     return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
 
 
-def _averages(recipe: Recipe, noise: bool) -> bool | int:
-    """From which update on parameters are averaged; 0: not."""
-    average = recipe.params["average"]
-    return recipe.automatic and noise and not _remembers(recipe) if average == "auto" else average
-
-
 def _remembers(recipe: Recipe) -> bool:
     return hasattr(recipe.parts.optimizer, "refreshes_table")
 
@@ -194,22 +195,16 @@ def _batch_size(params, n_columns: int, n_rows: int) -> int:
 
 
 def _learn_columns(
-    rows: Selection,
-    weights,
-    formulas: Formulas,
-    state: State,
-    n_targets: int,
-    centred: bool,
-    stream: bool,
-    half_life: float | None,
+    rows: Selection, weights, recipe: Recipe, state: State, n_targets: int, stream: bool, half_life: float | None
 ) -> list[NormalMatrix] | None:
     """Let a state learn the columns of X; the normal matrix of each target, where that is all there is to know."""
     share = rows.X.shape[0] // getattr(rows.X, "n_workers", 1)
-    known = formulas.is_quadratic and not stream and affordable(share, rows.X.shape[1] + n_targets)
-    statistics, normals = measure(rows.X, rows.row_indices, weights, centred, rows.targets if known else None), None
+    known = recipe.formulas.is_quadratic and not stream and affordable(share, rows.X.shape[1] + n_targets)
+    targets, normals = rows.targets if known else None, None
+    statistics = measure(rows.X, rows.row_indices, weights, recipe.params["fit_intercept"], targets)
     if known:
         statistics, normals = split(statistics, n_targets)
-    _learn(statistics, rows.X, formulas, state, stream, half_life, rows.n_rows)
+    _learn(statistics, rows.X, recipe.formulas, state, stream, half_life, rows.n_rows)
     return normals
 
 
@@ -237,20 +232,18 @@ def _automatic_schedule(
     return schedules.constant(variance_reduced_rate(step, batch_size, longest, recipe.formulas.curvature))
 
 
-def _start(
-    rows: Selection, formulas: Formulas, data: Data, batch_size: int, noise: bool, stream: bool, state: State
-) -> None:
+def _start(plan: Plan, stream: bool, state: State) -> None:
     """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
 
     Without noise, and with another loss than the squared error, from beside it.
     """
-    loss, kept, coef, excess = formulas.parts.loss, rows.row_indices, None, 0.0
+    data, kept, loss, coef, excess = plan.data, plan.row_indices, plan.parts.loss, None, 0.0
     used: Any = slice(None) if kept is None else kept
     if stream:
-        used = slice(batch_size) if kept is None else kept[:batch_size]
-    constant = best_constant(formulas, data, used)
-    if not noise and not formulas.is_quadratic and state.step:
-        coef = first_direction(loss, data, kept, rows.X, state.centre, constant, state.step.preconditioner)
+        used = slice(plan.batch_size) if kept is None else kept[: plan.batch_size]
+    constant = best_constant(plan.formulas, data, used)
+    if plan.is_reweighted:
+        coef = first_direction(loss, data, kept, plan.X, state.centre, constant, plan.preconditioner)
     if stream:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
