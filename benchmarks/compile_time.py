@@ -1,4 +1,4 @@
-"""Import, first fit and memory, each in new processes: ``python benchmarks/compile_time.py``."""
+"""Import, what is compiled when, and memory, each in new processes: ``python benchmarks/compile_time.py``."""
 
 import os
 import statistics
@@ -9,15 +9,39 @@ import tempfile
 IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 FIT = """
 import time
+import warnings
+from typing import NamedTuple
 import numpy as np
+from scipy import sparse
 import sklearn_sgd
+from sklearn_sgd._engine.compiled import store
+class Own(NamedTuple):
+    width: float = 2.0
+    def value(self, y, p):
+        return self.width**2 * (np.sqrt(1.0 + ((p - y) / self.width) ** 2) - 1.0)
+    def gradient(self, y, p):
+        return (p - y) / np.sqrt(1.0 + ((p - y) / self.width) ** 2)
 X = np.random.default_rng(0).standard_normal((2000, 10))
-y = X[:, 0] + np.random.default_rng(1).standard_normal(2000)
+y = np.exp(0.1 * X[:, 0] + 0.1 * np.random.default_rng(1).standard_normal(2000))
 for _ in range(2):
     start = time.perf_counter()
-    sklearn_sgd.{}().fit(X, y)
+    sklearn_sgd.{}.fit({}, y)
     print(time.perf_counter() - start)
+print(store.compilations)
 """
+FITS = {
+    "BatchGDRegressor()": "X",
+    "MiniBatchSGDRegressor()": "X",
+    "OnlineSGDRegressor()": "X",
+    "MiniBatchSGDRegressor(), CSR": "sparse.csr_matrix(X)",
+    "MiniBatchSGDRegressor(), float32": "X.astype(np.float32)",
+    "BatchGDRegressor('huber')": "X",
+    "MiniBatchSGDRegressor('huber')": "X",
+    "MiniBatchSGDRegressor('poisson')": "X",
+    "OnlineSGDRegressor(learning_rate='constant')": "X",
+    "MiniBatchSGDRegressor(learning_rate='constant', optimizer='adam')": "X",
+}
+OWN = "MiniBatchSGDRegressor(Own())"
 MEMORY = """
 import re
 import numpy as np
@@ -47,6 +71,26 @@ def answers(code: str, **environment) -> list[float]:
     return [float(word) for word in done.stdout.split()]
 
 
+def compile_table() -> None:
+    """What first fits compile, and how long they take with an empty cache and with a full one, beyond later fits."""
+    print(f"{'first fit in a new process':<68} {'compiled':>8} {'empty cache':>12} {'full cache':>11}")
+    for name, X in FITS.items():
+        code = FIT.format(name.partition(", CSR")[0].partition(", float")[0], X)
+        with tempfile.TemporaryDirectory() as folder:
+            runs = [answers(code, SKLEARN_SGD_CACHE_DIR=folder) for _ in range(4)]
+        warm = statistics.median(first - later for first, later, _ in runs[1:])
+        print(f"{name:<68} {runs[0][2]:>8.0f} {runs[0][0] - runs[0][1]:>10.2f} s {warm:>9.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        answers(FIT.format("MiniBatchSGDRegressor()", "X"), SKLEARN_SGD_CACHE_DIR=folder)
+        first, later, number = answers(FIT.format(OWN, "X"), SKLEARN_SGD_CACHE_DIR=folder)
+    print(f"{OWN + ', a loss of the user, all else cached':<68} {number:>8.0f} {first - later:>10.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "sklearn_sgd.precompile"]
+        environment = os.environ | {"SKLEARN_SGD_CACHE_DIR": folder}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    print(f"{'everything, both precisions: python -m sklearn_sgd.precompile':<68} {done.stdout.split()[0]:>8}")
+
+
 def main() -> None:
     theirs, ours = [], []
     for _ in range(5):
@@ -54,11 +98,7 @@ def main() -> None:
         ours += answers(IMPORT.format("sklearn_sgd"))
     own, other = statistics.median(ours), statistics.median(theirs)
     print(f"import sklearn_sgd: {own:.2f} s, {own / other:.2f} times that of sklearn.linear_model")
-    for name in CLASSES:
-        with tempfile.TemporaryDirectory() as folder:
-            runs = [answers(FIT.format(name), NUMBA_CACHE_DIR=folder) for _ in range(4)]
-        cold, warm = runs[0][0], statistics.median(first - later for first, later in runs[1:])
-        print(f"{name}: first fit {cold:.2f} s with a cold cache; with a warm one {warm:.2f} s more than later fits")
+    compile_table()
     if not os.path.exists("/proc/self/clear_refs"):
         print("memory: only measured on Linux")
         return
