@@ -91,19 +91,19 @@ OPTIONS = {
 @covering({"params": OPTIONS, "kind": REGRESSORS})
 def test_parameters(kind, params, library):
     X, y = linear()
-    check_like_numpy(kind(random_state=0, **params), library, X, y)
+    check_like_numpy(kind(random_state=0, **{"epochs": 5} | params), library, X, y)
 
 
 @all_kinds
 def test_single_precision(kind, library):
     X, y = (array.astype(np.float32) for array in linear())
-    check_like_numpy(kind(random_state=0), library, X, y, rtol=2e-4)
+    check_like_numpy(kind(random_state=0, epochs=5), library, X, y, rtol=2e-4)
 
 
 @all_kinds
 def test_several_targets(kind, library):
     X, y = linear()
-    check_like_numpy(kind(random_state=0), library, X, np.column_stack([y, 2 * y + X[:, 0]]))
+    check_like_numpy(kind(random_state=0, epochs=5), library, X, np.column_stack([y, 2 * y + X[:, 0]]))
 
 
 @all_kinds
@@ -156,7 +156,7 @@ def test_numpy_and_others_take_turns(library):
 def test_sparsified_model_predicts_where_the_rows_are(targets, library):
     X, y = linear()
     y = y if targets == 1 else np.column_stack([y, -y])
-    model = OnlineSGDRegressor(random_state=0).fit(library(X), library(y))
+    model = OnlineSGDRegressor(random_state=0, epochs=3).fit(library(X), library(y))
     expected = to_numpy(model.predict(library(X)))
     predictions = model.sparsify().predict(library(X))
     assert type(predictions) is type(library(X))

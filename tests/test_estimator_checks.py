@@ -85,8 +85,20 @@ def run(estimator, check):
         raise
 
 
-@all_checks([kind() for kind in REGRESSORS])
+@all_checks([BatchGDRegressor(), MiniBatchSGDRegressor()])
 def test_defaults(estimator, check):
+    run(estimator, check)
+
+
+@all_checks([OnlineSGDRegressor()], but="array_api")
+def test_defaults_of_single_rows(estimator, check):
+    run(estimator, check)
+
+
+@pytest.mark.matrix
+@all_checks([OnlineSGDRegressor()])
+def test_single_rows_of_array_libraries(estimator, check):
+    """A step is some dozens of calls of the library, which takes its time."""
     run(estimator, check)
 
 
