@@ -1,9 +1,8 @@
 """Compile everything that fits may need, for container images and the nodes of a cluster.
 
-``python -m sklearn_sgd.precompile`` writes machine code to the folder that later fits read:
-``SKLEARN_SGD_CACHE_DIR`` or ``NUMBA_CACHE_DIR`` if set, else the package itself where it can be written, else the user's
-cache. Machine code is for
-the processor and the versions that it was compiled with; on others a fit compiles what it needs, once.
+``python -m sklearn_sgd.precompile`` writes machine code to the folder that later fits read: that of the environment
+variables ``SKLEARN_SGD_CACHE_DIR`` or ``NUMBA_CACHE_DIR``, else the package itself, else the user's cache. Machine code
+is for the processor and the versions that it was compiled with; on others a fit compiles what it needs, once.
 """
 
 import argparse

@@ -132,19 +132,20 @@ def symbols(part) -> Symbols:
     """The part with symbols in the place of its numbers, those of parts inside included."""
     numbers: list[float] = []
     columns: list[np.ndarray] = []
+    return Symbols(_symbol(part, numbers, columns), numbers, columns)
 
-    def symbol(field):
-        if isinstance(field, tuple):
-            return tuple.__new__(type(field), map(symbol, field))
-        if isinstance(field, (bool, np.bool_)) or not isinstance(field, (Real, np.ndarray)):
-            return field
-        if isinstance(field, np.ndarray) and field.ndim:
-            columns.append(field.astype(np.float64).ravel())
-            return Column(len(columns) - 1)
-        numbers.append(float(field))
-        return Expression("number", len(numbers) - 1, value=float(field))
 
-    return Symbols(symbol(part), numbers, columns)
+def _symbol(field: Any, numbers: list[float], columns: list[np.ndarray]) -> Any:
+    """The symbol of a field; what is neither a number nor a part is left as it is."""
+    if isinstance(field, tuple):
+        return tuple.__new__(type(field), [_symbol(inner, numbers, columns) for inner in field])
+    if isinstance(field, (bool, np.bool_)) or not isinstance(field, (Real, np.ndarray)):
+        return field
+    if isinstance(field, np.ndarray) and field.ndim:
+        columns.append(field.astype(np.float64).ravel())
+        return Column(len(columns) - 1)
+    numbers.append(float(field))
+    return Expression("number", len(numbers) - 1, value=float(field))
 
 
 def variable(name: str) -> Expression:

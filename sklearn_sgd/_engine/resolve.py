@@ -78,7 +78,7 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
 def make_passive(params: Mapping[str, Any], parts: Parts, formulas: Formulas) -> Parts:
     """The parts with a passive-aggressive step in the place of the optimizer, which asks for one row at a time."""
     name, batch_size = params["learning_rate"], params["batch_size"]
-    if not (formulas.has_loss(EpsilonInsensitive()) and formulas.is_plain):
+    if not (formulas.loss.is_like(EpsilonInsensitive()) and formulas.is_plain):
         raise ValueError(f"learning_rate={name!r} is for loss='epsilon_insensitive' and optimizer='sgd'.")
     if batch_size != 1:
         raise ValueError(

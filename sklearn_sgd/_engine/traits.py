@@ -4,12 +4,12 @@ Nothing here asks for a class, so a copy of a part under another name has the sa
 a formula has those of its own formula. A formula that cannot be read has no traits, and takes the general way.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.expressions import Expression, Symbols, Untraceable, evaluate, program, symbols, variable
+from sklearn_sgd._engine.expressions import Expression, Untraceable, evaluate, program, symbols, variable
 
 # A polynomial: from the sorted names of the variables in a product to its coefficient.
 Polynomial = dict[tuple[str, ...], float]
@@ -91,118 +91,141 @@ def _owner(kind: type, name: str) -> int:
     return next((k for k, base in enumerate(kind.__mro__) if name in vars(base)), -1)
 
 
-class Formulas:
-    """The formulas of a loss, a penalty and an optimizer as expressions, and what follows from them.
+class Reading:
+    """A part whose formulas were read, or the reason why they cannot be. ``compiled`` holds functions by precision."""
 
-    Each part is read by itself. ``refusals`` holds the reasons why formulas cannot be read, by the kind of part.
-    """
+    def __init__(self, part: Any):
+        self.part = part
+        self.refusal: str | None = None
+        self.compiled: dict[np.dtype, Any] = {}
+        try:
+            if not isinstance(part, tuple):
+                raise Untraceable(f"{type(part).__name__} is not a named tuple")
+            self.symbols = symbols(part)
+            with np.errstate(all="ignore"):
+                self._read(self.symbols.part)
+        except Untraceable as error:
+            self.refusal = str(error)
 
-    def __init__(self, parts: Any):
-        self.parts = parts
-        self.refusals: dict[str, str] = {}
-        with np.errstate(all="ignore"):
-            for name in ("loss", "penalty", "optimizer"):
-                try:
-                    getattr(self, f"_read_{name}")(getattr(parts, name))
-                except Untraceable as error:
-                    self.refusals[name] = str(error)
+    def _read(self, part: Any) -> None:
+        """Call the formulas with symbols."""
+        raise NotImplementedError
 
-    def _symbols(self, part: Any) -> Symbols:
-        if not isinstance(part, tuple):
-            raise Untraceable(f"{type(part).__name__} is not a named tuple")
-        return symbols(part)
 
-    def _read_loss(self, loss: Any) -> None:
+class LossReading(Reading):
+    """The formulas of a loss: ``value`` and ``slope``, of target ``y`` and prediction ``p``."""
+
+    def _read(self, part: Any) -> None:
         y, p = variable("y"), variable("p")
-        self.loss = self._symbols(loss)
-        self.value = evaluate(self.loss.part.value, y, p)
-        self.slope = evaluate(self.loss.part.gradient, y, p)
-
-    def _read_penalty(self, penalty: Any) -> None:
-        self.w = variable("w")
-        self.penalty = self._symbols(penalty)
-        self.pull = evaluate(self.penalty.part.gradient, self.w)
-        self.prox = evaluate(self.penalty.part.prox, self.w, variable("rate"), ...)
-
-    def _read_optimizer(self, optimizer: Any) -> None:
-        self.optimizer = self._symbols(optimizer)
-        m, v = variable("m") if self.moments > 0 else 0.0, variable("v") if self.moments > 1 else 0.0
-        g, pull, w, rate, t = map(variable, ("g", "pull", "w", "rate", "t"))
-        step = evaluate(self.optimizer.part.step, g, pull, w, m, v, rate, t)
-        if not (isinstance(step, tuple) and len(step) == 4):
-            raise Untraceable("step returns something else than direction, rate, m, v")
-        self.step = step
-
-    @property
-    def refusal(self) -> str | None:
-        """Why no machine code can be made of the parts; None if it can."""
-        return next(iter(self.refusals.values()), None)
-
-    @property
-    def moments(self) -> int:
-        """How many moments the optimizer keeps; one that does not say may keep both."""
-        return getattr(self.parts.optimizer, "moments", 2)
+        self.value, self.slope = evaluate(part.value, y, p), evaluate(part.gradient, y, p)
 
     @cached_property
     def is_quadratic(self) -> bool:
-        """Whether the loss is half the squared error."""
-        return (
-            "loss" not in self.refusals
-            and polynomial(self.value) == SQUARED_ERROR
-            and polynomial(self.slope) == {("p",): 1.0, ("y",): -1.0}
-        )
+        """Whether it is half the squared error."""
+        slope = {("p",): 1.0, ("y",): -1.0}
+        return self.refusal is None and polynomial(self.value) == SQUARED_ERROR and polynomial(self.slope) == slope
 
     @cached_property
     def curvature(self) -> float:
-        """A bound on the second derivative of the loss, in the prediction; infinite if none is known."""
+        """A bound on the second derivative, in the prediction; infinite if none is known."""
         if self.is_quadratic:
             return 1.0
-        kind = type(self.parts.loss)
+        kind = type(self.part)
         if _owner(kind, "curvature") > _owner(kind, "gradient"):
             return np.inf  # That of a class whose formula was overridden.
-        return float(getattr(self.parts.loss, "curvature", np.inf))
+        return float(getattr(self.part, "curvature", np.inf))
 
-    def has_loss(self, loss: Any) -> bool:
-        """Whether the loss has the formulas of another one, whatever its numbers are."""
-        if "loss" in self.refusals:
-            return False
-        y, p = variable("y"), variable("p")
-        other = symbols(loss).part
-        return program(self.value, self.slope) == program(other.value(y, p), other.gradient(y, p))
+    def is_like(self, loss: Any) -> bool:
+        """Whether it has the formulas of another one, whatever its numbers are."""
+        other = LossReading(loss)
+        return self.refusal is None and program(self.value, self.slope) == program(other.value, other.slope)
 
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether the optimizer follows the gradient at the schedule's rate: gradient descent itself."""
-        if "optimizer" in self.refusals:
-            return False
-        direction, rate = map(polynomial, self.step[:2])
-        return direction == {("g",): 1.0, ("pull",): 1.0} and rate == {("rate",): 1.0}
+
+class PenaltyReading(Reading):
+    """The formulas of a penalty: ``pull``, the gradient of its smooth part, and ``prox``, of a coefficient ``w``."""
+
+    def _read(self, part: Any) -> None:
+        self.w = variable("w")
+        self.pull, self.prox = evaluate(part.gradient, self.w), evaluate(part.prox, self.w, variable("rate"), ...)
 
     @cached_property
     def is_smooth(self) -> bool:
-        """Whether the penalty acts by its gradient alone, so that a step may mix the coefficients."""
-        return "penalty" not in self.refusals and self.prox is self.w
+        """Whether it acts by its gradient alone, so that a step may mix the coefficients."""
+        return self.refusal is None and self.prox is self.w
 
     @cached_property
-    def is_unpulled(self) -> bool:
-        """Whether the penalty has no smooth part."""
-        return "penalty" not in self.refusals and polynomial(self.pull) == {}
-
-    @property
-    def is_unpenalised(self) -> bool:
-        """Whether there is no penalty."""
-        return self.is_smooth and self.is_unpulled
+    def has_no_pull(self) -> bool:
+        """Whether it has no smooth part."""
+        return self.refusal is None and polynomial(self.pull) == {}
 
     @cached_property
     def terms(self) -> ElasticNetTerms | None:
-        """The numbers of the penalty, if it is of the elastic net's family; None if it is another one."""
-        if "penalty" in self.refusals:
+        """Its numbers, if it is of the elastic net's family; None if it is another one."""
+        if self.refusal is not None:
             return None
         pull, threshold = polynomial(self.pull), 0.0 if self.is_smooth else _threshold(self.prox, self.w)
         lasso = None if threshold is None else polynomial(threshold)
         if pull is None or lasso is None or not (set(pull) <= {("w",)} and set(lasso) <= {("rate",)}):
             return None
         return ElasticNetTerms(pull.get(("w",), 0.0), lasso.get(("rate",), 0.0))
+
+
+class OptimizerReading(Reading):
+    """The formula of an optimizer: ``step`` is direction, rate and both moments."""
+
+    @property
+    def moments(self) -> int:
+        """How many moments it keeps; one that does not say may keep both."""
+        return getattr(self.part, "moments", 2)
+
+    def _read(self, part: Any) -> None:
+        m, v = variable("m") if self.moments > 0 else 0.0, variable("v") if self.moments > 1 else 0.0
+        g, pull, w, rate, t = map(variable, ("g", "pull", "w", "rate", "t"))
+        step = evaluate(part.step, g, pull, w, m, v, rate, t)
+        if not (isinstance(step, tuple) and len(step) == 4):
+            raise Untraceable("step returns something else than direction, rate, m, v")
+        self.step = step
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it follows the gradient at the schedule's rate: gradient descent itself."""
+        if self.refusal is not None:
+            return False
+        direction, rate = map(polynomial, self.step[:2])
+        return direction == {("g",): 1.0, ("pull",): 1.0} and rate == {("rate",): 1.0}
+
+
+@lru_cache(maxsize=256)
+def _read_own(reading: type[Reading], kind: type, numbers: tuple) -> Reading:
+    """The reading of a part of this package, whose formulas do not change."""
+    return reading(tuple.__new__(kind, numbers))
+
+
+def read(reading: type, part: Any) -> Any:
+    """A part as it is now; formulas of other packages may have changed since they were last read."""
+    own = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
+    if own and isinstance(part, tuple) and all(isinstance(number, (int, float, np.floating)) for number in part):
+        return _read_own(reading, type(part), tuple(map(float, part)))
+    return reading(part)
+
+
+class Formulas:
+    """The formulas of a loss, a penalty and an optimizer, each read by itself, and what follows from them."""
+
+    def __init__(self, parts: Any):
+        self.parts = parts
+        self.loss: LossReading = read(LossReading, parts.loss)
+        self.penalty: PenaltyReading = read(PenaltyReading, parts.penalty)
+        self.optimizer: OptimizerReading = read(OptimizerReading, parts.optimizer)
+        self.is_quadratic, self.curvature = self.loss.is_quadratic, self.loss.curvature
+        self.is_smooth, self.terms = self.penalty.is_smooth, self.penalty.terms
+        self.is_unpenalised = self.is_smooth and self.penalty.has_no_pull
+        self.is_plain, self.moments = self.optimizer.is_plain, self.optimizer.moments
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no machine code can be made of the parts; None if it can."""
+        return self.loss.refusal or self.penalty.refusal or self.optimizer.refusal
 
     @property
     def is_lazy(self) -> bool:

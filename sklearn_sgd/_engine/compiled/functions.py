@@ -4,13 +4,14 @@ Loss, optimizer and penalty are compiled apart, each for a precision, and take t
 the arguments ``(numbers, sums, n, *arrays, *scalars)``.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_sgd._engine.compiled import emit
 from sklearn_sgd._engine.expressions import apply, program, variable
-from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.traits import Formulas, LossReading, OptimizerReading, PenaltyReading
 
 NONE = np.zeros(0)
 
@@ -50,55 +51,58 @@ class Functions(NamedTuple):
 
 def compiled_functions(formulas: Formulas, dtype: np.dtype) -> Functions:
     """Addresses of the machine code of formulas."""
-    loss = emit.compile_kernels("loss", _loss_kernels(formulas), dtype)
-    update = emit.compile_kernels("optimizer", {"update": _update_kernel(formulas)}, dtype)
-    kernels = _penalty_kernels(formulas)
-    penalty = emit.compile_kernels("penalty", kernels, dtype) if kernels else {}
+    loss = _compiled("loss", formulas.loss, _loss_kernels, dtype)
+    optimizer = _compiled("optimizer", formulas.optimizer, _update_kernel, dtype)
+    penalty = _compiled("penalty", formulas.penalty, _penalty_kernels, dtype)
     return Functions(
         loss["block"],
         loss["slopes"],
         loss["row"],
-        formulas.loss.values(),
-        update["update"],
-        formulas.optimizer.values(),
+        loss["numbers"],
+        optimizer["update"],
+        optimizer["numbers"],
         penalty.get("pull", 0),
         penalty.get("prox", 0),
-        formulas.penalty.values(),
+        penalty["numbers"],
     )
 
 
-def _loss_kernels(formulas: Formulas) -> dict[str, emit.Kernel]:
-    s, count = variable("s"), len(formulas.loss.numbers)
-    loss, slope = apply("mul", s, formulas.value), apply("mul", s, formulas.slope)
-    square = apply("mul", slope, formulas.slope)
-    arrays = ("y", "p", "s", "c")
+def _compiled(name: str, reading: Any, kernels: Callable, dtype: np.dtype) -> dict[str, Any]:
+    """Addresses of the functions of a part, and its numbers."""
+    if dtype not in reading.compiled:
+        made = kernels(reading, len(reading.symbols.numbers))
+        addresses = emit.compile_kernels(name, made, dtype) if made else {}
+        reading.compiled[dtype] = addresses | {"numbers": reading.symbols.values()}
+    return reading.compiled[dtype]
+
+
+def _loss_kernels(loss: LossReading, count: int) -> dict[str, emit.Kernel]:
+    s = variable("s")
+    cost, slope = apply("mul", s, loss.value), apply("mul", s, loss.slope)
+    square, arrays = apply("mul", slope, loss.slope), ("y", "p", "s", "c")
     return {
-        "block": emit.Kernel(program(slope, loss, square), count, arrays, (), ("c", "+0", "+1")),
+        "block": emit.Kernel(program(slope, cost, square), count, arrays, (), ("c", "+0", "+1")),
         "slopes": emit.Kernel(program(slope), count, arrays, (), ("c",)),
-        "row": emit.Kernel(program(slope, loss), count, (), ("y", "p", "s"), ("=", "+0")),
+        "row": emit.Kernel(program(slope, cost), count, (), ("y", "p", "s"), ("=", "+0")),
     }
 
 
-def _update_kernel(formulas: Formulas) -> emit.Kernel:
-    direction, rate, m, v = formulas.step
+def _update_kernel(optimizer: OptimizerReading, count: int) -> dict[str, emit.Kernel]:
+    direction, rate, m, v = optimizer.step
     moved = apply("sub", variable("w"), apply("mul", rate, direction))
-    outputs = {"w": moved, "h": rate}
-    if formulas.moments > 0:
-        outputs["m"] = m
-    if formulas.moments > 1:
-        outputs["v"] = v
+    outputs = {"w": moved, "h": rate, "m": m, "v": v}
+    kept = list(outputs)[: 2 + optimizer.moments]
     arrays = ("g", "pull", "w", "m", "v", "h")
-    return emit.Kernel(
-        program(*outputs.values()), len(formulas.optimizer.numbers), arrays, ("rate", "t"), tuple(outputs)
-    )
+    made = program(*(outputs[name] for name in kept))
+    return {"update": emit.Kernel(made, count, arrays, ("rate", "t"), tuple(kept))}
 
 
-def _penalty_kernels(formulas: Formulas) -> dict[str, emit.Kernel]:
-    kernels, count = {}, len(formulas.penalty.numbers)
-    if not formulas.is_unpulled:
-        kernels["pull"] = emit.Kernel(program(formulas.pull), count, ("w", "pull"), (), ("pull",))
-    if not formulas.is_smooth:
-        kernels["prox"] = emit.Kernel(program(formulas.prox), count, ("w", "rate"), (), ("w",))
+def _penalty_kernels(penalty: PenaltyReading, count: int) -> dict[str, emit.Kernel]:
+    kernels = {}
+    if not penalty.has_no_pull:
+        kernels["pull"] = emit.Kernel(program(penalty.pull), count, ("w", "pull"), (), ("pull",))
+    if not penalty.is_smooth:
+        kernels["prox"] = emit.Kernel(program(penalty.prox), count, ("w", "rate"), (), ("w",))
     return kernels
 
 
@@ -141,7 +145,7 @@ def python_functions(parts: Any, formulas: Formulas) -> Functions:
         NONE,
         update,
         NONE,
-        0 if formulas.is_unpulled else pull,
+        0 if formulas.penalty.has_no_pull else pull,
         0 if formulas.is_smooth else prox,
         NONE,
     )
