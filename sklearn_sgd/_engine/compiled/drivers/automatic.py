@@ -36,7 +36,7 @@ def build(layout):
 
     def automatic(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer, ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
         w: Reals, average: Reals, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
         block: Function, slopes: Function, loss_numbers: Doubles,
@@ -52,7 +52,7 @@ def build(layout):
             start, stop = k * batch, min((k + 1) * batch, n)
             size = stop - start
             accumulate(
-                rows, y, weight, weighted, order, start, stop, n, chunk, w, z, targets, s, c, part, g, block,
+                rows, y, weight, weighted, order, start, stop, n, chunk, ahead, w, z, targets, s, c, part, g, block,
                 loss_numbers, sums,
             )  # fmt: skip
             total += sums[0]

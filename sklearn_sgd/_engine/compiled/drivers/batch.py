@@ -2,18 +2,40 @@
 
 from sklearn_sgd._engine.compiled.drivers.words import invoke, prefetch, tail
 
+# Rows whose gradients are summed in X's precision.
+MOST = 256
+
 
 def build_accumulate(layout):
     """The sums of a batch, for a kind of rows."""
     dot, add, offset, centre = layout.dot, layout.add, layout.offset, layout.centre
 
     def accumulate(
-        rows, y, weight, weighted, order, start, stop, n, chunk, w, z, targets, s, c, part, g, block, numbers, sums
+        rows,
+        y,
+        weight,
+        weighted,
+        order,
+        start,
+        stop,
+        n,
+        chunk,
+        ahead,
+        w,
+        z,
+        targets,
+        s,
+        c,
+        part,
+        g,
+        block,
+        numbers,
+        sums,
     ):
         """Predictions z, targets and weights of a batch, its losses and squared slopes in ``sums``, its gradient in g.
 
-        Blocks of ``chunk`` rows, which the cache holds, are read twice. Their gradients are summed in X's precision
-        before the sum joins one in double precision.
+        Chunks of rows, which the first cache holds, are read twice: for predictions and for the gradient. Gradients of
+        up to `MOST` rows or so are summed in X's precision before the sum joins one in double precision.
         """
         p = rows[6]
         for j in range(p + 1):
@@ -21,7 +43,7 @@ def build_accumulate(layout):
         sums[0] = 0.0
         sums[1] = 0.0
         shift = offset(rows, w)
-        head, size = 0, stop - start
+        head, size, summed = 0, stop - start, 0
         while head < size:
             end = min(head + chunk, size)
             for q in range(head, end):
@@ -32,16 +54,20 @@ def build_accumulate(layout):
                 if weighted:
                     s[q] = weight[i]
             invoke(block, numbers, sums, end - head, tail(targets, head), tail(z, head), tail(s, head), tail(c, head))
-            for j in range(p + 1):
-                part[j] = 0.0
+            if summed == 0:
+                for j in range(p + 1):
+                    part[j] = 0.0
             for q in range(head, end):
-                later = order[min(start + q + chunk, n - 1)]
+                later = order[min(start + q + ahead, n - 1)]
                 prefetch(y, later)
                 add(rows, order[start + q], c[q], part, later)
-            centre(rows, part)
-            for j in range(p + 1):
-                g[j] += part[j]
+            summed += end - head
             head = end
+            if summed >= MOST or head == size:
+                centre(rows, part)
+                for j in range(p + 1):
+                    g[j] += part[j]
+                summed = 0
 
     return accumulate
 

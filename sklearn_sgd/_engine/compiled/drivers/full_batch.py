@@ -23,7 +23,7 @@ def build(layout):
 
     def gradient(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, chunk: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, chunk: Integer, ahead: Integer,
         start: Integer, stop: Integer, w: Reals, block: Function, loss_numbers: Doubles,
         g: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
@@ -35,7 +35,7 @@ def build(layout):
         while head < stop:
             end = min(head + STRETCH, stop)
             accumulate(
-                rows, y, weight, weighted, order, head, end, n, chunk, w, z, targets, s, c, part, whole, block,
+                rows, y, weight, weighted, order, head, end, n, chunk, ahead, w, z, targets, s, c, part, whole, block,
                 loss_numbers, sums,
             )  # fmt: skip
             losses += sums[0]

@@ -22,7 +22,7 @@ def build(layout):
 
     def minibatch(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer, ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer, done: Integer,
         w: Reals, average: Reals, m: Reals, v: Reals,
         block: Function, loss_numbers: Doubles, update: Function, optimizer_numbers: Doubles,
@@ -36,7 +36,7 @@ def build(layout):
         for k in range(updates):
             start, stop = k * batch, min((k + 1) * batch, n)
             accumulate(
-                rows, y, weight, weighted, order, start, stop, n, chunk, w, z, targets, s, c, part, g, block,
+                rows, y, weight, weighted, order, start, stop, n, chunk, ahead, w, z, targets, s, c, part, g, block,
                 loss_numbers, sums,
             )  # fmt: skip
             total += sums[0]

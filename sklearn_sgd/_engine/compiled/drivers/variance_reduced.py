@@ -22,7 +22,7 @@ def build(layout):
 
     def variance_reduced(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
         w: Reals, average: Reals, inverse: Reals, full: Integer, remembered: Reals, known: Doubles, renew: Double,
         block: Function, loss_numbers: Doubles, pull: Function, prox: Function, penalty_numbers: Doubles,
@@ -52,7 +52,7 @@ def build(layout):
             for q in range(size):
                 i = order[start + q]
                 change = c[q] - remembered[i]
-                add(rows, i, change, part, order[min(start + q + chunk, n - 1)])
+                add(rows, i, change, part, order[min(start + q + ahead, n - 1)])
                 if renew > 0.0:
                     remembered[i] = remembered[i] + change
             centre(rows, part)
