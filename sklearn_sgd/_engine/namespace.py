@@ -15,11 +15,12 @@ from scipy import sparse
 from sklearn import get_config
 
 from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, get_namespace, indexing_dtype
+from sklearn_sgd._engine.passes.remote import RemoteRows
 
 
 def is_foreign(array) -> bool:
     """Whether an array is of another library than NumPy and SciPy."""
-    return not (isinstance(array, np.ndarray) or sparse.issparse(array) or hasattr(array, "n_workers"))
+    return not (isinstance(array, np.ndarray) or sparse.issparse(array) or isinstance(array, RemoteRows))
 
 
 def dispatches(values) -> bool:

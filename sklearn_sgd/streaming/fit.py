@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from sklearn import config_context, get_config
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import InvalidParameterError
 
+from sklearn_sgd._compat import InvalidParameterError
 from sklearn_sgd.streaming.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from sklearn_sgd.streaming.prefetch import prefetch
 from sklearn_sgd.streaming.progress import Bar, Progress
