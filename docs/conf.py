@@ -34,7 +34,7 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 # The documentation builds without them.
-autodoc_mock_imports = ["dask", "distributed"]
+autodoc_mock_imports = ["cloudpickle", "dask", "distributed"]
 
 
 def reachable(url: str) -> bool:

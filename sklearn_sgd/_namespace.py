@@ -17,9 +17,13 @@ from sklearn import get_config
 from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, get_namespace, indexing_dtype
 
 
+class Elsewhere:
+    """Base of what stands for rows that are not in this process."""
+
+
 def is_foreign(array) -> bool:
     """Whether an array is of another library than NumPy and SciPy."""
-    return not (isinstance(array, np.ndarray) or sparse.issparse(array) or hasattr(array, "n_workers"))
+    return not (isinstance(array, (np.ndarray, Elsewhere)) or sparse.issparse(array))
 
 
 def dispatches(values) -> bool:

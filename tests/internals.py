@@ -80,3 +80,31 @@ def watch_the_host(monkeypatch, look):
     engine = (arrays, baseline, prepare, statistics, preconditioner)
     for module in (*engine, estimator, fitted, validation):
         monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
+
+
+# Of the classes for Dask, which need an extra: imported when they are used.
+
+
+def one_chain_per_block(monkeypatch):
+    """Let each block on a cluster be a chain of its own, wherever it lies."""
+    from sklearn_sgd.dask.blocks import Blocks
+
+    monkeypatch.setattr(Blocks, "chains", property(lambda self: [[number] for number in range(len(self.futures))]))
+
+
+def watch_gather(monkeypatch, look):
+    """Call a function whenever results of tasks on a cluster are waited for."""
+    from sklearn_sgd.dask.blocks import Blocks
+
+    gather = Blocks.gather
+    monkeypatch.setattr(Blocks, "gather", lambda self, futures: look() or gather(self, futures))
+
+
+def without_dask_client(monkeypatch):
+    """Let there be no Dask client in use."""
+    from sklearn_sgd.dask import collections
+
+    def none(client):
+        raise ValueError("No clients found")
+
+    monkeypatch.setattr(collections, "default_client", none)

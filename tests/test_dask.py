@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from internals import one_chain_per_block, watch_gather, without_dask_client
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
 from sklearn.base import clone
@@ -27,7 +28,6 @@ from sklearn_sgd.dask import (  # noqa: E402
     DaskBatchGDRegressor,
     DaskMiniBatchSGDRegressor,
     DaskOnlineSGDRegressor,
-    Pool,
 )
 from sklearn_sgd.losses import LOSSES  # noqa: E402
 
@@ -161,7 +161,7 @@ def test_small_batches_are_as_good(cluster, kind, params):
 @pytest.fixture
 def one_block_each(monkeypatch):
     """Chains that do not depend on where the blocks came to lie."""
-    monkeypatch.setattr(Pool, "chains", lambda self: [[number] for number in range(len(self.blocks))])
+    one_chain_per_block(monkeypatch)
 
 
 PLAIN = {"shuffle": False, "learning_rate": "constant", "eta0": 0.1, "tol": None}
@@ -200,6 +200,25 @@ def test_chains_are_averaged_by_rows(cluster, one_block_each):
         shares = [np.diff(turn)[0] for turn in turns]
     ours = DaskMiniBatchSGDRegressor(epochs=1, sync_rows=64, **PLAIN).fit(dX, dy)
     assert_allclose(theta(ours), theta(first[0]), rtol=1e-12)
+
+
+def test_a_batch_between_two_averages_may_be_less_than_a_block(cluster, one_block_each):
+    """A block that one batch would cover is cut where the parameters are averaged; two blocks alike make one mean."""
+    X, y = linear(400, 100)
+    dX, dy = spread(np.vstack([X, X]), np.append(y, y), rows=400)
+    params = PLAIN | {"batch_size": 400, "eta0": 0.001}
+    ours = DaskMiniBatchSGDRegressor(epochs=1, sync_rows=250, **params).fit(dX, dy)
+    theirs = MiniBatchSGDRegressor(**params).partial_fit(X[:250], y[:250]).partial_fit(X[250:], y[250:])
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-10)
+    assert ours.n_updates_ == theirs.n_updates_ == 2
+
+
+def test_passive_aggressive_steps(cluster, one_block_each):
+    """Their parts are not those whose formulas are read."""
+    X, y = linear(200)
+    params = {"loss": "epsilon_insensitive", "learning_rate": "pa1", "shuffle": False, "epochs": 2}
+    ours, theirs = DaskOnlineSGDRegressor(**params).fit(*spread(X, y)), OnlineSGDRegressor(**params).fit(X, y)
+    assert_array_equal(theta(ours), theta(theirs))
 
 
 # What is given
@@ -324,15 +343,14 @@ def killer(cluster, monkeypatch):
     """Kills a worker when results are waited for that often; says whom."""
 
     def arm(turn):
-        gather, turns, killed = Pool.gather, iter(range(10_000)), []
+        turns, killed = iter(range(10_000)), []
 
-        def deadly(self, futures):
+        def deadly():
             if next(turns) == turn:
                 killed.append(next(iter(cluster.run(os.getpid).values())))
                 os.kill(killed[0], signal.SIGKILL)
-            return gather(self, futures)
 
-        monkeypatch.setattr(Pool, "gather", deadly)
+        watch_gather(monkeypatch, deadly)
         return killed
 
     yield arm
@@ -352,7 +370,7 @@ def test_a_worker_killed_changes_nothing(cluster, killer):
 def test_a_worker_killed_between_averages(cluster, killer):
     X, y = raw()
     local = MiniBatchSGDRegressor(random_state=0).fit(X, y)
-    killed = killer(4)
+    killed = killer(6)
     model = DaskMiniBatchSGDRegressor(random_state=0).fit(*spread(X, y))
     assert len(killed) == 1
     assert model.score(X, y) == pytest.approx(local.score(X, y), abs=0.002)
@@ -401,10 +419,7 @@ def test_an_epoch_moves_parameters_not_rows(cluster, traffic, kind):
 
 
 def test_no_client(monkeypatch):
-    def none(client):
-        raise ValueError("No clients found")
-
-    monkeypatch.setattr("sklearn_sgd.dask.default_client", none)
+    without_dask_client(monkeypatch)
     with pytest.raises(ValueError, match=r"No Dask client: start one.*client="):
         DaskBatchGDRegressor().fit(*spread(*linear()))
 

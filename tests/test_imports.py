@@ -16,13 +16,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Longer ones, and why: a screen for each of twelve losses and eleven optimizers, most of it docstrings.
 MORE_LINES = {"sklearn_sgd.losses": 500, "sklearn_sgd.optimizers": 470}
 
-# What a module may import when it is used, from an extra of that name.
+# Extras that a module may import: when it is used, but for the classes for Dask, which are no use without it.
+DASK = {"dask", "distributed", "cloudpickle"}
 EXTRAS = {
     "sklearn_sgd.onnx": {"skl2onnx"},
     "sklearn_sgd.displays": {"matplotlib"},
     "sklearn_sgd.streaming.arrow_chunks": {"pyarrow"},
     "sklearn_sgd.streaming.arrow_fragments": {"pyarrow"},
-    "sklearn_sgd.dask": {"dask", "distributed"},
 }
 
 
@@ -33,6 +33,9 @@ def extra(name):
 
 def name_of(path):
     return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+EXTRAS |= {name: DASK for name in map(name_of, MODULES) if name.startswith("sklearn_sgd.dask")}
 
 
 def imports(path, everywhere=True):
@@ -66,7 +69,7 @@ def test_run_time_dependencies(module):
     known = {"numpy", "scipy", "sklearn", "llvmlite", "sklearn_sgd"}
     assert top(imports(module)) - known - extra(name_of(module)) <= sys.stdlib_module_names
     # The classes for Dask are no use without it.
-    at_once = EXTRAS["sklearn_sgd.dask"] if name_of(module).startswith("sklearn_sgd.dask") else set()
+    at_once = DASK if name_of(module).startswith("sklearn_sgd.dask") else set()
     assert top(imports(module, everywhere=False)) - known - at_once <= sys.stdlib_module_names
 
 

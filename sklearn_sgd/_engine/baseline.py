@@ -33,8 +33,7 @@ def constant_of(formulas: Formulas, y, weight) -> float:
     """The raw constant of least loss on targets and weights (None: all 1), in double precision."""
     loss = formulas.parts.loss
     if formulas.is_quadratic:
-        xp, mean = namespace(y), total(y) / y.shape[0] if weight is None else total(weight * y) / total(weight)
-        return min(max(mean, float(xp.min(y))), float(xp.max(y)))
+        return mean_target(y, weight)
     some = np.linspace(0, y.shape[0] - 1, min(y.shape[0], SAMPLE)).astype(int)
     y, weight = host(take(y, some)), np.ones(len(some)) if weight is None else host(take(weight, some))
     order = np.argsort(y)
@@ -57,6 +56,12 @@ def constant_of(formulas: Formulas, y, weight) -> float:
         return best
     root = float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
     return root if weight @ loss.value(y, root) <= (1.0 + CLOSE) * values.min() else best
+
+
+def mean_target(y, weight) -> float:
+    """The mean of targets, by weights (None: all 1); within their range, whatever the rounding."""
+    mean = total(y) / y.shape[0] if weight is None else total(weight * y) / total(weight)
+    return min(max(mean, float(namespace(y).min(y))), float(namespace(y).max(y)))
 
 
 def typical_residual(loss, data, used, z) -> float:
@@ -108,10 +113,9 @@ def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, si
 
 def constant_loss(formulas: Formulas, data, kept: np.ndarray | None) -> float:
     """Mean loss of the best constant."""
-    if isinstance(data.rows, RemoteRows):
-        constant = data.rows.best_constant(formulas)
-        return data.rows.training_loss(formulas.parts.loss, np.zeros(data.rows.shape[1], data.rows.dtype), constant)
     constant = best_constant(formulas, data, slice(None) if kept is None else kept)
+    if isinstance(data.rows, RemoteRows):
+        return data.rows.training_loss(formulas.parts.loss, np.zeros(data.rows.shape[1], data.rows.dtype), constant)
     return _mean_loss(formulas.parts.loss, data, kept, lambda block: constant)
 
 

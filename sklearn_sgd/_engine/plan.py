@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.step_size import averaging_weights
 from sklearn_sgd._engine.passes.normal import NormalMatrix
+from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import total
@@ -29,12 +30,16 @@ class Data(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of an epoch: numbers of rows in their order, and a rate and a share of the average for each update."""
+    """A part of an epoch: numbers of rows in their order, and a rate and a share of the average for each update.
+
+    ``n_done`` updates came before it. The rates are those of the schedule times ``rate_factor``.
+    """
 
     order: np.ndarray
     rates: np.ndarray
     mixes: np.ndarray
     n_done: int
+    rate_factor: float
 
 
 class Plan(NamedTuple):
@@ -86,8 +91,15 @@ class Plan(NamedTuple):
         return self.X.nnz if issparse(self.X) else self.X.shape[0] * self.X.shape[1]
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the rows are not in this process: they have no order here, and an epoch takes all of them at once."""
+        return isinstance(self.X, RemoteRows)
+
+    @property
     def used(self) -> Any:
         """Numbers of the rows."""
+        if self.is_remote:
+            return range(self.n_rows)
         return row_numbers(self.n_rows) if self.row_indices is None else self.row_indices
 
     @property
@@ -103,7 +115,7 @@ class Plan(NamedTuple):
     @property
     def shuffles(self) -> bool:
         """Whether each epoch takes the rows in another order."""
-        return bool(self.shuffle) and self.batch_size < self.n_rows
+        return bool(self.shuffle) and self.batch_size < self.n_rows and not self.is_remote
 
     @property
     def weight(self) -> float:
@@ -111,7 +123,9 @@ class Plan(NamedTuple):
         return total(self.data.weight) if self.data.weight.shape[0] else float(self.n_rows)
 
     def n_updates(self, n_rows: int) -> int:
-        """Updates on so many rows."""
+        """Updates on so many rows; on remote ones, those of an epoch."""
+        if isinstance(self.X, RemoteRows):
+            return self.X.n_updates(self.batch_size)
         return -(-n_rows // self.batch_size)
 
     def piece_rows(self, targets: int) -> int:
@@ -119,7 +133,7 @@ class Plan(NamedTuple):
 
         Rates of more would not. Each piece of sparse rows costs O(P).
         """
-        if self.remembers:
+        if self.remembers or self.is_remote:
             return self.n_rows
         rows, columns = self.X.shape
         size = max(PIECE, 4 * columns) * rows // max(1, self.n_entries)
@@ -131,7 +145,7 @@ class Plan(NamedTuple):
         """These rows, after so many updates."""
         t = np.arange(n_done + 1, n_done + 1 + self.n_updates(len(order)))
         rates = self.schedule(t)
-        return Piece(order, rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t), n_done)
+        return Piece(order, rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t), n_done, rate_factor)
 
     def mixes(self, t: np.ndarray) -> np.ndarray:
         """Share of the newest parameters in the average at each update: 1 before it starts; none without average.

@@ -7,16 +7,30 @@ from typing import Any, Self
 import numpy as np
 
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._namespace import Elsewhere
 
 
-class RemoteRows(ABC):
+class RemoteRows(Elsewhere, ABC):
     """Rows elsewhere, in the place of X and of the rows of a plan: what the engine must know of all rows at once.
 
-    Each method does what the function of that name in the engine does for rows in this process.
+    Each method does what the function of that name in the engine does for rows in this process. The rows are not
+    numbered here: an epoch has no order, and its pass takes all of them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of rows, none of which has the weight 0, and of columns.
+    dtype : dtype
+        Precision of all rows.
+    weight : float
+        Total weight, as the user gave it. The rows themselves count with weights of mean 1.
+    bias : number
+        Entry of the last column: 1, or 0 without intercept.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype
+    weight: float
     bias: Any
 
     @property
@@ -59,6 +73,10 @@ class RemoteRows(ABC):
     @abstractmethod
     def row_curvatures(self, loss: Any, w: np.ndarray) -> tuple[Any, float]:
         """Weights of rows by the curvature of their losses, and its mean."""
+
+    @abstractmethod
+    def n_updates(self, batch_size: int) -> int:
+        """Updates in an epoch, for batches of so many rows."""
 
     @abstractmethod
     def choose(self, plan: Any) -> Callable:

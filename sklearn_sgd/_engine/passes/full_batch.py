@@ -4,10 +4,12 @@ The segments depend on the number of rows alone, so any number of threads gives 
 the interpreter's lock.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import current_thread, main_thread
+from typing import Any
 
 import numpy as np
 
@@ -22,19 +24,19 @@ def threads() -> int:
     return openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
-class AllRows:
-    """What is asked of a batch, for all rows: mean gradients, and slopes, which are gradients at another point.
+class WholeBatch(ABC):
+    """All rows as one batch: mean gradients, and slopes, which are gradients at another point.
 
     The last gradient is remembered: that at the end of an accepted step is the next epoch's.
     """
 
-    def __init__(self, gradient, n_rows: int, n_entries: int, compiled: bool):
-        self.kernel, self.data = gradient, None
-        self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
-        # Python's own threads would wait for each other, and not know how scikit-learn is configured in this one.
-        number = min(threads(), len(self.bounds) - 1) if compiled and n_entries >= THREADED else 1
-        self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
+    def __init__(self) -> None:
+        self.data: Any = None
         self.known: tuple = (None, None)
+
+    @abstractmethod
+    def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Sums of the losses, of their squared slopes, and of the gradients."""
 
     def __call__(self, data, chunk, loss):
         """The rows, as ``arrays`` asks for a batch."""
@@ -51,13 +53,26 @@ class AllRows:
         total, squares, g = self.known[1]
         return total, squares, g.copy()
 
-    def sums(self, w):
-        """Sums of the losses, of their squared slopes, and of the gradients."""
-        sums = np.zeros((len(self.bounds) - 1, len(w)))
-        segment = partial(self.kernel, self.data, w, self.chunk, self.loss)
-        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
-        return *totals.sum(axis=0), sums.sum(axis=0)
-
     def slope(self, w, d, step):
         """Slope of the mean loss at the end of a step, in its direction."""
         return -(self.gradient(w - w.dtype.type(step) * d)[2] @ d)
+
+
+class AllRows(WholeBatch):
+    """All rows in this process, in segments."""
+
+    def __init__(self, gradient: Callable, n_rows: int, n_entries: int, compiled: bool):
+        super().__init__()
+        self.kernel = gradient
+        self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
+        # Python's own threads would wait for each other, and not know how scikit-learn is configured in this one.
+        number = min(threads(), len(self.bounds) - 1) if compiled and n_entries >= THREADED else 1
+        self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
+
+    def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Sums of the losses, of their squared slopes, and of the gradients, segment by segment."""
+        sums = np.zeros((len(self.bounds) - 1, len(w)))
+        segment = partial(self.kernel, self.data, w, self.chunk, self.loss)
+        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
+        losses, squares = totals.sum(axis=0)
+        return losses, squares, sums.sum(axis=0)

@@ -36,7 +36,8 @@ def build(layout):
 
     def automatic(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer, ahead: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
         w: Reals, average: Reals, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
         block: Function, slopes: Function, loss_numbers: Doubles,

@@ -22,7 +22,8 @@ def build(layout):
 
     def minibatch(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer, ahead: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer, done: Integer,
         w: Reals, average: Reals, m: Reals, v: Reals,
         block: Function, loss_numbers: Doubles, update: Function, optimizer_numbers: Doubles,

@@ -1,0 +1,220 @@
+"""The base class of the three regressors on a cluster: what they do otherwise than those without Dask."""
+
+import copy
+from typing import Any, Self
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.base import is_dask_collection
+from distributed import Client
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_sgd._base.docs import DOCS
+from sklearn_sgd._base.estimator import BaseGDRegressor
+from sklearn_sgd._base.parameters import ResolvedParameters, refreshes_gradients
+from sklearn_sgd._compat import check_feature_names
+from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd.dask import workers
+from sklearn_sgd.dask.blocks import Blocks
+from sklearn_sgd.dask.cluster import ClusterRows
+from sklearn_sgd.dask.collections import aligned_partitions, check_collection, find_client, with_all_features
+
+# Parameters of these classes alone.
+OWN = ("client", "sync_rows")
+
+
+class BaseDaskRegressor(BaseGDRegressor):
+    """Everything but the signature. ``_local`` is the class without Dask."""
+
+    client: "Client | None"
+    sync_rows: int | None = None
+    _local: type[BaseGDRegressor]
+    _doc_link_template = DOCS + "generated/sklearn_sgd.dask.{estimator_name}.html"
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Learn from the samples on the workers of a cluster, for several epochs.
+
+        Parameters
+        ----------
+        X : dask Array of shape (n_samples, n_features) or dask DataFrame
+            Training data, in partitions of samples. They are computed once, validated and kept on the workers until the
+            fit is done; chunks may be sparse matrices.
+        y : dask Array of shape (n_samples,), Series or DataFrame of one column
+            Targets, in the partitions of X.
+        sample_weight : dask Array of shape (n_samples,) or Series, default=None
+            Sample weights, in the partitions of X.
+        coef_init : array-like of shape (n_features,), default=None
+            Coefficients to start from.
+        intercept_init : float, default=None
+            Intercept to start from.
+        X_val : {array-like, CSR matrix} of shape (n_val, n_features), default=None
+            Samples in memory on which `early_stopping` scores.
+        y_val : array-like of shape (n_val,), default=None
+            Targets of these samples.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of these samples in the score.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no client, a parameter or an input is invalid, or the partitions of X, y and sample_weight do
+            not belong together; an invalid value is reported with the number of its partition.
+        TypeError
+            If X, y or sample_weight is not a Dask collection.
+        """
+        check_collection("X", X)
+        if self.early_stopping and X_val is None:
+            raise ValueError(
+                "early_stopping=True on a cluster needs rows in memory to score on: give X_val and y_val to fit, or "
+                "early_stopping=False."
+            )
+        if is_dask_collection(X_val) or is_dask_collection(y_val) or is_dask_collection(sample_weight_val):
+            raise TypeError("X_val, y_val and sample_weight_val must be in memory: give X_val.compute(), for instance.")
+        start = {"coef_init": coef_init, "intercept_init": intercept_init}
+        held_out = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        return super().fit(X, y, sample_weight, **start, **held_out)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Continue learning from samples in memory, in this process, as the class without Dask does.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            New samples.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If X is a Dask collection.
+        """
+        if is_dask_collection(X):
+            raise TypeError(
+                "partial_fit takes rows in memory. For a Dask collection use fit, with warm_start=True to go on, or "
+                "dask_ml.wrappers.Incremental with the class without Dask."
+            )
+        return super().partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or {array-like, CSR matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y : dask Array or Series, or ndarray, of shape (n_samples,)
+            Predictions: of a Dask collection a lazy one, computed where each partition lies; else an array.
+        """
+        if not is_dask_collection(X):
+            return super().predict(X)
+        check_is_fitted(self)
+        model = self.to_local()
+        if isinstance(X, da.Array):
+            X, dtype = with_all_features(X), np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+            return X.map_blocks(workers.predict_chunk, model, dtype, drop_axis=1, dtype=dtype, meta=np.empty(0, dtype))
+        dtype = model.predict(X._meta_nonempty).dtype
+        return X.map_partitions(workers.predict_frame, model, dtype, meta=(None, dtype))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination R² of the predictions; of a Dask collection computed on the cluster.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or array-like of shape (n_samples, n_features)
+            Samples.
+        y : dask Array or Series, or array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : dask Array or Series, or array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            1 less the ratio of the squared errors to those of the mean.
+        """
+        if not is_dask_collection(X):
+            return super().score(X, y, sample_weight)
+        model, client = self.to_local(), find_client(self.client)
+        columns = {"y": y} if sample_weight is None else {"y": y, "sample_weight": sample_weight}
+        sums = [dask.delayed(workers.error_sums)(model, *given) for given in aligned_partitions(X, **columns)]
+        weight, total, squares, errors = workers.add(client.gather(client.compute(sums)))
+        return float(1.0 - errors / (squares - total * total / weight))
+
+    def to_local(self) -> Any:
+        """Return the same regressor without Dask.
+
+        Returns
+        -------
+        regressor : BatchGDRegressor, MiniBatchSGDRegressor or OnlineSGDRegressor
+            With the same parameters and, if fitted, the same fitted attributes.
+        """
+        local = self._local(**{name: value for name, value in self.get_params(deep=False).items() if name not in OWN})
+        known = {*vars(local), *OWN}
+        local.__dict__.update({name: copy.copy(value) for name, value in vars(self).items() if name not in known})
+        return local
+
+    def _validate_input(
+        self, resolved: ResolvedParameters, X: Any, y: Any, sample_weight: Any, reset: bool, least: int = 1, finite=True
+    ) -> tuple[Recipe, Any, Any, Any]:
+        """Return the recipe and, for a collection, its samples on the workers in the place of X.
+
+        Targets and weights are there with them: in their place are one number, and None.
+        """
+        if not is_dask_collection(X):
+            return super()._validate_input(resolved, X, y, sample_weight, reset, least, finite)
+        self._check_batch_size()
+        check_feature_names(self, getattr(X, "_meta", X), reset=reset)
+        # Without the callbacks, which a clone has too.
+        model = self._local(**clone(self.to_local()).get_params())
+        partitions = aligned_partitions(X, y=y, sample_weight=sample_weight)
+        blocks = Blocks(find_client(self.client), model, partitions, self.sync_rows)
+        if not blocks.futures:
+            raise ValueError("X has no rows to learn from, or sample_weight is zero for each of them.")
+        rows = ClusterRows.of(blocks)
+        self.n_features_in_ = rows.shape[1]
+        recipe = resolved.resolve(rows)
+        if refreshes_gradients(self):
+            raise ValueError(
+                f"optimizer={self.optimizer!r} remembers each row, which no worker does: use optimizer='sgd', or the "
+                "class without Dask."
+            )
+        return recipe, rows, np.zeros(1, rows.dtype), None
+
+    def __sklearn_clone__(self):
+        """Return a clone with the same client, which is a connection."""
+        params = {name: clone(value, safe=False) for name, value in self.to_local().get_params(deep=False).items()}
+        own = {name: getattr(self, name) for name in OWN if name in self.get_params(deep=False)}
+        return type(self)(**params, **own)
+
+    def __getstate__(self):
+        """Return the state to pickle: without the client."""
+        return {**super().__getstate__(), "client": None}

@@ -1,0 +1,102 @@
+"""The blocks of samples on the workers, as seen from the client."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import dask
+import numpy as np
+from distributed import Client, wait
+from sklearn.utils import check_random_state
+
+from sklearn_sgd.dask import workers
+from sklearn_sgd.dask.workers import RowView, Summary
+
+# Results that are combined by one task. Dask's own tree reductions, of bags and of arrays, build and send a graph for
+# each sum, and take two to four times as long: see `sums` in benchmarks/cluster.py.
+FAN = 16
+
+
+class Blocks:
+    """The validated samples of a fit, in the memory of the workers, and functions of them.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The cluster.
+    model : regressor without Dask
+        Its parameters say what is valid.
+    partitions : list of tuple
+        Partitions of X, y and perhaps sample weights, not computed.
+    sync_rows : int or None
+        Samples of a chain between two averages; None: all.
+    """
+
+    def __init__(self, client: Client, model: Any, partitions: list[tuple], sync_rows: int | None):
+        self.client, self.sync_rows = client, sync_rows
+        self.generator = np.random.default_rng(check_random_state(model.random_state).randint(2**31 - 1))
+        load, sent = dask.delayed(workers.load_block, pure=False), dask.delayed(model)
+        futures = client.compute([load(sent, number, *given) for number, given in enumerate(partitions)])
+        summaries = self.gather(client.map(workers.summarise, futures, pure=False))
+        pairs = [pair for pair in zip(futures, summaries, strict=True) if pair[1].n_samples]
+        self.futures = [future for future, _ in pairs]
+        self.summaries: list[Summary] = [summary for _, summary in pairs]
+        for name in ("n_features", "dtype"):
+            if len(found := {getattr(summary, name) for summary in self.summaries}) > 1:
+                raise ValueError(f"The partitions of X differ in {name}: {found}.")
+        self.lengths = np.array([summary.n_samples for summary in self.summaries], dtype=int)
+        self.weight = sum(summary.weight for summary in self.summaries)
+
+    @cached_property
+    def n_threads(self) -> int:
+        """Threads of all workers."""
+        return max(1, sum(self.client.nthreads().values()))
+
+    def gather(self, futures: list) -> list:
+        """Return the results of tasks, in their order."""
+        return self.client.gather(futures)
+
+    def map(self, task: Callable, *columns: Any, **constants: Any) -> list:
+        """Start a task on each block, with its entry of each column."""
+        return self.client.map(task, self.futures, *columns, pure=False, **constants)
+
+    def values(self, view: RowView, function: Callable, *args: Any) -> list:
+        """Return what a function returns for each block, seen in a view."""
+        return self.gather(self._apply(view, function, args))
+
+    def reduce(self, view: RowView, function: Callable, *args: Any, combine: Callable = workers.add) -> Any:
+        """Return the values of all blocks combined in their order: on the workers while they are many, then here."""
+        futures = self._apply(view, function, args)
+        while len(futures) > FAN:
+            parts = [futures[start : start + FAN] for start in range(0, len(futures), FAN)]
+            futures = [self.client.submit(combine, part, pure=False) for part in parts]
+        return combine(self.gather(futures))
+
+    def _apply(self, view: RowView, function: Callable, args: tuple) -> list:
+        return self.map(workers.apply, view=view, function=function, args=args)
+
+    @cached_property
+    def chains(self) -> list[list[int]]:
+        """Numbers of the blocks of each chain: those that lie on a worker, in as many runs as it has threads."""
+        wait(self.futures)
+        threads, places = self.client.nthreads(), self.client.who_has(self.futures)
+        held: dict[str, list[int]] = {}
+        for number, future in enumerate(self.futures):
+            held.setdefault(min(places.get(future.key) or [""]), []).append(number)
+        return sorted(chain for place, numbers in held.items() for chain in _split(numbers, threads.get(place, 1)))
+
+    @property
+    def segments(self) -> list[tuple[int, int]]:
+        """Where in its chain a thread starts and stops between two averages."""
+        longest = int(max(self.lengths[numbers].sum() for numbers in self.chains))
+        every = self.sync_rows or longest
+        return [(start, min(start + every, longest)) for start in range(0, longest, every)]
+
+    def n_updates(self, batch_size: int) -> int:
+        """Updates of the longest chain in an epoch."""
+        return sum(-((start - stop) // batch_size) for start, stop in self.segments)
+
+
+def _split(numbers: list[int], parts: int) -> list[list[int]]:
+    """Return as many runs of numbers as there are parts, or fewer; none is empty."""
+    return [part.tolist() for part in np.array_split(numbers, min(parts, len(numbers)))]

@@ -1,0 +1,152 @@
+"""Samples on a cluster in the place of X: what the engine must know of all of them, from sums over the blocks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.preconditioner import SAMPLE as SAMPLE_FOR_EIGENVALUE
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
+from sklearn_sgd._engine.baseline import constant_of
+from sklearn_sgd._engine.passes import arrays, normal
+from sklearn_sgd._engine.passes.full_batch import WholeBatch
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd.dask import workers
+from sklearn_sgd.dask.blocks import Blocks
+from sklearn_sgd.dask.chains import LocalDescent
+from sklearn_sgd.dask.workers import CurvatureWeights, RowView, SentPlan
+from sklearn_sgd.optimizers import SGD
+from sklearn_sgd.penalties import NoPenalty
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterRows(RemoteRows):
+    """The samples of all blocks, as they are or less the mean of their columns."""
+
+    blocks: Blocks
+    shape: tuple[int, int]
+    dtype: np.dtype
+    weight: float
+    bias: Any = 0.0
+    mean: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, blocks: Blocks) -> Self:
+        """Return the samples of blocks, of which there is at least one."""
+        _, n_features, dtype, _ = blocks.summaries[0]
+        return cls(blocks, (int(blocks.lengths.sum()), n_features), dtype, blocks.weight)
+
+    @property
+    def view(self) -> RowView:
+        """How a worker sees its samples."""
+        return RowView(self.weight / self.shape[0], self.bias, self.mean)
+
+    @property
+    def n_workers(self) -> int:
+        """Threads that share the work."""
+        return self.blocks.n_threads
+
+    def with_intercept(self, fit_intercept: bool) -> Self:
+        """Return the samples with a last column of ones, or of zeros."""
+        return replace(self, bias=self.dtype.type(fit_intercept), mean=None)
+
+    def centred(self, mean: np.ndarray) -> Self:
+        """Return the samples less the mean of their columns."""
+        return replace(self, mean=mean)
+
+    # What is known before the descent
+
+    def measure(self, weight: Any, centred: bool, with_target: bool) -> ColumnStatistics:
+        """Return the statistics of the features, and of the target; by their own weights, or by curvature."""
+        weights = weight if isinstance(weight, CurvatureWeights) else None
+        view = weights.view if weights else self.view
+        args = centred, with_target, weights
+        return self.blocks.reduce(view, workers.column_statistics, *args, combine=workers.merge_all)
+
+    def largest_eigenvalue(self, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
+        """Return the largest eigenvalue of the covariance of the scaled columns, computed by a worker."""
+        stride = max(1, self.shape[0] // SAMPLE_FOR_EIGENVALUE)
+        starts = -(np.cumsum(self.blocks.lengths) - self.blocks.lengths) % stride
+        sample = self.blocks.map(workers.sampled_rows, starts.tolist(), stride=stride)
+        task, *args = workers.eigenvalue_of_sample, sample, covariance, mean, scale
+        return self.blocks.client.submit(task, *args, pure=False).result()
+
+    def best_constant(self, formulas: Formulas) -> float:
+        """Return the raw constant of least loss: from the means of all blocks, or from samples of the targets."""
+        if formulas.is_quadratic:
+            weight, y = map(np.array, zip(*self.blocks.values(self.view, workers.mean_target), strict=True))
+        else:
+            y, weight = self._sampled_targets()
+        return constant_of(formulas, y, weight if weight.size else None)
+
+    def _sampled_targets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return evenly spaced targets and their weights."""
+        n_samples, lengths = self.shape[0], self.blocks.lengths
+        some = np.linspace(0, n_samples - 1, min(n_samples, SAMPLE_FOR_CONSTANT)).astype(int)
+        ends = np.cumsum(lengths)
+        each = np.split(some, np.searchsorted(some, ends[:-1]))
+        each = [which - start for which, start in zip(each, ends - lengths, strict=True)]
+        sampled = self.blocks.gather(self.blocks.map(workers.sampled_targets, each, view=self.view))
+        y, weight = map(np.concatenate, zip(*sampled, strict=True))
+        return y, weight
+
+    # Sums over all samples
+
+    def residual_sums(self, loss: Any, constant: float) -> np.ndarray:
+        """Return sums of weights, losses, and slopes, absolute and squared, for a constant prediction."""
+        return self.blocks.reduce(self.view, workers.residual_sums, loss, constant)
+
+    def smoothed_gradient(self, loss: Any, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
+        """Return the sum of the gradients on both sides of a constant prediction."""
+        return self.blocks.reduce(self.view, workers.smoothed_gradient, loss, mean, constant, size)
+
+    def training_loss(self, loss: Any, coef: np.ndarray, intercept: float) -> float:
+        """Return the mean loss of a model."""
+        total, weight = self.blocks.reduce(self.view, workers.training_loss, loss, coef, intercept)
+        return float(total / weight)
+
+    def row_curvatures(self, loss: Any, w: np.ndarray) -> tuple[Any, float]:
+        """Return weights of samples by the curvature of their losses, which the workers compute, and their mean."""
+        sums = self.blocks.reduce(self.view, workers.residual_sums_at, loss, w)
+        weights = CurvatureWeights(self.view, loss, w.copy(), sums)
+        mean = self.blocks.reduce(self.view, workers.curvature_sum, weights) / sums[0]
+        return (weights, mean) if 0.0 < mean < np.inf else (np.empty(0, self.dtype), 1.0)
+
+    # The passes
+
+    def n_updates(self, batch_size: int) -> int:
+        """Return the updates in an epoch: of small batches, those of the longest chain."""
+        return 1 if batch_size >= self.shape[0] else self.blocks.n_updates(batch_size)
+
+    def choose(self, plan: Plan) -> Callable:
+        """Return the pass over the samples."""
+        if plan.normal and not plan.noise:
+            return normal.automatic
+        if plan.batch_size < plan.n_rows:
+            return LocalDescent(self.blocks, plan)
+        return partial(arrays.automatic if plan.preconditioner else arrays.minibatch, batch_of=self.all_rows(plan))
+
+    def all_rows(self, plan: Plan) -> "ClusterBatch":
+        """Return the samples as one batch."""
+        return ClusterBatch(plan)
+
+
+class ClusterBatch(WholeBatch):
+    """The samples of all blocks as one batch."""
+
+    def __init__(self, plan: Plan):
+        super().__init__()
+        # A gradient does not depend on penalty and optimizer: without them a worker compiles it once for all.
+        parts = plan.parts._replace(penalty=NoPenalty(), optimizer=SGD())
+        self.sent = SentPlan.of(plan._replace(schedule=np.zeros_like, parts=parts, formulas=Formulas(parts)))
+
+    def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Return the sums of the losses, of their squared slopes, and of the gradients."""
+        rows: ClusterRows = self.data.rows
+        losses, squares, *g = rows.blocks.reduce(rows.view, workers.gradient_sums, self.sent, w)
+        return float(losses), float(squares), np.array(g)

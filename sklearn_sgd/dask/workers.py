@@ -1,0 +1,237 @@
+"""What runs on the workers: samples of a partition are validated, and sums over them are computed."""
+
+import pickle
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+
+import cloudpickle
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+
+from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._engine import baseline
+from sklearn_sgd._engine.automatic.preconditioner import largest_eigenvalue
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure, merge
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
+from sklearn_sgd._engine.plan import Data, Plan
+from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._namespace import doubled
+
+ALL = slice(None)
+
+
+class RowView(NamedTuple):
+    """How a worker sees its samples: weights over their mean, the intercept's column, columns less their mean."""
+
+    mean_weight: float
+    bias: Any
+    mean: np.ndarray | None
+
+
+class Block(NamedTuple):
+    """The samples of a partition, validated; those of weight 0 are left out."""
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray | None
+
+    def data(self, view: RowView) -> Data:
+        """Return the samples as the passes take them."""
+        rows = as_rows(self.X, bool(view.bias))
+        if view.mean is not None:
+            rows = less_mean(rows, view.mean)
+        weight = np.empty(0) if self.weight is None else self.weight / view.mean_weight
+        return Data(rows, in_one_piece(self.y), in_one_piece(weight.astype(self.X.dtype, copy=False)))
+
+
+class Summary(NamedTuple):
+    """What is known of a block before the descent."""
+
+    n_samples: int
+    n_features: int
+    dtype: np.dtype
+    weight: float
+
+
+class SentPlan(NamedTuple):
+    """A plan on its way to the workers: without samples, and without what a task need not bring.
+
+    Formulas are not pickled, but the parts that they belong to: each worker reads those of equal parts once.
+    """
+
+    plan: Plan
+    formulas: bytes
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return what is sent of a plan."""
+        nothing: Any = None
+        formulas = cloudpickle.dumps(plan.formulas.parts)
+        plan = plan._replace(X=None, data=nothing, n_rows=0, row_indices=None, formulas=nothing)
+        return cls(plan._replace(preconditioner=None, normal=None), formulas)
+
+    def on(self, block: Block, data: Data) -> Plan:
+        """Return the plan for the samples of a block."""
+        return self.plan._replace(X=block.X, data=data, n_rows=len(data.y), formulas=_formulas_of(self.formulas))
+
+
+@lru_cache(maxsize=16)
+def _formulas_of(parts: bytes) -> Formulas:
+    """Return the formulas of pickled parts."""
+    return Formulas(pickle.loads(parts))
+
+
+# Before the descent
+
+
+def load_block(model: Any, number: int, X: Any, y: Any, weight: Any = None) -> Block:
+    """Return the samples of a partition, validated as a regressor does it; an error names the partition."""
+    try:
+        model = clone(model)
+        _, X, y, weight = model._validate_input(ResolvedParameters(model), X, y, weight, reset=True, least=0)
+        if y[:1].size > 1:
+            raise ValueError(f"y has {y.shape[1]} columns: fit a regressor for each.")
+        y = y.ravel()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Partition {number} of the data: {error}") from error
+    if weight is not None and not weight.all():
+        kept = np.flatnonzero(weight)
+        X, y, weight = X[kept], y[kept], weight[kept]
+    return Block(X, y, weight)
+
+
+def summarise(block: Block) -> Summary:
+    """Return what is known of a block before the descent."""
+    weight = float(len(block.y)) if block.weight is None else float(block.weight.sum(dtype=np.float64))
+    return Summary(len(block.y), block.X.shape[1], block.X.dtype, weight)
+
+
+def sampled_targets(block: Block, which: np.ndarray, view: RowView) -> tuple[np.ndarray, np.ndarray]:
+    """Return some targets and their weights, in double precision; no weights if all are 1."""
+    data = block.data(view)
+    return doubled(data.y[which]), doubled(data.weight[which] if data.weight.size else data.weight)
+
+
+def sampled_rows(block: Block, start: int, stride: int) -> Any:
+    """Return evenly spaced rows of X."""
+    return block.X[start::stride]
+
+
+def eigenvalue_of_sample(sample: list, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
+    """Return the largest eigenvalue of the correlation matrix of rows that were sampled from all blocks."""
+    X = sparse.vstack(sample, format="csr") if sparse.issparse(sample[0]) else np.concatenate(sample)
+    return largest_eigenvalue(covariance, X, mean, scale)
+
+
+# Sums over the samples of a block, and how those of several blocks are combined
+
+
+class CurvatureWeights(NamedTuple):
+    """Weights of samples by the curvature of their losses at w, computed on the workers from ``sums`` over all."""
+
+    view: RowView
+    loss: Any
+    w: np.ndarray
+    sums: np.ndarray
+
+    def of(self, data: Data) -> np.ndarray:
+        """Return the weights of samples that are seen in this view."""
+        z = baseline.raw_predictions(data.rows, ALL, self.w)
+        return baseline.weighted_curvatures(self.loss, data, ALL, z, self.sums)
+
+
+def apply(block: Block, view: RowView, function: Any, args: tuple) -> Any:
+    """Return a function of a block and its samples as they are seen in a view."""
+    return function(block, block.data(view), *args)
+
+
+def add(terms: list) -> Any:
+    """Return the sum of terms, in their order."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def merge_all(statistics: list[ColumnStatistics]) -> ColumnStatistics:
+    """Return the statistics of the samples of all."""
+    total = statistics[0]
+    for some in statistics[1:]:
+        total = merge(total, some)
+    return total
+
+
+def column_statistics(
+    block: Block, data: Data, centred: bool, with_target: bool, weights: CurvatureWeights | None
+) -> ColumnStatistics:
+    """Return the statistics of the features, and of the target."""
+    weight = data.weight if weights is None else weights.of(data)
+    return measure(block.X, None, weight, centred, data.y[:, None] if with_target else None)
+
+
+def curvature_sum(block: Block, data: Data, weights: CurvatureWeights) -> float:
+    """Return the sum of the weights by curvature."""
+    return float(weights.of(data).sum())
+
+
+def residual_sums(block: Block, data: Data, loss: Any, constant: float) -> np.ndarray:
+    """Return sums of weights, losses, and slopes, absolute and squared, for a constant prediction."""
+    return baseline.residual_sums(loss, data, ALL, constant)
+
+
+def residual_sums_at(block: Block, data: Data, loss: Any, w: np.ndarray) -> np.ndarray:
+    """Return the same sums for the predictions of parameters."""
+    return baseline.residual_sums(loss, data, ALL, baseline.raw_predictions(data.rows, ALL, w))
+
+
+def smoothed_gradient(
+    block: Block, data: Data, loss: Any, mean: np.ndarray, constant: float, size: float
+) -> np.ndarray:
+    """Return the sum of the gradients on both sides of a constant prediction."""
+    return baseline.smoothed_gradient(loss, data, None, block.X, mean, constant, size)
+
+
+def mean_target(block: Block, data: Data) -> tuple[float, float]:
+    """Return the total weight, and the mean of the targets."""
+    y, weight = doubled(data.y), doubled(data.weight) if data.weight.size else None
+    return _total_weight(data), baseline.mean_target(y, weight)
+
+
+def training_loss(block: Block, data: Data, loss: Any, coef: np.ndarray, intercept: float) -> np.ndarray:
+    """Return the sum of the losses of a model, and the total weight."""
+    weight = _total_weight(data)
+    return np.array([weight * baseline.training_loss(loss, data, None, block.X, coef, intercept), weight])
+
+
+def gradient_sums(block: Block, data: Data, sent: SentPlan, w: np.ndarray) -> np.ndarray:
+    """Return the sums of losses and squared slopes, followed by the sum of the gradients."""
+    plan = sent.on(block, data)
+    losses, squares, g = all_rows(plan)(data, plan.used, plan.parts.loss).sums(w)
+    return np.array([losses, squares, *g])
+
+
+def _total_weight(data: Data) -> float:
+    return float(data.weight.sum(dtype=np.float64)) if data.weight.size else float(len(data.y))
+
+
+# After the descent
+
+
+def predict_chunk(X: Any, model: Any, dtype: np.dtype) -> np.ndarray:
+    """Return the predictions for a partition, which may be empty."""
+    return model.predict(X) if X.shape[0] else np.empty(0, dtype)
+
+
+def predict_frame(frame: Any, model: Any, dtype: np.dtype) -> Any:
+    """Return the predictions for a partition of a data frame, with its index."""
+    return frame._constructor_sliced(predict_chunk(frame, model, dtype), index=frame.index)
+
+
+def error_sums(model: Any, X: Any, y: Any, weight: Any = None) -> np.ndarray:
+    """Return sums over a partition: of weights, targets, their squares, and squared errors."""
+    y = np.asarray(y, dtype=np.float64).ravel()
+    s = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    error = y - predict_chunk(X, model, np.dtype(np.float64))
+    return np.array([s.sum(), s @ y, s @ (y * y), s @ (error * error)])
