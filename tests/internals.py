@@ -108,3 +108,8 @@ def without_dask_client(monkeypatch):
         raise ValueError("No clients found")
 
     monkeypatch.setattr(collections, "default_client", none)
+
+
+def forget_warnings(monkeypatch):
+    """Let parts that run in NumPy be reported again."""
+    monkeypatch.setattr(choose, "_warned", set())

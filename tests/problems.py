@@ -9,10 +9,6 @@ from scipy import sparse
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
-# needs the rebuilt engine: today's takes a user's parts for ours, or not, by their class. Set to True, then remove.
-REBUILT = True
-needs_rebuilt = pytest.mark.skipif(not REBUILT, reason="needs the rebuilt engine")
-
 REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
 LOSSES = ["squared_error", "absolute_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
 PENALTIES = [None, "l2", "l1", "elasticnet"]

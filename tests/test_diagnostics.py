@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import covering, linear, needs_rebuilt
+from problems import covering, linear
 from scipy import sparse
 from scipy.optimize import approx_fprime
 from sklearn.pipeline import make_pipeline
@@ -25,9 +25,7 @@ from sklearn_sgd.penalties import ElasticNet
 PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
 
 
-@pytest.mark.parametrize(
-    "penalty", ["elasticnet", pytest.param(ElasticNet(0.3, 0.4), id="instance", marks=needs_rebuilt)]
-)
+@pytest.mark.parametrize("penalty", ["elasticnet", pytest.param(ElasticNet(0.3, 0.4), id="instance")])
 def test_objective_is_half_the_mean_square_plus_the_penalty(penalty):
     X, y = linear()
     model = BatchGDRegressor(penalty=penalty, alpha=0.3, l1_ratio=0.4)

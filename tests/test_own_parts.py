@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REBUILT, REGRESSORS, covering, csr, linear, needs_rebuilt, ridge, some_weights, theta
+from problems import REGRESSORS, covering, csr, linear, ridge, some_weights, theta
 from sklearn.linear_model import Lasso
 
 import sklearn_sgd
@@ -69,8 +69,6 @@ def test_copy_gives_the_same_coefficients(part, kind, form, rate):
     parts = COPIES[part]
     if part == "momentum" and rate == "auto":
         pytest.skip("the automatic step takes no optimizer")
-    if rate == "auto" and part not in ("huber", "momentum") and not REBUILT:
-        pytest.skip("needs the rebuilt engine")
     copies = {role: copied(value) for role, value in parts.items()}
     assert all(type(copies[role]) is not type(value) for role, value in parts.items())
     same(fit(kind, form, rate, **copies), fit(kind, form, rate, **parts))
@@ -116,7 +114,6 @@ class HalvedSGD(SGD):
         return 0.5 * (g + pull), rate, m, v
 
 
-@needs_rebuilt
 @covering(EVERYWHERE)
 def test_loss_with_another_formula(kind, form, rate):
     """Twice the loss is half the penalty."""
@@ -130,19 +127,16 @@ def test_loss_with_another_formula(kind, form, rate):
         assert_allclose(theta(model), ridge(X, y, alpha=0.5), rtol=0.02)
 
 
-@needs_rebuilt
 @covering(EVERYWHERE)
 def test_penalty_with_another_formula(kind, form, rate):
     same(fit(kind, form, rate, penalty=DoubledLasso(0.2)), fit(kind, form, rate, penalty=L1(0.4)))
 
 
-@needs_rebuilt
 @covering({"kind, form": product(REGRESSORS, FORMS)})
 def test_optimizer_with_another_formula(kind, form):
     same(fit(kind, form, "constant", optimizer=HalvedSGD()), fit(kind, form, "constant", eta0=0.01))
 
 
-@needs_rebuilt
 @pytest.mark.parametrize("form", FORMS)
 def test_own_lasso_reaches_the_optimum(form):
     X, y = linear(noise=2.0)

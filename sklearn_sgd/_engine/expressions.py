@@ -47,9 +47,19 @@ class Expression:
         return bool(self.value)
 
     def __float__(self) -> float:
-        raise Untraceable("it needs a Python number where there is a symbol; use NumPy's functions instead of math's")
+        if self.value is None:
+            raise Untraceable(
+                "it needs a Python number where there is a symbol; use NumPy's functions instead of math's"
+            )
+        return float(self.value)
 
-    __int__ = __index__ = __float__
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __index__(self) -> int:
+        if float(self) != int(self):
+            raise Untraceable("it counts by a number that is not whole")
+        return int(self)
 
     def __array__(self, *args, **kwargs):
         raise Untraceable("it calls a function that takes arrays only")
@@ -67,8 +77,9 @@ class Expression:
         raise Untraceable(f"it calls numpy.{function.__name__}, which is not known here")
 
 
-def _clip(a, low=None, high=None):
+def _clip(a, a_min=None, a_max=None, *, min=None, max=None):
     """``numpy.clip``."""
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = a if low is None else apply("max", a, low)
     return a if high is None else apply("min", a, high)
 
@@ -106,13 +117,27 @@ def _operators() -> None:
 _operators()
 
 
+class Index:
+    """Stands for the number j of the coefficient at hand: it serves to index fields, and for nothing else."""
+
+    def __eq__(self, other: object) -> bool:
+        raise Untraceable("it computes with the number of a coefficient, which may only index a field")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __ne__ = __eq__
+    __hash__ = object.__hash__
+
+
 class Column:
     """A field that holds a number for each coefficient: ``field[j]`` is that of the coefficient at hand."""
+
+    __iter__ = None
 
     def __init__(self, number: int):
         self.number = number
 
     def __getitem__(self, j: Any) -> Expression:
+        if not (isinstance(j, Index) or j is ...):
+            raise Untraceable("it takes single entries of a field that holds an array; index it by j")
         return Expression("column", self.number)
 
 
@@ -140,6 +165,8 @@ def _symbol(field: Any, numbers: list[float], columns: list[np.ndarray]) -> Any:
     if isinstance(field, tuple):
         return tuple.__new__(type(field), [_symbol(inner, numbers, columns) for inner in field])
     if isinstance(field, (bool, np.bool_)) or not isinstance(field, (Real, np.ndarray)):
+        return field
+    if isinstance(field, np.ndarray) and (field.ndim > 1 or field.dtype.kind not in "biuf"):
         return field
     if isinstance(field, np.ndarray) and field.ndim:
         columns.append(field.astype(np.float64).ravel())
@@ -174,11 +201,18 @@ def program(*outputs: Any) -> Program:
     return (*lines, last)
 
 
-def evaluate(formula: Callable, *args) -> Any:
-    """What a formula returns for symbols; refused with the reason if it cannot be read."""
+def evaluate(formula: Callable, *args, outputs: int = 1) -> Any:
+    """The expressions that a formula returns for symbols; refused with the reason if it cannot be read."""
     try:
-        return formula(*args)
+        result = formula(*args)
     except Untraceable:
         raise
     except Exception as error:
         raise Untraceable(f"{type(error).__name__}: {error}") from error
+    several = result if outputs > 1 else (result,)
+    if not isinstance(several, tuple) or len(several) != outputs:
+        raise Untraceable(f"{formula.__name__} does not return {outputs} numbers")
+    for one in several:
+        if not isinstance(one, (Expression, Real, np.bool_)):
+            raise Untraceable(f"{formula.__name__} returns {type(one).__name__} instead of a number")
+    return result

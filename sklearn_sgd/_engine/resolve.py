@@ -46,7 +46,7 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
     Arrays of other libraries than NumPy take Python's own numbers.
     """
     choice, parts = params["learning_rate"], make_parts(params, dtype, n_features, foreign)
-    formulas = Formulas(parts)
+    formulas = Formulas(parts, n_features)
     if choice == "auto" and hasattr(parts.optimizer, "refreshes_table"):
         if not formulas.curvature < np.inf:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.expressions import Expression, Untraceable, evaluate, program, symbols, variable
+from sklearn_sgd._engine.expressions import Expression, Index, Untraceable, evaluate, program, symbols, variable
 
 # A polynomial: from the sorted names of the variables in a product to its coefficient.
 Polynomial = dict[tuple[str, ...], float]
@@ -19,16 +19,30 @@ SQUARED_ERROR: Polynomial = {("p", "p"): 0.5, ("p", "y"): -1.0, ("y", "y"): 0.5}
 
 def polynomial(e: Any) -> Polynomial | None:
     """The polynomial in the variables that an expression is, numbers of the part as they are; None if it is none."""
+    try:
+        return _polynomial(e, {})
+    except RecursionError:
+        return None
+
+
+def _polynomial(e: Any, known: dict[int, Polynomial | None]) -> Polynomial | None:
+    """The same; ``known`` are the polynomials of expressions that were met before."""
     if not isinstance(e, Expression):
         return {(): float(e)} if e else {}
     if e.value is not None:
         return {(): float(e.value)} if e.value else {}
     if e.op == "variable":
         return {(e.args[0],): 1.0}
-    terms = [polynomial(a) for a in e.args] if e.op in ("add", "sub", "mul", "div", "neg", "pow") else [None]
-    if any(term is None for term in terms):
-        return None
-    return _combined(e.op, *terms)
+    if id(e) not in known:
+        known[id(e)] = None
+        if e.op in ("add", "sub", "mul", "div", "neg", "pow"):
+            terms: list[Polynomial] = []
+            for a in e.args:
+                if (term := _polynomial(a, known)) is None:
+                    return None
+                terms.append(term)
+            known[id(e)] = _combined(e.op, *terms)
+    return known[id(e)]
 
 
 def _combined(op: str, a: Polynomial, b: Polynomial | None = None) -> Polynomial | None:
@@ -72,9 +86,9 @@ def _threshold(e: Any, w: Expression) -> Any:
             op="mul",
             args=(
                 Expression(op="sign", args=(side,)),
-                Expression(op="max", args=(Expression(op="sub", args=(Expression(op="abs", args=(size,)), t)), 0.0)),
+                Expression(op="max", args=(Expression(op="sub", args=(Expression(op="abs", args=(size,)), t)), floor)),
             ),
-        ) if side is w and size is w:
+        ) if side is w and size is w and polynomial(floor) == {}:
             return t
     return None
 
@@ -102,22 +116,33 @@ class Reading:
             if not isinstance(part, tuple):
                 raise Untraceable(f"{type(part).__name__} is not a named tuple")
             self.symbols = symbols(part)
+            self._check_columns(self.symbols.columns)
             with np.errstate(all="ignore"):
-                self._read(self.symbols.part)
+                self.outputs = self._read(self.symbols.part)
+                if program(*self.outputs) != program(*self._read(self.symbols.part)):
+                    raise Untraceable("it returns something else in each call")
         except Untraceable as error:
             self.refusal = str(error)
+        except RecursionError:
+            self.refusal = "it is too long"
 
-    def _read(self, part: Any) -> None:
-        """Call the formulas with symbols."""
+    def _check_columns(self, columns: list[np.ndarray]) -> None:
+        """Refuse fields that hold a number for each coefficient, where formulas do not know the coefficient."""
+        if columns:
+            raise Untraceable("a field of it holds an array, which only those of a penalty may")
+
+    def _read(self, part: Any) -> tuple:
+        """The expressions that the formulas return for symbols."""
         raise NotImplementedError
 
 
 class LossReading(Reading):
     """The formulas of a loss: ``value`` and ``slope``, of target ``y`` and prediction ``p``."""
 
-    def _read(self, part: Any) -> None:
+    def _read(self, part: Any) -> tuple:
         y, p = variable("y"), variable("p")
         self.value, self.slope = evaluate(part.value, y, p), evaluate(part.gradient, y, p)
+        return self.value, self.slope
 
     @cached_property
     def is_quadratic(self) -> bool:
@@ -144,9 +169,18 @@ class LossReading(Reading):
 class PenaltyReading(Reading):
     """The formulas of a penalty: ``pull``, the gradient of its smooth part, and ``prox``, of a coefficient ``w``."""
 
-    def _read(self, part: Any) -> None:
+    def __init__(self, part: Any, n_features: int | None = None):
+        self.n_features = n_features
+        super().__init__(part)
+
+    def _check_columns(self, columns: list[np.ndarray]) -> None:
+        if self.n_features is not None and any(len(column) != self.n_features for column in columns):
+            raise Untraceable(f"a field of it holds an array that is not of length n_features={self.n_features}")
+
+    def _read(self, part: Any) -> tuple:
         self.w = variable("w")
-        self.pull, self.prox = evaluate(part.gradient, self.w), evaluate(part.prox, self.w, variable("rate"), ...)
+        self.pull, self.prox = evaluate(part.gradient, self.w), evaluate(part.prox, self.w, variable("rate"), Index())
+        return self.pull, self.prox
 
     @cached_property
     def is_smooth(self) -> bool:
@@ -167,7 +201,8 @@ class PenaltyReading(Reading):
         lasso = None if threshold is None else polynomial(threshold)
         if pull is None or lasso is None or not (set(pull) <= {("w",)} and set(lasso) <= {("rate",)}):
             return None
-        return ElasticNetTerms(pull.get(("w",), 0.0), lasso.get(("rate",), 0.0))
+        terms = ElasticNetTerms(pull.get(("w",), 0.0), lasso.get(("rate",), 0.0))
+        return terms if terms.lasso >= 0.0 else None
 
 
 class OptimizerReading(Reading):
@@ -178,13 +213,11 @@ class OptimizerReading(Reading):
         """How many moments it keeps; one that does not say may keep both."""
         return getattr(self.part, "moments", 2)
 
-    def _read(self, part: Any) -> None:
+    def _read(self, part: Any) -> tuple:
         m, v = variable("m") if self.moments > 0 else 0.0, variable("v") if self.moments > 1 else 0.0
         g, pull, w, rate, t = map(variable, ("g", "pull", "w", "rate", "t"))
-        step = evaluate(part.step, g, pull, w, m, v, rate, t)
-        if not (isinstance(step, tuple) and len(step) == 4):
-            raise Untraceable("step returns something else than direction, rate, m, v")
-        self.step = step
+        self.step = evaluate(part.step, g, pull, w, m, v, rate, t, outputs=4)
+        return self.step
 
     @cached_property
     def is_plain(self) -> bool:
@@ -201,21 +234,23 @@ def _read_own(reading: type[Reading], kind: type, numbers: tuple) -> Reading:
     return reading(tuple.__new__(kind, numbers))
 
 
-def read(reading: type, part: Any) -> Any:
+def read(reading: type, part: Any, *more: Any) -> Any:
     """A part as it is now; formulas of other packages may have changed since they were last read."""
     own = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
     if own and isinstance(part, tuple) and all(isinstance(number, (int, float, np.floating)) for number in part):
         return _read_own(reading, type(part), tuple(map(float, part)))
-    return reading(part)
+    return reading(part, *more)
 
 
 class Formulas:
     """The formulas of a loss, a penalty and an optimizer, each read by itself, and what follows from them."""
 
-    def __init__(self, parts: Any):
+    def __init__(self, parts: Any, n_features: int | None = None):
         self.parts = parts
+        # The passes over rows, by precision; see ``passes.choose``.
+        self.drivers: dict[np.dtype, Any] = {}
         self.loss: LossReading = read(LossReading, parts.loss)
-        self.penalty: PenaltyReading = read(PenaltyReading, parts.penalty)
+        self.penalty: PenaltyReading = read(PenaltyReading, parts.penalty, n_features)
         self.optimizer: OptimizerReading = read(OptimizerReading, parts.optimizer)
         self.is_quadratic, self.curvature = self.loss.is_quadratic, self.loss.curvature
         self.is_smooth, self.terms = self.penalty.is_smooth, self.penalty.terms
@@ -223,9 +258,14 @@ class Formulas:
         self.is_plain, self.moments = self.optimizer.is_plain, self.optimizer.moments
 
     @property
+    def refused(self) -> Reading | None:
+        """A part of which no machine code can be made; None if all can."""
+        return next((part for part in (self.loss, self.penalty, self.optimizer) if part.refusal), None)
+
+    @property
     def refusal(self) -> str | None:
         """Why no machine code can be made of the parts; None if it can."""
-        return self.loss.refusal or self.penalty.refusal or self.optimizer.refusal
+        return self.refused.refusal if self.refused else None
 
     @property
     def is_lazy(self) -> bool:

@@ -18,9 +18,8 @@ from sklearn_sgd._engine.expressions import CONDITIONS, Program
 # Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
 FAST = ("reassoc", "contract", "arcp", "nsz")
 
-# Operations that are LLVM's own, and those that the C library has.
+# Operations that are LLVM's own; others are of the C library.
 INTRINSICS = {"sqrt", "exp", "log", "pow", "sin", "cos"}
-LIBRARY = {"expm1", "log1p", "tanh", "sinh", "cosh", "arctan"}
 
 # What these lines are is part of what machine code is made of.
 SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()

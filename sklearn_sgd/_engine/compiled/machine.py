@@ -140,7 +140,8 @@ class CompiledDriver(Driver):
         super().__init__(name, layout, kinds)
         used = {kind: np.dtype(kinds.get(kind, np.uint32)) for kind in ("real", "indices", "rows")}
         marks = "-".join([layout, *(f"{used[kind].name}" for kind in used if self._mentions(kind))])
-        key = store.key_of("driver", translate.SOURCE, fingerprint(self.function), sorted(used.items(), key=str))
+        made_of = translate.SOURCE, fingerprint(self.function), self.arguments, sorted(used.items(), key=str)
+        key = store.key_of("driver", *made_of)
         addresses = store.load(f"{name}-{marks}-{key}", lambda: self._compile(used))
         types = {
             "real": ctypes.c_float if used["real"] == np.float32 else ctypes.c_double,

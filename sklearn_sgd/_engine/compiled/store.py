@@ -64,10 +64,11 @@ def folder() -> Path | None:
 @cache
 def _own_folder() -> Path | None:
     base = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Caches"}.get(sys.platform)
-    user = os.environ.get("XDG_CACHE_HOME") or base or "~/.cache"
-    for place in (Path(__file__).parent / "__pycache__", Path(user).expanduser() / "sklearn_sgd"):
-        if found := _writable(place):
-            return found
+    user = Path(os.environ.get("XDG_CACHE_HOME") or base or "~/.cache")
+    if found := _writable(Path(__file__).parent / "__pycache__"):
+        return found
+    with contextlib.suppress(RuntimeError):  # No home.
+        return _writable(user.expanduser() / "sklearn_sgd")
     return None
 
 
@@ -84,25 +85,24 @@ def read(name: str) -> tuple[dict[str, str], bytes] | None:
     """The symbols and the object code of a file, if it is there and whole."""
     place = folder()
     try:
-        head, _, code = (place / f"{name}.o").read_bytes().partition(b"\n") if place else (b"", b"", b"")
-        described = json.loads(head)
+        digest, head, code = (place / f"{name}.o").read_bytes().split(b"\n", 2) if place else (b"", b"", b"")
+        whole = digest.decode() == hashlib.sha256(head + code).hexdigest()
+        return (json.loads(head), code) if whole else None
     except (OSError, ValueError):
         return None
-    if described.get("sha256") != hashlib.sha256(code).hexdigest():
-        return None
-    return described["symbols"], code
 
 
 def write(name: str, symbols: dict[str, str], code: bytes) -> None:
     """Keep object code, if there is a place for it."""
     if not (place := folder()):
         return
-    head = json.dumps({"sha256": hashlib.sha256(code).hexdigest(), "symbols": symbols}).encode()
+    head = json.dumps(symbols).encode()
+    digest = hashlib.sha256(head + code).hexdigest().encode()
     with contextlib.suppress(OSError):
         number, path = tempfile.mkstemp(dir=place, suffix=".tmp")
         try:
             with os.fdopen(number, "wb") as file:
-                file.write(head + b"\n" + code)
+                file.write(b"\n".join((digest, head, code)))
             Path(path).replace(place / f"{name}.o")
         except OSError:
             Path(path).unlink(missing_ok=True)
@@ -162,6 +162,16 @@ def optimised(module) -> bytes:
 # Machine code stays for the life of the process: addresses are numbers, which keep nothing alive.
 _loaded: dict[str, Loaded] = {}
 _lock = RLock()
+
+
+def _unlock() -> None:
+    """A new lock in a forked process: another thread may have held the old one."""
+    global _lock
+    _lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 # How many times something was compiled in this process.
 compilations = 0

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -56,7 +55,7 @@ def drivers_of(plan) -> native.Drivers | None:
     """The drivers for the formulas of a plan, if they can be read, and machine code can be made; None: on arrays."""
     if is_foreign(plan.X) or not can_compile() or not _is_readable(plan.formulas):
         return None
-    known, dtype = _known.setdefault(plan.formulas, {}), plan.data.y.dtype
+    known, dtype = plan.formulas.drivers, plan.data.y.dtype
     if dtype not in known:
         known[dtype] = native.Drivers(plan.formulas, dtype)
     return known[dtype]
@@ -65,9 +64,6 @@ def drivers_of(plan) -> native.Drivers | None:
 def in_python(plan) -> native.Drivers:
     """The same in plain Python, for passes that there are not on arrays."""
     return native.Drivers(plan.formulas, plan.data.y.dtype, plain=True)
-
-
-_known: WeakKeyDictionary[Formulas, dict[np.dtype, native.Drivers]] = WeakKeyDictionary()
 
 
 def permute(order: np.ndarray, generator: np.random.Generator) -> None:
@@ -82,9 +78,9 @@ def _is_readable(formulas: Formulas) -> bool:
     parts = tuple(type(part) for part in formulas.parts)
     if parts not in _warned and all(issubclass(part, tuple) for part in parts):
         _warned.add(parts)
-        own = [part.__name__ for part in parts if part.__module__.partition(".")[0] != "sklearn_sgd"]
+        refused = type(formulas.refused.part).__name__ if formulas.refused else ""
         warnings.warn(
-            f"{', '.join(own)} runs in NumPy, slower, since it cannot be compiled: {formulas.refusal}",
+            f"{refused} runs in NumPy, slower, since it cannot be compiled: {formulas.refusal}",
             RuntimeWarning,
             stacklevel=user_stacklevel(),
         )

@@ -23,7 +23,7 @@ class Drivers:
     """
 
     def __init__(self, formulas: Formulas, dtype: np.dtype, plain: bool = False):
-        self.formulas, self.dtype, self.plain = formulas, dtype, plain or is_plain()
+        self.terms, self.dtype, self.plain = formulas.terms, dtype, plain or is_plain()
         if self.plain:
             self.functions = functions.python_functions(formulas.parts, formulas)
         else:
@@ -50,11 +50,11 @@ class Drivers:
 
     def online(self, plan, piece, vectors, window) -> float:
         """Plain descent over single dense rows."""
-        return self._steps("online", plan, piece, vectors, _terms(self.formulas)._asdict())
+        return self._steps("online", plan, piece, vectors, self._terms()._asdict())
 
     def lazy(self, plan, piece, vectors, window) -> float:
         """Plain descent over sparse rows."""
-        terms, averaged = _terms(self.formulas), piece.mixes.shape[0] > 0
+        terms, averaged = self._terms(), piece.mixes.shape[0] > 0
         waits, crosses = averaged or terms.lasso > 0.0, averaged and terms.lasso > 0.0
         more = terms._asdict() | {
             "seen": np.zeros(3 * plan.X.shape[1]) if waits else NOTHING,
@@ -78,6 +78,11 @@ class Drivers:
         more = {"start": start, "stop": stop, "w": w.astype(self.dtype, copy=False), "g": g, "sums": sums}
         self._run("gradient", data, order, more | {"work": np.empty(4 * STRETCH + len(w), self.dtype)})
         return float(sums[0]), float(sums[1])
+
+    def _terms(self) -> ElasticNetTerms:
+        """The numbers of a penalty that can be applied late."""
+        assert self.terms is not None
+        return self.terms
 
     def _steps(self, name: str, plan, piece, vectors, more: dict[str, Any], batches: int = 0, coefs: int = 0) -> float:
         """Run a driver that steps, with memory for numbers of each row of a batch and of each coefficient."""
@@ -111,12 +116,6 @@ class Drivers:
             "ahead": rows_ahead(rows),
         }
         return driver(name, rows.layout, self.dtype, rows.index_dtype, order.dtype, self.plain)(values)
-
-
-def _terms(formulas: Formulas) -> ElasticNetTerms:
-    """The numbers of a penalty that can be applied late."""
-    assert formulas.terms is not None
-    return formulas.terms
 
 
 def _preconditioner(plan) -> dict[str, Any]:
