@@ -18,7 +18,9 @@ from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, 
 
 
 class Elsewhere:
-    """Base of what stands for rows that are not in this process."""
+    """Base of what stands for rows that are not in this process; ``weight`` is their total weight."""
+
+    weight: float
 
 
 def is_foreign(array) -> bool:

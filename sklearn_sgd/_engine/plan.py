@@ -9,10 +9,9 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.step_size import averaging_weights
 from sklearn_sgd._engine.passes.normal import NormalMatrix
-from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import total
+from sklearn_sgd._namespace import Elsewhere, total
 
 # Entries of X that are taken for one target after the other; updates of one target whose rates are made at once.
 PIECE, RATES = 1 << 15, 1 << 16
@@ -93,7 +92,7 @@ class Plan(NamedTuple):
     @property
     def is_remote(self) -> bool:
         """Whether the rows are not in this process: they have no order here, and an epoch takes all of them at once."""
-        return isinstance(self.X, RemoteRows)
+        return isinstance(self.X, Elsewhere)
 
     @property
     def used(self) -> Any:
@@ -124,7 +123,7 @@ class Plan(NamedTuple):
 
     def n_updates(self, n_rows: int) -> int:
         """Updates on so many rows; on remote ones, those of an epoch."""
-        if isinstance(self.X, RemoteRows):
+        if self.is_remote:
             return self.X.n_updates(self.batch_size)
         return -(-n_rows // self.batch_size)
 

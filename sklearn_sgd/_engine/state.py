@@ -9,8 +9,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
-from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, like, total
+from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
 
 # Samples over which the recent loss of a stream is taken.
 RECENT = 1000.0
@@ -117,7 +116,7 @@ class State:
     def weigh(self, weight, X):
         """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
         n_rows, dtype = X.shape[0], dtype_of(X)
-        if isinstance(X, RemoteRows):
+        if isinstance(X, Elsewhere):
             # They have their weights with them, already of mean 1.
             self.weight_sum, self.weight_rows = X.weight, n_rows
             return np.empty(0, dtype)

@@ -98,15 +98,17 @@ class Drivers:
             "average": vectors.average,
             "work": np.zeros(batches * size + coefs * length, self.dtype),
             "sums": np.zeros(8 + length),
+            **more,
         }
-        return self._run(name, plan.data, piece.order, steps | more)
+        return self._run(name, plan.data, piece.order, steps)
 
     def _run(self, name: str, data, order, more: dict[str, Any]) -> float:
         if not len(order):
             return 0.0
         rows, weighted = data.rows, data.weight.shape[0] > 0
-        values = self.shared | rows.arguments() | more
-        values |= {
+        values = {
+            **self.shared,
+            **rows.arguments(),
             "y": data.y,
             "weight": data.weight if weighted else NOTHING,
             "weighted": int(weighted),
@@ -114,6 +116,7 @@ class Drivers:
             "n": len(order),
             "chunk": block_rows(rows),
             "ahead": rows_ahead(rows),
+            **more,
         }
         return driver(name, rows.layout, self.dtype, rows.index_dtype, order.dtype, self.plain)(values)
 
