@@ -54,6 +54,11 @@ def online(
                     u = max(u - threshold, zero) - max(-u - threshold, zero)
                     w[j] = u
                     z += X[soon + j] * u
+            elif ridge == 0.0:
+                for j in range(head, end):
+                    u = w[j] - c * X[start + j]
+                    w[j] = u
+                    z += X[soon + j] * u
             else:
                 for j in range(head, end):
                     u = w[j] * decay - c * X[start + j]
