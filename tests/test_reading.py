@@ -143,5 +143,5 @@ def test_fits_leave_nothing_behind():
     for _ in range(4):
         model.fit(*linear())
         gc.collect()
-        counts.append(sum(isinstance(thing, Formulas) for thing in gc.get_objects()))
+        counts.append(sum(type(thing) is Formulas for thing in gc.get_objects()))
     assert counts[-1] <= counts[0]
