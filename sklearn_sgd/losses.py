@@ -1,7 +1,7 @@
 """Losses: what one wrong prediction costs, and the slope of that cost.
 
 A loss is a named tuple of its numbers with two formulas, written for a target ``y`` and a raw prediction ``p`` that are
-both scalars (in a compiled kernel) or both arrays. Field names are those of the estimators' parameters where there is
+both scalars (in machine code) or both arrays. Field names are those of the estimators' parameters where there is
 one.
 
 A loss may restrict its targets: ``allows(y)`` tells of each, ``domain`` what they must be. It may have a link: raw

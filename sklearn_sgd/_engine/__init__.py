@@ -1,1 +1,1 @@
-"""The descent itself: plan -> epochs -> kernel. Private; the public names are one floor up."""
+"""The descent itself: plan -> epochs -> pass. Private; the public names are one floor up."""

@@ -78,7 +78,7 @@ class _Loop:
         self.ir, self.module, self.kernel = ir, module, kernel
         self.double, self.integer = ir.DoubleType(), ir.IntType(64)
         self.real = ir.FloatType() if dtype == np.float32 else self.double
-        arrays, scalars = [name.strip("*") for name in kernel.arrays], list(kernel.scalars)
+        arrays, scalars = list(kernel.arrays), list(kernel.scalars)
         pointer, doubles = self.real.as_pointer(), self.double.as_pointer()
         kinds = [doubles, doubles, self.integer, *[pointer] * len(arrays), *[self.double] * len(scalars)]
         self.function = ir.Function(module, ir.FunctionType(self.double, kinds), role)

@@ -34,16 +34,22 @@ def missing() -> str | None:
 
 
 @cache
+def target() -> tuple[str, str]:
+    """Name and features of the processor that machine code is made for; NUMBA_CPU_NAME and _FEATURES replace them."""
+    from llvmlite import binding
+
+    name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
+    own = binding.get_host_cpu_features().flatten() if features is None else features
+    return name or binding.get_host_cpu_name(), own
+
+
+@cache
 def processor() -> str:
     """What machine code depends on besides its source: the processor, and the version of LLVM's Python package."""
     import llvmlite
     from llvmlite import binding
 
-    name = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
-    features = os.environ.get("NUMBA_CPU_FEATURES")
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
-    return f"{llvmlite.__version__} {binding.get_process_triple()} {name} {features}"
+    return " ".join((llvmlite.__version__, binding.get_process_triple(), *target()))
 
 
 def key_of(*described: Any) -> str:
@@ -125,12 +131,9 @@ def machine():
     from llvmlite import binding
 
     _initialize()
-    target = binding.Target.from_default_triple()
-    cpu = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
-    features = os.environ.get("NUMBA_CPU_FEATURES")
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
-    return target.create_target_machine(
+    cpu, features = target()
+    triple = binding.Target.from_default_triple()
+    return triple.create_target_machine(
         cpu=cpu, features=features, opt=3, jit=True, reloc="default", codemodel="jitdefault"
     )
 
@@ -149,14 +152,14 @@ def optimised(module) -> bytes:
     """Object code of a module, after LLVM's passes."""
     from llvmlite import binding
 
-    target = machine()
+    made_for = machine()
     options = binding.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = True
-    builder = binding.create_pass_builder(target, options)
+    builder = binding.create_pass_builder(made_for, options)
     builder.getModulePassManager().run(module, builder)
     if foreign := foreign_functions(module):
         raise ValueError(f"Machine code may call mathematics only; this calls {', '.join(foreign)}.")
-    return target.emit_object(module)
+    return made_for.emit_object(module)
 
 
 # Machine code stays for the life of the process: addresses are numbers, which keep nothing alive.
