@@ -6,6 +6,7 @@ from sklearn_sgd._base import estimator, fitted, training, validation
 from sklearn_sgd._engine import baseline, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
+from sklearn_sgd._engine.compiled.machine import BoundCall
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
 from sklearn_sgd._engine.state import State
 
@@ -113,3 +114,15 @@ def without_dask_client(monkeypatch):
 def forget_warnings(monkeypatch):
     """Let parts that run in NumPy be reported again."""
     monkeypatch.setattr(choose, "_warned", set())
+
+
+def count_short_calls(monkeypatch):
+    """Return a list that gets an entry whenever `partial_fit` goes the short way."""
+    calls, run = [], BoundCall.__call__
+
+    def counted(self, changed):
+        calls.append(changed)
+        return run(self, changed)
+
+    monkeypatch.setattr(BoundCall, "__call__", counted)
+    return calls

@@ -180,19 +180,15 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
-        if cache is None or sample_weight is not None or not cache.accepts(self._parameter_values, X, y):
-            with rollback_on_error(self):
-                self._partial_fit_validated(X, y, sample_weight)
-            return self
-        # Nothing that belongs to the estimator changes before the last line, so there is nothing to roll back.
-        if cache.has_domain:
-            validation.check_target_domain(self, cache.loss, y)
-        descent = cache.stream.descent(X, y, model.states[0])  # type: ignore[union-attr]
-        [(_, epoch)] = one_epoch([descent], cache.stream.order)
-        if not epoch.finite:
-            self._report_not_finite(descent)
-        descent.state.count_first_loss(epoch.loss, descent.plan.weight)
-        self._fitted = model.after(descent.state)  # type: ignore[union-attr]
+        if cache is not None and sample_weight is None and cache.accepts(self._parameter_values, X, y):
+            if cache.has_domain:
+                validation.check_target_domain(self, cache.loss, y)
+            state = cache.stream.advance(X, y, model.states[0])  # type: ignore[union-attr]
+            if state is not None:
+                self._fitted = model.after(state)  # type: ignore[union-attr]
+                return self
+        with rollback_on_error(self):
+            self._partial_fit_validated(X, y, sample_weight)
         return self
 
     def _partial_fit_validated(self, X: Any, y: Any, sample_weight: Any) -> None:

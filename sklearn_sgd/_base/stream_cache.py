@@ -7,8 +7,9 @@ import numpy as np
 
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.validation import all_finite
-from sklearn_sgd._engine.epochs import Descent, Stream
+from sklearn_sgd._engine.epochs import Descent
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.stream import Stream
 
 
 class StreamCache:
@@ -18,10 +19,10 @@ class StreamCache:
     weights; and no parameter has changed since.
     """
 
-    def __init__(self, parameters: ResolvedParameters, recipe: Recipe, descent: Descent, X: np.ndarray):
-        self.stream = Stream(recipe, descent)
+    def __init__(self, parameters: ResolvedParameters, recipe: Recipe, stream: Stream, X: np.ndarray):
+        self.stream = stream
         # If a value that is not finite shows in the loss, the chunk need not be read for that before.
-        self.finite = self.stream.shows_not_finite
+        self.finite = stream.shows_not_finite
         self.values = parameters.values
         self.shape, self.column, self.dtype = X.shape, X.shape[:1], X.dtype
         self.loss = recipe.parts.loss
@@ -32,9 +33,9 @@ class StreamCache:
         cls, estimator: Any, parameters: ResolvedParameters, recipe: Recipe, descent: Descent, X: Any
     ) -> Self | None:
         """Return the cache for chunks like X, or None if there cannot be one."""
-        if not isinstance(X, np.ndarray) or hasattr(estimator, "feature_names_in_"):
+        if hasattr(estimator, "feature_names_in_") or not (stream := Stream.of(recipe, descent)):
             return None
-        return cls(parameters, recipe, descent, X)
+        return cls(parameters, recipe, stream, X)
 
     def accepts(self, values: tuple, X: Any, y: Any) -> bool:
         """Return whether X and y look like the last chunk, and the values of the parameters are the same objects."""

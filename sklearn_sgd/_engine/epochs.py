@@ -1,7 +1,6 @@
 """The only loop over epochs: a generator that yields what each epoch cost."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -10,9 +9,8 @@ import numpy as np
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.prepare import next_plan, reweighted
-from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.state import State, Vectors
+from sklearn_sgd._engine.prepare import reweighted
+from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
 
 
@@ -32,16 +30,14 @@ class Epoch(NamedTuple):
 class Descent:
     """The way of one target: a plan, and the state that goes on by it."""
 
-    def __init__(self, plan: Plan, state: State, run: Callable | None = None, before: Vectors | None = None):
-        self.plan, self.state, self.run, self.stopped = plan, state, run or choose(plan), False
-        self.before = before
+    def __init__(self, plan: Plan, state: State):
+        self.plan, self.state, self.run, self.stopped = plan, state, choose(plan), False
 
     def begin(self) -> None:
         """Make ready for an epoch."""
         if self.plan.is_reweighted:
             self.plan = reweighted(self.plan, self.state)
-        if self.before is None:
-            self.before = self.state.vectors.copy()
+        self.before = self.state.vectors.copy()
         self.total = self.state.first_batch_excess
 
     def advance(self, order: Any, start: int, stop: int) -> None:
@@ -61,35 +57,14 @@ class Descent:
             penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
         finite = isfinite(self.total) and state.vectors.finite(bool(plan.average_from))
         if not finite:
-            state.predict_with(self.before)
-        elif not plan.average_from:
-            state.predict_with(None)
-        self.before = None
+            state.go_back_to(self.before)
+        else:
+            state.predict_with(averaged=bool(plan.average_from))
         n_rows = len(order)
         weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else n_rows
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
         return Epoch(loss, penalty, finite)
-
-
-class Stream:
-    """A descent that is to go on through rows like its last ones: as many, dense, without weights, of one target."""
-
-    def __init__(self, recipe: Recipe, descent: Descent):
-        nothing: Any = None
-        self.recipe, self.plan = recipe, descent.plan._replace(X=None, data=nothing)
-        self.n_rows, self.order = self.plan.n_rows, epoch_order(self.plan, self.plan.used, descent.state.generator)
-        # Whether rows that are not finite show in the loss, as those of a squared error do, and nowhere before.
-        explicit = self.plan.preconditioner is None and not self.plan.drop_last
-        self.shows_not_finite = self.plan.formulas.is_quadratic and explicit
-        # A partial one holds something of its own rows.
-        self.run = None if isinstance(descent.run, partial) else descent.run
-
-    def descent(self, X: np.ndarray, y: np.ndarray, known: State) -> Descent:
-        """The descent through the next rows, from a state that is not changed."""
-        state = known.fork()
-        plan = next_plan(self.plan, self.recipe, X, y, state)
-        return Descent(plan, state, self.run, before=None if plan.preconditioner else known.vectors)
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:

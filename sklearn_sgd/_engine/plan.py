@@ -142,9 +142,13 @@ class Plan(NamedTuple):
 
     def piece(self, order: np.ndarray, n_done: int, rate_factor: float = 1.0) -> Piece:
         """These rows, after so many updates."""
-        t = np.arange(n_done + 1, n_done + 1 + self.n_updates(len(order)))
+        return Piece(order, *self.rates(n_done, self.n_updates(len(order)), rate_factor), n_done, rate_factor)
+
+    def rates(self, n_done: int, n_updates: int, rate_factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rates and shares of the average for so many updates, after those done."""
+        t = np.arange(n_done + 1, n_done + 1 + n_updates)
         rates = self.schedule(t)
-        return Piece(order, rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t), n_done, rate_factor)
+        return rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t)
 
     def mixes(self, t: np.ndarray) -> np.ndarray:
         """Share of the newest parameters in the average at each update: 1 before it starts; none without average.

@@ -19,7 +19,7 @@ from sklearn_sgd._engine.automatic.step_size import (
 from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import NormalMatrix, split
-from sklearn_sgd._engine.passes.rows import Dense, as_rows, in_one_piece, less_mean
+from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
@@ -28,6 +28,11 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, na
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
+
+NO_WEIGHT = np.empty(0)
+
+# Change of a prediction with its raw prediction, in units of that at 0, below which there is none.
+EDGE = 1e-12
 
 
 class Selection(NamedTuple):
@@ -135,22 +140,17 @@ def _build_plan(
     )
 
 
-def next_plan(plan: Plan, recipe: Recipe, X: np.ndarray, y: np.ndarray, state: State) -> Plan:
-    """The plan of a stream for its next rows, if they are as many as the last ones, and without weights.
+def learn_chunk(plan: Plan, recipe: Recipe, X: np.ndarray, state: State) -> Step:
+    """Let a state learn the columns of another chunk of a stream, without weights; the step that it then has."""
+    new = measure(X, None, NO_WEIGHT, recipe.params["fit_intercept"])
+    _learn(new, X, plan.formulas, state, True, recipe.params["half_life"], X.shape[0])
+    assert state.step is not None
+    return state.step
 
-    The plan that `make_plans` would make, sooner: all but the rows is as it was.
-    """
-    bias, weight = X.dtype.type(recipe.params["fit_intercept"]), state.weigh(None, X)
-    rows, schedule, preconditioner = Dense(X, bias), plan.schedule, plan.preconditioner
-    if preconditioner:
-        new = measure(X, None, weight, recipe.params["fit_intercept"])
-        _learn(new, X, plan.formulas, state, True, recipe.params["half_life"], len(y))
-        assert state.step is not None
-        schedule = decaying_rate(base_rate(state.step, plan.batch_size), True, plan.decay_limit)
-        preconditioner = state.step.preconditioner
-        rows = Dense(X, bias, state.centre.astype(X.dtype, copy=False))
-    data = Data(rows, y, weight)
-    return plan._replace(X=X, data=data, n_rows=len(y), schedule=schedule, preconditioner=preconditioner)
+
+def stream_schedule(plan: Plan, step: Step) -> Callable:
+    """The rates of the automatic step in a stream."""
+    return decaying_rate(base_rate(step, plan.batch_size), True, plan.decay_limit)
 
 
 def reweighted(plan: Plan, state: State) -> Plan:
@@ -242,9 +242,20 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     if stream:
         used = slice(plan.batch_size) if kept is None else kept[: plan.batch_size]
     constant = best_constant(plan.formulas, data, used)
+    if stream and hasattr(loss, "link") and not _is_inside(loss, constant):
+        constant = 0.0
     if plan.is_reweighted:
         coef = first_direction(loss, data, kept, plan.X, state.centre, constant, plan.preconditioner)
     if stream:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
     state.start_at(coef, constant, excess)
+
+
+def _is_inside(loss, constant: float) -> bool:
+    """Whether predictions still depend on a raw constant, which is the last number that stands for infinity if not.
+
+    A first count of 0 has its least loss at a rate of 0, whose logarithm says nothing about counts to come.
+    """
+    low, high, least, most = (float(loss.inverse_link(np.float64(z))) for z in (constant - 1, constant + 1, -1, 1))
+    return high - low > EDGE * (most - least)

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.preconditioner import Step
+from sklearn_sgd._engine.automatic.preconditioner import ROUNDING, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
+from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
 
 # Samples over which the recent loss of a stream is taken.
 RECENT = 1000.0
+
+# Growth of a column's variance that is news; samples per column up to which a stream is young.
+NEWS, EARLY = 2.0, 10.0
 
 
 class Vectors(NamedTuple):
@@ -46,7 +50,8 @@ class State:
     """Where a descent stands: all that the next update depends on, besides the data and the parameters.
 
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
-    (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses) and
+    (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses, and
+    their number), ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
     ``first_batch_excess`` (what the first batch of a stream cost before anything was known).
     """
 
@@ -70,7 +75,8 @@ class State:
     statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
-    window: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    window: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    news: np.ndarray | None = None
     first_batch_excess: float = 0.0
 
     @classmethod
@@ -128,26 +134,54 @@ class State:
         return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
 
     def learn_columns(self, new: ColumnStatistics, share: float, make: Callable, growth: float) -> None:
-        """Count the statistics of new rows, older ones by a share, and renew the step when they have grown."""
-        known = self.statistics
+        """Count the statistics of new rows, older ones by a share, and renew the step when they have grown.
+
+        A column that varies by much more than the step knows is news, and renews it at once.
+        """
+        known, self.news = self.statistics, None
         if known and share < 1.0:
             known = decayed(known, share)
-        self.statistics = merge(known, new) if known else new
+        self.statistics = merged = merge(known, new) if known else new
         self.since_step += new.weight
-        self.recentre(self.statistics.mean)
-        if self.step is None or self.since_step > growth * self.step.weight:
-            self.step, self.since_step = make(self.statistics), 0.0
+        self.recentre(merged.mean)
+        if known is None or self.step is None:
+            self._go_on_with(make(merged))
+            return
+        is_news = merged.variance > np.maximum(NEWS * self.step.variance, (ROUNDING * merged.mean) ** 2)
+        if self.since_step > growth * self.step.weight or np.count_nonzero(is_news):
+            self._go_on_with(make(merged))
+            if np.count_nonzero(is_news):
+                part = 1.0 - known.weight * known.variance / np.maximum(merged.weight * merged.variance, 1e-300)
+                self.news = np.where(is_news, part, 0.0)
+
+    def _go_on_with(self, step: Step) -> None:
+        """Go on with a new step.
+
+        Of a few rows a column may look narrow, and its coefficient is large then. While rows are few, a column that
+        turns out to be wider keeps its share in the spread of predictions, not its coefficient.
+        """
+        before, self.step, self.since_step = self.step, step, 0.0
+        if before is None or step is before or step.weight > EARLY * len(step.variance):
+            return
+        wider = step.variance > NEWS * before.variance
+        if wider.any():
+            factor = np.sqrt(before.variance[wider] / step.variance[wider])
+            for w in (self.vectors.coef, self.vectors.average):
+                w[:-1][wider] *= factor
 
     def follow(self, other: "State") -> None:
         """Take over what does not depend on the target."""
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
-        self.statistics, self.step, self.since_step = other.statistics, other.step, other.since_step
+        self.statistics, self.news = other.statistics, other.news
         self.recentre(other.centre)
+        if other.step is not None:
+            self._go_on_with(other.step)
+        self.since_step = other.since_step
 
     def recentre(self, centre: np.ndarray) -> None:
         """Let the intercept be the prediction at another point; no prediction changes."""
         move = centre - self.centre
-        if move.any():
+        if np.count_nonzero(move):
             for w in (self.vectors.coef, self.vectors.average):
                 w[-1] += move.dot(w[:-1])
             self.centre = centre
@@ -191,12 +225,20 @@ class State:
         self.n_updates += n_updates
         self.n_samples += n_rows
 
-    def predict_with(self, vectors: Vectors | None) -> None:
-        """Go back to these vectors; None: predict with the last parameters, not with an average."""
-        if vectors is not None:
-            self.vectors = vectors
-        else:
-            self.vectors.average[:] = self.vectors.coef
+    def go_back_to(self, vectors: Vectors) -> None:
+        """Go on from earlier vectors."""
+        self.vectors = vectors
+
+    def predict_with(self, averaged: bool) -> None:
+        """Predict with the average, or with the last parameters.
+
+        The average forgets by updates. Of a column that has hardly varied before, it forgets by what the column varies.
+        """
+        w, average, *_ = self.vectors
+        if not averaged:
+            average[:] = w
+        elif self.news is not None:
+            average[:-1] += np.minimum(1.0, (DECAY + 1.0) * self.news) * (w[:-1] - average[:-1])
 
     def lower_rate(self, divisor: float) -> None:
         """Go on at a lower rate."""

@@ -52,12 +52,15 @@ class Step(NamedTuple):
         Mean squared length of a preconditioned row, the intercept's one included.
     weight : float
         Weight of the rows that it was made of.
+    variance : ndarray
+        Variances of the columns then.
     """
 
     preconditioner: Preconditioner
     largest: float
     length: float
     weight: float
+    variance: np.ndarray
 
 
 def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, stream: bool) -> Step:
@@ -81,7 +84,7 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
         )
     if not full or separable:
         largest = largest_eigenvalue(covariance, X, statistics.mean, scale) if varies.any() else 1.0
-        return Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight)
+        return Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     values, vectors = linalg.eigh(correlation)
@@ -89,7 +92,7 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
     shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
     inverse = (vectors / shares) @ vectors.T * np.outer(scale, scale)
     length = float(np.sum(values / shares)) + 1.0
-    return Step(Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, statistics.weight)
+    return Step(Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, statistics.weight, variance)
 
 
 def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:

@@ -29,6 +29,12 @@ class ColumnStatistics(NamedTuple):
     mean: np.ndarray
     moment: np.ndarray
 
+    @property
+    def variance(self) -> np.ndarray:
+        """Variances of the columns."""
+        squares = self.moment.diagonal() if self.moment.ndim == 2 else self.moment
+        return squares / self.weight if self.weight else squares
+
 
 def affordable(n_rows: int, n_columns: int) -> bool:
     """Whether covariances are kept, and measured on all rows."""
@@ -41,6 +47,8 @@ def measure(
     """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
     if isinstance(X, RemoteRows):
         return X.measure(weight, centred, y is not None)
+    if kept is None and X.shape[0] == 1 and centred and y is None and not sparse.issparse(X):
+        return _one_row(doubled(host(X)[0]), float(weight[0]) if weight.shape[0] else 1.0)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
     size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
@@ -60,13 +68,19 @@ def measure(
     return columns
 
 
+def _one_row(row: np.ndarray, weight: float) -> ColumnStatistics:
+    """Statistics of a row: it is the mean, and there is no spread."""
+    return ColumnStatistics(weight, row, np.zeros((len(row),) * (1 + (len(row) <= FULL))))
+
+
 def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
     """Statistics of the rows of both."""
     weight = a.weight + b.weight
     if not weight:
         return a
     delta, share = b.mean - a.mean, b.weight / weight
-    moment = (a.weight * share * delta)[:, None] * delta if a.moment.ndim == 2 else a.weight * share * delta * delta
+    product = np.multiply.outer if a.moment.ndim == 2 else np.multiply
+    moment = product(a.weight * share * delta, delta)
     moment += a.moment
     moment += b.moment
     return ColumnStatistics(weight, a.mean + share * delta, moment)
@@ -77,9 +91,6 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
 
     To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
     """
-    if X.shape[0] == 1 and centred and y is None:
-        row = doubled(host(X)[0])
-        return ColumnStatistics(1.0 if s is None else float(s[0]), row, np.zeros((len(row),) * (1 + full))), near
     xp = namespace(X)
     ones, weight = doubled(xp.ones_like(X[:, 0])) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
     root = None if s is None or bool(xp.all(s == 1.0)) else xp.sqrt(s)[:, None]

@@ -8,6 +8,9 @@ import numpy as np
 # Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
 FAST = ("reassoc", "contract", "arcp", "nsz")
 
+# Bytes of an argument.
+WORD = 8
+
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
 
@@ -19,7 +22,11 @@ class Value(NamedTuple):
 
 
 class Instructions:
-    """A function as it is written: its variables, blocks and instructions, for one precision and kind of rows."""
+    """A function as it is written: its variables, blocks and instructions, for one precision and kind of rows.
+
+    It is called through an entry, which takes the address of its arguments, in WORD bytes each: one argument of 25 is
+    given from Python ten times as fast as 25.
+    """
 
     def __init__(self, name: str, arguments: dict[str, str], kinds: dict[str, np.dtype]):
         from llvmlite import ir
@@ -48,10 +55,20 @@ class Instructions:
                 value.add_attribute("noalias")
             self.given.append(Value(kind, value))
 
-    def end(self, result: Value) -> None:
-        """Return a result in double precision."""
+    def end(self, result: Value) -> str:
+        """Return a result in double precision; the name of the entry."""
         self.builder.ret(self.cast(result, "double"))
         self.entry.branch(self.function.blocks[1])
+        byte = self.ir.IntType(8)
+        signature = self.ir.FunctionType(self.types["double"], [byte.as_pointer()])
+        entry = self.ir.Function(self.module, signature, f"{self.function.name}.entry")
+        builder = self.ir.IRBuilder(entry.append_basic_block())
+        given = []
+        for k, argument in enumerate(self.function.args):
+            place = builder.gep(entry.args[0], [self.types["integer"](WORD * k)])
+            given.append(builder.load(builder.bitcast(place, argument.type.as_pointer())))
+        builder.ret(builder.call(self.function, given))
+        return str(entry.name)
 
     def slot(self, kind: str, name: str):
         """A variable."""

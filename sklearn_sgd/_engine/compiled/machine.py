@@ -2,10 +2,11 @@
 
 import ctypes
 import hashlib
+import struct
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import CodeType, FunctionType
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
@@ -94,17 +95,22 @@ def _data_offset() -> int | None:
 
 
 OFFSET = _data_offset()
-_pointer_at = ctypes.c_void_p.from_address
+_word_at = ctypes.c_size_t.from_address
 
 
-def address_of(array: np.ndarray, dtype: np.dtype) -> int | None:
-    """The address of the entries of an array, which must be of that type and in one piece.
+def address(array: np.ndarray) -> int:
+    """The address of the entries of an array.
 
     Read from the array object: ``array.ctypes.data`` takes ten times as long, and a small call has a dozen arrays.
     """
+    return _word_at(id(array) + OFFSET).value if OFFSET is not None else array.ctypes.data
+
+
+def address_of(array: np.ndarray, dtype: np.dtype) -> int:
+    """The address of the entries of an array, which must be of that type and in one piece."""
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"A driver takes contiguous arrays of {dtype}; got {array.dtype}.")
-    return _pointer_at(id(array) + OFFSET).value if OFFSET is not None else array.ctypes.data
+    return address(array)
 
 
 class Driver:
@@ -133,6 +139,17 @@ def _plain(value: Any, kind: str) -> Any:
     return value.astype(np.int64) if kind in ("rows", "indices") and len(value) else value.reshape(-1)
 
 
+class Call(NamedTuple):
+    """A driver together with its arguments."""
+
+    driver: Any
+    values: dict[str, Any]
+
+    def __call__(self) -> float:
+        """Run the driver."""
+        return self.driver(self.values)
+
+
 class CompiledDriver(Driver):
     """The same as machine code."""
 
@@ -143,17 +160,9 @@ class CompiledDriver(Driver):
         made_of = translate.SOURCE, fingerprint(self.function), self.arguments, sorted(used.items(), key=str)
         key = store.key_of("driver", *made_of)
         addresses = store.load(f"{name}-{marks}-{key}", lambda: self._compile(used))
-        types = {
-            "real": ctypes.c_float if used["real"] == np.float32 else ctypes.c_double,
-            "double": ctypes.c_double,
-            "integer": ctypes.c_int64,
-            "function": ctypes.c_int64,
-        }
-        prototype = ctypes.CFUNCTYPE(
-            ctypes.c_double,
-            *(types.get(kind, ctypes.c_void_p) for kind in self.arguments.values()),
-        )
-        self.run = prototype(addresses[self.function.__name__])
+        self.run = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_char_p)(addresses[self.function.__name__])
+        numbers = {"real": "f4x" if used["real"] == np.float32 else "d", "double": "d"}
+        self.words = struct.Struct("=" + "".join(numbers.get(kind, "q") for kind in self.arguments.values()))
         dtypes = {
             "reals": used["real"],
             "doubles": np.dtype(np.float64),
@@ -170,8 +179,33 @@ class CompiledDriver(Driver):
 
     def __call__(self, values: Mapping[str, Any]) -> float:
         """Run the driver, without the interpreter's lock. An array may be given by its address, as a number."""
+        return self.run(self.words.pack(*self.words_of(values)))
+
+    def words_of(self, values: Mapping[str, Any]) -> list:
+        """The arguments as numbers, in their order."""
         given = []
         for name, dtype in self.slots:
             value = values[name]
             given.append(value if dtype is None or type(value) is int else address_of(value, dtype))
-        return self.run(*given)
+        return given
+
+
+class BoundCall:
+    """A call of a compiled driver whose arguments stay, but for some. Threads may use one at once."""
+
+    def __init__(self, driver: CompiledDriver, values: dict[str, Any]):
+        self.run, self.pack, self.given, self.kept = driver.run, driver.words.pack, driver.words_of(values), values
+        self.places = {name: place for place, (name, _) in enumerate(driver.slots)}
+        scratch = {self.places[name]: values[name] for name in ("work", "sums") if name in self.places}
+        self.scratch = [(place, array.shape, array.dtype) for place, array in scratch.items()]
+
+    def __call__(self, changed: Mapping[str, int]) -> float:
+        """Run the driver; of arrays that changed the addresses are given."""
+        given, places = self.given.copy(), self.places
+        memory = [(place, np.zeros(shape, dtype)) for place, shape, dtype in self.scratch]
+        for place, array in memory:
+            given[place] = address(array)
+        for name, value in changed.items():
+            if name in places:
+                given[places[name]] = value
+        return self.run(self.pack(*given))

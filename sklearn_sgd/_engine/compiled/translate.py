@@ -46,10 +46,10 @@ def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[di
     hints = get_type_hints(driver, include_extras=True)
     hints.pop("return")
     to = Instructions(driver.__name__, {name: hint.__metadata__[0] for name, hint in hints.items()}, kinds)
-    to.end(_Scope(to, driver, to.given).run())
+    entry = to.end(_Scope(to, driver, to.given).run())
     module = binding.parse_assembly(str(to.module))
     module.verify()
-    return {driver.__name__: driver.__name__}, store.optimised(module)
+    return {driver.__name__: entry}, store.optimised(module)
 
 
 class _Scope:

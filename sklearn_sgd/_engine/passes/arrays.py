@@ -7,7 +7,7 @@ all rows at once.
 import numpy as np
 
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
-from sklearn_sgd._engine.compiled.drivers.batch import TRIES
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._namespace import host, is_foreign, like, namespace, take, total
 
 
@@ -86,7 +86,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
         fall, lean, bend = d @ g, d[:-1] @ pull, np.sum(d[:-1] * penalty.gradient(d[:-1]))
         step = step_length(rate, len(chunk), plan.batch_size, window, plan.noise, losses, squares)
         if fall > 0.0 and step < np.inf:
-            step = w.dtype.type(_line_search(rows, w, d, step, fall, lean, bend))
+            step = w.dtype.type(_line_search(rows, w, d, step, fall, lean, bend, plan.noise))
             w -= step * d
             if not preconditioner.is_full:
                 w[:-1] = penalty.prox(w[:-1], step * preconditioner.inverse, ...)
@@ -95,13 +95,20 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
     return loss
 
 
-def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float) -> float:
+def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float, noise: bool) -> float:
     """The step, or where it would pass the minimum of the batch's objective, the secant's guess; see the drivers."""
+
+    def slope_at(length):
+        return rows.slope(w, d, length) - lean + length * bend
+
     steep = fall
     for _ in range(TRIES):
-        slope = rows.slope(w, d, step) - lean + step * bend
-        if slope <= 1e-9 * fall:
+        slope = slope_at(step)
+        if slope > 1e-9 * fall:
+            step *= steep / (steep + slope)
+            steep *= 0.5
+        elif not noise or slope < -0.5 * fall or slope_at(0.5 * step) <= 0.5 * BENT * (slope - fall):
             return step
-        step *= steep / (steep + slope)
-        steep *= 0.5
+        else:
+            step, steep = 0.5 * step, fall
     return 0.0

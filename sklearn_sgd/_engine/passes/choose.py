@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled import store
-from sklearn_sgd._engine.passes import arrays, full_batch, normal, passive_aggressive, variance_reduced
+from sklearn_sgd._engine.passes import arrays, full_batch, normal, variance_reduced
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
@@ -16,7 +16,7 @@ from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import is_foreign
 
 
-def choose(plan) -> Callable:
+def choose(plan) -> Callable[..., float]:
     """The pass on the normal matrix, on arrays, or the driver for the rows and formulas of a plan."""
     if isinstance(plan.X, RemoteRows):
         return plan.X.choose(plan)
@@ -25,12 +25,12 @@ def choose(plan) -> Callable:
         return normal.automatic
     drivers = drivers_of(plan)
     if hasattr(optimizer, "is_passive"):
-        return partial((drivers or in_python(plan)).passive_aggressive, squares=passive_aggressive.squares(plan.X))
+        return (drivers or in_python(plan)).steps("passive_aggressive")
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
     if plan.batch_size == plan.n_rows and plan.n_entries > full_batch.LEAST:
         return partial(getattr(arrays, name), batch_of=all_rows(plan))
-    return getattr(drivers, _driver_name(plan, name)) if drivers else getattr(arrays, name)
+    return drivers.steps(_driver_name(plan, name)) if drivers else getattr(arrays, name)
 
 
 def _driver_name(plan, name: str) -> str:

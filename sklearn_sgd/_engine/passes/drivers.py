@@ -1,6 +1,8 @@
 """The passes of the drivers: their arguments made of a plan's data, for machine code or plain Python."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
 from sklearn_sgd._engine.passes.rows import NOTHING, block_rows, rows_ahead
-from sklearn_sgd._engine.traits import ElasticNetTerms, Formulas
+from sklearn_sgd._engine.traits import Formulas
 
 
 def is_plain() -> bool:
@@ -19,7 +21,7 @@ def is_plain() -> bool:
 class Drivers:
     """The passes for the formulas of parts, by machine code or in plain Python.
 
-    Each takes a plan, a piece of an epoch, the vectors, which it changes, and the window of recent curvatures.
+    Arrays that stay are given by their addresses.
     """
 
     def __init__(self, formulas: Formulas, dtype: np.dtype, plain: bool = False):
@@ -34,61 +36,29 @@ class Drivers:
             numbers = {name: value for name, value in self.shared.items() if isinstance(value, np.ndarray)}
             self.shared |= {name: machine.address_of(value, value.dtype) for name, value in numbers.items()}
 
-    def minibatch(self, plan, piece, vectors, window) -> float:
-        """Steps on batches by a schedule."""
-        m, v = vectors.m, vectors.v
-        kept = {"m": NOTHING if m is None else m, "v": NOTHING if v is None else v, "done": piece.n_done}
-        return self._steps("minibatch", plan, piece, vectors, kept, batches=4, coefs=4)
-
-    def automatic(self, plan, piece, vectors, window) -> float:
-        """Steps on batches by the automatic step."""
-        return self._steps("automatic", plan, piece, vectors, _automatic(plan, window), batches=6, coefs=5)
-
-    def single(self, plan, piece, vectors, window) -> float:
-        """The same on single rows, without penalty."""
-        return self._steps("single", plan, piece, vectors, _automatic(plan, window), batches=6, coefs=2)
-
-    def online(self, plan, piece, vectors, window) -> float:
-        """Plain descent over single dense rows."""
-        return self._steps("online", plan, piece, vectors, self._terms()._asdict())
-
-    def lazy(self, plan, piece, vectors, window) -> float:
-        """Plain descent over sparse rows."""
-        terms, averaged = self._terms(), piece.mixes.shape[0] > 0
-        waits, crosses = averaged or terms.lasso > 0.0, averaged and terms.lasso > 0.0
-        more = terms._asdict() | {
-            "seen": np.zeros(3 * plan.X.shape[1]) if waits else NOTHING,
-            "clock": np.zeros(3 * (len(piece.rates) + 1)) if crosses else NOTHING,
-        }
-        return self._steps("lazy", plan, piece, vectors, more, batches=4)
+    def steps(self, name: str) -> "Pass":
+        """A driver that steps by itself, as a pass."""
+        return Pass(self, name)
 
     def variance_reduced(self, plan, piece, vectors, remembered, mean, renew: float) -> float:
         """Steps of reduced variance."""
         more = _preconditioner(plan) | {"remembered": remembered, "known": mean, "renew": renew}
-        return self._steps("variance_reduced", plan, piece, vectors, more, batches=4, coefs=4)
-
-    def passive_aggressive(self, plan, piece, vectors, window, squares: np.ndarray) -> float:
-        """Passive-aggressive steps on single rows."""
-        more = plan.parts.optimizer._asdict() | {"squares": squares}
-        return self._steps("passive_aggressive", plan, piece, vectors, more, coefs=2)
+        steps = self.stepping(plan, piece, vectors, more, batches=4, coefs=4)
+        return self.call("variance_reduced", plan.data, piece.order, steps)() if len(piece.order) else 0.0
 
     def gradient(self, data, w, order, loss, start: int, stop: int, g: np.ndarray) -> tuple[float, float]:
         """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
         sums = np.zeros(2 + len(w))
         more = {"start": start, "stop": stop, "w": w.astype(self.dtype, copy=False), "g": g, "sums": sums}
-        self._run("gradient", data, order, more | {"work": np.empty(4 * STRETCH + len(w), self.dtype)})
+        more["work"] = np.empty(4 * STRETCH + len(w), self.dtype)
+        self.call("gradient", data, order, more)()
         return float(sums[0]), float(sums[1])
 
-    def _terms(self) -> ElasticNetTerms:
-        """The numbers of a penalty that can be applied late."""
-        assert self.terms is not None
-        return self.terms
-
-    def _steps(self, name: str, plan, piece, vectors, more: dict[str, Any], batches: int = 0, coefs: int = 0) -> float:
-        """Run a driver that steps, with memory for numbers of each row of a batch and of each coefficient."""
+    def stepping(self, plan, piece, vectors, more: dict[str, Any], batches: int, coefs: int) -> dict[str, Any]:
+        """The arguments of a driver that steps, with memory for numbers of each row of a batch and each coefficient."""
         size, length = min(plan.batch_size, len(piece.order)), len(vectors.coef)
         averaged = piece.mixes.shape[0] > 0
-        steps = {
+        return {
             "batch": plan.batch_size,
             "rates": piece.rates,
             "mixes": piece.mixes if averaged else NOTHING,
@@ -100,11 +70,9 @@ class Drivers:
             "sums": np.zeros(8 + length),
             **more,
         }
-        return self._run(name, plan.data, piece.order, steps)
 
-    def _run(self, name: str, data, order, more: dict[str, Any]) -> float:
-        if not len(order):
-            return 0.0
+    def call(self, name: str, data, order, more: dict[str, Any]) -> machine.Call:
+        """A driver together with its arguments."""
         rows, weighted = data.rows, data.weight.shape[0] > 0
         values = {
             **self.shared,
@@ -118,15 +86,68 @@ class Drivers:
             "ahead": rows_ahead(rows),
             **more,
         }
-        return driver(name, rows.layout, self.dtype, rows.index_dtype, order.dtype, self.plain)(values)
+        return machine.Call(driver(name, rows.layout, self.dtype, rows.index_dtype, order.dtype, self.plain), values)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A driver that steps by itself: called with a plan, a piece of an epoch, the vectors and the window."""
+
+    drivers: Drivers
+    name: str
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Run the driver, which changes the vectors and the window."""
+        return self.call(plan, piece, vectors, window)() if len(piece.order) else 0.0
+
+    def call(self, plan, piece, vectors, window) -> machine.Call:
+        """The driver together with its arguments."""
+        drivers, (more, batches, coefs) = self.drivers, OWN[self.name]
+        own = more(drivers, plan, piece, vectors, window)
+        return drivers.call(
+            self.name, plan.data, piece.order, drivers.stepping(plan, piece, vectors, own, batches, coefs)
+        )
+
+
+def _minibatch(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    m, v = vectors.m, vectors.v
+    return {"m": NOTHING if m is None else m, "v": NOTHING if v is None else v, "done": piece.n_done}
+
+
+def _automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    return _preconditioner(plan) | {"window": window, "noise": int(plan.noise)}
+
+
+def _online(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    return drivers.terms._asdict()
+
+
+def _lazy(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    terms, averaged = drivers.terms, piece.mixes.shape[0] > 0
+    waits, crosses = averaged or terms.lasso > 0.0, averaged and terms.lasso > 0.0
+    return terms._asdict() | {
+        "seen": np.zeros(3 * plan.X.shape[1]) if waits else NOTHING,
+        "clock": np.zeros(3 * (len(piece.rates) + 1)) if crosses else NOTHING,
+    }
+
+
+def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    return plan.parts.optimizer._asdict()
+
+
+# Of each driver that steps: its own arguments, and how many numbers it needs for each row of a batch, and coefficient.
+OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
+    "minibatch": (_minibatch, 4, 4),
+    "automatic": (_automatic, 6, 5),
+    "single": (_automatic, 6, 2),
+    "online": (_online, 0, 0),
+    "lazy": (_lazy, 4, 0),
+    "passive_aggressive": (_passive_aggressive, 0, 2),
+}
 
 
 def _preconditioner(plan) -> dict[str, Any]:
     return {"inverse": plan.preconditioner.inverse, "full": int(plan.preconditioner.is_full)}
-
-
-def _automatic(plan, window: np.ndarray) -> dict[str, Any]:
-    return _preconditioner(plan) | {"window": window, "noise": int(plan.noise)}
 
 
 _drivers: dict[tuple, Any] = {}

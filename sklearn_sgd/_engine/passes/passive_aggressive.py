@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 
 class PassiveAggressive(NamedTuple):
@@ -34,8 +33,3 @@ class PassiveAggressive(NamedTuple):
 def variant(name: str, eta0: float) -> PassiveAggressive:
     """The variant that a learning rate names; ``eta0`` is what the authors call C."""
     return PassiveAggressive(eta0, 0.0) if name == "pa1" else PassiveAggressive(np.inf, 0.5 / eta0)
-
-
-def squares(X) -> np.ndarray:
-    """Squared lengths of rows."""
-    return np.asarray(X.multiply(X).sum(axis=1)).ravel() if sparse.issparse(X) else np.einsum("ij,ij->i", X, X)

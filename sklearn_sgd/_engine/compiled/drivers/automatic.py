@@ -18,15 +18,24 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 # Samples over which the curvature of the loss is remembered.
 WINDOW = 1000.0
 
+# Mean squared slopes of remembered samples that those of a batch count as, per sample, at most.
+MOST = 100.0
+
 
 def step_length(rate, size, batch, window, noise, losses, squares):
-    """The step that the curvature of recent samples allows; ``window`` holds their squared slopes and losses.
+    """The step that the curvature of recent samples allows; ``window`` holds their squared slopes, losses and number.
 
-    A short batch steps in proportion, so that its rows count no more than others.
+    A short batch steps in proportion, so that its rows count no more than others. No batch counts as more than `MOST`
+    rows of those remembered, in ``window[2]``: a row whose loss is a million times that of others would hide the
+    curvature of as many.
     """
     keep = max(0.0, 1.0 - size / WINDOW) if noise else 0.0
-    window[0] = keep * window[0] + squares
-    window[1] = keep * window[1] + 2.0 * losses
+    known, limit, share = keep * window[0], MOST * size * window[0], 1.0
+    if noise and limit > 0.0 and squares * window[2] > limit:
+        share = limit / (squares * window[2])
+    window[0] = known + share * squares
+    window[1] = keep * window[1] + share * 2.0 * losses
+    window[2] = keep * window[2] + size
     return rate * (size / batch) * window[1] / max(window[0], 1e-300)
 
 
@@ -78,7 +87,7 @@ def build(layout):
                     along[q] = dot(rows, order[start + q], d) + shift
                 go = narrow(
                     line_search(
-                        step, fall, lean, bend, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
+                        step, fall, lean, bend, noise, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
                     ),
                     bias,
                 )

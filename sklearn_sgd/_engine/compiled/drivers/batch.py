@@ -110,24 +110,44 @@ def mix_in(average, w, size, mix):
 TRIES = 60
 
 
-def line_search(step, fall, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums):
+# Share of the mean slope of a step that its middle must have at least. Where it has less, the slope has not fallen
+# along a line, as the step takes it to do, but at once; the rest of the step goes along a tail that does not hold it.
+BENT = 0.5
+
+
+def slope_at(length, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums):
+    """Slope of the batch's objective after a step, in its direction: falling, if it is negative."""
+    for q in range(n):
+        trial[q] = z[q] - length * along[q]
+    invoke(slopes, numbers, sums, n, targets, trial, s, c)
+    slope = 0.0
+    for q in range(n):
+        slope -= c[q] * along[q]
+    return slope / n - lean + length * bend
+
+
+def line_search(step, fall, lean, bend, noise, n, targets, z, s, c, along, trial, slopes, numbers, sums):
     """The step, or where it would pass the minimum of the batch's objective, the secant's guess of that minimum.
 
     ``fall`` is the slope of the objective at the start, downwards; ``lean`` and ``bend`` are the penalty's slope and
     curvature. By convexity no batch's objective rises. Each further guess takes the start for half as steep (the
     Illinois algorithm): the secants of a bent slope alone would creep up to the minimum.
+
+    A batch that is not all rows may have its minimum at infinity, as counts of 0 under a logarithmic link have. Its
+    step is halved until the slope falls along it as that of a parabola does, or nearly (see `BENT`).
     """
     steep, length = fall, step
     for _ in range(TRIES):
-        for q in range(n):
-            trial[q] = z[q] - length * along[q]
-        invoke(slopes, numbers, sums, n, targets, trial, s, c)
-        slope = 0.0
-        for q in range(n):
-            slope -= c[q] * along[q]
-        slope = slope / n - lean + length * bend
-        if slope <= 1e-9 * fall:
-            return length
-        length *= steep / (steep + slope)
-        steep *= 0.5
+        slope = slope_at(length, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums)
+        if slope > 1e-9 * fall:
+            length *= steep / (steep + slope)
+            steep *= 0.5
+        else:
+            if noise == 0 or slope < -0.5 * fall:
+                return length
+            half = slope_at(0.5 * length, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums)
+            if half <= 0.5 * BENT * (slope - fall):
+                return length
+            length *= 0.5
+            steep = fall
     return 0.0

@@ -56,6 +56,15 @@ def dense_add(rows, i, c, g, later):
     g[p] += c * bias
 
 
+def dense_square(rows, i):
+    """Squared length of row i, not centred, the intercept's column apart."""
+    X, p = rows[0], rows[6]
+    total, start = rows[5] - rows[5], i * p
+    for j in range(p):
+        total += X[start + j] * X[start + j]
+    return total
+
+
 def dense_offset(rows, w):
     """What centring adds to each raw prediction: nothing, since the entries are centred."""
     return rows[5] - rows[5]
@@ -87,6 +96,15 @@ def sparse_add(rows, i, c, g, later):
     g[p] += c * bias
 
 
+def sparse_square(rows, i):
+    """Squared length of row i, the intercept's column apart."""
+    X, indptr = rows[0], rows[2]
+    total = rows[5] - rows[5]
+    for q in range(int(indptr[i]), int(indptr[i + 1])):
+        total += X[q] * X[q]
+    return total
+
+
 def sparse_offset(rows, w):
     """What centring adds to each raw prediction."""
     _, _, _, mean, centred, bias, p = rows
@@ -106,6 +124,10 @@ def sparse_centre(rows, g):
 
 
 LAYOUTS = {
-    "dense": SimpleNamespace(dot=dense_dot, add=dense_add, offset=dense_offset, centre=dense_centre),
-    "csr": SimpleNamespace(dot=sparse_dot, add=sparse_add, offset=sparse_offset, centre=sparse_centre),
+    "dense": SimpleNamespace(
+        dot=dense_dot, add=dense_add, square=dense_square, offset=dense_offset, centre=dense_centre
+    ),
+    "csr": SimpleNamespace(
+        dot=sparse_dot, add=sparse_add, square=sparse_square, offset=sparse_offset, centre=sparse_centre
+    ),
 }

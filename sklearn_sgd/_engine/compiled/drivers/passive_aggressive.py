@@ -18,24 +18,24 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 
 def build(layout):
     """The driver for a kind of rows."""
-    dot, add = layout.dot, layout.add
+    dot, add, square = layout.dot, layout.add, layout.square
 
     def passive_aggressive(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
         y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, ahead: Integer,
         rates: Doubles, mixes: Doubles, averaged: Integer, w: Reals, average: Reals,
-        squares: Reals, limit: Double, soft: Double,
+        limit: Double, soft: Double,
         row: Function, loss_numbers: Doubles, pull: Function, prox: Function, penalty_numbers: Doubles,
         work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """One pass; ``squares`` are the squared lengths of the rows."""
+        """One pass."""
         rows, total = (X, indices, indptr, mean, centred, bias, p), 0.0
         pulled, h = tail(work, 0), tail(work, p + 1)
         for k in range(n):
             i, rate = order[k], narrow(rates[k], bias)
             sums[0] = 0.0
             slope = invoke(row, loss_numbers, sums, 1, y[i], dot(rows, i, w), 1.0)
-            loss, weigh, bound = sums[0], 1.0, squares[i] + soft
+            loss, weigh, bound = sums[0], 1.0, float(square(rows, i)) + soft
             if weighted:
                 weigh = float(weight[i])
             total += weigh * loss

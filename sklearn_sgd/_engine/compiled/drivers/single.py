@@ -66,7 +66,7 @@ def single(
         along[0] = slope * length
         fall = slope * along[0]
         if fall > 0.0 and step < 1e308:
-            go = line_search(step, fall, 0.0, 0.0, 1, target, z, s, c, along, trial, slopes, loss_numbers, sums)
+            go = line_search(step, fall, 0.0, 0.0, noise, 1, target, z, s, c, along, trial, slopes, loss_numbers, sums)
             go = narrow(slope * go, bias)
             for j in range(p + 1):
                 w[j] -= go * d[j]

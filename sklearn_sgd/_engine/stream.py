@@ -1,0 +1,120 @@
+"""A stream of small chunks that look alike: the short way through `partial_fit`.
+
+It takes the steps that the epochs take, with the same bits, and does before the first of them what does not change.
+"""
+
+from math import isfinite
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.preconditioner import Step
+from sklearn_sgd._engine.compiled.machine import BoundCall, address
+from sklearn_sgd._engine.epochs import Descent
+from sklearn_sgd._engine.order import epoch_order
+from sklearn_sgd._engine.passes.drivers import Pass
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.prepare import learn_chunk, stream_schedule
+from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.state import State
+
+# Updates whose rates are made at once.
+AHEAD = 256
+
+
+class Rates(NamedTuple):
+    """Rates and shares of the average for the updates after ``first``, up to ``last``, made by a step and a factor."""
+
+    first: int
+    last: int
+    step: Step | None
+    factor: float
+    rates: np.ndarray
+    mixes: np.ndarray
+
+    def addresses(self, n_done: int) -> dict[str, Any]:
+        """Where those after so many updates are."""
+        ahead = self.rates.itemsize * (n_done - self.first)
+        found = {"rates": address(self.rates) + ahead}
+        return found | {"mixes": address(self.mixes) + ahead} if len(self.mixes) else found
+
+
+class Stream:
+    """Goes on through chunks like the last one: as many dense rows, without weights, of one target, in one piece.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What the parameters were resolved to.
+    plan : Plan
+        Plan of the last chunk.
+    order : ndarray
+        Numbers of the rows of a chunk, in their order.
+    call : BoundCall
+        The pass, with all arguments that stay.
+    """
+
+    def __init__(self, recipe: Recipe, plan: Plan, order: np.ndarray, call: BoundCall):
+        nothing: Any = None
+        self.recipe, self.plan, self.order, self.call = recipe, plan._replace(X=None, data=nothing), order, call
+        self.dtype, self.n_updates = plan.X.dtype, plan.n_updates(len(order))
+        # Rates of a function of the user's are made when they are due.
+        own = isinstance(recipe.params["learning_rate"], str)
+        self.ahead = self.n_updates * max(1, AHEAD // self.n_updates * own)
+        self.zeros = np.zeros(plan.X.shape[1] + 1, self.dtype)
+        self.known: Rates | None = None
+        # Whether values that are not finite show in the loss, as those of a squared error do, and nowhere before.
+        self.shows_not_finite = plan.formulas.is_quadratic and plan.preconditioner is None and not plan.drop_last
+
+    @classmethod
+    def of(cls, recipe: Recipe, descent: Descent) -> Self | None:
+        """The stream of chunks like that of a descent; None where there is no short way."""
+        plan, state = descent.plan, descent.state
+        if type(plan.X) is not np.ndarray or plan.data.weight.shape[0] or not isinstance(descent.run, Pass):
+            return None
+        order = epoch_order(plan, plan.used, state.generator)
+        if len(order) > plan.piece_rows(1) or descent.run.drivers.plain:
+            return None
+        call = descent.run.call(plan, plan.piece(order, state.n_updates), state.vectors, state.window)
+        return cls(recipe, plan, order, BoundCall(*call))
+
+    def advance(self, X: np.ndarray, y: np.ndarray, known: State) -> State | None:
+        """The state after another chunk, from one that is not changed.
+
+        None if something is not finite: the epochs find out what, and report it.
+        """
+        state, dtype, plan = known.fork(), self.dtype, self.plan
+        if state.weigh(None, X).shape[0]:
+            return None
+        coef, average, m, v = state.vectors
+        changed = {"X": address(X), "y": address(y), "w": address(coef), "average": address(average)}
+        if m is not None:
+            changed |= {"m": address(m), "done": state.n_updates}
+        if v is not None:
+            changed["v"] = address(v)
+        if plan.preconditioner:
+            inverse = learn_chunk(plan, self.recipe, X, state).preconditioner.inverse
+            centre = state.centre.astype(dtype, copy=False)
+            changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
+        rates, n_done = self._rates(state), state.n_updates
+        loss = self.call(changed | rates.addresses(n_done))
+        state.predict_with(averaged=bool(plan.average_from))
+        # 0 times what is not finite is not finite; unlike other products, this one never warns of it.
+        if not isfinite(loss + np.vdot(coef, self.zeros) + np.vdot(average, self.zeros)):
+            return None
+        n_rows = len(self.order)
+        loss /= n_rows
+        state.end_epoch(n_rows, self.n_updates, loss, float(rates.rates[n_done + self.n_updates - 1 - rates.first]))
+        state.count_first_loss(loss, float(plan.n_rows))
+        return state
+
+    def _rates(self, state: State) -> Rates:
+        """Rates that hold those of the next updates."""
+        known, done, step = self.known, state.n_updates, state.step if self.plan.preconditioner else None
+        made_so = known and known.step is step and known.factor == state.rate_factor
+        if known and made_so and known.first <= done <= known.last - self.n_updates:
+            return known
+        plan = self.plan._replace(schedule=stream_schedule(self.plan, step)) if step else self.plan
+        rates, mixes = plan.rates(done, self.ahead, state.rate_factor)
+        self.known = Rates(done, done + self.ahead, step, state.rate_factor, rates, mixes)
+        return self.known

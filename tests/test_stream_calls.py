@@ -1,0 +1,91 @@
+"""The short way through `partial_fit`, for chunks that look alike, against the long way: same bits, same errors."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+from tests import internals
+from tests.problems import REGRESSORS
+
+WAYS = [
+    {},
+    {"half_life": 50.0},
+    {"loss": "huber"},
+    {"penalty": "l2", "average": False},
+    {"penalty": "l1", "learning_rate": "constant", "eta0": 0.01},
+    {"optimizer": "adam", "learning_rate": "invscaling", "average": True},
+    {"optimizer": "momentum", "learning_rate": "constant", "eta0": 0.001},
+    {"learning_rate": "pa1", "loss": "epsilon_insensitive"},
+    {"learning_rate": lambda t: 0.01 / t},
+    {"fit_intercept": False},
+]
+
+
+def chunks(n_rows, dtype, number=40, seed=0):
+    """Chunks of a stream whose columns have units and offsets."""
+    random = np.random.default_rng(seed)
+    for _ in range(number):
+        X = random.standard_normal((n_rows, 5)) * [1, 2, 0.5, 1, 3] + [0, 1, 0, -2, 0]
+        yield X.astype(dtype), (X @ [1, 2, 3, 4, 5] + random.standard_normal(n_rows)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_rows", [1, 7])
+@pytest.mark.parametrize("params", WAYS, ids=str)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_same_bits_as_the_long_way(kind, params, n_rows, dtype, monkeypatch):
+    if "pa1" in str(params) and kind is not OnlineSGDRegressor:
+        pytest.skip("single rows only")
+    if kind is MiniBatchSGDRegressor:
+        params = params | {"batch_size": 4}
+    short, long = kind(**params), kind(**params)
+    calls = internals.count_short_calls(monkeypatch)
+    for X, y in chunks(n_rows, dtype):
+        short.partial_fit(X, y)
+        known = len(calls)
+        long.partial_fit(np.repeat(X, 2, axis=1)[:, ::2], y)
+        assert len(calls) == known
+    assert len(calls) == 39
+    np.testing.assert_array_equal(short.coef_, long.coef_)
+    assert short.intercept_ == long.intercept_
+    assert short.loss_curve_ == long.loss_curve_
+    assert short.recent_loss_ == long.recent_loss_
+    assert short.prequential_loss_ == long.prequential_loss_
+    assert (short.n_updates_, short.n_iter_) == (long.n_updates_, long.n_iter_)
+
+
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "eta0": 0.01}], ids=str)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_chunk_that_is_not_finite_is_refused_and_changes_nothing(kind, params):
+    first, second, third = chunks(3, np.float64, 3)
+    model, twin = kind(**params), kind(**params)
+    for each in (model, twin):
+        each.partial_fit(*first).partial_fit(*second)
+    for place in range(3):
+        X, y = third[0].copy(), third[1].copy()
+        (X[place], y[:])[place == 2][...] = np.nan if place else np.inf
+        with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+            model.partial_fit(X, y)
+    np.testing.assert_array_equal(model.partial_fit(*third).coef_, twin.partial_fit(*third).coef_)
+    assert model.recent_loss_ == twin.recent_loss_
+
+
+def test_two_threads_on_copies_of_a_model():
+    """A copy shares what the model knows of the last chunk; nothing that one call writes is read by another."""
+    rows = [*chunks(4, np.float64, 300)]
+    start = MiniBatchSGDRegressor(batch_size=2).partial_fit(*rows[0]).partial_fit(*rows[1])
+    copies = [copy.copy(start) for _ in range(4)]
+
+    def learn(model):
+        for chunk in rows:
+            model.partial_fit(*chunk)
+        return model.coef_
+
+    with ThreadPoolExecutor(4) as pool:
+        coefs = [*pool.map(learn, copies)]
+    alone = learn(copy.copy(start))
+    for coef in coefs:
+        np.testing.assert_array_equal(coef, alone)

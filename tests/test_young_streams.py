@@ -1,0 +1,99 @@
+"""Streams whose first rows say little of later ones: first counts of 0, heavy columns, columns that begin to vary."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
+
+from sklearn_sgd import OnlineSGDRegressor
+from tests.problems import REGRESSORS
+
+
+def counts(seed, n_samples=2000, n_features=10):
+    """Correlated columns, and counts of which many are 0."""
+    random = np.random.default_rng(seed)
+    covariance = 0.5 ** abs(np.subtract.outer(np.arange(n_features), np.arange(n_features)))
+    X = random.multivariate_normal(np.zeros(n_features), covariance, n_samples)
+    return X, random.poisson(np.exp(X @ np.linspace(0, 0.3, n_features))).astype(float)
+
+
+def stream(model, X, y, size):
+    """Learn chunk by chunk."""
+    for start in range(0, len(y), size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+    return model
+
+
+@pytest.mark.parametrize("size", [1, 500])
+@pytest.mark.parametrize("seed", range(12))
+def test_counts_row_by_row_from_the_first_row_on(seed, size):
+    X, y = counts(seed)
+    model = stream(OnlineSGDRegressor("poisson"), X, y, size)
+    # The coefficients that the counts were drawn with, and the deviance of the mean.
+    assert np.abs(model.coef_ - np.linspace(0, 0.3, 10)).max() < 0.2
+    assert mean_poisson_deviance(y, model.predict(X)) < mean_poisson_deviance(y, np.full_like(y, y.mean()))
+    assert model.recent_loss_ < 2.0
+
+
+@pytest.mark.parametrize("first", [0.0, 100.0])
+@pytest.mark.parametrize("loss", ["poisson", "tweedie"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_first_target_far_from_the_others(kind, loss, first):
+    X, y = counts(1)
+    y[: 40 if first == 0 else 1] = first
+    model = stream(kind(loss), X, y, 20)
+    power = {"poisson": 1.0, "tweedie": 1.5}[loss]
+    rest = slice(500, None)
+    mean = np.full_like(y[rest], y[rest].mean())
+    assert mean_tweedie_deviance(y[rest], model.predict(X[rest]), power=power) < mean_tweedie_deviance(
+        y[rest], mean, power=power
+    )
+
+
+@pytest.mark.parametrize("level", [-4.0, 0.0, 4.0])
+@pytest.mark.parametrize("loss", ["poisson", "tweedie", "gamma"])
+def test_rows_of_very_different_length_one_by_one(loss, level):
+    random = np.random.default_rng(0)
+    X, _ = counts(0, n_features=6)
+    X *= np.exp(random.standard_normal((len(X), 1)))
+    mean = np.exp(np.clip(X @ np.linspace(0, 0.4, 6), -3, 3) + level)
+    y = random.poisson(mean).astype(float) if loss != "gamma" else random.gamma(1.0, mean) + 1e-12
+    model, half = stream(OnlineSGDRegressor(loss), X, y, 1), slice(len(X) // 2, None)
+    power = {"poisson": 1.0, "tweedie": 1.5, "gamma": 2.0}[loss]
+    constant = mean_tweedie_deviance(y[half], np.full_like(y[half], y[half].mean()), power=power)
+    assert mean_tweedie_deviance(y[half], model.predict(X[half]), power=power) < 1.1 * constant
+
+
+@pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+@pytest.mark.parametrize("history", [20, 400])
+@pytest.mark.parametrize(("loss", "calls"), [("squared_error", 1), ("huber", 4), ("absolute_error", 4)])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_column_that_begins_to_vary_is_learned_at_once(kind, loss, calls, history, as_input):
+    random = np.random.default_rng(0)
+
+    def chunk(varies):
+        a, z = random.standard_normal(50), random.integers(0, 2, 50) * varies
+        return as_input(np.c_[a, z]), a + 10 * z + 0.1 * random.standard_normal(50)
+
+    model = kind(loss)
+    for _ in range(history):
+        model.partial_fit(*chunk(0))
+    assert model.coef_[1] == 0.0
+    for _ in range(calls):
+        X, y = chunk(1)
+        predictions = model.predict(X)
+        assert abs(predictions).max() < 20.0
+        model.partial_fit(X, y)
+    assert model.coef_[1] == pytest.approx(10.0, abs=0.6)
+    assert model.coef_[0] == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_constant_column_is_no_news(monkeypatch):
+    """Rounding makes a variance of a constant column, which must not renew the step in each call."""
+    random, made = np.random.default_rng(0), []
+    model = OnlineSGDRegressor()
+    for _ in range(300):
+        X = np.c_[random.standard_normal(5), np.full(5, 0.1)]
+        made.append(id(model.partial_fit(X, X[:, 0])._states[0].step))
+    assert len(set(made[200:])) <= 6
+    assert model.coef_[1] == 0.0
