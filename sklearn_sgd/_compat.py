@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _num_samples as num_samples
 
@@ -29,6 +30,7 @@ __all__ = [
     "InvalidParameterError",
     "SilentCallbackContext",
     "StrOptions",
+    "blas_libraries",
     "callback_context",
     "check_feature_names",
     "check_same_namespace",
@@ -41,10 +43,30 @@ __all__ = [
     "num_samples",
     "openmp_effective_n_threads",
     "safe_indexing",
+    "set_blas_threads",
     "validate_parameter_constraints",
 ]
 
 Method = TypeVar("Method", bound=Callable)
+
+
+def blas_libraries() -> list[Any]:
+    """Return the BLAS libraries of this process, whose number of threads can be read and set."""
+    return _get_threadpool_controller().select(user_api="blas").lib_controllers
+
+
+def set_blas_threads(library: Any, number: int) -> None:
+    """Set the number of threads of a BLAS library, from any thread.
+
+    From version 3.7 on, threadpoolctl lets only the thread that did so first, as long as it lives.
+    """
+    free = getattr(library, "clear_controlling_thread", None)
+    if free:
+        free(force=True)
+    library.set_num_threads(number)
+    if free:
+        free(force=True)
+
 
 # Decorator of `fit`: validates the parameters, and closes the callbacks when the fit ends. Typed to keep the signature.
 fit_context: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=True)

@@ -3,7 +3,7 @@
 from sklearn_sgd import _compat
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, validation
-from sklearn_sgd._engine import baseline, plan, prepare
+from sklearn_sgd._engine import baseline, cores, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
@@ -20,7 +20,7 @@ FEATURES_AT_A_TIME = SPAN
 ENTRIES_FOR_THREADS = full_batch.THREADED
 
 measure = statistics.measure
-threads = full_batch.threads
+threads = cores.threads
 
 
 def without_kernels(monkeypatch):
@@ -48,8 +48,8 @@ def in_segments(monkeypatch, entries, for_threads=None):
 
 
 def on_threads(monkeypatch, number):
-    """Compute full batches on that many threads."""
-    monkeypatch.setattr(full_batch, "threads", lambda: number)
+    """Let fits use that many threads."""
+    monkeypatch.setattr(cores, "threads", lambda: number)
 
 
 def without_normal_matrix(monkeypatch):

@@ -24,6 +24,7 @@ from sklearn_sgd._base.fitted import FittedModel, densified
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
+from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
@@ -68,6 +69,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
     _doc_link_template = DOCS + "generated/sklearn_sgd.{estimator_name}.html"
 
     @fit_context
+    @cores()
     def fit(
         self,
         X: Any,
@@ -191,6 +193,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
             self._partial_fit_validated(X, y, sample_weight)
         return self
 
+    @cores()
     def _partial_fit_validated(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Validate a chunk that does not look like the last one, and learn from it."""
         model = self._fitted

@@ -16,7 +16,13 @@ from sklearn_sgd._engine.automatic.step_size import (
     decaying_rate,
     variance_reduced_rate,
 )
-from sklearn_sgd._engine.baseline import best_constant, first_direction, row_curvatures
+from sklearn_sgd._engine.baseline import (
+    best_constant,
+    first_direction,
+    raw_predictions,
+    row_curvatures,
+    targets_and_weights,
+)
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import NormalMatrix, split
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
@@ -102,6 +108,9 @@ def make_plans(
         plan = shared._replace(data=data, normal=normals[target] if normals else None)
         if automatic and state.fresh:
             _start(plan, stream, state)
+        elif state.coef_before is not None:
+            before, after = (_first_batch_loss(plan, w) for w in (state.coef_before, state.vectors.coef))
+            state.count_excess(before - after)
         state.prepare(formulas.moments, recipe.parts.penalty, from_average=not plan.average_from)
         plans.append(plan)
     return plans
@@ -250,6 +259,13 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
     state.start_at(coef, constant, excess)
+
+
+def _first_batch_loss(plan: Plan, w: np.ndarray) -> float:
+    """Loss of the first batch with these parameters."""
+    data, used = plan.data, plan.used[: plan.batch_size]
+    y, s = targets_and_weights(data, used)
+    return total(s * plan.parts.loss.value(y, raw_predictions(data.rows, used, w)))
 
 
 def _is_inside(loss, constant: float) -> bool:

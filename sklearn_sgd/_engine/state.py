@@ -52,7 +52,8 @@ class State:
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
     (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses, and
     their number), ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
-    ``first_batch_excess`` (what the first batch of a stream cost before anything was known).
+    ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), and ``coef_before``
+    (the parameters then, if they are others now).
     """
 
     vectors: Vectors
@@ -78,6 +79,7 @@ class State:
     window: np.ndarray = field(default_factory=lambda: np.zeros(3))
     news: np.ndarray | None = None
     first_batch_excess: float = 0.0
+    coef_before: np.ndarray | None = None
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -165,6 +167,7 @@ class State:
             return
         wider = step.variance > NEWS * before.variance
         if wider.any():
+            self.coef_before = self.vectors.coef.copy()
             factor = np.sqrt(before.variance[wider] / step.variance[wider])
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1][wider] *= factor
@@ -203,6 +206,10 @@ class State:
                 w[:-1] = coef
             w[-1] = intercept
 
+    def count_excess(self, excess: float) -> None:
+        """Note what the first batch would have cost more with the parameters from before its columns were known."""
+        self.first_batch_excess = excess
+
     def prepare(self, moments: int, penalty: Any, from_average: bool) -> None:
         """Make ready for an optimizer that keeps so many moments, inside bounds, from the average or the last step."""
         self.vectors = self.vectors.with_moments(moments)
@@ -218,7 +225,7 @@ class State:
     def end_epoch(self, n_rows: int, n_updates: int, loss: float, rate: float) -> None:
         """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
         if n_rows:
-            self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
+            self.fresh, self.first_batch_excess, self.coef_before, self.rate = False, 0.0, None, rate
             self.losses[self.n_losses :] = [loss]
             self.n_losses += 1
             self.n_epochs += 1

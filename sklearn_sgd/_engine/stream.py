@@ -81,7 +81,7 @@ class Stream:
     def advance(self, X: np.ndarray, y: np.ndarray, known: State) -> State | None:
         """The state after another chunk, from one that is not changed.
 
-        None if something is not finite: the epochs find out what, and report it.
+        None where there is more to do: if something is not finite, the epochs find out what, and report it.
         """
         state, dtype, plan = known.fork(), self.dtype, self.plan
         if state.weigh(None, X).shape[0]:
@@ -94,6 +94,8 @@ class Stream:
             changed["v"] = address(v)
         if plan.preconditioner:
             inverse = learn_chunk(plan, self.recipe, X, state).preconditioner.inverse
+            if state.coef_before is not None:
+                return None
             centre = state.centre.astype(dtype, copy=False)
             changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
         rates, n_done = self._rates(state), state.n_updates

@@ -6,17 +6,22 @@ T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample 
 1983: the merge of statistics.
 """
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, take, total
 
 # Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
 # block at least.
 FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 17
+
+# Rows of a segment at least, segments at most.
+SEGMENT, SEGMENTS = 1 << 14, 16
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
@@ -52,20 +57,28 @@ def measure(
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
     size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
-    columns, near = None, True
-    # Evenly spaced blocks where all would cost too much.
-    for start in range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1)):
-        rows = slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
-        block, target = take(X, rows), None if y is None else doubled(take(y, rows))
-        s = doubled(take(weight, rows)) if weight.shape[0] else None
-        if sparse.issparse(X):
-            block = block if target is None else sparse.hstack([block, target])
-            new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
-        else:
-            new, near = _measure_dense(block, s, full, centred, target, near)
-        columns = new if columns is None else merge(columns, new)
-    assert columns is not None
-    return columns
+    # Evenly spaced blocks where all would cost too much; of many, segments that threads may take.
+    starts = range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1))
+    length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))
+    segments = [starts[k : k + length] for k in range(0, len(starts), length)]
+
+    def of_segment(starts: range) -> ColumnStatistics:
+        columns, near = None, True
+        for start in starts:
+            rows = slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
+            block, target = take(X, rows), None if y is None else doubled(take(y, rows))
+            s = doubled(take(weight, rows)) if weight.shape[0] else None
+            if sparse.issparse(X):
+                block = block if target is None else sparse.hstack([block, target])
+                new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
+            else:
+                new, near = _measure_dense(block, s, full, centred, target, near)
+            columns = new if columns is None else merge(columns, new)
+        assert columns is not None
+        return columns
+
+    with one_blas_thread():
+        return reduce(merge, (map if is_foreign(X) else map_on_cores)(of_segment, segments))
 
 
 def _one_row(row: np.ndarray, weight: float) -> ColumnStatistics:

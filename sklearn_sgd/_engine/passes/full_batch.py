@@ -6,22 +6,15 @@ the interpreter's lock.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._compat import openmp_effective_n_threads
+from sklearn_sgd._engine.cores import map_on_cores
 
 # Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
-
-
-def threads() -> int:
-    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
-    return openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
 class WholeBatch(ABC):
@@ -66,8 +59,7 @@ class AllRows(WholeBatch):
         self.kernel = gradient
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
         # Python's own threads would wait for each other, and not know how scikit-learn is configured in this one.
-        number = min(threads(), len(self.bounds) - 1) if compiled and n_entries >= THREADED else 1
-        self.map: Callable = ThreadPoolExecutor(number).map if number > 1 else map
+        self.map: Callable = map_on_cores if compiled and n_entries >= THREADED else map
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses, of their squared slopes, and of the gradients, segment by segment."""
