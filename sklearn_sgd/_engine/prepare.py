@@ -167,7 +167,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
 
     As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
     """
-    weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, state.vectors.average)
+    weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, state.vectors.coef)
     intercept = bool(plan.data.rows.bias)
     statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
     state.recentre(statistics.mean)

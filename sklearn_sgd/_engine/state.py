@@ -20,7 +20,10 @@ NEWS, EARLY = 2.0, 10.0
 
 
 class Vectors(NamedTuple):
-    """Parameters with the intercept last, their average, and what moments the optimizer keeps."""
+    """Parameters with the intercept last, their average, and what moments the optimizer keeps.
+
+    The average is in double precision: in a long stream a share of it is less than a float32 holds.
+    """
 
     coef: np.ndarray
     average: np.ndarray
@@ -89,7 +92,9 @@ class State:
             w[:-1] = coef
         if intercept is not None:
             w[-1] = intercept
-        return cls(Vectors(w, w.copy()), np.zeros(n_features), generator, fresh=coef is None and intercept is None)
+        return cls(
+            Vectors(w, w.astype(np.float64)), np.zeros(n_features), generator, fresh=coef is None and intercept is None
+        )
 
     def fork(self) -> "State":
         """A state that can go on without changing this one."""
@@ -115,9 +120,8 @@ class State:
 
     def predictor(self) -> tuple[np.ndarray, float]:
         """Coefficients and intercept to predict with."""
-        w = self.vectors.average
-        coef = w[:-1].copy()
-        return coef, float(w[-1]) - float(self.centre.dot(coef))
+        w, dtype = self.vectors.average, self.vectors.coef.dtype
+        return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
 
     # Before a descent
 

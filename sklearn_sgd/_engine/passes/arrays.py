@@ -67,7 +67,7 @@ def minibatch(plan, piece, vectors, window, batch_of=Batch) -> float:
         w -= h * d
         w[:-1] = parts.penalty.prox(w[:-1], (h * np.ones_like(w))[:-1], ...)
         if piece.mixes.size:
-            average += w.dtype.type(piece.mixes[k]) * (w - average)
+            average += piece.mixes[k] * (w - average)
     return loss
 
 
@@ -91,7 +91,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
             if not preconditioner.is_full:
                 w[:-1] = penalty.prox(w[:-1], step * preconditioner.inverse, ...)
         if piece.mixes.size:
-            average += w.dtype.type(piece.mixes[k]) * (w - average)
+            average += piece.mixes[k] * (w - average)
     return loss
 
 

@@ -48,7 +48,7 @@ def build(layout):
         y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
         ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
-        w: Reals, average: Reals, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
+        w: Reals, average: Doubles, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
         block: Function, slopes: Function, loss_numbers: Doubles,
         pull: Function, prox: Function, penalty_numbers: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
@@ -99,7 +99,7 @@ def build(layout):
                         bent[j] = go * inverse[j]
                     invoke(prox, penalty_numbers, sums, p, w, bent)
             if averaged:
-                mix_in(average, w, p + 1, narrow(mixes[k], bias))
+                mix_in(average, w, p + 1, mixes[k])
         return total
 
     return automatic

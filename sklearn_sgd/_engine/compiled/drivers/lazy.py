@@ -63,7 +63,7 @@ def lazy(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
-    w: Reals, average: Reals, block: Function, loss_numbers: Doubles, ridge: Double, lasso: Double,
+    w: Reals, average: Doubles, block: Function, loss_numbers: Doubles, ridge: Double, lasso: Double,
     seen: Doubles, clock: Doubles, work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass, with decay by ``ridge`` and soft thresholds by ``lasso``."""

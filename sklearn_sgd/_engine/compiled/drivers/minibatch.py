@@ -11,7 +11,6 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     Reals,
     Rows,
     invoke,
-    narrow,
     tail,
 )
 
@@ -25,7 +24,7 @@ def build(layout):
         y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
         ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer, done: Integer,
-        w: Reals, average: Reals, m: Reals, v: Reals,
+        w: Reals, average: Doubles, m: Reals, v: Reals,
         block: Function, loss_numbers: Doubles, update: Function, optimizer_numbers: Doubles,
         pull: Function, prox: Function, penalty_numbers: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
@@ -52,7 +51,7 @@ def build(layout):
             if prox:
                 invoke(prox, penalty_numbers, sums, p, w, h)
             if averaged:
-                mix_in(average, w, p + 1, narrow(mixes[k], bias))
+                mix_in(average, w, p + 1, mixes[k])
         return total
 
     return minibatch

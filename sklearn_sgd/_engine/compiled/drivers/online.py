@@ -24,7 +24,7 @@ def online(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, averaged: Integer,
-    w: Reals, average: Reals, row: Function, loss_numbers: Doubles, ridge: Double, lasso: Double, sums: Doubles,
+    w: Reals, average: Doubles, row: Function, loss_numbers: Doubles, ridge: Double, lasso: Double, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass, with decay by ``ridge`` and soft thresholds by ``lasso``."""
     rows = (X, indices, indptr, mean, centred, bias, p)
@@ -69,5 +69,5 @@ def online(
         w[p] = b
         z += bias * b
         if averaged:
-            mix_in(average, w, p + 1, narrow(mixes[k], bias))
+            mix_in(average, w, p + 1, mixes[k])
     return sums[0]

@@ -23,7 +23,7 @@ def build(layout):
     def passive_aggressive(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
         y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, ahead: Integer,
-        rates: Doubles, mixes: Doubles, averaged: Integer, w: Reals, average: Reals,
+        rates: Doubles, mixes: Doubles, averaged: Integer, w: Reals, average: Doubles,
         limit: Double, soft: Double,
         row: Function, loss_numbers: Doubles, pull: Function, prox: Function, penalty_numbers: Doubles,
         work: Reals, sums: Doubles,
@@ -52,7 +52,7 @@ def build(layout):
                     h[j] = rate
                 invoke(prox, penalty_numbers, sums, p, w, h)
             if averaged:
-                mix_in(average, w, p + 1, narrow(mixes[k], bias))
+                mix_in(average, w, p + 1, mixes[k])
         return total
 
     return passive_aggressive

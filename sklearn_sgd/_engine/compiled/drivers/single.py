@@ -26,7 +26,7 @@ def single(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, averaged: Integer,
-    w: Reals, average: Reals, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
+    w: Reals, average: Doubles, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
     block: Function, slopes: Function, loss_numbers: Doubles, work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass over dense rows, centred."""
@@ -71,5 +71,5 @@ def single(
             for j in range(p + 1):
                 w[j] -= go * d[j]
         if averaged:
-            mix_in(average, w, p + 1, narrow(mixes[k], bias))
+            mix_in(average, w, p + 1, mixes[k])
     return total

@@ -24,7 +24,7 @@ def build(layout):
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
         y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
-        w: Reals, average: Reals, inverse: Reals, full: Integer, remembered: Reals, known: Doubles, renew: Double,
+        w: Reals, average: Doubles, inverse: Reals, full: Integer, remembered: Reals, known: Doubles, renew: Double,
         block: Function, loss_numbers: Doubles, pull: Function, prox: Function, penalty_numbers: Doubles,
         work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
@@ -71,7 +71,7 @@ def build(layout):
                     h[j] = rate * inverse[j]
                 invoke(prox, penalty_numbers, sums, p, w, h)
             if averaged:
-                mix_in(average, w, p + 1, narrow(mixes[k], bias))
+                mix_in(average, w, p + 1, mixes[k])
         return total
 
     return variance_reduced

@@ -98,3 +98,18 @@ def test_a_constant_column_is_no_news(monkeypatch):
         made.append(id(model.partial_fit(X, X[:, 0])._states[0].step))
     assert len(set(made[200:])) <= 6
     assert model.coef_[1] == 0.0
+
+
+@pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+def test_the_average_of_a_long_float32_stream_does_not_stand_still(as_input):
+    """Shares of an average of millions of updates are less than a float32 holds."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((500_000, 2)).astype(np.float32)
+    model = OnlineSGDRegressor(learning_rate="constant", eta0=0.01, average=True, fit_intercept=False)
+    for truth in (1.0, 1.1):
+        y = (X @ [truth, 1.0]).astype(np.float32)
+        for _ in range(5):
+            model.partial_fit(as_input(X), y)
+    # The mean of the iterates, which spend half of the updates at each value.
+    np.testing.assert_allclose(model.coef_, [1.05, 1.0], atol=2e-4)
+    assert model.coef_.dtype == np.float32
