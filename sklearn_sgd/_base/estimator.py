@@ -30,6 +30,7 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stream import StreamFinish
 from sklearn_sgd._namespace import dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
@@ -222,8 +223,9 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
                 self._report_not_finite(descent)
             descent.state.count_first_loss(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
+        finish = StreamFinish.of(descents[0].plan)
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved)
-        self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
+        self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache, finish=finish))
 
     def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Continue learning from samples that an earlier epoch of a stream has seen: they are not new."""

@@ -30,6 +30,8 @@ class FittedModel:
         Parameters of the fit. They are not pickled.
     stream_cache : StreamCache or None
         What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
+    finish : callable or None
+        Function (state, target) -> coefficients and intercept, for streams. It is not pickled.
     """
 
     states: tuple[State, ...] = ()
@@ -37,23 +39,27 @@ class FittedModel:
     link: Any = None
     parameters: Any = None
     stream_cache: Any = None
+    finish: Any = None
     coef: Any
     intercept: Any
 
-    def __init__(self, states=(), shape=(), link=None, parameters=None, stream_cache=None):
+    def __init__(self, states=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None):
         self.states = states
         self.shape = shape
         self.link = link
         self.parameters = parameters
         self.stream_cache = stream_cache
+        self.finish = finish
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
         if name not in ("coef", "intercept") or not self.states:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        made: Any = self.states[0].predictor()
-        if self.shape:
-            made = map(np.stack, zip(*(state.predictor() for state in self.states), strict=True))
+        each = [
+            state.predictor() if self.finish is None else self.finish(state, target)
+            for target, state in enumerate(self.states)
+        ]
+        made: Any = map(np.stack, zip(*each, strict=True)) if self.shape else each[0]
         for key, value in zip(("coef", "intercept"), made, strict=True):
             # Two threads that come here at once return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
@@ -62,7 +68,7 @@ class FittedModel:
     def __getstate__(self) -> dict:
         if self.states:
             _ = self.coef, self.intercept
-        return {key: value for key, value in vars(self).items() if key not in ("parameters", "stream_cache")}
+        return {key: value for key, value in vars(self).items() if key not in ("parameters", "stream_cache", "finish")}
 
     def replace(self, **attributes: Any) -> Self:
         """Return the same model with other attributes."""
@@ -72,7 +78,7 @@ class FittedModel:
 
     def after(self, state: State) -> Self:
         """Return the model of one target after another chunk that looks like the last one."""
-        return type(self)((state,), (), self.link, self.parameters, self.stream_cache)
+        return type(self)((state,), (), self.link, self.parameters, self.stream_cache, self.finish)
 
     def moved_to(self, X: Any) -> Self:
         """Return the model with its coefficients in the library and on the device of X."""

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.step_size import averaging_weights
-from sklearn_sgd._engine.passes.normal import NormalMatrix
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import Elsewhere, total
@@ -60,6 +60,8 @@ class Plan(NamedTuple):
         All that the squared error depends on, if it was measured.
     parts, formulas : Parts, Formulas
         Loss, penalty and optimizer, and what they compute.
+    finishes : bool
+        Whether steps on all rows may follow the descent.
     noise : bool
         Whether a step sees fewer than all rows.
     average_from : int
@@ -77,6 +79,7 @@ class Plan(NamedTuple):
     normal: NormalMatrix | None
     parts: Parts
     formulas: Formulas
+    finishes: bool
     batch_size: int
     noise: bool
     shuffle: bool | str

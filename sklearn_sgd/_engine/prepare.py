@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, affordable, measure
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, affordable, measure
 from sklearn_sgd._engine.automatic.step_size import (
     automatic_batch_size,
     base_rate,
@@ -24,7 +24,6 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.passes import variance_reduced
-from sklearn_sgd._engine.passes.normal import NormalMatrix, split
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
@@ -95,10 +94,11 @@ def make_plans(
     weights, normals = in_one_piece(first.weigh(rows.weight, rows.X)), None
     automatic = recipe.automatic and rows.n_rows > 0
     if automatic:
-        half_life = params["half_life"] if stream else None
-        normals = _learn_columns(rows, weights, recipe, first, len(states), stream, half_life)
+        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, batch_size < rows.n_rows)
+        if not stream and first.knows_targets:
+            normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
-        first.recentre(np.zeros(rows.X.shape[1]))
+        first.forget_columns()
     for other in others:
         other.follow(first)
     shared = _build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
@@ -140,6 +140,7 @@ def _build_plan(
         normal=None,
         parts=recipe.parts,
         formulas=recipe.formulas,
+        finishes=recipe.automatic and params["average"] == "auto" and not _remembers(recipe),
         batch_size=batch_size,
         noise=noise,
         shuffle=False if stream else params["shuffle"],
@@ -149,12 +150,33 @@ def _build_plan(
     )
 
 
-def learn_chunk(plan: Plan, recipe: Recipe, X: np.ndarray, state: State) -> Step:
-    """Let a state learn the columns of another chunk of a stream, without weights; the step that it then has."""
-    new = measure(X, None, NO_WEIGHT, recipe.params["fit_intercept"])
-    _learn(new, X, plan.formulas, state, True, recipe.params["half_life"], X.shape[0])
-    assert state.step is not None
-    return state.step
+def learn_columns(
+    recipe: Recipe,
+    X,
+    targets,
+    weight,
+    state: State,
+    kept: np.ndarray | None = None,
+    stream: bool = True,
+    noise: bool = True,
+) -> None:
+    """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded."""
+    n_rows = X.shape[0] if kept is None else len(kept)
+    half_life = recipe.params["half_life"] if stream else None
+    known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
+    new = measure(X, kept, weight, recipe.params["fit_intercept"], targets if known else None)
+    share = 0.5 ** (n_rows / half_life) if half_life else 1.0
+    make = partial(_make_step, X, recipe.formulas, stream, stream or noise, 1.0)
+    state.learn_columns(new, X.shape[1], share, make, GROWTH)
+
+
+def _is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
+    """Whether the squared error on moments of columns and targets costs no more than the moments of the columns do."""
+    (n_rows, n_columns), n_targets = X.shape, targets.shape[1]
+    if stream:
+        return recipe.formulas.is_quadratic and n_columns <= FULL and n_targets <= n_columns + 1
+    share = n_rows // getattr(X, "n_workers", 1)
+    return recipe.formulas.is_quadratic and affordable(share, n_columns + n_targets)
 
 
 def stream_schedule(plan: Plan, step: Step) -> Callable:
@@ -172,7 +194,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
     statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
     state.recentre(statistics.mean)
     rows = less_mean(as_rows(plan.X, intercept), statistics.mean.astype(dtype_of(plan.X)))
-    step = _make_step(plan.X, plan.formulas, False, curvature, statistics)
+    step = _make_step(plan.X, plan.formulas, False, False, curvature, statistics)
     return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
 
 
@@ -203,31 +225,12 @@ def _batch_size(params, n_columns: int, n_rows: int) -> int:
     return max(1, min(size or n_rows, n_rows))
 
 
-def _learn_columns(
-    rows: Selection, weights, recipe: Recipe, state: State, n_targets: int, stream: bool, half_life: float | None
-) -> list[NormalMatrix] | None:
-    """Let a state learn the columns of X; the normal matrix of each target, where that is all there is to know."""
-    share = rows.X.shape[0] // getattr(rows.X, "n_workers", 1)
-    known = recipe.formulas.is_quadratic and not stream and affordable(share, rows.X.shape[1] + n_targets)
-    targets, normals = rows.targets if known else None, None
-    statistics = measure(rows.X, rows.row_indices, weights, recipe.params["fit_intercept"], targets)
-    if known:
-        statistics, normals = split(statistics, n_targets)
-    _learn(statistics, rows.X, recipe.formulas, state, stream, half_life, rows.n_rows)
-    return normals
-
-
-def _learn(
-    new: ColumnStatistics, X, formulas: Formulas, state: State, stream: bool, half_life: float | None, n_rows: int
-) -> None:
-    share = 0.5 ** (n_rows / half_life) if half_life else 1.0
-    state.learn_columns(new, share, partial(_make_step, X, formulas, stream, 1.0), GROWTH)
-
-
-def _make_step(X, formulas: Formulas, stream: bool, curvature: float, statistics: ColumnStatistics) -> Step:
+def _make_step(
+    X, formulas: Formulas, stream: bool, noise: bool, curvature: float, statistics: ColumnStatistics
+) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
-    return make_step(statistics, X, ridge, not formulas.is_smooth, stream)
+    return make_step(statistics, X, ridge, not formulas.is_smooth, stream, noise)
 
 
 def _automatic_schedule(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import ROUNDING, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
@@ -118,9 +119,9 @@ class State:
         """The same of recent samples."""
         return self.recent_sum / max(self.recent_weight, 1e-300)
 
-    def predictor(self) -> tuple[np.ndarray, float]:
-        """Coefficients and intercept to predict with."""
-        w, dtype = self.vectors.average, self.vectors.coef.dtype
+    def predictor(self, w: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+        """Coefficients and intercept to predict with, from these parameters or the average."""
+        w, dtype = self.vectors.average if w is None else w, self.vectors.coef.dtype
         return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
 
     # Before a descent
@@ -139,7 +140,22 @@ class State:
             return np.empty(0, dtype) if mean == 1.0 else like(np.full(n_rows, 1.0 / mean, dtype), X)
         return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
 
-    def learn_columns(self, new: ColumnStatistics, share: float, make: Callable, growth: float) -> None:
+    @property
+    def is_young(self) -> bool:
+        """Whether a stream has shown few rows for each column."""
+        return self.statistics is None or self.statistics.weight <= EARLY * len(self.centre)
+
+    @property
+    def knows_targets(self) -> bool:
+        """Whether the statistics hold the targets beside the columns."""
+        return self.statistics is not None and len(self.statistics.mean) > len(self.centre)
+
+    def normal_matrix(self, target: int) -> NormalMatrix:
+        """All that the squared error of a target depends on."""
+        assert self.statistics is not None
+        return NormalMatrix.of(self.statistics, len(self.centre), target)
+
+    def learn_columns(self, new: ColumnStatistics, n_columns: int, share: float, make: Callable, growth: float) -> None:
         """Count the statistics of new rows, older ones by a share, and renew the step when they have grown.
 
         A column that varies by much more than the step knows is news, and renews it at once.
@@ -147,7 +163,8 @@ class State:
         known, self.news = self.statistics, None
         if known and share < 1.0:
             known = decayed(known, share)
-        self.statistics = merged = merge(known, new) if known else new
+        self.statistics = merge(known, new) if known else new
+        merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
         self.recentre(merged.mean)
         if known is None or self.step is None:
@@ -192,6 +209,12 @@ class State:
             for w in (self.vectors.coef, self.vectors.average):
                 w[-1] += move.dot(w[:-1])
             self.centre = centre
+
+    def forget_columns(self) -> None:
+        """Go on by a schedule, from columns as they are; the targets of the rows to come will not be known."""
+        self.recentre(np.zeros_like(self.centre))
+        if self.statistics is not None:
+            self.statistics = self.statistics.leading(len(self.centre))
 
     def forget_intercept(self) -> None:
         """Go on as a model without intercept, which is 0, and whose columns are not centred."""

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import NewtonDecrement
+from sklearn_sgd._engine.automatic.final_step import ROUNDING, FinalSteps, proximal_finish
 from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import constant_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import dtype_of
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
 DIVISOR, SMALLEST = 5.0, 1e-6
@@ -101,16 +102,22 @@ class Stopping:
         return "early_stopping" if self.score else "tol"
 
 
-def newton_decrement(plan: Plan) -> NewtonDecrement | None:
+def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
     """What is missing to the minimum, where it is known: for the squared error preconditioned by covariances."""
-    preconditioner, normal = plan.preconditioner, plan.normal
-    if preconditioner is None or not preconditioner.is_full or not plan.formulas.is_quadratic:
+    geometry, normal = state.step and state.step.geometry, plan.normal
+    if plan.preconditioner is None or geometry is None or not plan.formulas.is_quadratic:
         return None
-    if normal:
+    kind = dtype_of(plan.X)
+    if normal and not geometry.is_narrow:
         bias = plan.data.rows.bias
-        return NewtonDecrement(lambda w: np.append(*normal.gradient(bias, w)[1:]), preconditioner, plan.parts.penalty)
-    rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
-    return NewtonDecrement(lambda w: rows.gradient(w)[2], preconditioner, plan.parts.penalty)
+        gradient: Callable = lambda w: np.append(*normal.gradient(bias, w)[1:])  # noqa: E731
+        kind = np.dtype(np.float64)
+    else:
+        rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
+        gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
+    offset = float(np.max(abs(state.centre) * geometry.scale, initial=0.0))
+    rounding = ROUNDING * float(np.finfo(kind).eps) * variance**0.5 * (1.0 + offset)
+    return FinalSteps(gradient, geometry, plan.parts.penalty, rounding)
 
 
 class Fit:
@@ -119,7 +126,7 @@ class Fit:
     def __init__(self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score):
         exact = plan.normal if not plan.noise else None
         self.baseline = exact.variance / 2 if exact else constant_loss(plan.formulas, plan.data, plan.row_indices)
-        self.newton = None if score else newton_decrement(plan)
+        self.final = None if score else final_steps(plan, state, 2.0 * self.baseline)
         waits = tol and state.step and plan.average_from
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else self.baseline),
@@ -128,22 +135,23 @@ class Fit:
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
-            excess=self.excess if self.newton else None,
+            excess=self.excess if self.final else None,
         )
         self.descent, self.completed = Descent(plan, state), state.fork()
         self.reason: str | None = None
+        self.missing = 0.0
 
     def excess(self, state: State) -> float:
         """How much the loss of a state's predictor exceeds the minimum, where that is known."""
-        assert self.newton is not None
-        return self.newton.measure(state.vectors.average)[0]
+        assert self.final is not None
+        return self.final.excess(state.vectors.average)
 
     def objective(self, epoch: Epoch, state: State) -> float:
         """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there."""
         plan = self.descent.plan
         if not plan.remembers:
             return epoch.loss + epoch.penalty
-        if self.newton:
+        if self.final:
             return self.excess(state)
         return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor()) + epoch.penalty
 
@@ -162,7 +170,15 @@ class Fit:
 
     def end(self) -> State:
         """The state that the fit ends in."""
-        state = self.kept()
-        if self.newton and 0 < self.descent.plan.average_from <= state.n_updates:
-            state.finish(self.newton.improved(state.vectors.average))
+        state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin or 0.0
+        averages = 0 < plan.average_from <= state.n_updates
+        if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
+            return state
+        if self.final:
+            w, self.missing = self.final.improved(state.vectors.average, MISSING * margin)
+            state.finish(w)
+            if self.reason == "tol" and self.missing > margin:
+                self.reason = "stalled"
+        elif plan.normal and plan.formulas.is_quadratic:
+            state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
         return state

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.final_step import proximal_finish, short_finish
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
 from sklearn_sgd._engine.epochs import Descent
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.prepare import learn_chunk, stream_schedule
+from sklearn_sgd._engine.prepare import NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 
@@ -93,9 +94,10 @@ class Stream:
         if v is not None:
             changed["v"] = address(v)
         if plan.preconditioner:
-            inverse = learn_chunk(plan, self.recipe, X, state).preconditioner.inverse
-            if state.coef_before is not None:
+            learn_columns(self.recipe, X, y[:, None], NO_WEIGHT, state)
+            if state.coef_before is not None or state.step is None:
                 return None
+            inverse = state.step.preconditioner.inverse
             centre = state.centre.astype(dtype, copy=False)
             changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
         rates, n_done = self._rates(state), state.n_updates
@@ -120,3 +122,33 @@ class Stream:
         rates, mixes = plan.rates(done, self.ahead, state.rate_factor)
         self.known = Rates(done, done + self.ahead, step, state.rate_factor, rates, mixes)
         return self.known
+
+
+class StreamFinish(NamedTuple):
+    """The final step of a stream of the squared error: from running moments to the minimum on all rows seen.
+
+    It is made when coefficients are asked for, and changes nothing in the state. An average of iterates alone is worth
+    half of its rows.
+    """
+
+    penalty: Any
+    smooth: bool
+    bias: float
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self | None:
+        """That of a plan; None where predictions are those of the descent itself."""
+        if not (plan.finishes and plan.formulas.is_quadratic):
+            return None
+        return cls(plan.parts.penalty, plan.formulas.is_smooth, float(plan.data.rows.bias))
+
+    def __call__(self, state: State, target: int) -> tuple[np.ndarray, float]:
+        """Coefficients and intercept of a target to predict with."""
+        if not state.knows_targets or state.step is None:
+            return state.predictor()
+        normal, w = state.normal_matrix(target), state.vectors.average
+        if self.smooth:
+            return state.predictor(short_finish(normal, self.penalty, state.step.preconditioner, w, self.bias))
+        if state.is_young:
+            return state.predictor()
+        return state.predictor(proximal_finish(normal, self.penalty, w, self.bias))

@@ -1,42 +1,135 @@
-"""The final step: the Newton step that ends in the minimum, and how far above it a predictor is."""
+"""The final steps: from where the descent ended to the minimum, and how far above it that is."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.preconditioner import Geometry, Preconditioner
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+
+# Rounding of a gradient, in units of that of a number and of the spread of the target.
+ROUNDING = 100.0
+
+# Final steps at most: on all rows, on moments without and with a penalty that has a proximal step.
+STEPS, SHORT, LONG = 30, 3, 1000
 
 
-class NewtonDecrement:
-    """By how much the loss of a predictor on all rows exceeds the minimum, and the step that leads there.
+class NormalMatrix(NamedTuple):
+    """All that the squared error depends on: covariances of the columns, with the target, and of it; its mean."""
+
+    covariance: np.ndarray
+    with_target: np.ndarray
+    variance: float
+    target: float
+
+    @classmethod
+    def of(cls, statistics: ColumnStatistics, n_columns: int, target: int) -> Self:
+        """That of a target, from statistics of columns and all targets after them."""
+        t, scaled = n_columns + target, statistics.moment / statistics.weight
+        return cls(scaled[:n_columns, :n_columns], scaled[:n_columns, t], scaled[t, t], statistics.mean[t])
+
+    def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Products of the covariances with the coefficients, gradient of the mean loss, and that of the intercept."""
+        product = self.covariance @ w[:-1].astype(np.float64)
+        return product, product - self.with_target, float(bias * (w[-1] - self.target))
+
+
+class FinalSteps:
+    """Newton steps on all rows, conjugate to each other, until what is missing to the minimum is small enough.
 
     Preconditioned by covariances the squared error is round: a step along the direction of the whole gradient ends in
     the minimum, half its product with the gradient (the Newton decrement) above it. Epochs with noise come near; a last
-    step by it is Le Cam's one-step estimator (A. W. van der Vaart, "Asymptotic Statistics", 1998, section 5.7).
+    step by it is Le Cam's one-step estimator (A. W. van der Vaart, "Asymptotic Statistics", 1998, section 5.7). Where
+    directions are so narrow that the rounding of their covariances counts, further steps do what the first leaves.
 
     Parameters
     ----------
     gradient : callable
         From parameters to the gradient of the mean loss, that of the intercept last.
-    preconditioner : Preconditioner
-        The inverse of the covariances.
+    geometry : Geometry
+        The directions and variances of the columns.
     penalty : part
         The penalty, which is smooth.
+    rounding : float
+        Gradients up to which there is none, along a direction of variance one.
     """
 
-    def __init__(self, gradient: Callable[[np.ndarray], np.ndarray], preconditioner: Preconditioner, penalty: Any):
-        self.gradient, self.preconditioner, self.penalty = gradient, preconditioner, penalty
+    def __init__(self, gradient: Callable[[np.ndarray], np.ndarray], geometry: Geometry, penalty: Any, rounding: float):
+        self.gradient, self.geometry, self.penalty, self.rounding = gradient, geometry, penalty, rounding
 
-    def measure(self, w: np.ndarray) -> tuple[float, np.ndarray]:
-        """The excess of parameters, and the step."""
-        *_, error = g = self.gradient(w)
-        slope = g[:-1] + self.penalty.gradient(w[:-1])
-        step = np.append(self.preconditioner.apply(slope), error)
-        return 0.5 * float(step[:-1] @ slope + error * error), step
+    def excess(self, w: np.ndarray) -> float:
+        """How far the objective is above its minimum."""
+        return self._step(self._slope(w))[0]
 
-    def improved(self, w: np.ndarray) -> np.ndarray:
-        """The parameters after the step; as they are if it does not help."""
-        before, step = self.measure(w)
-        there = (w - step).astype(w.dtype)
-        return there if self.measure(there)[0] < before else w
+    def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
+        """Parameters whose objective is so little above the minimum, or after `STEPS`; and how much it is."""
+        w = w.astype(np.float64)
+        g = self._slope(w)
+        missing, step = self._step(g)
+        best, least = w, missing
+        d, gained = np.zeros_like(w), np.inf
+        for _ in range(STEPS):
+            if least <= enough:
+                break
+            d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step
+            change = self._slope(w + d) - g
+            bend = float(d @ change)
+            if not bend > 0.0:
+                break
+            w = w - float(g @ d) / bend * d
+            gained, g = 2.0 * missing, self._slope(w)
+            missing, step = self._step(g)
+            if missing < least:
+                best, least = w, missing
+        return best, least
+
+    def _slope(self, w: np.ndarray) -> np.ndarray:
+        g = np.array(self.gradient(w), dtype=np.float64)
+        g[:-1] += self.penalty.gradient(w[:-1])
+        return g
+
+    def _step(self, g: np.ndarray) -> tuple[float, np.ndarray]:
+        step = np.append(self.geometry.apply(g[:-1], self.rounding), g[-1])
+        return 0.5 * float(step @ g), step
+
+
+def short_finish(
+    normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float
+) -> np.ndarray:
+    """Parameters a few steps nearer to the minimum on moments; narrow directions of few rows come near slowly."""
+    w = w[:-1]
+    for _ in range(SHORT):
+        g = normal.covariance @ w - normal.with_target + penalty.gradient(w)
+        d = preconditioner.apply(g)
+        fall, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
+        if not (fall > 0.0 and bend > 0.0):
+            break
+        w = w - min(1.0, fall / bend) * d
+    return np.append(w, normal.target if bias else 0.0)
+
+
+def proximal_finish(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
+    """Parameters at the minimum on moments, with a penalty that has a proximal step: exact zeros where it has them.
+
+    Accelerated proximal gradient steps, restarted where they would rise (B. O'Donoghue and E. Candes, "Adaptive restart
+    for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015).
+    """
+    variance = np.maximum(normal.covariance.diagonal(), 0.0)
+    scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
+    largest = np.linalg.eigvalsh(normal.covariance * np.outer(scale, scale))[-1]
+    length = scale * scale / (max(float(largest), 1.0) + float(np.max(penalty.gradient(scale * scale), initial=0.0)))
+    w = w[:-1]
+    there, speed, small = w, 1.0, 1e-10 * np.sqrt(max(normal.variance, 0.0))
+    for _ in range(LONG):
+        g = normal.covariance @ there - normal.with_target + penalty.gradient(there)
+        after = np.asarray(penalty.prox(there - length * g, length, ...))
+        move = after - w
+        if float((there - after) @ move) > 0.0:
+            speed = 1.0
+        faster = 0.5 + 0.5 * np.sqrt(1.0 + 4.0 * speed * speed)
+        there, w = after + (speed - 1.0) / faster * move, after
+        speed = faster
+        if np.max(np.abs(move) * np.sqrt(variance), initial=0.0) <= small:
+            break
+    return np.append(w, normal.target if bias else 0.0)

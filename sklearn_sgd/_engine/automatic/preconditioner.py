@@ -17,11 +17,47 @@ from sklearn_sgd._namespace import dtype_of, host, like, take, total
 # Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
 ROUNDING = 1e-12
 
-# Directions whose variance is below this share of the largest are learned more slowly, in proportion.
-FLOOR = 1e-5
+# Directions whose variance is below this share of the largest are learned more slowly, in proportion, where steps have
+# noise; without noise those below the other share, per column, are not: they are not told from rounding.
+FLOOR, NULL = 1e-5, 2e-15
+
+# The same where gradients within rounding are left out.
+SMALLEST = 1e-18
 
 # Rows and iterations for the largest eigenvalue where covariances are not kept.
 SAMPLE, POWERS = 10_000, 10
+
+
+class Geometry(NamedTuple):
+    """The directions in which columns are uncorrelated: scales of the columns, and variances along the directions.
+
+    The floor that keeps noise small hides what is missing in narrow directions, by a share of v / (v + floor). Here
+    there is none, so that what is missing to a minimum can be known.
+    """
+
+    scale: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+
+    @property
+    def null(self) -> float:
+        """The variance up to which a direction is not told from one that columns do not span."""
+        return NULL * len(self.values) * max(float(self.values[-1]), 1.0)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the products of columns, in their rounding, do not tell all directions well enough."""
+        return bool(((self.values > self.null) & (self.values < 1e6 * self.null)).any())
+
+    def inverse(self, shares: np.ndarray) -> np.ndarray:
+        """The inverse of the covariances whose variances along the directions are these, null ones left out."""
+        return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
+
+    def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
+        """The Newton step for a gradient, whose parts within ``rounding`` are 0."""
+        along = self.vectors.T @ (self.scale * g)
+        along = np.where(abs(along) > rounding, along, 0.0)
+        return self.scale * (self.vectors @ (along / np.maximum(self.values, SMALLEST * self.values[-1])))
 
 
 class Preconditioner(NamedTuple):
@@ -54,6 +90,8 @@ class Step(NamedTuple):
         Weight of the rows that it was made of.
     variance : ndarray
         Variances of the columns then.
+    geometry : Geometry or None
+        What the preconditioner was made of, if it mixes the coefficients and is of all rows.
     """
 
     preconditioner: Preconditioner
@@ -61,9 +99,10 @@ class Step(NamedTuple):
     length: float
     weight: float
     variance: np.ndarray
+    geometry: Geometry | None = None
 
 
-def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, stream: bool) -> Step:
+def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, stream: bool, noise: bool = True) -> Step:
     """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
 
     ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
@@ -88,11 +127,15 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     values, vectors = linalg.eigh(correlation)
-    values = np.maximum(values, 0.0)
-    shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
-    inverse = (vectors / shares) @ vectors.T * np.outer(scale, scale)
-    length = float(np.sum(values / shares)) + 1.0
-    return Step(Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), 1.0, length, statistics.weight, variance)
+    geometry = Geometry(scale, np.maximum(values, 0.0), vectors)
+    values = geometry.values
+    if noise:
+        shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
+    else:
+        shares = np.where(values > geometry.null, values, np.inf)
+    length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
+    preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
+    return Step(preconditioner, 1.0, length, statistics.weight, variance, None if stream else geometry)
 
 
 def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:

@@ -34,6 +34,13 @@ class ColumnStatistics(NamedTuple):
     mean: np.ndarray
     moment: np.ndarray
 
+    def leading(self, number: int) -> "ColumnStatistics":
+        """Statistics of so many columns; targets may come after them."""
+        if len(self.mean) == number:
+            return self
+        moment = self.moment[:number, :number] if self.moment.ndim == 2 else self.moment[:number]
+        return ColumnStatistics(self.weight, self.mean[:number], moment)
+
     @property
     def variance(self) -> np.ndarray:
         """Variances of the columns."""
@@ -52,8 +59,10 @@ def measure(
     """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
     if isinstance(X, RemoteRows):
         return X.measure(weight, centred, y is not None)
-    if kept is None and X.shape[0] == 1 and centred and y is None and not sparse.issparse(X):
-        return _one_row(doubled(host(X)[0]), float(weight[0]) if weight.shape[0] else 1.0)
+    if kept is None and X.shape[0] == 1 and centred and not sparse.issparse(X):
+        row = doubled(host(X)[0])
+        row = row if y is None else np.append(row, host(y)[0])
+        return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
     size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
@@ -81,9 +90,9 @@ def measure(
         return reduce(merge, (map if is_foreign(X) else map_on_cores)(of_segment, segments))
 
 
-def _one_row(row: np.ndarray, weight: float) -> ColumnStatistics:
+def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:
     """Statistics of a row: it is the mean, and there is no spread."""
-    return ColumnStatistics(weight, row, np.zeros((len(row),) * (1 + (len(row) <= FULL))))
+    return ColumnStatistics(weight, row, np.zeros((len(row),) * (1 + full)))
 
 
 def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
