@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
-from sklearn_sgd._engine.automatic.preconditioner import ROUNDING, Step
+from sklearn_sgd._engine.automatic.preconditioner import NEWS, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
@@ -16,8 +16,8 @@ from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, lik
 # Samples over which the recent loss of a stream is taken.
 RECENT = 1000.0
 
-# Growth of a column's variance that is news; samples per column up to which a stream is young.
-NEWS, EARLY = 2.0, 10.0
+# Samples per column up to which a stream is young.
+EARLY = 10.0
 
 
 class Vectors(NamedTuple):
@@ -170,7 +170,7 @@ class State:
         if known is None or self.step is None:
             self._go_on_with(make(merged))
             return
-        is_news = merged.variance > np.maximum(NEWS * self.step.variance, (ROUNDING * merged.mean) ** 2)
+        is_news = merged.variance > self.step.news
         if self.since_step > growth * self.step.weight or np.count_nonzero(is_news):
             self._go_on_with(make(merged))
             if np.count_nonzero(is_news):

@@ -24,6 +24,9 @@ FLOOR, NULL = 1e-5, 2e-15
 # The same where gradients within rounding are left out.
 SMALLEST = 1e-18
 
+# Growth of a column's variance that is news.
+NEWS = 2.0
+
 # Rows and iterations for the largest eigenvalue where covariances are not kept.
 SAMPLE, POWERS = 10_000, 10
 
@@ -90,6 +93,8 @@ class Step(NamedTuple):
         Weight of the rows that it was made of.
     variance : ndarray
         Variances of the columns then.
+    news : ndarray
+        Variances from which on a column varies by so much more that the step should be made anew.
     geometry : Geometry or None
         What the preconditioner was made of, if it mixes the coefficients and is of all rows.
     """
@@ -99,6 +104,7 @@ class Step(NamedTuple):
     length: float
     weight: float
     variance: np.ndarray
+    news: np.ndarray
     geometry: Geometry | None = None
 
 
@@ -113,7 +119,7 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     varies = variance > (ROUNDING * statistics.mean) ** 2
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
-    dtype = dtype_of(X)
+    dtype, news = dtype_of(X), np.maximum(NEWS * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
     if not (np.isfinite(variance).all() and np.isfinite(inverse).all() and inverse[varies].all()):
@@ -123,7 +129,7 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
         )
     if not full or separable:
         largest = largest_eigenvalue(covariance, X, statistics.mean, scale) if varies.any() else 1.0
-        return Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance)
+        return Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, news)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     values, vectors = linalg.eigh(correlation)
@@ -135,7 +141,7 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
         shares = np.where(values > geometry.null, values, np.inf)
     length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
     preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
-    return Step(preconditioner, 1.0, length, statistics.weight, variance, None if stream else geometry)
+    return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)
 
 
 def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:

@@ -61,7 +61,7 @@ def measure(
         return X.measure(weight, centred, y is not None)
     if kept is None and X.shape[0] == 1 and centred and not sparse.issparse(X):
         row = doubled(host(X)[0])
-        row = row if y is None else np.append(row, host(y)[0])
+        row = row if y is None else np.concatenate((row, doubled(host(y)[0])))
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
