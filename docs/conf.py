@@ -101,6 +101,7 @@ html_sidebars = {
     for page in (
         *("index", "getting_started", "user_guide", "how_to_choose", "streaming", "defaults", "performance", "dask"),
         *("from_sgdregressor", "coming_from", "add_a_loss", "glossary", "contributing", "changelog"),
+        *("csv_to_model", "troubleshooting", "works_with", "support"),
     )
 }
 html_static_path = ["_static"]

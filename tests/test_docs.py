@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import tomllib
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,3 +95,20 @@ def test_links_of_a_page_lead_somewhere(page):
         if anchor:
             titles = re.findall(r"^#+ (.+)$", target.read_text().lower(), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles], link
+
+
+@pytest.mark.parametrize("quoted", ["left the finite range", "ends worse than the best constant prediction"])
+def test_troubleshooting_quotes_messages(quoted):
+    """The page is found by the words of a message, so they are those of the code."""
+    page = " ".join((REPOSITORY / "docs" / "troubleshooting.rst").read_text().split())
+    assert quoted in page
+    sources = (" ".join(path.read_text().split()) for path in (REPOSITORY / "sklearn_sgd").rglob("*.py"))
+    assert any(quoted in source for source in sources)
+
+
+def test_every_extra_that_the_documentation_names_is_declared():
+    extras = set(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    for page in [*(REPOSITORY / "docs").glob("*.rst"), REPOSITORY / "README.md"]:
+        text = page.read_text()
+        named = re.findall(r"\bextra ``?([a-z]+)``?", text) + re.findall(r'pip install (?:-e )?"\.\[([a-z]+)\]"', text)
+        assert set(named) <= extras, page.name
