@@ -94,6 +94,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
+    "footer_start": ["copyright", "offline"],
 }
 # Pages that have none below them need no place for their names.
 html_sidebars = {
