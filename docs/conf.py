@@ -107,6 +107,7 @@ html_sidebars = {
 }
 html_static_path = ["_static"]
 html_css_files = ["widths.css"]
+html_js_files = ["pictures.js"]
 
 
 # What a page shows when its source was read otherwise than it was meant, and what it was.
