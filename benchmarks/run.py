@@ -350,6 +350,7 @@ def picture_of_risk(curves):
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    axis.set_prop_cycle(color=[*plt.get_cmap("tab10").colors, "black"])  # One for each of the eleven curves.
     for (name, path), marker in zip(curves.items(), "osD^v<>pX*h", strict=False):
         times, excess = np.array(path).T
         axis.loglog(times, np.maximum(excess, 1e-9), marker + "-", label=name, lw=2.5 if "sklearn_sgd" in name else 1)

@@ -1,6 +1,7 @@
 """Configuration of the documentation: ``python -m sphinx -W docs docs/_build/html``."""
 
 import re
+import sys
 from functools import cache
 from html import unescape
 from importlib.metadata import version as version_of
@@ -11,6 +12,8 @@ from urllib.request import Request, urlopen
 from sphinx.errors import ExtensionError
 from sphinx_gallery.sorting import ExplicitOrder
 
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
 project = "sklearn_sgd"
 author = "the sklearn_sgd developers"
 copyright = f"2026, {author}"
@@ -20,14 +23,15 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "myst_parser",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "mathml",
 ]
-exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.md5", "sg_execution_times.rst"]
+exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.md5"]
 templates_path = ["_templates"]
+html_math_renderer = "mathml"
 default_role = "code"
 
 autosummary_generate = True
@@ -72,10 +76,14 @@ sphinx_gallery_conf = {
             *("plot_local_minima.py", "*"),
         ]
     ),
+    # Below each name of the reference: the examples that use it.
+    "doc_module": "sklearn_sgd",
+    "backreferences_dir": "generated/backreferences",
     "default_thumb_file": str(Path(__file__).parent / "images" / "terminal.png"),
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 1e9,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -86,6 +94,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
+    "footer_start": ["copyright", "offline"],
 }
 # Pages that have none below them need no place for their names.
 html_sidebars = {
@@ -93,10 +102,22 @@ html_sidebars = {
     for page in (
         *("index", "getting_started", "user_guide", "how_to_choose", "streaming", "defaults", "performance", "dask"),
         *("from_sgdregressor", "coming_from", "add_a_loss", "glossary", "contributing", "changelog"),
+        *("csv_to_model", "troubleshooting", "works_with", "support"),
     )
 }
 html_static_path = ["_static"]
 html_css_files = ["widths.css"]
+html_js_files = ["pictures.js"]
+
+
+# What a page shows when its source was read otherwise than it was meant, and what it was.
+MISREADINGS = {
+    r'<ol class="(?:upper|lower)(?:alpha|roman)': "an initial at the start of a paragraph became the number of a list",
+    r"Alias for field number": "the field of a named tuple is not documented",
+    r'class="problematic"': "a reference or a role that leads nowhere",
+    r'src="https?:': "a script or a picture that needs a network",
+    r'<link[^>]* rel="stylesheet"[^>]* href="https?:': "a style that needs a network",
+}
 
 
 @cache
@@ -105,15 +126,17 @@ def anchors(page: Path) -> set[str]:
     return {unescape(name) for name in re.findall(r'\bid="([^"]+)"', page.read_text())}
 
 
-def check_links(app, exception):
-    """Each link from a page of ours to one of ours, and each picture, leads somewhere: needs no network."""
+def check_pages(app, exception):
+    """Raise an error for a link within the site, or a picture, that leads nowhere, and for a page that was misread."""
     if exception or app.builder.name != "html":
         return
     site, broken = Path(app.outdir), []
     for page in sorted(site.rglob("*.html")):
         if page.is_relative_to(site / "_static"):
             continue
-        for link in sorted(set(re.findall(r'\b(?:href|src)="([^"]+)"', page.read_text()))):
+        text = page.read_text()
+        broken += [f"{page.relative_to(site)}: {what}" for sign, what in MISREADINGS.items() if re.search(sign, text)]
+        for link in sorted(set(re.findall(r'\b(?:href|src)="([^"]+)"', text))):
             path, _, anchor = unquote(unescape(link)).partition("#")
             if re.match(r"[a-z]+:|//", path):
                 continue
@@ -121,8 +144,15 @@ def check_links(app, exception):
             if not target.exists() or (anchor and target.suffix == ".html" and anchor not in anchors(target)):
                 broken.append(f"{page.relative_to(site)}: {link}")
     if broken:
-        raise ExtensionError("\n".join(["Links that lead nowhere:", *broken]))
+        raise ExtensionError("\n".join(["Links that lead nowhere, and pages that were misread:", *broken]))
+
+
+def plain_references(app, what, name, obj, options, lines):
+    """Make text of references to scikit-learn's own pages, in the docstrings of inherited methods."""
+    if (getattr(obj, "__module__", "") or "").startswith("sklearn."):
+        lines[:] = [re.sub(r":(?:ref|term):`([^`<]+?)\s*(?:<[^>]*>)?`", r"\1", line) for line in lines]
 
 
 def setup(app):
-    app.connect("build-finished", check_links)
+    app.connect("autodoc-process-docstring", plain_references, priority=400)
+    app.connect("build-finished", check_pages)

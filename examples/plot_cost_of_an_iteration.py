@@ -34,14 +34,14 @@ cases = {
     "rows in a batch B": ([1, 4, 16, 64, 256, 1024], lambda b: cost(5000, 50, b)),
 }
 figure, axes = plt.subplots(2, 3, figsize=(9, 5.5), layout="constrained", sharey="row")
-print(f"{'':<19}{'':>8}{'updates':>9}{'multiplications':>17}{'µs':>9}{'ms':>10}")
-print(f"{'':<19}{'':>8}{'an epoch':>9}{'an update':>17}{'an update':>9}{'an epoch':>10}")
+print(f"{'':<19}{'':>8}{'updates':>10}{'multiplications':>17}{'µs':>12}{'ms':>11}")
+print(f"{'':<19}{'':>8}{'an epoch':>10}{'an update':>17}{'an update':>12}{'an epoch':>11}")
 for column, (name, (sizes, measured)) in enumerate(cases.items()):
     costs = [measured(size) for size in sizes]
     for size, c in zip(sizes, costs, strict=True):
         micro, milli = 1e6 * c.seconds_per_update, 1e3 * c.seconds_per_epoch
         updates, work = c.updates_per_epoch, c.multiplications_per_update
-        print(f"{name:<19}{size:>8}{updates:>9.0f}{work:>17.0f}{micro:>9.2f}{milli:>10.2f}")
+        print(f"{name:<19}{size:>8}{updates:>10.0f}{work:>17.0f}{micro:>12.2f}{milli:>11.2f}")
     axes[0, column].plot(sizes, [1e6 * c.seconds_per_update for c in costs], "o-", color="black", mfc="white")
     axes[1, column].plot(sizes, [1e3 * c.seconds_per_epoch for c in costs], "o-", color="black", mfc="white")
     axes[1, column].set(xlabel=name)

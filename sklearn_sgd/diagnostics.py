@@ -176,7 +176,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
 
     References
     ----------
-    S. McCandlish, J. Kaplan, D. Amodei et al., "An empirical model of large-batch training", arXiv:1812.06162, 2018.
+    McCandlish, S., Kaplan, J., Amodei, D. et al., "An empirical model of large-batch training", arXiv:1812.06162, 2018.
 
     Examples
     --------

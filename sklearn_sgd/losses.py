@@ -97,7 +97,7 @@ class Huber(NamedTuple):
 
     References
     ----------
-    P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35, 1964.
+    Huber, P. J., "Robust estimation of a location parameter", Annals of Mathematical Statistics 35, 1964.
 
     Examples
     --------
@@ -133,7 +133,7 @@ class EpsilonInsensitive(NamedTuple):
 
     References
     ----------
-    V. Vapnik, "The Nature of Statistical Learning Theory", Springer, 1995.
+    Vapnik, V., "The Nature of Statistical Learning Theory", Springer, 1995.
 
     Examples
     --------
@@ -199,7 +199,7 @@ class Quantile(NamedTuple):
 
     References
     ----------
-    R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978.
+    Koenker, R. and Bassett, G., "Regression quantiles", Econometrica 46, 1978.
 
     Examples
     --------
@@ -232,7 +232,7 @@ class Expectile(NamedTuple):
 
     References
     ----------
-    W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica 55, 1987.
+    Newey, W. K. and Powell, J. L., "Asymmetric least squares estimation and testing", Econometrica 55, 1987.
 
     Examples
     --------
@@ -270,7 +270,7 @@ class LogCosh(NamedTuple):
 
     References
     ----------
-    P. J. Green, "Bayesian reconstructions from emission tomography data using a modified EM algorithm", IEEE
+    Green, P. J., "Bayesian reconstructions from emission tomography data using a modified EM algorithm", IEEE
     Transactions on Medical Imaging 9, 1990.
 
     Examples
@@ -309,8 +309,8 @@ class Cauchy(NamedTuple):
 
     References
     ----------
-    M. J. Black and P. Anandan, "The robust estimation of multiple motions", Computer Vision and Image Understanding 63,
-    1996.
+    Black, M. J. and Anandan, P., "The robust estimation of multiple motions", Computer Vision and Image Understanding
+    63, 1996.
 
     Examples
     --------
@@ -344,7 +344,7 @@ class Poisson(NamedTuple):
 
     References
     ----------
-    J. A. Nelder and R. W. M. Wedderburn, "Generalized linear models", Journal of the Royal Statistical Society A 135,
+    Nelder, J. A. and Wedderburn, R. W. M., "Generalized linear models", Journal of the Royal Statistical Society A 135,
     1972.
 
     Examples
@@ -383,7 +383,7 @@ class Gamma(NamedTuple):
 
     References
     ----------
-    P. McCullagh and J. A. Nelder, "Generalized Linear Models", 2nd edition, Chapman and Hall, 1989, chapter 8.
+    McCullagh, P. and Nelder, J. A., "Generalized Linear Models", 2nd edition, Chapman and Hall, 1989, chapter 8.
 
     Examples
     --------
@@ -428,7 +428,7 @@ class Tweedie(NamedTuple):
 
     References
     ----------
-    B. Jørgensen, "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
+    Jørgensen, B., "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
 
     Examples
     --------

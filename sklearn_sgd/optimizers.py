@@ -42,7 +42,7 @@ class SGD(NamedTuple):
 
     References
     ----------
-    H. Robbins and S. Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22, 1951.
+    Robbins, H. and Monro, S., "A stochastic approximation method", Annals of Mathematical Statistics 22, 1951.
 
     Examples
     --------
@@ -72,8 +72,8 @@ class Momentum(NamedTuple):
 
     References
     ----------
-    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics and
-    Mathematical Physics 4, 1964.
+    Polyak, B. T., "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics
+    and Mathematical Physics 4, 1964.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class Nesterov(NamedTuple):
 
     References
     ----------
-    I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
+    Sutskever, I., Martens, J., Dahl, G. and Hinton, G., "On the importance of initialization and momentum in deep
     learning", ICML 2013.
 
     Examples
@@ -140,7 +140,7 @@ class Adagrad(NamedTuple):
 
     References
     ----------
-    J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and stochastic optimization",
+    Duchi, J., Hazan, E. and Singer, Y., "Adaptive subgradient methods for online learning and stochastic optimization",
     JMLR 12, 2011.
 
     Examples
@@ -175,7 +175,7 @@ class RMSprop(NamedTuple):
 
     References
     ----------
-    T. Tieleman and G. Hinton, "Lecture 6.5, rmsprop", Coursera: Neural Networks for Machine Learning, 2012.
+    Tieleman, T. and Hinton, G., "Lecture 6.5, rmsprop", Coursera: Neural Networks for Machine Learning, 2012.
 
     Examples
     --------
@@ -215,7 +215,7 @@ class Adam(NamedTuple):
 
     References
     ----------
-    D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    Kingma, D. P. and Ba, J., "Adam: a method for stochastic optimization", ICLR 2015.
 
     Examples
     --------
@@ -258,7 +258,7 @@ class AdamW(NamedTuple):
 
     References
     ----------
-    I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    Loshchilov, I. and Hutter, F., "Decoupled weight decay regularization", ICLR 2019.
 
     Examples
     --------
@@ -299,7 +299,7 @@ class Adadelta(NamedTuple):
 
     References
     ----------
-    M. D. Zeiler, "ADADELTA: an adaptive learning rate method", arXiv 1212.5701, 2012.
+    Zeiler, M. D., "ADADELTA: an adaptive learning rate method", arXiv 1212.5701, 2012.
 
     Examples
     --------
@@ -337,7 +337,7 @@ class FTRL(NamedTuple):
 
     References
     ----------
-    H. B. McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013.
+    McMahan, H. B. et al., "Ad click prediction: a view from the trenches", KDD 2013.
 
     Examples
     --------
@@ -372,8 +372,10 @@ class SVRG(NamedTuple):
 
     References
     ----------
-    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance reduction", NIPS 2013.
-    L. Xiao and T. Zhang, "A proximal stochastic gradient method with progressive variance reduction", SIAM Journal on
+    Johnson, R. and Zhang, T., "Accelerating stochastic gradient descent using predictive variance reduction", NIPS
+    2013.
+
+    Xiao, L. and Zhang, T., "A proximal stochastic gradient method with progressive variance reduction", SIAM Journal on
     Optimization 24, 2014.
 
     Examples
@@ -405,8 +407,8 @@ class SAGA(NamedTuple):
 
     References
     ----------
-    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with support for non-strongly
-    convex composite objectives", NIPS 2014.
+    Defazio, A., Bach, F. and Lacoste-Julien, S., "SAGA: a fast incremental gradient method with support for
+    non-strongly convex composite objectives", NIPS 2014.
 
     Examples
     --------

@@ -8,7 +8,7 @@ Field names are those of the estimators' parameters.
 
 References
 ----------
-N. Parikh and S. Boyd, "Proximal Algorithms", Foundations and Trends in Optimization 1(3), 2014.
+Parikh, N. and Boyd, S., "Proximal Algorithms", Foundations and Trends in Optimization 1(3), 2014.
 """
 
 from typing import Any, NamedTuple
@@ -113,7 +113,7 @@ class ElasticNet(NamedTuple):
 
     References
     ----------
-    H. Zou and T. Hastie, "Regularization and variable selection via the elastic net", JRSS B 67, 2005.
+    Zou, H. and Hastie, T., "Regularization and variable selection via the elastic net", JRSS B 67, 2005.
 
     Examples
     --------

@@ -35,7 +35,7 @@ class BatchGDRegressor(BaseGDRegressor):
 
     References
     ----------
-    A.-L. Cauchy, "Méthode générale pour la résolution des systèmes d'équations simultanées", Comptes Rendus 25, 1847.
+    Cauchy, A.-L., "Méthode générale pour la résolution des systèmes d'équations simultanées", Comptes Rendus 25, 1847.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
 
     References
     ----------
-    L. Bottou, F. E. Curtis and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Review 60,
+    Bottou, L., Curtis, F. E. and Nocedal, J., "Optimization methods for large-scale machine learning", SIAM Review 60,
     2018.
 
     Examples
@@ -233,7 +233,7 @@ class OnlineSGDRegressor(BaseGDRegressor):
 
     References
     ----------
-    H. Robbins and S. Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22, 1951.
+    Robbins, H. and Monro, S., "A stochastic approximation method", Annals of Mathematical Statistics 22, 1951.
 
     Examples
     --------

@@ -103,7 +103,7 @@ def optimal(alpha: float, loss) -> Schedule:
 
     References
     ----------
-    L. Bottou, "Stochastic Gradient Descent Tricks", in Neural Networks: Tricks of the Trade, Springer, 2012.
+    Bottou, L., "Stochastic Gradient Descent Tricks", in Neural Networks: Tricks of the Trade, Springer, 2012.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Sche
 
     References
     ----------
-    I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+    Loshchilov, I. and Hutter, F., "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
 
     Examples
     --------
@@ -240,7 +240,7 @@ def one_cycle(
 
     References
     ----------
-    L. N. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
+    Smith, L. N. and Topin, N., "Super-convergence: very fast training of neural networks using large learning rates",
     arXiv 1708.07120, 2017.
 
     Examples

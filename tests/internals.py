@@ -1,6 +1,6 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
-from sklearn_sgd import _compat
+from sklearn_sgd import _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, validation
 from sklearn_sgd._engine import baseline, cores, plan, prepare
@@ -21,6 +21,7 @@ ENTRIES_FOR_THREADS = full_batch.THREADED
 
 measure = statistics.measure
 threads = cores.threads
+deprecation = _deprecation
 
 
 def without_kernels(monkeypatch):

@@ -1,5 +1,6 @@
 """Bad input: the message names what is wrong, and the estimator stays as it was."""
 
+import re
 from itertools import product
 
 import joblib
@@ -361,3 +362,38 @@ class Interrupting(BrokenLoss):
 
 def test_interrupt_leaves_the_estimator_as_it_was():
     refuses(MiniBatchSGDRegressor(Interrupting()), None, error=KeyboardInterrupt)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "hint"),
+    [
+        ("learning_rate", 0.1, "use learning_rate='constant', eta0=0.1."),
+        ("learning_rate", np.float32(0.1), "use learning_rate='constant', eta0=0.1."),
+        ("learning_rate", "adam", "use optimizer='adam'."),
+        ("optimizer", "auto", "use learning_rate='auto'."),
+        ("penalty", 0.01, "use penalty='l2', alpha=0.01."),
+        ("penalty", "none", "use penalty=None."),
+        ("loss", "mse", "loss='squared_error'."),
+        ("loss", Huber, "loss=Huber()."),
+    ],
+)
+@both_methods
+def test_hints(parameter, value, hint, method):
+    """The error is scikit-learn's, with what was probably meant; what it proposes passes the checks."""
+    model = OnlineSGDRegressor(**{parameter: value})
+    message = rf"^The '{parameter}' parameter of OnlineSGDRegressor must be .* instead\. .*{re.escape(hint)}$"
+    refuses(model, message, method=method)
+    proposed = re.search(r"(\w+=.*)\.$", hint)[1]
+    eval(f"OnlineSGDRegressor({proposed})")._validate_params()
+
+
+@pytest.mark.parametrize("value", [-0.1, 0, True, "nonsense", np.zeros(2), None])
+@pytest.mark.parametrize("parameter", ["learning_rate", "optimizer", "loss"])
+def test_no_hint_where_nothing_is_known(parameter, value):
+    with pytest.raises(ValueError, match=rf"'{parameter}' parameter of .* instead\.$"):
+        OnlineSGDRegressor(**{parameter: value}).fit(X, Y)
+
+
+def test_a_hint_is_only_for_the_parameter_that_is_refused():
+    with pytest.raises(ValueError, match=r"'alpha' parameter of .* instead\.$"):
+        OnlineSGDRegressor(alpha=-1.0, learning_rate=0.1).fit(X, Y)

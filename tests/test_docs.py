@@ -3,9 +3,11 @@
 import inspect
 import os
 import re
+import tomllib
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from problems import REGRESSORS, learned, linear
@@ -94,3 +96,48 @@ def test_links_of_a_page_lead_somewhere(page):
         if anchor:
             titles = re.findall(r"^#+ (.+)$", target.read_text().lower(), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles], link
+
+
+@pytest.mark.parametrize("quoted", ["left the finite range", "ends worse than the best constant prediction"])
+def test_troubleshooting_quotes_messages(quoted):
+    """The page is found by the words of a message, so they are those of the code."""
+    page = " ".join((REPOSITORY / "docs" / "troubleshooting.rst").read_text().split())
+    assert quoted in page
+    sources = (" ".join(path.read_text().split()) for path in (REPOSITORY / "sklearn_sgd").rglob("*.py"))
+    assert any(quoted in source for source in sources)
+
+
+def test_every_extra_that_the_documentation_names_is_declared():
+    extras = set(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    for page in [*(REPOSITORY / "docs").glob("*.rst"), REPOSITORY / "README.md"]:
+        text = page.read_text()
+        named = re.findall(r"\bextra ``?([a-z]+)``?", text) + re.findall(r'pip install (?:-e )?"\.\[([a-z]+)\]"', text)
+        assert set(named) <= extras, page.name
+
+
+@pytest.fixture
+def mathml(monkeypatch):
+    """The renderer of formulas; it needs the extra ``docs``."""
+    pytest.importorskip("latex2mathml")
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(REPOSITORY / "docs" / "_ext")
+    return import_module("mathml").mathml
+
+
+def test_mathml_of_a_formula(mathml):
+    made = mathml(r"\frac{a^2}{2} \log \cosh(r / a)", "inline")
+    tree = ElementTree.fromstring(made)
+    assert "".join(tree.itertext()).replace(" ", "") == "a22logcosh(r/a)"
+    assert tree.get("aria-label").startswith(r"\frac")
+    assert tree.get("display") == "inline"
+
+
+def test_mathml_of_two_lines(mathml):
+    tree = ElementTree.fromstring(mathml(r"g &= f'(p) \\ w &\leftarrow w + g", "block"))
+    rows = [row for row in tree.iter() if row.tag.endswith("}mtr")]
+    assert ["".join(row.itertext()) for row in rows] == ["g=f\u2032(p)", "w\u2190w+g"]
+
+
+def test_mathml_of_an_unknown_command(mathml):
+    with pytest.raises(Exception, match="unknowncommand"):
+        mathml(r"\unknowncommand{x}", "inline")

@@ -511,3 +511,28 @@ def test_onnx_in_a_pipeline(in_onnx):
     X = (1000 * X).astype(np.float32)
     fitted = make_pipeline(StandardScaler(), OnlineSGDRegressor(random_state=0)).fit(X, y)
     assert_allclose(in_onnx(fitted, X), fitted.predict(X)[:, None], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: make_pipeline(StandardScaler(), model)])
+def test_onnx_names_what_registers_the_converter(kind, wrap, in_onnx, monkeypatch):
+    from skl2onnx import _supported_operators as known
+    from skl2onnx import to_onnx
+
+    X, y = linear()
+    fitted = wrap(kind()).fit(X, y)
+    assert_allclose(in_onnx(fitted, X), fitted.predict(X)[:, None], rtol=1e-5, atol=1e-5)
+    monkeypatch.delitem(known.sklearn_operator_name_map, kind)
+    with pytest.raises(RuntimeError, match=rf"{kind.__name__}.*sklearn_sgd\.onnx\.register\(\)"):
+        to_onnx(fitted, X[:1])
+
+
+def test_onnx_of_a_subclass_is_left_to_skl2onnx(in_onnx):
+    from skl2onnx.common.exceptions import MissingShapeCalculator
+
+    class Model(BatchGDRegressor):
+        pass
+
+    X, y = linear()
+    with pytest.raises(MissingShapeCalculator, match="Model"):
+        in_onnx(Model().fit(X, y), X)

@@ -147,6 +147,23 @@ def test_unfitted(kind):
     assert not hasattr(clone(kind().fit(*linear())), "coef_")
 
 
+@all_kinds
+def test_attributes_that_only_some_fits_set(kind):
+    X, y = linear()
+    model = kind(epochs=2)
+    cases = {"stop_reason_": "fit, and not by partial_fit", "validation_scores_": "fit with early_stopping=True"}
+    for fitted, state in ((kind(), "not fitted yet"), (model.partial_fit(X, y), "")):
+        for name, condition in cases.items():
+            assert not hasattr(fitted, name)
+            with pytest.raises(AttributeError, match=f"has no {name}.*{state}: it is set by {condition}"):
+                getattr(fitted, name)
+    assert model.fit(X, y).stop_reason_ in ("epochs", "tol")
+    assert pickle.loads(pickle.dumps(model)).stop_reason_ == model.stop_reason_
+    assert not hasattr(model, "validation_scores_")
+    assert len(model.set_params(early_stopping=True).fit(X, y).validation_scores_) == model.n_iter_
+    assert not hasattr(clone(model), "stop_reason_")
+
+
 def test_cache_of_a_stream_notices_parameters_and_other_chunks():
     """A chunk like the last one is taken as any chunk is, whatever came between."""
     X, y = linear()

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, csr
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
-from sklearn.metrics import mean_tweedie_deviance
+from sklearn.metrics import d2_tweedie_score, mean_tweedie_deviance, r2_score
 from sklearn.preprocessing import scale
 
 from sklearn_sgd import BatchGDRegressor, losses
@@ -84,3 +84,13 @@ def test_tweedie_has_its_limits(power):
     assert_allclose(losses.Tweedie(power).value(y, p), limit.value(y, p), rtol=1e-10)
     deviance = [mean_tweedie_deviance([a], [np.exp(b)], power=power) for a, b in zip(y, p, strict=True)]
     assert_allclose(2 * losses.Tweedie(power).value(y, p), deviance, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_score_is_r2_and_the_peers_is_d2(kind):
+    """As documented: the peer's score is scikit-learn's D² of the predictions."""
+    X, y = counts(kind)
+    power, peer, params = PEERS[kind]
+    best, ours = peer(**params).fit(X, y), BatchGDRegressor(kind).fit(X, y)
+    assert_allclose(best.score(X, y), d2_tweedie_score(y, best.predict(X), power=power), rtol=1e-10)
+    assert_allclose(ours.score(X, y), r2_score(y, ours.predict(X)), rtol=1e-10)

@@ -7,17 +7,19 @@ from typing import Any
 from sklearn_sgd._base.fitted import FittedModel, longest, mean_curve, shape_of
 from sklearn_sgd._engine.state import State
 
+# The properties have no docstrings: the class documents its attributes, and numpydoc would show the property's instead.
 
-def _state_property(doc: str, getter: Callable[[tuple[State, ...]], Any]) -> Any:
+
+def _state_property(getter: Callable[[tuple[State, ...]], Any]) -> Any:
     """Return a property that is computed from the states of the targets."""
 
     def get(self):
         return getter(self._states)
 
-    return property(get, doc=doc)
+    return property(get)
 
 
-def _model_property(doc: str, name: str) -> Any:
+def _model_property(name: str) -> Any:
     """Return a property of the model that users, and `sparsify`, may also assign."""
 
     def get(self):
@@ -27,7 +29,28 @@ def _model_property(doc: str, name: str) -> Any:
         shape = {"shape": shape_of(value)} if name == "intercept" else {}
         self._fitted = (self._fitted or FittedModel()).replace(**{name: value}, **shape)
 
-    return property(get, assign, doc=doc)
+    return property(get, assign)
+
+
+class _OnlyAfterFit:
+    """An attribute that some fits set, and others do not: where it is missing, the error says which fits set it.
+
+    It has no `__set__`, so the value that a fit sets is found before it.
+    """
+
+    def __init__(self, condition: str):
+        self.condition = condition
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        fitted = "" if instance.__sklearn_is_fitted__() else ", and is not fitted yet"
+        raise AttributeError(
+            f"This {type(instance).__name__} has no {self.name}{fitted}: it is set by {self.condition}."
+        )
 
 
 class FittedAttributes:
@@ -38,24 +61,19 @@ class FittedAttributes:
 
     n_features_in_: int
     batch_size_: int
-    validation_scores_: list[float]
-    stop_reason_: str
 
-    coef_: Any = _model_property("Coefficients.", "coef")
-    intercept_: float = _model_property("Intercept.", "intercept")
-    n_iter_: int = _state_property("Epochs run.", lambda states: longest(states).n_epochs)
-    n_updates_: int = _state_property("Updates made.", lambda states: longest(states).n_updates)
-    n_samples_seen_: int = _state_property("Samples that updates used.", lambda states: longest(states).n_samples)
-    learning_rate_: float = _state_property("Rate of the last update.", lambda states: longest(states).rate)
-    loss_curve_: list[float] = _state_property(
-        "Mean loss of each epoch.", lambda states: mean_curve([state.loss_curve for state in states])
-    )
-    prequential_loss_: float = _state_property(
-        "Mean loss at first sight.", lambda states: fmean(state.prequential_loss for state in states)
-    )
-    recent_loss_: float = _state_property(
-        "Mean loss of recent samples at first sight.", lambda states: fmean(state.recent_loss for state in states)
-    )
+    validation_scores_: Any = _OnlyAfterFit("fit with early_stopping=True, and not by partial_fit")
+    stop_reason_: Any = _OnlyAfterFit("fit, and not by partial_fit, which always takes one pass over its rows")
+
+    coef_: Any = _model_property("coef")
+    intercept_: float = _model_property("intercept")
+    n_iter_: int = _state_property(lambda states: longest(states).n_epochs)
+    n_updates_: int = _state_property(lambda states: longest(states).n_updates)
+    n_samples_seen_: int = _state_property(lambda states: longest(states).n_samples)
+    learning_rate_: float = _state_property(lambda states: longest(states).rate)
+    loss_curve_: list[float] = _state_property(lambda states: mean_curve([state.loss_curve for state in states]))
+    prequential_loss_: float = _state_property(lambda states: fmean(state.prequential_loss for state in states))
+    recent_loss_: float = _state_property(lambda states: fmean(state.recent_loss for state in states))
 
     @property
     def _model(self) -> FittedModel:

@@ -11,7 +11,8 @@ DOCS = "https://sklearn-sgd.readthedocs.io/en/stable/"
 MODEL_PARAMETERS = """\
 loss : {losses} or instance, default='squared_error'
     Loss of one sample, by name or as an instance of a class of :mod:`sklearn_sgd.losses`. 'poisson', 'gamma' and
-    'tweedie' have the log link: `predict` returns ``exp(X @ coef_ + intercept_)``.
+    'tweedie' have the log link: `predict` returns ``exp(X @ coef_ + intercept_)``. `score` is R² with every loss;
+    :class:`~sklearn.linear_model.PoissonRegressor` scores by D², which is :func:`sklearn.metrics.d2_tweedie_score`.
 penalty : {'l2', 'l1', 'elasticnet'}, instance or None, default=None
     Penalty on the coefficients, by name or as an instance of a class of :mod:`sklearn_sgd.penalties`, such as bounds
     (`Box`). The intercept is not penalised. The penalty means the same at every batch size.

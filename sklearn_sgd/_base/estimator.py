@@ -21,6 +21,7 @@ from sklearn_sgd._base.attributes import FittedAttributes
 from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel, densified
+from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
@@ -59,7 +60,7 @@ def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts:
     return [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
 
 
-class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS

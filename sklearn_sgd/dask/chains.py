@@ -2,7 +2,7 @@
 
 References
 ----------
-M. Zinkevich, M. Weimer, A. Smola and L. Li, "Parallelized stochastic gradient descent", NeurIPS 2010.
+Zinkevich, M., Weimer, M., Smola, A. and Li, L., "Parallelized stochastic gradient descent", NeurIPS 2010.
 """
 
 from typing import Any, NamedTuple

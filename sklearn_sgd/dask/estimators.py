@@ -152,7 +152,7 @@ class DaskMiniBatchSGDRegressor(BaseDaskRegressor, MiniBatchSGDRegressor):
 
     References
     ----------
-    M. Zinkevich, M. Weimer, A. Smola and L. Li, "Parallelized stochastic gradient descent", NeurIPS 2010.
+    Zinkevich, M., Weimer, M., Smola, A. and Li, L., "Parallelized stochastic gradient descent", NeurIPS 2010.
 
     Examples
     --------
@@ -257,7 +257,7 @@ class DaskOnlineSGDRegressor(BaseDaskRegressor, OnlineSGDRegressor):
 
     References
     ----------
-    M. Zinkevich, M. Weimer, A. Smola and L. Li, "Parallelized stochastic gradient descent", NeurIPS 2010.
+    Zinkevich, M., Weimer, M., Smola, A. and Li, L., "Parallelized stochastic gradient descent", NeurIPS 2010.
 
     Examples
     --------

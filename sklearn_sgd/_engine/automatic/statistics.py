@@ -2,7 +2,7 @@
 
 References
 ----------
-T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", American Statistician 37,
+Chan, T. F., Golub, G. H. and LeVeque, R. J., "Algorithms for computing the sample variance", American Statistician 37,
 1983: the merge of statistics.
 """
 

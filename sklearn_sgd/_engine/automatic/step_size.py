@@ -4,8 +4,8 @@ The bound that no batch may break is in the drivers, where the batch is.
 
 References
 ----------
-R. M. Gower et al., "SGD: general analysis and improved rates", ICML 2019: the base rate for a batch size.
-O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013: the average with
+Gower, R. M. et al., "SGD: general analysis and improved rates", ICML 2019: the base rate for a batch size.
+Shamir, O. and Zhang, T., "Stochastic gradient descent for non-smooth optimization", ICML 2013: the average with
 polynomial decay.
 """
 

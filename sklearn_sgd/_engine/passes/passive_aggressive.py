@@ -12,8 +12,8 @@ class PassiveAggressive(NamedTuple):
 
     References
     ----------
-    K. Crammer, O. Dekel, J. Keshet, S. Shalev-Shwartz and Y. Singer, "Online passive-aggressive algorithms", JMLR 7,
-    2006.
+    Crammer, K., Dekel, O., Keshet, J., Shalev-Shwartz, S. and Singer, Y., "Online passive-aggressive algorithms", JMLR
+    7, 2006.
     """
 
     limit: float

@@ -1,0 +1,99 @@
+"""Hints in the errors of calls that are refused: what was probably meant."""
+
+import sys
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from sklearn_sgd._compat import InvalidParameterError
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.optimizers import OPTIMIZERS
+
+# Names of other libraries, and of earlier versions of scikit-learn, for losses.
+SYNONYMS = {
+    "mse": "squared_error",
+    "squared_loss": "squared_error",
+    "l2": "squared_error",
+    "mae": "absolute_error",
+    "l1": "absolute_error",
+    "pinball": "quantile",
+}
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether the value is a positive number, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0
+
+
+def _of_learning_rate(value: Any) -> str:
+    """Return a hint for a learning rate that is not valid."""
+    if _is_number(value):
+        return f"For a constant rate use learning_rate='constant', eta0={value!s}."
+    if isinstance(value, str) and value in OPTIMIZERS:
+        return f"{value!r} is an optimizer: use optimizer={value!r}."
+    return ""
+
+
+def _of_optimizer(value: Any) -> str:
+    """Return a hint for an optimizer that is not valid."""
+    if isinstance(value, str) and value in ("auto", "constant", "invscaling", "optimal", "adaptive"):
+        return f"{value!r} is a learning rate: use learning_rate={value!r}."
+    return ""
+
+
+def _of_penalty(value: Any) -> str:
+    """Return a hint for a penalty that is not valid."""
+    if _is_number(value):
+        return f"For a penalty of this strength use penalty='l2', alpha={value!s}."
+    return "For no penalty use penalty=None." if isinstance(value, str) and value == "none" else ""
+
+
+def _of_loss(value: Any) -> str:
+    """Return a hint for a loss that is not valid."""
+    name = SYNONYMS.get(value) if isinstance(value, str) else None
+    if isinstance(value, type) and value in LOSSES.values():
+        return f"Give an instance, not the class: loss={value.__name__}()."
+    return f"Its name here is loss={name!r}." if name else ""
+
+
+HINTS: dict[str, Callable[[Any], str]] = {
+    "learning_rate": _of_learning_rate,
+    "optimizer": _of_optimizer,
+    "penalty": _of_penalty,
+    "loss": _of_loss,
+}
+
+
+class HintsMixin:
+    """Hints where scikit-learn, or skl2onnx, refuses an estimator."""
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()  # type: ignore[misc]
+        except InvalidParameterError as error:
+            message = str(error)
+            for name, hint in HINTS.items():
+                if f"The {name!r} parameter " in message:
+                    message = f"{message} {hint(getattr(self, name))}".strip()
+            raise InvalidParameterError(message) from None
+
+    @property
+    def onnx_shape_calculator(self) -> Callable[[], Any]:
+        # skl2onnx looks for this name on a model, and calls it. Only a model without a converter has it.
+        skl2onnx = sys.modules.get("skl2onnx")
+        if skl2onnx is None or any(_has_converter(skl2onnx, kind) for kind in type(self).__mro__):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'onnx_shape_calculator'")
+        return self._refuse_export
+
+    def _refuse_export(self) -> None:
+        raise RuntimeError(
+            f"skl2onnx has no converter for {type(self).__name__} yet: call sklearn_sgd.onnx.register() first."
+        )
+
+
+def _has_converter(skl2onnx: Any, kind: type) -> bool:
+    """Return whether a converter is registered for instances of exactly this class."""
+    try:
+        return bool(skl2onnx.get_model_alias(kind))
+    except RuntimeError:
+        return False
