@@ -213,7 +213,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
                 start_states(X, y, check_random_state(self.random_state), repeat(None), repeat(None)),
             )
         else:
-            shape, states = model.shape, [state.fork() for state in model.states]  # type: ignore[union-attr]
+            shape, states = model.shape, model.states_to_go_on(recipe.finishes_streams)  # type: ignore[union-attr]
         plans = make_plans(recipe, X, validation.as_columns(y), weight, states, stream=True)
         descents = [*map(Descent, plans, states)]
         cache = model.stream_cache if model else None
@@ -224,9 +224,8 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
                 self._report_not_finite(descent)
             descent.state.count_first_loss(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
-        finish = StreamFinish.of(descents[0].plan)
-        attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved)
-        self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache, finish=finish))
+        attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, StreamFinish.of(recipe))
+        self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
 
     def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Continue learning from samples that an earlier epoch of a stream has seen: they are not new."""
@@ -369,10 +368,15 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         return training.run_epochs(session, plans, states)
 
     def _fitted_attributes(
-        self, plan: Plan, states: Sequence[State], shape: tuple, resolved: ResolvedParameters
+        self,
+        plan: Plan,
+        states: Sequence[State],
+        shape: tuple,
+        resolved: ResolvedParameters,
+        finish: StreamFinish | None = None,
     ) -> dict[str, Any]:
         """Return the attributes of the estimator fitted to these states."""
-        model = FittedModel(tuple(states), shape, resolved.link(plan.parts.loss), resolved)
+        model = FittedModel(tuple(states), shape, resolved.link(plan.parts.loss), resolved, finish=finish)
         return {"_fitted": model.moved_to(plan.X), "batch_size_": plan.batch_size}
 
     def __sklearn_tags__(self):

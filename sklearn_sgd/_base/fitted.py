@@ -32,6 +32,8 @@ class FittedModel:
         What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
     finish : callable or None
         Function (state, target) -> coefficients and intercept, for streams. It is not pickled.
+    finished : bool
+        Whether there is, or was, such a function.
     """
 
     states: tuple[State, ...] = ()
@@ -40,6 +42,7 @@ class FittedModel:
     parameters: Any = None
     stream_cache: Any = None
     finish: Any = None
+    finished: bool = False
     coef: Any
     intercept: Any
 
@@ -50,16 +53,19 @@ class FittedModel:
         self.parameters = parameters
         self.stream_cache = stream_cache
         self.finish = finish
+        self.finished = finish is not None
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
         if name not in ("coef", "intercept") or not self.states:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        each = [
-            state.predictor() if self.finish is None else self.finish(state, target)
-            for target, state in enumerate(self.states)
-        ]
-        made: Any = map(np.stack, zip(*each, strict=True)) if self.shape else each[0]
+        finish = self.finish
+        made: Any
+        if self.shape:
+            each = [finish(s, target) if finish else s.predictor() for target, s in enumerate(self.states)]
+            made = map(np.stack, zip(*each, strict=True))
+        else:
+            made = finish(self.states[0], 0) if finish else self.states[0].predictor()
         for key, value in zip(("coef", "intercept"), made, strict=True):
             # Two threads that come here at once return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
@@ -75,6 +81,15 @@ class FittedModel:
         other = object.__new__(type(self))
         vars(other).update(vars(self) | attributes)
         return other
+
+    def states_to_go_on(self, finishing: bool) -> list[State]:
+        """Return the states as they go on; without final steps from what those so far lead to, which predicts."""
+        states = [state.fork() for state in self.states]
+        if self.finished and not finishing:
+            coef, intercept = host(self.coef).reshape(len(states), -1), np.ravel(host(self.intercept))
+            for state, w, b in zip(states, coef, intercept, strict=True):
+                state.go_on_from(w, b)
+        return states
 
     def after(self, state: State) -> Self:
         """Return the model of one target after another chunk that looks like the last one."""

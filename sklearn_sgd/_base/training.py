@@ -86,6 +86,13 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
     final = [fit.end() for fit in fits]
     for fit, state in zip(fits, final, strict=True):
         check_against_baseline(estimator, fit, state)
+    if reason == "tol" and any(fit.reason == "stalled" for fit in fits):
+        reason = "stalled"
+        warn(
+            estimator,
+            "The minimum was not reached: columns of X are so nearly linear combinations of each other that rounding "
+            "hides the rest of the way. Remedy: leave out such columns, or penalty='l2'.",
+        )
     if reason == "interrupted":
         done = max(state.n_epochs for state in final)
         warn(estimator, f"Interrupted; the model is that of the epochs completed, {done} of {estimator.epochs}.")

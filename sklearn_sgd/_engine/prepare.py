@@ -129,7 +129,7 @@ def _build_plan(
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)
     average = params["average"]
     if average == "auto":
-        average = recipe.automatic and noise and not _remembers(recipe)
+        average = recipe.automatic and noise and not recipe.remembers
     return Plan(
         X=rows.X,
         data=Data(used, None, weights),
@@ -140,7 +140,7 @@ def _build_plan(
         normal=None,
         parts=recipe.parts,
         formulas=recipe.formulas,
-        finishes=recipe.automatic and params["average"] == "auto" and not _remembers(recipe),
+        finishes=recipe.finishes,
         batch_size=batch_size,
         noise=noise,
         shuffle=False if stream else params["shuffle"],
@@ -198,13 +198,9 @@ def reweighted(plan: Plan, state: State) -> Plan:
     return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
 
 
-def _remembers(recipe: Recipe) -> bool:
-    return hasattr(recipe.parts.optimizer, "refreshes_table")
-
-
 def _refuse_foreign(recipe: Recipe, X) -> None:
     """Refuse arrays of other libraries where steps go row by row."""
-    if is_foreign(X) and (_remembers(recipe) or hasattr(recipe.parts.optimizer, "is_passive")):
+    if is_foreign(X) and (recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")):
         params = recipe.params
         raise ValueError(
             f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} goes row by row, which "
@@ -237,7 +233,7 @@ def _automatic_schedule(
     recipe: Recipe, rows: Selection, centred, weights, batch_size: int, noise: bool, limit: float, step: Step
 ) -> Callable:
     """The rates of the automatic step."""
-    if not (noise and _remembers(recipe)):
+    if not (noise and recipe.remembers):
         return decaying_rate(base_rate(step, batch_size if noise else None), noise, limit)
     used = row_numbers(rows.n_rows) if rows.row_indices is None else rows.row_indices
     longest = variance_reduced.longest(centred, weights, used, step.preconditioner)

@@ -39,6 +39,21 @@ class Recipe(NamedTuple):
         """Whether the data say how far to go."""
         return self.params["learning_rate"] == "auto"
 
+    @property
+    def remembers(self) -> bool:
+        """Whether each row's last slope is remembered."""
+        return hasattr(self.parts.optimizer, "refreshes_table")
+
+    @property
+    def finishes(self) -> bool:
+        """Whether steps on all rows may follow the descent."""
+        return self.automatic and self.params["average"] == "auto" and not self.remembers
+
+    @property
+    def finishes_streams(self) -> bool:
+        """Whether a stream predicts with the minimum on its moments: with the squared error they are all there is."""
+        return self.finishes and self.formulas.is_quadratic
+
 
 def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -> Recipe:
     """What parameters say for rows of such a precision and length; refused if they contradict each other.

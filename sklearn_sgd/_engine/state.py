@@ -210,6 +210,11 @@ class State:
                 w[-1] += move.dot(w[:-1])
             self.centre = centre
 
+    def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
+        """Go on from other parameters."""
+        for w in (self.vectors.coef, self.vectors.average):
+            w[:-1], w[-1] = coef, intercept + self.centre.dot(coef)
+
     def forget_columns(self) -> None:
         """Go on by a schedule, from columns as they are; the targets of the rows to come will not be known."""
         self.recentre(np.zeros_like(self.centre))

@@ -20,6 +20,9 @@ DIVISOR, SMALLEST = 5.0, 1e-6
 # Share of the progress that counts which may be missing to the minimum where that is known.
 MISSING = 0.1
 
+# Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
+TOL = 1e-3
+
 
 class Stopping:
     """Counts epochs without progress: of the objective, or of a score on held-out rows, whose best parameters it keeps.
@@ -139,7 +142,6 @@ class Fit:
         )
         self.descent, self.completed = Descent(plan, state), state.fork()
         self.reason: str | None = None
-        self.missing = 0.0
 
     def excess(self, state: State) -> float:
         """How much the loss of a state's predictor exceeds the minimum, where that is known."""
@@ -170,14 +172,15 @@ class Fit:
 
     def end(self) -> State:
         """The state that the fit ends in."""
-        state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin or 0.0
+        state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin
         averages = 0 < plan.average_from <= state.n_updates
         if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
             return state
         if self.final:
-            w, self.missing = self.final.improved(state.vectors.average, MISSING * margin)
+            enough = MISSING * (TOL * self.baseline if margin is None else margin)
+            w, missing = self.final.improved(state.vectors.average, enough)
             state.finish(w)
-            if self.reason == "tol" and self.missing > margin:
+            if self.reason == "tol" and missing > enough:
                 self.reason = "stalled"
         elif plan.normal and plan.formulas.is_quadratic:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))

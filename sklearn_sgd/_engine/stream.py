@@ -136,11 +136,11 @@ class StreamFinish(NamedTuple):
     bias: float
 
     @classmethod
-    def of(cls, plan: Plan) -> Self | None:
-        """That of a plan; None where predictions are those of the descent itself."""
-        if not (plan.finishes and plan.formulas.is_quadratic):
+    def of(cls, recipe: Recipe) -> Self | None:
+        """That of a recipe; None where predictions are those of the descent itself."""
+        if not recipe.finishes_streams:
             return None
-        return cls(plan.parts.penalty, plan.formulas.is_smooth, float(plan.data.rows.bias))
+        return cls(recipe.parts.penalty, recipe.formulas.is_smooth, float(recipe.params["fit_intercept"]))
 
     def __call__(self, state: State, target: int) -> tuple[np.ndarray, float]:
         """Coefficients and intercept of a target to predict with."""

@@ -60,7 +60,9 @@ class Geometry(NamedTuple):
         """The Newton step for a gradient, whose parts within ``rounding`` are 0."""
         along = self.vectors.T @ (self.scale * g)
         along = np.where(abs(along) > rounding, along, 0.0)
-        return self.scale * (self.vectors @ (along / np.maximum(self.values, SMALLEST * self.values[-1])))
+        return self.scale * (
+            self.vectors @ (along / np.maximum(self.values, SMALLEST * max(float(self.values[-1]), 1.0)))
+        )
 
 
 class Preconditioner(NamedTuple):

@@ -1,0 +1,204 @@
+"""The minimum is reached, and known, where columns hardly differ: against least squares, Lasso and certified values."""
+
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_regression
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from tests.problems import REGRESSORS
+
+# NIST's Statistical Reference Datasets, in the public domain: Longley and Filip.
+LONGLEY_ROWS = """
+    60323 83.0 234289 2356 1590 107608 1947 61122 88.5 259426 2325 1456 108632 1948 60171 88.2 258054 3682 1616
+    109773 1949 61187 89.5 284599 3351 1650 110929 1950 63221 96.2 328975 2099 3099 112075 1951 63639 98.1 346999
+    1932 3594 113270 1952 64989 99.0 365385 1870 3547 115094 1953 63761 100.0 363112 3578 3350 116219 1954 66019
+    101.2 397469 2904 3048 117388 1955 67857 104.6 419180 2822 2857 118734 1956 68169 108.4 442769 2936 2798
+    120445 1957 66513 110.8 444546 4681 2637 121950 1958 68655 112.6 482704 3813 2552 123366 1959 69564 114.2
+    502601 3931 2514 125368 1960 69331 115.7 518173 4806 2572 127852 1961 70551 116.9 554894 4007 2827 130081 1962
+"""
+LONGLEY = np.array(LONGLEY_ROWS.split(), dtype=float).reshape(16, 7)
+LONGLEY_COEF = [15.0618722713733, -0.0358191792925910, -2.02022980381683]
+LONGLEY_COEF += [-1.03322686717359, -0.0511041056535807, 1829.15146461355]
+LONGLEY_R2, FILIP_R2 = 0.995479004577296, 0.996727416185620
+FILIP_Y = """
+    0.8116 0.9072 0.9052 0.9039 0.8053 0.8377 0.8667 0.8809 0.7975 0.8162 0.8515 0.8766 0.8885 0.8859 0.8959
+    0.8913 0.8959 0.8971 0.9021 0.909 0.9139 0.9199 0.8692 0.8872 0.89 0.891 0.8977 0.9035 0.9078 0.7675 0.7705
+    0.7713 0.7736 0.7775 0.7841 0.7971 0.8329 0.8641 0.8804 0.7668 0.7633 0.7678 0.7697 0.77 0.7749 0.7796 0.7897
+    0.8131 0.8498 0.8741 0.8061 0.846 0.8751 0.8856 0.8919 0.8934 0.894 0.8957 0.9047 0.9129 0.9209 0.9219 0.7739
+    0.7681 0.7665 0.7703 0.7702 0.7761 0.7809 0.7961 0.8253 0.8602 0.8809 0.8301 0.8664 0.8834 0.8898 0.8964
+    0.8963 0.9074 0.9119 0.9228
+"""
+FILIP_X = """
+    6.860120914 4.324130045 4.358625055 4.358426747 6.955852379 6.661145254 6.355462942 6.118102026 7.115148017
+    6.815308569 6.519993057 6.204119983 5.853871964 6.109523091 5.79832982 5.482672118 5.171791386 4.851705903
+    4.517126416 4.143573228 3.709075441 3.499489089 6.300769497 5.953504836 5.642065153 5.031376979 4.680685696
+    4.329846955 3.928486195 8.56735134 8.363211311 8.107682739 7.823908741 7.522878745 7.218819279 6.920818754
+    6.628932138 6.323946875 5.991399828 8.781464495 8.663140179 8.473531488 8.247337057 7.971428747 7.676129393
+    7.352812702 7.072065318 6.774174009 6.478861916 6.159517513 6.835647144 6.53165267 6.224098421 5.910094889
+    5.598599459 5.290645224 4.974284616 4.64454848 4.290560426 3.885055584 3.408378962 3.13200249 8.726767166
+    8.66695597 8.511026475 8.165388579 7.886056648 7.588043762 7.283412422 6.995678626 6.691862621 6.392544977
+    6.067374056 6.684029655 6.378719832 6.065855188 5.752272167 5.132414673 4.811352704 4.098269308 3.66174277
+    3.2644011
+"""
+FILIP = np.array(FILIP_X.split(), dtype=float) * -1.0, np.array(FILIP_Y.split(), dtype=float)
+
+
+def nearly_the_same():
+    """Two columns that differ by a ten thousandth of their spread, which is what the target is."""
+    a, e = np.random.default_rng(0).standard_normal((2, 200))
+    return np.c_[a, a + 1e-4 * e], e
+
+
+def powers(degree, low):
+    """Powers of a number between ``low`` and 1."""
+    random = np.random.default_rng(degree)
+    t = random.uniform(low, 1, 300)
+    return t[:, None] ** np.arange(1, degree + 1), np.sin(5 * t) + 0.1 * random.standard_normal(300)
+
+
+DESIGNS = {"nearly the same": nearly_the_same()}
+DESIGNS |= {f"powers up to {degree} from {low}": powers(degree, low) for degree in (3, 5, 8, 10) for low in (-1, 0)}
+
+
+def least_squares_score(X, y):
+    """R² of least squares by a singular value decomposition of centred and scaled columns."""
+    Z, t = (X - X.mean(axis=0)) / X.std(axis=0), y - y.mean()
+    w = np.linalg.lstsq(Z, t, rcond=1e-15)[0]
+    return 1 - np.sum((t - Z @ w) ** 2) / np.sum(t**2)
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_least_squares_where_columns_hardly_differ(kind, name, layout):
+    X, y = DESIGNS[name]
+    model = kind(random_state=0).fit(layout(X), y)
+    # A tenth of tol of the variance may be missing.
+    assert model.score(layout(X), y) > least_squares_score(X, y) - 0.1 * model.tol
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_longley_certified(kind):
+    X, y = LONGLEY[:, 1:], LONGLEY[:, 0]
+    model = kind(random_state=0).fit(X, y)
+    assert model.score(X, y) == pytest.approx(LONGLEY_R2, abs=1e-4)
+    model = kind(random_state=0, tol=1e-12).fit(X, y)
+    assert model.score(X, y) == pytest.approx(LONGLEY_R2, abs=1e-10)
+    np.testing.assert_allclose(model.coef_, LONGLEY_COEF, rtol=1e-4)
+
+
+def test_the_data_are_those_of_nist():
+    """Exact normal equations of Filip's data give the certified R²."""
+    x, y = FILIP
+    A = [[Fraction(v) ** k for k in range(11)] for v in x.tolist()]
+    t = [Fraction(v) for v in y.tolist()]
+    products = [[sum(r[i] * r[j] for r in A) for j in range(11)] for i in range(11)]
+    rows = [[*row, sum(r[i] * v for r, v in zip(A, t, strict=True))] for i, row in enumerate(products)]
+    for i in range(11):
+        for k in range(11):
+            if k != i:
+                factor = rows[k][i] / rows[i][i]
+                rows[k] = [a - factor * b for a, b in zip(rows[k], rows[i], strict=True)]
+    coef = [row[11] / row[i] for i, row in enumerate(rows)]
+    mean = sum(t) / len(t)
+    rest = sum((v - sum(c * r for c, r in zip(coef, row, strict=True))) ** 2 for row, v in zip(A, t, strict=True))
+    assert float(1 - rest / sum((v - mean) ** 2 for v in t)) == pytest.approx(FILIP_R2, abs=1e-14)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_filip_certified_or_said_to_be_far(kind):
+    """Ten powers of a number from -9 to -3: double precision can hardly tell the columns from each other."""
+    x, y = FILIP
+    X = x[:, None] ** np.arange(1, 11)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = kind(random_state=0).fit(X, y)
+    assert model.score(X, y) > FILIP_R2 - 2e-3
+    if model.score(X, y) < FILIP_R2 - 0.1 * model.tol:
+        assert model.stop_reason_ in ("stalled", "epochs")
+        assert model.stop_reason_ == "epochs" or "rounding" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_columns_that_are_the_same_share_their_coefficient(kind):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((500, 3))
+    y = X.sum(axis=1) + 0.1 * random.standard_normal(500)
+    model = kind(random_state=0).fit(np.c_[X, X[:, 0]], y)
+    assert model.coef_[0] == pytest.approx(model.coef_[3], rel=1e-6)
+    assert model.coef_[0] + model.coef_[3] == pytest.approx(LinearRegression().fit(X, y).coef_[0], rel=1e-3)
+
+
+def sparse_truth(seed=0):
+    """Five of thirty columns matter."""
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((2000, 30)) * np.logspace(-2, 2, 30) + np.logspace(2, -2, 30)
+    w = np.zeros(30)
+    w[[0, 7, 14, 21, 29]] = [100, -2, 3, 0.5, 0.01]
+    return X, X @ w + random.standard_normal(2000)
+
+
+def by_chunks(model, X, y, size=100):
+    for start in range(0, len(y), size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+    return model
+
+
+@pytest.mark.parametrize("way", ["fit", "stream"])
+@pytest.mark.parametrize("size", [1, 7, 32, 256, None])
+@pytest.mark.parametrize(
+    ("params", "peer"),
+    [
+        ({"penalty": "l1"}, Lasso(alpha=0.05, tol=1e-10, max_iter=100_000)),
+        (
+            {"penalty": "elasticnet", "l1_ratio": 0.6},
+            ElasticNet(alpha=0.05, l1_ratio=0.6, tol=1e-10, max_iter=100_000),
+        ),
+    ],
+    ids=["l1", "elasticnet"],
+)
+def test_the_zeros_are_those_of_scikit_learn(params, peer, size, way):
+    X, y = sparse_truth()
+    kind = {1: OnlineSGDRegressor, None: BatchGDRegressor}.get(size, MiniBatchSGDRegressor)
+    model = kind(**params, alpha=0.05, random_state=0)
+    if kind is MiniBatchSGDRegressor:
+        model.set_params(batch_size=size)
+    model = model.fit(X, y) if way == "fit" else by_chunks(model, X, y)
+    peer.fit(X, y)
+    np.testing.assert_array_equal(model.coef_ != 0, peer.coef_ != 0)
+    np.testing.assert_allclose(model.coef_ * X.std(axis=0), peer.coef_ * X.std(axis=0), atol=2e-3)
+    chosen = SelectFromModel(model, prefit=True, threshold=1e-10).get_support()
+    np.testing.assert_array_equal(chosen, peer.coef_ != 0)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_stream_predicts_with_least_squares_of_all_rows_seen(kind, penalty):
+    X, Y = make_regression(2000, 8, noise=30.0, n_targets=2, random_state=0)
+    X = X * np.logspace(-3, 3, 8) + 5.0
+    alpha = 1e-3 if penalty else 0.0
+    peer = Ridge(alpha=alpha * len(X)).fit(X, Y)
+    params = {"penalty": penalty} | ({"alpha": alpha} if penalty else {})
+    for target, expected in ((Y, peer), (Y[:, 0], Ridge(alpha=alpha * len(X)).fit(X, Y[:, 0]))):
+        model = by_chunks(kind(**params), X, target)
+        scale = X.std(axis=0) / Y.std()
+        np.testing.assert_allclose(model.coef_ * scale, expected.coef_ * scale, atol=1e-4)
+        np.testing.assert_allclose(model.predict(X), expected.predict(X), atol=1e-3 * Y.std())
+
+
+def test_a_stream_goes_on_from_what_it_predicts_when_the_final_steps_end():
+    X, y = make_regression(500, 4, noise=10.0, random_state=0)
+    model = by_chunks(MiniBatchSGDRegressor(), X, y, 50)
+    before = model.predict(X)
+    model.set_params(learning_rate="constant", eta0=1e-12).partial_fit(X[:5], y[:5])
+    np.testing.assert_allclose(model.predict(X), before, rtol=1e-6)
+    kept = MiniBatchSGDRegressor(average=True)
+    by_chunks(kept, X, y, 50)
+    w = kept._states[0].vectors.average
+    np.testing.assert_array_equal(kept.coef_, w[:-1])
