@@ -14,6 +14,9 @@ ROUNDING = 100.0
 # Final steps at most: on all rows, on moments without and with a penalty that has a proximal step.
 STEPS, SHORT, LONG = 30, 3, 1000
 
+# Final steps at least, where directions are narrow.
+SURE = 6
+
 
 class NormalMatrix(NamedTuple):
     """All that the squared error depends on: covariances of the columns, with the target, and of it; its mean."""
@@ -69,8 +72,9 @@ class FinalSteps:
         missing, step = self._step(g)
         best, least = w, missing
         d, gained = np.zeros_like(w), np.inf
-        for _ in range(STEPS):
-            if least <= enough:
+        for number in range(STEPS):
+            # Where rounding hides directions, a gradient may look small that is not.
+            if least <= enough and number >= SURE * self.geometry.is_narrow:
                 break
             d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step
             change = self._slope(w + d) - g

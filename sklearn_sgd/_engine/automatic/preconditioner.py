@@ -22,7 +22,7 @@ ROUNDING = 1e-12
 FLOOR, NULL = 1e-5, 2e-15
 
 # The same where gradients within rounding are left out.
-SMALLEST = 1e-18
+SMALLEST = 1e-21
 
 # Growth of a column's variance that is news.
 NEWS = 2.0
@@ -57,12 +57,14 @@ class Geometry(NamedTuple):
         return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
 
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
-        """The Newton step for a gradient, whose parts within ``rounding`` are 0."""
+        """The Newton step for a gradient, whose parts within ``rounding`` are 0.
+
+        The variance along a null direction is not known, only that it is small: what is missing there is not underrated.
+        """
         along = self.vectors.T @ (self.scale * g)
         along = np.where(abs(along) > rounding, along, 0.0)
-        return self.scale * (
-            self.vectors @ (along / np.maximum(self.values, SMALLEST * max(float(self.values[-1]), 1.0)))
-        )
+        shares = np.where(self.values > self.null, self.values, SMALLEST * max(float(self.values[-1]), 1.0))
+        return self.scale * (self.vectors @ (along / shares))
 
 
 class Preconditioner(NamedTuple):
