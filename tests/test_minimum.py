@@ -202,3 +202,24 @@ def test_a_stream_goes_on_from_what_it_predicts_when_the_final_steps_end():
     by_chunks(kept, X, y, 50)
     w = kept._states[0].vectors.average
     np.testing.assert_array_equal(kept.coef_, w[:-1])
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "logcosh", "expectile", "quantile"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_other_losses_where_columns_hardly_differ(kind, loss):
+    X, y = nearly_the_same()
+    assert kind(loss, random_state=0).fit(X, y).score(X, y) > 0.999
+
+
+@pytest.mark.parametrize("size", [1, 32, None])
+def test_zeros_with_another_loss(size):
+    """With a wide Huber loss the objective is Lasso's."""
+    X, y = sparse_truth()
+    kind = {1: OnlineSGDRegressor, None: BatchGDRegressor}.get(size, MiniBatchSGDRegressor)
+    model = kind("huber", epsilon=1e3, penalty="l1", alpha=0.05, tol=1e-5, random_state=0)
+    if kind is MiniBatchSGDRegressor:
+        model.set_params(batch_size=size)
+    peer = Lasso(alpha=0.05, tol=1e-10, max_iter=100_000).fit(X, y)
+    model.fit(X, y)
+    np.testing.assert_array_equal(model.coef_ != 0, peer.coef_ != 0)
+    np.testing.assert_allclose(model.coef_ * X.std(axis=0), peer.coef_ * X.std(axis=0), atol=0.02)

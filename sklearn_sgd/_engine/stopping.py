@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import ROUNDING, FinalSteps, proximal_finish
-from sklearn_sgd._engine.automatic.step_size import min_samples
+from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
 from sklearn_sgd._engine.baseline import constant_loss, training_loss
-from sklearn_sgd._engine.epochs import Descent, Epoch
+from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
@@ -22,6 +22,9 @@ MISSING = 0.1
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
+
+# Epochs of full batches after those with noise, at most.
+MOST_EPOCHS = 20
 
 
 class Stopping:
@@ -176,12 +179,35 @@ class Fit:
         averages = 0 < plan.average_from <= state.n_updates
         if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
             return state
+        enough = MISSING * (TOL * self.baseline if margin is None else margin)
         if self.final:
-            enough = MISSING * (TOL * self.baseline if margin is None else margin)
             w, missing = self.final.improved(state.vectors.average, enough)
             state.finish(w)
             if self.reason == "tol" and missing > enough:
                 self.reason = "stalled"
         elif plan.normal and plan.formulas.is_quadratic:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
+        elif averages and not plan.is_remote and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
+            state.finish(finished_on_all_rows(plan, state, enough))
         return state
+
+
+def finished_on_all_rows(plan: Plan, state: State, enough: float) -> np.ndarray:
+    """Parameters after epochs of full batches.
+
+    They reach directions too narrow for steps with noise, and exact zeros, which an average does not have.
+    """
+    plan = plan._replace(
+        batch_size=plan.n_rows, noise=False, shuffle=False, average_from=0, schedule=decaying_rate(1.0, False)
+    )
+    state, centre, before = state.fork(), state.centre, np.inf
+    state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)
+    descent = Descent(plan, state)
+    for _ in range(MOST_EPOCHS):
+        [(_, epoch)] = one_epoch([descent])
+        objective = epoch.loss + epoch.penalty
+        if not epoch.finite or objective > before - enough:
+            break
+        before = objective
+    state.recentre(centre)
+    return state.vectors.average

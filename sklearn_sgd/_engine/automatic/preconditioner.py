@@ -21,6 +21,9 @@ ROUNDING = 1e-12
 # noise; without noise those below the other share, per column, are not: they are not told from rounding.
 FLOOR, NULL = 1e-5, 2e-15
 
+# Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
+HIDDEN = 10.0
+
 # The same where gradients within rounding are left out.
 SMALLEST = 1e-21
 
@@ -59,7 +62,7 @@ class Geometry(NamedTuple):
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
         """The Newton step for a gradient, whose parts within ``rounding`` are 0.
 
-        The variance along a null direction is not known, only that it is small: what is missing there is not underrated.
+        The variance along a null direction is not known, only that it is small; what is missing is not underrated.
         """
         along = self.vectors.T @ (self.scale * g)
         along = np.where(abs(along) > rounding, along, 0.0)
@@ -110,6 +113,14 @@ class Step(NamedTuple):
     variance: np.ndarray
     news: np.ndarray
     geometry: Geometry | None = None
+
+    @property
+    def hides(self) -> bool:
+        """Whether steps with noise hardly reach some direction that the columns have, for its floor."""
+        if self.geometry is None:
+            return False
+        values, null = self.geometry.values, self.geometry.null
+        return bool(((values > null) & (values < HIDDEN * FLOOR * values[-1])).any())
 
 
 def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, stream: bool, noise: bool = True) -> Step:
