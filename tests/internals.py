@@ -20,6 +20,7 @@ FEATURES_AT_A_TIME = SPAN
 ENTRIES_FOR_THREADS = full_batch.THREADED
 
 measure = statistics.measure
+blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_threads
 threads = cores.threads
 deprecation = _deprecation
 
@@ -127,3 +128,27 @@ def count_short_calls(monkeypatch):
 
     monkeypatch.setattr(BoundCall, "__call__", counted)
     return calls
+
+
+def spy_on_products(monkeypatch, look):
+    """Return a list that gets what ``look`` returns whenever samples are multiplied for statistics of the features."""
+    seen, measure_dense = [], statistics._measure_dense
+
+    def measured(*args):
+        seen.append(look())
+        return measure_dense(*args)
+
+    monkeypatch.setattr(statistics, "_measure_dense", measured)
+    return seen
+
+
+def count_pools(monkeypatch):
+    """Return a list that gets an entry for each pool of threads."""
+    pools, kind = [], cores.ThreadPoolExecutor
+
+    def made(*args, **kwargs):
+        pools.append(args)
+        return kind(*args, **kwargs)
+
+    monkeypatch.setattr(cores, "ThreadPoolExecutor", made)
+    return pools

@@ -55,9 +55,11 @@ optimizer : {optimizers} or instance, default='sgd'
     :mod:`sklearn_sgd.optimizers`. 'svrg' and 'saga' are for `fit`, on smooth losses, and reach the minimum itself. All
     others but 'sgd' need a `learning_rate` other than 'auto', which determines the whole step.
 average : 'auto', bool or int, default='auto'
-    Whether `coef_` is the mean of the parameters after each update (Polyak-Ruppert averaging); an int: from that
-    update on. 'auto': True with ``learning_rate='auto'`` and batches of less than all samples, where later updates
-    count more; False otherwise.
+    Whether `coef_` is the mean of the parameters after each update (Polyak-Ruppert averaging), and nothing else; an
+    int: from that update on. 'auto': with ``learning_rate='auto'`` and batches of less than all samples a mean in which
+    later updates count more, and final steps from there: `fit` ends with steps on all samples where these are known to
+    lead to the minimum, and `partial_fit` with the squared error predicts with the minimum of the objective on all
+    samples seen, which follows from their moments. False otherwise.
 tol : float or None, default=1e-3
     An epoch is progress when it lowers the objective below the best one so far by `tol` times the loss of the best
     constant prediction, so `tol` has no units. With ``learning_rate='auto'`` and the squared error `fit` also stops
@@ -89,7 +91,7 @@ verbose : int, default=0
 
 ATTRIBUTES = """\
 coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-    Coefficients that `predict` uses: the averaged ones when averaging. In X's precision. Of two dimensions if y is.
+    Coefficients that `predict` uses: see `average`. In X's precision. Of two dimensions if y is.
 intercept_ : float or ndarray of shape (n_targets,)
     Intercept.
 n_features_in_ : int
@@ -112,8 +114,9 @@ loss_curve_ : list of float
     adds one. For several targets: the mean over the targets, where a target that has stopped keeps its last loss.
 validation_scores_ : list of float
     R² on the validation samples after each epoch; only with `early_stopping`.
-stop_reason_ : {'epochs', 'tol', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
-    Why `fit` stopped; only after `fit`.
+stop_reason_ : {'epochs', 'tol', 'stalled', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
+    Why `fit` stopped; only after `fit`. 'tol': the progress of an epoch, or the distance to the minimum where it is
+    known, is below `tol`; 'stalled': there was no progress, though the minimum is known to be farther away.
 prequential_loss_ : float
     Mean loss of samples at first sight, each taken before the sample was learned (test, then train).
 recent_loss_ : float
