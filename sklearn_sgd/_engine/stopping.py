@@ -183,7 +183,7 @@ class Fit:
         if self.final:
             w, missing = self.final.improved(state.vectors.average, enough)
             state.finish(w)
-            if self.reason == "tol" and missing > enough:
+            if self.reason == "tol" and self.final.geometry.is_narrow and missing > enough > 0.0:
                 self.reason = "stalled"
         elif plan.normal and plan.formulas.is_quadratic:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
