@@ -12,6 +12,7 @@ import pytest
 from internals import one_chain_per_block, watch_gather, without_dask_client
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDRegressor
@@ -246,10 +247,21 @@ def as_sparse(X, y, s):
     return X.map_blocks(csr), y, s
 
 
-@pytest.mark.parametrize("form", [as_frames, as_unknown, as_column_chunks, as_sparse])
+def stored_twice(X):
+    """Each entry as two halves."""
+    X = csr(X)
+    return sparse.csr_matrix((X.data.repeat(2) / 2, X.indices.repeat(2), 2 * X.indptr), shape=X.shape)
+
+
+def as_stored_twice(X, y, s):
+    X, y, s = spread(X, y, s)
+    return X.map_blocks(stored_twice), y, s
+
+
+@pytest.mark.parametrize("form", [as_frames, as_unknown, as_column_chunks, as_sparse, as_stored_twice])
 @pytest.mark.parametrize("kind", [DaskBatchGDRegressor, DaskMiniBatchSGDRegressor])
 def test_collections(cluster, kind, form):
-    if form is as_sparse and kind is DaskMiniBatchSGDRegressor:
+    if form in (as_sparse, as_stored_twice) and kind is DaskMiniBatchSGDRegressor:
         pytest.skip("takes long to compile, and no other way than with full batches")
     X, y = raw()
     s, n = some_weights(2000), 1700 if form is as_unknown else 2000
@@ -264,6 +276,14 @@ def test_collections(cluster, kind, form):
     assert_allclose(predictions, X[:n] @ model.coef_ + model.intercept_, rtol=1e-9)
     if form is as_frames:
         assert_array_equal(predictions.index, given[1].compute().index)
+
+
+def test_frames_of_sparse_columns(cluster):
+    frame, y = pd.get_dummies(pd.Series(list("abc") * 40), sparse=True), np.tile([10.0, 20.0, 30.0], 40)
+    rows, targets = dd.from_pandas(frame, npartitions=3), dd.from_pandas(pd.Series(y), npartitions=3)
+    model = DaskBatchGDRegressor().fit(rows, targets)
+    assert_allclose(model.predict(rows).compute(), y, rtol=1e-8)
+    assert model.score(rows, targets) == pytest.approx(1.0)
 
 
 def test_single_precision(cluster):

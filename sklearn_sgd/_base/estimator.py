@@ -22,6 +22,7 @@ from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel, densified
 from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
@@ -29,7 +30,7 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
+from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
 BLOCK = 1 << 17
@@ -274,13 +275,13 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         refuse_elsewhere(X, self, "predict")
         size = max(1, BLOCK // self.n_features_in_)
         if sparse.issparse(X) or num_samples(X) <= size or dispatches(X):
-            return model.predict(validate_data(self, X, accept_sparse="csr", dtype=floats(X), reset=False))
+            return model.predict(check_samples(self, X, dtype=floats(X), reset=False, summed=False))
         # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
         validate_data(self, X, reset=False, skip_check_array=True)
         cut = X.__getitem__ if isinstance(X, np.ndarray) else partial(safe_indexing, X)
         blocks = map(cut, gen_batches(num_samples(X), size if self._is_plain(X[:1]) else 8 * size))
-        form = {"dtype": floats(X), "input_name": "X"}
-        parts = (block if self._is_plain(block) else check_array(block, **form) for block in blocks)
+        form = {"accept_sparse": "csr", "dtype": floats(X), "input_name": "X"}
+        parts = (block if self._is_plain(block) else check_array(settled(block, False), **form) for block in blocks)
         return np.concatenate([model.predict(part) for part in parts])
 
     def sparsify(self) -> Self:
@@ -329,8 +330,8 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         self._check_batch_size()
         if reset or not (self._model.shape == () and self._is_plain(X) and validation.is_plain_column(y, X)):
             dtype = floats(X, None if reset else self._states[0].vectors.coef.dtype)
-            form = {"accept_sparse": "csr", "order": "C", "dtype": dtype}
-            X = validate_data(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
+            form = {"order": "C", "dtype": dtype}
+            X = check_samples(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
             y = validation.check_targets(self, "y", y, X, None if reset else math.prod(self._model.shape))
         sample_weight = validation.check_weights("sample_weight", sample_weight, X)
         recipe = resolved.resolve(X)
@@ -350,6 +351,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
 
     def _start_parameters(self, coef_init: Any, intercept_init: Any, shape: tuple, n_features: int) -> tuple:
         """Return the coefficients and the intercept that each target starts from; None for each: zero."""
+        coef_init, intercept_init = detached(coef_init), detached(intercept_init)
         names = ["coef_init", "intercept_init"]
         if not self.fit_intercept and intercept_init is not None and np.any(host(intercept_init)):
             raise ValueError("intercept_init must be 0, or None, with fit_intercept=False.")
