@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from internals import one_chain_per_block, watch_gather, without_dask_client
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
@@ -345,6 +346,32 @@ def test_parameters(kind):
     for name, value in kind().get_params().items():
         assert f"\n{name} : " in doc
         assert value == (None if name in own else LOCAL[kind]().get_params()[name])
+
+
+class Named(DaskBatchGDRegressor):
+    """A class of a user with a parameter of its own, and without most of the others."""
+
+    _parameter_constraints = DaskBatchGDRegressor._parameter_constraints | {"name": [str]}
+
+    def __init__(self, loss="huber", name="n", client=None):
+        super().__init__(loss, client=client)
+        self.name = name
+
+
+def test_subclass_of_a_user(cluster):
+    X, y = linear(300)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = clone(Named(name="m", client=cluster).set_fit_request(sample_weight=True))
+        assert (model.name, model.client) == ("m", cluster)
+        assert model.get_metadata_routing().fit.requests["sample_weight"]
+    model.fit(*spread(X, y))
+    assert_array_equal(theta(model), theta(DaskBatchGDRegressor("huber").fit(*spread(X, y))))
+    local = model.to_local()
+    assert type(local) is BatchGDRegressor
+    assert_array_equal(local.predict(X), model.predict(X))
+    assert not hasattr(local, "name")
+    with pytest.raises(ValueError, match="'name' parameter"):
+        model.set_params(name=1).fit(*spread(X, y))
 
 
 def test_a_client_is_not_copied(cluster, kind):

@@ -62,7 +62,13 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
-    _parameter_values = property(operator.attrgetter(*_parameter_constraints))
+    # The values of all parameters, the package's own first; read in each call, so at once.
+    _parameter_values: Any = property(operator.attrgetter(*params.CONSTRAINTS))
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        names = dict.fromkeys((*params.CONSTRAINTS, *params.defaults_of(cls)))
+        cls._parameter_values = property(operator.attrgetter(*names))
 
     # Where the HTML representation of an estimator links to.
     _doc_link_module = "sklearn_sgd"

@@ -21,9 +21,6 @@ from sklearn_sgd.dask.blocks import Blocks
 from sklearn_sgd.dask.cluster import ClusterRows
 from sklearn_sgd.dask.collections import aligned_partitions, check_collection, find_client, with_all_features
 
-# Parameters of these classes alone.
-OWN = ("client", "sync_rows")
-
 
 class BaseDaskRegressor(BaseGDRegressor):
     """Everything but the signature. ``_local`` is the class without Dask."""
@@ -177,8 +174,8 @@ class BaseDaskRegressor(BaseGDRegressor):
         regressor : BatchGDRegressor, MiniBatchSGDRegressor or OnlineSGDRegressor
             With the same parameters and, if fitted, the same fitted attributes.
         """
-        local = self._local(**{name: value for name, value in self.get_params(deep=False).items() if name not in OWN})
-        known = {*vars(local), *OWN}
+        local = self._local(**{name: getattr(self, name) for name in self._local().get_params(deep=False)})
+        known = {*vars(local), *self.get_params(deep=False)}
         local.__dict__.update({name: copy.copy(value) for name, value in vars(self).items() if name not in known})
         return local
 
@@ -210,10 +207,10 @@ class BaseDaskRegressor(BaseGDRegressor):
         return recipe, rows, np.zeros(1, rows.dtype), None
 
     def __sklearn_clone__(self):
-        """Return a clone with the same client, which is a connection."""
-        params = {name: clone(value, safe=False) for name, value in self.to_local().get_params(deep=False).items()}
-        own = {name: getattr(self, name) for name in OWN if name in self.get_params(deep=False)}
-        return type(self)(**params, **own)
+        """Return a clone with the same client, which is a connection, and not copied with the rest."""
+        cloned = super(BaseDaskRegressor, copy.copy(self)).__sklearn_clone__()
+        cloned.client = self.client
+        return cloned
 
     def __getstate__(self):
         """Return the state to pickle: without the client."""
