@@ -5,6 +5,7 @@ from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, validation
 from sklearn_sgd._engine import baseline, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
+from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
 from sklearn_sgd._engine.state import State
@@ -25,6 +26,13 @@ threads = full_batch.threads
 def without_kernels(monkeypatch):
     """Let fits run on NumPy's arrays, as without llvmlite."""
     monkeypatch.setattr(choose, "can_compile", lambda: False)
+
+
+def keep_in(monkeypatch, *places):
+    """Keep machine code in these folders, if no other is named."""
+    for name in ("SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(store, "_own_folders", lambda: [*places])
 
 
 def in_pieces(monkeypatch, entries, rates=None):
