@@ -35,6 +35,18 @@ def keep_in(monkeypatch, *places):
     monkeypatch.setattr(store, "_own_folders", lambda: [*places])
 
 
+def interrupt_compilation(monkeypatch, calls):
+    """Interrupt the first calls of the compiler, so many, as Ctrl-C would."""
+    optimised, left = store.optimised, iter(range(calls))
+
+    def interrupted(module):
+        if next(left, None) is not None:
+            raise KeyboardInterrupt
+        return optimised(module)
+
+    monkeypatch.setattr(store, "optimised", interrupted)
+
+
 def in_pieces(monkeypatch, entries, rates=None):
     """Cut epochs into pieces of so many entries of X, or so many learning rates."""
     monkeypatch.setattr(plan, "PIECE", entries)

@@ -41,13 +41,16 @@ _available_if_streaming: Callable[[Method], Method] = available_if(params.can_st
 
 @contextmanager
 def rollback_on_error(estimator: Any) -> Iterator[None]:
-    """Restore the attributes of an estimator if the block raises an error."""
-    attributes, before = vars(estimator), dict(vars(estimator))
+    """Restore the attributes of an estimator, and its source of random numbers, if the block raises an error."""
+    attributes, before, source = vars(estimator), dict(vars(estimator)), estimator.random_state
+    drawn = source.get_state() if isinstance(source, np.random.RandomState) else None
     try:
         yield
     except BaseException:
         attributes.clear()
         attributes.update(before)
+        if drawn:
+            source.set_state(drawn)
         raise
 
 

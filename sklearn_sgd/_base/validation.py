@@ -70,7 +70,6 @@ def can_defer_finite_check(estimator: Any, X: Any, sample_weight: Any) -> bool:
         and sample_weight is None
         and not estimator.early_stopping
         and not estimator.drop_last
-        and not isinstance(estimator.random_state, np.random.RandomState)  # An error would leave it advanced.
     )
 
 
