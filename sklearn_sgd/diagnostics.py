@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.utils import check_random_state, check_X_y
 
 from sklearn_sgd._base.objective import cost_of, parts_of, slopes_of
 from sklearn_sgd._base.samples import settled
+from sklearn_sgd._base.unused import clone_with
 
 __all__ = ["Cost", "CriticalBatchSize", "GradientNoise", "critical_batch_size", "descent_path", "gradient_noise"]
 __all__ += ["measure_cost", "n_updates", "objective"]
@@ -95,9 +95,9 @@ def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -
            [1.5, 1.5]])
     """
     X, y = _check_data(X, y)
-    model = clone(estimator).set_params(early_stopping=False)
+    model = clone_with(estimator, early_stopping=False)
     if model.batch_size == "auto":
-        model.set_params(batch_size=clone(model).partial_fit(X, y).batch_size_)
+        model.batch_size = clone_with(model, early_stopping=False).partial_fit(X, y).batch_size_
     rng, n = check_random_state(model.random_state), len(y)
     size = min(model.batch_size or n, n)
     path = [np.append(parts_of(model, X).penalty.prox(np.zeros(X.shape[1]), 0.0, ...), 0.0)]
@@ -336,8 +336,8 @@ def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: i
     (4.0, 12.0, 48.0)
     """
     X, y = _check_data(X, y)
-    model = clone(estimator).set_params(tol=None, early_stopping=False, time_budget=None)
-    one, more = (clone(model).set_params(epochs=count) for count in (1, 1 + epochs))
+    whole = {"tol": None, "early_stopping": False, "time_budget": None}
+    one, more = (clone_with(estimator, **whole, epochs=count) for count in (1, 1 + epochs))
     more.fit(X, y)
     fits = [partial(model.fit, X, y) for model in (more, one)]
     long, short = (min(repeat(fit, timer=perf_counter, number=1, repeat=repeats)) for fit in fits)

@@ -1,8 +1,8 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
-from sklearn_sgd import _compat
+from sklearn_sgd import MiniBatchSGDRegressor, _compat
 from sklearn_sgd import _namespace as namespace
-from sklearn_sgd._base import estimator, fitted, training, validation
+from sklearn_sgd._base import estimator, fitted, training, unused, validation
 from sklearn_sgd._engine import baseline, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled import store
@@ -20,6 +20,14 @@ FEATURES_AT_A_TIME = SPAN
 ENTRIES_FOR_THREADS = full_batch.THREADED
 
 measure = statistics.measure
+
+
+def used(**params):
+    """Parameters without those that have no use with the others, which a fit would warn of."""
+    needless = {name for name, *_ in unused.unused(MiniBatchSGDRegressor(**params))}
+    return {name: value for name, value in params.items() if name not in needless}
+
+
 threads = full_batch.threads
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, linear
 from scipy import sparse
@@ -75,7 +76,8 @@ def test_path_without_shuffling_is_that_of_fit():
 def test_gradient_is_the_slope_of_the_objective(loss, penalty):
     X, y = linear()
     y = 0.1 + abs(y)  # which every loss allows
-    model = OnlineSGDRegressor(loss, penalty=penalty, alpha=0.1, **PLAIN | {"eta0": 0.01}).partial_fit(X[:5], y[:5])
+    params = used(penalty=penalty, alpha=0.1) | PLAIN | {"eta0": 0.01}
+    model = OnlineSGDRegressor(loss, **params).partial_fit(X[:5], y[:5])
     at = np.append(model.coef_, model.intercept_)
     slope = approx_fprime(at, lambda parameters: objective(model, X, y, parameters))
     assert_allclose(gradient_noise(model, X, y).gradient, slope, rtol=1e-4, atol=1e-4)

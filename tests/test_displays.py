@@ -182,7 +182,8 @@ class TestDescentPath:
 class TestBatchSize:
     def test_of_a_search(self):
         X, y = linear()
-        pipeline = make_pipeline(StandardScaler(), MiniBatchSGDRegressor(epochs=4, tol=None, random_state=0))
+        model = MiniBatchSGDRegressor(penalty="l2", epochs=4, tol=None, random_state=0)
+        pipeline = make_pipeline(StandardScaler(), model)
         grid = {"minibatchsgdregressor__batch_size": [None, 4, 10], "minibatchsgdregressor__alpha": [0, 1e-4]}
         scoring = {"fit": "r2", "updates": n_updates}
         search = GridSearchCV(pipeline, grid, scoring=scoring, refit="fit", cv=3).fit(X, y)
@@ -207,7 +208,7 @@ class TestBatchSize:
         assert_allclose(display.lines_["updates"].get_ydata(), [80, 8])
 
     def test_search_of_something_else(self):
-        search = GridSearchCV(MiniBatchSGDRegressor(epochs=2), {"alpha": [0, 1]}, cv=3).fit(*linear())
+        search = GridSearchCV(MiniBatchSGDRegressor(epochs=2), {"epochs": [1, 2]}, cv=3).fit(*linear())
         with pytest.raises(ValueError, match="batch_size"):
             BatchSizeDisplay.from_search(search)
 

@@ -2,8 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any, Self, TypeVar
@@ -22,8 +21,10 @@ from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel, densified
 from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._base.rollback import rollback_on_error
 from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._base.stream_cache import StreamCache
+from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
@@ -39,21 +40,6 @@ Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
 
 
-@contextmanager
-def rollback_on_error(estimator: Any) -> Iterator[None]:
-    """Restore the attributes of an estimator, and its source of random numbers, if the block raises an error."""
-    attributes, before, source = vars(estimator), dict(vars(estimator)), estimator.random_state
-    drawn = source.get_state() if isinstance(source, np.random.RandomState) else None
-    try:
-        yield
-    except BaseException:
-        attributes.clear()
-        attributes.update(before)
-        if drawn:
-            source.set_state(drawn)
-        raise
-
-
 def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts: Iterable) -> list[State]:
     """Return a new state for each target, from the parameters given or from zero."""
     generator = np.random.default_rng(random_state.randint(2**31 - 1))
@@ -65,13 +51,15 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
-    # The values of all parameters, the package's own first; read in each call, so at once.
-    _parameter_values: Any = property(operator.attrgetter(*params.CONSTRAINTS))
+    _parameter_uses: dict[str, Use] = USES
+    # Of each class, which may be a user's: defaults, and the values of all parameters, the package's own first.
+    _parameter_defaults: dict[str, Any]
+    _parameter_values: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        names = dict.fromkeys((*params.CONSTRAINTS, *params.defaults_of(cls)))
-        cls._parameter_values = property(operator.attrgetter(*names))
+        cls._parameter_defaults = params.defaults_of(cls)
+        cls._parameter_values = property(operator.attrgetter(*params.CONSTRAINTS | cls._parameter_defaults))
 
     # Where the HTML representation of an estimator links to.
     _doc_link_module = "sklearn_sgd"
@@ -124,6 +112,8 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
 
         Warns
         -----
+        UserWarning
+            If a parameter differs from its default and has no use with the values of the others.
         ConvergenceWarning
             If the descent left the finite range (the last finite parameters are kept), ended worse than the best
             constant prediction, or was interrupted (Ctrl-C) after its first epoch: the result is then that of the
@@ -133,6 +123,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         tasks = Tasks(self, X, y, sample_weight)
         with rollback_on_error(self):
             tasks.begin_fit()
+            warn_of_unused(self)
             resolved = ResolvedParameters(self)
             finite = not validation.can_defer_finite_check(self, X, sample_weight)
             recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=True, finite=finite)
@@ -185,6 +176,8 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
 
         Warns
         -----
+        UserWarning
+            If a parameter differs from its default and has no use with the values of the others.
         ConvergenceWarning
             If the descent left the finite range; the parameters from before the call are kept.
         """
@@ -211,6 +204,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         resolved = None if model is None else model.parameters
         if resolved is None or not resolved.are(self._parameter_values):
             self._validate_params()
+            warn_of_unused(self)
             resolved = ResolvedParameters(self)
         first = model is None or not model.states
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.estimator import BaseGDRegressor
 from sklearn_sgd._base.parameters import ResolvedParameters, refreshes_gradients
+from sklearn_sgd._base.unused import USES, Use
 from sklearn_sgd._compat import check_feature_names
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd.dask import workers
@@ -24,6 +25,11 @@ from sklearn_sgd.dask.collections import aligned_partitions, check_collection, f
 
 class BaseDaskRegressor(BaseGDRegressor):
     """Everything but the signature. ``_local`` is the class without Dask."""
+
+    _parameter_uses = USES | {
+        "validation_fraction": Use(lambda params: False, "the class without Dask"),
+        "sync_rows": Use(lambda params: params["batch_size"] is not None, "a batch_size other than None"),
+    }
 
     client: "Client | None"
     sync_rows: int | None = None
