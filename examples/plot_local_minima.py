@@ -26,7 +26,7 @@ X = rng.uniform(-1, 1, (400, 1))
 first = rng.random(400) < 0.65
 y = np.where(first, 2 * X[:, 0] + 1, -6.0) + 0.3 * rng.standard_normal(400)
 start = {"coef_init": [0.0], "intercept_init": -6.0}
-common = {"loss": Cauchy(0.5), "eta0": 2.0, "epochs": 60, "tol": None, "average": False, "random_state": 0}
+common = {"loss": Cauchy(0.5), "epochs": 60, "tol": None, "average": False, "random_state": 0}
 
 # %%
 # Two thirds of the rows lie about a line, the others about -6, where both descents start, with the same rate of 2. The
@@ -36,7 +36,7 @@ common = {"loss": Cauchy(0.5), "eta0": 2.0, "epochs": 60, "tol": None, "average"
 # the rate times the loss's scale at most: by 0.5 here, so that it takes several rows of the other group, soon one after
 # another.
 
-full = BatchGDRegressor(learning_rate="constant", **common)
+full = BatchGDRegressor(learning_rate="constant", eta0=2.0, **common)
 online = MiniBatchSGDRegressor(batch_size=1, learning_rate=cosine(2.0, updates=60 * 400), **common)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 axes[0].scatter(X[:, 0], y, s=6, color="0.7", label="rows")

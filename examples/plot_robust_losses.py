@@ -36,7 +36,8 @@ figure, ax = plt.subplots(layout="constrained")
 ax.scatter(X[:, 0], y, s=8, color="0.6", label="rows")
 ax.plot(line[:, 0], 2 * line[:, 0] + 1, color="0.75", lw=5, label="true line")
 for loss, (color, dashes) in losses.items():
-    model = MiniBatchSGDRegressor(loss, epsilon=0.3, random_state=0).fit(X, y)
+    width = {"epsilon": 0.3} if loss == "huber" else {}
+    model = MiniBatchSGDRegressor(loss, **width, random_state=0).fit(X, y)
     ax.plot(line[:, 0], model.predict(line), dashes, color=color, lw=2, label=loss)
     print(f"{loss:<16} slope {model.coef_[0]:6.2f}   intercept {model.intercept_:6.2f}")
 

@@ -74,6 +74,11 @@ def host(array) -> np.ndarray:
     return convert_to_numpy(array, namespace(array))
 
 
+def detached(array):
+    """The same numbers outside the graph of automatic derivatives, which torch keeps for tensors that require them."""
+    return array.detach() if getattr(array, "requires_grad", False) is True else array
+
+
 def take(array, rows):
     """Some rows: a slice, or row numbers; a view where they lie in one piece."""
     if isinstance(array, np.ndarray) and isinstance(rows, np.ndarray):

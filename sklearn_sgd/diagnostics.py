@@ -10,13 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.utils import check_random_state, check_X_y
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sgd._parts import make_part
-from sklearn_sgd.losses import LOSSES
-from sklearn_sgd.penalties import PENALTIES
+from sklearn_sgd._base.objective import cost_of, parts_of, slopes_of
+from sklearn_sgd._base.samples import settled
+from sklearn_sgd._base.unused import clone_with
 
 __all__ = ["Cost", "CriticalBatchSize", "GradientNoise", "critical_batch_size", "descent_path", "gradient_noise"]
 __all__ += ["measure_cost", "n_updates", "objective"]
@@ -27,10 +25,12 @@ BLOCK = 4_000_000  # predictions held at once
 def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
     """Objective that a regressor minimises, at any parameters: the mean loss of the samples plus the penalty.
 
+    It is infinite where `positive` or the bounds of the penalty do not allow the coefficients.
+
     Parameters
     ----------
     estimator : regressor of this package
-        Its `loss` and `penalty` define the objective; it need not be fitted.
+        Its `loss`, `penalty` and `positive` define the objective; it need not be fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples.
     y : array-like of shape (n_samples,)
@@ -51,20 +51,19 @@ def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
     array([2.5, 0. ])
     """
     X, y = _check_data(X, y)
-    loss, penalty = _parts(estimator)
+    loss, penalty, _ = parts_of(estimator, X)
     parameters = np.asarray(parameters, dtype=float)
     points = parameters.reshape(-1, parameters.shape[-1])
     blocks = np.array_split(points, max(1, len(points) * len(y) // BLOCK))
     values = [
-        loss.value(y[:, None], X @ block[:, :-1].T + block[:, -1]).mean(axis=0)
-        + penalty.value(block[:, :-1]).sum(axis=1)
+        loss.value(y[:, None], X @ block[:, :-1].T + block[:, -1]).mean(axis=0) + cost_of(penalty, block[:, :-1])
         for block in blocks
     ]
     return np.concatenate(values).reshape(parameters.shape[:-1])
 
 
 def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -> np.ndarray:
-    """Parameters that `predict` would use after each update, from zero on.
+    """Parameters that `predict` would use after each update, from zero on, or from the bounds of the penalty.
 
     Each batch is a call of `partial_fit`. The samples are shuffled as `shuffle` says, not in the order of `fit`; the
     path does not end early.
@@ -96,12 +95,12 @@ def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -
            [1.5, 1.5]])
     """
     X, y = _check_data(X, y)
-    model = clone(estimator).set_params(early_stopping=False)
+    model = clone_with(estimator, early_stopping=False)
     if model.batch_size == "auto":
-        model.set_params(batch_size=clone(model).partial_fit(X, y).batch_size_)
+        model.batch_size = clone_with(model, early_stopping=False).partial_fit(X, y).batch_size_
     rng, n = check_random_state(model.random_state), len(y)
     size = min(model.batch_size or n, n)
-    path = [np.zeros(X.shape[1] + 1)]
+    path = [np.append(parts_of(model, X).penalty.prox(np.zeros(X.shape[1]), 0.0, ...), 0.0)]
     for _ in range(model.epochs if epochs is None else epochs):
         order = rng.permutation(n) if model.shuffle is True else np.arange(n)
         batches = [order[start : start + size] for start in range(0, n, size)]
@@ -121,7 +120,7 @@ class GradientNoise(NamedTuple):
     Parameters
     ----------
     gradient : ndarray of shape (n_features + 1,)
-        Gradient of the objective over all samples.
+        Gradient of the objective over all samples: the smallest subgradient where the penalty has a kink or a bound.
     variance : float
         Trace of the covariance of the gradients of single samples: the mean square of their distance from the full one.
     n_rows : int
@@ -189,8 +188,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     (array([-1., -1.]), 2.0, 1.0)
     """
     X, y = _check_data(X, y)
-    slopes, penalty, ones = _slopes(estimator, X, y)
-    full = np.append(X.T @ slopes, ones * slopes.sum()) / len(y)
+    slopes, full, penalty, ones = slopes_of(estimator, X, y)
     squares = np.asarray((X.multiply(X) if sparse.issparse(X) else X * X).sum(axis=1)).ravel() + ones
     variance = np.mean(slopes**2 * squares) - np.sum(full**2)
     return GradientNoise(full + penalty, float(max(variance, 0.0)), len(y))
@@ -199,7 +197,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
 def batch_gradients(estimator: Any, X: Any, y: Any, batches: Any) -> np.ndarray:
     """Gradient of the objective over each batch of samples, at the parameters of a fit; one row per batch."""
     X, y = _check_data(X, y)
-    slopes, penalty, ones = _slopes(estimator, X, y)
+    slopes, _, penalty, ones = slopes_of(estimator, X, y)
     sums = [np.append(X[rows].T @ slopes[rows], ones * slopes[rows].sum()) / len(rows) for rows in batches]
     return np.array(sums) + penalty
 
@@ -338,8 +336,8 @@ def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: i
     (4.0, 12.0, 48.0)
     """
     X, y = _check_data(X, y)
-    model = clone(estimator).set_params(tol=None, early_stopping=False, time_budget=None)
-    one, more = (clone(model).set_params(epochs=count) for count in (1, 1 + epochs))
+    whole = {"tol": None, "early_stopping": False, "time_budget": None}
+    one, more = (clone_with(estimator, **whole, epochs=count) for count in (1, 1 + epochs))
     more.fit(X, y)
     fits = [partial(model.fit, X, y) for model in (more, one)]
     long, short = (min(repeat(fit, timer=perf_counter, number=1, repeat=repeats)) for fit in fits)
@@ -381,19 +379,4 @@ def last_step(estimator: Any) -> Any:
 
 def _check_data(X, y):
     """Return X in float64, dense or CSR, and y."""
-    return check_X_y(X, y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
-
-
-def _parts(estimator):
-    """Return the loss and the penalty."""
-    params = estimator.get_params(deep=False)
-    return make_part(estimator.loss, LOSSES, params), make_part(estimator.penalty, PENALTIES, params)
-
-
-def _slopes(estimator, X, y):
-    """Return the slope of each sample's loss, the gradient of the penalty, and 1 if there is an intercept, else 0."""
-    check_is_fitted(estimator)
-    loss, penalty = _parts(estimator)
-    coef = np.asarray(estimator.coef_, dtype=float)
-    slopes = loss.gradient(y, X @ coef + estimator.intercept_)
-    return slopes, np.append(penalty.gradient(coef) + 0.0 * coef, 0.0), float(estimator.fit_intercept)
+    return check_X_y(settled(X), y, accept_sparse="csr", dtype=np.float64, y_numeric=True)

@@ -6,6 +6,7 @@ is for the processor and the versions that it was compiled with; on others a fit
 """
 
 import argparse
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,4 +73,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES, help="precisions of X (default: both)")
     compiled = precompile(tuple(parser.parse_args().dtypes))
-    print(f"{compiled} compiled, in {store.folder() or 'no folder: none can be written'}")
+    places = (place for place in store.folders() if os.access(place, os.W_OK))
+    print(f"{compiled} compiled, in {next(places, 'no folder: none can be written')}")

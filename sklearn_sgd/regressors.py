@@ -146,7 +146,7 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
     >>> import numpy as np
     >>> from sklearn_sgd import MiniBatchSGDRegressor
     >>> X = np.arange(8.0).reshape(8, 1) / 8
-    >>> model = MiniBatchSGDRegressor(batch_size=2, epochs=3, tol=None, eta0=0.5, random_state=0).fit(X, 2 * X[:, 0])
+    >>> model = MiniBatchSGDRegressor(batch_size=2, epochs=3, tol=None, random_state=0).fit(X, 2 * X[:, 0])
     >>> model.n_updates_, model.batch_size_
     (12, 2)
     """

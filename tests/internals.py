@@ -1,10 +1,11 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
-from sklearn_sgd import _compat, _deprecation
+from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
-from sklearn_sgd._base import estimator, fitted, training, validation
+from sklearn_sgd._base import estimator, fitted, training, unused, validation
 from sklearn_sgd._engine import baseline, cores, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
+from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
@@ -25,9 +26,34 @@ threads = cores.threads
 deprecation = _deprecation
 
 
+def used(**params):
+    """Parameters without those that have no use with the others, which a fit would warn of."""
+    needless = {name for name, *_ in unused.unused(MiniBatchSGDRegressor(**params))}
+    return {name: value for name, value in params.items() if name not in needless}
+
+
 def without_kernels(monkeypatch):
     """Let fits run on NumPy's arrays, as without llvmlite."""
     monkeypatch.setattr(choose, "can_compile", lambda: False)
+
+
+def keep_in(monkeypatch, *places):
+    """Keep machine code in these folders, if no other is named."""
+    for name in ("SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(store, "_own_folders", lambda: [*places])
+
+
+def interrupt_compilation(monkeypatch, calls):
+    """Interrupt the first calls of the compiler, so many, as Ctrl-C would."""
+    optimised, left = store.optimised, iter(range(calls))
+
+    def interrupted(module):
+        if next(left, None) is not None:
+            raise KeyboardInterrupt
+        return optimised(module)
+
+    monkeypatch.setattr(store, "optimised", interrupted)
 
 
 def in_pieces(monkeypatch, entries, rates=None):

@@ -5,6 +5,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from internals import used
 from scipy import sparse
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -23,7 +24,7 @@ PAIRS = list(product([*LOSSES, "quantile"], PENALTIES))
 FIXED = {"learning_rate": "constant", "eta0": 0.02, "tol": None, "epochs": 3, "shuffle": False}
 
 # The same with the automatic step.
-AUTO = FIXED | {"learning_rate": "auto", "average": "auto"}
+AUTO = {"learning_rate": "auto", "average": "auto", "tol": None, "epochs": 3, "shuffle": False}
 
 # What early stopping adds to them.
 EARLY = {"early_stopping": True, "shuffle": True, "epochs": 8, "validation_fraction": 0.25}
@@ -96,7 +97,7 @@ def in_domain(loss, y):
 
 
 def mini(batch_size=7, **params):
-    return MiniBatchSGDRegressor(batch_size=batch_size, random_state=0, **FIXED | params)
+    return MiniBatchSGDRegressor(batch_size=batch_size, random_state=0, **used(**FIXED | params))
 
 
 def held_out(spy_on, model, n):

@@ -6,6 +6,7 @@ from itertools import product
 import internals
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose
 from problems import REGRESSORS, covering, csr, in_domain
 from scipy import sparse
@@ -203,9 +204,9 @@ def test_statistics_are_numpys(columns):
     X, weight = rng.standard_normal((5000, columns)) + 100, rng.uniform(0, 2, 5000)
     kept = np.flatnonzero(weight > 0.5)
     for matrix in (X, sparse.csr_array(X)):
-        for used in (None, kept):
-            found = internals.measure(matrix, used, weight, centred=True)
-            rows = slice(None) if used is None else used
+        for rows_used in (None, kept):
+            found = internals.measure(matrix, rows_used, weight, centred=True)
+            rows = slice(None) if rows_used is None else rows_used
             covariance = np.cov(X[rows].T, aweights=weight[rows], ddof=0)
             assert_allclose(found.mean, np.average(X[rows], axis=0, weights=weight[rows]))
             moment = covariance if columns <= internals.MOST_COVARIANCES else np.diag(covariance)
@@ -241,7 +242,8 @@ def test_divergence_of_explicit_rates_warns_with_the_remedy_and_auto_is_one(kind
 def test_normal_matrix_is_the_pass_over_the_rows(monkeypatch, layout, penalty, fit_intercept):
     X, y = correlated(300, 6)
     X, weight = X / X.std(axis=0), np.random.default_rng(0).integers(0, 3, 300)
-    model = BatchGDRegressor(penalty=penalty, alpha=0.1, fit_intercept=fit_intercept, epochs=10, tol=None)
+    params = used(penalty=penalty, alpha=0.1, fit_intercept=fit_intercept)
+    model = BatchGDRegressor(**params, epochs=10, tol=None)
     short = model.fit(layout(X), y, sample_weight=weight)
     coef, intercept, losses = short.coef_, short.intercept_, short.loss_curve_
     internals.without_normal_matrix(monkeypatch)
@@ -258,7 +260,8 @@ def test_one_last_step_ends_in_the_minimum(batch_size, penalty, form, weighted):
     # Epochs with noise come near; the rest is one step along the gradient of all rows.
     X, y = load_diabetes(return_X_y=True)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y)) if weighted else None
-    model = MiniBatchSGDRegressor(penalty=penalty, alpha=1e-3, batch_size=batch_size, epochs=3, random_state=0)
+    params = used(penalty=penalty, alpha=1e-3)
+    model = MiniBatchSGDRegressor(**params, batch_size=batch_size, epochs=3, random_state=0)
     model.fit(form(X), y, weight)
     strength = 1e-3 * (len(y) if weight is None else weight.sum()) if penalty else 1e-12
     exact = Ridge(strength, tol=1e-12).fit(X, y, weight)

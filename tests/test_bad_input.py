@@ -1,11 +1,14 @@
 """Bad input: the message names what is wrong, and the estimator stays as it was."""
 
+import pickle
 import re
 from itertools import product
+from typing import NamedTuple
 
 import joblib
 import numpy as np
 import pytest
+from internals import forget_warnings, interrupt_compilation
 from numpy.testing import assert_array_equal
 from problems import FIXED, REGRESSORS, covering, csr, learned, linear, theta
 from scipy import sparse
@@ -397,3 +400,99 @@ def test_no_hint_where_nothing_is_known(parameter, value):
 def test_a_hint_is_only_for_the_parameter_that_is_refused():
     with pytest.raises(ValueError, match=r"'alpha' parameter of .* instead\.$"):
         OnlineSGDRegressor(alpha=-1.0, learning_rate=0.1).fit(X, Y)
+
+
+# What fails again fails alike: a failed call leaves no trace, in the estimator or elsewhere.
+
+
+def one_too_many(t):
+    return np.ones(len(t) + 1)
+
+
+FAILING = {
+    "schedule": ({"learning_rate": one_too_many}, {}, "must answer an array"),
+    "loss": ({"loss": BrokenLoss(), "batch_size": 7}, {}, "broken loss"),
+    "range": ({}, {"X": X * 1e160}, "out of the range of float64"),
+    "bounds": ({"penalty": Box(low=[0.0, 1.0])}, {}, "5 of them"),
+    "contradiction": ({"optimizer": "adam"}, {}, "optimizer='adam' needs a learning_rate"),
+    "weights": ({}, {"sample_weight": -np.ones(60)}, "sample_weight has negative values"),
+    "targets": ({"loss": "poisson"}, {"y": -np.ones(60)}, "y must be >= 0"),
+    "missing value": ({}, {"X": spoiled(X, np.nan)}, "X contains NaN"),
+    "names": ({}, {"X": np.full((60, 5), "a")}, "could not convert string"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+@covering({"case": FAILING, "method": METHODS, "kind": REGRESSORS}, strength=2)
+def test_the_second_error_is_the_first(kind, case, method):
+    params, given, match = case
+    if "batch_size" in params:
+        kind = MiniBatchSGDRegressor
+    model, twin = (kind(random_state=np.random.RandomState(7), **params) for _ in range(2))
+    good = {"learning_rate": "constant", "loss": "squared_error", "penalty": None, "optimizer": "sgd"}
+    errors, before = [], list(vars(model))
+    for _ in range(2):
+        with pytest.raises((ValueError, RuntimeError), match=match) as error:
+            getattr(model, method)(**{"X": X, "y": Y} | given)
+        errors.append(error)
+        assert list(vars(model)) == before
+        assert not hasattr(model, "coef_")
+    assert errors[0].type is errors[1].type
+    assert str(errors[0].value) == str(errors[1].value)
+    model, twin = (getattr(each.set_params(**good), method)(X, Y) for each in (model, twin))
+    assert_array_equal(theta(model), theta(twin))
+    assert model.random_state.randint(1000) == twin.random_state.randint(1000)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_second_error_of_a_warning_is_the_first(monkeypatch):
+    """Where warnings are errors; a formula that cannot be compiled warns once, when it runs."""
+    pytest.importorskip("llvmlite")
+    forget_warnings(monkeypatch)
+
+    class Bisquare(NamedTuple):
+        def value(self, y, p):
+            return np.arctan2(p - y, 1.0) ** 2
+
+        def gradient(self, y, p):
+            return 2 * np.arctan2(p - y, 1.0) / (1.0 + (p - y) ** 2)
+
+    for method in METHODS:
+        model = MiniBatchSGDRegressor(Bisquare(), **FIXED)
+        for _ in range(2):
+            with pytest.raises(RuntimeWarning, match="Bisquare runs in NumPy"):
+                getattr(model, method)(X, Y)
+            assert not hasattr(model, "n_features_in_")
+        with pytest.warns(RuntimeWarning, match="Bisquare runs in NumPy"):
+            getattr(model, method)(X, Y)
+        getattr(model, method)(X, Y)
+        forget_warnings(monkeypatch)
+
+
+@both_methods
+@all_kinds
+def test_interrupt_while_compiling(kind, method, monkeypatch, tmp_path):
+    """A cold cache and a formula that no other test has: the next call compiles, and learns as if it were the first."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("SKLEARN_SGD_CACHE_DIR", str(tmp_path))
+    factor = 1.0 + (1 + REGRESSORS.index(kind) + 3 * METHODS.index(method)) / 1e6
+
+    class Own(NamedTuple):
+        def value(self, y, p):
+            return 0.5 * factor * (p - y) ** 2
+
+        def gradient(self, y, p):
+            return factor * (p - y)
+
+    model = kind(Own(), random_state=0, epochs=3)
+    interrupt_compilation(monkeypatch, calls=2)
+    for _ in range(2):
+        before = dict(vars(model))
+        with pytest.raises(KeyboardInterrupt):
+            getattr(model, method)(X, Y)
+        assert vars(model) == before
+    monkeypatch.undo()
+    twin = getattr(kind(Own(), random_state=0, epochs=3), method)(X, Y)
+    assert_array_equal(theta(getattr(model, method)(X, Y)), theta(twin))
+    again = pickle.loads(pickle.dumps(model.set_params(loss="squared_error")))
+    assert_array_equal(theta(again), theta(twin))

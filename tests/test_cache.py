@@ -4,12 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from internals import keep_in, store
 from numpy.testing import assert_allclose
 
 import sklearn_sgd
@@ -137,7 +140,7 @@ DEFAULTS = """
     from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
     X = np.linspace(-1, 1, 40).reshape(20, 2)
     for kind in (BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor):
-        print(*kind().fit(X, X[:, 0]).coef_)
+        print(*kind(random_state=0).fit(X, X[:, 0]).coef_)
 """
 
 
@@ -149,8 +152,55 @@ def test_works_where_nothing_can_be_written(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     environment = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(blocked))
-    printed = python(DEFAULTS, tmp_path, **environment, SKLEARN_SGD_CACHE_DIR="", NUMBA_CACHE_DIR="")
-    assert len(printed.splitlines()) == 3
+    environment |= {"SKLEARN_SGD_CACHE_DIR": "", "NUMBA_CACHE_DIR": ""}
+    with ThreadPoolExecutor(2) as pool:  # Processes at once, as in a search.
+        first, second = pool.map(lambda _: python(DEFAULTS, tmp_path, **environment), range(2))
+    assert first == second
+    assert len(first.splitlines()) == 3
+
+
+NOT_WRITABLE = """
+import tempfile
+def refuse(*args, **kwargs):
+    raise PermissionError("read-only file system")
+tempfile.mkstemp = tempfile.TemporaryFile = tempfile.NamedTemporaryFile = refuse
+"""
+
+
+def test_a_folder_that_is_read_only_is_read(copy):
+    """As in an image that was built by someone else."""
+    folder, first = copy
+    assert fit(folder / "cache", folder, before=NOT_WRITABLE) == (first, 0)
+
+
+def test_a_package_that_is_read_only_is_read(monkeypatch, tmp_path):
+    """Who cannot write in the package uses what was compiled there, and keeps the rest in a cache of their own."""
+    package, user = tmp_path / "package", tmp_path / "user"
+    keep_in(monkeypatch, package, user)
+    store.write("there", {"f": "f"}, b"code")
+    made, writable = tempfile.mkstemp, [user]
+
+    def mkstemp(dir=None, **kwargs):
+        if dir not in writable:
+            raise PermissionError("read-only file system")
+        return made(dir=dir, **kwargs)
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    store.write("new", {"g": "g"}, b"more")
+    assert store.read("there") == ({"f": "f"}, b"code")
+    assert store.read("new") == ({"g": "g"}, b"more")
+    assert [path.name for path in package.iterdir()] == ["there.o"]
+    assert [path.name for path in user.iterdir()] == ["new.o"]
+    writable.clear()
+    store.write("lost", {"h": "h"}, b"code")
+    assert store.read("lost") is None
+    monkeypatch.undo()
+    keep_in(monkeypatch, tmp_path / "nowhere", user)
+    (tmp_path / "nowhere").write_text("a file where the folder would be")
+    store.write("again", {"h": "h"}, b"code")
+    assert store.read("again") == ({"h": "h"}, b"code")
+    (user / "again.o").write_bytes(b"not whole")
+    assert store.read("again") is None
 
 
 @pytest.mark.parametrize("name", ["SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"])

@@ -134,7 +134,7 @@ def test_in_a_pipeline(kind):
 def test_in_a_search(kind, n_jobs):
     X, y = linear()
     monitor = ScoringMonitor(scoring="r2")
-    pipeline = make_pipeline(StandardScaler(), kind(**FIXED).set_callbacks(monitor))
+    pipeline = make_pipeline(StandardScaler(), kind(penalty="l2", **FIXED).set_callbacks(monitor))
     grid = {f"{kind.__name__.lower()}__alpha": [0.01, 0.1]}
     search = GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs).fit(X, y)
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
@@ -150,7 +150,7 @@ def test_progress_bar(kind):
     X, y = linear()
     with contextlib.redirect_stdout(io.StringIO()) as shown:
         kind(**FIXED).set_callbacks(ProgressBar()).fit(X, y)
-        pipeline = make_pipeline(StandardScaler(), kind(**FIXED))
+        pipeline = make_pipeline(StandardScaler(), kind(penalty="l2", **FIXED))
         pipeline.set_callbacks(ProgressBar()).fit(X, y)
         grid = {f"{kind.__name__.lower()}__alpha": [0.01, 0.1]}
         search = GridSearchCV(pipeline.set_callbacks(), grid, cv=2)

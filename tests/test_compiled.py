@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose
 from problems import csr, holey, linear, some_weights, theta
 
@@ -138,7 +139,7 @@ def test_drivers(monkeypatch, fit, form, dtype, weighted):
     X, y = holey(n=40)
     X, y = form(X.astype(dtype)), y.astype(dtype)
     weight = some_weights(40) if weighted else None
-    params = {"epochs": 2, "tol": None, "eta0": 0.05, "random_state": 0} | FITS[fit]
+    params = used(**{"epochs": 2, "tol": None, "eta0": 0.05, "random_state": 0} | FITS[fit])
     compiled = MiniBatchSGDRegressor(**params).fit(X, y, weight)
     monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
     before = store.compilations

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from internals import one_chain_per_block, watch_gather, without_dask_client
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDRegressor
@@ -221,6 +223,22 @@ def test_passive_aggressive_steps(cluster, one_block_each):
     assert_array_equal(theta(ours), theta(theirs))
 
 
+def test_parameters_without_use_here(cluster):
+    """Which validation samples are held out nobody asks here, and full batches are not averaged."""
+    X, y = linear(300)
+    held_out = {"X_val": X, "y_val": y}
+    model = DaskMiniBatchSGDRegressor(early_stopping=True, validation_fraction=0.3, epochs=2)
+    with pytest.warns(UserWarning, match="validation_fraction=0.3 has no use.*without Dask") as told:
+        model.fit(*spread(X, y), **held_out)
+    assert told[0].filename == __file__
+    model = DaskMiniBatchSGDRegressor(batch_size=None, sync_rows=50, epochs=2)
+    with pytest.warns(UserWarning, match="sync_rows=50 has no use.*batch_size"):
+        model.fit(*spread(X, y))
+    model.set_params(batch_size=7, tol=None).fit(*spread(X, y))
+    with pytest.warns(UserWarning, match="DaskOnlineSGDRegressor: alpha=0.5 has no use"):
+        DaskOnlineSGDRegressor(alpha=0.5, epochs=1).fit(*spread(X, y))
+
+
 # What is given
 
 
@@ -246,10 +264,21 @@ def as_sparse(X, y, s):
     return X.map_blocks(csr), y, s
 
 
-@pytest.mark.parametrize("form", [as_frames, as_unknown, as_column_chunks, as_sparse])
+def stored_twice(X):
+    """Each entry as two halves."""
+    X = csr(X)
+    return sparse.csr_matrix((X.data.repeat(2) / 2, X.indices.repeat(2), 2 * X.indptr), shape=X.shape)
+
+
+def as_stored_twice(X, y, s):
+    X, y, s = spread(X, y, s)
+    return X.map_blocks(stored_twice), y, s
+
+
+@pytest.mark.parametrize("form", [as_frames, as_unknown, as_column_chunks, as_sparse, as_stored_twice])
 @pytest.mark.parametrize("kind", [DaskBatchGDRegressor, DaskMiniBatchSGDRegressor])
 def test_collections(cluster, kind, form):
-    if form is as_sparse and kind is DaskMiniBatchSGDRegressor:
+    if form in (as_sparse, as_stored_twice) and kind is DaskMiniBatchSGDRegressor:
         pytest.skip("takes long to compile, and no other way than with full batches")
     X, y = raw()
     s, n = some_weights(2000), 1700 if form is as_unknown else 2000
@@ -264,6 +293,14 @@ def test_collections(cluster, kind, form):
     assert_allclose(predictions, X[:n] @ model.coef_ + model.intercept_, rtol=1e-9)
     if form is as_frames:
         assert_array_equal(predictions.index, given[1].compute().index)
+
+
+def test_frames_of_sparse_columns(cluster):
+    frame, y = pd.get_dummies(pd.Series(list("abc") * 40), sparse=True), np.tile([10.0, 20.0, 30.0], 40)
+    rows, targets = dd.from_pandas(frame, npartitions=3), dd.from_pandas(pd.Series(y), npartitions=3)
+    model = DaskBatchGDRegressor().fit(rows, targets)
+    assert_allclose(model.predict(rows).compute(), y, rtol=1e-8)
+    assert model.score(rows, targets) == pytest.approx(1.0)
 
 
 def test_single_precision(cluster):
@@ -325,6 +362,32 @@ def test_parameters(kind):
     for name, value in kind().get_params().items():
         assert f"\n{name} : " in doc
         assert value == (None if name in own else LOCAL[kind]().get_params()[name])
+
+
+class Named(DaskBatchGDRegressor):
+    """A class of a user with a parameter of its own, and without most of the others."""
+
+    _parameter_constraints = DaskBatchGDRegressor._parameter_constraints | {"name": [str]}
+
+    def __init__(self, loss="huber", name="n", client=None):
+        super().__init__(loss, client=client)
+        self.name = name
+
+
+def test_subclass_of_a_user(cluster):
+    X, y = linear(300)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = clone(Named(name="m", client=cluster).set_fit_request(sample_weight=True))
+        assert (model.name, model.client) == ("m", cluster)
+        assert model.get_metadata_routing().fit.requests["sample_weight"]
+    model.fit(*spread(X, y))
+    assert_array_equal(theta(model), theta(DaskBatchGDRegressor("huber").fit(*spread(X, y))))
+    local = model.to_local()
+    assert type(local) is BatchGDRegressor
+    assert_array_equal(local.predict(X), model.predict(X))
+    assert not hasattr(local, "name")
+    with pytest.raises(ValueError, match="'name' parameter"):
+        model.set_params(name=1).fit(*spread(X, y))
 
 
 def test_a_client_is_not_copied(cluster, kind):

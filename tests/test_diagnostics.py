@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from internals import used
+from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, linear
 from scipy import sparse
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, lsq_linear
+from sklearn.linear_model import Lasso
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,7 +22,7 @@ from sklearn_sgd.diagnostics import (
     objective,
 )
 from sklearn_sgd.losses import LOSSES
-from sklearn_sgd.penalties import ElasticNet
+from sklearn_sgd.penalties import L1, Box, ElasticNet, Positive
 
 PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
 
@@ -74,10 +76,83 @@ def test_path_without_shuffling_is_that_of_fit():
 def test_gradient_is_the_slope_of_the_objective(loss, penalty):
     X, y = linear()
     y = 0.1 + abs(y)  # which every loss allows
-    model = OnlineSGDRegressor(loss, penalty=penalty, alpha=0.1, **PLAIN | {"eta0": 0.01}).partial_fit(X[:5], y[:5])
+    params = used(penalty=penalty, alpha=0.1) | PLAIN | {"eta0": 0.01}
+    model = OnlineSGDRegressor(loss, **params).partial_fit(X[:5], y[:5])
     at = np.append(model.coef_, model.intercept_)
     slope = approx_fprime(at, lambda parameters: objective(model, X, y, parameters))
     assert_allclose(gradient_noise(model, X, y).gradient, slope, rtol=1e-4, atol=1e-4)
+
+
+KINKED = {
+    "lasso": {"penalty": "l1", "alpha": 0.3},
+    "instance": {"penalty": ElasticNet(0.3, 0.4)},
+    "positive": {"penalty": "elasticnet", "alpha": 0.3, "positive": True},
+    "bounds": {"penalty": Box(-4.0, [2.0, 3.0, 4.0, 9.0, 9.0], L1(0.3))},
+}
+
+
+@pytest.mark.parametrize("penalty", KINKED.values(), ids=KINKED)
+def test_gradient_of_a_penalty_with_a_kink(penalty):
+    """It is the slope where there is one, of coefficients of any size."""
+    X, y = linear()
+    model = BatchGDRegressor(**penalty).fit(X, y)
+    model.coef_ = np.array([0.5, 1e-6, 1e-9, 2.0, 0.1])
+    model.intercept_ = 1.0
+    at, step = np.append(model.coef_, 1.0), np.diag([1e-6, 1e-8, 1e-11, 1e-6, 1e-6, 1e-6])
+    up, down = (objective(model, X, y, at + sign * step) for sign in (1, -1))
+    gradient = gradient_noise(model, X, y).gradient
+    assert_allclose(gradient, (up - down) / (2 * step.diagonal()), rtol=1e-3)
+    assert_allclose(batch_gradients(model, X, y, [np.arange(len(y))])[0], gradient)
+    assert_array_equal(gradient_noise(model.sparsify(), X, y).gradient, gradient)
+
+
+def test_no_gradient_is_left_at_the_minimum():
+    """That of others: the lasso, the lasso of positive coefficients, bounded least squares."""
+    X, y = linear(noise=2.0)
+    X[:, 1] *= -1
+    centred = X - X.mean(axis=0)
+    low, high = np.array([-1.0, -9.0, 0.5, 1.0, -9.0]), np.array([0.5, 0.0, 9.0, 2.0, 9.0])
+    bounded = lsq_linear(centred, y - y.mean(), (low, high), tol=1e-14).x
+    bounded = np.where(abs(bounded - low) < 1e-6, low, np.where(abs(bounded - high) < 1e-6, high, bounded))
+    for coef, held, params in (
+        (Lasso(1.5, tol=1e-13).fit(X, y).coef_, 1, {"penalty": "l1", "alpha": 1.5}),
+        (Lasso(0.5, tol=1e-13, positive=True).fit(X, y).coef_, 1, {"penalty": L1(0.5), "positive": True}),
+        (bounded, 2, {"penalty": Box(low, high)}),
+    ):
+        model = BatchGDRegressor(**params).fit(X, y)
+        model.coef_, model.intercept_ = coef, float(y.mean() - X.mean(axis=0) @ coef)
+        assert ((coef == 0) | (coef == low) | (coef == high)).sum() >= held
+        noise = gradient_noise(model, X, y)
+        assert_allclose(noise.gradient, 0.0, atol=1e-5)
+        assert noise.scale > 1e8
+        model.coef_ = coef + 0.1 * (coef > 0)
+        assert abs(gradient_noise(model, X, y).gradient).max() > 0.01
+
+
+def test_objective_is_infinite_where_coefficients_are_not_allowed():
+    X, y = linear(p=2)
+    at = np.array([[1.0, 2.0, 3.0], [-1.0, 2.0, 3.0], [0.0, 0.0, -1.0], [1.0, 2.1, 3.0], [0.0, 2.0, 3.0]])
+    plain = objective(BatchGDRegressor(), X, y, at)
+    for params, allowed in (
+        ({"positive": True}, [1, 0, 1, 1, 1]),
+        ({"penalty": Positive()}, [1, 0, 1, 1, 1]),
+        ({"penalty": Box(high=[2.0, 2.0])}, [1, 1, 1, 0, 1]),
+        ({"penalty": Box(-0.5, [np.inf, 2.0]), "positive": True}, [1, 0, 1, 0, 1]),
+        ({"penalty": Box(np.float32(0.1), 2.0)}, [1, 0, 0, 0, 0]),
+    ):
+        assert_array_equal(objective(BatchGDRegressor(**params), X, y, at), np.where(allowed, plain, np.inf))
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_path_within_bounds(kind):
+    X, y = linear(p=2)
+    low = [1.5, -np.inf]
+    for rate in ({}, PLAIN):
+        path = descent_path(kind(penalty=Box(low, [9.0, 1.0]), epochs=5, **rate), X, y)
+        assert_array_equal(path[0], [1.5, 0.0, 0.0])
+        assert (path[:, :2] >= low).all()
+        assert (path[:, :2] <= [9.0, 1.0]).all()
+        assert (descent_path(kind(positive=True, epochs=5, **rate), -X, y)[:, :2] >= 0).all()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from problems import linear
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -20,7 +20,8 @@ from sklearn_sgd import (
     MiniBatchSGDRegressor,
     OnlineSGDRegressor,
 )
-from sklearn_sgd.diagnostics import GradientNoise, gradient_noise, n_updates
+from sklearn_sgd.diagnostics import GradientNoise, descent_path, gradient_noise, n_updates, objective
+from sklearn_sgd.penalties import L1, Box, ElasticNet
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -138,11 +139,51 @@ class TestDescentPath:
         with pytest.raises(ValueError, match="2 panels"):
             DescentPathDisplay.from_estimator([BatchGDRegressor(epochs=2)] * 2, *linear(), ax=plt.subplots()[1])
 
+    @pytest.mark.parametrize(
+        "penalty", [L1(0.1), ElasticNet(0.1, 0.5), Box([0.0, -1.0, 0.0], 2.5), Box([0.0, 1.5, 0], 1.5)]
+    )
+    @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+    def test_penalties_as_instances(self, kind, penalty):
+        """Contours are those of the objective, and there are none beyond the bounds."""
+        X, y = linear(p=3)
+        model = kind(penalty=penalty, epochs=9, random_state=0, **PLAIN)
+        display = DescentPathDisplay.from_estimator(model, X, y)
+        (first, second), values = display.grid, display.values[kind.__name__]
+        held = descent_path(model, X, y)[-1]
+        for row, column in ((5, 7), (40, 40), (70, 30)):
+            at = np.append([first[column], second[row]], held[2:])
+            assert_allclose(values[row, column], objective(model, X, y, at))
+        if isinstance(penalty, Box):
+            low, high = np.broadcast_to(penalty.low, 3), np.broadcast_to(penalty.high, 3)
+            inside = np.outer((second >= low[1]) & (second <= high[1]), (first >= low[0]) & (first <= high[0]))
+            assert_array_equal(np.isfinite(values), inside)
+            assert (display.paths[kind.__name__] >= low[:2]).all()
+            contours = display.contours_.get(kind.__name__)
+            assert (contours is None) == (not inside.any())
+            for segments in contours.allsegs if contours else []:
+                for segment in segments:
+                    assert (np.reshape(segment, (-1, 2)) >= low[:2] - np.ptp(display.grid, axis=1) / 70).all()
+
+    def test_other_parameters_are_held_where_each_penalty_allows_it(self):
+        """The first path ends at a negative third coefficient."""
+        X, y = linear(p=3)
+        X[:, 2] *= -1
+        models = {"free": BatchGDRegressor(epochs=9, **PLAIN)}
+        models["positive"] = BatchGDRegressor(epochs=9, positive=True, **PLAIN)
+        display = DescentPathDisplay.from_estimator(models, X, y)
+        assert np.isfinite(display.values["free"]).all()
+        w, b = np.split(descent_path(models["positive"], X, y)[-1], [3])
+        w[0] = display.grid[0][60]
+        w[1] = display.grid[1][70]
+        assert_allclose(display.values["positive"][70, 60], np.mean((X @ w + b - y) ** 2) / 2)
+        assert np.isinf(display.values["positive"][0, 0])
+
 
 class TestBatchSize:
     def test_of_a_search(self):
         X, y = linear()
-        pipeline = make_pipeline(StandardScaler(), MiniBatchSGDRegressor(epochs=4, tol=None, random_state=0))
+        model = MiniBatchSGDRegressor(penalty="l2", epochs=4, tol=None, random_state=0)
+        pipeline = make_pipeline(StandardScaler(), model)
         grid = {"minibatchsgdregressor__batch_size": [None, 4, 10], "minibatchsgdregressor__alpha": [0, 1e-4]}
         scoring = {"fit": "r2", "updates": n_updates}
         search = GridSearchCV(pipeline, grid, scoring=scoring, refit="fit", cv=3).fit(X, y)
@@ -167,7 +208,7 @@ class TestBatchSize:
         assert_allclose(display.lines_["updates"].get_ydata(), [80, 8])
 
     def test_search_of_something_else(self):
-        search = GridSearchCV(MiniBatchSGDRegressor(epochs=2), {"alpha": [0, 1]}, cv=3).fit(*linear())
+        search = GridSearchCV(MiniBatchSGDRegressor(epochs=2), {"epochs": [1, 2]}, cv=3).fit(*linear())
         with pytest.raises(ValueError, match="batch_size"):
             BatchSizeDisplay.from_search(search)
 
@@ -202,6 +243,23 @@ class TestGradientNoise:
         minima = [line.get_xdata()[np.argmin(line.get_ydata())] for line in display.batch_lines_]
         assert len(minima) == 5
         assert np.std(minima) > 0
+
+    @pytest.mark.parametrize(
+        ("params", "low", "high"),
+        [
+            ({"positive": True}, 0.0, np.inf),
+            ({"penalty": Box(0.0, 1.0, L1(0.1))}, 0.0, 1.0),
+            ({"penalty": L1(0.1)}, -np.inf, np.inf),
+        ],
+    )
+    def test_surfaces_end_at_the_bounds(self, params, low, high):
+        X, y = linear(n=64, p=2, noise=1.0)
+        model = BatchGDRegressor(**params, **PLAIN).fit(X * [-1, 1], y)
+        display = GradientNoiseDisplay.from_estimator(model, X * [-1, 1], y, random_state=0)
+        assert_array_equal(np.isfinite(display.surface), (display.positions >= low) & (display.positions <= high))
+        drawn = np.ma.getmaskarray(display.surface_line_.get_ydata(orig=True))
+        assert_array_equal(drawn, np.isinf(display.surface))
+        assert np.isfinite(display.axes_[1].get_ylim()).all()
 
     def test_from_data(self):
         noise = GradientNoise(np.ones(2), 4.0, 10)

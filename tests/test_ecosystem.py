@@ -37,6 +37,11 @@ few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWa
 STEPS = {"constant": {**FIXED, "average": True}, "auto": AUTO}
 
 
+def low_rate(model, rate):
+    """A rate, for a model that takes one."""
+    return {} if model.learning_rate == "auto" else {"eta0": rate}
+
+
 CASES = {(BatchGDRegressor, "auto"), (MiniBatchSGDRegressor, "constant"), (OnlineSGDRegressor, "auto")}
 
 
@@ -406,7 +411,7 @@ def mapped(tmp_path):
 )
 def test_memory_map_is_not_copied(model, mapped, method, params):
     X, y = mapped
-    model.set_params(eta0=1e-3, **params)
+    model.set_params(**low_rate(model, 1e-3), **params)
     # LLVM's own memory is not counted: enough rows for the same pass as all.
     getattr(clone(model), method)(np.array(X[:2000]), y[:2000])
     tracemalloc.start()
@@ -423,7 +428,7 @@ def test_memory_map_is_not_copied(model, mapped, method, params):
 def test_sparse_rows_are_not_copied(model):
     X, y = holey(n=20_000, p=50)
     S = csr(X)
-    model.set_params(eta0=1e-3).fit(S, y)
+    model.set_params(**low_rate(model, 1e-3)).fit(S, y)
     tracemalloc.start()
     model.fit(S, y)
     _, peak = tracemalloc.get_traced_memory()
@@ -466,7 +471,7 @@ def in_onnx():
 def test_onnx(model, in_onnx, dtype):
     X, y = linear()
     X = (10 * X).astype(dtype)
-    predictions = in_onnx(model.set_params(eta0=1e-4).fit(X, y), X)
+    predictions = in_onnx(model.set_params(**low_rate(model, 1e-4)).fit(X, y), X)
     assert predictions.dtype == (np.float32 if dtype == np.int64 else dtype)
     assert_allclose(predictions, model.predict(X)[:, None], rtol=1e-5, atol=1e-5)
     assert_allclose(in_onnx(model.sparsify(), X), predictions, rtol=1e-12)

@@ -3,6 +3,7 @@
 from itertools import cycle
 
 import pytest
+from internals import used
 from problems import REGRESSORS
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -15,7 +16,11 @@ from sklearn_sgd.penalties import Box
 SOME_PENALTIES = [None, "l2", "l1", "elasticnet", Box(-10.0, 10.0)]
 
 # The checks' data is not scaled, nor learnable: that descents on it go wrong is rightly told.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Some checks set a parameter of that name, where there is one.
+    pytest.mark.filterwarnings("ignore:.*alpha=0.01 has no use:UserWarning"),
+]
 
 # Chosen for their tags and paths: positive targets only; a schedule, averaged; constraints; samples that are held out.
 CHOSEN = [
@@ -52,9 +57,11 @@ COVERING = [
         loss,
         optimizer=optimizer,
         penalty=penalty,
-        learning_rate="auto" if optimizer == "sgd" else "constant",
-        eta0={"adagrad": 1.0, "adadelta": 1.0, "ftrl": 1.0}.get(optimizer, 0.02),
         epochs=300,
+        **used(
+            learning_rate="auto" if optimizer == "sgd" else "constant",
+            eta0={"adagrad": 1.0, "adadelta": 1.0, "ftrl": 1.0}.get(optimizer, 0.02),
+        ),
     )
     for i, (loss, optimizer, penalty) in enumerate(zip(LOSSES, cycle(OPTIMIZERS), cycle(SOME_PENALTIES), strict=False))
 ]

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.penalties import L1, Box
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
@@ -45,6 +46,82 @@ def test_predict_after_invalid_parameters_are_set():
     model = BatchGDRegressor(epochs=2).fit(X, y)
     before = model.predict(X)
     assert_array_equal(model.set_params(penalty="elasticnet", l1_ratio=None).predict(X), before)
+
+
+# A value of each parameter that is not the default, and that some fits refuse.
+OTHER = {
+    "loss": "squared_error",
+    "penalty": L1(0.5),
+    "alpha": 10.0,
+    "l1_ratio": None,
+    "positive": True,
+    "fit_intercept": False,
+    "batch_size": 7,
+    "epochs": 1,
+    "shuffle": "batches",
+    "drop_last": True,
+    "learning_rate": "pa1",
+    "eta0": 3.0,
+    "power_t": 2.0,
+    "optimizer": "saga",
+    "average": 7,
+    "tol": None,
+    "n_iter_no_change": 1,
+    "early_stopping": True,
+    "validation_fraction": 0.5,
+    "time_budget": 1e-9,
+    "epsilon": 2.0,
+    "quantile": 0.9,
+    "half_life": 1.0,
+    "warm_start": True,
+    "random_state": 3,
+    "verbose": 1,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("targets", [1, 2])
+@all_kinds
+def test_no_parameter_changes_predictions(kind, targets, dtype):
+    X, y = counts()
+    y = y if targets == 1 else np.column_stack([y, y + 1])
+    model = kind("poisson", epochs=2, random_state=0).fit(X.astype(dtype), y)
+    assert set(OTHER) == set(model.get_params())
+    forms = [
+        X.astype(dtype),
+        X[:1].astype(dtype),
+        X.tolist(),
+        sparse.csr_matrix(X),
+        np.vstack([X] * 1000).astype(dtype),
+    ]
+    expected, score = [model.predict(form) for form in forms], model.score(X, y)
+    values = [{name: value} for name, value in OTHER.items()]
+    more = [OTHER, {"optimizer": "adam"}, {"loss": "gamma"}, {"learning_rate": np.sqrt}, {"loss": None}]
+    for params in values + more:
+        model.set_params(**kind().get_params()).set_params(**params)
+        for form, predictions in zip(forms, expected, strict=True):
+            assert_array_equal(model.predict(form), predictions)
+        assert model.score(X, y) == score
+        assert_array_equal(pickle.loads(pickle.dumps(model)).predict(forms[0]), expected[0])
+
+
+@all_kinds
+def test_partial_fit_after_parameters_are_set_is_that_of_a_model_with_them(kind):
+    """A failed call in between changes nothing; what was learned under another link goes on as raw predictions."""
+    X, y = counts()
+    model = kind("poisson", **RATE).partial_fit(X, y)
+    learned = theta(model)
+    for wrong in ({"optimizer": "adam", "learning_rate": "auto"}, {"loss": "gamma", "penalty": Box(low=[0.0, 1.0])}):
+        before = model.predict(X)
+        with pytest.raises(ValueError, match=r"needs a learning_rate|5 of them"):
+            model.set_params(**wrong).partial_fit(X, y)
+        assert_array_equal(model.predict(X), before)
+        model.set_params(**kind("poisson", **RATE).get_params())
+    model.set_params(loss="squared_error", eta0=0.02).partial_fit(X, y)
+    twin = kind(warm_start=True, shuffle=False, epochs=1, learning_rate="constant", eta0=0.02)
+    twin.coef_, twin.intercept_ = learned[:-1], float(learned[-1])
+    assert_array_equal(theta(model), theta(twin.fit(X, y)))
+    assert_array_equal(model.predict(X), twin.predict(X))
 
 
 def test_partial_fit_takes_the_new_link():

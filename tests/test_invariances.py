@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import FIXED, csr, theta
 
@@ -39,7 +40,8 @@ def problems(draw, positive_weights=False):
 
 
 def model(batch_size=7, penalty=None, kind=MiniBatchSGDRegressor, **params):
-    return kind(batch_size=batch_size, penalty=penalty, alpha=0.1, random_state=0, **FIXED | params)
+    params = FIXED | {"penalty": penalty, "alpha": 0.1} | params
+    return kind(batch_size=batch_size, random_state=0, **used(**params))
 
 
 @few

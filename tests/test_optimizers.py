@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import FIXED, REGRESSORS, covering, csr, holey, linear, some_weights, theta
 from scipy.optimize import minimize
@@ -77,7 +78,7 @@ def test_name_is_instance(name, optimizer):
 
 def test_rate_of_zero_goes_nowhere(optimizer):
     X, y = linear()
-    model = MiniBatchSGDRegressor(optimizer=optimizer, **FIXED | {"learning_rate": np.zeros_like})
+    model = MiniBatchSGDRegressor(optimizer=optimizer, **used(**FIXED | {"learning_rate": np.zeros_like}))
     assert_allclose(theta(model.fit(X, y)), 0.0, atol=1e-20)
 
 
@@ -125,7 +126,7 @@ def test_torch(name, batch_size, penalty, form):
     torch = pytest.importorskip("torch")
     X, y = holey()
     rate, alpha = (0.5 if name in ("adadelta", "adagrad") else 0.01), 0.1
-    model = MiniBatchSGDRegressor(penalty=penalty, alpha=alpha, batch_size=batch_size, optimizer=name)
+    model = MiniBatchSGDRegressor(**used(penalty=penalty, alpha=alpha), batch_size=batch_size, optimizer=name)
     model.set_params(**FIXED | {"eta0": rate}).fit(form(X), y)
     w = torch.zeros(X.shape[1], dtype=torch.float64, requires_grad=True)
     b = torch.zeros(1, dtype=torch.float64, requires_grad=True)
@@ -248,7 +249,8 @@ def test_reaches_the_minimiser_of_raw_columns_at_a_linear_rate(name, batch_size,
 def test_other_smooth_losses(name, loss):
     """Against the minimum that SciPy finds."""
     X, y = linear()
-    model = OnlineSGDRegressor(loss, optimizer=name, quantile=0.3, epochs=200, tol=None, random_state=0).fit(X, y)
+    params = used(loss=loss, quantile=0.3) | {"epochs": 200, "tol": None, "random_state": 0}
+    model = OnlineSGDRegressor(optimizer=name, **params).fit(X, y)
     formulas = Expectile(0.3) if loss == "expectile" else LOSSES[loss]()
 
     def objective(w):

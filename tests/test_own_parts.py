@@ -137,6 +137,116 @@ def test_optimizer_with_another_formula(kind, form):
     same(fit(kind, form, "constant", optimizer=HalvedSGD()), fit(kind, form, "constant", eta0=0.01))
 
 
+class Clipped(SGD):
+    """Each entry of a step is bounded."""
+
+    def step(self, g, pull, w, m, v, rate, t):
+        return np.clip(g + pull, -0.5, 0.5), rate, m, v
+
+
+class Mine(SquaredError):
+    """The value is inherited, the gradient is another one."""
+
+    def gradient(self, y, p):
+        return np.clip(p - y, -1.0, 1.0)
+
+
+class Implicit(L2):
+    """Ridge by its proximal step."""
+
+    def gradient(self, w):
+        return 0.0 * w
+
+    def prox(self, w, rate, j=...):
+        return w / (1.0 + rate * self.alpha)
+
+
+class MyL1(NamedTuple):
+    """The lasso's three formulas."""
+
+    alpha: float
+
+    def value(self, w):
+        return self.alpha * np.abs(w)
+
+    def gradient(self, w):
+        return 0.0
+
+    def prox(self, w, rate, j=...):
+        return np.sign(w) * np.maximum(np.abs(w) - rate * self.alpha, 0.0)
+
+
+class Unread:
+    """The formulas of a part in an object that is no named tuple, so that they are called on arrays as they are."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def value(self, *args):
+        return self.part.value(*args)
+
+    def gradient(self, *args):
+        return self.part.gradient(*args)
+
+    def prox(self, *args):
+        return self.part.prox(*args)
+
+    def step(self, *args):
+        return self.part.step(*args)
+
+
+CHANGED = {"optimizer": Clipped(), "loss": Mine(), "penalty": Implicit(0.3), "penalty, L1": MyL1(0.5)}
+
+
+@covering(
+    {
+        "role": [*CHANGED],
+        **EVERYWHERE,
+        "dtype": [np.float64, np.float32],
+        "targets": [1, 2],
+        "method": ["fit", "partial_fit"],
+    },
+    strength=2,
+)
+def test_formulas_are_obeyed_everywhere(role, kind, form, rate, dtype, targets, method):
+    """The pass that was chosen for a formula gives what the formula gives where nothing is known of it."""
+    if role == "optimizer" and rate == "auto":
+        pytest.skip("the automatic step takes no optimizer")
+    X, y = linear()
+    X, y = X.astype(dtype), y if targets == 1 else np.column_stack([y, -2 * y])
+    models = []
+    for part in (CHANGED[role], Unread(CHANGED[role])):
+        parts = {role.partition(",")[0]: part}
+        models.append(kind(random_state=0, epochs=3, tol=None, **RATES[rate] | parts))
+        for _ in range(2):
+            getattr(models[-1], method)(form(X), y, some_weights(len(y)))
+    assert_allclose(*(np.ravel(model.coef_) for model in models), rtol=1e-9 if dtype == np.float64 else 1e-4)
+    assert_allclose(*(model.loss_curve_ for model in models), rtol=1e-9 if dtype == np.float64 else 1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_lasso_of_ones_own_is_not_least_squares(kind, form):
+    X, y = linear(n=300)
+    exact = Lasso(0.5, tol=1e-12).fit(X, y)
+    model = kind(penalty=MyL1(0.5), random_state=0).fit(form(X), y)
+    assert_allclose(theta(model), theta(exact), atol=0.02)
+    assert_array_equal(theta(model), theta(kind(penalty="l1", alpha=0.5, random_state=0).fit(form(X), y)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_another_gradient_does_not_go_through_the_normal_matrix(kind, form):
+    """Steps are those of Huber's loss, which has this gradient, and outliers do not count as in least squares."""
+    X, y = linear(n=300)
+    y[::10] += 1000.0
+    params = {"learning_rate": "constant", "eta0": 0.05, "random_state": 0, "epochs": 5, "tol": None}
+    own, huber = (kind(loss, **params).fit(form(X), y) for loss in (Mine(), Huber(1.0)))
+    assert_allclose(theta(own), theta(huber), rtol=1e-12)
+    automatic = kind(Mine(), random_state=0, epochs=20).fit(form(X), y)
+    assert abs(theta(automatic) - ridge(X, y)).max() > 10
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_own_lasso_reaches_the_optimum(form):
     X, y = linear(noise=2.0)

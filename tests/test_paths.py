@@ -7,6 +7,7 @@ from typing import NamedTuple
 import internals
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, FIXED, LOSSES, PAIRS, covering, csr, holey, in_domain, linear, mini, some_weights, theta
 from scipy import sparse
@@ -24,7 +25,7 @@ STEPS = {"constant": FIXED, "auto": AUTO}
 
 def model(loss="squared_error", penalty=None, batch_size=7, **params):
     params = FIXED | {"alpha": 0.1, "l1_ratio": 0.4, "quantile": 0.7, "random_state": 0} | params
-    return MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, **params)
+    return MiniBatchSGDRegressor(batch_size=batch_size, **used(loss=loss, penalty=penalty, **params))
 
 
 def same(one, other, rtol=1e-10, atol=1e-12, measures=("loss_curve_", "prequential_loss_", "learning_rate_")):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import FIXED, REGRESSORS, csr, linear, some_weights, theta
 from scipy.optimize import lsq_linear
@@ -81,7 +82,8 @@ def bounded(X, y, low, high, weight=None):
 def test_box_is_least_squares_within_bounds(form, learning_rate):
     X, y = linear()
     weight = some_weights(60)
-    model = BatchGDRegressor(penalty=Box(LOW, HIGH), learning_rate=learning_rate, eta0=0.3, epochs=3000, tol=None)
+    rate = used(learning_rate=learning_rate, eta0=0.3)
+    model = BatchGDRegressor(penalty=Box(LOW, HIGH), **rate, epochs=3000, tol=None)
     model.fit(form(X), y, weight)
     assert_allclose(theta(model), bounded(X, y, LOW, HIGH, weight), atol=1e-8)
     assert (model.coef_ >= LOW).all()
@@ -108,7 +110,7 @@ def test_box_is_positive(batch_size):
     model = MiniBatchSGDRegressor(penalty="l1", alpha=0.1, positive=True, batch_size=batch_size, **FIXED)
     expected = theta(model.fit(X, y))
     for box in (Box(0.0, np.inf, L1(0.1)), Box(np.zeros(5), penalty=L1(0.1))):
-        assert_array_equal(theta(model.set_params(penalty=box, positive=False).fit(X, y)), expected)
+        assert_array_equal(theta(model.set_params(penalty=box, alpha=1e-4, positive=False).fit(X, y)), expected)
     assert_array_equal(theta(model.set_params(penalty=Box(-1.0, 9.0, L1(0.1)), positive=True).fit(X, y)), expected)
 
 

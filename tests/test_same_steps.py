@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle import descend
 from problems import FIXED, LOSSES, PAIRS, best_step, covering, csr, linear, ridge, some_weights, theta
@@ -30,7 +31,7 @@ def as_in_scikit_learn(loss):
 
 def both(loss, tol=None, their_tol=None, epochs=5, **params):
     X, y = linear()
-    ours = OnlineSGDRegressor(loss, epochs=epochs, shuffle=False, tol=tol, **params).fit(X, y)
+    ours = OnlineSGDRegressor(loss, epochs=epochs, shuffle=False, tol=tol, **used(**params)).fit(X, y)
     theirs = SGDRegressor(**as_in_scikit_learn(loss), max_iter=epochs, shuffle=False, tol=their_tol, **params)
     return ours, theirs.fit(X, y)
 
@@ -109,9 +110,8 @@ TORCH_LOSSES = {
 def test_torch_sgd(loss, batch_size, penalty, learning_rate):
     torch = pytest.importorskip("torch")
     X, y = linear(n=71)
-    ours = MiniBatchSGDRegressor(
-        loss, batch_size=batch_size, penalty=penalty, alpha=0.1, **FIXED | {"learning_rate": learning_rate}
-    ).fit(X, y)
+    params = FIXED | {"learning_rate": learning_rate, "penalty": penalty, "alpha": 0.1}
+    ours = MiniBatchSGDRegressor(loss, batch_size=batch_size, **used(**params)).fit(X, y)
 
     layer = torch.nn.Linear(5, 1, dtype=torch.float64)
     torch.nn.init.zeros_(layer.weight)
@@ -144,7 +144,8 @@ def test_full_batch_is_the_formula(penalty, weighted):
     for _ in range(20):
         r = X @ w + b - y
         w, b = w - 0.05 * (X.T @ (s * r) / s.sum() + alpha * w), b - 0.05 * (s @ r / s.sum())
-    params = {"penalty": penalty, "alpha": alpha, "learning_rate": "constant", "eta0": 0.05, "epochs": 20, "tol": None}
+    params = {"penalty": penalty, "learning_rate": "constant", "eta0": 0.05, "epochs": 20, "tol": None}
+    params |= {"alpha": alpha} if penalty else {}
     for kind in (BatchGDRegressor, MiniBatchSGDRegressor):
         model = kind(batch_size=None, **params).fit(X, y, s if weighted else None)
         assert_allclose(theta(model), np.append(w, b), rtol=1e-12)
@@ -154,7 +155,8 @@ def test_full_batch_is_the_formula(penalty, weighted):
 
 
 def converged(X, y, **params):
-    model = BatchGDRegressor(learning_rate="constant", eta0=best_step(X), epochs=800, tol=None, **params)
+    params = used(**params) | {"learning_rate": "constant", "eta0": best_step(X), "epochs": 800, "tol": None}
+    model = BatchGDRegressor(**params)
     return model.fit(X, y)
 
 
@@ -208,7 +210,7 @@ def check_oracle(model, X, y, orders=None, sample_weight=None, **init):
 @covering({"loss, penalty": PAIRS, "batch_size": [1, 7, None]})
 def test_oracle_parts(loss, penalty, batch_size):
     params = FIXED | {"alpha": 0.3, "l1_ratio": 0.4, "quantile": 0.7}
-    model = MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, **params)
+    model = MiniBatchSGDRegressor(batch_size=batch_size, **used(loss=loss, penalty=penalty, **params))
     check_oracle(model, *linear())
 
 
@@ -252,7 +254,7 @@ def test_oracle_rates(learning_rate, average, fit_intercept):
         alpha=0.5,
         average=average,
         fit_intercept=fit_intercept,
-        **FIXED | {"learning_rate": learning_rate, "power_t": 0.6},
+        **used(**FIXED | {"learning_rate": learning_rate, "power_t": 0.6}),
     )
     check_oracle(model, *linear())
 
@@ -305,7 +307,7 @@ def test_passive_aggressive(learning_rate, penalty, average, weighted, form):
     weight /= weight.mean()
     params = {"learning_rate": learning_rate, "eta0": 0.3, "penalty": penalty, "alpha": 0.05, "average": average}
     params |= {"loss": "epsilon_insensitive", "epsilon": 0.2, "shuffle": False, "tol": None}
-    ours = OnlineSGDRegressor(epochs=3, **params).fit(form(X), y, sample_weight=weight)
+    ours = OnlineSGDRegressor(epochs=3, **used(**params)).fit(form(X), y, sample_weight=weight)
     theirs = SGDRegressor(max_iter=3, **params).fit(X, y, sample_weight=weight)
     assert_allclose(theta(ours), theta(theirs), rtol=1e-9)
 

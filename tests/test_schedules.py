@@ -113,8 +113,11 @@ def test_own_function_sees_every_update_once():
 def test_own_function_is_the_named_schedule():
     X, y = linear(20)
     named, own = (
-        OnlineSGDRegressor(learning_rate=rate, eta0=0.05, power_t=0.5, random_state=0).fit(X, y)
-        for rate in ("invscaling", invscaling(0.05, 0.5))
+        OnlineSGDRegressor(**rate, random_state=0).fit(X, y)
+        for rate in (
+            {"learning_rate": "invscaling", "eta0": 0.05, "power_t": 0.5},
+            {"learning_rate": invscaling(0.05, 0.5)},
+        )
     )
     assert_array_equal(named.coef_, own.coef_)
 

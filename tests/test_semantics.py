@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import (
     AUTO,
@@ -87,7 +88,7 @@ ALIKE = {
 def test_one_engine_three_names(kind, batch_size, rtol, form, params):
     X, y = holey()
     X = form(X)
-    named, sized = kind(random_state=0, **FIXED | params), mini(batch_size, **params)
+    named, sized = kind(random_state=0, **used(**FIXED | params)), mini(batch_size, **params)
     for model in (named.fit(X, y, some_weights(60)), sized.fit(X, y, some_weights(60))):
         if not model.early_stopping:
             model.partial_fit(X, y)
@@ -428,7 +429,7 @@ def test_without_intercept_from_now_on(kind, params):
     """What is learned is what predicts, and that is 0 at 0."""
     X, y = linear(noise=0.0)
     X += 10
-    model = kind(**params | {"eta0": 1e-4}, random_state=0, warm_start=True).fit(X, y)
+    model = kind(**used(**params | {"eta0": 1e-4}), random_state=0, warm_start=True).fit(X, y)
     assert model.intercept_ != 0
     model.set_params(fit_intercept=False)
     for _ in range(3):
@@ -626,7 +627,8 @@ def test_scores_are_of_this_fit_only():
     X, y = linear()
     model = mini(**EARLY).fit(X, y)
     assert len(model.fit(X, y).validation_scores_) == 8
-    assert not hasattr(model.set_params(early_stopping=False).fit(X, y), "validation_scores_")
+    model.set_params(early_stopping=False, validation_fraction=0.1)
+    assert not hasattr(model.fit(X, y), "validation_scores_")
 
 
 # Constraints, output

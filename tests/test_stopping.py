@@ -5,6 +5,7 @@ import re
 import internals
 import numpy as np
 import pytest
+from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, held_out, linear, mini, some_weights, theta
 from sklearn import config_context
@@ -175,7 +176,7 @@ class InterruptAt:
 def test_interrupt_keeps_the_epochs_completed(kind):
     X, y = linear()
     schedule = InterruptAt(4)
-    model = kind(**FIXED | {"epochs": 10, "learning_rate": schedule}, average=True)
+    model = kind(**used(**FIXED | {"epochs": 10, "learning_rate": schedule}), average=True)
     with pytest.warns(ConvergenceWarning, match=r"[Ii]nterrupted.*3 of 10"):
         model.fit(X, y)
     assert model.stop_reason_ == "interrupted"
@@ -213,7 +214,7 @@ def test_interrupt_inside_an_epoch():
 
 def test_interrupt_keeps_the_best_parameters():
     X, y = linear()
-    model = BatchGDRegressor(**FIXED | {"epochs": 9, "learning_rate": InterruptAt(5)}, early_stopping=True)
+    model = BatchGDRegressor(**used(**FIXED | {"epochs": 9, "learning_rate": InterruptAt(5)}), early_stopping=True)
     with pytest.warns(ConvergenceWarning, match="[Ii]nterrupted"):
         model.fit(X, y, X_val=X, y_val=y)
     assert model.score(X, y) == pytest.approx(max(model.validation_scores_), rel=1e-12)

@@ -941,9 +941,9 @@ def test_checkpoint_belongs_to_a_kind_of_estimator(source, tmp_path):
 def test_parameters_are_those_of_the_estimator_given(source, tmp_path):
     path = tmp_path / "checkpoint"
     fit_stream(OnlineSGDRegressor(), source, checkpoint=path)
-    model = fit_stream(OnlineSGDRegressor(alpha=0.5), source, epochs=2, checkpoint=path)
-    assert model.alpha == 0.5
-    assert load_checkpoint(path).estimator.alpha == 0.5
+    model = fit_stream(OnlineSGDRegressor(half_life=500.0), source, epochs=2, checkpoint=path)
+    assert model.half_life == 500.0
+    assert load_checkpoint(path).estimator.half_life == 500.0
 
 
 def process(program, *arguments):

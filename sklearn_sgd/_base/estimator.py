@@ -2,8 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any, Self, TypeVar
@@ -23,7 +22,10 @@ from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel, densified
 from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._base.rollback import rollback_on_error
+from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._base.stream_cache import StreamCache
+from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
 from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
@@ -32,25 +34,13 @@ from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream import StreamFinish
-from sklearn_sgd._namespace import dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
+from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
 BLOCK = 1 << 17
 
 Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
-
-
-@contextmanager
-def rollback_on_error(estimator: Any) -> Iterator[None]:
-    """Restore the attributes of an estimator if the block raises an error."""
-    attributes, before = vars(estimator), dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        attributes.clear()
-        attributes.update(before)
-        raise
 
 
 def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts: Iterable) -> list[State]:
@@ -64,7 +54,15 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
-    _parameter_values = property(operator.attrgetter(*_parameter_constraints))
+    _parameter_uses: dict[str, Use] = USES
+    # Of each class, which may be a user's: defaults, and the values of all parameters, the package's own first.
+    _parameter_defaults: dict[str, Any]
+    _parameter_values: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._parameter_defaults = params.defaults_of(cls)
+        cls._parameter_values = property(operator.attrgetter(*params.CONSTRAINTS | cls._parameter_defaults))
 
     # Where the HTML representation of an estimator links to.
     _doc_link_module = "sklearn_sgd"
@@ -118,6 +116,8 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
 
         Warns
         -----
+        UserWarning
+            If a parameter differs from its default and has no use with the values of the others.
         ConvergenceWarning
             If the descent left the finite range (the last finite parameters are kept), ended worse than the best
             constant prediction, or was interrupted (Ctrl-C) after its first epoch: the result is then that of the
@@ -127,6 +127,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         tasks = Tasks(self, X, y, sample_weight)
         with rollback_on_error(self):
             tasks.begin_fit()
+            warn_of_unused(self)
             resolved = ResolvedParameters(self)
             finite = not validation.can_defer_finite_check(self, X, sample_weight)
             recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=True, finite=finite)
@@ -179,6 +180,8 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
 
         Warns
         -----
+        UserWarning
+            If a parameter differs from its default and has no use with the values of the others.
         ConvergenceWarning
             If the descent left the finite range; the parameters from before the call are kept.
         """
@@ -202,6 +205,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         resolved = None if model is None else model.parameters
         if resolved is None or not resolved.are(self._parameter_values):
             self._validate_params()
+            warn_of_unused(self)
             resolved = ResolvedParameters(self)
         first = model is None or not model.states
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
@@ -275,13 +279,13 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         refuse_elsewhere(X, self, "predict")
         size = max(1, BLOCK // self.n_features_in_)
         if sparse.issparse(X) or num_samples(X) <= size or dispatches(X):
-            return model.predict(validate_data(self, X, accept_sparse="csr", dtype=floats(X), reset=False))
+            return model.predict(check_samples(self, X, dtype=floats(X), reset=False, summed=False))
         # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
         validate_data(self, X, reset=False, skip_check_array=True)
         cut = X.__getitem__ if isinstance(X, np.ndarray) else partial(safe_indexing, X)
         blocks = map(cut, gen_batches(num_samples(X), size if self._is_plain(X[:1]) else 8 * size))
-        form = {"dtype": floats(X), "input_name": "X"}
-        parts = (block if self._is_plain(block) else check_array(block, **form) for block in blocks)
+        form = {"accept_sparse": "csr", "dtype": floats(X), "input_name": "X"}
+        parts = (block if self._is_plain(block) else check_array(settled(block, False), **form) for block in blocks)
         return np.concatenate([model.predict(part) for part in parts])
 
     def sparsify(self) -> Self:
@@ -330,8 +334,8 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         self._check_batch_size()
         if reset or not (self._model.shape == () and self._is_plain(X) and validation.is_plain_column(y, X)):
             dtype = floats(X, None if reset else self._states[0].vectors.coef.dtype)
-            form = {"accept_sparse": "csr", "order": "C", "dtype": dtype}
-            X = validate_data(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
+            form = {"order": "C", "dtype": dtype}
+            X = check_samples(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
             y = validation.check_targets(self, "y", y, X, None if reset else math.prod(self._model.shape))
         sample_weight = validation.check_weights("sample_weight", sample_weight, X)
         recipe = resolved.resolve(X)
@@ -351,6 +355,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
 
     def _start_parameters(self, coef_init: Any, intercept_init: Any, shape: tuple, n_features: int) -> tuple:
         """Return the coefficients and the intercept that each target starts from; None for each: zero."""
+        coef_init, intercept_init = detached(coef_init), detached(intercept_init)
         names = ["coef_init", "intercept_init"]
         if not self.fit_intercept and intercept_init is not None and np.any(host(intercept_init)):
             raise ValueError("intercept_init must be 0, or None, with fit_intercept=False.")

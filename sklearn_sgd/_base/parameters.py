@@ -1,5 +1,6 @@
 """Parameters of the regressors: what they may be, and the parts and schedule that they are resolved to."""
 
+import inspect
 import operator
 from numbers import Integral, Real
 from typing import Any
@@ -53,6 +54,13 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 
+def defaults_of(kind: type) -> dict[str, Any]:
+    """Return the parameters of a class that its constructor names, each with its default."""
+    _, *arguments = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return {argument.name: argument.default for argument in arguments if argument.kind in named}
+
+
 class ResolvedParameters:
     """Valid parameters of an estimator at one moment, and what was resolved from them for each kind of X.
 
@@ -66,7 +74,8 @@ class ResolvedParameters:
 
     def __init__(self, estimator: Any):
         self.values = estimator._parameter_values
-        self.params = dict(zip(estimator._parameter_constraints, self.values, strict=True))
+        # Those of the package come first; a class of the user may have others.
+        self.params = dict(zip(CONSTRAINTS, self.values, strict=False))
         self._recipes: dict[tuple, Recipe] = {}
 
     def are(self, values: tuple) -> bool:

@@ -10,9 +10,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, check_array
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
-from sklearn_sgd._namespace import dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
+from sklearn_sgd._base.samples import check_samples, is_sparse_frame
+from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
 
 # The fast path: input that validation would neither convert nor refuse, for which validation takes longer than a step.
 
@@ -69,7 +70,6 @@ def can_defer_finite_check(estimator: Any, X: Any, sample_weight: Any) -> bool:
         and sample_weight is None
         and not estimator.early_stopping
         and not estimator.drop_last
-        and not isinstance(estimator.random_state, np.random.RandomState)  # An error would leave it advanced.
     )
 
 
@@ -115,6 +115,7 @@ def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
 
 def _check_numbers(name: str, values: Any, X: Any) -> Any:
     """Return finite numbers in the dtype and the array library of X."""
+    values = values.sparse.to_dense() if is_sparse_frame(values) else detached(values)
     if dispatches(values) and type(values) is not type(X):
         values = host(values)
     there, precision = dispatches(values), dtype_of(X)
@@ -146,8 +147,8 @@ def check_validation_data(estimator: Any, X: Any, y: Any, X_val: Any, y_val: Any
         raise ValueError("X_val and y_val belong together, and sample_weight_val to them: give both.")
     if not estimator.early_stopping:
         raise ValueError("X_val and y_val are for early_stopping=True, and it is False.")
-    form = {"accept_sparse": "csr", "dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
-    X_val = validate_data(estimator, X_val, **form, reset=False)
+    form = {"dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
+    X_val = check_samples(estimator, X_val, **form, reset=False, summed=False)
     y_val = check_targets(estimator, "y_val", y_val, X_val, math.prod(y.shape[1:]))
     weight_val = check_weights("sample_weight_val", weight_val, X_val)
     if weight_val is not None and not namespace(weight_val).any(weight_val != 0):

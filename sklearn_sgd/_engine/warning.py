@@ -2,12 +2,13 @@
 
 import sys
 
-PACKAGE = __name__.partition(".")[0]
+# Whose frames are not the user's: in a search there are some of all three.
+NOT_THE_USER = (__name__.partition(".")[0], "sklearn", "joblib")
 
 
 def user_stacklevel() -> int:
     """The stack level of the user's line, for a warning given by the function that calls this one."""
     frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in (PACKAGE, "sklearn"):
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in NOT_THE_USER:
         frame, level = frame.f_back, level + 1
     return level

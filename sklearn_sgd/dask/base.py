@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.estimator import BaseGDRegressor
 from sklearn_sgd._base.parameters import ResolvedParameters, refreshes_gradients
+from sklearn_sgd._base.unused import USES, Use
 from sklearn_sgd._compat import check_feature_names
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd.dask import workers
@@ -21,12 +22,14 @@ from sklearn_sgd.dask.blocks import Blocks
 from sklearn_sgd.dask.cluster import ClusterRows
 from sklearn_sgd.dask.collections import aligned_partitions, check_collection, find_client, with_all_features
 
-# Parameters of these classes alone.
-OWN = ("client", "sync_rows")
-
 
 class BaseDaskRegressor(BaseGDRegressor):
     """Everything but the signature. ``_local`` is the class without Dask."""
+
+    _parameter_uses = USES | {
+        "validation_fraction": Use(lambda params: False, "the class without Dask"),
+        "sync_rows": Use(lambda params: params["batch_size"] is not None, "a batch_size other than None"),
+    }
 
     client: "Client | None"
     sync_rows: int | None = None
@@ -177,8 +180,8 @@ class BaseDaskRegressor(BaseGDRegressor):
         regressor : BatchGDRegressor, MiniBatchSGDRegressor or OnlineSGDRegressor
             With the same parameters and, if fitted, the same fitted attributes.
         """
-        local = self._local(**{name: value for name, value in self.get_params(deep=False).items() if name not in OWN})
-        known = {*vars(local), *OWN}
+        local = self._local(**{name: getattr(self, name) for name in self._local().get_params(deep=False)})
+        known = {*vars(local), *self.get_params(deep=False)}
         local.__dict__.update({name: copy.copy(value) for name, value in vars(self).items() if name not in known})
         return local
 
@@ -210,10 +213,10 @@ class BaseDaskRegressor(BaseGDRegressor):
         return recipe, rows, np.zeros(1, rows.dtype), None
 
     def __sklearn_clone__(self):
-        """Return a clone with the same client, which is a connection."""
-        params = {name: clone(value, safe=False) for name, value in self.to_local().get_params(deep=False).items()}
-        own = {name: getattr(self, name) for name in OWN if name in self.get_params(deep=False)}
-        return type(self)(**params, **own)
+        """Return a clone with the same client, which is a connection, and not copied with the rest."""
+        cloned = super(BaseDaskRegressor, copy.copy(self)).__sklearn_clone__()
+        cloned.client = self.client
+        return cloned
 
     def __getstate__(self):
         """Return the state to pickle: without the client."""

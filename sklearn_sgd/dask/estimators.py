@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from numbers import Integral
-from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -58,7 +57,6 @@ class DaskBatchGDRegressor(BaseDaskRegressor, BatchGDRegressor):
 
     _local = BatchGDRegressor
     _parameter_constraints = BatchGDRegressor._parameter_constraints | CLIENT
-    _parameter_values = property(attrgetter(*_parameter_constraints))
 
     def __init__(
         self,
@@ -164,7 +162,6 @@ class DaskMiniBatchSGDRegressor(BaseDaskRegressor, MiniBatchSGDRegressor):
 
     _local = MiniBatchSGDRegressor
     _parameter_constraints = MiniBatchSGDRegressor._parameter_constraints | SYNC_ROWS | CLIENT
-    _parameter_values = property(attrgetter(*_parameter_constraints))
 
     def __init__(
         self,
@@ -269,7 +266,6 @@ class DaskOnlineSGDRegressor(BaseDaskRegressor, OnlineSGDRegressor):
 
     _local = OnlineSGDRegressor
     _parameter_constraints = OnlineSGDRegressor._parameter_constraints | SYNC_ROWS | CLIENT
-    _parameter_values = property(attrgetter(*_parameter_constraints))
 
     def __init__(
         self,

@@ -11,8 +11,9 @@ from sklearn_sgd.displays._axes import COLORS, feature_names, named_estimators, 
 class DescentPathDisplay:
     """Paths of descents over the objective, drawn as contours over two of the parameters; side by side if several.
 
-    Use :meth:`from_estimator` to make one. The other parameters, if there are any, are held where the first path ends;
-    then the contours are a cut through the objective, and a path, which also moves across it, need not descend.
+    Use :meth:`from_estimator` to make one. The other parameters, if there are any, are held where the first path ends,
+    or the own path if the penalty does not allow that; then the contours are a cut through the objective, and a path,
+    which also moves across it, need not descend. There are no contours where parameters are not allowed.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class DescentPathDisplay:
     lines_ : dict of str to matplotlib Line2D
         Paths.
     contours_ : dict of str to matplotlib QuadContourSet
-        Contours; the levels stand at even distances along a parabola.
+        Contours; the levels stand at even distances along a parabola. None where bounds leave only a line.
 
     Examples
     --------
@@ -106,10 +107,15 @@ class DescentPathDisplay:
         low, high = points.min(axis=0), points.max(axis=0)
         margin = 0.35 * np.where(high > low, high - low, 1.0)
         first, second = np.linspace(low - margin, high + margin, grid_resolution).T
-        cut = np.tile(next(iter(whole.values()))[-1], (grid_resolution, grid_resolution, 1))
-        cut[..., chosen] = np.stack(np.meshgrid(first, second), axis=-1)
+        plane, values = np.stack(np.meshgrid(first, second), axis=-1), {}
+        for name, model in models.items():
+            for held in (next(iter(whole.values())), whole[name]):
+                cut = np.tile(held[-1], (grid_resolution, grid_resolution, 1))
+                cut[..., chosen] = plane
+                values[name] = objective(model, X, y, cut)
+                if np.isfinite(values[name]).any():
+                    break
         labels = tuple(parameter_label(names, number) for number in chosen)
-        values = {name: objective(model, X, y, cut) for name, model in models.items()}
         return cls(paths=paths, grid=(first, second), values=values, labels=labels).plot(ax=ax)
 
     def plot(self, *, n_levels: int = 10, ax: Any = None) -> Self:
@@ -131,9 +137,12 @@ class DescentPathDisplay:
         self.figure_ = self.axes_[0].figure
         self.lines_, self.contours_ = {}, {}
         for number, (panel, (name, path)) in enumerate(zip(self.axes_, self.paths.items(), strict=True)):
-            values = self.values[name]
-            levels = values.min() + np.ptp(values) * (np.arange(1, n_levels + 1) / (n_levels + 1)) ** 2
-            self.contours_[name] = panel.contour(*self.grid, values, levels, colors="0.65", linewidths=0.7)
+            values = np.ma.masked_invalid(self.values[name])
+            low, high = values.min(), values.max()
+            # Bounds may leave so little of the plane that no point of the grid is allowed.
+            if low is not np.ma.masked and low < high:
+                levels = low + (high - low) * (np.arange(1, n_levels + 1) / (n_levels + 1)) ** 2
+                self.contours_[name] = panel.contour(*self.grid, values, levels, colors="0.65", linewidths=0.7)
             (self.lines_[name],) = panel.plot(
                 *path.T, color=COLORS[1], lw=0.9, marker="." if len(path) < 200 else "", ms=4, label="descent"
             )

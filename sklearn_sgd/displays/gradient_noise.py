@@ -196,13 +196,15 @@ class GradientNoiseDisplay:
         spread.set_xticks([], minor=True)
         spread.legend(fontsize="small", loc="lower left")
         self.batch_lines_ = []
-        for number, values in enumerate(self.batch_surfaces):
+        # There is no line where the penalty does not allow the parameter.
+        batch_surfaces, surface = map(np.ma.masked_invalid, (self.batch_surfaces, self.surface))
+        for number, values in enumerate(batch_surfaces):
             label = f"one batch of {self.batch_size}, its minimum" if not number else None
             style = {"color": "0.6", "lw": 0.9, "marker": "o", "mfc": "0.4", "mec": "0.4", "ms": 4}
             self.batch_lines_ += surfaces.plot(self.positions, values, **style, markevery=_minimum(values), label=label)
         style = {"color": COLORS[1], "lw": 2.5, "marker": "*", "mfc": COLORS[2], "mec": "black", "ms": 13}
         (self.surface_line_,) = surfaces.plot(
-            self.positions, self.surface, **style, markevery=_minimum(self.surface), label="all rows, their minimum"
+            self.positions, surface, **style, markevery=_minimum(surface), label="all rows, their minimum"
         )
         surfaces.set(
             xlabel=self.label, ylabel="objective (units of the loss)", title="Each batch redefines the objective"

@@ -140,8 +140,8 @@ class ArraySource(Source):
 
     Parameters
     ----------
-    X : {ndarray, memmap, CSR matrix} of shape (n_samples, n_features)
-        Samples.
+    X : {ndarray, memmap, sparse matrix} of shape (n_samples, n_features)
+        Samples. A sparse matrix that is not in CSR format is converted once.
     y : ndarray of shape (n_samples,), default=None
         Targets; `predict_stream` needs none.
     sample_weight : ndarray of shape (n_samples,), default=None
@@ -168,6 +168,8 @@ class ArraySource(Source):
     """
 
     def __init__(self, X, y=None, sample_weight=None, *, chunk_rows: int | None = None, shuffle: bool = True):
+        if sparse.issparse(X):
+            X = X.tocsr()  # Not all formats have rows to take, and in no other are they at hand.
         self.arrays = X, y, sample_weight
         self.n_rows = X.shape[0]
         for name, column in (("y", y), ("sample_weight", sample_weight)):

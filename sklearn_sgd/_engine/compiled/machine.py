@@ -117,6 +117,8 @@ class Driver:
     """A driver for one precision and kind of rows; called with its arguments by name."""
 
     def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
+        if kinds["real"] not in (np.float32, np.float64):
+            raise TypeError(f"A driver takes numbers of single or double precision; got {kinds['real']}.")
         self.function = source(name, layout)
         hints = get_type_hints(self.function, include_extras=True)
         hints.pop("return")

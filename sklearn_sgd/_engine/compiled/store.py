@@ -1,7 +1,8 @@
 """Machine code on disk: object files by the hash of what they were made of, and their way back into a process.
 
 A file is written under another name and renamed, so that processes may write the same one at once. It holds a checksum;
-one that does not fit, or that cannot be read, is made anew. Where no folder can be written, nothing is kept.
+one that does not fit, or that cannot be read, is made anew. Where no folder can be written, nothing is kept; files that
+someone else wrote there are read.
 """
 
 import contextlib
@@ -57,61 +58,50 @@ def key_of(*described: Any) -> str:
     return hashlib.sha256(repr((processor(), *described)).encode()).hexdigest()[:40]
 
 
-def folder() -> Path | None:
-    """Where object files are kept; None: nowhere.
+def folders() -> list[Path]:
+    """Where object files may be kept, the first place first.
 
-    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself; else
+    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself, and
     the user's cache.
     """
     given = os.environ.get("SKLEARN_SGD_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
-    return _writable(Path(given) / "sklearn_sgd") if given else _own_folder()
+    return [Path(given) / "sklearn_sgd"] if given else _own_folders()
 
 
 @cache
-def _own_folder() -> Path | None:
+def _own_folders() -> list[Path]:
     base = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Caches"}.get(sys.platform)
-    user = Path(os.environ.get("XDG_CACHE_HOME") or base or "~/.cache")
-    if found := _writable(Path(__file__).parent / "__pycache__"):
-        return found
+    user, places = Path(os.environ.get("XDG_CACHE_HOME") or base or "~/.cache"), [Path(__file__).parent / "__pycache__"]
     with contextlib.suppress(RuntimeError):  # No home.
-        return _writable(user.expanduser() / "sklearn_sgd")
-    return None
-
-
-def _writable(place: Path) -> Path | None:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            return place
-    except OSError:
-        return None
+        places.append(user.expanduser() / "sklearn_sgd")
+    return places
 
 
 def read(name: str) -> tuple[dict[str, str], bytes] | None:
-    """The symbols and the object code of a file, if it is there and whole."""
-    place = folder()
-    try:
-        digest, head, code = (place / f"{name}.o").read_bytes().split(b"\n", 2) if place else (b"", b"", b"")
-        whole = digest.decode() == hashlib.sha256(head + code).hexdigest()
-        return (json.loads(head), code) if whole else None
-    except (OSError, ValueError):
-        return None
+    """The symbols and the object code of a file, if one is there and whole, in a folder that need not be writable."""
+    for place in folders():
+        with contextlib.suppress(OSError, ValueError):
+            digest, head, code = (place / f"{name}.o").read_bytes().split(b"\n", 2)
+            if digest.decode() == hashlib.sha256(head + code).hexdigest():
+                return json.loads(head), code
+    return None
 
 
 def write(name: str, symbols: dict[str, str], code: bytes) -> None:
-    """Keep object code, if there is a place for it."""
-    if not (place := folder()):
-        return
+    """Keep object code in the first place where it can be written, if there is one."""
     head = json.dumps(symbols).encode()
     digest = hashlib.sha256(head + code).hexdigest().encode()
-    with contextlib.suppress(OSError):
-        number, path = tempfile.mkstemp(dir=place, suffix=".tmp")
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(b"\n".join((digest, head, code)))
-            Path(path).replace(place / f"{name}.o")
-        except OSError:
-            Path(path).unlink(missing_ok=True)
+    for place in folders():
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            number, path = tempfile.mkstemp(dir=place, suffix=".tmp")
+            try:
+                with os.fdopen(number, "wb") as file:
+                    file.write(b"\n".join((digest, head, code)))
+                Path(path).replace(place / f"{name}.o")
+                return
+            finally:
+                Path(path).unlink(missing_ok=True)
 
 
 class Loaded:

@@ -77,13 +77,14 @@ def _is_readable(formulas: Formulas) -> bool:
         return True
     parts = tuple(type(part) for part in formulas.parts)
     if parts not in _warned and all(issubclass(part, tuple) for part in parts):
-        _warned.add(parts)
         refused = type(formulas.refused.part).__name__ if formulas.refused else ""
         warnings.warn(
             f"{refused} runs in NumPy, slower, since it cannot be compiled: {formulas.refusal}",
             RuntimeWarning,
             stacklevel=user_stacklevel(),
         )
+        # Not before: where warnings are errors, the next call fails like the first.
+        _warned.add(parts)
     return False
 
 

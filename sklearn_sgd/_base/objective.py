@@ -1,0 +1,57 @@
+"""The objective of a regressor apart from any descent: its parts, what coefficients cost, and its gradient."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_sgd._base.fitted import densified
+from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._engine.resolve import Parts, make_parts
+from sklearn_sgd._engine.traits import PenaltyReading, read
+
+# Step along a gradient, as a share of a coefficient, that shows what a penalty leaves of it.
+NEARBY = 1e-7
+
+# How far rounding may lead past a bound, as a share of it.
+ROUNDING = 1e-6
+
+
+def parts_of(estimator: Any, X: Any) -> Parts:
+    """Return loss, penalty and optimizer as `fit` takes them for X."""
+    return make_parts(ResolvedParameters(estimator).params, np.dtype(np.float64), X.shape[1], foreign=False)
+
+
+def cost_of(penalty: Any, w: np.ndarray) -> np.ndarray:
+    """Return the cost of each row of coefficients; infinite where one of them is not allowed."""
+    allowed = np.isclose(penalty.prox(w, 0.0, ...), w, rtol=ROUNDING, atol=0.0, equal_nan=True)
+    return np.where(allowed.all(axis=-1), (penalty.value(w) + 0.0 * w).sum(axis=-1), np.inf)
+
+
+def slopes_of(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return the slope of each sample's loss, their mean gradient, what the penalty adds to it, and 1 for an intercept.
+
+    The last number is 0 without intercept.
+    """
+    check_is_fitted(estimator)
+    loss, penalty, _ = parts_of(estimator, X)
+    coef, ones = estimator.coef_, float(estimator.fit_intercept)
+    coef = np.asarray(densified(coef, estimator.intercept_) if sparse.issparse(coef) else coef, dtype=float)
+    slopes = loss.gradient(y, X @ coef + estimator.intercept_)
+    full = np.append(X.T @ slopes, ones * slopes.sum()) / len(y)
+    return slopes, full, np.append(_subgradient(penalty, coef, full[:-1]), 0.0), ones
+
+
+def _subgradient(penalty: Any, w: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Return the subgradient of a penalty that leaves least of the gradient of the loss.
+
+    Its smooth part has a gradient. What the rest leaves of both is how far a short proximal step leads: nothing of a
+    coefficient that the penalty holds at 0, or at a bound.
+    """
+    pull = penalty.gradient(w) + 0.0 * w
+    if read(PenaltyReading, penalty, len(w)).is_smooth:
+        return pull
+    whole = g + pull
+    step = NEARBY * np.where(w == 0.0, 1.0, abs(w)) / (abs(whole) + max(abs(whole).max(), 1.0))
+    return (w - penalty.prox(w - step * whole, step, ...)) / step - g

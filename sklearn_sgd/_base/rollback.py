@@ -1,0 +1,22 @@
+"""A call that fails leaves the estimator as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def rollback_on_error(estimator: Any) -> Iterator[None]:
+    """Restore the attributes of an estimator, and its source of random numbers, if the block raises an error."""
+    attributes, before, source = vars(estimator), dict(vars(estimator)), estimator.random_state
+    drawn = source.get_state() if isinstance(source, np.random.RandomState) else None
+    try:
+        yield
+    except BaseException:
+        attributes.clear()
+        attributes.update(before)
+        if drawn:
+            source.set_state(drawn)
+        raise

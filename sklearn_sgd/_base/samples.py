@@ -1,0 +1,74 @@
+"""X as the engine takes it, with the meaning that it has for the user, whose X is never changed."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from sklearn_sgd._namespace import detached
+
+# Types of numbers that matrices of SciPy may have.
+SCIPY = "?bBhHiIlLqQfd"
+
+
+def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, **form: Any) -> Any:
+    """Return X validated: an array or a CSR matrix, of a dtype that was asked for, finite unless the form says not.
+
+    Entries of a CSR matrix are sorted and occur once, if they are to be ``summed``; products do without.
+    """
+    form = {"accept_sparse": "csr"} | form
+    taken = settled(X, summed)
+    if taken is X:
+        return validate_data(estimator, X, reset=reset, **form)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return check_array(taken, estimator=estimator, input_name="X", **form)
+
+
+def settled(X: Any, summed: bool = True) -> Any:
+    """Return X in a form whose meaning scikit-learn's checks keep: X itself in most cases.
+
+    Of a frame of sparse columns they may return another dtype than they are asked for, or refuse it; entries of a
+    matrix that occur several times they cast, but do not add up; tensors with gradients they do not convert.
+    """
+    if sparse.issparse(X):
+        # A product of a matrix of floats and a vector adds them up itself.
+        return without_duplicates(X) if summed or X.dtype.kind != "f" else X
+    return matrix_of(X) if is_sparse_frame(X) else detached(X)
+
+
+def without_duplicates(X: Any) -> Any:
+    """Return a matrix in which each entry occurs once, those of a row in the order of the columns; X if it is one.
+
+    SciPy adds up entries that occur several times, in their own dtype. COO and BSR are added up when they are converted
+    to CSR, and other formats have none.
+    """
+    if X.format not in ("csr", "csc") or X.ndim != 2:
+        return X
+    # SciPy notes what it finds in the matrix that it is asked for, and so would change the user's hash.
+    if X.format == "csr" and copy.copy(X).has_canonical_format:
+        return X
+    X = X.tocsr(copy=True)
+    X.sum_duplicates()
+    return X
+
+
+def is_sparse_frame(X: Any) -> bool:
+    """Return whether X is a pandas frame of sparse columns alone."""
+    dtypes = getattr(X, "dtypes", ()) if hasattr(X, "iloc") else ()
+    return np.ndim(dtypes) == 1 and len(dtypes) > 0 and all(hasattr(dtype, "fill_value") for dtype in dtypes)
+
+
+def matrix_of(frame: Any) -> Any:
+    """Return a frame of sparse columns as a matrix, or dense if what its columns leave out is not 0."""
+    dtypes = set(frame.dtypes)
+    if any(dtype.fill_value != 0 for dtype in dtypes):
+        return frame.sparse.to_dense()
+    dtype, *others = dtypes
+    if others or dtype.subtype.char not in SCIPY:
+        # Of columns of several types, such as booleans and numbers, pandas makes objects.
+        single = np.result_type(*(each.subtype for each in dtypes)) == np.float32
+        frame = frame.astype(type(dtype)(np.float32 if single else np.float64, 0.0))
+    return frame.sparse.to_coo()
