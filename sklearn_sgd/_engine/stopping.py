@@ -7,11 +7,12 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import NewtonDecrement
 from sklearn_sgd._engine.automatic.step_size import min_samples
-from sklearn_sgd._engine.baseline import constant_loss, training_loss
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.trend import grows
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
 DIVISOR, SMALLEST = 5.0, 1e-6
@@ -19,9 +20,16 @@ DIVISOR, SMALLEST = 5.0, 1e-6
 # Share of the progress that counts which may be missing to the minimum where that is known.
 MISSING = 0.1
 
+# Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
+# average; precisions of X by which a prediction may be off.
+MARGIN, NOISE, ROUNDING = 1e-3, 1e-2, 8.0
+
 
 class Stopping:
     """Counts epochs without progress: of the objective, or of a score on held-out rows, whose best parameters it keeps.
+
+    ``losses`` are the objectives of the epochs, on their way; ``values`` what progress was measured by, which falls;
+    ``n_at_first_rate`` is the number of epochs before an adaptive rate fell, if it did.
 
     Parameters
     ----------
@@ -39,6 +47,8 @@ class Stopping:
         From parameters to a score on held-out rows.
     excess : callable or None
         From a state to what its loss exceeds the minimum by.
+    has_grown : callable
+        From objectives of epochs and the state after them to whether the descent diverges.
     """
 
     def __init__(
@@ -50,6 +60,7 @@ class Stopping:
         objective: Callable,
         score: Callable | None,
         excess: Callable | None,
+        has_grown: Callable,
     ):
         self.margin = margin
         self.patience = patience
@@ -58,7 +69,10 @@ class Stopping:
         self.objective = objective
         self.score = score
         self.excess = excess
-        self.scores: list[float] = []
+        self.has_grown = has_grown
+        self.losses: list[float] = []
+        self.values: list[float] = []
+        self.n_at_first_rate = 0
         self.best = np.inf
         self.best_parameters: dict[str, Any] = {}
         self.stalled = 0
@@ -69,17 +83,20 @@ class Stopping:
             return "diverged"
         return self._stalled(epoch, state)
 
+    @property
+    def scores(self) -> list[float]:
+        """The scores of the epochs, if there are some."""
+        return [-value for value in self.values] if self.score else []
+
     def kept(self, state: State) -> State:
         """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
         return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
-        if self.score:
-            self.scores.append(self.score(*state.predictor()))
-            current = -self.scores[-1]
-        else:
-            current = self.objective(epoch, state)
+        current = -self.score(*state.predictor()) if self.score else self.objective(epoch, state)
+        self.losses.append(epoch.loss + epoch.penalty)
+        self.values.append(current)
         stalled = self.margin is not None and not current < self.best - self.margin
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
@@ -97,7 +114,10 @@ class Stopping:
         if state.rate > self.smallest_rate:
             state.lower_rate(DIVISOR)
             self.stalled = 0
+            self.n_at_first_rate = self.n_at_first_rate or len(self.values)
             return None
+        if self.has_grown(self.losses, state):
+            return "diverged"
         return "early_stopping" if self.score else "tol"
 
 
@@ -116,21 +136,32 @@ def newton_decrement(plan: Plan) -> NewtonDecrement | None:
 class Fit:
     """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
 
-    def __init__(self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score):
+    def __init__(
+        self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score, given: bool = False
+    ):
         exact = plan.normal if not plan.noise else None
-        self.baseline = exact.variance / 2 if exact else constant_loss(plan.formulas, plan.data, plan.row_indices)
+        kept, loss = plan.row_indices, plan.parts.loss
+        used: Any = slice(None) if kept is None else kept
+        self.constant = exact.target if exact else best_constant(plan.formulas, plan.data, used)
+        self.baseline = exact.variance / 2 if exact else constant_loss(loss, plan.data, kept, self.constant)
+        # Losses of one's own may be negative, though they should not.
+        unit = abs(self.baseline)
+        self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        self.progress, self.scores_given_rows = unit * (tol or 0.0), given
         self.newton = None if score else newton_decrement(plan)
         waits = tol and state.step and plan.average_from
         self.stopping = Stopping(
-            margin=None if tol is None else tol * (1.0 if score else self.baseline),
+            margin=None if tol is None else tol * (1.0 if score else unit),
             patience=patience,
             least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
             excess=self.excess if self.newton else None,
+            has_grown=self.has_grown,
         )
         self.descent, self.completed = Descent(plan, state), state.fork()
+        self.earlier, self.has_left = self.completed, False
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
@@ -145,20 +176,44 @@ class Fit:
             return epoch.loss + epoch.penalty
         if self.newton:
             return self.excess(state)
-        return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor()) + epoch.penalty
+        return self.training_loss(state) + epoch.penalty
+
+    @property
+    def rounding(self) -> float:
+        """By which share of its terms a prediction may be off."""
+        return ROUNDING * float(np.finfo(self.completed.vectors.coef.dtype).eps)
+
+    def training_loss(self, state: State, rounding: float = 0.0, some: Any = None) -> float:
+        """Mean loss of a state's predictor on the training rows, or some of them."""
+        plan = self.descent.plan
+        rows = plan.row_indices if some is None else some
+        return training_loss(plan.parts.loss, plan.data, rows, plan.X, *state.predictor(), rounding)
+
+    def exceeds(self, most: float, state: State, loss: float) -> bool:
+        """Whether the loss of a state's predictor exceeds another one by more than rounding."""
+        return not (loss <= most or self.training_loss(state, self.rounding) <= most)
+
+    def has_grown(self, losses: list[float], state: State) -> bool:
+        """Whether the descent diverges, as the objectives of its epochs and the predictor tell."""
+        return grows(losses, self.baseline) and self.exceeds(self.most, state, np.inf)
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Count an epoch of the descent, which is over if there is a reason to stop."""
         state, first = self.descent.state, not self.completed.n_epochs
+        self.has_left = not epoch.finite
         self.reason = self.stopping.reason(epoch, state)
         self.descent.stopped = self.reason is not None
         if first:
             state.count_first_loss(epoch.loss, self.descent.plan.weight)
-        self.completed = state.fork()
+        self.earlier, self.completed = self.completed, state.fork()
 
     def kept(self) -> State:
         """The state that the fit would end in now."""
         return self.stopping.kept(self.completed)
+
+    def before_last_epoch(self, state: State) -> State:
+        """A state with the parameters from before its last epoch."""
+        return state.with_parameters(self.earlier.vectors, self.earlier.centre)
 
     def end(self) -> State:
         """The state that the fit ends in."""
