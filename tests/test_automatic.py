@@ -110,6 +110,8 @@ NASTY = [
 CONSTANT_IS_BEST = ["constant columns", "one spike"]
 
 
+# Twenty epochs are few for some designs.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @covering(
     {
         "name": NASTY,

@@ -125,6 +125,7 @@ def test_full_batches_of_other_losses(cluster, loss):
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:.*epochs, 5, ended")
 def test_many_columns(cluster):
     """Where variances alone are kept, and the largest eigenvalue is that of some rows."""
     X, y = linear(500, 410)

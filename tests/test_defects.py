@@ -97,6 +97,7 @@ def test_c9_clock_counts_training_rows_only():
     assert model.n_updates_ == model.n_samples_seen_ == 1260
 
 
+@few_steps
 @covering({"kind": REGRESSORS, "learning_rate": ["auto", "invscaling"], "factor": [1e-3, 1e3]}, strength=2)
 def test_c10_scale_of_the_weights_does_not_matter(kind, factor, learning_rate):
     X, y = peers()

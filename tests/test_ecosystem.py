@@ -497,6 +497,7 @@ class Borrowing(Own):
     inverse_link = losses.Poisson.inverse_link
 
 
+@few_steps
 @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie", Borrowing()])
 def test_onnx_of_a_link(loss, in_onnx):
     X, y = linear()
@@ -505,6 +506,7 @@ def test_onnx_of_a_link(loss, in_onnx):
     assert_allclose(in_onnx(fitted, X), fitted.predict(X), rtol=1e-5)
 
 
+@few_steps
 def test_onnx_of_an_unknown_link_is_refused(in_onnx):
     X, y = linear()
     with pytest.raises(NotImplementedError, match=r"loss=Own.*link"):

@@ -90,6 +90,7 @@ def test_box_is_least_squares_within_bounds(form, learning_rate):
     assert (model.coef_ <= HIGH).all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", REGRESSORS)
 def test_box_holds_at_every_turn(kind):
     X, y = linear()

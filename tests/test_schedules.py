@@ -110,6 +110,7 @@ def test_own_function_sees_every_update_once():
     assert model.learning_rate_ == pytest.approx(0.1 / 13)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_own_function_is_the_named_schedule():
     X, y = linear(20)
     named, own = (

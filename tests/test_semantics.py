@@ -527,6 +527,7 @@ def test_learned_attributes_are_not_the_engine_s_own():
 # When to stop
 
 
+@few_steps
 @covering({"batch_size, learning_rate": product(SIZES, ["auto", "invscaling"]), "factor": [1e-6, 1000.0, 2.0**40]})
 def test_tol_has_no_units(batch_size, factor, learning_rate):
     X, y = linear()

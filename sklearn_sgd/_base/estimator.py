@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_sgd._base import parameters as params
-from sklearn_sgd._base import training, validation
+from sklearn_sgd._base import reports, training, validation
 from sklearn_sgd._base.attributes import FittedAttributes
 from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.docs import DOCS
@@ -134,17 +134,20 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
             if weight is not None and not namespace(weight).any(weight != 0):
                 raise ValueError("sample_weight is zero for each row: nothing to learn from.")
             random_state = check_random_state(self.random_state)
-            train, score = self._validation(recipe, X, y, weight, random_state, (X_val, y_val, sample_weight_val))
+            given = X_val, y_val, sample_weight_val
+            with quiet():
+                train, score = self._validation(recipe, X, y, weight, random_state, given)
             start = self._start_parameters(coef_init, intercept_init, y.shape[1:], X.shape[1])
             states = start_states(X, y, random_state, *start)
-            try:
-                with quiet():
-                    plans = make_plans(recipe, X, validation.as_columns(y), weight, states, train)
-            except ValueError:
-                validation.refuse_not_finite(self, X)
-                raise
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
-            fitted = self._run_epochs(training.Session(self, score, deadline, tasks, attributes), plans, states)
+            session = training.Session(self, score, X_val is not None, deadline, tasks, attributes)
+            with quiet():
+                try:
+                    plans = make_plans(recipe, X, validation.as_columns(y), weight, states, train)
+                except ValueError:
+                    validation.refuse_not_finite(self, X)
+                    raise
+                fitted = self._run_epochs(session, plans, states)
             self.__dict__.pop("validation_scores_", None)
             self.__dict__.update(fitted)
             tasks.end_fit()
@@ -183,7 +186,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         UserWarning
             If a parameter differs from its default and has no use with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range; the parameters from before the call are kept.
+            If the descent left the finite range; the regressor is then as it was before the call.
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
@@ -194,13 +197,14 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
             if state is not None:
                 self._fitted = model.after(state)  # type: ignore[union-attr]
                 return self
-        with rollback_on_error(self):
-            self._partial_fit_validated(X, y, sample_weight)
+        with rollback_on_error(self) as rollback, quiet():
+            if not self._partial_fit_validated(X, y, sample_weight):
+                rollback()
         return self
 
     @cores()
-    def _partial_fit_validated(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Validate a chunk that does not look like the last one, and learn from it."""
+    def _partial_fit_validated(self, X: Any, y: Any, sample_weight: Any) -> bool:
+        """Validate a chunk that does not look like the last one, and learn from it; False if the descent diverged."""
         model = self._fitted
         resolved = None if model is None else model.parameters
         if resolved is None or not resolved.are(self._parameter_values):
@@ -210,7 +214,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         first = model is None or not model.states
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0]:
-            return
+            return True
         if first:
             shape, states = (
                 y.shape[1:],
@@ -223,27 +227,31 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         cache = model.stream_cache if model else None
         if weight is None:
             cache = StreamCache.of(self, resolved, recipe, descents[0], X) if shape == () else None
-        for descent, epoch in one_epoch(descents):
-            if not epoch.finite:
-                self._report_not_finite(descent)
+        done = one_epoch(descents)
+        if diverged := [descent for descent, epoch in done if not epoch.finite]:
+            self._report_not_finite(diverged)
+            return False
+        for descent, epoch in done:
             descent.state.count_first_loss(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, StreamFinish.of(recipe))
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
+        return True
 
     def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Continue learning from samples that an earlier epoch of a stream has seen: they are not new."""
         before = self._states if self._fitted is not None else ()
         self.partial_fit(X, y, sample_weight)
-        for state, earlier in zip(self._states, before, strict=False):
+        for state, earlier in zip(self._states if before else (), before, strict=False):
             state.restore_prequential_loss(earlier)
         return self
 
-    def _report_not_finite(self, descent: Descent) -> None:
-        """Raise an error if the chunk is not finite, else warn that the descent diverged."""
-        validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)
+    def _report_not_finite(self, diverged: Sequence[Descent]) -> None:
+        """Raise an error if the chunk is not finite, else warn that the descents diverged."""
+        for descent in diverged:
+            validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)
         message = "The descent left the finite range in partial_fit, which changed nothing."
-        training.warn(self, f"{message} Remedy: {training.REMEDY}.")
+        reports.warn(self, f"{message} {reports.shorter_steps(self)}")
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict targets, with the loss and the link of the last fit.
@@ -350,8 +358,7 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
             train, held_out = validation.hold_out(self, X, y, weight, random_state)
         else:
             return None, None
-        loss = recipe.parts.loss
-        return train, training.scorer(loss if hasattr(loss, "inverse_link") else None, *held_out)
+        return train, training.scorer(recipe.formulas, *held_out)
 
     def _start_parameters(self, coef_init: Any, intercept_init: Any, shape: tuple, n_features: int) -> tuple:
         """Return the coefficients and the intercept that each target starts from; None for each: zero."""

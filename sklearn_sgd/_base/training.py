@@ -1,6 +1,5 @@
 """The epochs of `fit`: when they end, what is reported of them, and the comparison with a constant at their end."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import fmean
@@ -8,24 +7,18 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import r2_score
 
 from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.fitted import longest, mean_curve, predict_linear
+from sklearn_sgd._base.reports import report_verdicts, warn
 from sklearn_sgd._base.validation import as_columns, refuse_not_finite
-from sklearn_sgd._engine.baseline import best_constant, training_loss
+from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
 from sklearn_sgd._engine.epochs import epochs
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import Fit
-from sklearn_sgd._engine.warning import user_stacklevel
-
-REMEDY = "learning_rate='auto', or a smaller eta0 and columns scaled by StandardScaler"
-
-
-def warn(estimator: Any, message: str) -> None:
-    """Give a ConvergenceWarning that names the class, at the line of the user."""
-    warnings.warn(f"{type(estimator).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
+from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.verdict import conclude
+from sklearn_sgd._namespace import doubled
 
 
 def deadline_after(time_budget: float | None) -> float:
@@ -33,13 +26,24 @@ def deadline_after(time_budget: float | None) -> float:
     return monotonic() + (time_budget or np.inf)
 
 
-def scorer(link: Any, X_val: Any, y_val: Any, weight_val: Any) -> Callable:
-    """Return a function (target, coef, intercept) -> R² on validation data."""
-    y_val = as_columns(y_val)
+def scorer(formulas: Formulas, X_val: Any, y_val: Any, weight_val: Any) -> Callable:
+    """Return a function (target, coef, intercept) -> D² on validation data, which for the squared error is R².
+
+    D² is 1 less the loss over that of the best constant; like scikit-learn's R², it is 0 or 1 where that has none.
+    """
+    loss, y_val = formulas.parts.loss, doubled(as_columns(y_val))
+    targets = [y_val[:, target] for target in range(y_val.shape[1])]
+    weight = None if weight_val is None else doubled(weight_val)
+    constants = [constant_of(formulas, y, weight) for y in targets]
+    shares = 1.0 if weight is None else weight
+    worst = [sum_of_losses(loss, y, constant, shares) for y, constant in zip(targets, constants, strict=True)]
 
     def score(target, coef, intercept):
-        predictions = predict_linear(X_val, coef, intercept, link)
-        return float(r2_score(y_val[:, target], predictions, sample_weight=weight_val))
+        raw = doubled(predict_linear(X_val, coef, intercept, None))
+        losses = sum_of_losses(loss, targets[target], raw, shares)
+        if not np.isfinite(losses):
+            return -np.inf
+        return (worst[target] - losses) / abs(worst[target]) if worst[target] else float(not losses)
 
     return score
 
@@ -53,6 +57,8 @@ class Session(NamedTuple):
         Its parameters say when to stop.
     score : callable or None
         Function (target, coef, intercept) -> score on validation data.
+    given : bool
+        Whether the user gave the validation data.
     deadline : float
         Time after which no epoch begins.
     tasks : Tasks
@@ -63,6 +69,7 @@ class Session(NamedTuple):
 
     estimator: Any
     score: Callable | None
+    given: bool
     deadline: float
     tasks: Tasks
     attributes: Callable[[Any, Sequence[State]], dict[str, Any]]
@@ -79,20 +86,16 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
             patience=estimator.n_iter_no_change,
             falls=estimator.learning_rate == "adaptive",
             score=score and partial(score, target),
+            given=session.given,
         )
         for target, (plan, state) in enumerate(zip(plans, states, strict=True))
     ]
     reason = _run(session, fits)
-    final = [fit.end() for fit in fits]
-    for fit, state in zip(fits, final, strict=True):
-        check_against_baseline(estimator, fit, state)
+    final, verdicts = zip(*(conclude(fit, reason) for fit in fits), strict=True)
+    report_verdicts(estimator, verdicts)
+    reason = "diverged" if _slowest(fits).reason == "diverged" else reason
     if reason == "tol" and any(fit.reason == "stalled" for fit in fits):
         reason = "stalled"
-        warn(
-            estimator,
-            "The minimum was not reached: columns of X are so nearly linear combinations of each other that rounding "
-            "hides the rest of the way. Remedy: leave out such columns, or penalty='l2'.",
-        )
     if reason == "interrupted":
         done = max(state.n_epochs for state in final)
         warn(estimator, f"Interrupted; the model is that of the epochs completed, {done} of {estimator.epochs}.")
@@ -117,7 +120,7 @@ def _run(session: Session, fits: list[Fit]) -> str:
                 if not epoch.finite:
                     refuse_not_finite(estimator, plan.X)
                 fit.end_epoch(epoch)
-            slowest = max(fits, key=lambda fit: fit.completed.n_epochs)
+            slowest = _slowest(fits)
             if all(fit.reason for fit in fits):
                 reason = slowest.reason
             elif monotonic() >= session.deadline:
@@ -135,6 +138,11 @@ def _run(session: Session, fits: list[Fit]) -> str:
     return reason
 
 
+def _slowest(fits: list[Fit]) -> Fit:
+    """Return the fit of the target that ran most epochs."""
+    return max(fits, key=lambda fit: fit.completed.n_epochs)
+
+
 def report(estimator: Any, fits: list[Fit]) -> None:
     """Print one line about the last epoch."""
     states = [fit.completed for fit in fits]
@@ -142,32 +150,6 @@ def report(estimator: Any, fits: list[Fit]) -> None:
     loss = fmean(state.losses[state.n_losses - 1] for state in states)
     line = f"{type(estimator).__name__}: epoch {state.n_epochs:4d}  loss {loss:.6g}  rate {state.rate:.3g}"
     if fits[0].stopping.scores:
-        line += f"  validation R² {fmean(fit.stopping.scores[-1] for fit in fits):.4f}"
+        name = "R²" if fits[0].descent.plan.formulas.is_quadratic else "D²"
+        line += f"  validation {name} {fmean(fit.stopping.values[-1] for fit in fits) * -1.0:.4f}"
     print(line, flush=True)
-
-
-def check_against_baseline(estimator: Any, fit: Fit, state: State) -> None:
-    """Replace a fit of the automatic step that ends worse than the best constant by it; warn of other such fits."""
-    plan, loss = fit.descent.plan, fit.descent.plan.parts.loss
-    if fit.reason == "diverged":
-        warn(
-            estimator,
-            f"The descent left the finite range in epoch {state.n_epochs}; the last finite parameters are kept. "
-            f"Remedy: {REMEDY}.",
-        )
-        return
-    trusted = plan.preconditioner is None or plan.formulas.is_quadratic
-    if trusted and state.loss_curve[-1] <= fit.baseline:
-        return
-    if plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any():
-        return  # The penalty does not allow coefficients of 0.
-    end = training_loss(loss, plan.data, plan.row_indices, plan.X, *state.predictor())
-    if plan.preconditioner and end > fit.baseline:
-        used = slice(None) if plan.row_indices is None else plan.row_indices
-        state.fall_back(best_constant(plan.formulas, plan.data, used))
-    elif end > fit.baseline * (1 + 1e-6):
-        warn(
-            estimator,
-            "The fit ends worse than the best constant prediction on its own training data. "
-            f"Remedy: more epochs if the loss still falls (see loss_curve_), else {REMEDY}.",
-        )

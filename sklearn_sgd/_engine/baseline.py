@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._ops import clip
 
 # Samples that the best constant is searched on, targets among which the search starts, and rows of a block.
 SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
@@ -111,19 +112,33 @@ def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, si
     return g
 
 
-def constant_loss(formulas: Formulas, data, kept: np.ndarray | None) -> float:
-    """Mean loss of the best constant."""
-    constant = best_constant(formulas, data, slice(None) if kept is None else kept)
+def constant_loss(loss, data, kept: np.ndarray | None, constant: float) -> float:
+    """Mean loss of a constant."""
     if isinstance(data.rows, RemoteRows):
-        return data.rows.training_loss(formulas.parts.loss, np.zeros(data.rows.shape[1], data.rows.dtype), constant)
-    return _mean_loss(formulas.parts.loss, data, kept, lambda block: constant)
+        return data.rows.training_loss(loss, np.zeros(data.rows.shape[1], data.rows.dtype), constant)
+    return _mean_loss(loss, data, kept, lambda block, y: constant)
 
 
-def training_loss(loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float) -> float:
-    """Mean loss of a model on the rows of X that it was fitted on."""
+def training_loss(
+    loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float, rounding: float = 0.0
+) -> float:
+    """Mean loss of a model on the rows of X that it was fitted on.
+
+    Each prediction may be off by a share ``rounding`` of the sizes of its terms, and counts as if it were off in favour
+    of the model.
+    """
     if isinstance(data.rows, RemoteRows):
-        return data.rows.training_loss(loss, coef, intercept)
-    return _mean_loss(loss, data, kept, lambda block: take(X, block) @ like(coef, X) + intercept)
+        return data.rows.training_loss(loss, coef, intercept, rounding)
+
+    def predict(block, y):
+        rows = take(X, block)
+        z = rows @ like(coef, X) + intercept
+        if not rounding:
+            return z
+        size = rounding * (abs(rows) @ like(abs(coef), X) + abs(intercept))
+        return clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size)
+
+    return _mean_loss(loss, data, kept, predict)
 
 
 def raw_predictions(rows, block, w: np.ndarray) -> np.ndarray:
@@ -177,11 +192,15 @@ def weighted_curvatures(loss, data, used, z, sums: np.ndarray):
 
 
 def _mean_loss(loss, data, kept, predict) -> float:
-    """Mean loss of raw predictions, asked for block by block."""
+    """Mean loss of raw predictions for some rows and their targets, asked for block by block."""
     losses = weight = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(data, kept):
-            y, s = targets_and_weights(data, block)
-            losses += total(s * loss.value(y, predict(block) + 0.0 * y))
-            weight += total(s)
+    for block in _blocks(data, kept):
+        y, s = targets_and_weights(data, block)
+        losses += sum_of_losses(loss, y, predict(block, y), s)
+        weight += total(s)
     return losses / weight
+
+
+def sum_of_losses(loss, y, z, weight) -> float:
+    """Weighted sum of the losses of raw predictions, in double precision."""
+    return total(weight * loss.value(y, z + 0.0 * y))

@@ -1,7 +1,6 @@
 """The only loop over epochs: a generator that yields what each epoch cost."""
 
 from collections.abc import Iterator, Sequence
-from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn_sgd._namespace import take, total
 
 def quiet():
     """No warnings of NumPy: a descent that diverges is reported as such."""
-    return np.errstate(over="ignore", invalid="ignore")
+    return np.errstate(all="ignore")
 
 
 class Epoch(NamedTuple):
@@ -52,10 +51,8 @@ class Descent:
     def end(self, order: Any) -> Epoch:
         """Count the epoch; one that left the finite range is undone."""
         plan, state = self.plan, self.state
-        penalty = 0.0
-        if not plan.formulas.is_unpenalised:
-            penalty = float(np.sum(plan.parts.penalty.value(state.vectors.coef[:-1]), dtype=float))
-        finite = isfinite(self.total) and state.vectors.finite(bool(plan.average_from))
+        penalty = plan.penalty_value(state.vectors.coef)
+        finite = abs(self.total) <= plan.largest_loss and state.finite(plan.average_from > 0, plan.largest_loss)
         if not finite:
             state.go_back_to(self.before)
         else:
@@ -87,11 +84,10 @@ def one_epoch(descents: Sequence[Descent], order: Any = None) -> list[tuple[Desc
     plan = descents[0].plan
     if order is None:
         order = epoch_order(plan, plan.used, descents[0].state.generator)
-    with quiet():
+    for descent in descents:
+        descent.begin()
+    size = plan.piece_rows(len(descents)) if len(order) > plan.batch_size else plan.batch_size
+    for start in range(0, len(order), size):
         for descent in descents:
-            descent.begin()
-        size = plan.piece_rows(len(descents)) if len(order) > plan.batch_size else plan.batch_size
-        for start in range(0, len(order), size):
-            for descent in descents:
-                descent.advance(order, start, min(start + size, len(order)))
-        return [(descent, descent.end(order)) for descent in descents]
+            descent.advance(order, start, min(start + size, len(order)))
+    return [(descent, descent.end(order)) for descent in descents]

@@ -11,13 +11,17 @@ from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.step_size import averaging_weights
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import Elsewhere, total
+from sklearn_sgd._namespace import Elsewhere, dtype_of, total
 
 # Entries of X that are taken for one target after the other; updates of one target whose rates are made at once.
 PIECE, RATES = 1 << 15, 1 << 16
 
 # Shares of an average that there is not.
 NO_MIXES = np.empty(0)
+
+# The largest sum of losses of each precision: squares, which are not halved as losses are, have a sum, too.
+DOUBLE, SINGLE = np.dtype(np.float64), np.dtype(np.float32)
+LARGEST = {kind: float(np.finfo(kind).max) / 4.0 for kind in (DOUBLE, SINGLE)}
 
 
 class Data(NamedTuple):
@@ -123,6 +127,18 @@ class Plan(NamedTuple):
     def weight(self) -> float:
         """Total weight of the rows."""
         return total(self.data.weight) if self.data.weight.shape[0] else float(self.n_rows)
+
+    @property
+    def largest_loss(self) -> float:
+        """The largest sum of losses; one beyond the precision of X has no gradient there."""
+        # The normal matrix is in double precision, whatever that of X is.
+        return LARGEST[DOUBLE if self.normal and not self.noise else dtype_of(self.X)]
+
+    def penalty_value(self, w: np.ndarray) -> float:
+        """The penalty on parameters, the intercept excluded."""
+        if self.formulas.is_unpenalised:
+            return 0.0
+        return float(np.sum(self.parts.penalty.value(w[:-1]), dtype=float))
 
     def n_updates(self, n_rows: int) -> int:
         """Updates on so many rows; on remote ones, those of an epoch."""

@@ -67,7 +67,7 @@ class RemoteRows(Elsewhere, ABC):
         """Sum of the gradients on both sides of a constant."""
 
     @abstractmethod
-    def training_loss(self, loss: Any, coef: np.ndarray, intercept: float) -> float:
+    def training_loss(self, loss: Any, coef: np.ndarray, intercept: float, rounding: float = 0.0) -> float:
         """Mean loss of a model."""
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import exp
+from math import exp, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,9 +44,25 @@ class Vectors(NamedTuple):
         m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
         return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
 
-    def finite(self, averaged: bool) -> bool:
-        """Whether the parameters, and their average if there is one, are numbers."""
-        return bool(np.isfinite(self.coef).all() and (not averaged or np.isfinite(self.average).all()))
+    def finite(self, averaged: bool, most: float) -> bool:
+        """Whether parameters, and their average if there is one, have squares of no larger sum; moments are numbers.
+
+        Predictions are in range, too, then.
+        """
+        kept = (moment for moment in (self.m, self.v) if moment is not None)
+        return (
+            _within(self.coef, most)
+            and (not averaged or _within(self.average, most))
+            and all(isfinite(np.vdot(moment, moment)) or np.isfinite(moment).all() for moment in kept)
+        )
+
+
+def _within(vector: np.ndarray, most: float) -> bool:
+    """Whether the sum of squares is no more, in the precision of the vector if possible, which is found sooner.
+
+    This product of NumPy, unlike others, does not warn of numbers that are not finite.
+    """
+    return bool(np.vdot(vector, vector) <= most) or bool(np.square(vector, dtype=np.float64).sum() <= most)
 
 
 @dataclass
@@ -278,6 +294,10 @@ class State:
             average[:] = w
         elif self.news is not None:
             average[:-1] += np.minimum(1.0, (DECAY + 1.0) * self.news) * (w[:-1] - average[:-1])
+
+    def finite(self, averaged: bool, most: float) -> bool:
+        """Whether the next step can start from here: all that it depends on is a number, and its squares are."""
+        return self.vectors.finite(averaged, most) and isfinite(self.window[0] + self.window[1])
 
     def lower_rate(self, divisor: float) -> None:
         """Go on at a lower rate."""

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import ROUNDING, FinalSteps, proximal_finish
+from sklearn_sgd._engine.automatic import final_step
+from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish
 from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
-from sklearn_sgd._engine.baseline import constant_loss, training_loss
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.trend import grows
 from sklearn_sgd._namespace import dtype_of
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
@@ -25,10 +27,16 @@ TOL = 1e-3
 
 # Epochs of full batches after those with noise, at most.
 MOST_EPOCHS = 20
+# Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
+# average; precisions of X by which a prediction may be off.
+MARGIN, NOISE, ROUNDING = 1e-3, 1e-2, 8.0
 
 
 class Stopping:
     """Counts epochs without progress: of the objective, or of a score on held-out rows, whose best parameters it keeps.
+
+    ``losses`` are the objectives of the epochs, on their way; ``values`` what progress was measured by, which falls;
+    ``n_at_first_rate`` is the number of epochs before an adaptive rate fell, if it did.
 
     Parameters
     ----------
@@ -46,6 +54,8 @@ class Stopping:
         From parameters to a score on held-out rows.
     excess : callable or None
         From a state to what its loss exceeds the minimum by.
+    has_grown : callable
+        From objectives of epochs and the state after them to whether the descent diverges.
     """
 
     def __init__(
@@ -57,6 +67,7 @@ class Stopping:
         objective: Callable,
         score: Callable | None,
         excess: Callable | None,
+        has_grown: Callable,
     ):
         self.margin = margin
         self.patience = patience
@@ -65,7 +76,10 @@ class Stopping:
         self.objective = objective
         self.score = score
         self.excess = excess
-        self.scores: list[float] = []
+        self.has_grown = has_grown
+        self.losses: list[float] = []
+        self.values: list[float] = []
+        self.n_at_first_rate = 0
         self.best = np.inf
         self.best_parameters: dict[str, Any] = {}
         self.stalled = 0
@@ -76,17 +90,20 @@ class Stopping:
             return "diverged"
         return self._stalled(epoch, state)
 
+    @property
+    def scores(self) -> list[float]:
+        """The scores of the epochs, if there are some."""
+        return [-value for value in self.values] if self.score else []
+
     def kept(self, state: State) -> State:
         """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
         return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
-        if self.score:
-            self.scores.append(self.score(*state.predictor()))
-            current = -self.scores[-1]
-        else:
-            current = self.objective(epoch, state)
+        current = -self.score(*state.predictor()) if self.score else self.objective(epoch, state)
+        self.losses.append(epoch.loss + epoch.penalty)
+        self.values.append(current)
         stalled = self.margin is not None and not current < self.best - self.margin
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
@@ -104,7 +121,10 @@ class Stopping:
         if state.rate > self.smallest_rate:
             state.lower_rate(DIVISOR)
             self.stalled = 0
+            self.n_at_first_rate = self.n_at_first_rate or len(self.values)
             return None
+        if self.has_grown(self.losses, state):
+            return "diverged"
         return "early_stopping" if self.score else "tol"
 
 
@@ -122,28 +142,39 @@ def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
         rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
         gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
     offset = float(np.max(abs(state.centre) * geometry.scale, initial=0.0))
-    rounding = ROUNDING * float(np.finfo(kind).eps) * variance**0.5 * (1.0 + offset)
+    rounding = final_step.ROUNDING * float(np.finfo(kind).eps) * variance**0.5 * (1.0 + offset)
     return FinalSteps(gradient, geometry, plan.parts.penalty, rounding)
 
 
 class Fit:
     """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
 
-    def __init__(self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score):
+    def __init__(
+        self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score, given: bool = False
+    ):
         exact = plan.normal if not plan.noise else None
-        self.baseline = exact.variance / 2 if exact else constant_loss(plan.formulas, plan.data, plan.row_indices)
-        self.final = None if score else final_steps(plan, state, 2.0 * self.baseline)
+        kept, loss = plan.row_indices, plan.parts.loss
+        used: Any = slice(None) if kept is None else kept
+        self.constant = exact.target if exact else best_constant(plan.formulas, plan.data, used)
+        self.baseline = exact.variance / 2 if exact else constant_loss(loss, plan.data, kept, self.constant)
+        # Losses of one's own may be negative, though they should not.
+        unit = abs(self.baseline)
+        self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        self.progress, self.scores_given_rows = unit * (tol or 0.0), given
+        self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         waits = tol and state.step and plan.average_from
         self.stopping = Stopping(
-            margin=None if tol is None else tol * (1.0 if score else self.baseline),
+            margin=None if tol is None else tol * (1.0 if score else unit),
             patience=patience,
             least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
             excess=self.excess if self.final else None,
+            has_grown=self.has_grown,
         )
         self.descent, self.completed = Descent(plan, state), state.fork()
+        self.earlier, self.has_left = self.completed, False
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
@@ -158,20 +189,44 @@ class Fit:
             return epoch.loss + epoch.penalty
         if self.final:
             return self.excess(state)
-        return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor()) + epoch.penalty
+        return self.training_loss(state) + epoch.penalty
+
+    @property
+    def rounding(self) -> float:
+        """By which share of its terms a prediction may be off."""
+        return ROUNDING * float(np.finfo(self.completed.vectors.coef.dtype).eps)
+
+    def training_loss(self, state: State, rounding: float = 0.0, some: Any = None) -> float:
+        """Mean loss of a state's predictor on the training rows, or some of them."""
+        plan = self.descent.plan
+        rows = plan.row_indices if some is None else some
+        return training_loss(plan.parts.loss, plan.data, rows, plan.X, *state.predictor(), rounding)
+
+    def exceeds(self, most: float, state: State, loss: float) -> bool:
+        """Whether the loss of a state's predictor exceeds another one by more than rounding."""
+        return not (loss <= most or self.training_loss(state, self.rounding) <= most)
+
+    def has_grown(self, losses: list[float], state: State) -> bool:
+        """Whether the descent diverges, as the objectives of its epochs and the predictor tell."""
+        return grows(losses, self.baseline) and self.exceeds(self.most, state, np.inf)
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Count an epoch of the descent, which is over if there is a reason to stop."""
         state, first = self.descent.state, not self.completed.n_epochs
+        self.has_left = not epoch.finite
         self.reason = self.stopping.reason(epoch, state)
         self.descent.stopped = self.reason is not None
         if first:
             state.count_first_loss(epoch.loss, self.descent.plan.weight)
-        self.completed = state.fork()
+        self.earlier, self.completed = self.completed, state.fork()
 
     def kept(self) -> State:
         """The state that the fit would end in now."""
         return self.stopping.kept(self.completed)
+
+    def before_last_epoch(self, state: State) -> State:
+        """A state with the parameters from before its last epoch."""
+        return state.with_parameters(self.earlier.vectors, self.earlier.centre)
 
     def end(self) -> State:
         """The state that the fit ends in."""
@@ -180,6 +235,7 @@ class Fit:
         if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
             return state
         enough = MISSING * (TOL * self.baseline if margin is None else margin)
+        self.is_finished = True
         if self.final:
             w, missing = self.final.improved(state.vectors.average, enough)
             state.finish(w)
@@ -189,6 +245,8 @@ class Fit:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
         elif averages and not plan.is_remote and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
             state.finish(finished_on_all_rows(plan, state, enough))
+        else:
+            self.is_finished = False
         return state
 
 

@@ -3,7 +3,6 @@
 It takes the steps that the epochs take, with the same bits, and does before the first of them what does not change.
 """
 
-from math import isfinite
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -62,7 +61,7 @@ class Stream:
         # Rates of a function of the user's are made when they are due.
         own = isinstance(recipe.params["learning_rate"], str)
         self.ahead = self.n_updates * max(1, AHEAD // self.n_updates * own)
-        self.zeros = np.zeros(plan.X.shape[1] + 1, self.dtype)
+        self.most = plan.largest_loss
         self.known: Rates | None = None
         # Whether values that are not finite show in the loss, as those of a squared error do, and nowhere before.
         self.shows_not_finite = plan.formulas.is_quadratic and plan.preconditioner is None and not plan.drop_last
@@ -103,8 +102,7 @@ class Stream:
         rates, n_done = self._rates(state), state.n_updates
         loss = self.call(changed | rates.addresses(n_done))
         state.predict_with(averaged=bool(plan.average_from))
-        # 0 times what is not finite is not finite; unlike other products, this one never warns of it.
-        if not isfinite(loss + np.vdot(coef, self.zeros) + np.vdot(average, self.zeros)):
+        if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
             return None
         n_rows = len(self.order)
         loss /= n_rows

@@ -105,9 +105,9 @@ class ClusterRows(RemoteRows):
         """Return the sum of the gradients on both sides of a constant prediction."""
         return self.blocks.reduce(self.view, workers.smoothed_gradient, loss, mean, constant, size)
 
-    def training_loss(self, loss: Any, coef: np.ndarray, intercept: float) -> float:
+    def training_loss(self, loss: Any, coef: np.ndarray, intercept: float, rounding: float = 0.0) -> float:
         """Return the mean loss of a model."""
-        total, weight = self.blocks.reduce(self.view, workers.training_loss, loss, coef, intercept)
+        total, weight = self.blocks.reduce(self.view, workers.training_loss, loss, coef, intercept, rounding)
         return float(total / weight)
 
     def row_curvatures(self, loss: Any, w: np.ndarray) -> tuple[Any, float]:

@@ -13,6 +13,7 @@ from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._engine import baseline
 from sklearn_sgd._engine.automatic.preconditioner import largest_eigenvalue
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure, merge
+from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan
@@ -144,7 +145,8 @@ class CurvatureWeights(NamedTuple):
 
 def apply(block: Block, view: RowView, function: Any, args: tuple) -> Any:
     """Return a function of a block and its samples as they are seen in a view."""
-    return function(block, block.data(view), *args)
+    with quiet():
+        return function(block, block.data(view), *args)
 
 
 def add(terms: list) -> Any:
@@ -199,10 +201,12 @@ def mean_target(block: Block, data: Data) -> tuple[float, float]:
     return _total_weight(data), baseline.mean_target(y, weight)
 
 
-def training_loss(block: Block, data: Data, loss: Any, coef: np.ndarray, intercept: float) -> np.ndarray:
+def training_loss(
+    block: Block, data: Data, loss: Any, coef: np.ndarray, intercept: float, rounding: float
+) -> np.ndarray:
     """Return the sum of the losses of a model, and the total weight."""
     weight = _total_weight(data)
-    return np.array([weight * baseline.training_loss(loss, data, None, block.X, coef, intercept), weight])
+    return np.array([weight * baseline.training_loss(loss, data, None, block.X, coef, intercept, rounding), weight])
 
 
 def gradient_sums(block: Block, data: Data, sent: SentPlan, w: np.ndarray) -> np.ndarray:

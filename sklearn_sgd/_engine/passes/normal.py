@@ -20,5 +20,7 @@ def automatic(plan, piece, vectors, window) -> float:
     w -= step * d
     vectors.coef[:-1] = w if preconditioner.is_full else penalty.prox(w, step * preconditioner.inverse, ...)
     vectors.coef[-1] -= step * error
+    if piece.mixes.size:
+        vectors.average[:] += piece.mixes[0] * (vectors.coef - vectors.average)
     loss = 0.5 * (normal.variance - 2.0 * before @ normal.with_target + before @ product + error * error)
     return plan.weight * max(loss, 0.0)

@@ -1,0 +1,93 @@
+"""What fits warn of, and the remedies, which follow from where the losses went."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sgd._engine.verdict import Verdict
+from sklearn_sgd._engine.warning import user_stacklevel
+from sklearn_sgd.optimizers import SGD
+
+WORSE = "The fit ends worse than the best constant prediction on its own training data"
+LATER = (
+    "Remedy: more epochs, average='auto', or as average the number of a later update, after which the average starts."
+)
+
+# What is said of each kind of verdict, and how its remedy is made of the estimator and the verdict.
+MESSAGES = {
+    "left": "The descent left the finite range in epoch {n_epochs}; the last finite parameters are kept. {shorter}",
+    "grew": "The steps are too long: in {n_epochs} epochs the loss rose from {first:.3g} to {last:.3g}. {shorter}",
+    "unlike": (
+        "The loss of the validation samples is far above that of the best constant prediction of their targets, unlike "
+        "that of the training samples. Remedy: X_val transformed as X is, in a Pipeline by transform_input=['X_val']."
+    ),
+    "replaced": (
+        "The automatic step ended worse than the best constant prediction on its own training data, and is replaced by "
+        "it. Remedy: more epochs, a larger batch_size, or columns and targets without extreme values."
+    ),
+    "worse long": WORSE + ", and its loss does not fall. {shorter}",
+    "worse short": WORSE + ", but its loss still falls. {longer}",
+    "worse average": WORSE + ", unlike its last steps: the average counts those on the way there, too. " + LATER,
+    "average": "The average, which predicts, is worse than the last steps: it counts those on the way, too. " + LATER,
+    "stalled": (
+        "The minimum was not reached: columns of X are so nearly linear combinations of each other that rounding hides "
+        "the rest of the way. Remedy: leave out such columns, or penalty='l2'."
+    ),
+    "rises": "The steps are too long: the loss rises, in the last epoch by more than tol. {shorter}",
+    "falls": "The epochs, {n_epochs}, ended while {what} still improved by more than tol. {longer}",
+    "far": "An epoch improves {what} by less than tol, but the minimum is far. {longer}",
+}
+
+
+def warn(estimator: Any, message: str) -> None:
+    """Give a ConvergenceWarning that names the class, at the line of the user."""
+    warnings.warn(f"{type(estimator).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
+
+
+def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:
+    """Give one warning of what is wrong with the fits of all targets, if anything is: of the worst."""
+    found = [verdict for verdict in verdicts if verdict]
+    if not found:
+        return
+    worst = min(found, key=lambda verdict: verdict.rank)
+    message = MESSAGES[worst.kind].format(
+        **worst._asdict(),
+        shorter=shorter_steps(estimator),
+        longer=longer_steps(estimator, worst.ended),
+        what="the validation score" if estimator.early_stopping else "the objective",
+    )
+    if len(verdicts) > 1:
+        number = sum(verdict.kind == worst.kind for verdict in found)
+        message = f"{number} of {len(verdicts)} targets: {message}"
+    warn(estimator, message)
+
+
+def shorter_steps(estimator: Any) -> str:
+    """Return the remedy for steps that are too long."""
+    if estimator.learning_rate == "auto":
+        return "Remedy: columns and targets without extreme values, or X as float64."
+    return f"Remedy: {_automatic(estimator)}, or {_rates(estimator, 'smaller')} and columns scaled by StandardScaler."
+
+
+def longer_steps(estimator: Any, ended: str) -> str:
+    """Return the remedy for a descent that is still on its way."""
+    more = "more epochs" if ended == "epochs" else "a smaller tol and more epochs"
+    if estimator.learning_rate == "auto":
+        return f"Remedy: {more}."
+    rates = _rates(estimator, "larger")
+    return f"Remedy: {_automatic(estimator)}, {more}, or {rates} and columns scaled by StandardScaler."
+
+
+def _automatic(estimator: Any) -> str:
+    """Return the parameters of the automatic step."""
+    plain = estimator.optimizer == "sgd" or type(estimator.optimizer) is SGD
+    return "learning_rate='auto'" if plain else "learning_rate='auto' with optimizer='sgd'"
+
+
+def _rates(estimator: Any, size: str) -> str:
+    """Return what makes the rates of a schedule larger or smaller."""
+    if estimator.learning_rate == "optimal":
+        return "a larger alpha" if size == "smaller" else "a smaller alpha"
+    return f"{size} rates of the schedule" if callable(estimator.learning_rate) else f"a {size} eta0"

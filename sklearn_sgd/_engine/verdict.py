@@ -1,0 +1,208 @@
+"""How a fit has ended: whether it diverged, how its predictor compares with the best constant, what is missing."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stopping import MARGIN, Fit
+from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
+from sklearn_sgd._namespace import doubled, is_foreign, take
+
+# What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
+# the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
+# short, or right, but their average is behind them; rounding hides the way to the minimum; its loss rises, or falls
+# still when the epochs end, or the minimum is far; the average is behind the last steps.
+KINDS = (
+    *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
+    *("stalled", "rises", "falls", "far", "average"),
+)
+
+# Times the progress that counts past which the minimum is far; times the best constant's loss that validation samples
+# have where they cannot be like those learned from.
+FAR, UNLIKE = 10.0, 10.0
+
+# Rows of a sample for each column, on which a step is taken: what it gains from the noise of fewer would be more.
+ROWS_PER_COLUMN = 100
+
+
+class Verdict(NamedTuple):
+    """What is wrong with a fit: one of `KINDS`, why it ended, its epochs, and the losses of the first and the last."""
+
+    kind: str
+    ended: str
+    n_epochs: int
+    first: float
+    last: float
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst kind."""
+        return KINDS.index(self.kind)
+
+
+def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
+    """The state that a fit ends in, for its own reason or else that of all, and what is wrong with it, if anything."""
+    state, plan = fit.end(), fit.descent.plan
+    kind, loss = "left" if fit.has_left else None, None
+    if not kind:
+        loss = predictor_loss(fit, state)
+        if loss is not None and not abs(loss) * plan.weight <= plan.largest_loss:
+            # The last steps led where there is no loss: they are taken back, as those of an epoch are.
+            state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
+    ended = fit.reason or ended
+    kind = kind or _kind(fit, state, loss, ended)
+    losses = state.loss_curve
+    return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None
+
+
+def predictor_loss(fit: Fit, state: State) -> float | None:
+    """The mean loss of the parameters that predict; None where it is known to be no more than the best constant's.
+
+    The losses of the epochs are those of the parameters on their way. They tell of the last ones, if some rows say the
+    same, but not of an average.
+    """
+    plan = fit.descent.plan
+    is_average = plan.average_from > 0 and not fit.is_finished
+    if is_average or not state.loss_curve[-1] <= fit.most:
+        return fit.training_loss(state)
+    if plan.preconditioner and not (plan.noise or fit.stopping.score):
+        return None  # No such step raises the loss.
+    if plan.is_remote or plan.n_rows <= SAMPLE:
+        return fit.training_loss(state)
+    some = _some_rows(plan, SAMPLE)
+    constant = constant_loss(plan.parts.loss, plan.data, some, fit.constant)
+    is_better = fit.training_loss(state, some=some) <= constant + MARGIN * abs(constant)
+    return None if is_better else fit.training_loss(state)
+
+
+def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
+    """What is wrong with a fit whose losses are numbers, if anything."""
+    plan, stopping, losses = fit.descent.plan, fit.stopping, fit.stopping.losses
+    if ended in ("diverged", "stalled"):
+        return "grew" if ended == "diverged" else ended
+    worse = None
+    if loss is not None and _allows_zero(plan):
+        if plan.preconditioner and not plan.preconditioner.inverse.any():
+            # No column varies, so the minimum is known: it is the constant.
+            if fit.exceeds(fit.baseline, state, loss):
+                state.finish(np.append(np.zeros(plan.X.shape[1]), fit.constant))
+        elif fit.exceeds(fit.most, state, loss):
+            worse = "replaced" if plan.preconditioner else f"worse {_direction(fit, loss)}"
+    if worse == "replaced":
+        state.fall_back(fit.constant)
+        return worse
+    if fit.scores_given_rows and _is_unlike(fit):
+        return "unlike"
+    if worse:
+        return worse
+    if not fit.progress or ended not in ("epochs", "tol", "early_stopping"):
+        return None
+    if not stopping.score and rises(losses) and losses[-1] - losses[-2] > fit.progress:
+        return "rises"
+    if kind := _unfinished(fit, state, ended):
+        return kind
+    return "average" if _average_is_behind(fit, state, loss, FAR * fit.progress) else None
+
+
+def _allows_zero(plan: Plan) -> bool:
+    """Whether the penalty allows coefficients of 0."""
+    return not plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any()
+
+
+def _is_unlike(fit: Fit) -> bool:
+    """Whether validation samples have, in some epoch, far more loss than those learned from have on the way."""
+    pairs = zip(fit.stopping.scores, fit.stopping.losses, strict=True)
+    return any((1.0 - score) * fit.baseline > UNLIKE * max(fit.baseline, loss) for score, loss in pairs)
+
+
+def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float) -> bool:
+    """Whether the last parameters are better than their average, which predicts, by more than a margin."""
+    plan, last = fit.descent.plan, state.loss_curve[-1]
+    is_average = plan.average_from > 0 and not (fit.is_finished or fit.stopping.score)
+    return is_average and loss is not None and loss > last + margin
+
+
+def _direction(fit: Fit, loss: float) -> str:
+    """Whether the steps of a fit that ends with this loss were too long, too short, or right, unlike their average."""
+    losses, is_average = fit.stopping.losses, fit.descent.plan.average_from > 0
+    if is_average and losses[-1] <= fit.most:
+        return "average"
+    # The loss of an average, or of the epoch of the best score, is not the next on the way.
+    curve = losses if len(losses) > 1 and (is_average or fit.stopping.score) else [*losses, loss]
+    return "short" if (np.diff(curve[-3:]) < 0.0).all() else "long"
+
+
+def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
+    """ "falls" if the epochs ended while each still brought more than ``tol``, "far" if far more is missing anyway."""
+    stopping, plan = fit.stopping, fit.descent.plan
+    if fit.is_finished:
+        return None  # The minimum is known, and reached.
+    values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
+    falls = latest_falls(values, noise)
+    fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
+    # An adaptive rate that has become small makes small steps: what may come is judged by those before.
+    early = values[: stopping.n_at_first_rate or None]
+    before = latest_falls(early, noise)
+    known = fast or fall_to_come(before) - (early[-1] - values[-1]) > FAR * margin
+    # Where there is no noise, or no more, what a step gains is missing, but for validation samples that ended the fit.
+    exact = not stopping.score and (not noise or (stopping.n_at_first_rate > 0 and ended == "tol"))
+    perhaps = known or exact or len(before) >= ENOUGH or slopes_down(early)
+    some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
+    if not perhaps or fit.training_loss(state, fit.rounding, some) <= fit.progress:
+        return None  # No loss is less than 0.
+    # The losses on the way of an average fall as its noise does, and those of other noise may fall by chance.
+    known = known and not (plan.preconditioner and noise)
+    if not known and not gain_of_a_step(fit, state, some) > FAR * fit.progress:
+        return None
+    return "falls" if fast else "far"
+
+
+def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
+    """By how much one more step, on some rows, lowers the objective of the predictor there: so far is the minimum.
+
+    A step in the coordinates of the automatic one, as long as a secant tells.
+    """
+    plan, penalty, state = fit.descent.plan, fit.descent.plan.parts.penalty, state.fork()
+    state.recentre(fit.descent.state.centre)  # Where the rows of the plan are.
+    w = state.vectors.average
+    rows = all_rows(plan._replace(n_rows=len(some)))(plan.data, some, plan.parts.loss)
+    mean, preconditioner = (0.0, plan.preconditioner) if plan.preconditioner else _spread(plan, some)
+
+    def objective(at: np.ndarray) -> tuple[float, np.ndarray, float]:
+        losses, squares, g = rows.gradient(at.astype(w.dtype))
+        g[:-1] += penalty.gradient(at[:-1])
+        return losses / len(some) + plan.penalty_value(at), g, losses / max(squares, 1e-300)
+
+    before, g, length = objective(w)
+    d = preconditioner.apply(g[:-1] - mean * g[-1])
+    d = 2.0 * length * np.append(d, g[-1] - np.sum(mean * d))
+    bend = d @ (g - objective(w - d)[1])
+    if not bend > 0.0:
+        return 0.0
+    part = d @ g / bend
+    there = w - part * d
+    if not preconditioner.is_full:
+        there[:-1] = penalty.prox(there[:-1], 2.0 * length * part * preconditioner.inverse, ...)
+    return before - objective(there)[0]
+
+
+def _spread(plan: Plan, some: Any) -> tuple[Any, Preconditioner]:
+    """Means of the columns of some rows, and the inverse of their variances; 0 and 1, if rows are elsewhere."""
+    if plan.is_remote or is_foreign(plan.X):
+        return 0.0, Preconditioner(np.ones(plan.X.shape[1]))
+    X = doubled(take(plan.X, some))
+    mean = np.asarray(X.mean(axis=0)).ravel() * float(plan.data.rows.bias)
+    squares = np.asarray((X.multiply(X) if issparse(X) else (X - mean) ** 2).mean(axis=0)).ravel()
+    variance = squares - mean * mean if issparse(X) else squares
+    return mean, Preconditioner(np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0.0))
+
+
+def _some_rows(plan: Plan, number: int) -> Any:
+    """About so many row numbers, evenly spaced; all of rows that are on a cluster."""
+    return plan.used if plan.is_remote else plan.used[:: -(-plan.n_rows // number)]
