@@ -10,6 +10,12 @@ from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from tests import internals
 from tests.problems import REGRESSORS
 
+
+def harmonic(t):
+    """A schedule of the user's."""
+    return 0.01 / t
+
+
 WAYS = [
     {},
     {"half_life": 50.0},
@@ -19,7 +25,7 @@ WAYS = [
     {"optimizer": "adam", "learning_rate": "invscaling", "average": True},
     {"optimizer": "momentum", "learning_rate": "constant", "eta0": 0.001},
     {"learning_rate": "pa1", "loss": "epsilon_insensitive"},
-    {"learning_rate": lambda t: 0.01 / t},
+    {"learning_rate": harmonic},
     {"fit_intercept": False},
 ]
 
@@ -34,7 +40,7 @@ def chunks(n_rows, dtype, number=40, seed=0):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n_rows", [1, 7])
-@pytest.mark.parametrize("params", WAYS, ids=str)
+@pytest.mark.parametrize("params", WAYS, ids=lambda params: "-".join(map(str, params)) or "default")
 @pytest.mark.parametrize("kind", REGRESSORS)
 def test_same_bits_as_the_long_way(kind, params, n_rows, dtype, monkeypatch):
     if "pa1" in str(params) and kind is not OnlineSGDRegressor:

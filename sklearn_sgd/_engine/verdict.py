@@ -205,4 +205,4 @@ def _spread(plan: Plan, some: Any) -> tuple[Any, Preconditioner]:
 
 def _some_rows(plan: Plan, number: int) -> Any:
     """About so many row numbers, evenly spaced; all of rows that are on a cluster."""
-    return plan.used if plan.is_remote else plan.used[:: -(-plan.n_rows // number)]
+    return plan.used if plan.is_remote else np.ascontiguousarray(plan.used[:: -(-plan.n_rows // number)])
