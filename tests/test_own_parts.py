@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, csr, linear, ridge, some_weights, theta
+from scipy.optimize import minimize
 from sklearn.linear_model import Lasso
 
 import sklearn_sgd
@@ -245,6 +246,55 @@ def test_another_gradient_does_not_go_through_the_normal_matrix(kind, form):
     assert_allclose(theta(own), theta(huber), rtol=1e-12)
     automatic = kind(Mine(), random_state=0, epochs=20).fit(form(X), y)
     assert abs(theta(automatic) - ridge(X, y)).max() > 10
+
+
+class Quartic(NamedTuple):
+    """Hardly a penalty of small coefficients, and a steep one of large ones."""
+
+    alpha: float
+
+    def value(self, w):
+        return self.alpha * w**4 / 4
+
+    def gradient(self, w):
+        return self.alpha * w * w * w
+
+    def prox(self, w, rate, j=...):
+        return w
+
+
+class Rounded(Quartic):
+    """The absolute value with a round corner."""
+
+    def value(self, w):
+        return self.alpha * (np.sqrt(1 + w * w) - 1)
+
+    def gradient(self, w):
+        return self.alpha * w / np.sqrt(1 + w * w)
+
+
+@covering(
+    {
+        "penalty": [Quartic(0.1), Quartic(5.0), Rounded(1.0), Rounded(10.0)],
+        "kind": REGRESSORS,
+        "form": FORMS,
+        "loss": ["squared_error", "huber"],
+    },
+    strength=2,
+)
+def test_smooth_penalty_that_is_no_parabola(penalty, kind, form, loss):
+    """Against SciPy's minimum."""
+    X, y = linear(n=200, noise=2.0)
+    width = {"epsilon": 1e3} if loss == "huber" else {}  # Then it is the squared error.
+
+    def objective(t):
+        return np.mean((X @ t[:-1] + t[-1] - y) ** 2) / 2 + penalty.value(t[:-1]).sum()
+
+    least = minimize(objective, np.zeros(6), tol=1e-10).fun
+    model = kind(loss, **width, penalty=penalty, random_state=0).fit(form(X), y)
+    assert objective(theta(model)) - least < 1e-3 * y.var()
+    losses = np.array(model.loss_curve_)
+    assert losses[1:].max() <= losses[0]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -52,7 +52,7 @@ class Recipe(NamedTuple):
     @property
     def finishes_streams(self) -> bool:
         """Whether a stream predicts with the minimum on its moments: with the squared error they are all there is."""
-        return self.finishes and self.formulas.is_quadratic
+        return self.finishes and self.formulas.is_quadratic and self.formulas.pulls_linearly
 
 
 def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -> Recipe:

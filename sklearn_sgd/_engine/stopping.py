@@ -131,7 +131,8 @@ class Stopping:
 def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
     """What is missing to the minimum, where it is known: for the squared error preconditioned by covariances."""
     geometry, normal = state.step and state.step.geometry, plan.normal
-    if plan.preconditioner is None or geometry is None or not plan.formulas.is_quadratic:
+    formulas = plan.formulas
+    if plan.preconditioner is None or geometry is None or not (formulas.is_quadratic and formulas.pulls_linearly):
         return None
     kind = dtype_of(plan.X)
     if normal and not geometry.is_narrow:
@@ -241,7 +242,7 @@ class Fit:
             state.finish(w)
             if self.reason == "tol" and self.final.geometry.is_narrow and missing > enough > 0.0:
                 self.reason = "stalled"
-        elif plan.normal and plan.formulas.is_quadratic:
+        elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
         elif averages and not plan.is_remote and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
             state.finish(finished_on_all_rows(plan, state, enough))

@@ -193,6 +193,12 @@ class PenaltyReading(Reading):
         return self.refusal is None and polynomial(self.pull) == {}
 
     @cached_property
+    def is_linear(self) -> bool:
+        """Whether its pull is in proportion to the coefficient, as that of a parabola is."""
+        pull = polynomial(self.pull) if self.refusal is None else None
+        return pull is not None and set(pull) <= {("w",)}
+
+    @cached_property
     def terms(self) -> ElasticNetTerms | None:
         """Its numbers, if it is of the elastic net's family; None if it is another one."""
         if self.refusal is not None:
@@ -253,7 +259,11 @@ class Formulas:
         self.penalty: PenaltyReading = read(PenaltyReading, parts.penalty, n_features)
         self.optimizer: OptimizerReading = read(OptimizerReading, parts.optimizer)
         self.is_quadratic, self.curvature = self.loss.is_quadratic, self.loss.curvature
-        self.is_smooth, self.terms = self.penalty.is_smooth, self.penalty.terms
+        self.is_smooth, self.terms, self.pulls_linearly = (
+            self.penalty.is_smooth,
+            self.penalty.terms,
+            self.penalty.is_linear,
+        )
         self.is_unpenalised = self.is_smooth and self.penalty.has_no_pull
         self.is_plain, self.moments = self.optimizer.is_plain, self.optimizer.moments
 

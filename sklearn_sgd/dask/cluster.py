@@ -125,7 +125,7 @@ class ClusterRows(RemoteRows):
 
     def choose(self, plan: Plan) -> Callable:
         """Return the pass over the samples."""
-        if plan.normal and not plan.noise:
+        if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
             return normal.automatic
         if plan.batch_size < plan.n_rows:
             return LocalDescent(self.blocks, plan)

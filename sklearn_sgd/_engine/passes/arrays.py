@@ -83,9 +83,11 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
         pull = penalty.gradient(w[:-1]) * np.ones_like(w[:-1])
         g[:-1] += pull
         d = np.append(preconditioner.apply(g[:-1]), g[-1])
-        fall, lean, bend = d @ g, d[:-1] @ pull, np.sum(d[:-1] * penalty.gradient(d[:-1]))
+        fall, lean = d @ g, d[:-1] @ pull
         step = step_length(rate, len(chunk), plan.batch_size, window, plan.noise, losses, squares)
-        if fall > 0.0 and step < np.inf:
+        if fall > 0.0 and 0.0 < step < np.inf:
+            # The curvature of the penalty along the whole step: there the slope is exact, whatever its pull is.
+            bend = d[:-1] @ (pull - penalty.gradient(w[:-1] - w.dtype.type(step) * d[:-1])) / step
             step = w.dtype.type(_line_search(rows, w, d, step, fall, lean, bend, plan.noise))
             w -= step * d
             if not preconditioner.is_full:

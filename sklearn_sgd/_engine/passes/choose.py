@@ -21,7 +21,7 @@ def choose(plan) -> Callable[..., float]:
     if isinstance(plan.X, RemoteRows):
         return plan.X.choose(plan)
     name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
-    if plan.normal and not plan.noise:
+    if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
         return normal.automatic
     drivers = drivers_of(plan)
     if hasattr(optimizer, "is_passive"):

@@ -76,11 +76,15 @@ def build(layout):
             fall, lean, bend = 0.0, 0.0, 0.0
             for j in range(p + 1):
                 fall += d[j] * g[j]
-            if pull:
-                invoke(pull, penalty_numbers, sums, p, d, bent)
+            if pull and step > 0.0 and step < 1e308:
+                # Its curvature along the whole step: there the slope is exact, whatever the pull is.
+                for j in range(p):
+                    slope[j] = w[j] - narrow(step, bias) * d[j]
+                invoke(pull, penalty_numbers, sums, p, slope, bent)
                 for j in range(p):
                     lean += d[j] * pulled[j]
-                    bend += d[j] * bent[j]
+                    bend += d[j] * (pulled[j] - bent[j])
+                bend = bend / step
             if fall > 0.0 and step < 1e308:
                 shift = offset(rows, d)
                 for q in range(size):
