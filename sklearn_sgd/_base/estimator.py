@@ -22,6 +22,7 @@ from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel, densified
 from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._base.saving import SavedForm
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
@@ -57,7 +58,7 @@ def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts:
     return [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
 
 
-class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseGDRegressor(SavedForm, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
@@ -180,7 +181,9 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
-        if cache is None or sample_weight is not None or not cache.accepts(self._parameter_values, X, y):
+        # Where features have names, scikit-learn warns of arrays, which have none.
+        named = "feature_names_in_" in self.__dict__
+        if cache is None or named or sample_weight is not None or not cache.accepts(self._parameter_values, X, y):
             with rollback_on_error(self):
                 self._partial_fit_validated(X, y, sample_weight)
             return self
@@ -191,7 +194,7 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         [(_, epoch)] = one_epoch([descent], cache.stream.order)
         if not epoch.finite:
             self._report_not_finite(descent)
-        descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+        descent.state.end_chunk(epoch.loss, descent.plan.weight)
         self._fitted = model.after(descent.state)  # type: ignore[union-attr]
         return self
 
@@ -221,17 +224,24 @@ class BaseGDRegressor(FittedAttributes, CallbackSupportMixin, RegressorMixin, Ba
         for descent, epoch in one_epoch(descents):
             if not epoch.finite:
                 self._report_not_finite(descent)
-            descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+            descent.state.end_chunk(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
 
-    def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Continue learning from samples that an earlier epoch of a stream has seen: they are not new."""
-        before = self._states if self._fitted is not None else ()
-        self.partial_fit(X, y, sample_weight)
-        for state, earlier in zip(self._states, before, strict=False):
-            state.restore_prequential_loss(earlier)
+    def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:
+        """Continue learning from a chunk of `fit_stream`.
+
+        ``again``: an earlier epoch has seen the samples, so they are not new. ``within``: the epoch goes on.
+        """
+        before = self._fitted.states if self._fitted is not None else ()
+        self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
+        after = self._fitted.states if self._fitted is not None else ()
+        for state, earlier in zip(after, before, strict=False):
+            if again:
+                state.restore_prequential_loss(earlier)
+            if within:
+                state.stay_in_epoch(earlier)
         return self
 
     def _report_not_finite(self, descent: Descent) -> None:

@@ -11,8 +11,8 @@ from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
 
-# Samples over which the recent loss of a stream is taken.
-RECENT = 1000.0
+# Samples over which the recent loss of a stream is taken, and how many losses of its chunks are kept at least.
+RECENT, KEPT = 1000.0, 10_000
 
 
 class Vectors(NamedTuple):
@@ -48,6 +48,9 @@ class State:
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
     (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses) and
     ``first_batch_excess`` (what the first batch of a stream cost before anything was known).
+
+    ``losses`` has one for each epoch of a fit and each chunk of a stream, without the first ``n_forgotten``. Chunks
+    that are parts of one epoch count as one in ``n_epochs``.
     """
 
     vectors: Vectors
@@ -56,6 +59,7 @@ class State:
     fresh: bool
     n_updates: int = 0
     n_epochs: int = 0
+    n_chunks: int = 0
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
@@ -63,6 +67,7 @@ class State:
     weight_rows: int = 0
     losses: list[float] = field(default_factory=list)
     n_losses: int = 0
+    n_forgotten: int = 0
     prequential_sum: float = 0.0
     prequential_weight: float = 0.0
     recent_sum: float = 0.0
@@ -92,7 +97,7 @@ class State:
 
     @property
     def loss_curve(self) -> list[float]:
-        """Mean loss of each epoch."""
+        """Mean loss of each epoch, or of each of the last chunks."""
         return self.losses[: self.n_losses]
 
     @property
@@ -185,11 +190,25 @@ class State:
         """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
         if n_rows:
             self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
-            self.losses[self.n_losses :] = [loss]
+            if len(self.losses) > self.n_losses:  # Another fork of the same state has gone on.
+                self.losses = self.losses[: self.n_losses]
+            self.losses.append(loss)
             self.n_losses += 1
             self.n_epochs += 1
         self.n_updates += n_updates
         self.n_samples += n_rows
+
+    def end_chunk(self, loss: float, weight: float) -> None:
+        """Count a chunk of a stream, whose rows were new. Of its losses only the last are kept: there may be many."""
+        self.count_first_loss(loss, weight)
+        self.n_chunks += 1
+        if self.n_losses >= 2 * KEPT:
+            self.n_forgotten += self.n_losses - KEPT
+            self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
+
+    def stay_in_epoch(self, earlier: "State") -> None:
+        """Take the chunk after an earlier state as a part of the same epoch."""
+        self.n_epochs = earlier.n_epochs
 
     def predict_with(self, vectors: Vectors | None) -> None:
         """Go back to these vectors; None: predict with the last parameters, not with an average."""
