@@ -4,7 +4,7 @@ A schedule is a function from an array of update numbers (1, 2, ...) to an array
 Any NumPy function of that kind can be given as ``learning_rate``. Those made here can be saved with a model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,38 @@ Schedule = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, repr=False)
-class _Formula:
-    """A formula of this module, below, and its numbers: unlike a closure, it can be pickled, compared and read."""
+class Formula:
+    """A formula of this module, below, and its numbers: unlike a closure, it can be saved, compared and read."""
 
     formula: Callable[..., np.ndarray]
     numbers: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the formula, which is that of the function that makes a schedule of it."""
+        return self.formula.__name__.strip("_")
 
     def __call__(self, t):
         return self.formula(*self.numbers, np.asarray(t))
 
     def __repr__(self):
-        return f"{self.formula.__name__.strip('_')}({', '.join(map(repr, self.numbers))})"
+        return f"{self.name}({', '.join(map(repr, self.numbers))})"
+
+    def __getstate__(self):
+        return {"name": self.name, "numbers": list(self.numbers)}
+
+    def __setstate__(self, state):
+        # Frozen, so by way of the dictionary.
+        vars(self).update(vars(formula_of(state["name"], state["numbers"])))
+
+
+def formula_of(name: str, numbers: Sequence[Any]) -> Formula:
+    """Return the formula of that name with these numbers."""
+    formulas = _constant, _invscaling, _optimal, _step, _cosine, _one_cycle, _warm_up
+    known = {formula.__name__.strip("_"): formula for formula in formulas}
+    if name not in known:
+        raise ValueError(f"There is no schedule {name!r}; there are {', '.join(known)}.")
+    return Formula(known[name], tuple(numbers))
 
 
 def constant(eta0: float = 0.01) -> Schedule:
@@ -47,7 +68,7 @@ def constant(eta0: float = 0.01) -> Schedule:
     >>> constant(0.1)(np.array([1, 2, 3]))
     array([0.1, 0.1, 0.1])
     """
-    return _Formula(_constant, (eta0,))
+    return Formula(_constant, (eta0,))
 
 
 def _constant(eta0: float, t: np.ndarray) -> np.ndarray:
@@ -76,7 +97,7 @@ def invscaling(eta0: float = 0.01, power_t: float = 0.25) -> Schedule:
     >>> invscaling(0.1, 0.5)(np.array([1, 4]))
     array([0.1 , 0.05])
     """
-    return _Formula(_invscaling, (eta0, power_t))
+    return Formula(_invscaling, (eta0, power_t))
 
 
 def _invscaling(eta0: float, power_t: float, t: np.ndarray) -> np.ndarray:
@@ -113,7 +134,7 @@ def optimal(alpha: float, loss) -> Schedule:
     """
     typical = np.sqrt(1.0 / np.sqrt(alpha))
     t0 = max(1.0, float(loss.gradient(1.0, -typical))) / (typical * alpha)
-    return _Formula(_optimal, (alpha, t0))
+    return Formula(_optimal, (alpha, t0))
 
 
 def _optimal(alpha: float, t0: float, t: np.ndarray) -> np.ndarray:
@@ -142,7 +163,7 @@ def step(eta0: float = 0.01, every: int = 1000, factor: float = 0.1) -> Schedule
     >>> step(0.1, every=2, factor=0.5)(np.array([1, 2, 3, 4, 5]))
     array([0.1  , 0.1  , 0.05 , 0.05 , 0.025])
     """
-    return _Formula(_step, (eta0, every, factor))
+    return Formula(_step, (eta0, every, factor))
 
 
 def _step(eta0: float, every: int, factor: float, t: np.ndarray) -> np.ndarray:
@@ -201,7 +222,7 @@ def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Sche
     >>> cosine(0.1, updates=2)(np.array([1, 2, 3, 4]))
     array([0.1 , 0.05, 0.  , 0.  ])
     """
-    return _Formula(_cosine, (eta0, updates, lowest))
+    return Formula(_cosine, (eta0, updates, lowest))
 
 
 def _cosine(eta0: float, updates: int, lowest: float, t: np.ndarray) -> np.ndarray:
@@ -248,7 +269,7 @@ def one_cycle(
     >>> one_cycle(1.0, updates=5, rise=0.6, start=0.5, end=0.0)(np.array([1, 2, 3, 4, 5]))
     array([0.5 , 0.75, 1.  , 0.5 , 0.  ])
     """
-    return _Formula(_one_cycle, (eta_max, updates, rise, start, end))
+    return Formula(_one_cycle, (eta_max, updates, rise, start, end))
 
 
 def _one_cycle(eta_max: float, updates: int, rise: float, start: float, end: float, t: np.ndarray) -> np.ndarray:
@@ -280,7 +301,7 @@ def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Sch
     >>> warm_up(constant(0.1), updates=2, start=0.5)(np.array([1, 2, 3, 4]))
     array([0.05 , 0.075, 0.1  , 0.1  ])
     """
-    return _Formula(_warm_up, (schedule, updates, start))
+    return Formula(_warm_up, (schedule, updates, start))
 
 
 def _warm_up(schedule: Schedule, updates: int, start: float, t: np.ndarray) -> np.ndarray:

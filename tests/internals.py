@@ -3,7 +3,7 @@
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, unused, validation
-from sklearn_sgd._engine import baseline, cores, plan, prepare
+from sklearn_sgd._engine import baseline, cores, plan, prepare, state
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -178,3 +178,15 @@ def count_pools(monkeypatch):
 
     monkeypatch.setattr(cores, "ThreadPoolExecutor", made)
     return pools
+
+
+def look_seldom(monkeypatch, seconds):
+    """Let a stream wait so long for a chunk before it looks whether to go on."""
+    from sklearn_sgd.streaming import prefetch
+
+    monkeypatch.setattr(prefetch, "LOOK", seconds)
+
+
+def keep_losses(monkeypatch, number):
+    """Keep so many losses of the chunks of a stream at least."""
+    monkeypatch.setattr(state, "KEPT", number)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from internals import keep_losses
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import linear
 from sklearn.model_selection import GridSearchCV
@@ -22,6 +23,7 @@ from sklearn_sgd import (
 )
 from sklearn_sgd.diagnostics import GradientNoise, descent_path, gradient_noise, n_updates, objective
 from sklearn_sgd.penalties import L1, Box, ElasticNet
+from sklearn_sgd.streaming import ArraySource, fit_stream
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -55,6 +57,25 @@ class TestLossCurve:
     def fitted(self):
         X, y = linear()
         return [model.fit(X, y) for model in self.models]
+
+    def test_chunks_are_not_called_epochs(self, monkeypatch):
+        keep_losses(monkeypatch, 5)
+        X, y = linear(n=60)
+        source = ArraySource(X, y, chunk_rows=5)
+        stream = fit_stream(MiniBatchSGDRegressor(batch_size=5), source, epochs=2, random_state=0)
+        display = LossCurveDisplay.from_estimator({"stream": stream})
+        assert display.ax_.get_xlabel() == "calls of partial_fit (chunks of rows)"
+        # Of 24 losses the last ones are kept, and drawn where they belong.
+        kept = len(stream.loss_curve_)
+        assert_allclose(display.lines_["stream"].get_xdata(), np.arange(25 - kept, 25))
+        display = LossCurveDisplay.from_estimator({"stream": stream}, per="update")
+        assert_allclose(display.lines_["stream"].get_xdata()[-1], stream.n_updates_)
+        both = {"stream": stream, "fit": OnlineSGDRegressor().fit(X, y)}
+        assert LossCurveDisplay.from_estimator(both).ax_.get_xlabel() == "epochs, or calls of partial_fit"
+        on = OnlineSGDRegressor().fit(X, y).partial_fit(X, y)
+        assert LossCurveDisplay.from_estimator(on).ax_.get_xlabel() == "epochs, or calls of partial_fit"
+        display = LossCurveDisplay.from_estimator(OnlineSGDRegressor().fit(X, y))
+        assert display.ax_.get_xlabel() == "epochs (passes over the rows)"
 
     @pytest.mark.parametrize(
         ("per", "batch", "mini"),

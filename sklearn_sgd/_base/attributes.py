@@ -90,5 +90,11 @@ class FittedAttributes:
             raise AttributeError(f"This {type(self).__name__} is not fitted yet, so it has no such attribute.")
         return states
 
+    @property
+    def _loss_counts(self) -> tuple[int, int]:
+        """How many losses there were, of which `loss_curve_` has the last, and how many of them were of chunks."""
+        state = longest(self._states)
+        return state.n_forgotten + state.n_losses, state.n_chunks
+
     def __sklearn_is_fitted__(self) -> bool:
         return self._fitted is not None

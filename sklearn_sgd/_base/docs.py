@@ -99,8 +99,9 @@ n_features_in_ : int
 feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the features, if X has names that are all strings.
 n_iter_ : int
-    Epochs run; each call of `partial_fit` is one. Several targets are fitted each as if it were alone, on the same
-    shuffled samples: this value, the counts and the reason below are those of the target that ran most epochs.
+    Epochs run: those of `fit`, the passes of `fit_stream` over its source, and each other call of `partial_fit`.
+    Several targets are fitted each as if it were alone, on the same shuffled samples: this value, the counts and the
+    reason below are those of the target that ran most epochs.
 n_updates_ : int
     Updates made.
 n_samples_seen_ : int
@@ -110,8 +111,9 @@ batch_size_ : int
 learning_rate_ : float
     Rate of the last update.
 loss_curve_ : list of float
-    Mean loss of each epoch, where the loss of each sample is taken before its own update; each call of `partial_fit`
-    adds one. For several targets: the mean over the targets, where a target that has stopped keeps its last loss.
+    Mean loss of each epoch of `fit`, and of each call of `partial_fit`, thus of each chunk of a stream. The loss of
+    each sample is taken before its own update. Of many calls the last 10,000 are kept, or some more; of `fit` all
+    epochs are. For several targets: the mean over the targets, where a target that has stopped keeps its last loss.
 validation_scores_ : list of float
     R² on the validation samples after each epoch; only with `early_stopping`.
 stop_reason_ : {'epochs', 'tol', 'stalled', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}

@@ -24,6 +24,7 @@ from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.rollback import rollback_on_error
 from sklearn_sgd._base.samples import check_samples, settled
+from sklearn_sgd._base.saving import SavedForm
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
@@ -50,7 +51,7 @@ def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts:
     return [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
 
 
-class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
@@ -190,7 +191,9 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
-        if cache is not None and sample_weight is None and cache.accepts(self._parameter_values, X, y):
+        # Where features have names, scikit-learn warns of arrays, which have none.
+        named = "feature_names_in_" in self.__dict__
+        if cache and not named and sample_weight is None and cache.accepts(self._parameter_values, X, y):
             if cache.has_domain:
                 validation.check_target_domain(self, cache.loss, y)
             state = cache.stream.advance(X, y, model.states[0])  # type: ignore[union-attr]
@@ -232,18 +235,25 @@ class BaseGDRegressor(HintsMixin, FittedAttributes, CallbackSupportMixin, Regres
             self._report_not_finite(diverged)
             return False
         for descent, epoch in done:
-            descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+            descent.state.end_chunk(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, StreamFinish.of(recipe))
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 
-    def _partial_fit_again(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Continue learning from samples that an earlier epoch of a stream has seen: they are not new."""
-        before = self._states if self._fitted is not None else ()
-        self.partial_fit(X, y, sample_weight)
-        for state, earlier in zip(self._states if before else (), before, strict=False):
-            state.restore_prequential_loss(earlier)
+    def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:
+        """Continue learning from a chunk of `fit_stream`.
+
+        ``again``: an earlier epoch has seen the samples, so they are not new. ``within``: the epoch goes on.
+        """
+        before = self._fitted.states if self._fitted is not None else ()
+        self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
+        after = self._fitted.states if self._fitted is not None else ()
+        for state, earlier in zip(after, before, strict=False):
+            if again:
+                state.restore_prequential_loss(earlier)
+            if within:
+                state.stay_in_epoch(earlier)
         return self
 
     def _report_not_finite(self, diverged: Sequence[Descent]) -> None:

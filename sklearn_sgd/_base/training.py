@@ -92,6 +92,8 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
     ]
     reason = _run(session, fits)
     final, verdicts = zip(*(conclude(fit, reason) for fit in fits), strict=True)
+    for state in final:
+        state.end_fit()
     report_verdicts(estimator, verdicts)
     reason = "diverged" if _slowest(fits).reason == "diverged" else reason
     if reason == "tol" and any(fit.reason == "stalled" for fit in fits):

@@ -13,8 +13,8 @@ from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zer
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
 
-# Samples over which the recent loss of a stream is taken.
-RECENT = 1000.0
+# Samples over which the recent loss of a stream is taken, and how many losses of its chunks are kept at least.
+RECENT, KEPT = 1000.0, 10_000
 
 # Samples per column up to which a stream is young.
 EARLY = 10.0
@@ -74,6 +74,9 @@ class State:
     their number), ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
     ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), and ``coef_before``
     (the parameters then, if they are others now).
+
+    ``losses`` has one for each epoch of a fit and each chunk of a stream, without the first ``n_forgotten``. Chunks
+    that are parts of one epoch count as one in ``n_epochs``.
     """
 
     vectors: Vectors
@@ -82,6 +85,7 @@ class State:
     fresh: bool
     n_updates: int = 0
     n_epochs: int = 0
+    n_chunks: int = 0
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
@@ -89,6 +93,7 @@ class State:
     weight_rows: int = 0
     losses: list[float] = field(default_factory=list)
     n_losses: int = 0
+    n_forgotten: int = 0
     prequential_sum: float = 0.0
     prequential_weight: float = 0.0
     recent_sum: float = 0.0
@@ -122,7 +127,7 @@ class State:
 
     @property
     def loss_curve(self) -> list[float]:
-        """Mean loss of each epoch."""
+        """Mean loss of each epoch, or of each of the last chunks."""
         return self.losses[: self.n_losses]
 
     @property
@@ -274,11 +279,25 @@ class State:
         """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
         if n_rows:
             self.fresh, self.first_batch_excess, self.coef_before, self.rate = False, 0.0, None, rate
-            self.losses[self.n_losses :] = [loss]
+            if len(self.losses) > self.n_losses:  # Another fork of the same state has gone on.
+                self.losses = self.losses[: self.n_losses]
+            self.losses.append(loss)
             self.n_losses += 1
             self.n_epochs += 1
         self.n_updates += n_updates
         self.n_samples += n_rows
+
+    def end_chunk(self, loss: float, weight: float) -> None:
+        """Count a chunk of a stream, whose rows were new. Of its losses only the last are kept: there may be many."""
+        self.count_first_loss(loss, weight)
+        self.n_chunks += 1
+        if self.n_losses >= 2 * KEPT:
+            self.n_forgotten += self.n_losses - KEPT
+            self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
+
+    def stay_in_epoch(self, earlier: "State") -> None:
+        """Take the chunk after an earlier state as a part of the same epoch."""
+        self.n_epochs = earlier.n_epochs
 
     def go_back_to(self, vectors: Vectors) -> None:
         """Go on from earlier vectors."""
@@ -298,6 +317,11 @@ class State:
     def finite(self, averaged: bool, most: float) -> bool:
         """Whether the next step can start from here: all that it depends on is a number, and its squares are."""
         return self.vectors.finite(averaged, most) and isfinite(self.window[0] + self.window[1])
+
+    def end_fit(self) -> None:
+        """Forget what only a fit needs."""
+        if self.step is not None:
+            self.step = self.step._replace(geometry=None)
 
     def lower_rate(self, divisor: float) -> None:
         """Go on at a lower rate."""

@@ -20,10 +20,14 @@ UNITS = {
     "second": "time (seconds)",
 }
 
+# Of models that learned by `partial_fit`, and beside others.
+CALLS, BOTH = "calls of partial_fit (chunks of rows)", "epochs, or calls of partial_fit"
+
 
 class LossCurveDisplay:
     """Loss of each epoch of one or several fits, against epochs, updates or seconds.
 
+    Of a model that learned by `partial_fit`, or from a stream, it is the loss of each call that `loss_curve_` has kept.
     Use :meth:`from_estimator` to make one. Scores on validation samples, where a fit has some, are drawn beside the
     losses, thin, with an axis on the right.
 
@@ -37,6 +41,10 @@ class LossCurveDisplay:
         R² on validation samples, after each epoch.
     seconds : dict of str to float, default={}
         Seconds that each fit took; its epochs are taken to be equally long.
+    n_losses : dict of str to int, default={}
+        Numbers of losses that there were, of which a curve has the last ones. By default it has all.
+    n_calls : dict of str to int, default={}
+        How many of these losses were of calls of `partial_fit`. By default none.
 
     Attributes
     ----------
@@ -66,12 +74,21 @@ class LossCurveDisplay:
     validation_lines_: dict[str, Any]
 
     def __init__(
-        self, *, loss_curves: dict, updates_per_epoch: dict, validation_scores: dict | None = None, seconds=None
+        self,
+        *,
+        loss_curves: dict,
+        updates_per_epoch: dict,
+        validation_scores: dict | None = None,
+        seconds: dict | None = None,
+        n_losses: dict | None = None,
+        n_calls: dict | None = None,
     ) -> None:
         self.loss_curves = loss_curves
         self.updates_per_epoch = updates_per_epoch
         self.validation_scores = validation_scores or {}
         self.seconds = seconds or {}
+        self.n_losses = {name: len(losses) for name, losses in loss_curves.items()} | (n_losses or {})
+        self.n_calls = dict.fromkeys(loss_curves, 0) | (n_calls or {})
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, per: str = "epoch", seconds: Any = None, ax: Any = None) -> Self:
@@ -94,15 +111,18 @@ class LossCurveDisplay:
             The display, drawn, with its data.
         """
         models = {name: last_step(model) for name, model in named_estimators(estimator).items()}
+        counts = {name: model._loss_counts for name, model in models.items()}
         return cls(
             loss_curves={name: np.array(model.loss_curve_) for name, model in models.items()},
-            updates_per_epoch={name: model.n_updates_ / model.n_iter_ for name, model in models.items()},
+            updates_per_epoch={name: model.n_updates_ / counts[name][0] for name, model in models.items()},
             validation_scores={
                 name: np.array(model.validation_scores_)
                 for name, model in models.items()
                 if hasattr(model, "validation_scores_")
             },
             seconds=None if seconds is None else dict(zip(models, values_by_name(seconds, models), strict=True)),
+            n_losses={name: n for name, (n, _) in counts.items()},
+            n_calls={name: n for name, (_, n) in counts.items()},
         ).plot(per, ax=ax)
 
     def plot(self, per: str = "epoch", *, ax: Any = None) -> Self:
@@ -129,19 +149,21 @@ class LossCurveDisplay:
         self.validation_ax_ = self.ax_.twinx() if self.validation_scores else None
         self.lines_, self.validation_lines_ = {}, {}
         for number, (name, losses) in enumerate(self.loss_curves.items()):
-            epochs = np.arange(1.0, len(losses) + 1)
-            x = epochs * {
+            last = self.n_losses[name]
+            x = np.arange(last - len(losses) + 1.0, last + 1) * {
                 "epoch": lambda name, n: 1.0,
                 "update": lambda name, n: self.updates_per_epoch[name],
                 "second": lambda name, n: self.seconds[name] / n,
-            }[per](name, len(losses))
+            }[per](name, last)
             style = line_style(number)
             (self.lines_[name],) = self.ax_.plot(x, losses, **style, markevery=marker_spacing(len(x)), label=name)
             if name in self.validation_scores:
                 (self.validation_lines_[name],) = self.validation_ax_.plot(
                     x, self.validation_scores[name], **style | {"marker": ""}, lw=0.8, label=f"{name}, validation R²"
                 )
-        self.ax_.set(xlabel=UNITS[per], ylabel="mean loss per row (units of the loss)")
+        self.ax_.set(
+            xlabel=self._unit() if per == "epoch" else UNITS[per], ylabel="mean loss per row (units of the loss)"
+        )
         if all(np.all(np.asarray(losses) > 0) for losses in self.loss_curves.values()):
             self.ax_.set_yscale("log")
         if per != "epoch":
@@ -150,3 +172,9 @@ class LossCurveDisplay:
             self.validation_ax_.set_ylabel("R² on rows held out (thin lines)")
         legend_below(self.ax_, [*self.lines_.values(), *self.validation_lines_.values()])
         return self
+
+    def _unit(self) -> str:
+        """Return what the losses are counted by."""
+        if not any(self.n_calls.values()):
+            return UNITS["epoch"]
+        return CALLS if all(self.n_calls[name] >= self.n_losses[name] for name in self.loss_curves) else BOTH

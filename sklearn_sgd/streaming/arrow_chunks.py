@@ -20,10 +20,8 @@ from sklearn_sgd.streaming.sources import Chunk
 if TYPE_CHECKING:
     from sklearn_sgd.streaming.arrow_source import ArrowSource
 
-# In place of the number of a level.
-UNKNOWN, MISSING = -1, -2
-
-MISSING_VALUE = "a missing value; pass fill= to impute it"
+# In place of the number of a level; how many levels are known by their hash at a time.
+UNKNOWN, MISSING, LEVELS = -1, -2, 1 << 20
 
 
 class _Packer:
@@ -34,33 +32,43 @@ class _Packer:
         self.table = np.empty((len(numbers), source.chunk_rows), source.dtype)
         self.n, self.first, self.last = 0, "", ""
 
-    def add(self, fragment: Fragment, row: int, batch) -> None:
-        """Add the rows of a batch; the first one is that row of the fragment."""
-        rows = slice(self.n, self.n + batch.num_rows)
+    def add(self, fragment: Fragment, rows: range | np.ndarray, batch) -> None:
+        """Add the rows of a batch, which have these numbers in the fragment."""
+        part = slice(self.n, self.n + batch.num_rows)
         with np.errstate(over="ignore", invalid="ignore"):
-            for out, name in zip(self.table[:, rows], self.numbers, strict=True):
-                self.read(fragment, row, name, column_of(batch, fragment, name), out)
+            for out, name in zip(self.table[:, part], self.numbers, strict=True):
+                self.read(fragment, rows, name, column_of(batch, fragment, name), out)
             # A finite sum shows that its terms are finite, and is fast.
-            if not math.isfinite(self.table[:, rows].sum()):
-                self.fill(fragment, row, rows)
-        self.first = self.first or f"{fragment.name}, row {row}"
-        self.last = f"{fragment.name}, row {row + batch.num_rows - 1}"
-        self.n = rows.stop
+            if not math.isfinite(self.table[:, part].sum()):
+                self.fill(fragment, rows, part)
+        self.first = self.first or f"{fragment.name}, row {rows[0]}"
+        self.last = f"{fragment.name}, row {rows[-1]}"
+        self.n = part.stop
 
-    def read(self, fragment: Fragment, row: int, name: str, column, out: np.ndarray) -> None:
+    def read(self, fragment: Fragment, rows: range | np.ndarray, name: str, column, out: np.ndarray) -> None:
         """Write a column of numbers."""
         out[:] = as_numbers(column)
 
-    def fill(self, fragment: Fragment, row: int, rows: slice) -> None:
+    def fill(self, fragment: Fragment, rows: range | np.ndarray, part: slice) -> None:
         """Impute missing values; any value that is not finite then is an error."""
-        for name, out in zip(self.numbers, self.table[:, rows], strict=True):
+        for name, out in zip(self.numbers, self.table[:, part], strict=True):
             if name in self.source.fill:
                 out[np.isnan(out)] = self.source.fill[name]
             finite = np.isfinite(out)
             if not finite.all():
                 bad = int(finite.argmin())
-                what = MISSING_VALUE if np.isnan(out[bad]) else f"not a finite {out.dtype}"
-                raise ValueError(f"{fragment.name}: column {name!r} has {what}, in row {row + bad}")
+                what = self.missing(name) if np.isnan(out[bad]) else f"a value that is not a finite {out.dtype}"
+                raise ValueError(f"{fragment.name}: column {name!r} has {what}, in row {rows[bad]}")
+
+    def missing(self, name: str) -> str:
+        """Return the error of a missing value of a column, and what helps."""
+        if name == self.source.sample_weight:
+            return f"a missing value; pass fill={{{name!r}: 0.0}} to leave out such rows"
+        if name not in self.source.features:
+            return "a missing value; pass drop_missing_targets=True to leave out such rows"
+        # A number as fill is for the numeric features only.
+        fill = f"fill={{{name!r}: ...}}" if self.source.fill else "fill="
+        return f"a missing value; pass {fill} to impute it"
 
     def columns(self, names: str | list[str] | None, order: np.ndarray | None) -> np.ndarray | None:
         """Return one column of the rows so far, or an array of several."""
@@ -90,10 +98,10 @@ class ArrayPacker(_Packer):
             self.indices = np.repeat(self.starts[:-1, None], source.chunk_rows, axis=1)
             self.codes = {name: _codes(levels) for name, levels in source.levels.items()}
 
-    def read(self, fragment, row, name, column, out):
+    def read(self, fragment, rows, name, column, out):
         """Write a 1 for a category, or a 0 if its level is unknown, and the column of X that belongs to the level."""
         if name not in self.source.levels:
-            super().read(fragment, row, name, column, out)
+            super().read(fragment, rows, name, column, out)
             return
         column = column if hasattr(column, "dictionary") else column.dictionary_encode()
         fill = self.source.fill.get(name)
@@ -102,8 +110,8 @@ class ArrayPacker(_Packer):
         codes = np.array([self.code(name, level) for level in levels])[indices]
         bad = int(codes.argmin())
         if codes[bad] == MISSING or (codes[bad] == UNKNOWN and self.source.unknown == "error"):
-            what = f"the unknown level {levels[indices[bad]]!r}" if codes[bad] == UNKNOWN else MISSING_VALUE
-            raise ValueError(f"{fragment.name}: column {name!r} has {what}, in row {row + bad}")
+            what = f"the unknown level {levels[indices[bad]]!r}" if codes[bad] == UNKNOWN else self.missing(name)
+            raise ValueError(f"{fragment.name}: column {name!r} has {what}, in row {rows[bad]}")
         out[:] = codes >= 0
         feature = self.source.features.index(name)
         self.indices[feature, self.n : self.n + len(out)] = self.starts[feature] + np.maximum(codes, 0)
@@ -116,6 +124,8 @@ class ArrayPacker(_Packer):
         if not isinstance(n_columns, int):
             return codes.get(level, UNKNOWN)
         if level not in codes:
+            if len(codes) >= LEVELS:
+                codes.clear()
             codes[level] = abs(murmurhash3_32(f"{name}={level}")) % n_columns
         return codes[level]
 
@@ -139,11 +149,11 @@ class FramePacker(_Packer):
         super().__init__(source, source.columns[len(source.features) :])
         self.parts: list = []
 
-    def add(self, fragment, row, batch):
+    def add(self, fragment, rows, batch):
         """Add the rows of a batch; the features are kept as they are."""
         import pyarrow as pa
 
-        super().add(fragment, row, batch)
+        super().add(fragment, rows, batch)
         columns = [column_of(batch, fragment, name) for name in self.source.features]
         self.parts.append(pa.table(columns, names=self.source.features))
 

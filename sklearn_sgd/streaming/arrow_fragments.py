@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".arrow": "i
 class Fragment(NamedTuple):
     """A part of a dataset that is read in order: a row group, a record batch, or a file.
 
-    ``read`` takes the columns and the number of rows of a batch. ``constants`` are the columns of a partition.
+    ``read`` takes the columns and the number of rows of a batch. ``constants`` are the columns of a partition. Of
+    ``text`` the types are guesses, and a column of text may be one of numbers.
     """
 
     name: str
@@ -23,31 +25,66 @@ class Fragment(NamedTuple):
     n_rows: int | None
     read: Callable[[list[str], int], Iterator]
     constants: Mapping[str, Any]
+    is_text: bool = False
 
 
 def open_dataset(data, format: str | None):
     """Return a pyarrow dataset."""
     try:
+        import pyarrow as pa
         import pyarrow.dataset as ds
     except ImportError as error:
         raise ImportError("ArrowSource needs pyarrow: pip install pyarrow (the extra sklearn-sgd[stream]).") from error
+    tables = ds.Dataset, pa.Table, pa.RecordBatch
     if isinstance(data, ds.Dataset):
         return data
-    if hasattr(data, "schema"):
+    several = list(data) if isinstance(data, list | tuple) else [data]
+    if several and all(isinstance(item, tables) for item in several):
         return ds.dataset(data)
-    paths = [str(path) for path in data] if isinstance(data, list | tuple) else str(data)
+    if not several or not all(isinstance(path, str | PathLike) for path in several):
+        raise TypeError(_not_data(data))
+    paths = [str(path) for path in several]
     if format is None:
-        first = (paths if isinstance(paths, str) else paths[0]).removesuffix(".gz")
+        first = paths[0].removesuffix(".gz")
         format = next((name for suffix, name in SUFFIXES.items() if first.endswith(suffix)), "parquet")
-    return ds.dataset(paths, format=format)
+    return ds.dataset(paths if isinstance(data, list | tuple) else paths[0], format=format)
+
+
+def _not_data(data: Any) -> str:
+    """Return the error of what is not data for an ArrowSource, with what to give instead."""
+    told = f"data must be a path, a list of paths, or a Dataset or a Table of pyarrow; got {type(data).__name__}."
+    if hasattr(data, "to_arrow"):
+        return f"{told} Give it as a table: data.to_arrow()."
+    if hasattr(data, "iloc"):
+        return f"{told} Give it as a table: pyarrow.Table.from_pandas(data)."
+    for method in ("read_all", "to_table"):
+        if hasattr(data, method):
+            return f"{told} It can be read only once; give its table: data.{method}()."
+    return f"{told} For arrays use ArraySource(X, y), or for chunks of them a list of (X, y)."
+
+
+def filter_of(dataset) -> Any:
+    """Return the expression that a dataset is filtered by, or None."""
+    return getattr(dataset, "_scan_options", {}).get("filter")
 
 
 def fragments_of(dataset, numbers: set[str], categories: set[str]) -> Iterator[Fragment]:
-    """Yield the row groups of Parquet files, the record batches of IPC files, and other files as a whole."""
-    for part in dataset.get_fragments():
+    """Yield the row groups of Parquet files, the record batches of IPC files, and other files as a whole.
+
+    Of a filtered dataset these are the row groups, files and tables in which the filter may let rows pass.
+    """
+    condition, parts = filter_of(dataset), dataset
+    if condition is not None:
+        # pyarrow yields fragments of datasets without a filter only.
+        parts = dataset.replace_schema(dataset.schema)
+        parts._scan_options = {}
+    for part in parts.get_fragments(condition):
         path = getattr(part, "path", "table")
         try:
-            yield from _split(part, path, dataset.schema, numbers, categories)
+            if condition is None:
+                yield from _split(part, path, dataset.schema, numbers, categories)
+            else:
+                yield from _split_filtered(part, path, dataset.schema, numbers, condition)
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -68,12 +105,44 @@ def _split(part, path: str, schema, numbers: set[str], categories: set[str]) -> 
             n = pa.ipc.open_file(file).num_record_batches
         for i in range(n):
             yield Fragment(f"{path}, record batch {i}", own, None, partial(_read_batch, part, i), constants)
-    elif format is None:
-        yield Fragment(path, own, None, partial(_scan, part, own), constants)
+    elif isinstance(format, ds.CsvFileFormat):
+        read = partial(_scan_csv, part, wide_schema(schema, own, numbers), numbers)
+        yield Fragment(path, own, None, read, constants, is_text=True)
     else:
-        # pyarrow infers the types of CSV columns from the first rows of the first file; other files may not fit them.
-        wide = [field.with_type(pa.float64()) if field.name in numbers else field for field in schema]
-        yield Fragment(path, own, None, partial(_scan, part, pa.schema(wide)), constants)
+        yield Fragment(path, own, None, partial(_scan, part, own), constants)
+
+
+def _split_filtered(part, path: str, schema, numbers: set[str], condition) -> Iterator[Fragment]:
+    """Yield the fragments of a file, or of a table, of whose rows only some pass a filter; how many is not known."""
+    import pyarrow.dataset as ds
+
+    own, format = part.physical_schema, getattr(part, "format", None)
+    constants, pieces = ds.get_partition_keys(part.partition_expression), [(path, part)]
+    if isinstance(format, ds.ParquetFileFormat):
+        groups = part.split_by_row_group(condition, schema)
+        pieces = [(f"{path}, row group {piece.row_groups[0].id}", piece) for piece in groups]
+    elif isinstance(format, ds.CsvFileFormat):
+        schema = wide_schema(schema, own, numbers)
+    for name, piece in pieces:
+        # Partitions are columns of the whole dataset's schema only.
+        read = partial(_scan, piece, schema, condition=condition)
+        yield Fragment(f"{name}, rows that pass the filter", own, None, read, constants)
+
+
+def wide_schema(schema, own, numbers: set[str]):
+    """Return a schema in which the numbers of a CSV file are wide, or booleans.
+
+    pyarrow infers the types of CSV columns from the first rows of the first file; other rows may not fit them.
+    """
+    import pyarrow as pa
+
+    def wide(field):
+        if field.name not in numbers:
+            return field
+        found = own.field(field.name).type if field.name in own.names else field.type
+        return field.with_type(pa.bool_() if pa.types.is_boolean(found) else pa.float64())
+
+    return pa.schema([wide(field) for field in schema])
 
 
 def _read_row_group(part, group: int, categories: set[str], columns: list[str], n_rows: int):
@@ -105,11 +174,66 @@ def _read_batch(part, number: int, columns: list[str], n_rows: int):
         yield pa.ipc.open_file(file, options=options).get_batch(number)
 
 
-def _scan(part, schema, columns: list[str], n_rows: int):
-    """Yield batches of a file of another format, in order."""
+def _scan(part, schema, columns: list[str], n_rows: int, condition=None):
+    """Yield batches of a file of another format, in order, of the rows that pass a condition."""
     yield from part.to_batches(
-        schema=schema, columns=columns, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
+        schema=schema, columns=columns, filter=condition, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
     )
+
+
+def _scan_csv(part, schema, numbers: set[str], columns: list[str], n_rows: int):
+    """Yield batches of a CSV file, in order.
+
+    Where a value is not of the type of its column, such as a boolean below numbers, the columns of numbers are read as
+    text from there on, which has no such types, but takes longer.
+    """
+    import pyarrow as pa
+
+    n = 0
+    try:
+        for batch in _scan(part, schema, columns, n_rows):
+            yield batch
+            n += batch.num_rows
+        return
+    except pa.ArrowInvalid as error:
+        if "conversion error" not in str(error):
+            raise
+    texts = [field.with_type(pa.string()) if field.name in numbers else field for field in schema]
+    options, row = part.format.default_fragment_scan_options.convert_options, 0
+    for batch in _scan(part, pa.schema(texts), columns, n_rows):
+        new = batch.slice(min(max(n - row, 0), batch.num_rows))
+        row += batch.num_rows
+        if new.num_rows:
+            first = row - new.num_rows
+            read = [
+                numbers_of_text(column, name, options, first) if name in numbers else column
+                for name, column in zip(columns, new.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(read, names=columns)
+
+
+def numbers_of_text(column, name: str, options, first: int):
+    """Return a column of text as numbers, by the values of pyarrow's options that are true, false or missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.utf8_trim_whitespace(column)
+    if options.decimal_point != ".":
+        text = pc.replace_substring(text, options.decimal_point, ".")
+    for value, meanings in (("1", options.true_values), ("0", options.false_values), (None, options.null_values)):
+        text = pc.if_else(pc.is_in(text, pa.array(meanings, pa.string())), pa.scalar(value, pa.string()), text)
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        for row, value in enumerate(text.to_pylist(), first):
+            try:
+                float("nan" if value is None else value)
+            except ValueError as error:
+                raise ValueError(
+                    f"column {name!r} is of type string, not of numbers: it has {value!r} in row {row}; of categories, "
+                    "name the levels"
+                ) from error
+        raise
 
 
 def column_of(batch, fragment: Fragment, name: str):
@@ -136,6 +260,16 @@ def as_numbers(column) -> np.ndarray:
     return column.to_numpy(zero_copy_only=False)
 
 
+def with_values(fragment: Fragment, names: list[str], rows: range, batch) -> tuple[np.ndarray, Any]:
+    """Return the rows of a batch in which no column of these names has a missing value, and their numbers."""
+    import pyarrow as pa
+
+    missing = np.zeros(batch.num_rows, dtype=bool)
+    for name in names:
+        missing |= np.isnan(as_numbers(column_of(batch, fragment, name)).astype(np.float64))
+    return np.asarray(rows)[~missing], batch.filter(pa.array(~missing)) if missing.any() else batch
+
+
 def check_number(fragment: Fragment, name: str) -> None:
     """Raise an error unless a column of the fragment can be read as numbers."""
     import pyarrow.types as types
@@ -143,7 +277,7 @@ def check_number(fragment: Fragment, name: str) -> None:
     type_ = fragment.schema.field(name).type
     value = type_.value_type if types.is_dictionary(type_) else type_
     tests = types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null
-    if not any(test(value) for test in tests):
+    if not any(test(value) for test in tests) and not (fragment.is_text and types.is_string(value)):
         raise ValueError(
             f"{fragment.name}: column {name!r} is of type {type_}, not of numbers; of categories, name the levels"
         )

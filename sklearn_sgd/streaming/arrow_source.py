@@ -1,13 +1,23 @@
 """ArrowSource: tables that pyarrow reads, fragment by fragment in random order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from sklearn_sgd.streaming.arrow_chunks import ArrayPacker, FramePacker
-from sklearn_sgd.streaming.arrow_fragments import Fragment, check_number, fragments_of, narrowest_dtype, open_dataset
+from sklearn_sgd.streaming.arrow_fragments import (
+    Fragment,
+    check_number,
+    filter_of,
+    fragments_of,
+    narrowest_dtype,
+    open_dataset,
+    with_values,
+)
 from sklearn_sgd.streaming.sources import Source, chunk_rows_for, order_of_rows, require_chunks
 
 __all__ = ["ArrowSource"]
@@ -27,7 +37,7 @@ class ArrowSource(Source):
     ----------
     data : path, list of paths, pyarrow.dataset.Dataset or pyarrow.Table
         What to read: a file, a list of files, a folder of files, or anything that :func:`pyarrow.dataset.dataset`
-        returns, partitions included.
+        returns, partitions and filters included. How many rows pass a filter is not known before they are read.
     features : list of str, default=None
         Columns of X, in this order. None: all columns except `target` and `sample_weight`.
     target : str or list of str, default=None
@@ -45,6 +55,9 @@ class ArrowSource(Source):
     fill : float or dict, default=None
         Replacement for missing values (null or NaN): a number for all numeric features, or a dict with a number or a
         level for each column. A missing value in any other column is an error.
+    drop_missing_targets : bool, default=False
+        Whether rows without a target (null or NaN, in any column of the targets) are left out; else they are an error.
+        They are not left out of predictions.
     dtype : {'float32', 'float64'}, default=None
         Precision of X, y and the weights. None: float32 if it represents all values of the numeric features, else
         float64.
@@ -86,6 +99,7 @@ class ArrowSource(Source):
         levels: Mapping[str, Sequence | int] | None = None,
         unknown: str = "error",
         fill: Any = None,
+        drop_missing_targets: bool = False,
         dtype: Any = None,
         sparse: bool | str = "auto",
         as_frame: bool = False,
@@ -95,11 +109,9 @@ class ArrowSource(Source):
         self.dataset = open_dataset(data, format)
         schema = self.dataset.schema
         self.target = target if target is None or isinstance(target, str) else list(target)
-        self.sample_weight = sample_weight
-        others = [
-            *([target] if isinstance(target, str) else target or []),
-            *([] if sample_weight is None else [sample_weight]),
-        ]
+        self.targets = [target] if isinstance(target, str) else list(target or [])
+        self.sample_weight, self.drop_missing_targets = sample_weight, drop_missing_targets
+        others = [*self.targets, *([] if sample_weight is None else [sample_weight])]
         self.features = [n for n in schema.names if n not in others] if features is None else list(features)
         self.columns = [*self.features, *others]
         given = (levels or {}).items()
@@ -126,6 +138,14 @@ class ArrowSource(Source):
             raise ValueError(f"unknown must be 'error' or 'ignore'; got {self.unknown!r}.")
         if self.as_frame and (self.levels or fill is not None):
             raise ValueError("With as_frame=True the transformer sees levels and missing values: omit levels and fill.")
+        if not isinstance(fill, Mapping | Real | None):
+            raise ValueError(f"fill must be a number, or a dict from columns to numbers and levels; got {fill!r}.")
+        if strange := set(fill if isinstance(fill, Mapping) else ()) - set(self.columns):
+            raise ValueError(f"fill is of columns that are read; {', '.join(sorted(map(str, strange)))} is none.")
+        if self.drop_missing_targets and not self.targets:
+            raise ValueError("drop_missing_targets=True needs a target.")
+        if self.drop_missing_targets and isinstance(fill, Mapping) and set(fill) & set(self.targets):
+            raise ValueError("drop_missing_targets=True leaves out what fill would replace: omit fill for the targets.")
 
     @property
     def n_features(self) -> int:
@@ -133,7 +153,7 @@ class ArrowSource(Source):
         return len(self.feature_names)
 
     @cached_property
-    def feature_names(self) -> list[str]:
+    def feature_names(self) -> list[str]:  # type: ignore[override]
         """Names of the columns of X, in the order of `coef_`; of a categorical feature ``"name=level"``."""
         names: list[str] = []
         for name in self.features:
@@ -144,45 +164,61 @@ class ArrowSource(Source):
 
     @property
     def n_rows(self) -> int | None:  # type: ignore[override]
-        """Number of rows, or None if the format does not store it."""
-        counts = [fragment.n_rows for fragment in self.pieces]
+        """Number of rows, or None if it is not known before they are read."""
+        counts = [self._count(fragment) for fragment in self.pieces]
         return None if None in counts else sum(counts)  # type: ignore[arg-type]
+
+    def _count(self, fragment: Fragment) -> int | None:
+        """Return the number of rows that a fragment yields, if it is known before they are read."""
+        return None if self.drop_missing_targets else fragment.n_rows
 
     @cached_property
     def pieces(self) -> list[Fragment]:
         """The row groups, record batches or files, in the order of the files."""
         return [*fragments_of(self.dataset, self.numbers, set(self.levels))]
 
+    def without_targets(self):
+        """Return the same rows, all of them, without targets and weights, as in :class:`Source`."""
+        other = copy(self)
+        other.target, other.targets, other.sample_weight, other.drop_missing_targets = None, [], None, False
+        other.columns, other.numbers = self.features, self.numbers.intersection(self.features)
+        return other
+
     def chunks(self, key=None, skip=0):
         """Yield chunks, as in :class:`Source`."""
         key = key if self.shuffle else None
         packer, number = (FramePacker if self.as_frame else ArrayPacker)(self), skip
-        for fragment, row, batch in self._rows(key, skip):
+        for fragment, rows, batch in self._rows(key, skip):
             while batch.num_rows:
                 part = batch.slice(0, self.chunk_rows - packer.n)
-                packer.add(fragment, row, part)
-                row, batch = row + part.num_rows, batch.slice(part.num_rows)
+                packer.add(fragment, rows[: part.num_rows], part)
+                rows, batch = rows[part.num_rows :], batch.slice(part.num_rows)
                 if packer.n == self.chunk_rows:
                     yield packer.chunk(order_of_rows(key, number, packer.n))
                     number += 1
         if packer.n:
             yield packer.chunk(order_of_rows(key, number, packer.n))
 
-    def _rows(self, key: tuple[int, ...] | None, skip: int) -> Iterator[tuple[Fragment, int, Any]]:
-        """Yield fragment, number of the first row, and batch, in the order of an epoch, after so many chunks."""
+    def _rows(self, key: tuple[int, ...] | None, skip: int) -> Iterator[tuple[Fragment, range | np.ndarray, Any]]:
+        """Yield fragment, numbers of rows, and batch of them, in the order of an epoch, after so many chunks."""
         fragments, left = self.pieces, skip * self.chunk_rows
         if key:
             fragments = [fragments[i] for i in np.random.default_rng(key).permutation(len(fragments))]
         for fragment in fragments:
             # If the number of rows is known, a skipped fragment is not read.
-            if fragment.n_rows is not None and fragment.n_rows <= left:
-                left -= fragment.n_rows
+            if (known := self._count(fragment)) is not None and known <= left:
+                left -= known
                 continue
-            row = 0
+            first = 0
             for batch in self._batches(fragment):
+                rows = range(first, first + batch.num_rows)
+                first += batch.num_rows
+                kept: range | np.ndarray = rows
+                if self.drop_missing_targets:
+                    kept, batch = with_values(fragment, self.targets, rows, batch)
                 skipped = min(left, batch.num_rows)
-                yield fragment, row + skipped, batch.slice(skipped)
-                left, row = left - skipped, row + batch.num_rows
+                yield fragment, kept[skipped:], batch.slice(skipped)
+                left -= skipped
         require_chunks(skip, skip - left // self.chunk_rows)
 
     def _batches(self, fragment: Fragment):
@@ -200,11 +236,13 @@ class ArrowSource(Source):
 
     def identity(self):
         """Return what a checkpoint belongs to, as in :class:`Source`."""
-        names = "target", "sample_weight", "levels", "unknown", "fill", "as_frame", "sparse", "chunk_rows", "shuffle"
+        names = "target", "sample_weight", "levels", "unknown", "fill", "drop_missing_targets", "as_frame", "sparse"
+        condition = filter_of(self.dataset)
         return super().identity() | {
             "columns of X": self.features,
             "precision of X": self.dtype.str,
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in (*names, "chunk_rows", "shuffle")},
+            "filter": None if condition is None else str(condition),
             "number of row groups or files": len(self.pieces),
             "number of rows": self.n_rows,
         }

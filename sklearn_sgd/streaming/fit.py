@@ -15,10 +15,20 @@ from sklearn import config_context, get_config
 from sklearn.utils import check_random_state
 
 from sklearn_sgd._compat import InvalidParameterError
-from sklearn_sgd.streaming.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from sklearn_sgd.streaming.arguments import (
+    check_estimator,
+    check_limits,
+    check_names,
+    check_transformer,
+    named_features,
+    names_of,
+    warn_of_ignored,
+    without_names,
+)
+from sklearn_sgd.streaming.checkpoints import Checkpoint, StoredCheckpoint, as_json, save_checkpoint
 from sklearn_sgd.streaming.prefetch import prefetch
 from sklearn_sgd.streaming.progress import Bar, Progress
-from sklearn_sgd.streaming.sources import Chunk, ChunkError, IterableSource, Source, as_chunk, as_source
+from sklearn_sgd.streaming.sources import Chunk, ChunkError, Source, as_chunk, as_source
 
 __all__ = ["fit_stream", "predict_stream"]
 
@@ -29,7 +39,7 @@ def fit_stream(
     estimator: Estimator,
     source: Any,
     *,
-    epochs: int = 1,
+    epochs: int | None = None,
     transformer: Any = None,
     max_rows: int | None = None,
     time_budget: float | None = None,
@@ -41,8 +51,10 @@ def fit_stream(
 ) -> Estimator:
     """Learn from a source of chunks: `partial_fit` gets each chunk, while a thread reads the next ones.
 
-    The estimator continues from what it has learned before, as with `partial_fit`. The result is that of calls of
-    `partial_fit` with the same chunks, bit for bit.
+    The estimator continues from what it has learned before, as with `partial_fit`. The coefficients are those of calls
+    of `partial_fit` with the same chunks, bit for bit. The difference is in what is counted: `n_iter_` counts passes
+    over the source, not chunks, and `prequential_loss_` and `recent_loss_` leave out rows that are seen again.
+    :class:`BatchGDRegressor` takes one step on each chunk, and a warning says so.
 
     Parameters
     ----------
@@ -51,8 +63,9 @@ def fit_stream(
     source : Source, iterable or callable
         Chunks ``(X, y)`` or ``(X, y, sample_weight)``: a :class:`Source`, an iterable, such as a list or an endless
         generator, or a function without arguments that returns an iterable and is called once in each epoch.
-    epochs : int, default=1
-        Number of passes over the source, including those of the checkpoint.
+    epochs : int, default=None
+        Number of passes over the source, including those of the checkpoint. None: one; the estimator's own `epochs` and
+        `time_budget` are for `fit`, and a warning says so if they were set.
     transformer : object, default=None
         A fitted scikit-learn transformer that is applied to X in the reading thread.
     max_rows : int, default=None
@@ -61,8 +74,8 @@ def fit_stream(
         Seconds after which no chunk is begun; the current one is completed. None: no limit.
     checkpoint : path, default=None
         File for the estimator and its position in the source. If the file exists, learning resumes from it: with its
-        fitted attributes and its seed, and with the parameters of this estimator. The file contains a pickle: use only
-        files that you trust.
+        fitted attributes and its seed, and with the parameters of this estimator. The file holds numbers, strings and
+        arrays, so a file of unknown origin can do no harm.
     checkpoint_every : int, default=1
         Number of chunks between checkpoints. The last chunk is followed by one in any case.
     progress : bool or callable, default=False
@@ -71,7 +84,8 @@ def fit_stream(
     read_ahead : int, default=2
         Number of chunks that a thread reads in advance. 0: the caller's thread reads them.
     random_state : int, RandomState instance or None, default=None
-        Seed of the shuffling, for sources that shuffle. The same int gives the same bits.
+        Seed of the shuffling, for sources that shuffle. The same int gives the same bits. None: the `random_state` of
+        the estimator, if it has one.
 
     Returns
     -------
@@ -83,8 +97,12 @@ def fit_stream(
     ChunkError
         If a chunk cannot be read or learned from. The message names the chunk, and the file and row group if there are
         any. The estimator and the checkpoint keep what was learned from the chunks before.
+    TypeError
+        If the estimator has no `partial_fit`, as a Pipeline, or the source is none, as a data frame or ``(X, y)``, or
+        the estimator has an attribute that a checkpoint cannot hold.
     ValueError
-        If an argument is invalid, or the checkpoint belongs to another source or another class of estimator.
+        If an argument is invalid, the checkpoint belongs to another source or another class of estimator, or the
+        estimator learned from columns of other names.
 
     Examples
     --------
@@ -100,19 +118,27 @@ def fit_stream(
     >>> model.coef_.round(2), model.n_samples_seen_
     (array([1., 2.]), 5000)
     """
-    source, started, show = as_source(source), monotonic(), bool(progress)
-    _check(estimator, source, epochs, checkpoint_every)
+    check_estimator(estimator)
+    check_transformer(transformer)
+    source, started, show = as_source(source, learn=True), monotonic(), bool(progress)
+    given = {"epochs": epochs, "time_budget": time_budget}
+    epochs = 1 if epochs is None else epochs
+    limits = {"max_rows": max_rows, "checkpoint_every": checkpoint_every, "read_ahead": read_ahead}
+    check_limits(source, epochs, time_budget=time_budget, **limits)
     path, deadline = None if checkpoint is None else Path(checkpoint), started + (time_budget or inf)
     first = _first_position(path, estimator, source, random_state)
-    session = _Session(estimator, path, checkpoint_every, position=first, saved=first)
+    names = names_of(source, transformer)
+    check_names(estimator, names)
+    warn_of_ignored(estimator, **given)
+    session = _Session(estimator, path, checkpoint_every, names, position=first, saved=first)
     total = _total(source, epochs, max_rows) if show else None
     left = inf if max_rows is None else max_rows - first.n_rows
-    items = _chunks(source, transformer, first.seed, range(first.epoch, epochs), first.chunk, left)
+    items = _chunks(source, transformer, first.seed, range(first.epoch, epochs), first.chunk, first.cut, left)
     bar: Any = closing(Bar()) if progress is True else nullcontext(progress)
     try:
         with closing(prefetch(items, read_ahead, deadline)) as chunks, bar as report:
-            for epoch, number, chunk in chunks:
-                session.step(epoch, number, chunk)
+            for epoch, number, chunk, cut in chunks:
+                session.step(epoch, number, chunk, cut)
                 if show:
                     report(_progress(session.position, first.n_rows, monotonic() - started, total))
                 if monotonic() >= deadline:
@@ -152,6 +178,8 @@ def predict_stream(
     ------
     ChunkError
         If a chunk cannot be read, or the estimator cannot predict for it.
+    ValueError
+        If the estimator learned from columns of other names than those of the source.
 
     Examples
     --------
@@ -163,10 +191,14 @@ def predict_stream(
     >>> [y.round(3).tolist() for y in predict_stream(model, ArraySource(X, chunk_rows=4))]
     [[0.0, 2.0, 4.0, 6.0], [8.0, 10.0]]
     """
-    with closing(prefetch(_chunks(as_source(source), transformer), read_ahead)) as chunks:
-        for epoch, number, chunk in chunks:
+    check_transformer(transformer)
+    source = as_source(source).without_targets()
+    names = names_of(source, transformer)
+    check_names(estimator, names)
+    with closing(prefetch(_chunks(source, transformer), read_ahead)) as chunks:
+        for epoch, number, chunk, _ in chunks:
             with _naming(epoch, number, chunk.where):
-                y = estimator.predict(chunk.X)
+                y = without_names(estimator, names, chunk.X).predict(chunk.X)
             yield y
 
 
@@ -177,14 +209,22 @@ class _Session:
     estimator: Any
     path: Path | None
     checkpoint_every: int
+    names: list[str] | None
     position: Checkpoint
     saved: Checkpoint
 
-    def step(self, epoch: int, number: int, chunk: Chunk) -> None:
-        """Learn from a chunk."""
-        with _naming(epoch, number, chunk.where):
-            _learn(self.estimator, chunk, first_epoch=epoch == 0)
-        self.position = self.position._replace(epoch=epoch, chunk=number, n_rows=self.position.n_rows + chunk.n_rows)
+    def __post_init__(self):
+        # The epoch whose chunks are parts of one that `n_iter_` has counted.
+        self.counted = self.position.epoch if self.position.chunk or self.position.cut else None
+
+    def step(self, epoch: int, number: int, chunk: Chunk, cut: int) -> None:
+        """Learn from a chunk, or from its rows up to where it was cut."""
+        with _naming(epoch, number, chunk.where), named_features(self.estimator, self.names, chunk.X):
+            _learn(self.estimator, chunk, again=epoch > 0, within=self.counted == epoch)
+        if chunk.n_rows:
+            self.counted = epoch
+        done, n_rows = number - (cut > 0), self.position.n_rows + chunk.n_rows
+        self.position = self.position._replace(epoch=epoch, chunk=done, n_rows=n_rows, cut=cut)
         if number % self.checkpoint_every == 0:
             self.save()
 
@@ -195,33 +235,16 @@ class _Session:
             self.saved = self.position
 
 
-def _check(estimator, source: Source, epochs: int, checkpoint_every: int) -> None:
-    """Raise the errors of the arguments of `fit_stream`."""
-    # Estimators whose parameters do not allow partial_fit raise an AttributeError that says so.
-    _ = estimator.partial_fit
-    for name, value in {"epochs": epochs, "checkpoint_every": checkpoint_every}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be 1 or more; got {value}.")
-    if isinstance(source, IterableSource) and source.once and epochs > 1:
-        raise ValueError("An iterator can be read only once: for more epochs, give a function that makes one.")
-
-
 def _first_position(path: Path | None, estimator, source: Source, random_state) -> Checkpoint:
     """Return where to start: at the checkpoint, whose fitted attributes the estimator gets, or at the first chunk."""
     if not (path and path.exists()):
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return Checkpoint(estimator, 0, 0, 0, seed, source.identity() if path else {})
-    found = load_checkpoint(path)
-    if type(found.estimator) is not type(estimator):
-        raise ValueError(f"{path} is of a {type(found.estimator).__name__}, not of a {type(estimator).__name__}.")
-    mine = source.identity()
-    different = [name for name in mine | found.source if mine.get(name) != found.source.get(name)]
-    if different:
-        values = "; ".join(f"{name}: {found.source.get(name)} there, {mine.get(name)} here" for name in different)
-        raise ValueError(f"{path} belongs to another source ({values}). For a new start give another path.")
-    parameters = estimator.get_params(deep=False)
-    vars(estimator).update({name: value for name, value in vars(found.estimator).items() if name not in parameters})
-    return found._replace(estimator=estimator)
+        given = getattr(estimator, "random_state", None) if random_state is None else random_state
+        seed = int(check_random_state(given).randint(2**31 - 1))
+        return Checkpoint(estimator, 0, 0, 0, seed, as_json(source.identity()) if path else {})
+    found = StoredCheckpoint(path)
+    found.check_class(type(estimator))
+    found.check_source(source.identity())
+    return found.restored(estimator)
 
 
 def _chunks(
@@ -230,9 +253,13 @@ def _chunks(
     seed: int | None = None,
     epochs: Iterable[int] = (0,),
     skip: int = 0,
+    cut: int = 0,
     left: float = inf,
-) -> Generator[tuple[int, int, Chunk], None, None]:
-    """Yield epoch, number and chunk, without the first chunks of the first epoch, until no rows are left to read."""
+) -> Generator[tuple[int, int, Chunk, int], None, None]:
+    """Yield epoch, number and chunk, and after how many rows it is cut, 0 if it is whole, until none are left to read.
+
+    The first epoch begins after so many chunks, and ``cut`` rows of the next one.
+    """
     config = get_config()
     for epoch in epochs:
         chunks = iter(source.chunks(None if seed is None else (seed, epoch), skip))
@@ -243,15 +270,18 @@ def _chunks(
                 item = next(chunks, None)
                 if item is None:
                     break
-                chunk = as_chunk(item)
-                if chunk.n_rows > left:
-                    chunk = chunk.head(int(left))
+                chunk, start = as_chunk(item), cut
+                if start:
+                    chunk, cut = chunk.part(start, None), 0
+                stop = int(left) if chunk.n_rows > left else 0
+                if stop:
+                    chunk = chunk.part(0, stop)
                 if transformer is not None:
                     # scikit-learn's configuration is local to a thread.
                     with config_context(**config):
                         chunk = chunk._replace(X=transformer.transform(chunk.X))
             left -= chunk.n_rows
-            yield epoch, number, chunk
+            yield epoch, number, chunk, start + stop if stop else 0
         skip = 0
 
 
@@ -266,15 +296,14 @@ def _naming(epoch: int, number: int, where: str = ""):
         raise ChunkError(f"Chunk {number} of epoch {epoch + 1}{where and f' ({where})'}: {error}") from error
 
 
-def _learn(estimator, chunk: Chunk, first_epoch: bool) -> None:
-    """Call `partial_fit` once. A sample counts in the prequential losses in the first epoch only."""
+def _learn(estimator, chunk: Chunk, again: bool, within: bool) -> None:
+    """Call `partial_fit` once; ``again``: its rows are not new; ``within``: the epoch goes on."""
     if chunk.y is None:
-        raise ValueError("it has no targets to learn from")
-    learn = estimator.partial_fit
-    if not first_epoch:
-        # Estimators of other packages have no prequential losses.
-        learn = getattr(estimator, "_partial_fit_again", learn)
-    learn(chunk.X, chunk.y, *([] if chunk.sample_weight is None else [chunk.sample_weight]))
+        raise ValueError("it has no targets to learn from: chunks must be (X, y), and files need a target")
+    if hasattr(estimator, "_partial_fit_chunk"):
+        estimator._partial_fit_chunk(chunk.X, chunk.y, chunk.sample_weight, again=again, within=within)
+    else:
+        estimator.partial_fit(chunk.X, chunk.y, *([] if chunk.sample_weight is None else [chunk.sample_weight]))
 
 
 def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:

@@ -4,14 +4,15 @@ from collections.abc import Generator
 from contextlib import closing
 from math import inf
 from queue import Empty, SimpleQueue
-from threading import TIMEOUT_MAX, Event, Semaphore, Thread
+from threading import Event, Semaphore, Thread
 from time import monotonic
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Seconds that the caller waits for the thread to end.
-PATIENCE = 5.0
+# Seconds that the caller waits for the thread to end, and for an item before it looks whether to go on waiting: no
+# platform waits longer than some days at a time.
+PATIENCE, LOOK = 5.0, 60.0
 
 
 def prefetch(items: Generator[Item, None, None], depth: int, deadline: float = inf) -> Generator[Item, None, None]:
@@ -48,9 +49,14 @@ def prefetch(items: Generator[Item, None, None], depth: int, deadline: float = i
     try:
         while True:
             try:
-                item, error, last = results.get(timeout=min(max(0.0, deadline - monotonic()), TIMEOUT_MAX))
+                item, error, last = results.get(timeout=min(max(0.0, deadline - monotonic()), LOOK))
             except Empty:
-                return
+                if monotonic() >= deadline:
+                    return
+                if not thread.is_alive() and results.empty():
+                    # As in a forked process, which has no threads of its parent.
+                    raise RuntimeError("The thread that reads the source has ended without a word.") from None
+                continue
             if error is not None:
                 raise error
             if last:

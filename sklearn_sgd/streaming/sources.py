@@ -1,8 +1,8 @@
 """Sources: they yield chunks of rows, in an order that a key determines, and name them for errors."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,28 +62,29 @@ class Chunk(NamedTuple):
         """Number of rows."""
         return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
 
-    def head(self, n_rows: int) -> "Chunk":
-        """Return the first rows.
+    def part(self, start: int, stop: int | None) -> "Chunk":
+        """Return some of the rows.
 
         Parameters
         ----------
-        n_rows : int
-            Number of rows.
+        start, stop : int or None
+            Number of the first row, and of the row after the last one.
 
         Returns
         -------
         chunk : Chunk
-            The first rows.
+            The rows between.
         """
-        X, y, weight = (a if a is None else _head(a, n_rows) for a in self[:3])
+        X, y, weight = (a if a is None else _part(a, slice(start, stop)) for a in self[:3])
         return Chunk(X, y, weight, self.where)
 
 
 class Source:
     """Base class of sources, which can be read repeatedly, in an order that a key determines, from any chunk on.
 
-    A subclass needs the method `chunks`. The attribute `n_rows` is used for progress, `identity` for checkpoints. Any
-    iterable of chunks is a source too, but to resume from a later chunk it is read from its beginning.
+    A subclass needs the method `chunks`. The attribute `n_rows` is used for progress, `identity` for checkpoints, and
+    `feature_names`, of the columns of arrays, become `feature_names_in_` of the estimator. Any iterable of chunks is a
+    source too, but to resume from a later chunk it is read from its beginning.
 
     Examples
     --------
@@ -100,6 +101,7 @@ class Source:
     """
 
     n_rows: int | None = None
+    feature_names: Sequence[str] | None = None
 
     def chunks(self, key: tuple[int, ...] | None = None, skip: int = 0) -> Iterator[Chunk]:
         """Yield all chunks except the first ones.
@@ -128,6 +130,16 @@ class Source:
         """
         return {"source": type(self).__name__}
 
+    def without_targets(self) -> "Source":
+        """Return the source that `predict_stream` reads, which needs no targets.
+
+        Returns
+        -------
+        source : Source
+            The same rows; by default the source itself.
+        """
+        return self
+
     def __iter__(self) -> Iterator[Chunk]:
         """Iterate over all chunks, in the order of the rows."""
         return self.chunks()
@@ -153,6 +165,8 @@ class ArraySource(Source):
 
     Raises
     ------
+    TypeError
+        If X is a data frame or a list.
     ValueError
         If the arrays have different lengths.
 
@@ -168,13 +182,16 @@ class ArraySource(Source):
     """
 
     def __init__(self, X, y=None, sample_weight=None, *, chunk_rows: int | None = None, shuffle: bool = True):
-        if sparse.issparse(X):
-            X = X.tocsr()  # Not all formats have rows to take, and in no other are they at hand.
+        X = _rows_of_array(X)
+        # Rows of a pandas Series would be found by its index.
+        y, sample_weight = (
+            a if a is None or (hasattr(a, "dtype") and not _is_frame(a)) else np.asarray(a) for a in (y, sample_weight)
+        )
         self.arrays = X, y, sample_weight
         self.n_rows = X.shape[0]
         for name, column in (("y", y), ("sample_weight", sample_weight)):
-            if column is not None and len(column) != self.n_rows:
-                raise ValueError(f"{name} must have a number for each of the {self.n_rows} rows; got {len(column)}.")
+            if column is not None and (n := column.shape[0] if column.shape else 0) != self.n_rows:
+                raise ValueError(f"{name} must have a number for each of the {self.n_rows} rows; got {n}.")
         entries = X.nnz / max(1, self.n_rows) if sparse.issparse(X) else X.shape[1]
         self.chunk_rows = chunk_rows_for(chunk_rows, X.dtype.itemsize * entries)
         self.shuffle = shuffle
@@ -240,18 +257,36 @@ def as_chunk(item) -> Chunk:
     return Chunk(item)
 
 
-def as_source(source) -> Source:
-    """Return a source from an iterable, a function that makes one, or a source."""
+def as_source(source, learn: bool = False) -> Source:
+    """Return a source from an iterable, a function that makes one, or a source; ``learn``: its chunks need targets."""
     if isinstance(source, Source):
         return source
-    # The rows of an array and the letters of a path are not chunks.
-    rows = isinstance(source, str) or hasattr(source, "shape")
+    told = (
+        "source must be a Source, an iterable of chunks (X, y) or (X, y, sample_weight), or a function that makes one"
+    )
+    if _is_one_chunk(source, learn):
+        raise TypeError(f"{told}; got (X, y) itself. Give [(X, y)] for one chunk, or ArraySource(X, y) for many.")
+    # The rows of an array, the letters of a path and the names of a dictionary are not chunks.
+    rows = isinstance(source, str | bytes | Mapping) or hasattr(source, "shape")
     if callable(source) or (isinstance(source, Iterable) and not rows):
         return IterableSource(source)
     raise TypeError(
-        "source must be a Source, an iterable of chunks (X, y) or (X, y, sample_weight), or a function that makes one; "
-        f"got {type(source).__name__}. For files see ArrowSource, for arrays ArraySource."
+        f"{told}; got {type(source).__name__}. For files and tables use ArrowSource, for arrays ArraySource, for a "
+        "data frame [(frame, y)]."
     )
+
+
+def _is_one_chunk(source, learn: bool) -> bool:
+    """Return whether a tuple or list is X and y, and perhaps weights, instead of chunks."""
+    if isinstance(source, Chunk):
+        return True
+    if not isinstance(source, tuple | list) or not 2 <= len(source) <= 3 or isinstance(source[0], tuple):
+        return False
+    # Chunks to predict for may be X alone; a column is y.
+    y = source[1]
+    if hasattr(y, "shape"):
+        return learn or len(y.shape) == 1
+    return learn or (isinstance(y, list | tuple) and all(isinstance(value, Real) for value in y))
 
 
 def chunk_rows_for(given: int | None, bytes_of_row: float) -> int:
@@ -268,9 +303,26 @@ def order_of_rows(key: tuple[int, ...] | None, number: int, n_rows: int) -> np.n
     return None if key is None else np.random.default_rng((*key, number + 1)).permutation(n_rows)
 
 
-def _head(rows, n: int):
-    """Return the first rows of an array, a frame or a list."""
-    return rows.iloc[:n] if hasattr(rows, "iloc") else rows[:n]
+def _is_frame(values) -> bool:
+    """Return whether values have an index or columns with names, as those of pandas and polars."""
+    return hasattr(values, "iloc") or hasattr(values, "to_arrow")
+
+
+def _rows_of_array(X):
+    """Return X with rows that can be sliced; an error if it is no array."""
+    if _is_frame(X) or not all(hasattr(X, name) for name in ("shape", "dtype")):
+        kind = "a data frame" if _is_frame(X) else f"of type {type(X).__name__}"
+        raise TypeError(
+            f"X must be an array or a CSR matrix; got {kind}. Give numpy.asarray(X), or chunks of frames: [(X, y)]."
+        )
+    if len(X.shape) != 2:
+        raise ValueError(f"X must have two dimensions; got shape {tuple(X.shape)}.")
+    return X.tocsr() if sparse.issparse(X) else X
+
+
+def _part(rows, which: slice):
+    """Return some rows of an array, a frame or a list."""
+    return rows.iloc[which] if hasattr(rows, "iloc") else rows[which]
 
 
 def _block(array, start: int, stop: int, order: np.ndarray | None):

@@ -1,0 +1,217 @@
+"""The saved form of a regressor: numbers, strings, lists, dictionaries, arrays of NumPy, and objects of the user.
+
+pickle, joblib, cloudpickle and skops take it from ``__getstate__``, and a checkpoint of a stream writes it as JSON and
+arrays. It names no class of this package, so a reader need not trust any but the regressor itself, and nothing private
+must stay where it is. What is read is checked: compiled loops believe the lengths and the precision of arrays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_sgd import losses, optimizers, penalties
+from sklearn_sgd._base.fitted import FittedModel
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._version import __version__
+from sklearn_sgd.schedules import Formula, formula_of
+
+# Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
+SCHEMA = 1
+
+# What the saved form says of itself; these keys and that of the model are all that are private.
+SCHEMA_KEY, VERSION_KEY = "_schema", "_version"
+KEYS = SCHEMA_KEY, VERSION_KEY, "_fitted"
+
+# The keys of a part, or a schedule, of this package.
+PART, SCHEDULE = "part of sklearn_sgd", "schedule of sklearn_sgd"
+
+CLASSES: dict[str, type] = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name)
+    for module in (losses, penalties, optimizers)
+    for name in module.__all__
+    if isinstance(getattr(module, name), type)
+}
+NAMES = {kind: name for name, kind in CLASSES.items()}
+
+
+class NotReadable(ValueError):
+    """What was saved has another form than this version reads. The message says what is wrong."""
+
+
+def saved(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the saved form of the parameters and the fitted attributes of a regressor."""
+    state = {name: saved_part(value) for name, value in attributes.items() if name != "_fitted"}
+    if "_fitted" in attributes:
+        state["_fitted"] = _saved_model(attributes["_fitted"])
+    return state | {SCHEMA_KEY: SCHEMA, VERSION_KEY: __version__}
+
+
+def restored(state: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return parameters and fitted attributes from their saved form; an error if it is of another version."""
+    attributes = {key: value for key, value in state.items() if key not in KEYS}
+    schema, version = (state.get(key) for key in (SCHEMA_KEY, VERSION_KEY))
+    # Parameters without fitted attributes were always saved as they are.
+    if schema != SCHEMA and (schema is not None or any(key.endswith("_") for key in attributes) or "_fitted" in state):
+        theirs = "an earlier version" if schema is None else f"version {version}"
+        raise NotReadable(
+            f"This {name} was saved by {theirs} of sklearn_sgd, in a form (schema {schema}) that version {__version__} "
+            f"(schema {SCHEMA}) does not read: load it with the version that saved it, or fit it again."
+        )
+    try:
+        attributes = {key: restored_part(value) for key, value in attributes.items()}
+        if "_fitted" in state:
+            attributes["_fitted"] = _restored_model(state["_fitted"], attributes)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NotReadable(
+            f"This {name}, saved by version {version} of sklearn_sgd, cannot be read by version {__version__}: "
+            f"{error}. Load it with the version that saved it, or fit it again."
+        ) from error
+    return attributes
+
+
+# Parts and schedules
+
+
+def saved_part(value: Any) -> Any:
+    """Return a part or a schedule of this package by its name and its numbers; any other value as it is."""
+    if type(value) in NAMES:
+        return {PART: NAMES[type(value)], "fields": {name: saved_part(getattr(value, name)) for name in value._fields}}
+    if type(value) is Formula:
+        return {SCHEDULE: value.name, "numbers": [saved_part(number) for number in value.numbers]}
+    return value
+
+
+def restored_part(value: Any) -> Any:
+    """Return a part or a schedule from its saved form; any other value as it is."""
+    if type(value) is not dict:
+        return value
+    if PART in value:
+        return CLASSES[value[PART]](**{name: restored_part(field) for name, field in value["fields"].items()})
+    if SCHEDULE in value:
+        return formula_of(value[SCHEDULE], [restored_part(number) for number in value["numbers"]])
+    return value
+
+
+# The fitted model
+
+
+def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    known: dict[int, Any] = {}
+    form: dict[str, Any] = {
+        "states": [_plain(state, known) for state in model.states],
+        "shape": list(model.shape),
+        "link": saved_part(model.link),
+    }
+    for name in ("coef", "intercept"):
+        if hasattr(model, name):
+            form[name] = getattr(model, name)
+    form["finished"] = model.finished
+    form["is_sparse"] = sparse.issparse(form.get("coef"))
+    if form["is_sparse"]:
+        form["coef"] = form["coef"].toarray()
+    return form
+
+
+def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) -> FittedModel | None:
+    if form is None:
+        return None
+    known: dict[int, Any] = {}
+    states = tuple(_rebuilt(State, state, known) for state in form["states"])
+    for state in states:
+        _check(state, attributes["n_features_in_"])
+    model = FittedModel(states, tuple(form["shape"]), restored_part(form["link"]))
+    made = {name: form[name] for name in ("coef", "intercept") if name in form}
+    if form["is_sparse"]:
+        made["coef"] = sparse.csr_matrix(made["coef"])
+    return model.replace(**made, finished=bool(form["finished"]))
+
+
+def _plain(value: Any, known: dict[int, Any]) -> Any:
+    """Return a value of the engine without its classes. What targets share is shared in the saved form too."""
+    if id(value) in known:
+        return known[id(value)]
+    made = value
+    if isinstance(value, np.random.Generator):
+        made = value.bit_generator.state
+    elif is_dataclass(value):
+        made = {field.name: _plain(getattr(value, field.name), known) for field in fields(value)}
+    elif hasattr(value, "_asdict"):
+        made = {name: _plain(item, known) for name, item in value._asdict().items()}
+    elif isinstance(value, list):
+        made = np.array(value, dtype=np.float64)
+    known[id(value)] = made
+    return made
+
+
+def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
+    """Return the value of the engine of that type, as the annotations of its fields have it."""
+    if get_origin(kind) in (Union, UnionType):
+        if value is None:
+            return None
+        (kind,) = (option for option in get_args(kind) if option is not NoneType)
+    if id(value) in known:
+        return known[id(value)]
+    if kind is np.random.Generator:
+        made: Any = np.random.default_rng()
+        made.bit_generator.state = value
+    elif kind is np.ndarray:
+        made = _array(value)
+    elif get_origin(kind) is list:
+        made = _array(value).tolist()
+    elif is_dataclass(kind) or hasattr(kind, "_fields"):
+        hints = get_type_hints(kind)
+        if value.keys() != hints.keys():
+            raise ValueError(f"it has other fields: {', '.join(sorted(value.keys() ^ hints.keys()))}")
+        made = kind(**{name: _rebuilt(hint, value[name], known) for name, hint in hints.items()})
+    elif isinstance(value, int | float | np.generic):
+        made = value
+    else:
+        raise ValueError(f"{value!r} is in the place of a number")
+    if not isinstance(value, int | float):
+        known[id(value)] = made
+    return made
+
+
+def _array(value: Any) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise ValueError(f"{type(value).__name__} is in the place of an array of numbers")
+    return value
+
+
+def _check(state: State, n_features: int) -> None:
+    """Raise an error unless all arrays are as a new state has them."""
+    dtype = state.vectors.coef.dtype
+    new = State.start(n_features, dtype, state.generator)
+    pairs: dict[str, tuple[Any, Any]] = {"centre": (state.centre, new.centre), "window": (state.window, new.window)}
+    for name, vector in state.vectors._asdict().items():
+        pairs[name] = vector, getattr(new.vectors, name, None)
+    if state.statistics is not None:
+        # Of a stream of the squared error they may hold the targets, too.
+        like = np.zeros(max(len(state.statistics.mean), n_features))
+        pairs["means of the columns"] = state.statistics.mean, like
+        pairs["covariances"] = state.statistics.moment, like
+    if state.step is not None:
+        pairs["preconditioner"] = state.step.preconditioner.inverse, new.vectors.coef[:-1]
+    for name, (array, like) in pairs.items():
+        like = new.vectors.coef if like is None else like
+        shapes = [like.shape, like.shape * 2] if name in ("covariances", "preconditioner") else [like.shape]
+        if array is not None and not (array.dtype == like.dtype and array.shape in shapes and array.flags.c_contiguous):
+            raise ValueError(f"{name} of {n_features} features cannot be {array.dtype} of shape {array.shape}")
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"coefficients cannot be {dtype}")
+
+
+class SavedForm:
+    """A regressor whose pickled state is its saved form."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return saved(super().__getstate__())  # type: ignore[arg-type]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(restored(state, type(self).__name__))  # type: ignore[misc]

@@ -1,0 +1,139 @@
+"""What `fit_stream` is given: what it cannot work with is an error, and what has no effect is a warning."""
+
+import inspect
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from sklearn_sgd._base.estimator import BaseGDRegressor
+from sklearn_sgd._engine.warning import user_stacklevel
+from sklearn_sgd.streaming.sources import IterableSource, Source
+
+# What `fit_stream` does when it is given neither.
+DEFAULTS = {"epochs": 1, "time_budget": None}
+
+
+def check_estimator(estimator: Any) -> None:
+    """Raise an error unless an estimator can learn from chunks."""
+    if isinstance(estimator, type):
+        raise TypeError(f"estimator must be an instance, not a class: give {estimator.__name__}().")
+    if isinstance(estimator, Pipeline):
+        raise TypeError(
+            "estimator must have partial_fit, which a Pipeline has not. Fit its transformers to some rows, and give "
+            "them as transformer=: fit_stream(pipeline[-1], source, transformer=pipeline[:-1])."
+        )
+    if not hasattr(type(estimator), "partial_fit") and not hasattr(estimator, "partial_fit"):
+        raise TypeError(f"estimator must have partial_fit, which {type(estimator).__name__} has not.")
+    try:
+        _ = estimator.partial_fit
+    except AttributeError as error:
+        # The parameters do not allow it; scikit-learn says in the cause which.
+        raise AttributeError(f"{error.__cause__ or error}") from error
+
+
+def check_transformer(transformer: Any) -> None:
+    """Raise an error unless a transformer has transform."""
+    if transformer is None or (hasattr(transformer, "transform") and not isinstance(transformer, type)):
+        return
+    what = "a class" if isinstance(transformer, type) else type(transformer).__name__
+    hint = " Of a pipeline that ends in a regressor take pipeline[:-1]." if isinstance(transformer, Pipeline) else ""
+    raise TypeError(f"transformer must be a fitted object with the method transform; got {what}.{hint}")
+
+
+def check_limits(source: Source, epochs: int, **limits: Any) -> None:
+    """Raise an error for numbers that are out of range; those that are None set no limit."""
+    for name, value in {"epochs": epochs, **limits}.items():
+        if value is None or name == "time_budget":
+            continue
+        least = 0 if name == "read_ahead" else 1
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} must be {least} or more, an int; got {value!r}.")
+    if limits["time_budget"] is not None and not limits["time_budget"] > 0:
+        raise ValueError(f"time_budget must be seconds, more than 0; got {limits['time_budget']!r}.")
+    if isinstance(source, IterableSource) and source.once and epochs > 1:
+        raise ValueError("An iterator can be read only once: for more epochs, give a function that makes one.")
+
+
+def warn_of_ignored(estimator: Any, **given: Any) -> None:
+    """Warn of parameters of a regressor of this package that are for `fit`, where `fit_stream` was given none."""
+    if not isinstance(estimator, BaseGDRegressor):
+        return
+    kind = type(estimator).__name__
+    defaults = inspect.signature(type(estimator).__init__).parameters
+    for name, value in given.items():
+        theirs = getattr(estimator, name, None)
+        if value is None and name in defaults and theirs not in (defaults[name].default, DEFAULTS[name]):
+            instead = "one pass" if name == "epochs" else "no limit"
+            _warn(
+                f"{kind}({name}={theirs!r}) is for fit, and has no effect on fit_stream, which has a parameter of that "
+                f"name; its default is {instead}. Give fit_stream(..., {name}={theirs!r})."
+            )
+    if estimator.batch_size is None:
+        _warn(
+            f"{kind} with batch_size=None takes one step on each chunk of the source, along the gradient of that "
+            "chunk, not of all rows. For steps on batches use MiniBatchSGDRegressor(batch_size=...); the gradient of "
+            "all rows needs fit."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=user_stacklevel())
+
+
+# Names of features
+
+
+def names_of(source: Source, transformer: Any) -> list[str] | None:
+    """Return the names of the columns that the estimator gets, if the source knows them."""
+    names = source.feature_names
+    return None if names is None or transformer is not None else [*names]
+
+
+def check_names(estimator: Any, names: list[str] | None) -> None:
+    """Raise an error if an estimator learned from columns of other names, or in another order."""
+    known = getattr(estimator, "feature_names_in_", None)
+    if names is None or known is None or list(known) == names:
+        return
+    parts = {"new": set(names) - set(known), "missing": set(known) - set(names)}
+    what = "; ".join(f"{how}: {', '.join(sorted(map(str, which))[:5])}" for how, which in parts.items() if which)
+    raise ValueError(
+        f"The columns of the source are not those that {type(estimator).__name__} learned from "
+        f"({what or 'they have another order'}): select them by features=."
+    )
+
+
+@contextmanager
+def named_features(estimator: Any, names: list[str] | None, X: Any) -> Iterator[None]:
+    """Let an estimator learn from an array whose columns have these names, which it gets when it is new.
+
+    Meanwhile it has none: scikit-learn would warn that the array has no names.
+    """
+    if names is None or hasattr(X, "columns") or not isinstance(estimator, BaseEstimator):
+        yield
+        return
+    if len(names) != X.shape[1]:
+        raise ValueError(f"it has {X.shape[1]} columns, but the source has {len(names)} feature_names")
+    attributes = vars(estimator)
+    is_new, known = "n_features_in_" not in attributes, attributes.pop("feature_names_in_", None)
+    try:
+        yield
+    finally:
+        if is_new and "n_features_in_" in attributes:
+            known = np.asarray(names, dtype=object)
+        if known is not None:
+            attributes["feature_names_in_"] = known
+
+
+def without_names(estimator: Any, names: list[str] | None, X: Any) -> Any:
+    """Return the estimator, or one that is the same without names for an array whose columns have these names."""
+    if names is None or hasattr(X, "columns") or "feature_names_in_" not in getattr(estimator, "__dict__", {}):
+        return estimator
+    twin = object.__new__(type(estimator))
+    vars(twin).update({name: value for name, value in vars(estimator).items() if name != "feature_names_in_"})
+    return twin
