@@ -423,6 +423,7 @@ FAILING = {
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @covering({"case": FAILING, "method": METHODS, "kind": REGRESSORS}, strength=2)
 def test_the_second_error_is_the_first(kind, case, method):
     params, given, match = case
@@ -469,6 +470,7 @@ def test_the_second_error_of_a_warning_is_the_first(monkeypatch):
         forget_warnings(monkeypatch)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @both_methods
 @all_kinds
 def test_interrupt_while_compiling(kind, method, monkeypatch, tmp_path):

@@ -192,7 +192,11 @@ def test_skops_trusts_the_class_alone(name):
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)
-@pytest.mark.parametrize("form", [np.asarray, csr, np.float32, "targets", "names", "stream"], ids=str)
+@pytest.mark.parametrize(
+    "form",
+    [np.asarray, csr, np.float32, "targets", "names", "stream"],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 def test_skops_gives_the_same_bits(kind, form):
     X, y = linear(n=60)
     Z = X
