@@ -92,6 +92,13 @@ def one_chain_per_block(monkeypatch):
     monkeypatch.setattr(Blocks, "chains", property(lambda self: [[number] for number in range(len(self.futures))]))
 
 
+def one_chain(monkeypatch):
+    """Let all blocks on a cluster be one chain, wherever they lie."""
+    from sklearn_sgd.dask.blocks import Blocks
+
+    monkeypatch.setattr(Blocks, "chains", property(lambda self: [list(range(len(self.futures)))]))
+
+
 def watch_gather(monkeypatch, look):
     """Call a function whenever results of tasks on a cluster are waited for."""
     from sklearn_sgd.dask.blocks import Blocks

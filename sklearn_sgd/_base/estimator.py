@@ -181,9 +181,7 @@ class BaseGDRegressor(SavedForm, FittedAttributes, CallbackSupportMixin, Regress
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
-        # Where features have names, scikit-learn warns of arrays, which have none.
-        named = "feature_names_in_" in self.__dict__
-        if cache is None or named or sample_weight is not None or not cache.accepts(self._parameter_values, X, y):
+        if cache is None or sample_weight is not None or not cache.accepts(self._parameter_values, X, y):
             with rollback_on_error(self):
                 self._partial_fit_validated(X, y, sample_weight)
             return self
@@ -194,7 +192,7 @@ class BaseGDRegressor(SavedForm, FittedAttributes, CallbackSupportMixin, Regress
         [(_, epoch)] = one_epoch([descent], cache.stream.order)
         if not epoch.finite:
             self._report_not_finite(descent)
-        descent.state.end_chunk(epoch.loss, descent.plan.weight)
+        descent.state.count_first_loss(epoch.loss, descent.plan.weight)
         self._fitted = model.after(descent.state)  # type: ignore[union-attr]
         return self
 
@@ -224,7 +222,7 @@ class BaseGDRegressor(SavedForm, FittedAttributes, CallbackSupportMixin, Regress
         for descent, epoch in one_epoch(descents):
             if not epoch.finite:
                 self._report_not_finite(descent)
-            descent.state.end_chunk(epoch.loss, descent.plan.weight)
+            descent.state.count_first_loss(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
