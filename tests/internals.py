@@ -3,7 +3,7 @@
 from sklearn_sgd import _compat
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, validation
-from sklearn_sgd._engine import baseline, plan, prepare, state
+from sklearn_sgd._engine import baseline, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
@@ -82,6 +82,19 @@ def watch_the_host(monkeypatch, look):
         monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
 
 
+# Of streams
+
+
+def look_seldom(monkeypatch, seconds):
+    """Let a stream wait so long for a chunk before it looks whether to go on."""
+    monkeypatch.setattr("sklearn_sgd.streaming.prefetch.LOOK", seconds)
+
+
+def keep_losses(monkeypatch, number):
+    """Keep so many losses of the chunks of a stream at least."""
+    monkeypatch.setattr("sklearn_sgd._engine.state.KEPT", number)
+
+
 # Of the classes for Dask, which need an extra: imported when they are used.
 
 
@@ -120,15 +133,3 @@ def without_dask_client(monkeypatch):
 def forget_warnings(monkeypatch):
     """Let parts that run in NumPy be reported again."""
     monkeypatch.setattr(choose, "_warned", set())
-
-
-def look_seldom(monkeypatch, seconds):
-    """Let a stream wait so long for a chunk before it looks whether to go on."""
-    from sklearn_sgd.streaming import prefetch
-
-    monkeypatch.setattr(prefetch, "LOOK", seconds)
-
-
-def keep_losses(monkeypatch, number):
-    """Keep so many losses of the chunks of a stream at least."""
-    monkeypatch.setattr(state, "KEPT", number)

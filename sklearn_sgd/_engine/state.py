@@ -198,10 +198,6 @@ class State:
         self.n_updates += n_updates
         self.n_samples += n_rows
 
-    def stay_in_epoch(self, earlier: "State") -> None:
-        """Take the chunk after an earlier state as a part of the same epoch."""
-        self.n_epochs = earlier.n_epochs
-
     def predict_with(self, vectors: Vectors | None) -> None:
         """Go back to these vectors; None: predict with the last parameters, not with an average."""
         if vectors is not None:
@@ -234,6 +230,10 @@ class State:
         """Take the losses of samples before they were learned from an earlier state: later ones were not new."""
         self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
         self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
+
+    def stay_in_epoch(self, earlier: "State") -> None:
+        """Take the chunk after an earlier state as a part of the same epoch."""
+        self.n_epochs = earlier.n_epochs
 
     # After a descent
 
