@@ -111,6 +111,19 @@ def watch_the_host(monkeypatch, look):
         monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
 
 
+# Of streams
+
+
+def look_seldom(monkeypatch, seconds):
+    """Let a stream wait so long for a chunk before it looks whether to go on."""
+    monkeypatch.setattr("sklearn_sgd.streaming.prefetch.LOOK", seconds)
+
+
+def keep_losses(monkeypatch, number):
+    """Keep so many losses of the chunks of a stream at least."""
+    monkeypatch.setattr("sklearn_sgd._engine.state.KEPT", number)
+
+
 # Of the classes for Dask, which need an extra: imported when they are used.
 
 
@@ -119,6 +132,13 @@ def one_chain_per_block(monkeypatch):
     from sklearn_sgd.dask.blocks import Blocks
 
     monkeypatch.setattr(Blocks, "chains", property(lambda self: [[number] for number in range(len(self.futures))]))
+
+
+def one_chain(monkeypatch):
+    """Let all blocks on a cluster be one chain, wherever they lie."""
+    from sklearn_sgd.dask.blocks import Blocks
+
+    monkeypatch.setattr(Blocks, "chains", property(lambda self: [list(range(len(self.futures)))]))
 
 
 def watch_gather(monkeypatch, look):

@@ -5,17 +5,18 @@ import inspect
 import os
 import pickle
 import signal
+import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn
-from internals import one_chain_per_block, watch_gather, without_dask_client
+from internals import one_chain, one_chain_per_block, watch_gather, without_dask_client
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import SGDRegressor
 from sklearn.metrics import r2_score
 
@@ -205,15 +206,92 @@ def test_chains_are_averaged_by_rows(cluster, one_block_each):
     assert_allclose(theta(ours), theta(first[0]), rtol=1e-12)
 
 
-def test_a_batch_between_two_averages_may_be_less_than_a_block(cluster, one_block_each):
-    """A block that one batch would cover is cut where the parameters are averaged; two blocks alike make one mean."""
-    X, y = linear(400, 100)
-    dX, dy = spread(np.vstack([X, X]), np.append(y, y), rows=400)
-    params = PLAIN | {"batch_size": 400, "eta0": 0.001}
-    ours = DaskMiniBatchSGDRegressor(epochs=1, sync_rows=250, **params).fit(dX, dy)
-    theirs = MiniBatchSGDRegressor(**params).partial_fit(X[:250], y[:250]).partial_fit(X[250:], y[250:])
-    assert_allclose(theta(ours), theta(theirs), rtol=1e-10)
-    assert ours.n_updates_ == theirs.n_updates_ == 2
+@covering({"sync_rows": [None, 1, 32, 50, 64, 1000], "drop_last": [False, True]})
+def test_averages_come_between_whole_batches(cluster, monkeypatch, sync_rows, drop_last):
+    """With no one to average with, sync_rows changes nothing: the steps are those of one machine, block after block."""
+    one_chain(monkeypatch)
+    X, y = linear(200)
+    params = PLAIN | {"batch_size": 32, "drop_last": drop_last, "optimizer": "momentum"}
+    ours = DaskMiniBatchSGDRegressor(epochs=2, sync_rows=sync_rows, **params).fit(*spread(X, y, rows=40))
+    theirs = MiniBatchSGDRegressor(**params)
+    for _ in range(2):
+        for start in range(0, 200, 40):
+            theirs.partial_fit(X[start : start + 40], y[start : start + 40])
+    assert_array_equal(theta(ours), theta(theirs))
+    assert ours.n_updates_ == theirs.n_updates_ == (10 if drop_last else 20)
+    assert ours.n_samples_seen_ == theirs.n_samples_seen_ == (320 if drop_last else 400)
+    losses = np.array(theirs.loss_curve_).reshape(2, 5)
+    assert_allclose(ours.loss_curve_, losses.mean(axis=1), rtol=1e-12)
+
+
+def test_averages_of_unequal_blocks_come_between_whole_batches(cluster, one_block_each):
+    """A chain that has no batch left waits; the others go on."""
+    X, y = linear(250)
+    parts = [slice(0, 130), slice(130, 250)]
+    dX, dy = da.from_array(X, chunks=((130, 120), 5)), da.from_array(y, chunks=((130, 120),))
+    params = PLAIN | {"batch_size": 32}
+    ours = DaskMiniBatchSGDRegressor(epochs=1, sync_rows=100, **params).fit(dX, dy)
+    assert ours.n_updates_ == 5
+    middle, places = np.zeros(6), [0, 0]
+    for batches in (4, 1):
+        ends, counts = [], []
+        for number, part in enumerate(parts):
+            rows = slice(part.start + places[number], min(part.start + places[number] + 32 * batches, part.stop))
+            places[number] = rows.stop - part.start
+            counts.append(rows.stop - rows.start)
+            if counts[-1]:
+                model = MiniBatchSGDRegressor(epochs=1, **params)
+                model.fit(X[rows], y[rows], coef_init=middle[:-1], intercept_init=middle[-1])
+                ends.append(theta(model))
+        middle = np.average(ends, axis=0, weights=[count for count in counts if count])
+    assert places == [130, 120]
+    assert_allclose(theta(ours), middle, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_drop_last_leaves_out_the_end_of_each_block(cluster, monkeypatch, weighted):
+    one_chain(monkeypatch)
+    X, y = linear(100)
+    kept, weights = np.r_[0:32, 50:82], []
+    if weighted:
+        # Of mean 1, also in what is kept.
+        weights = [np.tile([0.5, 1.5], 50)]
+    params = PLAIN | {"batch_size": 32, "epochs": 1}
+    ours = DaskMiniBatchSGDRegressor(drop_last=True, **params).fit(*spread(X, y, *weights, rows=50))
+    theirs = MiniBatchSGDRegressor(**params).fit(X[kept], y[kept], *(s[kept] for s in weights))
+    assert_array_equal(theta(ours), theta(theirs))
+    assert ours.loss_curve_ == pytest.approx(theirs.loss_curve_, rel=1e-12)
+    assert (ours.n_samples_seen_, ours.n_updates_) == (64, 2)
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+def test_losses_of_what_is_kept_by_weight(cluster, monkeypatch):
+    """What is left out has most of the weight: the mean loss is that of the rest, by its own weight."""
+    one_chain(monkeypatch)
+    X, y = linear(50)
+    weights = np.where(np.arange(50) < 32, 1.0, 9.0)
+    params = PLAIN | {"batch_size": 32, "epochs": 1, "eta0": 1e-12}
+    ours = DaskMiniBatchSGDRegressor(drop_last=True, **params).fit(*spread(X, y, weights, rows=50))
+    assert ours.loss_curve_[0] == pytest.approx(0.5 * np.mean(y[:32] ** 2), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+@pytest.mark.parametrize("params", [{}, {"loss": "huber"}, {"learning_rate": "constant"}], ids=str)
+def test_drop_last_without_a_whole_batch(cluster, params):
+    model = DaskMiniBatchSGDRegressor(drop_last=True, epochs=2, tol=None, **params)
+    with pytest.raises(ValueError, match=r"leaves no batch: batch_size=32 is more than the 20 rows of the largest"):
+        model.fit(*spread(*linear(100), rows=20))
+    assert not hasattr(model, "coef_")
+    X, y = linear(100)
+    with pytest.warns(UserWarning, match="leaves out 2 of 3 partitions, which have fewer rows than batch_size=32"):
+        model.fit(da.from_array(X, chunks=((20, 60, 20), 5)), da.from_array(y, chunks=((20, 60, 20),)))
+    assert np.isfinite(theta(model)).all()
+    assert model.n_samples_seen_ == 32 * model.n_iter_
+
+
+def test_batches_larger_than_blocks_are_reported(cluster):
+    with pytest.warns(UserWarning, match="batch_size=64 is more than the 20 rows of the largest partition"):
+        DaskMiniBatchSGDRegressor(batch_size=64, epochs=2, tol=None).fit(*spread(*linear(100), rows=20))
 
 
 def test_passive_aggressive_steps(cluster, one_block_each):
@@ -320,6 +398,32 @@ def test_score(cluster):
     model = DaskBatchGDRegressor().fit(*spread(X, y))
     assert model.score(*spread(X, y)) == pytest.approx(r2_score(y, model.predict(X)), rel=1e-12)
     assert model.score(*spread(X, y, s)) == pytest.approx(r2_score(y, model.predict(X), sample_weight=s), rel=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9, -1e12, 1e15])
+@pytest.mark.parametrize("rows", [30, 2000])
+def test_score_of_targets_far_from_zero(cluster, offset, rows):
+    """No large numbers are subtracted; scikit-learn's own score of what is left of targets and predictions."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = offset + X @ [1.0, 2.0, 3.0] + rng.standard_normal(200)
+    weights = some_weights(200) * (np.arange(200) % 5 > 0)
+    model = DaskBatchGDRegressor()
+    model.coef_, model.intercept_, model.n_features_in_ = np.array([1.0, 2.0, 2.0]), offset, 3
+    y_pred = model.predict(X)
+    for s in ([], [weights]):
+        expected = r2_score(y - offset, y_pred - offset, sample_weight=s[0] if s else None)
+        assert model.score(*spread(X, y, *s, rows=rows)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_score_where_it_is_not_defined(cluster):
+    X = np.eye(3)
+    model = DaskBatchGDRegressor()
+    model.coef_, model.intercept_, model.n_features_in_ = np.zeros(3), 0.1, 3
+    for y in (np.full(3, 0.1), np.full(3, 7.3)):
+        assert model.score(*spread(X, y, rows=2)) == r2_score(y, model.predict(X))
+    with pytest.warns(UndefinedMetricWarning, match="less than two samples"):
+        assert np.isnan(model.score(*spread(X[:1], np.ones(1))))
 
 
 def test_goes_on(cluster):
@@ -438,6 +542,41 @@ def test_a_worker_killed_between_averages(cluster, killer):
     model = DaskMiniBatchSGDRegressor(random_state=0).fit(*spread(X, y))
     assert len(killed) == 1
     assert model.score(X, y) == pytest.approx(local.score(X, y), abs=0.002)
+
+
+@pytest.mark.matrix
+def test_a_worker_killed_in_each_phase(cluster, one_block_each, monkeypatch, kind):
+    """Where results are waited for, in fit, score and predict; with chains of one block the bits are the same."""
+    X, y = raw()
+    data = spread(X, y)
+    places, deadly, gather = [], [], distributed.Client.gather
+
+    def watched(self, *args, **kwargs):
+        if len(places) in deadly:
+            # The older of the two: a nanny may not notice the end of a worker that it has just started.
+            names = {address: worker["name"] for address, worker in cluster.scheduler_info()["workers"].items()}
+            pids = {names[address]: pid for address, pid in cluster.run(os.getpid).items()}
+            os.kill(pids[len(killed) % 2], signal.SIGKILL)
+            killed.append(deadly.pop())
+        places.append([frame.name for frame in traceback.extract_stack() if "sklearn_sgd" in frame.filename][-4:])
+        return gather(self, *args, **kwargs)
+
+    def learned():
+        places.clear()
+        model = kind(loss="huber", tol=None, epochs=2, random_state=0, client=cluster).fit(*data)
+        return *theta(model), *model.loss_curve_, model.score(*data), *model.predict(data[0]).compute()
+
+    killed = []
+    monkeypatch.setattr(distributed.Client, "gather", watched)
+    expected = learned()
+    # The first time of each.
+    phases = [number for number, place in enumerate(places) if place not in places[:number]]
+    assert len(phases) >= 6
+    for phase in phases:
+        deadly.append(phase)
+        assert_array_equal(learned(), expected)
+        cluster.wait_for_workers(2)
+    assert killed == phases
 
 
 # What travels

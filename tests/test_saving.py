@@ -280,7 +280,6 @@ CHANGES = {
         lambda all, model, state: state["vectors"].update(average=np.zeros(6, np.float32)),
         "average of 5 features cannot be float32",
     ),
-    "strided": (lambda all, model, state: state["vectors"].update(coef=np.zeros(12)[::2]), "coef of 5 features"),
     "short window": (lambda all, model, state: state.update(window=np.zeros(1)), "window"),
     "small covariances": (
         lambda all, model, state: state["statistics"].update(moment=np.zeros((2, 2))),

@@ -1015,17 +1015,21 @@ def process(program, *arguments):
     )
 
 
-def learn_in_another_process(file, checkpoint, result):
+def learn_in_another_process(file, checkpoint, result, pause=0.0):
     """Write what eight epochs learn."""
     source = ArrowSource(file, list("abc"), "y", chunk_rows=50)
-    model = fit_stream(MiniBatchSGDRegressor(), source, epochs=8, random_state=0, checkpoint=checkpoint)
-    result.write_text(f"{model.coef_.tobytes().hex()} {model.intercept_.hex()} {model.loss_curve_}")
+    options = {"epochs": 8, "random_state": 0, "checkpoint": checkpoint, "progress": lambda now: time.sleep(pause)}
+    model = fit_stream(MiniBatchSGDRegressor(), source, **options)
+    result.write_text(f"{model.coef_.tobytes().hex()} {model.intercept_.hex()} {model.loss_curve_} {model.n_iter_}")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_killed_at_a_random_moment(parquet, tmp_path):
-    """Other processes than this one, which may have compiled what they load: sums may be rounded otherwise."""
-    file, path = parquet(columns(2000)), tmp_path / "checkpoint"
+@pytest.fixture
+def start(parquet, tmp_path):
+    """A function that lets another process learn.
+
+    Not this one, which may have compiled what the others load: sums may be rounded otherwise.
+    """
+    file = parquet(columns(2000))
     fit_stream(MiniBatchSGDRegressor(), ArrowSource(file, list("abc"), "y", chunk_rows=50), max_rows=100)
     # Processes that are forked from one that has imported the package start in a fraction of the time.
     processes = multiprocessing.get_context("forkserver")
@@ -1033,12 +1037,27 @@ def test_killed_at_a_random_moment(parquet, tmp_path):
         ["llvmlite.binding", "pyarrow.dataset", "pyarrow.parquet", "sklearn_sgd.streaming"]
     )
 
-    def start(checkpoint, result):
-        child = processes.Process(target=learn_in_another_process, args=(file, checkpoint, tmp_path / result))
+    def start(checkpoint, result, pause=0.0):
+        arguments = file, checkpoint, tmp_path / result, pause
+        child = processes.Process(target=learn_in_another_process, args=arguments)
         child.start()
         return child
 
-    stands = [0]
+    return start
+
+
+def assert_resumed_as_whole(start, path):
+    """A run that was killed ends as one that was not."""
+    for checkpoint, result in ((None, "whole"), (path, "resumed")):
+        child = start(checkpoint, result)
+        child.join()
+        assert child.exitcode == 0
+    assert path.with_name("resumed").read_text() == path.with_name("whole").read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_killed_after_a_checkpoint(start, tmp_path):
+    path, stands = tmp_path / "checkpoint", [0]
     for _ in range(2):
         child = start(path, "killed")
         while child.is_alive() and not (path.exists() and load_checkpoint(path).n_rows > stands[-1]):
@@ -1048,11 +1067,30 @@ def test_killed_at_a_random_moment(parquet, tmp_path):
         child.join()
         stands.append(load_checkpoint(path).n_rows)
     assert 0 < stands[1] < stands[2] < 16_000
-    for checkpoint, result in ((None, "whole"), (path, "resumed")):
-        child = start(checkpoint, result)
+    assert_resumed_as_whole(start, path)
+
+
+@pytest.mark.matrix
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_killed_at_twenty_random_moments(start, tmp_path):
+    """Before the first chunk, while a chunk is learned or a checkpoint is written: whatever is there can be loaded."""
+    path, stands, alive = tmp_path / "checkpoint", [0], 0
+    for number in range(20):
+        child = start(path, "killed", pause=0.01)
+        # Of 320 chunks some more are learned, or none: the process may not even have begun.
+        goal = stands[-1] + 50 * random.randrange(12) * (number % 4 > 0)
+        while child.is_alive() and goal and not (path.exists() and load_checkpoint(path).n_rows >= goal):
+            time.sleep(0.001)
+        child.join(random.uniform(0.0, 0.03 if goal else 0.5))
+        alive += child.is_alive()
+        child.kill()
         child.join()
-        assert child.exitcode == 0
-    assert (tmp_path / "resumed").read_text() == (tmp_path / "whole").read_text()
+        stands.append(load_checkpoint(path).n_rows if path.exists() else 0)
+        assert stands[-1] >= stands[-2]
+        assert stands[-1] % 50 == 0
+    assert alive >= 10
+    assert stands[-1] > 0
+    assert_resumed_as_whole(start, path)
 
 
 # Larger than memory

@@ -191,9 +191,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
-        # Where features have names, scikit-learn warns of arrays, which have none.
-        named = "feature_names_in_" in self.__dict__
-        if cache and not named and sample_weight is None and cache.accepts(self._parameter_values, X, y):
+        if cache is not None and sample_weight is None and cache.accepts(self._parameter_values, X, y):
             if cache.has_domain:
                 validation.check_target_domain(self, cache.loss, y)
             state = cache.stream.advance(X, y, model.states[0])  # type: ignore[union-attr]
@@ -235,7 +233,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             self._report_not_finite(diverged)
             return False
         for descent, epoch in done:
-            descent.state.end_chunk(epoch.loss, descent.plan.weight)
+            descent.state.count_first_loss(epoch.loss, descent.plan.weight)
         states = [descent.state for descent in descents]
         attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, StreamFinish.of(recipe))
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))

@@ -103,19 +103,10 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
     if model is None:
         return None
     known: dict[int, Any] = {}
-    form: dict[str, Any] = {
-        "states": [_plain(state, known) for state in model.states],
-        "shape": list(model.shape),
-        "link": saved_part(model.link),
-    }
-    for name in ("coef", "intercept"):
-        if hasattr(model, name):
-            form[name] = getattr(model, name)
-    form["finished"] = model.finished
+    form = model.__getstate__() | {"link": saved_part(model.link), "shape": list(model.shape)}
+    form["states"] = [_plain(state, known) for state in model.states]
     form["is_sparse"] = sparse.issparse(form.get("coef"))
-    if form["is_sparse"]:
-        form["coef"] = form["coef"].toarray()
-    return form
+    return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
 
 
 def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) -> FittedModel | None:
@@ -125,11 +116,11 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
     states = tuple(_rebuilt(State, state, known) for state in form["states"])
     for state in states:
         _check(state, attributes["n_features_in_"])
-    model = FittedModel(states, tuple(form["shape"]), restored_part(form["link"]))
-    made = {name: form[name] for name in ("coef", "intercept") if name in form}
+    made = {name: value for name, value in form.items() if name != "is_sparse"}
+    made |= {"states": states, "link": restored_part(form["link"]), "shape": tuple(form["shape"])}
     if form["is_sparse"]:
         made["coef"] = sparse.csr_matrix(made["coef"])
-    return model.replace(**made, finished=bool(form["finished"]))
+    return FittedModel().replace(**made)
 
 
 def _plain(value: Any, known: dict[int, Any]) -> Any:
@@ -181,30 +172,38 @@ def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
 def _array(value: Any) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise ValueError(f"{type(value).__name__} is in the place of an array of numbers")
-    return value
+    # Matrices keep their order, on which the rounding of products depends.
+    return np.ascontiguousarray(value) if value.ndim == 1 else value
 
 
 def _check(state: State, n_features: int) -> None:
-    """Raise an error unless all arrays are as a new state has them."""
-    dtype = state.vectors.coef.dtype
-    new = State.start(n_features, dtype, state.generator)
-    pairs: dict[str, tuple[Any, Any]] = {"centre": (state.centre, new.centre), "window": (state.window, new.window)}
-    for name, vector in state.vectors._asdict().items():
-        pairs[name] = vector, getattr(new.vectors, name, None)
-    if state.statistics is not None:
-        # Of a stream of the squared error they may hold the targets, too.
-        like = np.zeros(max(len(state.statistics.mean), n_features))
-        pairs["means of the columns"] = state.statistics.mean, like
-        pairs["covariances"] = state.statistics.moment, like
-    if state.step is not None:
-        pairs["preconditioner"] = state.step.preconditioner.inverse, new.vectors.coef[:-1]
+    """Raise an error unless the arrays that compiled loops read are as a new state has them."""
+    vectors = state.vectors
+    if vectors.coef.dtype not in (np.float32, np.float64) or vectors.coef.shape != (n_features + 1,):
+        raise ValueError(f"coef of {n_features} features cannot be {_described(vectors.coef)}")
+    new = State.start(n_features, vectors.coef.dtype, state.generator)
+    pairs = {"centre": (state.centre, new.centre), "window": (state.window, new.window)}
+    for name, vector in vectors._asdict().items():
+        like = getattr(new.vectors, name)
+        pairs[name] = vector, new.vectors.coef if like is None else like
     for name, (array, like) in pairs.items():
-        like = new.vectors.coef if like is None else like
-        shapes = [like.shape, like.shape * 2] if name in ("covariances", "preconditioner") else [like.shape]
-        if array is not None and not (array.dtype == like.dtype and array.shape in shapes and array.flags.c_contiguous):
-            raise ValueError(f"{name} of {n_features} features cannot be {array.dtype} of shape {array.shape}")
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"coefficients cannot be {dtype}")
+        if array is not None and not (array.dtype == like.dtype and array.shape == like.shape):
+            raise ValueError(f"{name} of {n_features} features cannot be {_described(array)}")
+    if state.step is not None:
+        inverse, shape = state.step.preconditioner.inverse, new.centre.shape
+        is_plain = inverse.dtype == vectors.coef.dtype and inverse.flags.c_contiguous
+        if not is_plain or inverse.shape not in (shape, 2 * shape):
+            raise ValueError(f"preconditioner of {n_features} features cannot be {_described(inverse)}")
+    if state.statistics is not None:
+        # Targets may come after the columns.
+        mean, moment = state.statistics.mean, state.statistics.moment
+        is_whole = mean.ndim == 1 and len(mean) >= n_features and moment.shape in (mean.shape, 2 * mean.shape)
+        if not is_whole or {mean.dtype, moment.dtype} != {new.centre.dtype}:
+            raise ValueError(f"covariances of {n_features} features cannot be {_described(moment)}")
+
+
+def _described(array: np.ndarray) -> str:
+    return f"{array.dtype} of shape {array.shape}"
 
 
 class SavedForm:

@@ -14,7 +14,7 @@ RUN = 256
 def epoch_order(plan: Plan, numbers: Any, generator: np.random.Generator) -> Any:
     """Numbers of rows, batch after batch, shuffled in their place; not where that changes nothing."""
     if plan.is_remote:
-        return numbers
+        return plan.X.epoch(plan)
     n, b = plan.n_rows, plan.batch_size
     if plan.shuffle == "batches":
         numbers = _shuffled_runs(numbers, b if b > 1 else min(RUN, max(1, n // 64)), generator)

@@ -143,7 +143,7 @@ class Plan(NamedTuple):
     def n_updates(self, n_rows: int) -> int:
         """Updates on so many rows; on remote ones, those of an epoch."""
         if self.is_remote:
-            return self.X.n_updates(self.batch_size)
+            return self.X.n_updates(self)
         return -(-n_rows // self.batch_size)
 
     def piece_rows(self, targets: int) -> int:

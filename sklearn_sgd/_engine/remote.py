@@ -14,7 +14,7 @@ class RemoteRows(Elsewhere, ABC):
     """Rows elsewhere, in the place of X and of the rows of a plan: what the engine must know of all rows at once.
 
     Each method does what the function of that name in the engine does for rows in this process. The rows are not
-    numbered here: an epoch has no order, and its pass takes all of them.
+    numbered here: an epoch has no order, and its pass takes all that it has.
 
     Attributes
     ----------
@@ -75,8 +75,12 @@ class RemoteRows(Elsewhere, ABC):
         """Weights of rows by the curvature of their losses, and its mean."""
 
     @abstractmethod
-    def n_updates(self, batch_size: int) -> int:
-        """Updates in an epoch, for batches of so many rows."""
+    def epoch(self, plan: Any) -> range:
+        """As many numbers as rows that an epoch takes."""
+
+    @abstractmethod
+    def n_updates(self, plan: Any) -> int:
+        """Updates in an epoch."""
 
     @abstractmethod
     def choose(self, plan: Any) -> Callable:

@@ -287,18 +287,6 @@ class State:
         self.n_updates += n_updates
         self.n_samples += n_rows
 
-    def end_chunk(self, loss: float, weight: float) -> None:
-        """Count a chunk of a stream, whose rows were new. Of its losses only the last are kept: there may be many."""
-        self.count_first_loss(loss, weight)
-        self.n_chunks += 1
-        if self.n_losses >= 2 * KEPT:
-            self.n_forgotten += self.n_losses - KEPT
-            self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
-
-    def stay_in_epoch(self, earlier: "State") -> None:
-        """Take the chunk after an earlier state as a part of the same epoch."""
-        self.n_epochs = earlier.n_epochs
-
     def go_back_to(self, vectors: Vectors) -> None:
         """Go on from earlier vectors."""
         self.vectors = vectors
@@ -328,17 +316,30 @@ class State:
         self.rate_factor /= divisor
 
     def count_first_loss(self, loss: float, weight: float) -> None:
-        """Count the mean loss of samples of such a total weight, seen for the first time."""
+        """Count the mean loss of a chunk of such a total weight, seen for the first time; the last ones are kept."""
         self.prequential_sum += loss * weight
         self.prequential_weight += weight
         keep = exp(-weight / RECENT)
         self.recent_sum = keep * self.recent_sum + (1.0 - keep) * loss
         self.recent_weight = keep * self.recent_weight + (1.0 - keep)
+        self.n_chunks += 1
+        if self.n_losses >= 2 * KEPT:
+            self.n_forgotten += self.n_losses - KEPT
+            self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
+
+    def count_first_epoch(self, loss: float, weight: float) -> None:
+        """The same of the first epoch of a fit, which is no chunk."""
+        self.count_first_loss(loss, weight)
+        self.n_chunks -= 1
 
     def restore_prequential_loss(self, earlier: "State") -> None:
         """Take the losses of samples before they were learned from an earlier state: later ones were not new."""
         self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
         self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
+
+    def stay_in_epoch(self, earlier: "State") -> None:
+        """Take the chunk after an earlier state as a part of the same epoch."""
+        self.n_epochs = earlier.n_epochs
 
     # After a descent
 

@@ -218,7 +218,7 @@ class Fit:
         self.reason = self.stopping.reason(epoch, state)
         self.descent.stopped = self.reason is not None
         if first:
-            state.count_first_loss(epoch.loss, self.descent.plan.weight)
+            state.count_first_epoch(epoch.loss, self.descent.plan.weight)
         self.earlier, self.completed = self.completed, state.fork()
 
     def kept(self) -> State:

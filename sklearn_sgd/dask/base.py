@@ -1,6 +1,8 @@
 """The base class of the three regressors on a cluster: what they do otherwise than those without Dask."""
 
 import copy
+import warnings
+from functools import reduce
 from typing import Any, Self
 
 import dask
@@ -9,6 +11,7 @@ import numpy as np
 from dask.base import is_dask_collection
 from distributed import Client
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd._base.docs import DOCS
@@ -21,6 +24,7 @@ from sklearn_sgd.dask import workers
 from sklearn_sgd.dask.blocks import Blocks
 from sklearn_sgd.dask.cluster import ClusterRows
 from sklearn_sgd.dask.collections import aligned_partitions, check_collection, find_client, with_all_features
+from sklearn_sgd.dask.workers import Score
 
 
 class BaseDaskRegressor(BaseGDRegressor):
@@ -162,15 +166,23 @@ class BaseDaskRegressor(BaseGDRegressor):
         Returns
         -------
         score : float
-            1 less the ratio of the squared errors to those of the mean.
+            1 less the ratio of the squared errors to those of the mean. Where all targets are the same, it is 1 if all
+            predictions are right, else 0, as in scikit-learn.
         """
         if not is_dask_collection(X):
             return super().score(X, y, sample_weight)
         model, client = self.to_local(), find_client(self.client)
         columns = {"y": y} if sample_weight is None else {"y": y, "sample_weight": sample_weight}
-        sums = [dask.delayed(workers.error_sums)(model, *given) for given in aligned_partitions(X, **columns)]
-        weight, total, squares, errors = workers.add(client.gather(client.compute(sums)))
-        return float(1.0 - errors / (squares - total * total / weight))
+        tasks = [dask.delayed(workers.score_of)(model, *given) for given in aligned_partitions(X, **columns)]
+        found = reduce(Score.merged, client.gather(client.compute(tasks)))
+        if found.n_samples < 2:
+            warnings.warn(
+                "R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning, stacklevel=2
+            )
+            return float("nan")
+        if not found.spread:
+            return float(not found.errors)
+        return 1.0 - found.errors / found.spread
 
     def to_local(self) -> Any:
         """Return the same regressor without Dask.

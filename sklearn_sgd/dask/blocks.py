@@ -29,7 +29,7 @@ class Blocks:
     partitions : list of tuple
         Partitions of X, y and perhaps sample weights, not computed.
     sync_rows : int or None
-        Samples of a chain between two averages; None: all.
+        Samples of a chain between two averages, rounded up to whole batches; None: all.
     """
 
     def __init__(self, client: Client, model: Any, partitions: list[tuple], sync_rows: int | None):
@@ -85,16 +85,20 @@ class Blocks:
             held.setdefault(min(places.get(future.key) or [""]), []).append(number)
         return sorted(chain for place, numbers in held.items() for chain in _split(numbers, threads.get(place, 1)))
 
-    @property
-    def segments(self) -> list[tuple[int, int]]:
-        """Where in its chain a thread starts and stops between two averages."""
-        longest = int(max(self.lengths[numbers].sum() for numbers in self.chains))
-        every = self.sync_rows or longest
-        return [(start, min(start + every, longest)) for start in range(0, longest, every)]
+    def n_batches(self, batch_size: int, drop_last: bool) -> np.ndarray:
+        """Batches of each block, the last one of which may be short; batches do not go on in the next block."""
+        return self.lengths // batch_size if drop_last else -(-self.lengths // batch_size)
 
-    def n_updates(self, batch_size: int) -> int:
+    def n_updates(self, batch_size: int, drop_last: bool) -> int:
         """Updates of the longest chain in an epoch."""
-        return sum(-((start - stop) // batch_size) for start, stop in self.segments)
+        n_batches = self.n_batches(batch_size, drop_last)
+        return int(max(n_batches[numbers].sum() for numbers in self.chains))
+
+    def legs(self, batch_size: int, drop_last: bool) -> list[tuple[int, int]]:
+        """At which of its batches a chain starts, and stops for an average."""
+        longest = self.n_updates(batch_size, drop_last)
+        every = -(-self.sync_rows // batch_size) if self.sync_rows else max(1, longest)
+        return [(start, min(start + every, longest)) for start in range(0, longest, every)]
 
 
 def _split(numbers: list[int], parts: int) -> list[list[int]]:

@@ -5,6 +5,7 @@ References
 Zinkevich, M., Weimer, M., Smola, A. and Li, L., "Parallelized stochastic gradient descent", NeurIPS 2010.
 """
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,13 @@ from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.plan import Piece, Plan
 from sklearn_sgd._engine.state import Vectors
+from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.dask.blocks import Blocks
 from sklearn_sgd.dask.workers import Block, RowView, SentPlan
 
 
 class Start(NamedTuple):
-    """What all chains start from after an average, and which of its samples each takes, up to the next one."""
+    """What all chains start from after an average, and which of its batches each takes, up to the next one."""
 
     vectors: Vectors
     window: np.ndarray
@@ -32,10 +34,11 @@ class Start(NamedTuple):
 
 
 class End(NamedTuple):
-    """What a chain ends with: the sum of its losses, the samples that it took, and what it learned."""
+    """What a chain ends with: the sum of its losses, the samples that it took and their weight, and what it learned."""
 
     loss: float
     n_samples: int
+    weight: float
     vectors: Vectors
     window: np.ndarray
 
@@ -44,21 +47,24 @@ class LocalDescent:
     """The pass in which all chains descend on their own, and are averaged by their numbers of samples."""
 
     def __init__(self, blocks: Blocks, plan: Plan):
+        _check_batches(blocks, plan)
         self.blocks, self.sent = blocks, SentPlan.of(plan)
+        self.legs = blocks.legs(plan.batch_size, plan.drop_last)
         # The result of a task, not scattered data, so that it is computed again if its worker is lost.
         self.preconditioner = blocks.client.submit(_identity, plan.preconditioner, pure=False)
 
     def __call__(self, plan: Plan, piece: Piece, vectors: Vectors, window: np.ndarray) -> float:
         """Run an epoch, and return the sum of the losses."""
-        loss, n_done, seed = 0.0, piece.n_done, int(self.blocks.generator.integers(2**63))
-        for segment in self.blocks.segments:
-            ends = self._run(plan.data.rows.view, Start(vectors, window, n_done, piece.rate_factor, seed, *segment))
+        loss, weight, seed = 0.0, 0.0, int(self.blocks.generator.integers(2**63))
+        for start, stop in self.legs:
+            here = Start(vectors, window, piece.n_done + start, piece.rate_factor, seed, start, stop)
+            ends = self._run(plan.data.rows.view, here)
             loss += sum(end.loss for end in ends)
+            weight += sum(end.weight for end in ends)
             n_samples = np.array([end.n_samples for end in ends])
-            if n_samples.any():
-                average(vectors, window, ends, n_samples / n_samples.sum())
-            n_done += -(-int(n_samples.max()) // plan.batch_size)
-        return loss
+            average(vectors, window, ends, n_samples / n_samples.sum())
+        # Samples that are left out leave the others with weights whose mean is not 1.
+        return loss * len(piece.order) / weight if plan.drop_last and weight else loss
 
     def _run(self, view: RowView, start: Start) -> list[End]:
         """Let all chains descend from a start."""
@@ -67,6 +73,30 @@ class LocalDescent:
         return self.blocks.gather(
             [submit(descend, [futures[k] for k in chain], chain, *rest, pure=False) for chain in self.blocks.chains]
         )
+
+
+def _check_batches(blocks: Blocks, plan: Plan) -> None:
+    """Raise an error if there is no whole batch, and warn of blocks that have none, or are shorter than batches."""
+    size, lengths = plan.batch_size, blocks.lengths
+    remedy = "Use a smaller batch_size, or larger chunks: X.rechunk, or frame.repartition"
+    if plan.drop_last and lengths.max() < size:
+        raise ValueError(
+            f"drop_last=True leaves no batch: batch_size={size} is more than the {lengths.max()} rows of the largest "
+            f"partition, and batches are taken within partitions. {remedy}, or drop_last=False."
+        )
+    if plan.drop_last and (lengths < size).any():
+        message = (
+            f"drop_last=True leaves out {(lengths < size).sum()} of {len(lengths)} partitions, which have fewer rows "
+            f"than batch_size={size}. {remedy}."
+        )
+    elif lengths.max() < size:
+        message = (
+            f"batch_size={size} is more than the {lengths.max()} rows of the largest partition: a step is on the rows "
+            f"of one partition at most. {remedy}."
+        )
+    else:
+        return
+    warnings.warn(message, UserWarning, stacklevel=user_stacklevel())
 
 
 def average(vectors: Vectors, window: np.ndarray, ends: list[End], shares: np.ndarray) -> None:
@@ -90,27 +120,29 @@ def descend(
 ) -> End:
     """Descend over a part of a chain, block by block, in an order that depends on the seed and the blocks alone."""
     vectors, window, n_done = start.vectors.copy(), start.window.copy(), start.n_done
-    loss, n_samples, position = 0.0, 0, 0
+    loss, n_samples, weight, position, size = 0.0, 0, 0.0, 0, sent.plan.batch_size
     turns = np.arange(len(blocks))
     if sent.plan.shuffle:
         turns = np.random.default_rng([start.seed, *numbers]).permutation(turns)
     for turn in turns:
         block = blocks[turn]
-        first, last = (min(max(place - position, 0), len(block.y)) for place in (start.start, start.stop))
-        position += len(block.y)
+        n_batches = len(block.y) // size if sent.plan.drop_last else -(-len(block.y) // size)
+        first, last = (min(max(place - position, 0), n_batches) for place in (start.start, start.stop))
+        position += n_batches
         if first == last:
             continue
         plan = sent.on(block, block.data(view))._replace(preconditioner=preconditioner)
-        order = epoch_order(plan, plan.used, np.random.default_rng([start.seed, numbers[turn]]))[first:last]
-        if not len(order):
-            continue  # drop_last
+        order = epoch_order(plan, plan.used, np.random.default_rng([start.seed, numbers[turn]]))
+        order = order[first * size : last * size]
         # A pass over all samples of a plan must find all of them in the order.
         plan = plan._replace(n_rows=len(order))
         piece = plan.piece(order, n_done, start.rate_factor)
         with quiet():
             loss += choose(plan)(plan, piece, vectors, window)
         n_done, n_samples = n_done + len(piece.rates), n_samples + len(order)
-    return End(loss, n_samples, vectors, window)
+        weights = plan.data.weight
+        weight += float(weights[order].sum(dtype=np.float64)) if weights.size else len(order)
+    return End(loss, n_samples, weight, vectors, window)
 
 
 def _identity(value: Any) -> Any:

@@ -119,9 +119,16 @@ class ClusterRows(RemoteRows):
 
     # The passes
 
-    def n_updates(self, batch_size: int) -> int:
+    def epoch(self, plan: Plan) -> range:
+        """Return as many numbers as samples that an epoch takes: with ``drop_last``, those in whole batches."""
+        if plan.batch_size >= self.shape[0]:
+            return range(self.shape[0])
+        n_batches = self.blocks.n_batches(plan.batch_size, plan.drop_last)
+        return range(int(np.minimum(n_batches * plan.batch_size, self.blocks.lengths).sum()))
+
+    def n_updates(self, plan: Plan) -> int:
         """Return the updates in an epoch: of small batches, those of the longest chain."""
-        return 1 if batch_size >= self.shape[0] else self.blocks.n_updates(batch_size)
+        return 1 if plan.batch_size >= self.shape[0] else self.blocks.n_updates(plan.batch_size, plan.drop_last)
 
     def choose(self, plan: Plan) -> Callable:
         """Return the pass over the samples."""

@@ -124,8 +124,8 @@ class DaskMiniBatchSGDRegressor(BaseDaskRegressor, MiniBatchSGDRegressor):
 
     Each thread of each worker descends over its own blocks from the same start. After `sync_rows` samples the
     parameters, their averages and the moments are averaged, weighted by numbers of samples. The statistics of the
-    automatic step are those of all samples. `n_updates_` counts the steps of one thread, and `drop_last` concerns each
-    block.
+    automatic step are those of all samples. `n_updates_` counts the steps of the thread that takes
+    most. Batches do not go on from one block to the next, so `drop_last` concerns the end of each block.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ class DaskMiniBatchSGDRegressor(BaseDaskRegressor, MiniBatchSGDRegressor):
         samples.
     {training_parameters}
     sync_rows : int or None, default=None
-        Samples that each thread of each worker takes before the parameters are averaged; None: all its own, so once an
-        epoch.
+        Samples that each thread of each worker takes before the parameters are averaged, rounded up to whole batches;
+        None: all its own, so once an epoch.
     client : distributed.Client or None, default=None
         The cluster; None: the client that is in use. Not pickled.
 
@@ -239,8 +239,8 @@ class DaskOnlineSGDRegressor(BaseDaskRegressor, OnlineSGDRegressor):
         One sample in each step of a thread. For another size use :class:`DaskMiniBatchSGDRegressor`.
     {training_parameters}
     sync_rows : int or None, default=None
-        Samples that each thread of each worker takes before the parameters are averaged; None: all its own, so once an
-        epoch.
+        Samples that each thread of each worker takes before the parameters are averaged, rounded up to whole batches;
+        None: all its own, so once an epoch.
     client : distributed.Client or None, default=None
         The cluster; None: the client that is in use. Not pickled.
 

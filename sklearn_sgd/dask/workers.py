@@ -233,9 +233,40 @@ def predict_frame(frame: Any, model: Any, dtype: np.dtype) -> Any:
     return frame._constructor_sliced(predict_chunk(frame, model, dtype), index=frame.index)
 
 
-def error_sums(model: Any, X: Any, y: Any, weight: Any = None) -> np.ndarray:
-    """Return sums over a partition: of weights, targets, their squares, and squared errors."""
+class Score(NamedTuple):
+    """What R² is made of, of some samples: how many, the weight and the mean of the targets, and sums of squares.
+
+    The mean is ``first``, a target, and what is left to it; ``spread`` is about the mean. So no large numbers, whose
+    digits are lost, are subtracted from each other.
+    """
+
+    n_samples: int
+    weight: float
+    first: float
+    rest: float
+    spread: float
+    errors: float
+
+    def merged(self, other: "Score") -> "Score":
+        """Return the same of the samples of both."""
+        weight = self.weight + other.weight
+        share = other.weight / weight if weight else 0.0
+        move = (other.first - self.first) + (other.rest - self.rest)
+        return Score(
+            self.n_samples + other.n_samples,
+            weight,
+            self.first,
+            self.rest + share * move,
+            self.spread + other.spread + self.weight * share * move * move,
+            self.errors + other.errors,
+        )
+
+
+def score_of(model: Any, X: Any, y: Any, weight: Any = None) -> Score:
+    """Return what R² is made of, of a partition."""
     y = np.asarray(y, dtype=np.float64).ravel()
-    s = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    s = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64).ravel()
+    total, first = float(s.sum()), float(y[0]) if len(y) else 0.0
+    rest = float(s @ (y - first)) / total if total else 0.0
     error = y - predict_chunk(X, model, np.dtype(np.float64))
-    return np.array([s.sum(), s @ y, s @ (y * y), s @ (error * error)])
+    return Score(len(y), total, first, rest, float(s @ (y - first - rest) ** 2), float(s @ (error * error)))

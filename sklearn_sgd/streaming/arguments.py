@@ -128,6 +128,9 @@ def named_features(estimator: Any, names: list[str] | None, X: Any) -> Iterator[
             known = np.asarray(names, dtype=object)
         if known is not None:
             attributes["feature_names_in_"] = known
+        if (model := attributes.get("_fitted")) is not None and isinstance(estimator, BaseGDRegressor):
+            # Another array, without names, is not like this one.
+            attributes["_fitted"] = model.replace(stream_cache=None)
 
 
 def without_names(estimator: Any, names: list[str] | None, X: Any) -> Any:
