@@ -2,12 +2,19 @@
 
 from sklearn_sgd import diagnostics, displays, inference, losses, optimizers, penalties, schedules
 from sklearn_sgd._version import __version__
-from sklearn_sgd.displays import BatchSizeDisplay, DescentPathDisplay, GradientNoiseDisplay, LossCurveDisplay
+from sklearn_sgd.displays import (
+    BatchSizeDisplay,
+    CoefficientDisplay,
+    DescentPathDisplay,
+    GradientNoiseDisplay,
+    LossCurveDisplay,
+)
 from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
 __all__ = [
     "BatchGDRegressor",
     "BatchSizeDisplay",
+    "CoefficientDisplay",
     "DescentPathDisplay",
     "GradientNoiseDisplay",
     "LossCurveDisplay",

@@ -9,6 +9,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
 from sklearn_sgd._engine.state import State
+from sklearn_sgd.inference import curvature
 
 # Features from which on variances are kept, and no covariances.
 MOST_COVARIANCES = statistics.FULL
@@ -23,6 +24,7 @@ measure = statistics.measure
 blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_threads
 threads = cores.threads
 deprecation = _deprecation
+loss_curvature = curvature
 
 
 def without_kernels(monkeypatch):

@@ -103,10 +103,15 @@ def coefficient_table(
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> model = BatchGDRegressor().fit(X[["bmi", "bp"]], y)
     >>> coefficient_table(model, X[["bmi", "bp"]], y, robust="HC1")
-    ========================================================================
-                     coef   std err         z     P>|z|    [0.025    0.975]
-    ------------------------------------------------------------------------
-    ...
+    =====================================================================
+                   coef   std err         z     P>|z|    [0.025    0.975]
+    ---------------------------------------------------------------------
+    bmi           8.519     0.716    11.900     0.000     7.116     9.922
+    bp            1.385     0.236     5.876     0.000    0.9228     1.847
+    intercept    -203.6      18.1   -11.276     0.000      -239    -168.2
+    =====================================================================
+    Rows: 442
+    Covariance: HC1
     """
     known = Model.of(model)
     known.check_penalty()
@@ -289,7 +294,7 @@ def _inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarra
         if values[0] > SINGULAR * len(values):
             half = vectors / np.sqrt(values) / size[:, None]
             return half @ half.T
-        where = [model.feature_names[j] for j in np.flatnonzero(np.abs(vectors[:, 0]) > 0.1)]
+        where = [model.feature_names[j] for j in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)]
     raise ValueError(
         f"Coefficients of linearly dependent or constant columns have no standard errors: {', '.join(where)}. "
         "Remedy: leave columns out, or fit with penalty='l2'."
@@ -312,8 +317,8 @@ def _warn_if_far(model: Model, missing: np.ndarray, covariance: np.ndarray) -> N
     if np.max(distance) > FAR:
         name = model.feature_names[int(np.argmax(distance))]
         warnings.warn(
-            f"The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum of the objective on "
-            "these rows: standard errors are those of the minimum. Remedy: give the rows of the fit, or fit for longer.",
+            f"The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum of the objective "
+            "on these rows, to which standard errors belong. Remedy: give the rows of the fit, or fit for longer.",
             ConvergenceWarning,
             stacklevel=4,
         )

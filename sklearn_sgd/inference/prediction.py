@@ -66,7 +66,7 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     >>> model = BatchGDRegressor().fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.5, 1.5, 3.0])
     >>> interval = predict_interval(model, [[1.5]])
     >>> interval.mean.round(6), interval.std_err.round(4)
-    (array([1.5]), array([0.1936]))
+    (array([1.5]), array([0.2372]))
     """
     known = Model.of(model)
     if kind not in ("mean", "target"):

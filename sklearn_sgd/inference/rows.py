@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 from sklearn_sgd._namespace import doubled, host, take
 
@@ -32,8 +33,7 @@ class Rows(NamedTuple):
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield blocks of the samples, dense."""
         size = max(1, ENTRIES // (self.X.shape[1] + 1))
-        for start in range(0, self.X.shape[0], size):
-            rows = slice(start, start + size)
+        for rows in gen_batches(self.X.shape[0], size):
             block = take(self.X, rows)
             yield rows, doubled(block.toarray() if sparse.issparse(block) else host(block))
 
