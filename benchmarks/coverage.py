@@ -1,9 +1,9 @@
 """Coverage of the intervals of ``coefficient_table``: how often do they hold the true coefficients, in simulation?
 
-``python benchmarks/coverage.py`` draws each case again and again (correlated columns; ``spread`` is noise that grows with
-the first one), fits it, once by ``fit`` and once as a stream in one pass, and counts the slopes inside their intervals of
-95 %. All slopes of a case count together. ``far`` is the share of the fits that came with the warning that a coefficient is
-farther from the minimum than its standard error. Options: repetitions, rows, columns.
+``python benchmarks/coverage.py`` draws each case again and again (correlated columns; ``spread`` is noise that grows
+with the first one), fits it, once by ``fit`` and once as a stream in one pass, and counts the slopes inside their
+intervals of 95 %. All slopes of a case count together. ``far`` is the share of the fits that came with the warning that
+a coefficient is farther from the minimum than its standard error. Options: repetitions, rows, columns.
 """
 
 import argparse
