@@ -172,6 +172,14 @@ class TestSquaredError:
             assert_allclose(rowless.std_err, table.std_err, rtol=1e-7)
         assert len(coefficient_table(BatchGDRegressor().fit(X, Y[:, :1]), X, Y[:, :1])) == 1
 
+    def test_exact_fits(self):
+        """There is no warning: nothing is missing but rounding."""
+        X, _ = rows()
+        for y in (X @ [1.0, 1.0, 1.0], np.full(len(X), 7.0)):
+            model = BatchGDRegressor().fit(X, y)
+            for robust in (True, False):
+                assert coefficient_table(model, X, y, robust=robust).std_err.max() < 1e-6
+
 
 class TestFromMoments:
     @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
@@ -577,6 +585,29 @@ def test_pipeline():
     )
 
 
+def test_memory_map(tmp_path):
+    X, y = rows()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = BatchGDRegressor().fit(X, y)
+    assert_allclose(coefficient_table(model, mapped, y).std_err, coefficient_table(model, X, y).std_err)
+
+
+def test_half_life():
+    """Older rows count as less precise: weighted least squares with weights that fall by half with each chunk."""
+    X, y = rows()
+    model = MiniBatchSGDRegressor(half_life=50)
+    for start in range(0, 300, 50):
+        model.partial_fit(X[start : start + 50], y[start : start + 50])
+    table = coefficient_table(model, robust=False)
+    weight = 0.5 ** (5 - np.arange(300) // 50)
+    Z = with_ones(X)
+    inverse = np.linalg.inv((Z.T * weight) @ Z)
+    square = weight @ (y - Z @ table.coef) ** 2 / (round(weight.sum()) - 4)
+    assert table.n_samples == round(weight.sum())
+    assert_allclose(table.std_err, np.sqrt(square * inverse.diagonal()), rtol=0.01)
+
+
 def test_sparse_coefficients():
     X, y = rows()
     model = BatchGDRegressor().fit(X, y)
@@ -595,4 +626,6 @@ def test_arrays_of_other_libraries():
         model = BatchGDRegressor().fit(A, b)
         assert_allclose(coefficient_table(model, A, b, robust="HC3").std_err, plain.std_err, rtol=1e-6)
         moments = coefficient_table(model, robust=False)
+        made = predict_interval(model, A)
     assert_allclose(moments.std_err, coefficient_table(model, X, y, robust=False).std_err, rtol=1e-6)
+    assert_allclose(made.low, predict_interval(model, X, moments).low, rtol=1e-6)

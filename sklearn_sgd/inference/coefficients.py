@@ -20,6 +20,9 @@ HC = {"HC0": 0.0, "HC1": 0.0, "HC2": 1.0, "HC3": 2.0}
 # Distance from the minimum, in standard errors, from which on a table says so; eigenvalues that are 0, relative.
 FAR, SINGULAR = 1.0, 1e-14
 
+# Rounding of parameters that a fit, of float32 for instance, may leave.
+ROUNDED = 1e-6
+
 # Squared error that rounding of moments may hide, in units of the variance of the targets.
 ROUNDING = 1e-11
 
@@ -226,7 +229,7 @@ def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: 
     tables = []
     for t, (each, bread) in enumerate(zip(slopes, breads, strict=True)):
         covariance = factor * bread @ scatters[t] @ bread
-        _warn_if_far(model, bread @ sums[t].score, covariance)
+        _warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
         known = each.dispersion if method == "classic" and not each.has_jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
         tables.append(_table(model, t, _uncentred(covariance, centre), n, level, df, known, name))
@@ -265,7 +268,7 @@ def _from_moments(model: Model, method: str, level: float, dispersion: float | N
         slope = normal.covariance @ w - normal.with_target
         if centre is not None:
             slope = np.append(slope, intercept + centre @ w - normal.target)
-        _warn_if_far(model, n * bread @ (slope + pull), covariance)
+        _warn_if_far(model, t, centre, n * bread @ (slope + pull), covariance)
         df = n - k if dispersion is None else None
         tables.append(_table(model, t, _uncentred(covariance, centre), n, level, df, known, "classic"))
     return tables
@@ -310,10 +313,13 @@ def _uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
     return move @ covariance @ move.T
 
 
-def _warn_if_far(model: Model, missing: np.ndarray, covariance: np.ndarray) -> None:
-    """Warn if the parameters are far from the minimum on these rows."""
+def _warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.ndarray, covariance: np.ndarray) -> None:
+    """Warn if the parameters are far from the minimum on these rows, farther than they are rounded."""
+    parameters = model.parameters[t].copy()
+    if centre is not None:
+        parameters[-1] += centre @ parameters[:-1]
     with np.errstate(all="ignore"):
-        distance = np.abs(missing) / np.sqrt(covariance.diagonal())
+        distance = np.abs(missing) / np.maximum(np.sqrt(covariance.diagonal()), ROUNDED * np.abs(parameters))
     if np.max(distance) > FAR:
         name = model.feature_names[int(np.argmax(distance))]
         warnings.warn(

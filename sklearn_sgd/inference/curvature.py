@@ -45,7 +45,7 @@ def is_linear_in_target(loss: Any, p: np.ndarray, unit: float) -> bool:
     Targets are tried near the predictions and far away, in units of the residuals or, under a link, of predictions.
     """
     mean = loss.inverse_link(p) if has_link(loss) else p
-    far = mean if has_link(loss) else (unit or 1.0)
+    far = mean if has_link(loss) else (max(unit, 1e-6 * float(np.max(np.abs(p), initial=0.0))) or 1.0)
     one = loss.gradient(mean + far, p)
     small = SMALL * (np.abs(one) + 1e-300)
     sizes = (0.0, 50.0, 1e4) if has_link(loss) else (0.0, 50.0, 1e4, -1.0, -1e4)

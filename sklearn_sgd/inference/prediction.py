@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from sklearn_sgd._namespace import floats
 from sklearn_sgd.inference.coefficients import coefficient_table
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.rows import Rows
@@ -79,9 +80,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
         raise ValueError("table is not one of this model: it has other coefficients or targets.")
     if kind == "target" and not (known.formulas.is_quadratic and all(each.dispersion for each in tables)):
         raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
-    X = validate_data(
-        known.estimator, known.transformed(X), accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-    )
+    X = known.transformed(X)
+    X = validate_data(known.estimator, X, accept_sparse="csr", dtype=floats(X), reset=False)
     answers = [_interval(known, X, each, kind, level) for each in tables]
     return answers if known.shape else answers[0]
 
