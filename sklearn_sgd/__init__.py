@@ -1,13 +1,20 @@
 """Linear regressors trained by batch, mini-batch and online gradient descent, for scikit-learn."""
 
-from sklearn_sgd import diagnostics, displays, losses, optimizers, penalties, schedules
+from sklearn_sgd import diagnostics, displays, inference, losses, optimizers, penalties, schedules
 from sklearn_sgd._version import __version__
-from sklearn_sgd.displays import BatchSizeDisplay, DescentPathDisplay, GradientNoiseDisplay, LossCurveDisplay
+from sklearn_sgd.displays import (
+    BatchSizeDisplay,
+    CoefficientDisplay,
+    DescentPathDisplay,
+    GradientNoiseDisplay,
+    LossCurveDisplay,
+)
 from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
 __all__ = [
     "BatchGDRegressor",
     "BatchSizeDisplay",
+    "CoefficientDisplay",
     "DescentPathDisplay",
     "GradientNoiseDisplay",
     "LossCurveDisplay",
@@ -16,6 +23,7 @@ __all__ = [
     "__version__",
     "diagnostics",
     "displays",
+    "inference",
     "losses",
     "optimizers",
     "penalties",

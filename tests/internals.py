@@ -3,13 +3,14 @@
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, unused, validation
-from sklearn_sgd._engine import baseline, cores, plan, prepare, state
+from sklearn_sgd._engine import baseline, cores, plan, prepare
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
 from sklearn_sgd._engine.state import State
+from sklearn_sgd.inference import curvature
 
 # Features from which on variances are kept, and no covariances.
 MOST_COVARIANCES = statistics.FULL
@@ -24,6 +25,7 @@ measure = statistics.measure
 blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_threads
 threads = cores.threads
 deprecation = _deprecation
+loss_curvature = curvature
 
 
 def used(**params):
@@ -198,15 +200,3 @@ def count_pools(monkeypatch):
 
     monkeypatch.setattr(cores, "ThreadPoolExecutor", made)
     return pools
-
-
-def look_seldom(monkeypatch, seconds):
-    """Let a stream wait so long for a chunk before it looks whether to go on."""
-    from sklearn_sgd.streaming import prefetch
-
-    monkeypatch.setattr(prefetch, "LOOK", seconds)
-
-
-def keep_losses(monkeypatch, number):
-    """Keep so many losses of the chunks of a stream at least."""
-    monkeypatch.setattr(state, "KEPT", number)

@@ -35,3 +35,12 @@ def test_one_item_alone():
     said = answer("scaling")
     assert "exponent" in said
     assert not [item for item in ITEMS if f"\n{item}: " in said and item != "scaling"]
+
+
+@pytest.mark.matrix
+def test_coverage():
+    options = ["--repetitions", "2", "--rows", "200", "--columns", "2"]
+    command = [sys.executable, ROOT / "benchmarks" / "coverage.py", *options]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[2:]
+    assert len(said) == 20
+    assert all(0.0 <= float(line.split()[-4]) <= 100.0 for line in said)

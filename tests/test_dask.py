@@ -32,6 +32,7 @@ from sklearn_sgd.dask import (  # noqa: E402
     DaskMiniBatchSGDRegressor,
     DaskOnlineSGDRegressor,
 )
+from sklearn_sgd.inference import coefficient_table  # noqa: E402
 from sklearn_sgd.losses import LOSSES  # noqa: E402
 
 LOCAL = {
@@ -124,6 +125,17 @@ def test_full_batches_of_other_losses(cluster, loss):
     y = in_domain(LOSSES[loss](), y)
     ours, theirs = DaskBatchGDRegressor(loss).fit(*spread(X, y)), BatchGDRegressor(loss).fit(X, y)
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
+
+
+def test_standard_errors(cluster):
+    """The moments of columns and targets are there, from all workers."""
+    X, y = linear(2000)
+    ours, theirs = DaskBatchGDRegressor().fit(*spread(X, y)), BatchGDRegressor().fit(X, y)
+    there, here = (coefficient_table(model, robust=False) for model in (ours, theirs))
+    assert_allclose(there.std_err, here.std_err, rtol=1e-8)
+    assert_allclose(coefficient_table(ours, X, y).std_err, coefficient_table(theirs, X, y).std_err, rtol=1e-8)
+    with pytest.raises(TypeError, match="compute"):
+        coefficient_table(ours, *spread(X, y))
 
 
 @pytest.mark.filterwarnings("ignore:.*epochs, 5, ended")

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_sgd import (
     BatchGDRegressor,
     BatchSizeDisplay,
+    CoefficientDisplay,
     DescentPathDisplay,
     GradientNoiseDisplay,
     LossCurveDisplay,
@@ -22,6 +23,7 @@ from sklearn_sgd import (
     OnlineSGDRegressor,
 )
 from sklearn_sgd.diagnostics import GradientNoise, descent_path, gradient_noise, n_updates, objective
+from sklearn_sgd.inference import coefficient_table
 from sklearn_sgd.penalties import L1, Box, ElasticNet
 from sklearn_sgd.streaming import ArraySource, fit_stream
 
@@ -287,3 +289,33 @@ class TestGradientNoise:
         data = {"positions": np.arange(3.0), "surface": np.ones(3), "batch_surfaces": np.ones((1, 3)), "batch_size": 1}
         display = GradientNoiseDisplay(batch_sizes=np.array([1, 4]), spreads=np.array([2.0, 0.9]), noise=noise, **data)
         assert_allclose(display.plot().theory_line_.get_ydata(), [2, 1])
+
+
+class TestCoefficients:
+    def test_intervals_are_those_of_the_table(self):
+        X, y = linear(noise=1.0)
+        model = BatchGDRegressor().fit(X, y)
+        table = coefficient_table(model, X, y, level=0.9)
+        display = CoefficientDisplay.from_estimator(model, X, y, level=0.9)
+        points, _, (bars,) = display.errorbar_
+        assert_allclose(points.get_xdata(), table.coef[:-1])
+        ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+        assert_allclose(ends, np.column_stack((table.low, table.high))[:-1])
+        assert_allclose(display.zero_.get_xdata(), 0.0)
+        assert [text.get_text() for text in display.ax_.get_yticklabels()] == table.feature_names[:-1]
+        assert "90 %" in display.ax_.get_xlabel()
+        low, high = display.ax_.get_ylim()
+        assert low > high, "the first is at the top"
+
+    def test_chosen_features(self):
+        X, y = linear()
+        table = coefficient_table(BatchGDRegressor().fit(X, y), robust=False)
+        ax = plt.figure().add_subplot()
+        display = CoefficientDisplay.from_table(table, features=["x3", "x0"], intercept=True, ax=ax)
+        assert display.ax_ is ax
+        assert display.feature_names == ["x3", "x0", "intercept"]
+        assert_allclose(display.coef, table.coef[[3, 0, 5]])
+        with pytest.raises(ValueError, match="nothing"):
+            CoefficientDisplay.from_table(table, features=["nothing"])
+        with pytest.raises(TypeError, match="of one target"):
+            CoefficientDisplay.from_table([table])

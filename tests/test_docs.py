@@ -13,12 +13,23 @@ import pytest
 from problems import REGRESSORS, learned, linear
 
 import sklearn_sgd
-from sklearn_sgd import diagnostics, displays, losses, onnx, optimizers, penalties, precompile, schedules, streaming
+from sklearn_sgd import (
+    diagnostics,
+    displays,
+    inference,
+    losses,
+    onnx,
+    optimizers,
+    penalties,
+    precompile,
+    schedules,
+    streaming,
+)
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 REPOSITORY = Path(__file__).parent.parent
-MODULES = [diagnostics, displays, losses, onnx, optimizers, penalties, precompile, schedules, streaming]
+MODULES = [diagnostics, displays, inference, losses, onnx, optimizers, penalties, precompile, schedules, streaming]
 if find_spec("distributed"):
     MODULES.append(import_module("sklearn_sgd.dask"))
 NAMES = [name for name in sklearn_sgd.__all__ if not name.startswith("__")]

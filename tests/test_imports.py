@@ -21,6 +21,7 @@ DASK = {"dask", "distributed", "cloudpickle"}
 EXTRAS = {
     "sklearn_sgd.onnx": {"skl2onnx"},
     "sklearn_sgd.displays": {"matplotlib"},
+    "sklearn_sgd.inference.table": {"pandas"},
     "sklearn_sgd.streaming.arrow_chunks": {"pyarrow"},
     "sklearn_sgd.streaming.arrow_fragments": {"pyarrow"},
 }

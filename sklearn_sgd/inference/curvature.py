@@ -1,0 +1,136 @@
+"""Second derivatives of losses, which have a value and a slope; where the slope jumps, by the density of residuals.
+
+No class is asked for: what a loss does is seen from its slope, at the rows and between them.
+
+References
+----------
+Hall, P. and Sheather, S., "On the distribution of a Studentized quantile", Journal of the Royal Statistical Society B
+50, 1988: the width of the kernel.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import norm
+
+# Step of a difference, in units of the residuals, and at least in those of the numbers that are subtracted.
+STEP, LEAST = 1e-4, 1e-9
+
+# Halvings of an interval that a jump of the slope is in; change of a slope that counts.
+HALVINGS, SMALL = 60, 1e-6
+
+
+def has_link(loss: Any) -> bool:
+    """Return whether raw predictions are a function of predictions, so that their natural unit is 1."""
+    return hasattr(loss, "inverse_link")
+
+
+def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return the second derivative in the raw prediction, by central differences of the slope."""
+    unit = 1.0 if has_link(loss) else float(np.std(p - y))
+    sizes = np.abs(p) if has_link(loss) else np.maximum(np.abs(p), np.abs(y))
+    step = max(STEP * unit, LEAST * float(np.max(sizes, initial=0.0))) or 1.0
+    above, below = p + step, p - step
+    return (loss.gradient(y, above) - loss.gradient(y, below)) / (above - below)
+
+
+def expected_curvature(loss: Any, p: np.ndarray) -> np.ndarray:
+    """Return the second derivative where the target is the prediction: its mean, if the slope is linear in y."""
+    return curvature(loss, loss.inverse_link(p) if has_link(loss) else p, p)
+
+
+def is_linear_in_target(loss: Any, p: np.ndarray, unit: float) -> bool:
+    """Return whether the slope is linear in the target and 0 at the prediction, as that of a deviance is.
+
+    Targets are tried near the predictions and far away, in units of the residuals or, under a link, of predictions.
+    """
+    mean = loss.inverse_link(p) if has_link(loss) else p
+    far = mean if has_link(loss) else (max(unit, 1e-6 * float(np.max(np.abs(p), initial=0.0))) or 1.0)
+    one = loss.gradient(mean + far, p)
+    small = SMALL * (np.abs(one) + 1e-300)
+    sizes = (0.0, 50.0, 1e4) if has_link(loss) else (0.0, 50.0, 1e4, -1.0, -1e4)
+    return all(
+        bool(np.all(np.abs(loss.gradient(mean + size * far, p) - size * one) <= small * max(abs(size), 1.0)))
+        for size in sizes
+    )
+
+
+class Jump(NamedTuple):
+    """A jump of the slope: at which ``p - y``, by how much, from what."""
+
+    at: float
+    size: float
+    below: float
+
+
+def jumps(loss: Any, y: np.ndarray, p: np.ndarray) -> list[Jump]:
+    """Return where the slope jumps; an empty list for a loss that has a second derivative.
+
+    Each interval between points that lie closer and closer around 0 is halved, towards the larger change of the slope:
+    the change vanishes unless there is a jump.
+    """
+    if has_link(loss):
+        return []
+    largest = 1.25 * float(np.max(np.abs(p - y), initial=0.0)) or 1.0
+    sizes = largest * 0.5 ** np.arange(60.0)
+    points = np.concatenate((-sizes, [0.0], sizes[::-1]))
+    target = y[:1] if hasattr(loss, "allows") else np.zeros(1)
+
+    def slope(r):
+        return np.asarray(loss.gradient(np.repeat(target, len(r)), target + r), dtype=np.float64)
+
+    low, high = points[:-1], points[1:]
+    low_slope, high_slope = slope(low), slope(high)
+    whole = float(np.abs(high_slope - low_slope).sum())
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        middle_slope = slope(middle)
+        right = np.abs(high_slope - middle_slope) > np.abs(middle_slope - low_slope)
+        low, low_slope = np.where(right, middle, low), np.where(right, middle_slope, low_slope)
+        high, high_slope = np.where(right, high, middle), np.where(right, high_slope, middle_slope)
+    found: list[Jump] = []
+    for number in np.flatnonzero(np.abs(high_slope - low_slope) > SMALL * whole):
+        jump = Jump(float(high[number]), float(high_slope[number] - low_slope[number]), float(low_slope[number]))
+        if found and jump.at - found[-1].at <= 1e-9 * largest:
+            # One that is met from both sides, for the slope at a kink lies between.
+            jump = Jump(found[-1].at, found[-1].size + jump.size, found[-1].below)
+            del found[-1]
+        found.append(jump)
+    if found and sum(abs(jump.size) for jump in found) < (1.0 - SMALL) * whole:
+        raise ValueError(
+            "The slope of this loss has jumps, and changes between them, too: its standard errors are not known. Use a "
+            "loss whose slope does only one of both, such as 'huber' or 'quantile'."
+        )
+    return found
+
+
+def level(jump: Jump) -> float:
+    """Return the share of targets below the prediction, at the minimum of a loss with one jump."""
+    return -jump.below / jump.size
+
+
+def mean_curvature(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
+    """Return the second derivative of the mean loss: jumps, times the density of residuals there.
+
+    By Epanechnikov's kernel, of Hall's and Sheather's width, and in units of the residuals as QuantReg of statsmodels.
+    """
+    e, total = y - p, 0.0
+    quartiles = np.percentile(e, (75.0, 25.0))
+    unit = min(float(np.std(y)), float(quartiles[0] - quartiles[1]) / 1.34)
+    for jump in found:
+        share = level(jump) if len(found) == 1 else float(np.mean(e <= -jump.at))
+        share = min(max(share, 1.0 / len(e)), 1.0 - 1.0 / len(e))
+        width = min(_width(len(e), share), 0.99 * share, 0.99 * (1.0 - share))
+        h = unit * (norm.ppf(share + width) - norm.ppf(share - width))
+        u = (e + jump.at) / h if h > 0.0 else np.full_like(e, np.inf)
+        kernel = np.where(np.abs(u) <= 1.0, 0.75 * (1.0 - u * u), 0.0)
+        total += jump.size * float(weight @ kernel) / (float(weight.sum()) * h) if h > 0.0 else 0.0
+    if not total > 0.0:
+        raise ValueError("The density of the residuals is not known where the slope of the loss jumps: give more rows.")
+    return total
+
+
+def _width(n: int, share: float) -> float:
+    """Width of the kernel, as a share of the rows, after Hall and Sheather, for intervals of 95 %."""
+    z = norm.ppf(share)
+    return float(n ** (-1 / 3) * norm.ppf(0.975) ** (2 / 3) * (1.5 * norm.pdf(z) ** 2 / (2.0 * z * z + 1.0)) ** (1 / 3))

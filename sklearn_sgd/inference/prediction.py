@@ -1,0 +1,100 @@
+"""Intervals of predictions."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from sklearn_sgd._namespace import floats
+from sklearn_sgd.inference.coefficients import coefficient_table
+from sklearn_sgd.inference.model import Model
+from sklearn_sgd.inference.rows import Rows
+from sklearn_sgd.inference.table import CoefficientTable
+
+
+class PredictionInterval(NamedTuple):
+    """Predictions of one target and the ends of their intervals.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples,)
+        Predictions.
+    std_err : ndarray of shape (n_samples,)
+        Standard errors, before the link: of the logarithm of the mean for poisson, gamma and tweedie.
+    low, high : ndarray of shape (n_samples,)
+        Ends of the intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sgd.inference import PredictionInterval
+    >>> PredictionInterval(np.ones(1), np.full(1, 0.5), np.zeros(1), np.full(1, 2.0)).high
+    array([2.])
+    """
+
+    mean: np.ndarray
+    std_err: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean", level: float | None = None) -> Any:
+    """Intervals of predictions, each by itself: for the mean (what the loss estimates), or for a new target.
+
+    Parameters
+    ----------
+    model : regressor of this package, or pipeline that ends in one
+        Fitted.
+    X : {array-like, CSR matrix} of shape (n_samples, n_features)
+        Samples to predict.
+    table : CoefficientTable or list of CoefficientTable, default=None
+        Table of this model, from :func:`coefficient_table`. None: the classic one, from moments that the model keeps.
+    kind : {'mean', 'target'}, default='mean'
+        Whether the interval is to hold the mean, or a new target, for which the squared error and a classic table are
+        needed: targets are then taken to scatter about the mean by the same normal distribution everywhere.
+    level : float, default=None
+        Probability of the intervals; None: that of the table.
+
+    Returns
+    -------
+    interval : PredictionInterval or list of PredictionInterval
+        A list, with one for each target, if the targets of the fit had two dimensions.
+
+    Examples
+    --------
+    >>> from sklearn_sgd import BatchGDRegressor
+    >>> from sklearn_sgd.inference import predict_interval
+    >>> model = BatchGDRegressor().fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.5, 1.5, 3.0])
+    >>> interval = predict_interval(model, [[1.5]])
+    >>> interval.mean.round(6), interval.std_err.round(4)
+    (array([1.5]), array([0.2372]))
+    """
+    known = Model.of(model)
+    if kind not in ("mean", "target"):
+        raise ValueError(f"kind must be 'mean' or 'target'; got {kind!r}.")
+    if level is not None and not 0.0 < level < 1.0:
+        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+    table = coefficient_table(model, robust=False) if table is None else table
+    tables = [table] if isinstance(table, CoefficientTable) else list(table)
+    if len(tables) != len(known.coef) or any(len(each.coef) != known.parameters.shape[1] for each in tables):
+        raise ValueError("table is not one of this model: it has other coefficients or targets.")
+    if kind == "target" and not (known.formulas.is_quadratic and all(each.dispersion for each in tables)):
+        raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
+    X = known.transformed(X)
+    X = validate_data(known.estimator, X, accept_sparse="csr", dtype=floats(X), reset=False)
+    answers = [_interval(known, X, each, kind, level) for each in tables]
+    return answers if known.shape else answers[0]
+
+
+def _interval(model: Model, X: Any, table: CoefficientTable, kind: str, level: float | None) -> PredictionInterval:
+    """Return the intervals of a target."""
+    n = X.shape[0]
+    raw, variance = np.empty(n), np.full(n, (table.dispersion or 0.0) if kind == "target" else 0.0)
+    nothing = np.zeros(X.shape[1]) if model.has_intercept else None
+    for rows, Z in Rows(X, np.empty((n, 0)), np.ones(n), None).designs(nothing):
+        raw[rows] = Z @ table.coef
+        variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, table.covariance, Z, optimize=True), 0.0)
+    error = np.sqrt(variance)
+    half = table.quantile(table.level if level is None else level) * error
+    inverse = getattr(model.loss, "inverse_link", np.asarray)
+    return PredictionInterval(inverse(raw), error, inverse(raw - half), inverse(raw + half))

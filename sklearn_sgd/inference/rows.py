@@ -1,0 +1,119 @@
+"""Sums over rows in blocks: what the covariance of the coefficients is made of.
+
+Columns are centred on their means, so that an offset costs no digits: the intercept is then the prediction there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import gen_batches
+
+from sklearn_sgd._namespace import doubled, host, take
+
+# Numbers in a block of rows, which is dense and in double precision.
+ENTRIES = 1 << 18
+
+
+class Rows(NamedTuple):
+    """Validated rows: samples, targets (n, targets), weights, and numbers of the groups that they are of, or None."""
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray
+    groups: np.ndarray | None
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Whether a row has a weight."""
+        return self.weight > 0.0
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield blocks of the samples, dense."""
+        size = max(1, ENTRIES // (self.X.shape[1] + 1))
+        for rows in gen_batches(self.X.shape[0], size):
+            block = take(self.X, rows)
+            yield rows, doubled(block.toarray() if sparse.issparse(block) else host(block))
+
+    def predict(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weighted means of the columns, and raw predictions, in one reading."""
+        mean, p = np.zeros(self.X.shape[1]), np.empty(self.y.shape)
+        for rows, block in self.blocks():
+            mean += self.weight[rows] @ block
+            p[rows] = block @ coef.T + intercept
+        return mean / self.weight.sum(), p
+
+    def designs(self, mean: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield blocks of the samples less their means, with a column of ones; as they are if there are no means."""
+        for rows, block in self.blocks():
+            yield rows, block if mean is None else np.column_stack((block - mean, np.ones(len(block))))
+
+
+@dataclass
+class Sums:
+    """Sums of one target: the curvature, the outer products of the scores, the scores, and those of each group.
+
+    A score is the weighted slope of a row's objective.
+    """
+
+    curvature: np.ndarray
+    scatter: np.ndarray
+    score: np.ndarray
+    of_groups: np.ndarray | None = field(default=None)
+
+    @classmethod
+    def zeros(cls, n_parameters: int, n_groups: int | None) -> "Sums":
+        """Return sums of no rows."""
+        square = (n_parameters, n_parameters)
+        groups = None if n_groups is None else np.zeros((n_groups, n_parameters))
+        return cls(np.zeros(square), np.zeros(square), np.zeros(n_parameters), groups)
+
+    def add(self, Z: np.ndarray, curvature: np.ndarray, scores: np.ndarray, groups: np.ndarray | None) -> None:
+        """Count rows."""
+        self.curvature += (Z * curvature[:, None]).T @ Z
+        self.score += scores.sum(axis=0)
+        if self.of_groups is None:
+            self.scatter += scores.T @ scores
+        else:
+            assert groups is not None
+            np.add.at(self.of_groups, groups, scores)
+
+
+class Target(NamedTuple):
+    """What a target's rows say, weighted: second derivatives and slopes; and the penalty's slope at weight 1."""
+
+    curvature: np.ndarray
+    slope: np.ndarray
+    pull: np.ndarray
+
+
+def scores(Z: np.ndarray, target: Target, weight: np.ndarray, rows: slice) -> np.ndarray:
+    """Return the scores of a block of rows."""
+    return Z * target.slope[rows, None] + np.multiply.outer(weight[rows], target.pull)
+
+
+def add_up(data: Rows, mean: np.ndarray | None, targets: list[Target]) -> list[Sums]:
+    """Return the sums of each target, in one reading."""
+    n_groups = None if data.groups is None else int(data.groups.max()) + 1
+    sums = [Sums.zeros(len(targets[0].pull), n_groups) for _ in targets]
+    for rows, Z in data.designs(mean):
+        groups = None if data.groups is None else data.groups[rows]
+        for target, of_target in zip(targets, sums, strict=True):
+            of_target.add(Z, target.curvature[rows], scores(Z, target, data.weight, rows), groups)
+    return sums
+
+
+def scatter_by_leverage(
+    data: Rows, mean: np.ndarray | None, targets: list[Target], breads: list[np.ndarray], power: float
+) -> list[np.ndarray]:
+    """Return outer products of the scores over ``(1 - leverage)**power``, in one more reading."""
+    scatters = [np.zeros_like(bread) for bread in breads]
+    for rows, Z in data.designs(mean):
+        for target, bread, scatter in zip(targets, breads, scatters, strict=True):
+            leverage = target.curvature[rows] * np.einsum("ij,jk,ik->i", Z, bread, Z, optimize=True)
+            left = np.maximum(1.0 - leverage, 1e-12)
+            each = scores(Z, target, data.weight, rows) / (left ** (0.5 * power))[:, None]
+            scatter += each.T @ each
+    return scatters

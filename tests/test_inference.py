@@ -1,0 +1,631 @@
+"""Standard errors against statsmodels, closed forms, and the influence of single rows."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from internals import loss_curvature as curvature
+from numpy.testing import assert_allclose
+from problems import csr
+from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.inference import CoefficientTable, coefficient_table, predict_interval
+from sklearn_sgd.losses import (
+    LOSSES,
+    Cauchy,
+    EpsilonInsensitive,
+    Expectile,
+    Gamma,
+    Huber,
+    LogCosh,
+    Poisson,
+    Quantile,
+    SquaredError,
+    Tweedie,
+)
+from sklearn_sgd.penalties import L2, Box
+
+MINIMUM = {"epochs": 1000, "tol": 1e-10}
+
+
+def rows(n=300, seed=0, offset=100.0):
+    """Correlated columns far from 0 and of other scales, with noise that depends on the first one."""
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((n, 3)) @ [[1.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]]
+    y = Z @ [1.0, -0.5, 0.0] + 3.0 + rng.standard_normal(n) * (0.5 + np.abs(Z[:, 0]))
+    return Z * [1.0, 20.0, 0.1] + [0.0, offset, -3.0], y
+
+
+def with_ones(X):
+    """Columns for statsmodels, the intercept last."""
+    return np.column_stack((X, np.ones(len(X))))
+
+
+def at(model, parameters):
+    """The model with other parameters, as those of another solver."""
+    model.coef_, model.intercept_ = np.array(parameters[:-1]), float(parameters[-1])
+    return model
+
+
+@pytest.fixture(scope="module")
+def sm():
+    pytest.importorskip("statsmodels")
+    import statsmodels.api
+
+    return statsmodels.api
+
+
+def real(folder, name, target):
+    """The columns of numbers of a data set, and its targets."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.read_csv(folder / name)
+    return frame.drop(columns=target).select_dtypes("number"), frame[target].to_numpy(dtype=float)
+
+
+class TestSquaredError:
+    @pytest.mark.parametrize("robust", [False, "HC0", "HC1", "HC2", "HC3"])
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_as_ols_and_wls(self, sm, robust, weighted):
+        X, y = rows()
+        weight = np.random.default_rng(1).uniform(0.1, 5.0, len(y)) if weighted else None
+        theirs = sm.WLS(y, with_ones(X), weights=1.0 if weight is None else weight)
+        theirs = theirs.fit(cov_type=robust or "nonrobust")
+        table = coefficient_table(BatchGDRegressor().fit(X, y, weight), X, y, weight, robust=robust)
+        for name, other in (("coef", "params"), ("std_err", "bse"), ("z", "tvalues"), ("p_value", "pvalues")):
+            assert_allclose(getattr(table, name), getattr(theirs, other), rtol=1e-6)
+        assert_allclose(np.column_stack((table.low, table.high)), theirs.conf_int(), rtol=1e-6)
+        assert_allclose(table.covariance, theirs.cov_params(), rtol=1e-6)
+        assert table.n_samples == len(y)
+
+    @pytest.mark.parametrize(("name", "target"), [("concrete.csv", "strength"), ("airfoil.csv", "sound_pressure")])
+    @pytest.mark.parametrize("robust", [False, "HC0", "HC3"])
+    def test_on_real_columns(self, sm, shared_data, name, target, robust):
+        frame, y = real(shared_data, name, target)
+        theirs = sm.OLS(y, with_ones(frame.to_numpy(dtype=float))).fit(cov_type=robust or "nonrobust")
+        table = coefficient_table(BatchGDRegressor().fit(frame, y), frame, y, robust=robust)
+        assert_allclose(table.std_err, theirs.bse, rtol=1e-6)
+        assert table.feature_names == [*frame.columns, "intercept"]
+
+    def test_clusters(self, sm):
+        X, y = rows()
+        groups = np.random.default_rng(2).integers(0, 30, len(y))
+        theirs = sm.OLS(y, with_ones(X)).fit(cov_type="cluster", cov_kwds={"groups": groups})
+        model = BatchGDRegressor().fit(X, y)
+        assert_allclose(coefficient_table(model, X, y, groups=groups).std_err, theirs.bse, rtol=1e-8)
+        names = np.array([f"g{group}" for group in groups])
+        assert_allclose(coefficient_table(model, X, y, groups=names).std_err, theirs.bse, rtol=1e-8)
+
+    def test_without_intercept(self, sm):
+        X, y = rows()
+        model = BatchGDRegressor(fit_intercept=False).fit(X, y)
+        for robust in (False, "HC3"):
+            theirs = sm.OLS(y, X).fit(cov_type=robust or "nonrobust")
+            table = coefficient_table(model, X, y, robust=robust)
+            assert_allclose(table.std_err, theirs.bse, rtol=1e-7)
+        assert table.feature_names == ["x0", "x1", "x2"]
+        assert_allclose(coefficient_table(model, robust=False).std_err, sm.OLS(y, X).fit().bse, rtol=1e-7)
+
+    @pytest.mark.parametrize("robust", [True, "HC3", False])
+    def test_layouts_and_precisions(self, robust):
+        X, y = rows(offset=2.0)
+        X[np.abs(X) < 0.5] = 0.0
+        table = coefficient_table(BatchGDRegressor().fit(X, y), X, y, robust=robust)
+        S = csr(X)
+        assert_allclose(coefficient_table(BatchGDRegressor().fit(S, y), S, y, robust=robust).std_err, table.std_err)
+        X32 = X.astype(np.float32)
+        table32 = coefficient_table(BatchGDRegressor().fit(X32, y), X32, y, robust=robust)
+        assert table32.std_err.dtype == np.float64
+        assert_allclose(table32.std_err, table.std_err, rtol=1e-4)
+
+    def test_blocks(self, monkeypatch):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        groups = np.arange(len(y)) // 7
+        whole = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
+        monkeypatch.setattr("sklearn_sgd.inference.rows.ENTRIES", 50)
+        parts = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
+        assert_allclose(parts, whole, rtol=1e-9)
+
+    def test_offsets_cost_no_digits(self, sm):
+        X, y = rows()
+        far = X + 1e6
+        table = coefficient_table(BatchGDRegressor().fit(far, y), far, y)
+        near = sm.OLS(y, with_ones(X)).fit(cov_type="HC0")
+        assert_allclose(table.std_err[:-1], near.bse[:-1], rtol=1e-5)
+
+    def test_rows_without_weight_do_not_count(self):
+        X, y = rows()
+        weight = np.ones(len(y))
+        weight[::3] = 0.0
+        model = BatchGDRegressor().fit(X, y, weight)
+        kept = weight > 0.0
+        for how in ({"robust": "HC1"}, {"robust": False}, {"groups": np.arange(len(y)) // 5}):
+            table = coefficient_table(model, X, y, weight, **how)
+            how = {name: value[kept] if name == "groups" else value for name, value in how.items()}
+            assert_allclose(table.std_err, coefficient_table(model, X[kept], y[kept], **how).std_err)
+            assert table.n_samples == kept.sum()
+
+    def test_only_ratios_of_weights_matter(self):
+        X, y = rows()
+        weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+        model = BatchGDRegressor().fit(X, y, weight)
+        for robust in (False, "HC1", "HC3"):
+            one, many = (coefficient_table(model, X, y, w, robust=robust).std_err for w in (weight, 1000.0 * weight))
+            assert_allclose(one, many)
+
+    def test_several_targets(self):
+        X, y = rows()
+        Y = np.column_stack((y, y[::-1]))
+        model = BatchGDRegressor().fit(X, Y)
+        for how in ({"robust": "HC3"}, {"robust": False}):
+            tables = coefficient_table(model, X, Y, **how)
+            for t, table in enumerate(tables):
+                alone = coefficient_table(BatchGDRegressor().fit(X, Y[:, t]), X, Y[:, t], **how)
+                assert_allclose(table.std_err, alone.std_err, rtol=1e-7)
+        for table, rowless in zip(tables, coefficient_table(model, robust=False), strict=True):
+            assert_allclose(rowless.std_err, table.std_err, rtol=1e-7)
+        assert len(coefficient_table(BatchGDRegressor().fit(X, Y[:, :1]), X, Y[:, :1])) == 1
+
+    def test_exact_fits(self):
+        """There is no warning: nothing is missing but rounding."""
+        X, _ = rows()
+        for y in (X @ [1.0, 1.0, 1.0], np.full(len(X), 7.0)):
+            model = BatchGDRegressor().fit(X, y)
+            for robust in (True, False):
+                assert coefficient_table(model, X, y, robust=robust).std_err.max() < 1e-6
+
+
+class TestFromMoments:
+    @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_fits(self, sm, kind, weighted):
+        X, y = rows()
+        weight = np.random.default_rng(1).uniform(0.1, 5.0, len(y)) if weighted else None
+        theirs = sm.WLS(y, with_ones(X), weights=1.0 if weight is None else weight).fit()
+        table = coefficient_table(kind(random_state=0).fit(X, y, weight), robust=False)
+        assert_allclose(table.std_err, theirs.bse, rtol=1e-5)
+        assert_allclose(table.dispersion, theirs.scale * (1.0 if weight is None else 1.0 / weight.mean()), rtol=1e-5)
+
+    def test_streams_and_pickles(self, sm):
+        X, y = rows()
+        model = MiniBatchSGDRegressor()
+        for start in range(0, len(y), 37):
+            model.partial_fit(X[start : start + 37], y[start : start + 37])
+        theirs = sm.OLS(y, with_ones(X)).fit()
+        for each in (model, pickle.loads(pickle.dumps(model))):
+            table = coefficient_table(each, robust=False)
+            assert_allclose((table.coef - theirs.params) / theirs.bse, 0.0, atol=1e-3)
+            assert_allclose(table.std_err, theirs.bse, rtol=1e-5)
+            assert table.n_samples == len(y)
+
+    @pytest.mark.parametrize(
+        "model", [BatchGDRegressor(loss="huber"), BatchGDRegressor(learning_rate="constant", eta0=1e-3)]
+    )
+    def test_where_there_are_none(self, model):
+        X, y = rows(offset=0.0)
+        with warnings.catch_warnings(action="ignore"):
+            model.fit(X, y)
+        with pytest.raises(ValueError, match="keeps no moments"):
+            coefficient_table(model, robust=False)
+
+    def test_robust_needs_rows(self):
+        with pytest.raises(ValueError, match="give X and y"):
+            coefficient_table(BatchGDRegressor().fit(*rows()))
+
+    def test_exact_fits_are_refused(self):
+        X, _ = rows()
+        with pytest.raises(ValueError, match="too small to be known from moments"):
+            coefficient_table(BatchGDRegressor().fit(X, X @ [1.0, 1.0, 1.0]), robust=False)
+
+    def test_penalised_as_from_rows(self):
+        X, y = rows()
+        model = BatchGDRegressor(penalty="l2", alpha=0.1).fit(X, y)
+        table = coefficient_table(model, X, y, robust=False)
+        assert_allclose(coefficient_table(model, robust=False).std_err, table.std_err, rtol=1e-7)
+
+
+class TestDeviances:
+    def targets(self, loss, X):
+        rng = np.random.default_rng(3)
+        mean = np.exp((X - X.mean(axis=0)) @ [0.3, 0.01, 1.0] + 1.0)
+        gamma = rng.gamma(2.0, mean / 2.0)
+        return {"poisson": rng.poisson(mean) * 1.0, "gamma": gamma, "tweedie": gamma * rng.integers(0, 2, len(X))}[loss]
+
+    def family(self, sm, loss):
+        link = sm.families.links.Log()
+        kinds = {
+            "poisson": sm.families.Poisson,
+            "gamma": sm.families.Gamma,
+            "tweedie": lambda link: sm.families.Tweedie(link, var_power=1.5),
+        }
+        return kinds[loss](link)
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+    def test_as_glm(self, sm, loss, weighted):
+        X, _ = rows()
+        y = self.targets(loss, X)
+        weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
+        model = BatchGDRegressor(loss=loss, **MINIMUM).fit(X, y, weight)
+        glm = sm.GLM(y, with_ones(X), self.family(sm, loss), var_weights=weight)
+        theirs = glm.fit(scale="X2")
+        table = coefficient_table(model, X, y, weight, robust=False)
+        assert_allclose(table.std_err, theirs.bse, rtol=1e-6)
+        assert_allclose(table.dispersion * (1.0 if weight is None else weight.mean()), theirs.scale, rtol=1e-6)
+        theirs = glm.fit(method="newton", optim_hessian="oim", cov_type="HC0")
+        assert_allclose(coefficient_table(model, X, y, weight).std_err, theirs.bse, rtol=1e-6)
+
+    def test_known_dispersion(self, sm):
+        X, _ = rows()
+        y = self.targets("poisson", X)
+        model = BatchGDRegressor(loss="poisson", **MINIMUM).fit(X, y)
+        theirs = sm.GLM(y, with_ones(X), sm.families.Poisson()).fit()
+        assert_allclose(coefficient_table(model, X, y, robust=False, dispersion=1.0).std_err, theirs.bse, rtol=1e-6)
+
+    def test_clusters(self, sm):
+        X, _ = rows()
+        y = self.targets("poisson", X)
+        groups = np.arange(len(y)) % 25
+        model = BatchGDRegressor(loss="poisson", **MINIMUM).fit(X, y)
+        theirs = sm.GLM(y, with_ones(X), sm.families.Poisson()).fit(cov_type="cluster", cov_kwds={"groups": groups})
+        assert_allclose(coefficient_table(model, X, y, groups=groups).std_err, theirs.bse, rtol=1e-5)
+
+    def test_charges(self, sm, shared_data):
+        frame, y = real(shared_data, "insurance_charges.csv", "charges")
+        X = frame.to_numpy(dtype=float)
+        model = BatchGDRegressor(loss="gamma", **MINIMUM).fit(X, y)
+        theirs = sm.GLM(y, with_ones(X), self.family(sm, "gamma")).fit()
+        assert_allclose(coefficient_table(model, X, y, robust=False).std_err, theirs.bse, rtol=1e-5)
+
+
+class TestJumps:
+    @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+    @pytest.mark.parametrize(("robust", "theirs"), [(True, "robust"), (False, "iid")])
+    def test_as_quantreg(self, sm, quantile, robust, theirs):
+        X, y = rows()
+        other = sm.QuantReg(y, with_ones(X)).fit(q=quantile, vcov=theirs)
+        model = at(BatchGDRegressor(loss="quantile", quantile=quantile).fit(X, y), other.params)
+        assert_allclose(coefficient_table(model, X, y, robust=robust).std_err, other.bse, rtol=1e-9)
+
+    def test_absolute_error_is_the_median(self, sm):
+        X, y = rows()
+        other = sm.QuantReg(y, with_ones(X)).fit(q=0.5)
+        model = at(BatchGDRegressor(loss="absolute_error").fit(X, y), other.params)
+        assert_allclose(coefficient_table(model, X, y).std_err, other.bse, rtol=1e-9)
+
+    def test_own_fit_on_real_columns(self, sm, shared_data):
+        frame, y = real(shared_data, "concrete.csv", "strength")
+        other = sm.QuantReg(y, with_ones(frame.to_numpy(dtype=float))).fit(q=0.5)
+        model = BatchGDRegressor(loss="quantile", epochs=3000, tol=1e-12).fit(frame, y)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            assert_allclose(coefficient_table(model, frame, y).std_err, other.bse, rtol=0.05)
+
+    def test_jumps_are_found(self):
+        r = np.linspace(-3.0, 7.0, 50)
+        zero = np.zeros(50)
+        (jump,) = curvature.jumps(Quantile(0.8), zero, r)
+        assert_allclose((jump.at, jump.size, curvature.level(jump)), (0.0, 1.0, 0.8), atol=1e-12)
+        found = curvature.jumps(EpsilonInsensitive(0.3), zero, r)
+        assert_allclose(found, [(-0.3, 1.0, -1.0), (0.3, 1.0, 0.0)], atol=1e-12)
+        smooth = [
+            loss() for name, loss in LOSSES.items() if name not in ("absolute_error", "quantile", "epsilon_insensitive")
+        ]
+        assert [curvature.jumps(loss, zero, r) for loss in smooth] == [[]] * len(smooth)
+
+    def test_density_at_the_edges_of_the_tube(self):
+        """Of normal residuals the density at the edges is known."""
+        y = norm.ppf((np.arange(20000) + 0.5) / 20000)
+        found = curvature.jumps(EpsilonInsensitive(0.5), y, 0.0 * y)
+        density = curvature.mean_curvature(found, y, 0.0 * y, np.ones_like(y))
+        assert_allclose(density, 2.0 * norm.pdf(0.5), rtol=0.01)
+
+    def test_a_slope_that_jumps_and_changes_is_refused(self):
+        class Both(SquaredError):
+            def gradient(self, y, p):
+                return p - y + np.sign(p - y)
+
+        X, y = rows(offset=0.0)
+        model = BatchGDRegressor(loss=Both(), learning_rate="constant", eta0=1e-3)
+        with warnings.catch_warnings(action="ignore"):
+            model.fit(X, y)
+        with pytest.raises(ValueError, match="jumps, and changes between them"):
+            coefficient_table(model, X, y)
+
+    def test_leverages_are_refused(self):
+        X, y = rows()
+        with pytest.raises(ValueError, match="HC3"):
+            coefficient_table(BatchGDRegressor(loss="quantile").fit(X, y), X, y, robust="HC3")
+
+
+CLOSED = [
+    (SquaredError(), lambda y, p: 1.0 + 0.0 * p),
+    (Huber(0.7), lambda y, p: 1.0 * (np.abs(p - y) < 0.7)),
+    (LOSSES["squared_epsilon_insensitive"](0.7), lambda y, p: 2.0 * (np.abs(p - y) > 0.7)),
+    (Expectile(0.8), lambda y, p: np.where(p < y, 1.6, 0.4)),
+    (LogCosh(2.0), lambda y, p: 1.0 / np.cosh((p - y) / 2.0) ** 2),
+    (Cauchy(2.0), lambda y, p: (1.0 - ((p - y) / 2.0) ** 2) / (1.0 + ((p - y) / 2.0) ** 2) ** 2),
+    (Poisson(), lambda y, p: np.exp(p)),
+    (Gamma(), lambda y, p: y * np.exp(-p)),
+    (Tweedie(1.5), lambda y, p: 0.5 * np.exp(0.5 * p) + 0.5 * y * np.exp(-0.5 * p)),
+]
+
+
+@pytest.mark.parametrize(("loss", "closed"), CLOSED, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_second_derivatives(loss, closed, offset):
+    rng = np.random.default_rng(0)
+    p = rng.uniform(-2.0, 2.0, 500)
+    y = rng.uniform(0.1, 3.0, 500)
+    if not hasattr(loss, "inverse_link"):
+        y, p = y + offset, p + offset
+    assert_allclose(curvature.curvature(loss, y, p), closed(y, p), rtol=1e-6, atol=1e-6)
+
+
+class TestInfluence:
+    """The sandwich is the sum of squares of what each row moves: the infinitesimal jackknife."""
+
+    def test_ridge(self):
+        X, y = rows(n=40, offset=3.0)
+        weight, alpha, h = np.random.default_rng(0).uniform(0.5, 2.0, 40), 0.2, 1e-4
+
+        def fitted(s):
+            ridge = Ridge(alpha=alpha * s.sum(), solver="cholesky").fit(X, y, s)
+            return np.append(ridge.coef_, ridge.intercept_)
+
+        up, down = (
+            np.array([fitted(weight * np.where(np.arange(40) == i, np.exp(sign * h), 1.0)) for i in range(40)])
+            for sign in (1.0, -1.0)
+        )
+        moves = (up - down) / (2.0 * h)
+        for penalty in ("l2", L2(alpha)):
+            model = BatchGDRegressor(penalty=penalty, alpha=alpha).fit(X, y, weight)
+            table = coefficient_table(model, X, y, weight)
+            assert_allclose(table.covariance, moves.T @ moves, rtol=1e-5)
+            assert "Penalised" in str(table)
+
+    @pytest.mark.parametrize("loss", ["huber", "logcosh", "expectile", "squared_epsilon_insensitive"])
+    def test_other_losses(self, loss):
+        from scipy.optimize import minimize
+
+        X, y = rows(n=40, offset=0.0)
+        Z = with_ones(X)
+        model = BatchGDRegressor(loss=loss, epsilon=0.5, quantile=0.7, **MINIMUM).fit(X, y)
+        part = model._model.parameters.resolve(X).parts.loss
+        start = np.append(model.coef_, model.intercept_)
+
+        def fitted(s):
+            made = minimize(
+                lambda w: s @ part.value(y, Z @ w),
+                start,
+                jac=lambda w: Z.T @ (s * part.gradient(y, Z @ w)),
+                method="BFGS",
+                options={"gtol": 1e-10},
+            )
+            return made.x
+
+        h = 1e-4
+        one = np.ones(40)
+        up, down = (
+            np.array([fitted(one + sign * h * (np.arange(40) == i)) for i in range(40)]) for sign in (1.0, -1.0)
+        )
+        moves = (up - down) / (2.0 * h)
+        assert_allclose(coefficient_table(model, X, y).std_err, np.sqrt((moves**2).sum(axis=0)), rtol=2e-3)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "penalty",
+        [{"penalty": "l1"}, {"penalty": "elasticnet", "l1_ratio": 0.5}, {"positive": True}, {"penalty": Box(0.0, 1.0)}],
+    )
+    def test_edges(self, penalty):
+        X, y = rows(offset=0.0)
+        model = BatchGDRegressor(**penalty).fit(X, y)
+        for arguments in ((X, y), ()):
+            with pytest.raises(ValueError, match="penalty=None or 'l2'"):
+                coefficient_table(model, *arguments, robust=False)
+
+    @pytest.mark.parametrize(
+        ("arguments", "match"),
+        [
+            ({"level": 1.0}, "level must be"),
+            ({"robust": "HC9"}, "robust must be"),
+            ({"robust": "HC1", "groups": np.arange(300)}, "groups go with robust=True"),
+            ({"groups": np.arange(3)}, "each of the 300 rows"),
+            ({"groups": np.zeros(300)}, "two or more"),
+            ({"dispersion": 1.0}, "goes with robust=False"),
+        ],
+    )
+    def test_arguments(self, arguments, match):
+        X, y = rows()
+        with pytest.raises(ValueError, match=match):
+            coefficient_table(BatchGDRegressor().fit(X, y), X, y, **arguments)
+
+    def test_classic_formula_of_other_losses(self):
+        X, y = rows()
+        for loss in ("huber", "expectile", "logcosh", "cauchy", "squared_epsilon_insensitive"):
+            params = {"epsilon": 3.0, "quantile": 0.7}
+            with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+                model = BatchGDRegressor(loss=loss, **params).fit(X, y)
+            with pytest.raises(ValueError, match=f"no classic formula for loss='{loss}'"):
+                coefficient_table(model, X, y, robust=False)
+
+    def test_dependent_columns(self):
+        pd = pytest.importorskip("pandas")
+        X, y = rows()
+        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d=X[:, 0] + X[:, 2])
+        model = BatchGDRegressor().fit(frame, y)
+        for arguments in ((frame, y), ()):
+            with pytest.raises(ValueError, match=r"dependent or constant columns .*: a, c, d"):
+                coefficient_table(model, *arguments, robust=False)
+        constant = frame[["a", "b"]].assign(one=1.0)
+        with pytest.raises(ValueError, match="columns have no standard errors: one"):
+            coefficient_table(BatchGDRegressor().fit(constant, y), constant, y)
+        penalised = BatchGDRegressor(penalty="l2", alpha=0.1).fit(frame, y)
+        assert np.isfinite(coefficient_table(penalised, frame, y).std_err).all()
+
+    def test_too_few_rows(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        with pytest.raises(ValueError, match="need more rows"):
+            coefficient_table(model, X[:4], y[:4])
+
+    def test_models(self):
+        X, y = rows()
+        with pytest.raises(TypeError, match="regressor of sklearn_sgd"):
+            coefficient_table(LinearRegression().fit(X, y), X, y)
+        with pytest.raises(NotFittedError):
+            coefficient_table(BatchGDRegressor(), X, y)
+        with pytest.raises(ValueError, match="belong together"):
+            coefficient_table(BatchGDRegressor().fit(X, y), X)
+
+    def test_far_from_the_minimum(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        model.coef_ = model.coef_ + np.array([0.0, 0.0, 10.0])
+        with pytest.warns(ConvergenceWarning, match=r"standard errors from the minimum"):
+            coefficient_table(model, X, y)
+        with pytest.warns(ConvergenceWarning, match=r"standard errors from the minimum"):
+            coefficient_table(model, robust=False)
+
+    def test_the_model_is_not_changed(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        before = pickle.dumps(model)
+        coefficient_table(model, X, y)
+        predict_interval(model, X)
+        assert pickle.dumps(model) == before
+
+
+class TestTable:
+    table = CoefficientTable(np.array([3.0, 1.0]), np.diag([1.0, 0.25]), ["<a>", "intercept"], 100, method="HC0")
+
+    def test_text(self):
+        lines = str(self.table).splitlines()
+        assert lines[1].split() == ["coef", "std", "err", "z", "P>|z|", "[0.025", "0.975]"]
+        assert lines[3].split() == ["<a>", "3", "1", "3.000", "0.003", "1.04", "4.96"]
+        assert lines[-2:] == ["Rows: 100", "Covariance: HC0"]
+
+    def test_html(self):
+        html = self.table._repr_html_()
+        assert "&lt;a&gt;" in html
+        assert "<td>4.96</td>" in html
+
+    def test_frame(self):
+        pytest.importorskip("pandas")
+        frame = self.table.to_frame()
+        assert list(frame.columns) == ["coef", "std_err", "z", "p_value", "low", "high"]
+        assert list(frame.index) == ["<a>", "intercept"]
+        assert_allclose(frame["p_value"], 2.0 * norm.sf([3.0, 2.0]))
+
+    def test_level(self):
+        X, y = rows()
+        table = coefficient_table(BatchGDRegressor().fit(X, y), X, y, level=0.9)
+        assert_allclose((table.high - table.coef) / table.std_err, norm.ppf(0.95))
+        assert "[0.05" in str(table)
+
+
+class TestPredictions:
+    @pytest.mark.parametrize("robust", [False, "HC3"])
+    def test_as_ols(self, sm, robust):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        theirs = sm.OLS(y, with_ones(X)).fit(cov_type=robust or "nonrobust").get_prediction(with_ones(X[:9]))
+        made = predict_interval(model, X[:9], coefficient_table(model, X, y, robust=robust))
+        assert_allclose(made.std_err, theirs.se_mean, rtol=1e-6)
+        assert_allclose(np.column_stack((made.low, made.high)), theirs.conf_int(), rtol=1e-6)
+        assert_allclose(made.mean, model.predict(X[:9]))
+        if not robust:
+            target = predict_interval(model, X[:9], kind="target")
+            assert_allclose(target.std_err, theirs.se_obs, rtol=1e-6)
+            assert_allclose(np.column_stack((target.low, target.high)), theirs.conf_int(obs=True), rtol=1e-6)
+            assert_allclose(predict_interval(model, csr(X[:9])).low, made.low)
+
+    def test_under_a_link(self, sm):
+        X, _ = rows()
+        y = np.random.default_rng(0).poisson(2.0, len(X)) * 1.0
+        model = BatchGDRegressor(loss="poisson", **MINIMUM).fit(X, y)
+        theirs = sm.GLM(y, with_ones(X), sm.families.Poisson()).fit().get_prediction(with_ones(X[:9]))
+        table = coefficient_table(model, X, y, robust=False, dispersion=1.0)
+        made = predict_interval(model, X[:9], table)
+        assert_allclose(np.column_stack((made.low, made.high)), theirs.conf_int(), rtol=1e-5)
+
+    def test_several_targets(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, np.column_stack((y, -y)))
+        one, two = predict_interval(model, X[:5])
+        assert_allclose(one.low, -two.high, rtol=1e-6)
+
+    def test_refusals(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        with pytest.raises(ValueError, match="kind must be"):
+            predict_interval(model, X, kind="median")
+        with pytest.raises(ValueError, match="classic table"):
+            predict_interval(model, X, coefficient_table(model, X, y), kind="target")
+        with pytest.raises(ValueError, match="not one of this model"):
+            predict_interval(model, X, TestTable.table)
+
+
+def test_pipeline():
+    pd = pytest.importorskip("pandas")
+    X, y = rows()
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    pipeline = make_pipeline(StandardScaler(), BatchGDRegressor()).fit(frame, y)
+    table, plain = coefficient_table(pipeline, frame, y), coefficient_table(BatchGDRegressor().fit(X, y), X, y)
+    assert table.feature_names == ["a", "b", "c", "intercept"]
+    assert_allclose(table.std_err[:-1], plain.std_err[:-1] * X.std(axis=0), rtol=1e-6)
+    assert_allclose(
+        predict_interval(pipeline, frame).low, predict_interval(pipeline[-1], pipeline[:-1].transform(frame)).low
+    )
+
+
+def test_memory_map(tmp_path):
+    X, y = rows()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = BatchGDRegressor().fit(X, y)
+    assert_allclose(coefficient_table(model, mapped, y).std_err, coefficient_table(model, X, y).std_err)
+
+
+def test_half_life():
+    """Older rows count as less precise: weighted least squares with weights that fall by half with each chunk."""
+    X, y = rows()
+    model = MiniBatchSGDRegressor(half_life=50)
+    for start in range(0, 300, 50):
+        model.partial_fit(X[start : start + 50], y[start : start + 50])
+    table = coefficient_table(model, robust=False)
+    weight = 0.5 ** (5 - np.arange(300) // 50)
+    Z = with_ones(X)
+    inverse = np.linalg.inv((Z.T * weight) @ Z)
+    square = weight @ (y - Z @ table.coef) ** 2 / (round(weight.sum()) - 4)
+    assert table.n_samples == round(weight.sum())
+    assert_allclose(table.std_err, np.sqrt(square * inverse.diagonal()), rtol=0.01)
+
+
+def test_sparse_coefficients():
+    X, y = rows()
+    model = BatchGDRegressor().fit(X, y)
+    plain = coefficient_table(model, X, y)
+    assert_allclose(coefficient_table(model.sparsify(), X, y).std_err, plain.std_err)
+
+
+def test_arrays_of_other_libraries():
+    xp = pytest.importorskip("array_api_strict")
+    from sklearn import config_context
+
+    X, y = rows()
+    plain = coefficient_table(BatchGDRegressor().fit(X, y), X, y, robust="HC3")
+    with config_context(array_api_dispatch=True):
+        A, b = xp.asarray(X), xp.asarray(y)
+        model = BatchGDRegressor().fit(A, b)
+        assert_allclose(coefficient_table(model, A, b, robust="HC3").std_err, plain.std_err, rtol=1e-6)
+        moments = coefficient_table(model, robust=False)
+        made = predict_interval(model, A)
+    assert_allclose(moments.std_err, coefficient_table(model, X, y, robust=False).std_err, rtol=1e-6)
+    assert_allclose(made.low, predict_interval(model, X, moments).low, rtol=1e-6)
