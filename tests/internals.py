@@ -3,7 +3,7 @@
 from sklearn_sgd import _compat
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, validation
-from sklearn_sgd._engine import baseline, plan, prepare
+from sklearn_sgd._engine import baseline, plan, prepare, trend
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
@@ -19,6 +19,7 @@ FEATURES_AT_A_TIME = SPAN
 ENTRIES_FOR_THREADS = full_batch.THREADED
 
 measure = statistics.measure
+latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
 threads = full_batch.threads
 
 

@@ -41,17 +41,21 @@ class Vectors(NamedTuple):
 
         Predictions are in range, too, then.
         """
-        kept = (moment for moment in (self.m, self.v) if moment is not None)
         return (
             _within(self.coef, most)
             and (not averaged or _within(self.average, most))
-            and all(isfinite(moment.dot(moment)) or np.isfinite(moment).all() for moment in kept)
+            and (self.m is None or _are_numbers(self.m))
+            and (self.v is None or _are_numbers(self.v))
         )
 
 
 def _within(vector: np.ndarray, most: float) -> bool:
     """Whether the sum of squares is no more, in the precision of the vector if possible, which is found sooner."""
     return isfinite(vector.dot(vector)) or bool(np.square(vector, dtype=np.float64).sum() <= most)
+
+
+def _are_numbers(vector: np.ndarray) -> bool:
+    return isfinite(vector.dot(vector)) or bool(np.isfinite(vector).all())
 
 
 @dataclass
