@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_random_state, check_X_y
+from sklearn.utils import check_random_state, check_X_y, sparsefuncs
 
 from sklearn_sgd._base.objective import cost_of, parts_of, slopes_of
 from sklearn_sgd._base.samples import settled
@@ -189,9 +189,10 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     """
     X, y = _check_data(X, y)
     slopes, full, penalty, ones = slopes_of(estimator, X, y)
-    squares = np.asarray((X.multiply(X) if sparse.issparse(X) else X * X).sum(axis=1)).ravel() + ones
-    variance = np.mean(slopes**2 * squares) - np.sum(full**2)
-    return GradientNoise(full + penalty, float(max(variance, 0.0)), len(y))
+    # Of each coordinate by itself: a difference of mean squares would be lost in a large mean.
+    each = X.multiply(slopes[:, None]).tocsr() if sparse.issparse(X) else slopes[:, None] * X
+    variances = sparsefuncs.mean_variance_axis(each, axis=0)[1] if sparse.issparse(X) else each.var(axis=0)
+    return GradientNoise(full + penalty, float(variances.sum() + ones * slopes.var()), len(y))
 
 
 def batch_gradients(estimator: Any, X: Any, y: Any, batches: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, unused, validation
-from sklearn_sgd._engine import baseline, cores, plan, prepare
+from sklearn_sgd._engine import baseline, cores, plan, prepare, trend
 from sklearn_sgd._engine.automatic import preconditioner, statistics
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -26,6 +26,7 @@ blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_thre
 threads = cores.threads
 deprecation = _deprecation
 loss_curvature = curvature
+latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
 
 
 def used(**params):

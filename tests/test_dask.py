@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import SGDRegressor
 from sklearn.metrics import r2_score
 
@@ -450,12 +450,31 @@ def test_goes_on(cluster):
     assert_allclose(theta(ours.partial_fit(X[:50], y[:50])), theta(theirs.partial_fit(X[:50], y[:50])), rtol=1e-10)
 
 
-def test_early_stopping_on_rows_in_memory(cluster):
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+def test_early_stopping_on_rows_in_memory(cluster, loss):
     X, y = raw()
     held = {"X_val": X[:200], "y_val": y[:200]}
-    ours = DaskBatchGDRegressor(early_stopping=True).fit(*spread(X, y), **held)
-    theirs = BatchGDRegressor(early_stopping=True).fit(X, y, **held)
-    assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-8)
+    params = {"loss": loss, "quantile": 0.9, "early_stopping": True}
+    ours = DaskBatchGDRegressor(**params).fit(*spread(X, y), **held)
+    theirs = BatchGDRegressor(**params).fit(X, y, **held)
+    assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "match"),
+    [
+        (DaskBatchGDRegressor, {"eta0": 10.0}, "finite range|too long.*smaller eta0"),
+        (DaskMiniBatchSGDRegressor, {"eta0": 1e-7}, "far.*larger eta0"),
+        (DaskOnlineSGDRegressor, {"eta0": 1e-3, "average": True, "epochs": 5}, "worse than the best constant"),
+    ],
+)
+def test_how_it_ended_is_told(cluster, kind, params, match):
+    X, y = linear(400)
+    start = {"coef_init": np.full(5, 1e3)} if "average" in params else {}
+    model = kind(learning_rate="constant", random_state=0, **params)
+    with pytest.warns(ConvergenceWarning, match=match) as told:
+        model.fit(*spread(X, y - y.mean()), **start)
+    assert len(told) == 1
 
 
 # The class without Dask

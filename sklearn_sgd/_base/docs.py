@@ -67,7 +67,8 @@ tol : float or None, default=1e-3
 n_iter_no_change : int, default=5
     Epochs without progress after which `fit` stops.
 early_stopping : bool, default=False
-    Whether progress is measured by R² on validation samples, in units of `tol`; the best parameters are kept. The
+    Whether progress is measured by the score on validation samples, in units of `tol`; the best parameters are kept.
+    The score is D²: 1 less the loss over that of the best constant prediction, which is R² for the squared error. The
     validation samples are those given to `fit` as `X_val`, else a random part of X.
 validation_fraction : float, default=0.1
     Share of the samples that `early_stopping` holds out, at random, if `fit` is given no `X_val`.
@@ -115,7 +116,8 @@ loss_curve_ : list of float
     each sample is taken before its own update. Of many calls the last 10,000 are kept, or some more; of `fit` all
     epochs are. For several targets: the mean over the targets, where a target that has stopped keeps its last loss.
 validation_scores_ : list of float
-    R² on the validation samples after each epoch; only with `early_stopping`.
+    D² on the validation samples after each epoch, by the loss of the regressor (R² for the squared error); only with
+    `early_stopping`.
 stop_reason_ : {'epochs', 'tol', 'stalled', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
     Why `fit` stopped; only after `fit`. 'tol': the progress of an epoch, or the distance to the minimum where it is
     known, is below `tol`; 'stalled': there was no progress, though the minimum is known to be farther away.

@@ -120,9 +120,9 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         UserWarning
             If a parameter differs from its default and has no use with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range (the last finite parameters are kept), ended worse than the best
-            constant prediction, or was interrupted (Ctrl-C) after its first epoch: the result is then that of the
-            epochs completed. An interrupt before that is raised.
+            If the descent diverged (the last finite parameters are kept), ended worse than the best constant
+            prediction or far from the minimum, or was interrupted (Ctrl-C) after its first epoch: the result is then
+            that of the epochs completed. An interrupt before that is raised. The warning names the remedy.
         """
         deadline = training.deadline_after(self.time_budget)
         tasks = Tasks(self, X, y, sample_weight)
@@ -366,7 +366,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             train, held_out = validation.hold_out(self, X, y, weight, random_state)
         else:
             return None, None
-        return train, training.scorer(recipe.formulas, *held_out)
+        return train, training.Scorer(recipe.formulas, *held_out)
 
     def _start_parameters(self, coef_init: Any, intercept_init: Any, shape: tuple, n_features: int) -> tuple:
         """Return the coefficients and the intercept that each target starts from; None for each: zero."""

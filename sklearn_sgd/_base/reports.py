@@ -67,7 +67,7 @@ def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:
 def shorter_steps(estimator: Any) -> str:
     """Return the remedy for steps that are too long."""
     if estimator.learning_rate == "auto":
-        return "Remedy: columns and targets without extreme values, or X as float64."
+        return "Remedy: columns and targets without extreme values, or in float64 if they are in float32."
     return f"Remedy: {_automatic(estimator)}, or {_rates(estimator, 'smaller')} and columns scaled by StandardScaler."
 
 

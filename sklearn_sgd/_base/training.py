@@ -18,7 +18,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import Fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
-from sklearn_sgd._namespace import doubled
+from sklearn_sgd._namespace import doubled, total
 
 
 def deadline_after(time_budget: float | None) -> float:
@@ -26,26 +26,31 @@ def deadline_after(time_budget: float | None) -> float:
     return monotonic() + (time_budget or np.inf)
 
 
-def scorer(formulas: Formulas, X_val: Any, y_val: Any, weight_val: Any) -> Callable:
-    """Return a function (target, coef, intercept) -> D² on validation data, which for the squared error is R².
+class Scorer:
+    """D² on validation data, of each target, which for the squared error is R².
 
     D² is 1 less the loss over that of the best constant; like scikit-learn's R², it is 0 or 1 where that has none.
     """
-    loss, y_val = formulas.parts.loss, doubled(as_columns(y_val))
-    targets = [y_val[:, target] for target in range(y_val.shape[1])]
-    weight = None if weight_val is None else doubled(weight_val)
-    constants = [constant_of(formulas, y, weight) for y in targets]
-    shares = 1.0 if weight is None else weight
-    worst = [sum_of_losses(loss, y, constant, shares) for y, constant in zip(targets, constants, strict=True)]
 
-    def score(target, coef, intercept):
-        raw = doubled(predict_linear(X_val, coef, intercept, None))
-        losses = sum_of_losses(loss, targets[target], raw, shares)
-        if not np.isfinite(losses):
+    def __init__(self, formulas: Formulas, X_val: Any, y_val: Any, weight_val: Any):
+        columns = doubled(as_columns(y_val))
+        self.loss, self.X = formulas.parts.loss, X_val
+        self.targets = [columns[:, target] for target in range(columns.shape[1])]
+        weight = None if weight_val is None else doubled(weight_val)
+        self.weight = 1.0 if weight is None else weight / (total(weight) / weight.shape[0])
+        self.worst = [self._mean_loss(y, constant_of(formulas, y, weight)) for y in self.targets]
+
+    def _mean_loss(self, y: Any, raw: Any) -> float:
+        """Return the mean loss of raw predictions."""
+        return sum_of_losses(self.loss, y, raw, self.weight) / y.shape[0]
+
+    def __call__(self, target: int, coef: np.ndarray, intercept: float) -> float:
+        """Return the score of parameters."""
+        loss = self._mean_loss(self.targets[target], doubled(predict_linear(self.X, coef, intercept, None)))
+        worst = self.worst[target]
+        if not np.isfinite(loss):
             return -np.inf
-        return (worst[target] - losses) / abs(worst[target]) if worst[target] else float(not losses)
-
-    return score
+        return (worst - loss) / abs(worst) if worst else float(not loss)
 
 
 class Session(NamedTuple):
@@ -55,8 +60,8 @@ class Session(NamedTuple):
     ----------
     estimator : regressor of this package
         Its parameters say when to stop.
-    score : callable or None
-        Function (target, coef, intercept) -> score on validation data.
+    score : Scorer or None
+        The score on validation data.
     given : bool
         Whether the user gave the validation data.
     deadline : float
@@ -68,7 +73,7 @@ class Session(NamedTuple):
     """
 
     estimator: Any
-    score: Callable | None
+    score: Scorer | None
     given: bool
     deadline: float
     tasks: Tasks
@@ -86,7 +91,7 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
             patience=estimator.n_iter_no_change,
             falls=estimator.learning_rate == "adaptive",
             score=score and partial(score, target),
-            given=session.given,
+            worst=score.worst[target] if score and session.given else None,
         )
         for target, (plan, state) in enumerate(zip(plans, states, strict=True))
     ]

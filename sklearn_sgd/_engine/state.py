@@ -49,11 +49,11 @@ class Vectors(NamedTuple):
 
         Predictions are in range, too, then.
         """
-        kept = (moment for moment in (self.m, self.v) if moment is not None)
         return (
             _within(self.coef, most)
             and (not averaged or _within(self.average, most))
-            and all(isfinite(np.vdot(moment, moment)) or np.isfinite(moment).all() for moment in kept)
+            and (self.m is None or _are_numbers(self.m))
+            and (self.v is None or _are_numbers(self.v))
         )
 
 
@@ -63,6 +63,10 @@ def _within(vector: np.ndarray, most: float) -> bool:
     This product of NumPy, unlike others, does not warn of numbers that are not finite.
     """
     return bool(np.vdot(vector, vector) <= most) or bool(np.square(vector, dtype=np.float64).sum() <= most)
+
+
+def _are_numbers(vector: np.ndarray) -> bool:
+    return isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())
 
 
 @dataclass

@@ -151,8 +151,17 @@ class Fit:
     """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
 
     def __init__(
-        self, plan: Plan, state: State, *, tol: float | None, patience: int, falls: bool, score, given: bool = False
+        self,
+        plan: Plan,
+        state: State,
+        *,
+        tol: float | None,
+        patience: int,
+        falls: bool,
+        score: Callable | None,
+        worst: float | None = None,
     ):
+        """``worst`` is the best constant's mean loss on the samples that a score is of, where the user gave them."""
         exact = plan.normal if not plan.noise else None
         kept, loss = plan.row_indices, plan.parts.loss
         used: Any = slice(None) if kept is None else kept
@@ -161,7 +170,7 @@ class Fit:
         # Losses of one's own may be negative, though they should not.
         unit = abs(self.baseline)
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
-        self.progress, self.scores_given_rows = unit * (tol or 0.0), given
+        self.progress, self.worst = unit * (tol or 0.0), worst
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         waits = tol and state.step and plan.average_from
         self.stopping = Stopping(

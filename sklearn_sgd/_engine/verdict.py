@@ -97,7 +97,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     if worse == "replaced":
         state.fall_back(fit.constant)
         return worse
-    if fit.scores_given_rows and _is_unlike(fit):
+    if fit.worst is not None and _is_unlike(fit, fit.worst):
         return "unlike"
     if worse:
         return worse
@@ -115,10 +115,10 @@ def _allows_zero(plan: Plan) -> bool:
     return not plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any()
 
 
-def _is_unlike(fit: Fit) -> bool:
-    """Whether validation samples have, in some epoch, far more loss than those learned from have on the way."""
+def _is_unlike(fit: Fit, worst: float) -> bool:
+    """Whether validation samples have, in some epoch, far more loss than those learned from, and both constants."""
     pairs = zip(fit.stopping.scores, fit.stopping.losses, strict=True)
-    return any((1.0 - score) * fit.baseline > UNLIKE * max(fit.baseline, loss) for score, loss in pairs)
+    return any((1.0 - score) * worst > UNLIKE * max(worst, fit.baseline, loss) for score, loss in pairs)
 
 
 def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float) -> bool:

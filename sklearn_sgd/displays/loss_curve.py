@@ -38,7 +38,7 @@ class LossCurveDisplay:
     updates_per_epoch : dict of str to float
         Updates in an epoch.
     validation_scores : dict of str to array-like of shape (n_epochs,), default={}
-        R² on validation samples, after each epoch.
+        D² on validation samples, after each epoch; R² for the squared error.
     seconds : dict of str to float, default={}
         Seconds that each fit took; its epochs are taken to be equally long.
     n_losses : dict of str to int, default={}
@@ -159,7 +159,7 @@ class LossCurveDisplay:
             (self.lines_[name],) = self.ax_.plot(x, losses, **style, markevery=marker_spacing(len(x)), label=name)
             if name in self.validation_scores:
                 (self.validation_lines_[name],) = self.validation_ax_.plot(
-                    x, self.validation_scores[name], **style | {"marker": ""}, lw=0.8, label=f"{name}, validation R²"
+                    x, self.validation_scores[name], **style | {"marker": ""}, lw=0.8, label=f"{name}, validation score"
                 )
         self.ax_.set(
             xlabel=self._unit() if per == "epoch" else UNITS[per], ylabel="mean loss per row (units of the loss)"
@@ -169,7 +169,7 @@ class LossCurveDisplay:
         if per != "epoch":
             self.ax_.set_xscale("log")
         if self.validation_ax_:
-            self.validation_ax_.set_ylabel("R² on rows held out (thin lines)")
+            self.validation_ax_.set_ylabel("D² on rows held out (thin lines), R² for the squared error")
         legend_below(self.ax_, [*self.lines_.values(), *self.validation_lines_.values()])
         return self
 
