@@ -299,6 +299,7 @@ class TestJumps:
         model = at(BatchGDRegressor(loss="absolute_error").fit(X, y), other.params)
         assert_allclose(coefficient_table(model, X, y).std_err, other.bse, rtol=1e-9)
 
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_own_fit_on_real_columns(self, sm, shared_data):
         frame, y = real(shared_data, "concrete.csv", "strength")
         other = sm.QuantReg(y, with_ones(frame.to_numpy(dtype=float))).fit(q=0.5)
@@ -370,6 +371,7 @@ def test_second_derivatives(loss, closed, offset):
 class TestInfluence:
     """The sandwich is the sum of squares of what each row moves: the infinitesimal jackknife."""
 
+    @pytest.mark.filterwarnings("ignore:.*has no use:UserWarning")
     def test_ridge(self):
         X, y = rows(n=40, offset=3.0)
         weight, alpha, h = np.random.default_rng(0).uniform(0.5, 2.0, 40), 0.2, 1e-4
@@ -389,6 +391,7 @@ class TestInfluence:
             assert_allclose(table.covariance, moves.T @ moves, rtol=1e-5)
             assert "Penalised" in str(table)
 
+    @pytest.mark.filterwarnings("ignore:.*has no use:UserWarning")
     @pytest.mark.parametrize("loss", ["huber", "logcosh", "expectile", "squared_epsilon_insensitive"])
     def test_other_losses(self, loss):
         from scipy.optimize import minimize
@@ -446,6 +449,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match=match):
             coefficient_table(BatchGDRegressor().fit(X, y), X, y, **arguments)
 
+    @pytest.mark.filterwarnings("ignore:.*has no use:UserWarning")
     def test_classic_formula_of_other_losses(self):
         X, y = rows()
         for loss in ("huber", "expectile", "logcosh", "cauchy", "squared_epsilon_insensitive"):

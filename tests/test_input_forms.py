@@ -70,6 +70,7 @@ def test_predict_for_many_rows_of_a_frame_of_sparse_columns(kind):
         assert_allclose(model.predict(many), np.tile(TENS, 2_500), rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:.*(takes one step on each chunk|is for fit):UserWarning")
 @few_steps
 @all_kinds
 @pytest.mark.parametrize("rate", RATES)
@@ -186,6 +187,7 @@ def test_entries_are_summed_in_fit(kind, params, stored):
     assert joblib.hash(given) == before
 
 
+@pytest.mark.filterwarnings("ignore:.*(takes one step on each chunk|is for fit):UserWarning")
 @few_steps
 @covering({"stored": STORED, "params": RATES, "kind": REGRESSORS}, strength=2)
 def test_entries_are_summed_in_streams(kind, params, stored):

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any, Self, TypeVar
@@ -35,20 +35,13 @@ from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream import StreamFinish
-from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, namespace, refuse_elsewhere
+from sklearn_sgd._namespace import detached, dispatches, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
 BLOCK = 1 << 17
 
 Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
-
-
-def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts: Iterable) -> list[State]:
-    """Return a new state for each target, from the parameters given or from zero."""
-    generator = np.random.default_rng(random_state.randint(2**31 - 1))
-    starts = zip(range(math.prod(y.shape[1:])), coefs, intercepts, strict=False)
-    return [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
 
 
 class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -139,7 +132,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             with quiet():
                 train, score = self._validation(recipe, X, y, weight, random_state, given)
             start = self._start_parameters(coef_init, intercept_init, y.shape[1:], X.shape[1])
-            states = start_states(X, y, random_state, *start)
+            states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
             session = training.Session(self, score, X_val is not None, deadline, tasks, attributes)
             with quiet():
@@ -217,10 +210,8 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         if not X.shape[0]:
             return True
         if first:
-            shape, states = (
-                y.shape[1:],
-                start_states(X, y, check_random_state(self.random_state), repeat(None), repeat(None)),
-            )
+            random_state = check_random_state(self.random_state)
+            shape, states = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
             shape, states = model.shape, model.states_to_go_on(recipe.finishes_streams)  # type: ignore[union-attr]
         plans = make_plans(recipe, X, validation.as_columns(y), weight, states, stream=True)
@@ -333,7 +324,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
 
     def _is_plain(self, X: Any) -> bool:
         """Return whether X needs no validation."""
-        coef = self._fitted.coef  # type: ignore[union-attr]
+        coef = self._fitted.known_coef  # type: ignore[union-attr]
         return (
             type(coef) is np.ndarray
             and "feature_names_in_" not in self.__dict__

@@ -71,6 +71,11 @@ class FittedModel:
             self.__dict__.setdefault(key, value)
         return self.__dict__[name]
 
+    @property
+    def known_coef(self) -> Any:
+        """The coefficients if they have been made, else an array of their kind, without making them."""
+        return self.__dict__["coef"] if "coef" in self.__dict__ else self.states[0].vectors.coef
+
     def __getstate__(self) -> dict:
         if self.states:
             _ = self.coef, self.intercept

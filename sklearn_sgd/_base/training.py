@@ -1,6 +1,7 @@
 """The epochs of `fit`: when they end, what is reported of them, and the comparison with a constant at their end."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from statistics import fmean
 from time import monotonic
@@ -18,7 +19,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import Fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
-from sklearn_sgd._namespace import doubled, total
+from sklearn_sgd._namespace import doubled, dtype_of, total
 
 
 def deadline_after(time_budget: float | None) -> float:
@@ -51,6 +52,13 @@ class Scorer:
         if not np.isfinite(loss):
             return -np.inf
         return (worst - loss) / abs(worst) if worst else float(not loss)
+
+
+def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts: Iterable) -> list[State]:
+    """Return a new state for each target, from the parameters given or from zero."""
+    generator = np.random.default_rng(random_state.randint(2**31 - 1))
+    starts = zip(range(math.prod(y.shape[1:])), coefs, intercepts, strict=False)
+    return [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
 
 
 class Session(NamedTuple):

@@ -13,7 +13,7 @@ from sklearn_sgd._engine.compiled.machine import BoundCall, address
 from sklearn_sgd._engine.epochs import Descent
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.drivers import Pass
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import NO_MIXES, Piece, Plan
 from sklearn_sgd._engine.prepare import NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
@@ -75,7 +75,10 @@ class Stream:
         order = epoch_order(plan, plan.used, state.generator)
         if len(order) > plan.piece_rows(1) or descent.run.drivers.plain:
             return None
-        call = descent.run.call(plan, plan.piece(order, state.n_updates), state.vectors, state.window)
+        # A schedule of the user's is not called for numbers that change with each chunk.
+        none = np.zeros(plan.n_updates(len(order)))
+        piece = Piece(order, none, none if plan.average_from else NO_MIXES, state.n_updates, 1.0)
+        call = descent.run.call(plan, piece, state.vectors, state.window)
         return cls(recipe, plan, order, BoundCall(*call))
 
     def advance(self, X: np.ndarray, y: np.ndarray, known: State) -> State | None:

@@ -2,8 +2,8 @@
 
 import sys
 
-# Whose frames are not the user's: in a search there are some of all three.
-NOT_THE_USER = (__name__.partition(".")[0], "sklearn", "joblib")
+# Whose frames are not the user's: in a search there are some of all of them.
+NOT_THE_USER = (__name__.partition(".")[0], "sklearn", "joblib", "contextlib")
 
 
 def user_stacklevel() -> int:

@@ -39,12 +39,13 @@ class NormalMatrix(NamedTuple):
 
 
 class FinalSteps:
-    """Newton steps on all rows, conjugate to each other, until what is missing to the minimum is small enough.
+    """Newton steps on all rows, one at least, until what is missing to the minimum is small enough.
 
     Preconditioned by covariances the squared error is round: a step along the direction of the whole gradient ends in
     the minimum, half its product with the gradient (the Newton decrement) above it. Epochs with noise come near; a last
     step by it is Le Cam's one-step estimator (A. W. van der Vaart, "Asymptotic Statistics", 1998, section 5.7). Where
-    directions are so narrow that the rounding of their covariances counts, further steps do what the first leaves.
+    directions are so narrow that the rounding of their covariances counts, further steps follow, conjugate to each
+    other.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ class FinalSteps:
         d, gained = np.zeros_like(w), np.inf
         for number in range(STEPS):
             # Where rounding hides directions, a gradient may look small that is not.
-            if least <= enough and number >= SURE * self.geometry.is_narrow:
+            if least <= enough and number >= (SURE if self.geometry.is_narrow else 1):
                 break
             d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step
             change = self._slope(w + d) - g
