@@ -322,9 +322,9 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             self.coef_ = densified(self.coef_, self.intercept_)
         return self
 
-    def _is_plain(self, X: Any) -> bool:
-        """Return whether X needs no validation."""
-        coef = self._fitted.known_coef  # type: ignore[union-attr]
+    def _is_plain(self, X: Any, like: Any = None) -> bool:
+        """Return whether X needs no validation, beside an array like the coefficients."""
+        coef = self._fitted.coef if like is None else like  # type: ignore[union-attr]
         return (
             type(coef) is np.ndarray
             and "feature_names_in_" not in self.__dict__
@@ -339,7 +339,9 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
     ) -> tuple[Recipe, Any, Any, Any]:
         """Return the recipe, and the input as the engine needs it: C-ordered or CSR, of one dtype and finite."""
         self._check_batch_size()
-        if reset or not (self._model.shape == () and self._is_plain(X) and validation.is_plain_column(y, X)):
+        if reset or not (
+            self._model.shape == () and self._is_plain(X, self._model.known_coef) and validation.is_plain_column(y, X)
+        ):
             dtype = floats(X, None if reset else self._states[0].vectors.coef.dtype)
             form = {"order": "C", "dtype": dtype}
             X = check_samples(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
