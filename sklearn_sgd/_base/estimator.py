@@ -318,8 +318,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             Fitted estimator.
         """
         check_is_fitted(self)
-        if sparse.issparse(self.coef_):
-            self.coef_ = densified(self.coef_, self.intercept_)
+        self.coef_ = densified(self.coef_, self.intercept_) if sparse.issparse(self.coef_) else self.coef_
         return self
 
     def _is_plain(self, X: Any, like: Any = None) -> bool:
