@@ -10,7 +10,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.final_step import proximal_finish, short_finish
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
-from sklearn_sgd._engine.epochs import Descent
+from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.plan import NO_MIXES, Piece, Plan
@@ -96,7 +96,8 @@ class Stream:
         if v is not None:
             changed["v"] = address(v)
         if plan.preconditioner:
-            learn_columns(self.recipe, X, y[:, None], NO_WEIGHT, state)
+            with quiet():
+                learn_columns(self.recipe, X, y[:, None], NO_WEIGHT, state)
             if state.coef_before is not None or state.step is None:
                 return None
             inverse = state.step.preconditioner.inverse

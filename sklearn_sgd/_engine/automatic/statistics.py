@@ -18,7 +18,7 @@ from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, t
 
 # Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
 # block at least.
-FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 17
+FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 16
 
 # Rows of a segment at least, segments at most.
 SEGMENT, SEGMENTS = 1 << 14, 16
@@ -65,12 +65,13 @@ def measure(
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL
-    size = max(1, int(8 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
+    size = max(1, int(4 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
     # Evenly spaced blocks where all would cost too much; of many, segments that threads may take.
     starts = range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1))
     length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))
     segments = [starts[k : k + length] for k in range(0, len(starts), length)]
 
+    @np.errstate(all="ignore")  # Of NumPy's own in each thread: columns out of range are refused with a step for them.
     def of_segment(starts: range) -> ColumnStatistics:
         columns, near = None, True
         for start in starts:
@@ -87,7 +88,7 @@ def measure(
         return columns
 
     with one_blas_thread():
-        return reduce(merge, (map if is_foreign(X) else map_on_cores)(of_segment, segments))
+        return reduce(merge, (map_on_cores if len(segments) > 1 and not is_foreign(X) else map)(of_segment, segments))
 
 
 def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:
