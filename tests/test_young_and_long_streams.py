@@ -66,19 +66,19 @@ def test_rows_of_very_different_length_one_by_one(loss, level):
 
 
 @pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
-@pytest.mark.parametrize("history", [20, 400])
+@pytest.mark.parametrize("history", [[50] * 20, [200] * 100], ids=["short", "long"])
 @pytest.mark.parametrize(("loss", "calls"), [("squared_error", 1), ("huber", 4), ("absolute_error", 4)])
 @pytest.mark.parametrize("kind", REGRESSORS)
 def test_a_column_that_begins_to_vary_is_learned_at_once(kind, loss, calls, history, as_input):
     random = np.random.default_rng(0)
 
-    def chunk(varies):
-        a, z = random.standard_normal(50), random.integers(0, 2, 50) * varies
-        return as_input(np.c_[a, z]), a + 10 * z + 0.1 * random.standard_normal(50)
+    def chunk(varies, n_rows=50):
+        a, z = random.standard_normal(n_rows), random.integers(0, 2, n_rows) * varies
+        return as_input(np.c_[a, z]), a + 10 * z + 0.1 * random.standard_normal(n_rows)
 
     model = kind(loss)
-    for _ in range(history):
-        model.partial_fit(*chunk(0))
+    for n_rows in history:
+        model.partial_fit(*chunk(0, n_rows))
     assert model.coef_[1] == 0.0
     for _ in range(calls):
         X, y = chunk(1)
