@@ -232,6 +232,19 @@ def test_early_stopping_keeps_a_quantile(kind):
     assert np.mean(y < model.predict(X)) == pytest.approx(0.9, abs=0.02)
 
 
+@pytest.mark.parametrize("loss", ["logcosh", "absolute_error", "quantile"])
+def test_descent_starts_where_there_are_numbers(loss):
+    """Of columns that are nearly the same, as few float32 digits show, in fewer rows than columns."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = (1000 + 1e-3 * rng.standard_normal((5, 12))).astype(np.float32)
+        y = (5 + rng.standard_normal(5)).astype(np.float32)
+        for intercept, average in product((False, True), (False, True)):
+            model, messages = told(BatchGDRegressor(loss, fit_intercept=intercept, average=average, epochs=2), X, y)
+            assert np.isfinite(model.predict(X)).all()
+            assert not any("finite range" in message for message in messages)
+
+
 @all_kinds
 def test_score_is_not_lost_in_a_large_mean(kind):
     X, y = linear(n=200, noise=2.0)

@@ -96,7 +96,11 @@ def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, prec
     size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
     g = smoothed_gradient(loss, data, kept, X, mean, constant, size) / (X.shape[0] if kept is None else len(kept))
     d = preconditioner.apply(g)
-    return -SPREAD * size / np.sqrt(max(float(d @ g), 1e-300)) * d
+    if not d @ g > 0.0 and preconditioner.is_full:
+        # The rounding of an inverse with narrow directions may lead anywhere; its diagonal leads down.
+        d = preconditioner.inverse.diagonal() * g
+    fall = float(d @ g)
+    return -SPREAD * size / np.sqrt(fall) * d if fall > 0.0 else np.zeros_like(d)
 
 
 def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
