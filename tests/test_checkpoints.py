@@ -39,6 +39,19 @@ class Shifted(NamedTuple):
         return y - self.by
 
 
+class Ridge(NamedTuple):
+    """A penalty of one's own."""
+
+    def value(self, w):
+        return 0.05 * w * w
+
+    def gradient(self, w):
+        return 0.1 * w
+
+    def prox(self, w, rate, j=...):
+        return w
+
+
 def rate(t):
     return 0.01 / np.sqrt(t)
 
@@ -65,6 +78,7 @@ PARAMS = {
     "box": {"penalty": penalties.Box([0.0] * 5, np.inf, penalties.L1(0.1))},
     "loss of one's own": {"loss": Shifted(2.0)},
     "rate of one's own": {"learning_rate": rate},
+    "parts in parts": {"penalty": penalties.Positive(Ridge()), "learning_rate": schedules.warm_up(rate, 10)},
     "drift": {"half_life": 50.0, "average": 3, "random_state": np.random.RandomState(3)},
 }
 

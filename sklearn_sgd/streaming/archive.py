@@ -6,7 +6,7 @@ as to force them to the disk; the archive has a checksum of each.
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import IO, Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
@@ -24,14 +24,14 @@ class NotPlain(TypeError):
 
 
 class Unsaved:
-    """What stands for an object that an archive cannot hold, by the name that the writer knew it by, and its type."""
+    """What stands in an archive for an object that it cannot hold: the name of a parameter, and the type of it."""
 
     def __init__(self, name: str, kind: str):
         self.name, self.kind = name, kind
 
 
-def write_archive(file: IO[bytes], comment: str, content: Mapping[str, Any], known: Mapping[int, Unsaved]) -> None:
-    """Write plain values; of the objects whose ids are known, only the names."""
+def write_archive(file: IO[bytes], comment: str, content: Mapping[str, Any]) -> None:
+    """Write plain values."""
     arrays: dict[str, np.ndarray] = {}
     names: dict[int, str] = {}
 
@@ -42,13 +42,22 @@ def write_archive(file: IO[bytes], comment: str, content: Mapping[str, Any], kno
             arrays[name] = array
         return names[id(array)]
 
-    tree = {name: _encoded(value, name, add, known) for name, value in content.items()}
+    tree = {name: _encoded(value, name, add) for name, value in content.items()}
     with ZipFile(file, "w") as archive:
         archive.comment = comment.encode()
         archive.writestr(JSON, json.dumps(tree))
         for name, array in arrays.items():
             with archive.open(name, "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether an archive can hold a value."""
+    try:
+        _encoded(value, "", lambda array: "")
+    except NotPlain:
+        return False
+    return True
 
 
 def read_comment(content: bytes) -> str:
@@ -90,16 +99,16 @@ def _read_array(content: bytes) -> np.ndarray:
     return np.frombuffer(values, dtype).reshape(shape, order="F" if is_fortran else "C").copy("K")
 
 
-def _encoded(value: Any, where: str, add: Any, known: Mapping[int, Unsaved]) -> Any:
+def _encoded(value: Any, where: str, add: Callable[[np.ndarray], str]) -> Any:
     """Return a value as JSON has it: what JSON does not know is a dictionary of one entry, named by its type."""
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return value
     if kind in (list, tuple):
-        items = [_encoded(item, f"{where}[{number}]", add, known) for number, item in enumerate(value)]
+        items = [_encoded(item, f"{where}[{number}]", add) for number, item in enumerate(value)]
         return items if kind is list else {"tuple": items}
     if kind is dict:
-        items = [[_encoded(x, f"{where}[{key!r}]", add, known) for x in (key, item)] for key, item in value.items()]
+        items = [[_encoded(x, f"{where}[{key!r}]", add) for x in (key, item)] for key, item in value.items()]
         return {"dict": items}
     if kind is np.ndarray and value.dtype.kind in KINDS:
         return {"array": add(value)}
@@ -108,13 +117,13 @@ def _encoded(value: Any, where: str, add: Any, known: Mapping[int, Unsaved]) -> 
     if isinstance(value, np.generic) and value.dtype.kind in KINDS:
         return {"scalar": add(np.asarray(value))}
     if kind is np.random.RandomState:
-        return {"RandomState": _encoded(value.get_state(legacy=True), where, add, known)}
-    if id(value) in known:
-        return {"unsaved": [known[id(value)].name, known[id(value)].kind]}
+        return {"RandomState": _encoded(value.get_state(legacy=True), where, add)}
+    if kind is Unsaved:
+        return {"unsaved": [value.name, value.kind]}
     raise NotPlain(f"{where} is of type {kind.__name__}")
 
 
-def _decoded(value: Any, array: Any) -> Any:
+def _decoded(value: Any, array: Callable[[str], np.ndarray]) -> Any:
     """Return a value from its form in JSON."""
     if isinstance(value, list):
         return [_decoded(item, array) for item in value]

@@ -13,7 +13,7 @@ from sklearn_sgd._base.saving import KEYS
 from sklearn_sgd._namespace import host
 from sklearn_sgd._version import __version__
 from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd.streaming.archive import NotPlain, Unsaved, read_archive, read_comment, write_archive
+from sklearn_sgd.streaming.archive import NotPlain, Unsaved, is_plain, read_archive, read_comment, write_archive
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
@@ -107,14 +107,12 @@ def load_checkpoint(path: str | os.PathLike, estimator: Any = None) -> Checkpoin
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace a checkpoint. The old file stays until the new one is completely on the disk."""
     estimator, *position = checkpoint
-    content = dict(zip(POSITION, position, strict=True)) | {"source": as_json(checkpoint.source)}
-    content |= {"class": class_name(estimator), "state": _state_of(estimator), "version": __version__}
-    params = _parameters(estimator)
-    known = {id(value): Unsaved(name, type(value).__name__) for name, value in params.items()}
+    content = dict(zip(POSITION, position, strict=True)) | {"version": __version__}
+    content |= {"class": class_name(estimator), "state": _state_of(estimator)}
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
-            write_archive(file, f"{FORMAT}{SCHEMA}", content, known)
+            write_archive(file, f"{FORMAT}{SCHEMA}", content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -239,17 +237,22 @@ def _parameters(estimator: Any) -> dict[str, Any]:
 def _state_of(estimator: Any) -> dict[str, Any]:
     """Return what is saved of an estimator: of one of this package parameters and fitted attributes, else all it has.
 
-    Coefficients on a device are saved as they are on the host.
+    Parameters that a file cannot hold, such as losses of the user's own, are named in their place.
     """
     state: Any = estimator.__getstate__() if hasattr(estimator, "__getstate__") else None
+    state, params = dict(state if isinstance(state, dict) else vars(estimator)), _parameters(estimator)
+    unsaved = {name: Unsaved(name, type(params[name]).__name__) for name in params if not is_plain(state.get(name))}
+    state |= unsaved
     if not isinstance(estimator, BaseGDRegressor):
-        return state if isinstance(state, dict) else vars(estimator)
-    kept = {*_parameters(estimator), *KEYS}
-    state = {name: value for name, value in state.items() if name in kept or not name.startswith("_")}
-    model = state.get("_fitted") or {}
-    arrays = [name for name in ("coef", "intercept") if hasattr(model.get(name), "dtype")]
-    made = {name: host(model[name]) for name in arrays if not isinstance(model[name], np.generic)}
-    return state | {"_fitted": model | made} if model else state
+        return state
+    state = {name: value for name, value in state.items() if name in (*params, *KEYS) or not name.startswith("_")}
+    if model := state.get("_fitted"):
+        link = unsaved.get("loss") if model["link"] is params["loss"] else None
+        # Coefficients on a device are saved as they are on the host.
+        arrays = [name for name in ("coef", "intercept") if hasattr(model.get(name), "dtype")]
+        made = {name: host(model[name]) for name in arrays if not isinstance(model[name], np.generic)}
+        state["_fitted"] = model | made | {"link": link or model["link"]}
+    return state
 
 
 def _read(path: Path) -> dict[str, Any]:
