@@ -1,5 +1,6 @@
 """Arrays of other libraries, where they are, under scikit-learn's array API dispatch."""
 
+import pickle
 from itertools import product
 
 import internals
@@ -14,6 +15,7 @@ from sklearn.utils.fixes import parse_version
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.streaming import fit_stream, load_checkpoint
 
 pytestmark = [
     pytest.mark.skipif(
@@ -205,3 +207,16 @@ def test_many_rows(library):
     """So many that a compiled pass would be in threads, which know nothing of the dispatch."""
     X, y = linear(n=internals.ENTRIES_FOR_THREADS // 3, p=6)
     check_like_numpy(BatchGDRegressor("huber", epochs=3), library, X, y)
+
+
+def test_streams_and_what_is_saved(library, tmp_path):
+    """A checkpoint has the coefficients on the host; a stream goes on where its arrays are, with the same bits."""
+    X, y = linear(100)
+    chunks = [(library(X[i : i + 20]), library(y[i : i + 20])) for i in range(0, 100, 20)]
+    fit_stream(MiniBatchSGDRegressor(), chunks, max_rows=40, checkpoint=tmp_path / "c")
+    assert isinstance(load_checkpoint(tmp_path / "c").estimator.coef_, np.ndarray)
+    resumed, whole = (fit_stream(MiniBatchSGDRegressor(), chunks, checkpoint=c) for c in (tmp_path / "c", None))
+    copy = pickle.loads(pickle.dumps(whole))
+    for model in (resumed, copy):
+        assert type(model.coef_) is type(library(X))
+        assert (to_numpy(model.predict(library(X))) == to_numpy(whole.predict(library(X)))).all()
