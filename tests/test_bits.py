@@ -17,10 +17,12 @@ import hashlib, sys, threading, warnings
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import PolynomialFeatures
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
 X = np.random.default_rng(0).standard_normal((3000, 12)) * np.arange(1, 13) + 3
 y = X @ np.arange(12) + np.sin(np.arange(3000))
+wide = PolynomialFeatures(2, include_bias=False).fit_transform  # 90 columns
 few = {"random_state": 0, "epochs": 3}
 fits = [
     (kind, few | params, form)
@@ -30,6 +32,7 @@ fits = [
         (OnlineSGDRegressor, {"learning_rate": "constant", "eta0": 1e-4}, np.float32),
         (BatchGDRegressor, {}, np.asarray),
         (OnlineSGDRegressor, {}, np.asarray),
+        (MiniBatchSGDRegressor, {}, wide),
         (MiniBatchSGDRegressor, {"penalty": "l1", "alpha": 0.1}, sparse.csr_array),
         (MiniBatchSGDRegressor, {"optimizer": "saga"}, np.asarray),
         (MiniBatchSGDRegressor, {"shuffle": "batches", "early_stopping": True}, np.float32),
@@ -39,8 +42,13 @@ found = [set() for _ in fits]
 
 
 def bits(kind, params, form):
-    model = kind(**params).fit(form(X), y)
-    numbers = np.append(model.coef_, model.intercept_), model.loss_curve_, model.predict(form(X[:9]))
+    rows = form(X)
+    model = kind(**params).fit(rows, y)
+    numbers = [np.append(model.coef_, model.intercept_), model.loss_curve_, model.predict(rows[:9])]
+    if params == few:
+        for start, stop in [(0, 1000), *((row, row + 1) for row in range(1000, 1100)), (1200, 3000)]:
+            model.partial_fit(rows[start:stop], y[start:stop])
+        numbers.append(model.coef_)
     return hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in numbers)).hexdigest()
 
 
@@ -82,5 +90,5 @@ def test_same_bits_everywhere(tmp_path):
     printed = [process.communicate(timeout=300) for process in (alone, at_once)]
     printed.append(start(2, tmp_path, cores=2).communicate(timeout=300))
     first, *others = (lines.split() for lines, _ in printed)
-    assert len(first) == 8, printed[0][1]
+    assert len(first) == 9, printed[0][1]
     assert others == [first, first], printed

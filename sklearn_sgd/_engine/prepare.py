@@ -23,6 +23,7 @@ from sklearn_sgd._engine.baseline import (
     row_curvatures,
     targets_and_weights,
 )
+from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -226,7 +227,8 @@ def _make_step(
 ) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
-    return make_step(statistics, X, ridge, not formulas.is_smooth, stream, noise)
+    with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
+        return make_step(statistics, X, ridge, not formulas.is_smooth, stream, noise)
 
 
 def _automatic_schedule(

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.final_step import proximal_finish, short_finish
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
+from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.drivers import Pass
@@ -144,6 +145,7 @@ class StreamFinish(NamedTuple):
             return None
         return cls(recipe.parts.penalty, recipe.formulas.is_smooth, float(recipe.params["fit_intercept"]))
 
+    @one_blas_thread()  # The same bits in a program that has more.
     def __call__(self, state: State, target: int) -> tuple[np.ndarray, float]:
         """Coefficients and intercept of a target to predict with."""
         if not state.knows_targets or state.step is None:
