@@ -323,18 +323,16 @@ def test_a_checkpoint_belongs_to_a_filter(pa, tmp_path):
 # What is given where it does not belong
 
 
-def frames():
-    X, y = linear(n=30)
-    pd = pytest.importorskip("pandas")
-    pl = pytest.importorskip("polars")
-    return {"pandas": pd.DataFrame(X, columns=list("abcde")), "polars": pl.DataFrame(X, schema=list("abcde"))}, X, y
+def frame_of(kind, X):
+    library = pytest.importorskip(kind)
+    return library.DataFrame(X, **{"columns" if kind == "pandas" else "schema": list("abcde")})
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 def test_frames_are_named_with_what_to_give(pa, kind):
     """The message names the remedy, which works, and does not print the frame."""
-    both, X, y = frames()
-    frame = both[kind]
+    X, y = linear(n=30)
+    frame = frame_of(kind, X)
     table = pa.Table.from_pandas(frame) if kind == "pandas" else frame.to_arrow()
     with pytest.raises(
         TypeError, match=r"got DataFrame. Give it as a table: (pyarrow.Table.from_pandas|data.to_arrow)\("

@@ -318,7 +318,8 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             Fitted estimator.
         """
         check_is_fitted(self)
-        self.coef_ = densified(self.coef_, self.intercept_) if sparse.issparse(self.coef_) else self.coef_
+        if sparse.issparse(self.coef_):
+            self.coef_ = densified(self.coef_, self.intercept_)
         return self
 
     def _is_plain(self, X: Any, like: Any = None) -> bool:
@@ -368,8 +369,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             raise ValueError("intercept_init must be 0, or None, with fit_intercept=False.")
         if self.warm_start and self._fitted is not None:
             if coef_init is None:
-                coef_init, names[0] = self.coef_, "warm_start=True starts from coef_, which"
-                coef_init = densified(coef_init, self.intercept_) if sparse.issparse(coef_init) else coef_init
+                coef_init, names[0] = densified(self.coef_, self.intercept_), "warm_start=True starts from coef_, which"
             if intercept_init is None:
                 intercept_init, names[1] = self.intercept_, "warm_start=True starts from intercept_, which"
         coefs = validation.check_start(names[0], coef_init, shape, (n_features,))

@@ -119,7 +119,7 @@ def predict_linear(X: Any, coef: Any, intercept: Any, link: Any) -> Any:
         raw = X @ coef
         raw += intercept
     elif is_foreign(X):
-        coef = densified(coef, intercept) if sparse.issparse(coef) else coef
+        coef = densified(coef, intercept)
         raw = X @ like(host(coef).T, X) + like(host(intercept), X)
     else:
         coef, intercept = host(coef), host(intercept)
@@ -136,8 +136,8 @@ def shape_of(intercept: Any) -> tuple:
 
 
 def densified(coef: Any, intercept: Any) -> np.ndarray:
-    """Return sparse coefficients as an array of the shape that they had before `sparsify`."""
-    return coef.toarray().reshape(*shape_of(intercept), -1)
+    """Return coefficients as an array, of the shape that they had before `sparsify`."""
+    return coef if not sparse.issparse(coef) else coef.toarray().reshape(*shape_of(intercept), -1)
 
 
 def mean_curve(curves: list[list[float]]) -> list[float]:

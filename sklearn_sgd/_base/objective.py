@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd._base.fitted import densified
@@ -36,8 +35,7 @@ def slopes_of(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, n
     """
     check_is_fitted(estimator)
     loss, penalty, _ = parts_of(estimator, X)
-    coef, ones = estimator.coef_, float(estimator.fit_intercept)
-    coef = np.asarray(densified(coef, estimator.intercept_) if sparse.issparse(coef) else coef, dtype=float)
+    coef, ones = densified(estimator.coef_, estimator.intercept_).astype(float), float(estimator.fit_intercept)
     slopes = loss.gradient(y, X @ coef + estimator.intercept_)
     full = np.append(X.T @ slopes, ones * slopes.sum()) / len(y)
     return slopes, full, np.append(_subgradient(penalty, coef, full[:-1]), 0.0), ones

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd._base.estimator import BaseGDRegressor
@@ -33,8 +32,7 @@ class Model(NamedTuple):
             raise TypeError(f"model must be a regressor of sklearn_sgd, or a pipeline that ends in one; got {model!r}.")
         check_is_fitted(estimator)
         resolved = estimator._model.parameters or ResolvedParameters(estimator)
-        coef = estimator.coef_
-        coef = densified(coef, estimator.intercept_) if sparse.issparse(coef) else host(coef)
+        coef = host(densified(estimator.coef_, estimator.intercept_))
         coef = np.atleast_2d(np.asarray(coef, dtype=np.float64))
         intercept = np.atleast_1d(np.asarray(host(estimator.intercept_), dtype=np.float64))
         formulas = make_recipe(resolved.params, np.dtype(np.float64), coef.shape[1], True).formulas
