@@ -126,7 +126,7 @@ def _lazy(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     terms, averaged = drivers.terms, piece.mixes.shape[0] > 0
     waits, crosses = averaged or terms.lasso > 0.0, averaged and terms.lasso > 0.0
     return terms._asdict() | {
-        "seen": np.zeros(3 * plan.X.shape[1]) if waits else NOTHING,
+        "seen": np.zeros((3 if crosses else 1) * plan.X.shape[1]) if waits else NOTHING,
         "clock": np.zeros(3 * (len(piece.rates) + 1)) if crosses else NOTHING,
     }
 

@@ -12,8 +12,8 @@ from scipy import sparse
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, is_foreign, like, take
 
-# Bytes of rows that a driver reads twice, so that the first cache must hold them, and rows at most.
-BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 256
+# Bytes of rows that a driver reads twice, and rows at most. Few, so that reading and computing take turns quickly.
+BLOCK_BYTES, BLOCK_ROWS = 1 << 11, 256
 
 # Bytes of shuffled rows that are requested before their turn, and rows at most.
 AHEAD_BYTES, AHEAD_ROWS = 32768, 32

@@ -3,8 +3,8 @@
 Coefficients are u times a scale, which takes the decay of all. What else a column missed since it was last visited, it
 is given at the next visit, and every column at the end of the pass: soft thresholds, and the shares of the average. The
 averages are a times what is left of the start. ``now`` holds the sums of thresholds S, of shares Q (in units of what is
-left), and of their products, over the updates so far; ``seen`` holds them at the last visit of each column, three
-numbers a column; ``clock`` holds them after each update.
+left), and of their products, over the updates so far; ``seen`` holds those that are needed at the last visit of each
+column, ``clock`` all of them after each update.
 """
 
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
@@ -27,23 +27,25 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 SMALL, LEAST = 1e-6, 1e-12
 
 
-def catch_up(j, u, a, seen, now, averaged):
-    """Apply to column j the thresholds, and to its average the shares, of the updates since its last visit."""
-    start, size, side = seen[3 * j], abs(u[j]), 0.0
-    if u[j] > 0.0:
-        side = 1.0
-    elif u[j] < 0.0:
-        side = -1.0
-    u[j] = side * max(0.0, size - (now[0] - start))
-    if averaged:
-        a[j] += side * ((size + start) * (now[1] - seen[3 * j + 1]) - (now[2] - seen[3 * j + 2]))
-    seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = now[0], now[1], now[2]
+def shrink(j, u, seen, now):
+    """Apply to column j the thresholds of the updates since its last visit: without a branch, which would be guessed."""
+    threshold = now[0] - seen[j]
+    u[j] -= max(-threshold, min(threshold, float(u[j])))
+    seen[j] = now[0]
 
 
-def end_at_zero(j, u, a, seen, now, clock, ticks):
-    """The same for a column that reaches zero on the way, which counts in the average until then."""
-    start, size = seen[3 * j], abs(u[j])
-    if size > 0.0 and size <= now[0] - start:
+def follow(j, u, a, seen, now):
+    """Apply to the average of column j the shares of the updates since its last visit."""
+    a[j] += u[j] * (now[1] - seen[j])
+    seen[j] = now[1]
+
+
+def shrink_and_follow(j, u, a, seen, now, clock, ticks):
+    """Both; a column that reaches zero on the way counts in the average until then."""
+    start, shares, products = seen[3 * j], seen[3 * j + 1], seen[3 * j + 2]
+    value, threshold, q, r = float(u[j]), now[0] - start, now[1], now[2]
+    size = abs(value)
+    if size <= threshold and size > 0.0:
         low, high = 0, ticks
         while low < high:
             middle = (low + high) // 2
@@ -51,12 +53,21 @@ def end_at_zero(j, u, a, seen, now, clock, ticks):
                 low = middle + 1
             else:
                 high = middle
-        q, r, side = clock[3 * low - 2], clock[3 * low - 1], 1.0
-        if u[j] < 0.0:
-            side = -1.0
-        a[j] += side * ((size + start) * (q - seen[3 * j + 1]) - (r - seen[3 * j + 2]))
-        u[j] = 0.0
-        seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = now[0], now[1], now[2]
+        q, r = clock[3 * low - 2], clock[3 * low - 1]
+    missed = (size + start) * (q - shares) - (r - products)
+    a[j] += missed if value > 0.0 else (-missed if value < 0.0 else 0.0)
+    u[j] = value - max(-threshold, min(threshold, value))
+    seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = now[0], now[1], now[2]
+
+
+def catch_up(j, u, a, seen, now, clock, ticks, averaged, lasso):
+    """Apply to column j, and to its average, what it missed since its last visit."""
+    if averaged and lasso > 0.0:
+        shrink_and_follow(j, u, a, seen, now, clock, ticks)
+    elif averaged:
+        follow(j, u, a, seen, now)
+    elif lasso > 0.0:
+        shrink(j, u, seen, now)
 
 
 def lazy(
@@ -69,6 +80,7 @@ def lazy(
     """One pass, with decay by ``ridge`` and soft thresholds by ``lasso``."""
     rows, u, a, now = (X, indices, indptr, mean, centred, bias, p), w, average, tail(sums, 2)
     most, crossing, waits = min(batch, n), averaged and lasso > 0.0, averaged or lasso > 0.0
+    stamps = 3 if crossing else 1
     z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
     scale, left, follows, ticks, total = 1.0, 1.0, False, 1, 0.0
     b, mean_b = float(u[p]), float(a[p])
@@ -79,15 +91,13 @@ def lazy(
             mix = mixes[min(k, updates - 1)]
         if last or min(abs(scale), left) < SMALL or (follows and mix < 1.0):
             for j in range(p):
-                if crossing:
-                    end_at_zero(j, u, a, seen, now, clock, ticks)
-                if waits:
-                    catch_up(j, u, a, seen, now, averaged)
+                catch_up(j, u, a, seen, now, clock, ticks, averaged, lasso)
                 u[j] *= scale
                 if averaged:
                     a[j] = u[j] if follows else a[j] * left
-                if waits:
-                    seen[3 * j], seen[3 * j + 1], seen[3 * j + 2] = 0.0, 0.0, 0.0
+            if waits:
+                for j in range(stamps * p):
+                    seen[j] = 0.0
             scale, left, follows, ticks = 1.0, 1.0, False, 1
             now[0], now[1], now[2] = 0.0, 0.0, 0.0
         if last:
@@ -98,9 +108,7 @@ def lazy(
             i = order[start + q]
             if waits:
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    if crossing:
-                        end_at_zero(indices[e], u, a, seen, now, clock, ticks)
-                    catch_up(indices[e], u, a, seen, now, averaged)
+                    catch_up(indices[e], u, a, seen, now, clock, ticks, averaged, lasso)
             z[q] = scale * sparse_dot(rows, i, u) + b * bias
             targets[q] = y[i]
             s[q] = 1.0
