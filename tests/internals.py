@@ -4,7 +4,7 @@ from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, unused, validation
 from sklearn_sgd._engine import baseline, cores, plan, prepare, trend
-from sklearn_sgd._engine.automatic import preconditioner, statistics
+from sklearn_sgd._engine.automatic import effective, preconditioner, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
@@ -21,12 +21,22 @@ FEATURES_AT_A_TIME = SPAN
 # Entries of X from which on a full batch is done by several threads.
 ENTRIES_FOR_THREADS = full_batch.THREADED
 
-measure = statistics.measure
+measure, base_rate = statistics.measure, step_size.base_rate
 blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_threads
 threads = cores.threads
 deprecation = _deprecation
 loss_curvature = curvature
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
+
+
+def state_of(model, target=0):
+    """Where the descent of a target stands."""
+    return model._fitted.states[target]
+
+
+def effective_share(state, n_rows):
+    """The share of the rows' noise that the last parameters of a descent on sparse rows have learned, by formula."""
+    return effective.Effective.of(state.step.shares, n_rows).share(state.window[3])
 
 
 def used(**params):

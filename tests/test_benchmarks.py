@@ -44,3 +44,12 @@ def test_coverage():
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[2:]
     assert len(said) == 20
     assert all(0.0 <= float(line.split()[-4]) <= 100.0 for line in said)
+
+
+@pytest.mark.matrix
+def test_sparse_defaults():
+    command = [sys.executable, ROOT / "benchmarks" / "sparse_defaults.py", "--rows", "2000"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    found = [float(line.split("R2")[1].split()[0]) for line in said.splitlines() if "MiniBatchSGDRegressor()" in line]
+    assert len(found) in (2, 3)
+    assert min(found) > -0.1

@@ -63,9 +63,11 @@ average : 'auto', bool or int, default='auto'
 tol : float or None, default=1e-3
     An epoch is progress when it lowers the objective below the best one so far by `tol` times the loss of the best
     constant prediction, so `tol` has no units. With ``learning_rate='auto'`` and the squared error `fit` also stops
-    when the distance to the minimum is known to be less than a tenth of that. None: run all epochs.
+    when the distance to the minimum is known to be less than a tenth of that. On sparse samples of more than 400
+    features, without a penalty, the automatic step stops when the loss that is expected on new samples makes no more
+    progress (see the user guide). None: run all epochs.
 n_iter_no_change : int, default=5
-    Epochs without progress after which `fit` stops.
+    Epochs without progress after which `fit` stops; one, where it looks at the loss expected on new samples.
 early_stopping : bool, default=False
     Whether progress is measured by the score on validation samples, in units of `tol`; the best parameters are kept.
     The score is D²: 1 less the loss over that of the best constant prediction, which is R² for the squared error. The

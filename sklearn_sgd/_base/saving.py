@@ -15,12 +15,13 @@ from scipy import sparse
 
 from sklearn_sgd import losses, optimizers, penalties
 from sklearn_sgd._base.fitted import FittedModel
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
 # Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
-SCHEMA = 1
+SCHEMA = 2
 
 # What the saved form says of itself; these keys and that of the model are all that are private.
 SCHEMA_KEY, VERSION_KEY = "_schema", "_version"
@@ -194,12 +195,27 @@ def _check(state: State, n_features: int) -> None:
         is_plain = inverse.dtype == vectors.coef.dtype and inverse.flags.c_contiguous
         if not is_plain or inverse.shape not in (shape, 2 * shape):
             raise ValueError(f"preconditioner of {n_features} features cannot be {_described(inverse)}")
+        _check_filled(state.step.preconditioner, n_features)
     if state.statistics is not None:
         # Targets may come after the columns.
         mean, moment = state.statistics.mean, state.statistics.moment
         is_whole = mean.ndim == 1 and len(mean) >= n_features and moment.shape in (mean.shape, 2 * mean.shape)
         if not is_whole or {mean.dtype, moment.dtype} != {new.centre.dtype}:
             raise ValueError(f"covariances of {n_features} features cannot be {_described(moment)}")
+
+
+def _check_filled(preconditioner: Preconditioner, n_features: int) -> None:
+    """The same of the filled columns among sparse ones, which compiled loops find by their numbers."""
+    filled, shared = preconditioner.filled, preconditioner.shared
+    if filled is None or shared is None:
+        if filled is not shared:
+            raise ValueError("preconditioner of filled columns cannot be without their numbers, nor these without it")
+        return
+    numbers = filled.dtype.kind == "i" and filled.ndim == 1 and np.isin(filled, np.arange(n_features)).all()
+    is_plain = shared.dtype == preconditioner.inverse.dtype and shared.flags.c_contiguous
+    is_plain &= preconditioner.inverse.ndim == 1 and shared.shape in (filled.shape, 2 * filled.shape)
+    if not (numbers and is_plain):
+        raise ValueError(f"preconditioner of {len(filled)} filled columns cannot be {_described(shared)}")
 
 
 def _described(array: np.ndarray) -> str:

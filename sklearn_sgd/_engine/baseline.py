@@ -16,6 +16,9 @@ SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 # Share up to which two sums may differ by rounding.
 CLOSE = 1e-12
 
+# Noise that is left to learn, at least, in units of all.
+SHARE_LEFT = 1e-5
+
 # Share of the typical residual aside of which the curvature of a loss is taken; spread of first predictions, likewise.
 ASIDE, SPREAD = 0.01, 0.1
 
@@ -98,7 +101,7 @@ def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, prec
     d = preconditioner.apply(g)
     if not d @ g > 0.0 and preconditioner.is_full:
         # The rounding of an inverse with narrow directions may lead anywhere; its diagonal leads down.
-        d = preconditioner.inverse.diagonal() * g
+        d = preconditioner.diagonal * g
     fall = float(d @ g)
     return -SPREAD * size / np.sqrt(fall) * d if fall > 0.0 else np.zeros_like(d)
 
@@ -141,6 +144,26 @@ def training_loss(
             return z
         size = rounding * (abs(rows) @ like(abs(coef), X) + abs(intercept))
         return clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size)
+
+    return _mean_loss(loss, data, kept, predict)
+
+
+def expected_loss(loss, data, kept: np.ndarray, X, coef: np.ndarray, intercept: float, share: float) -> float:
+    """Mean loss that is expected on new rows of a model that has learned such a share of the noise in its rows.
+
+    By generalised cross-validation: each row would be missed by more if it had not been learned from, by one over what
+    is left of the noise. Losses with a link count as parabolas of that residual.
+
+    References
+    ----------
+    Craven, P. and Wahba, G., "Smoothing noisy data with spline functions", Numerische Mathematik 31, 1979.
+    """
+    stretch = 1.0 / max(1.0 - share, SHARE_LEFT)
+    if hasattr(loss, "link"):
+        return stretch * stretch * training_loss(loss, data, kept, X, coef, intercept)
+
+    def predict(block, y):
+        return y + stretch * (take(X, block) @ coef + intercept - y)
 
     return _mean_loss(loss, data, kept, predict)
 

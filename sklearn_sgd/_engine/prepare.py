@@ -5,15 +5,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
-from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, affordable, measure
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, affordable, measure, measure_entries
 from sklearn_sgd._engine.automatic.step_size import (
     automatic_batch_size,
-    base_rate,
+    automatic_rates,
     decay_limit,
-    decaying_rate,
     variance_reduced_rate,
 )
 from sklearn_sgd._engine.baseline import (
@@ -25,6 +25,7 @@ from sklearn_sgd._engine.baseline import (
 )
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes import variance_reduced
+from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
@@ -87,7 +88,7 @@ def make_plans(
     rows = select(X, targets, weight, train)
     params, formulas = recipe.params, recipe.formulas
     _refuse_foreign(recipe, rows.X)
-    batch_size = _batch_size(params, rows.X.shape[1], rows.n_rows)
+    batch_size = _batch_size(params, rows)
     first, *others = states
     if not params["fit_intercept"]:
         for state in states:
@@ -165,7 +166,12 @@ def learn_columns(
     n_rows = X.shape[0] if kept is None else len(kept)
     half_life = recipe.params["half_life"] if stream else None
     known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
-    new = measure(X, kept, weight, recipe.params["fit_intercept"], targets if known else None)
+    centred = recipe.params["fit_intercept"]
+    if issparse(X) and X.shape[1] > FULL:
+        sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
+        new = measure_entries(X, kept, weight, centred, sums)
+    else:
+        new = measure(X, kept, weight, centred, targets if known else None)
     share = 0.5 ** (n_rows / half_life) if half_life else 1.0
     make = partial(_make_step, X, recipe.formulas, stream, stream or noise, 1.0)
     state.learn_columns(new, X.shape[1], share, make, GROWTH)
@@ -182,7 +188,7 @@ def _is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
 
 def stream_schedule(plan: Plan, step: Step) -> Callable:
     """The rates of the automatic step in a stream."""
-    return decaying_rate(base_rate(step, plan.batch_size), True, plan.decay_limit)
+    return automatic_rates(step, plan.batch_size, plan.decay_limit)
 
 
 def reweighted(plan: Plan, state: State) -> Plan:
@@ -193,8 +199,8 @@ def reweighted(plan: Plan, state: State) -> Plan:
     weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, state.vectors.coef)
     intercept = bool(plan.data.rows.bias)
     statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
-    state.recentre(statistics.mean)
-    rows = less_mean(as_rows(plan.X, intercept), statistics.mean.astype(dtype_of(plan.X)))
+    state.recentre(statistics.centre)
+    rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     step = _make_step(plan.X, plan.formulas, False, False, curvature, statistics)
     return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
 
@@ -209,10 +215,12 @@ def _refuse_foreign(recipe: Recipe, X) -> None:
         )
 
 
-def _batch_size(params, n_columns: int, n_rows: int) -> int:
+def _batch_size(params, rows: Selection) -> int:
     """Rows in a step."""
-    size = params["batch_size"]
+    size, n_rows, n_columns = params["batch_size"], rows.n_rows, rows.X.shape[1]
     if size == "auto":
+        if issparse(rows.X) and n_columns > FULL:
+            n_columns = rows.X.nnz // rows.X.shape[0]
         size = automatic_batch_size(n_columns, n_rows)
     if params["drop_last"] and n_rows < (size or 1):
         raise ValueError(
@@ -223,12 +231,25 @@ def _batch_size(params, n_columns: int, n_rows: int) -> int:
 
 
 def _make_step(
-    X, formulas: Formulas, stream: bool, noise: bool, curvature: float, statistics: ColumnStatistics
+    X,
+    formulas: Formulas,
+    stream: bool,
+    noise: bool,
+    curvature: float,
+    statistics: ColumnStatistics,
+    known: Step | None = None,
 ) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
     with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
-        return make_step(statistics, X, ridge, not formulas.is_smooth, stream, noise)
+        return make_step(statistics, X, ridge, _acts_on_single(formulas, statistics), stream, noise, known)
+
+
+def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:
+    """Whether coordinates must keep their directions: of sparse columns also for a decay, or remembered slopes."""
+    if statistics.counts is None:
+        return not formulas.is_smooth
+    return not formulas.is_unpenalised or hasattr(formulas.parts.optimizer, "refreshes_table")
 
 
 def _automatic_schedule(
@@ -236,7 +257,7 @@ def _automatic_schedule(
 ) -> Callable:
     """The rates of the automatic step."""
     if not (noise and recipe.remembers):
-        return decaying_rate(base_rate(step, batch_size if noise else None), noise, limit)
+        return automatic_rates(step, batch_size if noise else None, limit)
     used = row_numbers(rows.n_rows) if rows.row_indices is None else rows.row_indices
     longest = variance_reduced.longest(centred, weights, used, step.preconditioner)
     return schedules.constant(variance_reduced_rate(step, batch_size, longest, recipe.formulas.curvature))

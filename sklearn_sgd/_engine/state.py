@@ -75,7 +75,8 @@ class State:
 
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
     (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses, and
-    their number), ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
+    their number; and the sum of the lengths of steps on sparse rows of many columns, in units of the curvature),
+    ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
     ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), and ``coef_before``
     (the parameters then, if they are others now).
 
@@ -105,7 +106,7 @@ class State:
     statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
-    window: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    window: np.ndarray = field(default_factory=lambda: np.zeros(4))
     news: np.ndarray | None = None
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
@@ -191,9 +192,13 @@ class State:
         self.statistics = merge(known, new) if known else new
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
-        self.recentre(merged.mean)
+        self.recentre(merged.centre)
         if known is None or self.step is None:
             self._go_on_with(make(merged))
+            return
+        if merged.counts is not None and self.since_step <= growth * self.step.weight:
+            # Scales of rare columns are those of all rows seen; the largest eigenvalue may be older.
+            self.step = make(merged, self.step)._replace(weight=self.step.weight)
             return
         is_news = merged.variance > self.step.news
         if self.since_step > growth * self.step.weight or np.count_nonzero(is_news):
@@ -209,7 +214,7 @@ class State:
         turns out to be wider keeps its share in the spread of predictions, not its coefficient.
         """
         before, self.step, self.since_step = self.step, step, 0.0
-        if before is None or step is before or step.weight > EARLY * len(step.variance):
+        if before is None or step is before or step.shares is not None or step.weight > EARLY * len(step.variance):
             return
         wider = step.variance > NEWS * before.variance
         if wider.any():

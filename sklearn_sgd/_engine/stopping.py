@@ -8,10 +8,11 @@ import numpy as np
 from sklearn_sgd._engine.automatic import final_step
 from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish
 from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, training_loss
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import grows
 from sklearn_sgd._namespace import dtype_of
@@ -24,6 +25,9 @@ MISSING = 0.1
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
+
+# Rows on which the loss of an average is measured after each epoch.
+SAMPLE = 10_000
 
 # Epochs of full batches after those with noise, at most.
 MOST_EPOCHS = 20
@@ -147,6 +151,12 @@ def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
     return FinalSteps(gradient, geometry, plan.parts.penalty, rounding)
 
 
+def is_prone_to_noise(plan: Plan, state: State) -> bool:
+    """Whether a descent, on sparse rows of many columns and without a penalty, learns their noise if it goes on."""
+    by_entries = plan.preconditioner is not None and state.step is not None and state.step.shares is not None
+    return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
+
+
 class Fit:
     """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
 
@@ -172,10 +182,11 @@ class Fit:
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
-        waits = tol and state.step and plan.average_from
+        self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
+        waits = tol and state.step and plan.average_from and not self.probe
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
-            patience=patience,
+            patience=1 if self.probe else patience,
             least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
@@ -193,8 +204,15 @@ class Fit:
         return self.final.excess(state.vectors.average)
 
     def objective(self, epoch: Epoch, state: State) -> float:
-        """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there."""
+        """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there.
+
+        With sparse rows of many columns that are not penalised, the loss expected on new rows.
+        """
         plan = self.descent.plan
+        if self.probe:
+            some = np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
+            share = self.probe.share(state)
+            return expected_loss(plan.parts.loss, plan.data, some, plan.X, *state.predictor(), share)
         if not plan.remembers:
             return epoch.loss + epoch.penalty
         if self.final:

@@ -88,7 +88,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "grew" if ended == "diverged" else ended
     worse = None
     if loss is not None and _allows_zero(plan):
-        if plan.preconditioner and not plan.preconditioner.inverse.any():
+        if plan.preconditioner and not plan.preconditioner.diagonal.any():
             # No column varies, so the minimum is known: it is the constant.
             if fit.exceeds(fit.baseline, state, loss):
                 state.finish(np.append(np.zeros(plan.X.shape[1]), fit.constant))
@@ -124,7 +124,7 @@ def _is_unlike(fit: Fit, worst: float) -> bool:
 def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float) -> bool:
     """Whether the last parameters are better than their average, which predicts, by more than a margin."""
     plan, last = fit.descent.plan, state.loss_curve[-1]
-    is_average = plan.average_from > 0 and not (fit.is_finished or fit.stopping.score)
+    is_average = plan.average_from > 0 and not (fit.is_finished or fit.stopping.score or fit.probe)
     return is_average and loss is not None and loss > last + margin
 
 
@@ -146,6 +146,8 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
+    if fit.probe:
+        return "falls" if fast else None  # What the training rows could still show is not expected of others.
     # An adaptive rate that has become small makes small steps: what may come is judged by those before.
     early = values[: stopping.n_at_first_rate or None]
     before = latest_falls(early, noise)
@@ -188,7 +190,7 @@ def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
     part = d @ g / bend
     there = w - part * d
     if not preconditioner.is_full:
-        there[:-1] = penalty.prox(there[:-1], 2.0 * length * part * preconditioner.inverse, ...)
+        there[:-1] = penalty.prox(there[:-1], 2.0 * length * part * preconditioner.diagonal, ...)
     return before - objective(there)[0]
 
 

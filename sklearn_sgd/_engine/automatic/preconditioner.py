@@ -3,14 +3,18 @@
 In the coordinates in which the columns are uncorrelated and of variance one the objective is round, whatever the units,
 offsets and correlations of the columns: a few epochs suffice. A step follows ``K g``, with the gradient g of the
 centred columns and the preconditioner K, which maps those coordinates back to the user's units.
+
+Of many sparse columns, those with gaps are in units of their entries that are not 0, and rare ones learn more slowly
+than others: one over its variance would give a column a step as long as it is rare, and what it learns from a few rows
+is mostly noise.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, host, like, take, total
 
@@ -27,11 +31,14 @@ HIDDEN = 10.0
 # The same where gradients within rounding are left out.
 SMALLEST = 1e-21
 
+# Entries of a sparse column from which it is known half as well as a full one: in descents with noise, and without.
+KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
+
 # Growth of a column's variance that is news.
 NEWS = 2.0
 
-# Rows and iterations for the largest eigenvalue where covariances are not kept.
-SAMPLE, POWERS = 10_000, 10
+# Rows, entries of sparse ones, and iterations for the largest eigenvalue where covariances are not kept.
+SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 100_000, 10
 
 
 class Geometry(NamedTuple):
@@ -71,18 +78,38 @@ class Geometry(NamedTuple):
 
 
 class Preconditioner(NamedTuple):
-    """The inverse of a covariance matrix (P, P), or of its diagonal (P,)."""
+    """The inverse of a covariance matrix (P, P), or of its diagonal (P,).
+
+    Of sparse rows of many columns it is diagonal but for the ``filled`` columns, which have a preconditioner of their
+    own, ``shared``: (F, F) or (F,). ``inverse`` is 1 there.
+    """
 
     inverse: np.ndarray
+    filled: np.ndarray | None = None
+    shared: np.ndarray | None = None
 
     @property
     def is_full(self) -> bool:
         """Whether it mixes the coefficients."""
-        return self.inverse.ndim == 2
+        return self.inverse.ndim == 2 or (self.shared is not None and self.shared.ndim == 2)
+
+    @property
+    def diagonal(self) -> np.ndarray:
+        """The diagonal alone."""
+        if self.filled is None or self.shared is None:
+            return self.inverse.diagonal() if self.is_full else self.inverse
+        diagonal = self.inverse.copy()
+        diagonal[self.filled] = self.shared.diagonal() if self.shared.ndim == 2 else self.shared
+        return diagonal
 
     def apply(self, g: np.ndarray) -> np.ndarray:
         """The direction of a gradient, the intercept apart."""
-        return self.inverse @ g if self.is_full else self.inverse * g
+        if self.inverse.ndim == 2:
+            return self.inverse @ g
+        d = self.inverse * g
+        if self.filled is not None and self.shared is not None:
+            d[self.filled] = self.shared @ g[self.filled] if self.shared.ndim == 2 else self.shared * g[self.filled]
+        return d
 
 
 class Step(NamedTuple):
@@ -104,6 +131,8 @@ class Step(NamedTuple):
         Variances from which on a column varies by so much more that the step should be made anew.
     geometry : Geometry or None
         What the preconditioner was made of, if it mixes the coefficients and is of all rows.
+    shares : ndarray or None
+        Of sparse rows of many columns, the curvatures of the preconditioned columns, at most 1.
     """
 
     preconditioner: Preconditioner
@@ -113,6 +142,7 @@ class Step(NamedTuple):
     variance: np.ndarray
     news: np.ndarray
     geometry: Geometry | None = None
+    shares: np.ndarray | None = None
 
     @property
     def hides(self) -> bool:
@@ -123,28 +153,47 @@ class Step(NamedTuple):
         return bool(((values > null) & (values < HIDDEN * FLOOR * values[-1])).any())
 
 
-def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, stream: bool, noise: bool = True) -> Step:
+def make_step(
+    statistics: ColumnStatistics,
+    X,
+    ridge: float,
+    separable: bool,
+    stream: bool,
+    noise: bool = True,
+    known: Step | None = None,
+) -> Step:
     """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
 
     ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
-    in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay.
+    in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay. ``known``
+    is an earlier step for sparse columns, of which the largest eigenvalue and correlations may still be used.
     """
     covariance = statistics.moment / statistics.weight if statistics.weight else statistics.moment
-    full = covariance.ndim == 2
+    full, by_entries = covariance.ndim == 2, statistics.counts is not None
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
-    varies = variance > (ROUNDING * statistics.mean) ** 2
-    scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance + ridge, 1.0)), 0.0)
+    squares, curvatures = variance, np.ones(len(variance))
+    if statistics.counts is not None:
+        shares = _shares(statistics, KNOWN if noise else KNOWN_EXACTLY)
+        squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
+        curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
+    varies = squares > (ROUNDING * statistics.centre) ** 2
+    scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + (0.0 if by_entries else ridge), 1.0)), 0.0)
     dtype, news = dtype_of(X), np.maximum(NEWS * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
-    if not (np.isfinite(variance).all() and np.isfinite(inverse).all() and inverse[varies].all()):
+    if not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
         raise ValueError(
             f"X has columns whose squares, or one over them, are out of the range of {dtype}: scale them"
             + (", or give X as float64." if dtype == np.float32 else ".")
         )
     if not full or separable:
-        largest = largest_eigenvalue(covariance, X, statistics.mean, scale) if varies.any() else 1.0
-        return Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, news)
+        largest = known.largest if known else 1.0
+        if not known and varies.any():
+            largest = largest_eigenvalue(covariance, X, statistics.centre, scale)
+        step = Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, news)
+        if not by_entries:
+            return step
+        return _for_entries(step, statistics, scale, curvatures, None if separable else X, known)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     values, vectors = linalg.eigh(correlation)
@@ -159,13 +208,56 @@ def make_step(statistics: ColumnStatistics, X, ridge: float, separable: bool, st
     return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)
 
 
+def _shares(statistics: ColumnStatistics, known: float) -> np.ndarray:
+    """Shares of the rows in which columns have entries, drawn to 1: as if so many more rows had entries in all."""
+    assert statistics.counts is not None
+    return (statistics.counts + known) / (statistics.weight + known)
+
+
+def _for_entries(
+    step: Step, statistics: ColumnStatistics, scale: np.ndarray, curvatures: np.ndarray, X, known: Step | None
+) -> Step:
+    """The step for sparse rows of many columns, from that by the diagonal; without X the filled ones have one, too."""
+    shares = curvatures * (scale > 0.0)
+    filled, inverse = np.flatnonzero(statistics.filled), step.preconditioner.inverse
+    shared = inverse[filled]
+    inverse[filled] = 1.0
+    if X is not None and not isinstance(X, RemoteRows) and 1 < len(filled) <= FULL:
+        before = known.preconditioner if known else None
+        if before is None:
+            shared = _of_filled(X, filled, statistics.mean[filled], scale[filled]).astype(shared.dtype)
+        elif before.filled is not None and before.shared is not None and np.array_equal(before.filled, filled):
+            shared = before.shared
+    # A column that is new to a stream is in the next step, so there is no news.
+    news = np.full(len(shares), np.inf)
+    preconditioner = Preconditioner(inverse, filled, shared)
+    return step._replace(preconditioner=preconditioner, length=float(shares.sum()) + 1.0, news=news, shares=shares)
+
+
+def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The preconditioner of filled columns among sparse ones: the inverse of their covariances in some rows.
+
+    Their correlations are drawn towards none where rows are few.
+    """
+    rows = take(X, slice(None, None, max(1, X.shape[0] // SAMPLE)))[:, filled].toarray()
+    n, p = rows.shape
+    Z = (rows - mean) * scale
+    correlation = Z.T @ Z / n
+    np.fill_diagonal(correlation, np.where(scale > 0.0, 1.0, 0.0))
+    values, vectors = linalg.eigh(correlation)
+    values = np.maximum(values, 0.0)
+    shares = (values + FLOOR * max(values[-1], 1.0) + p / n) / (1.0 + p / n)
+    return np.ascontiguousarray(Geometry(scale, values, vectors).inverse(shares))
+
+
 def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:
     """Largest eigenvalue of the correlation matrix; by power iteration on rows of X where it is not at hand."""
     if covariance.ndim == 2:
         return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
     if isinstance(X, RemoteRows):
         return X.largest_eigenvalue(covariance, mean, scale)
-    X = take(X, slice(None, None, max(1, X.shape[0] // SAMPLE)))
+    rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else SAMPLE
+    X = take(X, slice(None, None, max(1, X.shape[0] // rows)))
     v, largest = np.where(scale > 0, 1.0, 0.0), 1.0
     # Not from a vector of ones alone, which may be orthogonal to what is sought.
     v += np.sin(np.arange(len(v)))

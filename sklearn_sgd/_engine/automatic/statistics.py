@@ -6,6 +6,7 @@ Chan, T. F., Golub, G. H. and LeVeque, R. J., "Algorithms for computing the samp
 1983: the merge of statistics.
 """
 
+from collections.abc import Callable
 from functools import reduce
 from typing import NamedTuple
 
@@ -23,16 +24,23 @@ FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 16
 # Rows of a segment at least, segments at most.
 SEGMENT, SEGMENTS = 1 << 14, 16
 
+# Share of the entries of a column that are not 0, from which on it is filled.
+FILLED = 0.5
+
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
 
 class ColumnStatistics(NamedTuple):
-    """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P)."""
+    """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
+
+    Of sparse rows of many columns also the weight of each column's entries that are not 0.
+    """
 
     weight: float
     mean: np.ndarray
     moment: np.ndarray
+    counts: np.ndarray | None = None
 
     def leading(self, number: int) -> "ColumnStatistics":
         """Statistics of so many columns; targets may come after them."""
@@ -40,6 +48,23 @@ class ColumnStatistics(NamedTuple):
             return self
         moment = self.moment[:number, :number] if self.moment.ndim == 2 else self.moment[:number]
         return ColumnStatistics(self.weight, self.mean[:number], moment)
+
+    @property
+    def filled(self) -> np.ndarray:
+        """Whether a column has few gaps, so that it is centred; all columns where gaps were not counted."""
+        return np.ones(len(self.mean), bool) if self.counts is None else self.counts >= FILLED * self.weight
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Means of the columns that are centred, 0 for the others."""
+        return self.mean if self.counts is None else np.where(self.filled, self.mean, 0.0)
+
+    @property
+    def entry_square(self) -> np.ndarray:
+        """Mean squares of the entries of each column that are not 0, where these were counted."""
+        assert self.counts is not None
+        squares = self.moment + self.weight * self.mean * self.mean
+        return squares / np.where(self.counts > 0.0, self.counts, 1.0)
 
     @property
     def variance(self) -> np.ndarray:
@@ -64,8 +89,10 @@ def measure(
         row = row if y is None else np.concatenate((row, doubled(host(y)[0])))
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
-    full = p <= FULL
-    size = max(1, int(4 * BLOCK * X.shape[0] / (X.nnz + 1))) if sparse.issparse(X) else max(BLOCK, ENTRIES // (p + 1))
+    full, size = p <= FULL, max(BLOCK, ENTRIES // (p + 1))
+    if sparse.issparse(X):
+        # Where there are many columns, each block has many entries for each of them.
+        size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
     # Evenly spaced blocks where all would cost too much; of many, segments that threads may take.
     starts = range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1))
     length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))
@@ -91,6 +118,25 @@ def measure(
         return reduce(merge, (map_on_cores if len(segments) > 1 and not is_foreign(X) else map)(of_segment, segments))
 
 
+def measure_entries(
+    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, sums: Callable[[np.ndarray], np.ndarray] | None
+) -> ColumnStatistics:
+    """The same of sparse rows of many columns, by a function from shifts to sums over entries, if there is one."""
+    if sums is None:
+        return measure(X, kept, weight, centred)
+    n = X.shape[0] if kept is None else len(kept)
+    s = weight if kept is None or not weight.shape[0] else weight[kept]
+    whole = float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n)
+    none = np.zeros(X.shape[1])
+    stored, counts, totals, squares = sums(none)
+    mean = totals / whole if centred and whole else none
+    shift = np.where(counts >= FILLED * whole, mean, 0.0)
+    if shift.any():
+        # Filled columns are centred before they are squared.
+        squares = sums(shift)[3] + (whole - stored) * shift * shift
+    return ColumnStatistics(whole, mean, squares - whole * (mean - shift) ** 2, counts)
+
+
 def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:
     """Statistics of a row: it is the mean, and there is no spread."""
     return ColumnStatistics(weight, row, np.zeros((len(row),) * (1 + full)))
@@ -101,12 +147,14 @@ def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
     weight = a.weight + b.weight
     if not weight:
         return a
-    delta, share = b.mean - a.mean, b.weight / weight
+    delta, share, counts = b.mean - a.mean, b.weight / weight, None
+    if a.counts is not None and b.counts is not None:
+        counts = a.counts + b.counts
     product = np.multiply.outer if a.moment.ndim == 2 else np.multiply
     moment = product(a.weight * share * delta, delta)
     moment += a.moment
     moment += b.moment
-    return ColumnStatistics(weight, a.mean + share * delta, moment)
+    return ColumnStatistics(weight, a.mean + share * delta, moment, counts)
 
 
 def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
@@ -146,26 +194,45 @@ def means(X, weight, sum_of_weights: float) -> np.ndarray:
 def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatistics:
     """Statistics of a few sparse rows: centring would fill gaps, but columns without gaps can be, and may need it."""
     weight, p = float(s.sum()), X.shape[1]
+    if not full:
+        return _measure_entries(X, s, weight, centred)
     X, shift = sparse.csr_array(X, dtype=np.float64), np.zeros(p)
     if centred:
         gapless = np.bincount(X.indices, minlength=p) == X.shape[0]
         shift = np.where(gapless, s @ X / weight, 0.0)
         X = sparse.csr_array((X.data - shift[X.indices], X.indices, X.indptr), shape=X.shape)
     weighted = X.multiply(s[:, None]).tocsr()
-    moment = (X.T @ weighted).toarray() if full else np.asarray(X.multiply(weighted).sum(axis=0)).ravel()
+    moment = (X.T @ weighted).toarray()
     if not centred:
         return ColumnStatistics(weight, shift, moment)
     rest = s @ X / weight
-    return ColumnStatistics(weight, shift + rest, moment - weight * (np.outer(rest, rest) if full else rest * rest))
+    return ColumnStatistics(weight, shift + rest, moment - weight * np.outer(rest, rest))
+
+
+def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnStatistics:
+    """The same of many columns, at the cost of the entries; filled columns are centred before they are squared."""
+    p, values = X.shape[1], doubled(X.data)
+    each = np.repeat(s, np.diff(X.indptr))
+
+    def sums(of):
+        return np.bincount(X.indices, of, p)
+
+    counts, stored = sums(each * (values != 0.0)), sums(each)
+    mean = sums(each * values) / weight if centred else np.zeros(p)
+    shift = np.where(counts >= FILLED * weight, mean, 0.0)
+    values = values - shift[X.indices]
+    moment = sums(each * values * values) + (weight - stored) * shift * shift
+    return ColumnStatistics(weight, mean, moment - weight * (mean - shift) ** 2, counts)
 
 
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     """The same statistics about 0 instead of the means."""
-    weight, mean, moment = columns
+    weight, mean, moment, counts = columns
     spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
-    return ColumnStatistics(weight, np.zeros_like(mean), moment + weight * spread)
+    return ColumnStatistics(weight, np.zeros_like(mean), moment + weight * spread, counts)
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
     """The same statistics, of rows that count as such a share of what they did."""
-    return ColumnStatistics(columns.weight * share, columns.mean, columns.moment * share)
+    counts = None if columns.counts is None else columns.counts * share
+    return ColumnStatistics(columns.weight * share, columns.mean, columns.moment * share, counts)

@@ -9,12 +9,17 @@ Shamir, O. and Zhang, T., "Stochastic gradient descent for non-smooth optimizati
 polynomial decay.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
 
 # Exponent of the average: an update's share grows with this power of its number.
 DECAY = 3.0
+
+# Weight of the squared length of a sparse row in its rate. A short row of common words is followed by long ones.
+RARE = 2.0
 
 # The rate starts to fall when it has forgotten the start this many times over.
 BURN_IN = 10.0
@@ -24,7 +29,17 @@ def base_rate(step: Step, batch_size: int | None) -> float:
     """Base rate for steps on batches; None: on all rows there are, so without noise."""
     if batch_size is None:
         return 1.0 / step.largest
-    return 0.5 / (step.largest * (1.0 - 1.0 / batch_size) + step.length / batch_size)
+    length = step.length if step.shares is None else RARE * step.length
+    return 0.5 / (step.largest * (1.0 - 1.0 / batch_size) + length / batch_size)
+
+
+def automatic_rates(step: Step, batch_size: int | None, latest: float = np.inf) -> Callable:
+    """From update numbers to rates; ``batch_size`` as above.
+
+    Rare columns learn at the rate of their rows: one that fell with the number of updates would leave them behind.
+    """
+    noise = batch_size is not None
+    return decaying_rate(base_rate(step, batch_size), noise and step.shares is None, latest)
 
 
 def variance_reduced_rate(step: Step, batch_size: int, longest: float, curvature: float) -> float:
@@ -67,6 +82,9 @@ def decay_limit(half_life: float, batch_size: int, automatic: bool) -> float:
 
 
 def automatic_batch_size(n_columns: int, n_rows: int) -> int:
-    """A power of two: the rows past which more per step allow no longer step, yet at least 8 steps an epoch."""
+    """A power of two: the rows past which more per step allow no longer step, yet at least 8 steps an epoch.
+
+    ``n_columns`` are those that vary in a row: of sparse rows of many columns, as many as a row has entries.
+    """
     most = max(1, n_rows // 8)
     return 2 ** int(np.log2(min(max(n_columns + 1, 16), 1024, most)))

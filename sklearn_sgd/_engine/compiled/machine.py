@@ -14,21 +14,25 @@ from sklearn_sgd._engine.compiled import store, translate
 from sklearn_sgd._engine.compiled.drivers import (
     automatic,
     batch,
+    entries,
     full_batch,
     layouts,
     lazy,
     minibatch,
     online,
     passive_aggressive,
+    rare,
     shuffle,
     single,
     variance_reduced,
 )
 from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
-for module in (automatic, batch, full_batch, layouts, lazy, minibatch, online, passive_aggressive, shuffle, single):
+for module in (
+    *(automatic, batch, entries, full_batch, layouts, lazy, minibatch, online, passive_aggressive, rare, shuffle),
+    *(single, variance_reduced),
+):
     translate.remember(module)
-translate.remember(variance_reduced)
 
 # Drivers for all kinds of rows are made for each of them; the others are for one kind.
 BUILDERS: dict[str, Callable] = {
@@ -40,12 +44,14 @@ BUILDERS: dict[str, Callable] = {
     "online": lambda layout: online.online,
     "single": lambda layout: single.single,
     "lazy": lambda layout: lazy.lazy,
+    "rare": lambda layout: rare.rare,
+    "entries": lambda layout: entries.entries,
     "permute": lambda layout: shuffle.permute,
 }
 
 
 # Those for one kind of rows.
-ONLY = {"online": "dense", "single": "dense", "permute": "dense", "lazy": "csr"}
+ONLY = {"online": "dense", "single": "dense", "permute": "dense", "lazy": "csr", "rare": "csr", "entries": "csr"}
 
 
 def layouts_of(name: str) -> tuple[str, ...]:

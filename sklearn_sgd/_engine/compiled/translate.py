@@ -10,6 +10,7 @@ import ast
 import builtins
 import hashlib
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -67,7 +68,9 @@ class _Scope:
         for name, value in zip(names, given, strict=True):
             self.fixed[name] = value
         self.exit = to.block("exit")
-        self.result: Value | None = None
+        # Where its results are, and whether they are one.
+        self.results: list[Value] = []
+        self.is_one = True
         self.loops: list[Any] = []
 
     def run(self) -> Any:
@@ -76,7 +79,8 @@ class _Scope:
         if not self.to.builder.block.is_terminated:
             self.to.builder.branch(self.exit)
         self.to.builder.position_at_end(self.exit)
-        return self.result and Value(self.result.kind, self.to.builder.load(self.result.ir))
+        found = tuple(Value(result.kind, self.to.builder.load(result.ir)) for result in self.results)
+        return found[0] if found and self.is_one else found or None
 
     def body(self, statements: list[ast.stmt]) -> None:
         """Write statements, until one leaves the block."""
@@ -133,10 +137,13 @@ class _Scope:
     def _Return(self, node: ast.Return) -> None:
         if node.value is not None:
             value = self.value(node.value)
-            if self.result is None:
-                kind = "double" if value.kind == "literal" else value.kind
-                self.result = Value(kind, self.to.slot(kind, "result"))
-            self.to.builder.store(self.to.cast(value, self.result.kind), self.result.ir)
+            self.is_one = isinstance(value, Value)
+            values = [value] if self.is_one else [*value]
+            if not self.results:
+                kinds = ["double" if each.kind == "literal" else each.kind for each in values]
+                self.results = [Value(kind, self.to.slot(kind, "result")) for kind in kinds]
+            for each, result in zip(values, self.results, strict=True):
+                self.to.builder.store(self.to.cast(each, result.kind), result.ir)
         self.to.builder.branch(self.exit)
 
     def _If(self, node: ast.If) -> None:
@@ -261,6 +268,11 @@ def _absolute(to: Instructions, a: Value) -> Value:
     return Value(a.kind, to.intrinsic(f"llvm.fabs.{suffix}", a.ir.type, a.ir))
 
 
+def _of_double(name: str) -> Callable:
+    """A function of a number in double precision."""
+    return lambda to, a: Value("double", to.intrinsic(f"llvm.{name}.f64", to.types["double"], to.cast(a, "double")))
+
+
 def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
     """A call by address: arrays as they are, integers for the count, all other numbers in double precision."""
     given = []
@@ -282,6 +294,8 @@ BUILTINS: dict[Any, Callable] = {
     max: _extreme(ast.Gt()),
     min: _extreme(ast.Lt()),
     abs: _absolute,
+    math.exp: _of_double("exp"),
+    math.log: _of_double("log"),
     int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
     float: lambda to, a: Value("double", to.cast(a, "double")),
     words.invoke: _invoke,

@@ -91,7 +91,8 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
             step = w.dtype.type(_line_search(rows, w, d, step, fall, lean, bend, plan.noise))
             w -= step * d
             if not preconditioner.is_full:
-                w[:-1] = penalty.prox(w[:-1], step * preconditioner.inverse, ...)
+                w[:-1] = penalty.prox(w[:-1], step * preconditioner.diagonal, ...)
+            window[3] += step * window[0] / max(window[1], 1e-300)
         if piece.mixes.size:
             average += piece.mixes[k] * (w - average)
     return loss

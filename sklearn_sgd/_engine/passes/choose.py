@@ -28,8 +28,11 @@ def choose(plan) -> Callable[..., float]:
         return (drivers or in_python(plan)).steps("passive_aggressive")
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
-    if plan.batch_size == plan.n_rows and plan.n_entries > full_batch.LEAST:
+    by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
+    if plan.batch_size == plan.n_rows and not plan.remembers and (plan.n_entries > full_batch.LEAST or by_entries):
         return partial(getattr(arrays, name), batch_of=all_rows(plan))
+    if _driver_name(plan, name) == "rare":
+        return (drivers or in_python(plan)).steps("rare")
     return drivers.steps(_driver_name(plan, name)) if drivers else getattr(arrays, name)
 
 
@@ -37,6 +40,8 @@ def _driver_name(plan, name: str) -> str:
     """The driver that goes once through each row, where there is one."""
     lazy, sparse, single = plan.formulas.is_lazy, plan.data.rows.layout == "csr", plan.batch_size == 1
     if plan.preconditioner:
+        if plan.preconditioner.filled is not None and plan.noise and lazy:
+            return "rare"
         return "single" if single and not sparse and plan.formulas.is_unpenalised else name
     if sparse:
         return "lazy" if lazy else name
@@ -69,6 +74,11 @@ def in_python(plan) -> native.Drivers:
 def permute(order: np.ndarray, generator: np.random.Generator) -> None:
     """Shuffle row numbers in place."""
     native.permute(order, generator, plain=native.is_plain() or not can_compile())
+
+
+def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """From shifts to sums over the entries of sparse columns; None where no machine code can be made."""
+    return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None
 
 
 def _is_readable(formulas: Formulas) -> bool:

@@ -131,6 +131,20 @@ def _lazy(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     }
 
 
+def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    known, rows = plan.preconditioner, plan.data.rows
+    return drivers.terms._asdict() | {
+        "inverse": known.inverse,
+        "filled": known.filled.astype(rows.index_dtype),
+        "n_filled": len(known.filled),
+        "shared": known.shared,
+        "full": int(known.is_full),
+        "window": window,
+        "noise": int(plan.noise),
+        "seen": NOTHING if plan.formulas.is_unpenalised else np.tile([0.0, 1.0], plan.X.shape[1]),
+    }
+
+
 def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     return plan.parts.optimizer._asdict()
 
@@ -142,12 +156,16 @@ OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
     "single": (_automatic, 6, 2),
     "online": (_online, 0, 0),
     "lazy": (_lazy, 4, 0),
+    "rare": (_rare, 6, 3),
     "passive_aggressive": (_passive_aggressive, 0, 2),
 }
 
 
 def _preconditioner(plan) -> dict[str, Any]:
-    return {"inverse": plan.preconditioner.inverse, "full": int(plan.preconditioner.is_full)}
+    preconditioner = plan.preconditioner
+    if preconditioner.filled is not None:
+        return {"inverse": preconditioner.diagonal, "full": 0}
+    return {"inverse": preconditioner.inverse, "full": int(preconditioner.is_full)}
 
 
 _drivers: dict[tuple, Any] = {}
@@ -160,6 +178,17 @@ def driver(name: str, layout: str, dtype, indices, order, plain: bool):
         kind = machine.PlainDriver if plain else machine.CompiledDriver
         _drivers[key] = kind(name, layout, {"real": dtype, "indices": indices, "rows": order})
     return _drivers[key]
+
+
+def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Of each sparse column the sums of the driver, of entries less ``shift`` where they are squared: (4, P)."""
+    sums, weighted = np.zeros((rows.columns, 4)), weight.shape[0] > 0
+    numbers = {"order": order, "n": len(order), "weight": weight if weighted else NOTHING, "weighted": int(weighted)}
+    numbers |= {"shift": shift, "sums": sums}
+    driver("entries", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)(
+        {**rows.arguments(), **numbers}
+    )
+    return sums.T
 
 
 # Random numbers that are drawn at once.

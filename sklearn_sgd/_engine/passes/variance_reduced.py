@@ -40,7 +40,7 @@ class Memory:
 
 def longest(rows, weight: np.ndarray, used: np.ndarray, preconditioner: Preconditioner) -> float:
     """Largest squared length of a weighted, preconditioned row, the intercept's one included."""
-    most, inverse = 0.0, preconditioner.inverse
+    most, inverse = 0.0, preconditioner.diagonal if preconditioner.filled is not None else preconditioner.inverse
     for start in range(0, len(used), BLOCK):
         chunk = used[start : start + BLOCK]
         X, s, mean = rows.matrix(chunk), weight[chunk] if weight.shape[0] else 1.0, rows.mean

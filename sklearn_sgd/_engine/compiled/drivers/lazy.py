@@ -28,7 +28,7 @@ SMALL, LEAST = 1e-6, 1e-12
 
 
 def shrink(j, u, seen, now):
-    """Apply to column j the thresholds of the updates since its last visit: without a branch, which would be guessed."""
+    """Apply to column j the thresholds since its last visit, without a branch, which would often be guessed wrong."""
     threshold = now[0] - seen[j]
     u[j] -= max(-threshold, min(threshold, float(u[j])))
     seen[j] = now[0]

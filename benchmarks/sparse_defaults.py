@@ -1,0 +1,103 @@
+"""What defaults make of sparse rows: R² on new rows and seconds, beside SGDRegressor() and the best of three ridges.
+
+``python benchmarks/sparse_defaults.py [--rows N]``, one thread, medians of three fits. The sets: words drawn by a power
+law; one-hot columns of a table whose categories follow one, beside numbers in units of their own; and, where the
+package wordfreq is installed, English words by their letters, with the logarithms of their frequencies as targets.
+"""
+
+import argparse
+import platform
+import time
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import numpy as np
+import sklearn
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge, SGDRegressor
+from sklearn.preprocessing import MaxAbsScaler
+from threadpoolctl import threadpool_limits
+
+import sklearn_sgd
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+OURS = (MiniBatchSGDRegressor, OnlineSGDRegressor, BatchGDRegressor)
+
+
+def power_law(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Rows of 75 entries in as many columns as rows."""
+    rng = np.random.default_rng(0)
+    columns = np.sort((n * rng.power(0.3, (n, 75))).astype(np.int32) % n, axis=1).ravel()
+    X = sparse.csr_matrix((rng.random(n * 75), columns, np.arange(0, n * 75 + 1, 75, dtype=np.int32)), shape=(n, n))
+    X.sum_duplicates()
+    return X, X @ rng.standard_normal(n) + rng.standard_normal(n)
+
+
+def table(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Six categories of up to 3,000 values, one-hot, and three numbers, two of which hardly differ."""
+    rng = np.random.default_rng(0)
+    blocks, y = [], rng.standard_normal(n) * 2.0
+    for size in (3000, 1500, 400, 60, 12, 3):
+        chosen = (size * rng.power(0.4, n)).astype(int)
+        blocks.append(sparse.csr_matrix((np.ones(n), (np.arange(n), chosen)), shape=(n, size)))
+        y += rng.standard_normal(size)[chosen]
+    common = rng.standard_normal(n)
+    numbers = np.c_[1e5 + 1e3 * common, 1e-4 * (common + 0.1 * rng.standard_normal(n)), rng.exponential(1e6, n)]
+    y += common - 1e-6 * numbers[:, 2]
+    return sparse.hstack([sparse.csr_matrix(numbers), *blocks]).tocsr(), y
+
+
+def letters(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Words by their groups of two to four letters."""
+    from wordfreq import get_frequency_dict
+
+    known = get_frequency_dict("en", "large")
+    words = np.random.default_rng(0).permutation(list(known))[:n]
+    X = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=2).fit_transform(words)
+    return X, np.log10([known[word] for word in words])
+
+
+def lines(n: int) -> Iterator[str]:
+    """A table for each set."""
+    for make in (power_law, table, letters) if find_spec("wordfreq") else (power_law, table):
+        X, y = make(n)
+        order = np.random.default_rng(1).permutation(n)
+        train, test = order[: n * 4 // 5], order[n * 4 // 5 :]
+        yield f"{make.__name__}: {len(train):,} x {X.shape[1]:,}, {X.nnz / n:.0f} entries in a row"
+        scaled = MaxAbsScaler().fit(X[train])
+        models = [(kind.__name__ + "()", kind(random_state=0), X) for kind in OURS]
+        models.append(("SGDRegressor(), scaled", SGDRegressor(random_state=0), scaled.transform(X)))
+        penalties = (0.1, 1.0, 10.0)
+        ridges = [(f"Ridge({alpha}), scaled", Ridge(alpha, solver="sparse_cg"), models[-1][2]) for alpha in penalties]
+        best = max(ridges, key=lambda each: each[1].fit(each[2][train], y[train]).score(each[2][test], y[test]))
+        for name, model, Z in [*models, best]:
+            A, laps = Z[train], []
+            for _ in range(3):
+                start = time.perf_counter()
+                model.fit(A, y[train])
+                laps.append(time.perf_counter() - start)
+            epochs = getattr(model, "n_iter_", None)
+            yield (
+                f"  {name:<28} R2 {model.score(Z[test], y[test]):6.3f}   {np.median(laps):7.2f} s"
+                + (f"   {int(np.max(epochs)):5d} epochs" if isinstance(epochs, int | np.integer) else "")
+            )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000)
+    options = parser.parse_args(arguments)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    versions = f"scikit-learn {sklearn.__version__}, sklearn_sgd {sklearn_sgd.__version__}"
+    print(f"{versions}, Python {platform.python_version()}")
+    with threadpool_limits(1):
+        for line in lines(options.rows):
+            print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,83 @@
+"""
+How common is a word, by its letters?
+=====================================
+
+321 180 English words and how often each is used: what do their letters say? Groups of two to four letters make tens of
+thousands of columns, a few of them in each word, and most of them rare. What a column learns from three words is mostly
+noise, so the question with such data is less how to descend than when to stop.
+"""
+
+import time
+from importlib.util import find_spec
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import Ridge, SGDRegressor
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+
+from sklearn_sgd import MiniBatchSGDRegressor
+
+# %%
+# The words are those of the package wordfreq, which the documentation is built with. Without it they are made up.
+
+rng = np.random.default_rng(0)
+if find_spec("wordfreq"):
+    from wordfreq import get_frequency_dict
+
+    known = get_frequency_dict("en", "large")
+    words = rng.permutation(list(known))[:60_000]
+    target = np.log10([known[word] for word in words])
+else:
+    syllables = np.array(["ba", "con", "dis", "er", "fa", "gra", "ing", "ment", "no", "pre", "ti", "un", "ver", "y"])
+    words = np.array(["".join(rng.choice(syllables, rng.integers(2, 5))) for _ in range(60_000)])
+    target = -np.array([len(word) for word in words]) / 2.0 + rng.standard_normal(60_000)
+train, test, y_train, y_test = train_test_split(words, target, random_state=0)
+for word, logarithm in zip(train[:4], y_train, strict=False):
+    print(f"{word:<12} 10^{logarithm:.1f}")
+
+# %%
+# In a pipeline, with defaults: nothing to scale, no rate, no penalty. The descent estimates how much of the noise it
+# has learned, and stops where the loss on new words is expected to be least. A ridge regression needs its penalty.
+
+
+def letters(**more):
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=2, **more)
+
+
+models = {
+    "MiniBatchSGDRegressor()": MiniBatchSGDRegressor(random_state=0),
+    "SGDRegressor()": SGDRegressor(random_state=0),
+    "Ridge(alpha=0.1)": Ridge(alpha=0.1, solver="sparse_cg"),
+    "Ridge(alpha=10)": Ridge(alpha=10, solver="sparse_cg"),
+}
+X_train = letters().fit_transform(train)
+print(f"{X_train.shape[0]} rows, {X_train.shape[1]} columns, {X_train.nnz / X_train.shape[0]:.0f} numbers in a row\n")
+print(f"{'':<26}R² learned   R² new   seconds")
+for name, model in models.items():
+    begin = time.perf_counter()
+    model.fit(X_train, y_train)
+    seconds = time.perf_counter() - begin
+    pipeline = make_pipeline(letters().fit(train), model)
+    print(f"{name:<26}{model.score(X_train, y_train):10.3f}{pipeline.score(test, y_test):9.3f}{seconds:10.2f}")
+
+# %%
+# Words that come one after the other need no vocabulary: the columns are hashed. Each chunk is predicted before it is
+# learned from.
+
+hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16)
+stream, errors, size = MiniBatchSGDRegressor(), [], 1000
+for start in range(0, len(train), size):
+    X, y = hashed.transform(train[start : start + size]), y_train[start : start + size]
+    if start:
+        errors.append(np.mean((stream.predict(X) - y) ** 2))
+    stream.partial_fit(X, y)
+print(f"after one pass: R² {stream.score(hashed.transform(test), y_test):.3f} on new words")
+
+figure, ax = plt.subplots(layout="constrained")
+ax.plot(size * np.arange(1, len(errors) + 1), errors, color="0.3", label="chunk, before it is learned")
+ax.axhline(np.var(y_test), color="C1", ls="--", label="the mean of all words")
+ax.set(xlabel="words seen", ylabel="mean squared error")
+ax.legend()
+plt.show()

@@ -1,0 +1,25 @@
+"""Sums over the entries of sparse columns."""
+
+from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices, Integer, Reals, Rows
+
+
+def entries(
+    X: Reals, indices: Indices, indptr: Indices, order: Rows, n: Integer, weight: Reals, weighted: Integer,
+    shift: Doubles, sums: Doubles,
+) -> Double:  # fmt: skip
+    """Of each column, side by side: weights of its entries, and of those that are not 0; their sum, and their squares'.
+
+    ``shift`` is subtracted from them before they are squared.
+    """
+    for q in range(n):
+        i, s = order[q], 1.0
+        if weighted:
+            s = float(weight[i])
+        for e in range(int(indptr[i]), int(indptr[i + 1])):
+            j, value = indices[e], float(X[e])
+            moved = value - shift[j]
+            sums[4 * j] += s
+            sums[4 * j + 1] += s if value != 0.0 else 0.0
+            sums[4 * j + 2] += s * value
+            sums[4 * j + 3] += s * moved * moved
+    return 0.0

@@ -1,0 +1,52 @@
+"""How much of the training rows' noise a descent has learned: found by one that has nothing else to learn.
+
+References
+----------
+Ye, J., "On measuring and correcting the effects of data mining and model selection", Journal of the American
+Statistical Association 93, 1998: generalised degrees of freedom, by perturbed targets.
+"""
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective
+from sklearn_sgd._engine.epochs import Descent, one_epoch
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import take
+
+# Rows up to which there is a descent on noise, which takes as long as the fit itself; of more the formula is as good.
+ROWS = 10_000
+
+
+class Probe:
+    """A descent on random signs, by the same plan: what it predicts of them is what noise a fit has learned.
+
+    For the squared error of few rows; elsewhere the share follows from the curvatures of the columns.
+    """
+
+    def __init__(self, plan: Plan, state: State):
+        assert state.step is not None
+        assert state.step.shares is not None
+        self.plan, self.descent = plan, None
+        self.formula = Effective.of(state.step.shares, float(plan.n_rows))
+        if plan.n_rows > ROWS or not plan.formulas.is_quadratic:
+            return
+        generator = np.random.default_rng(0)
+        self.signs = np.zeros(plan.X.shape[0])
+        self.signs[plan.used] = generator.choice([-1.0, 1.0], plan.n_rows)
+        state = state.fork()
+        state.generator, state.window = generator, np.zeros_like(state.window)
+        for w in (state.vectors.coef, state.vectors.average):
+            w[:] = 0.0
+        data = plan.data._replace(y=self.signs.astype(plan.data.y.dtype))
+        self.descent = Descent(plan._replace(data=data), state)
+
+    def share(self, state: State) -> float:
+        """The share of the noise that is learned after another epoch, where a state is now."""
+        if self.descent is None:
+            return self.formula.share(state.window[3] * (AVERAGE if self.plan.average_from else 1.0))
+        one_epoch([self.descent])
+        coef, intercept = self.descent.state.predictor()
+        used = self.plan.used
+        predicted = take(self.plan.X, used) @ coef + intercept
+        return float(np.clip(np.mean(self.signs[used] * predicted), 0.0, 1.0))

@@ -1,0 +1,205 @@
+"""The automatic step on sparse rows of many columns: against the same steps on all columns, and what users see."""
+
+import internals
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression, Ridge, SGDRegressor
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+P = 450
+
+
+def rows(n=300, p=P, seed=0, filled=2):
+    """Sparse rows; the first columns are filled, far from 0, in units of their own, and correlated."""
+    rng = np.random.default_rng(seed)
+    X = sparse.random(n, p, 0.02, "csr", random_state=seed, data_rvs=rng.standard_normal).tolil()
+    common = rng.standard_normal(n)
+    for j in range(filled):
+        X[:, j] = (1e3 * (j + 1) + 10.0**j * (common + 0.1 * rng.standard_normal(n)))[:, None]
+    X = sparse.csr_array(X)
+    y = X[:, filled:] @ rng.standard_normal(p - filled) + common + 0.1 * rng.standard_normal(n)
+    return X, y
+
+
+def flow(w, time, ridge, lasso):
+    """The way of coefficients under an elastic net alone: w' = -(ridge w + lasso sign(w)), up to 0."""
+    if np.any(ridge > 0.0):
+        offset = lasso / ridge
+        return np.sign(w) * np.maximum(0.0, (abs(w) + offset) * np.exp(-ridge * time) - offset)
+    return np.sign(w) * np.maximum(0.0, abs(w) - lasso * time)
+
+
+def descend(X, y, step, centre, batch, ridge=0.0, lasso=0.0, average=False, weight=None):
+    """The same steps on all columns, centred as they are: squared error, one epoch in the order of the rows."""
+    n, p = X.shape
+    k, filled, shared = step.preconditioner.inverse, step.preconditioner.filled, step.preconditioner.shared
+    s = np.ones(n) if weight is None else weight / weight.mean()
+    Z = X.toarray() - centre
+    w, b = np.zeros(p), np.average(y, weights=s)
+    a, a0 = w.copy(), b
+    rate = internals.base_rate(step, batch)
+    scales = step.preconditioner.diagonal
+    for t, start in enumerate(range(0, n, batch), 1):
+        A, r = Z[start : start + batch], y[start : start + batch]
+        u, size = s[start : start + batch], len(r)
+        c = u * (A @ w + b - r)
+        g, g0 = A.T @ c / size, c.sum() / size
+        d = k * g
+        d[filled] = shared @ g[filled] if shared.ndim == 2 else shared * g[filled]
+        along = A @ d + g0
+        length = min(rate * size / batch, (c @ along) / (u * along @ along))
+        w, b = flow(w - length * d, length, scales * ridge, scales * lasso), b - length * g0
+        mix = min(1.0, 4.0 / (t + 3.0)) if average else 1.0
+        a, a0 = a + mix * (w - a), a0 + mix * (b - a0)
+    return a, a0 - centre @ a
+
+
+@pytest.mark.parametrize("batch", [1, 7, 32])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"average": True},
+        {"penalty": "l2", "alpha": 0.01},
+        {"penalty": "l1", "alpha": 0.003},
+        {"penalty": "elasticnet", "alpha": 0.01, "l1_ratio": 0.3},
+    ],
+    ids=lambda params: str(list(params.values())),
+)
+def test_as_steps_on_all_columns(batch, params):
+    """To rounding, whatever the penalty is, with weights."""
+    X, y = rows()
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y))
+    model = MiniBatchSGDRegressor(batch_size=batch, epochs=1, tol=None, shuffle=False, **{"average": False} | params)
+    model.fit(X, y, sample_weight=weight)
+    state = internals.state_of(model)
+    alpha, kind = params.get("alpha", 0.0), params.get("penalty")
+    share = {"l1": 1.0, "elasticnet": params.get("l1_ratio")}.get(kind, 0.0)
+    pull = {"ridge": alpha * (1.0 - share), "lasso": alpha * share}
+    average = params.get("average", False)
+    coef, intercept = descend(X, y, state.step, state.centre, batch, **pull, average=average, weight=weight)
+    assert_allclose(model.coef_, coef, rtol=1e-9, atol=1e-9 * abs(coef).max())
+    assert_allclose(model.intercept_, intercept, rtol=1e-9)
+    if share:
+        assert 0 < (model.coef_ == 0.0).sum() < P
+
+
+@pytest.mark.parametrize("params", [{}, {"penalty": "l2", "alpha": 0.01}, {"penalty": "l1", "alpha": 0.003}], ids=str)
+def test_without_machine_code(monkeypatch, params):
+    X, y = rows(n=60)
+    model = MiniBatchSGDRegressor(batch_size=8, epochs=2, tol=None, random_state=0, **params)
+    found = [model.fit(X, y).coef_]
+    internals.without_kernels(monkeypatch)
+    found.append(clone(model).fit(X, y).coef_)
+    assert_allclose(*found, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_in_pieces(monkeypatch, kind):
+    """What waits for the next visit of a column is made up for at the end of each piece."""
+    X, y = rows()
+    model = kind(penalty="elasticnet", alpha=0.01, epochs=3, tol=None, random_state=0)
+    whole = model.fit(X, y).coef_
+    internals.in_pieces(monkeypatch, 1, rates=1)
+    assert_allclose(clone(model).fit(X, y).coef_, whole, rtol=1e-2, atol=1e-3)
+    model.set_params(penalty=None, alpha=0.0001)
+    in_pieces = clone(model).fit(X, y).coef_
+    monkeypatch.undo()
+    assert_allclose(in_pieces, clone(model).fit(X, y).coef_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_units_and_offsets_of_filled_columns_do_not_matter(kind):
+    """As ColumnTransformer stacks numbers and one-hot columns; the numbers are as good as scaled before."""
+    X, y = rows(n=3000)
+    raw = kind(random_state=0).fit(X, y)
+    numbers = X[:, :2].toarray()
+    scaled = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)
+    Z = sparse.hstack([sparse.csr_array(scaled), X[:, 2:]]).tocsr()
+    assert_allclose(raw.predict(X), kind(random_state=0).fit(Z, y).predict(Z), rtol=1e-5, atol=1e-5)
+    # Alone they give what least squares give: their correlation of 0.995 does not matter either.
+    rest = y - X[:, 2:] @ raw.coef_[2:]
+    assert raw.score(X, y) > 0.9
+    exact = LinearRegression().fit(numbers, rest).score(numbers, rest)
+    assert 1.0 - np.var(rest - numbers @ raw.coef_[:2]) / np.var(rest) > exact - 0.05
+
+
+def power_law(n, p, k, seed=0):
+    """Rows of k words, whose frequencies follow a power law."""
+    rng = np.random.default_rng(seed)
+    columns = np.sort((p * rng.power(0.3, (n, k))).astype(np.int32) % p, axis=1).ravel()
+    X = sparse.csr_array(
+        (rng.uniform(0.5, 1.5, n * k), columns, np.arange(0, n * k + 1, k, dtype=np.int32)), shape=(n, p)
+    )
+    X.sum_duplicates()
+    return X, X @ rng.standard_normal(p) + rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("n", [1000, 12_000])
+def test_defaults_generalise(kind, n):
+    """New rows are predicted nearly as well as by the best ridge regression, and no worse than by SGDRegressor."""
+    X, y = power_law(n + 2000, 4000, 20)
+    train, test = slice(0, n), slice(n, None)
+    model = kind(random_state=0).fit(X[train], y[train])
+    assert model.stop_reason_ == "tol"
+    found = model.score(X[test], y[test])
+    best = max(Ridge(alpha).fit(X[train], y[train]).score(X[test], y[test]) for alpha in (0.1, 1.0, 10.0))
+    assert found > best - 0.05
+    assert found > SGDRegressor(random_state=0).fit(X[train], y[train]).score(X[test], y[test]) - 0.025
+
+
+def test_effective_parameters_are_what_noise_is_learned():
+    """The formula, against a descent on noise alone."""
+    X, _ = power_law(8000, 4000, 20)
+    noise = np.random.default_rng(1).choice([-1.0, 1.0], 8000)
+    for epochs in (1, 3, 6):
+        model = MiniBatchSGDRegressor(epochs=epochs, tol=None, random_state=0, average=False).fit(X, noise)
+        state = internals.state_of(model)
+        share = internals.effective_share(state, len(noise))
+        assert_allclose(np.mean(noise * model.predict(X)), share, rtol=0.2)
+
+
+def test_columns_that_are_new_to_a_stream_are_learned_at_once():
+    X, y = rows(n=400, filled=0)
+    late, before = 7, X.tolil()
+    before[:, [late]] = 0.0
+    model = MiniBatchSGDRegressor()
+    model.partial_fit(before.tocsr(), y)
+    assert model.coef_[late] == 0.0
+    Z = X[:40].tolil()
+    Z[:, [late]] = 1.0
+    model.partial_fit(Z.tocsr(), y[:40] + 5.0)
+    assert model.coef_[late] > 0.05
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson", "quantile"])
+def test_streams_and_fits_of_all_losses(loss):
+    """Better than the best constant, in fits and in streams, in both precisions, of one target and of two."""
+    X, z = power_law(3000, 1000, 10)
+    y = np.random.default_rng(0).poisson(np.exp(np.clip(z - z.mean(), -3, 2)))
+    baseline = MiniBatchSGDRegressor(loss).fit(np.zeros((3000, 1)), y).loss_curve_[-1]
+    for dtype in (np.float64, np.float32):
+        A, targets = X.astype(dtype), np.c_[y, y[::-1]].astype(dtype)
+        for kind in (MiniBatchSGDRegressor, OnlineSGDRegressor):
+            model = kind(loss, random_state=0).fit(A, targets[:, 0])
+            assert model.coef_.dtype == dtype
+            assert model.loss_curve_[-1] < 0.95 * baseline
+            both = kind(loss, random_state=0, epochs=2, tol=None).fit(A, targets)
+            assert_allclose(both.coef_[0], both.set_params().fit(A, targets[:, 0]).coef_, rtol=1e-3, atol=1e-4)
+            stream = kind(loss)
+            for start in range(0, 3000, 300):
+                stream.partial_fit(A[start : start + 300], targets[start : start + 300, 0])
+            assert stream.recent_loss_ < 0.98 * baseline
+
+
+def test_the_users_matrix_is_not_changed():
+    X, y = rows()
+    parts = [part.copy() for part in (X.data, X.indices, X.indptr)]
+    MiniBatchSGDRegressor(penalty="l1", alpha=0.1, tol=None, epochs=2).fit(X, y)
+    for part, kept in zip((X.data, X.indices, X.indptr), parts, strict=True):
+        assert_array_equal(part, kept)
