@@ -33,13 +33,13 @@ def flow(w, time, ridge, lasso):
     return np.sign(w) * np.maximum(0.0, abs(w) - lasso * time)
 
 
-def descend(X, y, step, centre, batch, ridge=0.0, lasso=0.0, average=False, weight=None):
+def descend(X, y, step, centre, batch, ridge=0.0, lasso=0.0, average=False, weight=None, start=None):
     """The same steps on all columns, centred as they are: squared error, one epoch in the order of the rows."""
     n, p = X.shape
     k, filled, shared = step.preconditioner.inverse, step.preconditioner.filled, step.preconditioner.shared
     s = np.ones(n) if weight is None else weight / weight.mean()
     Z = X.toarray() - centre
-    w, b = np.zeros(p), np.average(y, weights=s)
+    w, b = np.zeros(p), np.average(y, weights=s) if start is None else start
     a, a0 = w.copy(), b
     rate = internals.base_rate(step, batch)
     scales = step.preconditioner.diagonal
@@ -195,6 +195,19 @@ def test_streams_and_fits_of_all_losses(loss):
             for start in range(0, 3000, 300):
                 stream.partial_fit(A[start : start + 300], targets[start : start + 300, 0])
             assert stream.recent_loss_ < 0.98 * baseline
+
+
+@pytest.mark.parametrize("params", [{}, {"penalty": "l1", "alpha": 0.01}], ids=str)
+def test_a_chunk_is_learned_alike_whatever_its_batches_are(params):
+    """A chunk of one batch goes the same way as a chunk of several."""
+    X, y = rows(n=64)
+    alpha = params.get("alpha", 0.0)
+    for batch in (32, 64):
+        model = MiniBatchSGDRegressor(batch_size=batch, average=False, **params).partial_fit(X, y)
+        state = internals.state_of(model)
+        start = np.mean(y[:batch])
+        coef, _ = descend(X, y, state.step, state.centre, batch, lasso=alpha, start=start)
+        assert_allclose(model.coef_, coef, rtol=1e-9, atol=1e-12)
 
 
 def test_the_users_matrix_is_not_changed():

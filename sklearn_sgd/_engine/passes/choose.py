@@ -28,12 +28,13 @@ def choose(plan) -> Callable[..., float]:
         return (drivers or in_python(plan)).steps("passive_aggressive")
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
+    driver_name = _driver_name(plan, name)
+    if driver_name == "rare":
+        return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
-    if plan.batch_size == plan.n_rows and not plan.remembers and (plan.n_entries > full_batch.LEAST or by_entries):
+    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries):
         return partial(getattr(arrays, name), batch_of=all_rows(plan))
-    if _driver_name(plan, name) == "rare":
-        return (drivers or in_python(plan)).steps("rare")
-    return drivers.steps(_driver_name(plan, name)) if drivers else getattr(arrays, name)
+    return drivers.steps(driver_name) if drivers else getattr(arrays, name)
 
 
 def _driver_name(plan, name: str) -> str:
