@@ -223,3 +223,18 @@ def test_zeros_with_another_loss(size):
     model.fit(X, y)
     np.testing.assert_array_equal(model.coef_ != 0, peer.coef_ != 0)
     np.testing.assert_allclose(model.coef_ * X.std(axis=0), peer.coef_ * X.std(axis=0), atol=0.02)
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_narrow_direction_in_a_stream(kind, dtype):
+    """It is learned where it explains the target, and left alone where it explains no more than noise does."""
+    a, e, noise = np.random.default_rng(1).standard_normal((3, 1000))
+    X = np.c_[a, a + 1e-4 * e].astype(dtype)
+    for target, most in ((e, np.inf), (a + noise, 1.0)):
+        model = kind()
+        for start in range(0, 1000, 50):
+            model.partial_fit(X[start : start + 50], target[start : start + 50].astype(dtype))
+        least = LinearRegression().fit(X.astype(np.float64), target).score(X.astype(np.float64), target)
+        assert model.score(X, target) > least - 0.005
+        assert np.max(np.abs(model.coef_)) < most

@@ -216,3 +216,19 @@ def test_the_users_matrix_is_not_changed():
     MiniBatchSGDRegressor(penalty="l1", alpha=0.1, tol=None, epochs=2).fit(X, y)
     for part, kept in zip((X.data, X.indices, X.indptr), parts, strict=True):
         assert_array_equal(part, kept)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("far", [None, 1e3, 1e100])
+@pytest.mark.parametrize("size", [1, 100])
+def test_first_and_far_entries_of_a_stream(loss, far, size):
+    """The scale of a column is a guess from its first entry, or too small for a later one: neither throws a stream off."""
+    X, y = rows(n=1000, filled=0)
+    Z = X.copy()
+    if far is not None:
+        Z.data[Z.indptr[500]] = far
+    model = OnlineSGDRegressor(loss)
+    for start in range(0, 1000, size):
+        model.partial_fit(Z[start : start + size], y[start : start + size])
+    assert model.score(X, y) > 0.3
+    assert model.recent_loss_ < np.var(y)

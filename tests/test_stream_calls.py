@@ -1,10 +1,12 @@
 """The short way through `partial_fit`, for chunks that look alike, against the long way: same bits, same errors."""
 
 import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from tests import internals
@@ -77,6 +79,46 @@ def test_a_chunk_that_is_not_finite_is_refused_and_changes_nothing(kind, params)
             model.partial_fit(X, y)
     np.testing.assert_array_equal(model.partial_fit(*third).coef_, twin.partial_fit(*third).coef_)
     assert model.recent_loss_ == twin.recent_loss_
+
+
+def with_value(array, value):
+    """A copy of an array with this value in the middle."""
+    array = array.copy()
+    array.flat[array.size // 2] = value
+    return array
+
+
+BAD = {
+    "missing value": lambda X, y: (with_value(X, np.nan), y),
+    "infinite target": lambda X, y: (X, with_value(y, np.inf)),
+    "far too large": lambda X, y: (with_value(X, 1e300), y),
+    "target far too large": lambda X, y: (X, with_value(y, 1e300)),
+    "fewer targets": lambda X, y: (X, y[:-1]),
+    "more targets": lambda X, y: (X, np.c_[y, y]),
+    "fewer weights": lambda X, y: (X, y, np.ones(len(y) - 1)),
+    "negative weights": lambda X, y: (X, y, -np.ones(len(y))),
+    "fewer columns": lambda X, y: (X[:, 1:], y),
+    "sparse": lambda X, y: (sparse.csr_matrix(with_value(X, np.nan)), y),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*which changed nothing:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "eta0": 0.01}], ids=str)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_the_saved_form_after_a_failed_call_is_that_before(kind, params, bad):
+    model = kind(**params)
+    for X, y in chunks(7, np.float64, 3):
+        model.partial_fit(X, y)
+    before = pickle.dumps(model)
+    try:
+        model.partial_fit(*BAD[bad](X, y))
+    except ValueError:
+        pass
+    else:
+        # What the descent itself finds to be too large is a warning.
+        assert bad.endswith("too large")
+    assert pickle.dumps(model) == before
 
 
 def test_two_threads_on_copies_of_a_model():

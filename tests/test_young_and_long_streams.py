@@ -113,3 +113,55 @@ def test_the_average_of_a_long_float32_stream_does_not_stand_still(as_input):
     # The mean of the iterates, which spend half of the updates at each value.
     np.testing.assert_allclose(model.coef_, [1.05, 1.0], atol=2e-4)
     assert model.coef_.dtype == np.float32
+
+
+def plane(n_samples=250, seed=0):
+    """Three columns, and targets that are nearly linear in them."""
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((n_samples, 3))
+    return X, X @ [1.0, -2.0, 0.5] + 1.0 + 0.1 * random.standard_normal(n_samples)
+
+
+def mean_error(model, X, y):
+    """Mean absolute error of a model, in the precision of y."""
+    return np.abs(X @ model.coef_.astype(y.dtype).T + model.intercept_ - y).mean()
+
+
+@pytest.mark.parametrize(
+    ("as_input", "size"), [(np.asarray, 1), (sparse.csr_matrix, 40), (np.float32, 40)], ids=["dense", "csr", "float32"]
+)
+@pytest.mark.parametrize(
+    ("loss", "far"), [("squared_error", 1e100), ("huber", 1e10), ("absolute_error", 1e10), ("expectile", 1e10)]
+)
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_row_far_away_leaves_predictions_of_others(kind, loss, far, size, as_input):
+    X, y = plane()
+    X[150, 1] = min(far, 1e15) if as_input is np.float32 else far
+    model = stream(kind(loss), as_input(X), y.astype(as_input(X).dtype), size)
+    X, y = plane(seed=1)
+    # That row says that its column has next to no effect, and so the least squares on all rows; it must not say more.
+    assert mean_error(model, X, y) < 1.05 * np.abs(y - y.mean()).mean()
+
+
+@pytest.mark.parametrize("size", [1, 40])
+@pytest.mark.parametrize("loss", ["huber", "expectile"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_column_that_becomes_wider_with_its_effect_keeps_it(kind, loss, size):
+    X, y = plane()
+    model = stream(kind(loss), X, y, size)
+    X, y = plane(seed=1)
+    X[:40] *= [1.0, 1000.0, 1.0]
+    y = X @ [1.0, -2.0, 0.5] + 1.0
+    stream(model, X[:40], y[:40], size)
+    assert model.coef_[1] == pytest.approx(-2.0, abs=0.1)
+
+
+def test_each_target_is_asked_whether_a_row_far_away_is_as_known():
+    X, y = plane()
+    X[150, 1] = 1e6
+    Y = np.c_[y, y]
+    Y[150] = y[150], X[150] @ [1.0, -2.0, 0.5] + 1.0
+    together, alone = stream(OnlineSGDRegressor("huber"), X, Y, 20), stream(OnlineSGDRegressor("huber"), X, y, 20)
+    np.testing.assert_allclose(together.coef_[0], alone.coef_, rtol=1e-9)
+    assert abs(alone.coef_[1]) < 0.1
+    np.testing.assert_allclose(together.coef_[1], [1.0, -2.0, 0.5], atol=0.1)

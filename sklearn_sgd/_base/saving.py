@@ -105,7 +105,8 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
         return None
     known: dict[int, Any] = {}
     form = model.__getstate__() | {"link": saved_part(model.link), "shape": list(model.shape)}
-    form["states"] = [_plain(state, known) for state in model.states]
+    # The list of losses may have one more, of a chunk that was undone.
+    form["states"] = [_plain(state, known) | {"losses": np.array(state.loss_curve)} for state in model.states]
     form["is_sparse"] = sparse.issparse(form.get("coef"))
     return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
 

@@ -111,8 +111,7 @@ def make_plans(
         if automatic and state.fresh:
             _start(plan, stream, state)
         elif state.coef_before is not None:
-            before, after = (_first_batch_loss(plan, w) for w in (state.coef_before, state.vectors.coef))
-            state.count_excess(before - after)
+            state.count_excess(_excess(plan, state, plan.used[: plan.batch_size]), _excess(plan, state, plan.used))
         state.prepare(formulas.moments, recipe.parts.penalty, from_average=not plan.average_from)
         plans.append(plan)
     return plans
@@ -283,11 +282,15 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     state.start_at(coef, constant, excess)
 
 
-def _first_batch_loss(plan: Plan, w: np.ndarray) -> float:
-    """Loss of the first batch with these parameters."""
-    data, used = plan.data, plan.used[: plan.batch_size]
-    y, s = targets_and_weights(data, used)
-    return total(s * plan.parts.loss.value(y, raw_predictions(data.rows, used, w)))
+def _excess(plan: Plan, state: State, used) -> float:
+    """What rows cost more with the parameters from before their columns were known."""
+    assert state.coef_before is not None
+    y, s = targets_and_weights(plan.data, used)
+    before, after = (
+        total(s * plan.parts.loss.value(y, raw_predictions(plan.data.rows, used, w)))
+        for w in (state.coef_before, state.vectors.coef)
+    )
+    return before - after
 
 
 def _is_inside(loss, constant: float) -> bool:

@@ -19,6 +19,9 @@ RECENT, KEPT = 1000.0, 10_000
 # Samples per column up to which a stream is young.
 EARLY = 10.0
 
+# Losses of recent samples that a column which turns out to be wider must cost, for its coefficient to be doubted.
+MANY = 10.0
+
 
 class Vectors(NamedTuple):
     """Parameters with the intercept last, their average, and what moments the optimizer keeps.
@@ -78,7 +81,7 @@ class State:
     their number; and the sum of the lengths of steps on sparse rows of many columns, in units of the curvature),
     ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
     ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), and ``coef_before``
-    (the parameters then, if they are others now).
+    and ``average_before`` (the parameters then, if they are others now).
 
     ``losses`` has one for each epoch of a fit and each chunk of a stream, without the first ``n_forgotten``. Chunks
     that are parts of one epoch count as one in ``n_epochs``.
@@ -110,6 +113,7 @@ class State:
     news: np.ndarray | None = None
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
+    average_before: np.ndarray | None = None
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -192,52 +196,73 @@ class State:
         self.statistics = merge(known, new) if known else new
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
-        self.recentre(merged.centre)
         if known is None or self.step is None:
-            self._go_on_with(make(merged))
+            self._go_on_with(make(merged), merged.centre)
             return
         if merged.counts is not None and self.since_step <= growth * self.step.weight:
             # Scales of rare columns are those of all rows seen; the largest eigenvalue may be older.
-            self.step = make(merged, self.step)._replace(weight=self.step.weight)
+            self.recentre(merged.centre)
+            before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
+            self._keep_spreads(before, self.step)
             return
         is_news = merged.variance > self.step.news
         if self.since_step > growth * self.step.weight or np.count_nonzero(is_news):
-            self._go_on_with(make(merged))
+            self._go_on_with(make(merged), merged.centre)
             if np.count_nonzero(is_news):
                 part = 1.0 - known.weight * known.variance / np.maximum(merged.weight * merged.variance, 1e-300)
                 self.news = np.where(is_news, part, 0.0)
+        else:
+            self.recentre(merged.centre)
 
-    def _go_on_with(self, step: Step) -> None:
-        """Go on with a new step.
+    def _go_on_with(self, step: Step, centre: np.ndarray) -> None:
+        """Go on with a new step, from another centre.
 
-        Of a few rows a column may look narrow, and its coefficient is large then. While rows are few, a column that
-        turns out to be wider keeps its share in the spread of predictions, not its coefficient.
+        Of a few rows a column may look narrow, and its coefficient is large then. A column that turns out to be wider
+        keeps its share in the spread of predictions, not its coefficient; also with many rows, where the samples say
+        so (`count_excess`).
         """
         before, self.step, self.since_step = self.step, step, 0.0
-        if before is None or step is before or step.shares is not None or step.weight > EARLY * len(step.variance):
-            return
-        wider = step.variance > NEWS * before.variance
-        if wider.any():
-            self.coef_before = self.vectors.coef.copy()
+        wider = None
+        if before is not None and step.shares is not None:
+            self._keep_spreads(before, step)
+        elif before is not None and step is not before:
+            wider = step.variance > NEWS * before.variance
+        if before is not None and wider is not None and wider.any():
+            self.coef_before, self.average_before = self.vectors.coef.copy(), self.vectors.average.copy()
+            # The prediction in the old centre stays: the new one may lie far away, by the same column.
             factor = np.sqrt(before.variance[wider] / step.variance[wider])
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1][wider] *= factor
+        self.recentre(centre)
+
+    def _keep_spreads(self, before: Step, step: Step) -> None:
+        """Let sparse columns whose entries prove larger keep their share in the spread of predictions.
+
+        Of one entry its scale is a guess, and the coefficient that was learned from it, too.
+        """
+        old, new = before.preconditioner.diagonal, step.preconditioner.diagonal
+        larger = NEWS * new < old
+        if larger.any():
+            factor = np.sqrt(new[larger] / old[larger])
+            for w in (self.vectors.coef, self.vectors.average):
+                w[:-1][larger] *= factor
 
     def follow(self, other: "State") -> None:
         """Take over what does not depend on the target."""
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
         self.statistics, self.news = other.statistics, other.news
-        self.recentre(other.centre)
         if other.step is not None:
-            self._go_on_with(other.step)
+            self._go_on_with(other.step, other.centre)
+        self.recentre(other.centre)
         self.since_step = other.since_step
 
     def recentre(self, centre: np.ndarray) -> None:
         """Let the intercept be the prediction at another point; no prediction changes."""
         move = centre - self.centre
         if np.count_nonzero(move):
-            for w in (self.vectors.coef, self.vectors.average):
-                w[-1] += move.dot(w[:-1])
+            for w in (self.vectors.coef, self.vectors.average, self.coef_before, self.average_before):
+                if w is not None:
+                    w[-1] += move.dot(w[:-1])
             self.centre = centre
 
     def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
@@ -268,9 +293,17 @@ class State:
                 w[:-1] = coef
             w[-1] = intercept
 
-    def count_excess(self, excess: float) -> None:
-        """Note what the first batch would have cost more with the parameters from before its columns were known."""
+    def count_excess(self, excess: float, total: float) -> None:
+        """Note what the first batch, and all, would have cost more with the parameters from before columns were known.
+
+        After many rows these are what is known best, and are kept unless they cost many times what rows cost.
+        """
         self.first_batch_excess = excess
+        if not self.is_young and not total > MANY * self.recent_loss:
+            assert self.coef_before is not None
+            assert self.average_before is not None
+            self.vectors = self.vectors._replace(coef=self.coef_before, average=self.average_before)
+            self.first_batch_excess = 0.0
 
     def prepare(self, moments: int, penalty: Any, from_average: bool) -> None:
         """Make ready for an optimizer that keeps so many moments, inside bounds, from the average or the last step."""
@@ -287,7 +320,8 @@ class State:
     def end_epoch(self, n_rows: int, n_updates: int, loss: float, rate: float) -> None:
         """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
         if n_rows:
-            self.fresh, self.first_batch_excess, self.coef_before, self.rate = False, 0.0, None, rate
+            self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
+            self.coef_before = self.average_before = None
             if len(self.losses) > self.n_losses:  # Another fork of the same state has gone on.
                 self.losses = self.losses[: self.n_losses]
             self.losses.append(loss)

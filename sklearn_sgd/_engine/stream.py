@@ -152,7 +152,8 @@ class StreamFinish(NamedTuple):
             return state.predictor()
         normal, w = state.normal_matrix(target), state.vectors.average
         if self.smooth:
-            return state.predictor(short_finish(normal, self.penalty, state.step.preconditioner, w, self.bias))
+            weight = state.statistics.weight if state.statistics else 1.0
+            return state.predictor(short_finish(normal, self.penalty, state.step.preconditioner, w, self.bias, weight))
         if state.is_young:
             return state.predictor()
         return state.predictor(proximal_finish(normal, self.penalty, w, self.bias))

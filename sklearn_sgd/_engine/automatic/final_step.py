@@ -14,6 +14,9 @@ ROUNDING = 100.0
 # Final steps at most: on all rows, on moments without and with a penalty that has a proximal step.
 STEPS, SHORT, LONG = 30, 3, 1000
 
+# Gain of a step, in units of what it would gain on average from noise alone, which is not by chance.
+BEYOND_NOISE = 10.0
+
 # Final steps at least, where directions are narrow.
 SURE = 6
 
@@ -100,9 +103,13 @@ class FinalSteps:
 
 
 def short_finish(
-    normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float
+    normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float, weight: float
 ) -> np.ndarray:
-    """Parameters a few steps nearer to the minimum on moments; narrow directions of few rows come near slowly."""
+    """Parameters a few steps nearer to the minimum on moments of rows of such a weight.
+
+    Narrow directions come near slowly in these. Conjugate steps follow while they gain more than the noise of so many
+    rows would let them gain.
+    """
     w = w[:-1]
     for _ in range(SHORT):
         g = normal.covariance @ w - normal.with_target + penalty.gradient(w)
@@ -111,6 +118,18 @@ def short_finish(
         if not (fall > 0.0 and bend > 0.0):
             break
         w = w - min(1.0, fall / bend) * d
+    d, before = np.zeros_like(w), np.inf
+    for _ in range(STEPS):
+        product = normal.covariance @ w
+        g = product - normal.with_target + penalty.gradient(w)
+        step = preconditioner.apply(g)
+        fall = float(step @ g)
+        d = step + fall / before * d
+        slope, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
+        rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ product), 0.0)
+        if not (slope > 0.0 and bend > 0.0 and slope * slope > BEYOND_NOISE * rest / weight * bend):
+            break
+        w, before = w - slope / bend * d, fall
     return np.append(w, normal.target if bias else 0.0)
 
 

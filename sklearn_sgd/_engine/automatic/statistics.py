@@ -24,8 +24,8 @@ FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 16
 # Rows of a segment at least, segments at most.
 SEGMENT, SEGMENTS = 1 << 14, 16
 
-# Share of the entries of a column that are not 0, from which on it is filled.
-FILLED = 0.5
+# Share of the entries of a column that are not 0, and their number, from which on it is filled.
+FILLED, LEAST = 0.5, 30.0
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
@@ -52,7 +52,9 @@ class ColumnStatistics(NamedTuple):
     @property
     def filled(self) -> np.ndarray:
         """Whether a column has few gaps, so that it is centred; all columns where gaps were not counted."""
-        return np.ones(len(self.mean), bool) if self.counts is None else self.counts >= FILLED * self.weight
+        if self.counts is None:
+            return np.ones(len(self.mean), bool)
+        return is_filled(self.counts, self.weight)
 
     @property
     def centre(self) -> np.ndarray:
@@ -71,6 +73,11 @@ class ColumnStatistics(NamedTuple):
         """Variances of the columns."""
         squares = self.moment.diagonal() if self.moment.ndim == 2 else self.moment
         return squares / self.weight if self.weight else squares
+
+
+def is_filled(counts: np.ndarray, weight: float) -> np.ndarray:
+    """Whether columns with so many entries in rows of such a weight have few gaps."""
+    return counts >= max(FILLED * weight, LEAST)
 
 
 def affordable(n_rows: int, n_columns: int) -> bool:
@@ -130,7 +137,7 @@ def measure_entries(
     none = np.zeros(X.shape[1])
     stored, counts, totals, squares = sums(none)
     mean = totals / whole if centred and whole else none
-    shift = np.where(counts >= FILLED * whole, mean, 0.0)
+    shift = np.where(is_filled(counts, whole), mean, 0.0)
     if shift.any():
         # Filled columns are centred before they are squared.
         squares = sums(shift)[3] + (whole - stored) * shift * shift
@@ -219,7 +226,7 @@ def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnSt
 
     counts, stored = sums(each * (values != 0.0)), sums(each)
     mean = sums(each * values) / weight if centred else np.zeros(p)
-    shift = np.where(counts >= FILLED * weight, mean, 0.0)
+    shift = np.where(is_filled(counts, weight), mean, 0.0)
     values = values - shift[X.indices]
     moment = sums(each * values * values) + (weight - stored) * shift * shift
     return ColumnStatistics(weight, mean, moment - weight * (mean - shift) ** 2, counts)

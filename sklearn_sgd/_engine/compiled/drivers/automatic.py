@@ -18,7 +18,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 # Samples over which the curvature of the loss is remembered.
 WINDOW = 1000.0
 
-# Mean squared slopes of remembered samples that those of a batch count as, per sample, at most.
+# Mean squared slopes, and losses, of remembered samples that those of a batch count as, per sample, at most.
 MOST = 100.0
 
 
@@ -26,13 +26,16 @@ def step_length(rate, size, batch, window, noise, losses, squares):
     """The step that the curvature of recent samples allows; ``window`` holds their squared slopes, losses and number.
 
     A short batch steps in proportion, so that its rows count no more than others. No batch counts as more than `MOST`
-    rows of those remembered, in ``window[2]``: a row whose loss is a million times that of others would hide the
-    curvature of as many.
+    rows of those remembered, in ``window[2]``, by its squared slopes or its losses: a row whose loss is a million times
+    that of others would hide the curvature of as many.
     """
     keep = max(0.0, 1.0 - size / WINDOW) if noise else 0.0
     known, limit, share = keep * window[0], MOST * size * window[0], 1.0
     if noise and limit > 0.0 and squares * window[2] > limit:
         share = limit / (squares * window[2])
+    most, loss = MOST * size * window[1], 2.0 * losses * window[2]
+    if noise and most > 0.0 and loss > most:
+        share = min(share, most / loss)
     window[0] = known + share * squares
     window[1] = keep * window[1] + share * 2.0 * losses
     window[2] = keep * window[2] + size
