@@ -222,7 +222,7 @@ def test_the_users_matrix_is_not_changed():
 @pytest.mark.parametrize("far", [None, 1e3, 1e100])
 @pytest.mark.parametrize("size", [1, 100])
 def test_first_and_far_entries_of_a_stream(loss, far, size):
-    """The scale of a column is a guess from its first entry, or too small for a later one: neither throws a stream off."""
+    """The scale of a column is a guess from its first entry, or too small for a later one: no stream is thrown off."""
     X, y = rows(n=1000, filled=0)
     Z = X.copy()
     if far is not None:

@@ -16,6 +16,9 @@ SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 # Share up to which two sums may differ by rounding.
 CLOSE = 1e-12
 
+# Times the median of losses that one of them counts as in a typical residual, at most.
+OUTLIER = 100.0
+
 # Noise that is left to learn, at least, in units of all.
 SHARE_LEFT = 1e-5
 
@@ -75,13 +78,19 @@ def typical_residual(loss, data, used, z) -> float:
 
 
 def residual_sums(loss, data, used, z) -> np.ndarray:
-    """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared."""
+    """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared.
+
+    No loss counts as more than `OUTLIER` times the median of some: one of 1e20 would say nothing about those of others.
+    """
     if isinstance(data.rows, RemoteRows):
         return data.rows.residual_sums(loss, z)
     y, s = targets_and_weights(data, used)
     z = z + 0.0 * y
-    slope = loss.gradient(y, z)
-    return np.array([total(s), total(s * loss.value(y, z)), total(s * abs(slope)), total(s * slope * slope)])
+    slope, value = loss.gradient(y, z), loss.value(y, z)
+    some = host(take(value, slice(None, None, max(1, value.shape[0] // BLOCK))))
+    if (some > 0.0).any():
+        value = namespace(value).clip(value, None, float(OUTLIER * np.median(some[some > 0.0])))
+    return np.array([total(s), total(s * value), total(s * abs(slope)), total(s * slope * slope)])
 
 
 def targets_and_weights(data, used):
