@@ -64,20 +64,19 @@ for name, model in models.items():
 
 # %%
 # Words that come one after the other need no vocabulary: the columns are hashed. Each chunk is predicted before it is
-# learned from.
+# learned from, by the model and by the mean of the words so far; R² compares the two over all chunks so far.
 
 hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16)
 stream, errors, size = MiniBatchSGDRegressor(), [], 1000
 for start in range(0, len(train), size):
     X, y = hashed.transform(train[start : start + size]), y_train[start : start + size]
     if start:
-        errors.append(np.mean((stream.predict(X) - y) ** 2))
+        errors.append((np.sum((stream.predict(X) - y) ** 2), np.sum((np.mean(y_train[:start]) - y) ** 2)))
     stream.partial_fit(X, y)
 print(f"after one pass: R² {stream.score(hashed.transform(test), y_test):.3f} on new words")
 
 figure, ax = plt.subplots(layout="constrained")
-ax.plot(size * np.arange(1, len(errors) + 1), errors, color="0.3", label="chunk, before it is learned")
-ax.axhline(np.var(y_test), color="C1", ls="--", label="the mean of all words")
-ax.set(xlabel="words seen", ylabel="mean squared error")
-ax.legend()
+model_errors, mean_errors = np.cumsum(errors, axis=0).T
+ax.plot(size * np.arange(1, len(errors) + 1), 1.0 - model_errors / mean_errors, color="0.3")
+ax.set(xlabel="words seen", ylabel="R² of words before they are learned, so far", ylim=(0, None))
 plt.show()
