@@ -16,8 +16,8 @@ SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 # Share up to which two sums may differ by rounding.
 CLOSE = 1e-12
 
-# Times the median of losses that one of them counts as in a typical residual, at most.
-OUTLIER = 100.0
+# Times the power mean of losses that their mean counts as in a typical residual, at most, and the power.
+OUTLIER, ROOT = 10.0, 1.0 / 32.0
 
 # Noise that is left to learn, at least, in units of all.
 SHARE_LEFT = 1e-5
@@ -73,24 +73,30 @@ def mean_target(y, weight) -> float:
 
 def typical_residual(loss, data, used, z) -> float:
     """A residual of about the size that the predictions z have for some rows."""
-    _, value, slope, _ = residual_sums(loss, data, used, z)
+    sums = residual_sums(loss, data, used, z)
+    value, slope = _usual_value(sums), float(sums[2])
     return float(value / max(slope, 1e-300))
 
 
 def residual_sums(loss, data, used, z) -> np.ndarray:
     """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared.
 
-    No loss counts as more than `OUTLIER` times the median of some: one of 1e20 would say nothing about those of others.
+    And of the rows with a loss: of weights, and of a root of it.
     """
     if isinstance(data.rows, RemoteRows):
         return data.rows.residual_sums(loss, z)
     y, s = targets_and_weights(data, used)
     z = z + 0.0 * y
     slope, value = loss.gradient(y, z), loss.value(y, z)
-    some = host(take(value, slice(None, None, max(1, value.shape[0] // BLOCK))))
-    if (some > 0.0).any():
-        value = namespace(value).clip(value, None, float(OUTLIER * np.median(some[some > 0.0])))
-    return np.array([total(s), total(s * value), total(s * abs(slope)), total(s * slope * slope)])
+    some = s * like(value > 0.0, s)
+    roots = total(some), total(some * abs(value) ** ROOT)
+    return np.array([total(s), total(s * value), total(s * abs(slope)), total(s * slope * slope), *roots])
+
+
+def _usual_value(sums: np.ndarray) -> float:
+    """The sum of losses; no more than some rows with a loss beyond all proportion leave of it, by its power mean."""
+    value, weight, roots = float(sums[1]), float(sums[4]), float(sums[5])
+    return min(value, OUTLIER * weight * (roots / weight) ** (1.0 / ROOT)) if weight else value
 
 
 def targets_and_weights(data, used):
@@ -198,7 +204,7 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     """
     if isinstance(data.rows, RemoteRows):
         return data.rows.row_curvatures(loss, w)
-    z, weight, sums = [], [], np.zeros(4)
+    z, weight, sums = [], [], np.zeros(6)
     for block in _blocks(data, kept):
         z.append(doubled(raw_predictions(data.rows, block, w)))
         sums += residual_sums(loss, data, block, z[-1])
@@ -218,7 +224,8 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
 
 def weighted_curvatures(loss, data, used, z, sums: np.ndarray):
     """The curvatures of some rows, times their weights, from the sums over all rows."""
-    weight, value, slope, squares = map(float, sums)
+    weight, _, slope, squares, *_ = map(float, sums)
+    value = _usual_value(sums)
     aside, size = ASIDE * value / max(slope, 1e-300), (squares / weight) ** 0.5
     (y, s), curvature = targets_and_weights(data, used), 0.0
     for p in (z - aside, z + aside):
