@@ -200,7 +200,9 @@ def _check(state: State, n_features: int) -> None:
     if state.statistics is not None:
         # Targets may come after the columns.
         mean, moment = state.statistics.mean, state.statistics.moment
+        counts = state.statistics.counts
         is_whole = mean.ndim == 1 and len(mean) >= n_features and moment.shape in (mean.shape, 2 * mean.shape)
+        is_whole &= counts is None or counts.shape == mean.shape
         if not is_whole or {mean.dtype, moment.dtype} != {new.centre.dtype}:
             raise ValueError(f"covariances of {n_features} features cannot be {_described(moment)}")
 

@@ -240,10 +240,9 @@ class State:
 
         Of one entry its scale is a guess, and the coefficient that was learned from it, too.
         """
-        old, new = before.preconditioner.diagonal, step.preconditioner.diagonal
-        larger = NEWS * new < old
-        if larger.any():
-            factor = np.sqrt(new[larger] / old[larger])
+        old, new = before.preconditioner, step.preconditioner
+        if (larger := (NEWS * new.inverse < old.inverse) & ~before.is_filled & ~step.is_filled).any():
+            factor = np.sqrt(new.inverse[larger] / old.inverse[larger])
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1][larger] *= factor
 

@@ -94,6 +94,11 @@ class Preconditioner(NamedTuple):
         return self.inverse.ndim == 2 or (self.shared is not None and self.shared.ndim == 2)
 
     @property
+    def apart(self) -> np.ndarray:
+        """The inverse, where all columns have the same kind of it; else the diagonal alone."""
+        return self.inverse if self.filled is None else self.diagonal
+
+    @property
     def diagonal(self) -> np.ndarray:
         """The diagonal alone."""
         if self.filled is None or self.shared is None:
@@ -143,6 +148,12 @@ class Step(NamedTuple):
     news: np.ndarray
     geometry: Geometry | None = None
     shares: np.ndarray | None = None
+
+    @property
+    def is_filled(self) -> np.ndarray:
+        """Whether a column is filled, among sparse ones."""
+        filled = self.preconditioner.filled
+        return np.isin(np.arange(len(self.variance)), () if filled is None else filled)
 
     @property
     def hides(self) -> bool:

@@ -54,7 +54,7 @@ class ColumnStatistics(NamedTuple):
         """Whether a column has few gaps, so that it is centred; all columns where gaps were not counted."""
         if self.counts is None:
             return np.ones(len(self.mean), bool)
-        return is_filled(self.counts, self.weight)
+        return self.counts >= max(FILLED * self.weight, LEAST)
 
     @property
     def centre(self) -> np.ndarray:
@@ -73,11 +73,6 @@ class ColumnStatistics(NamedTuple):
         """Variances of the columns."""
         squares = self.moment.diagonal() if self.moment.ndim == 2 else self.moment
         return squares / self.weight if self.weight else squares
-
-
-def is_filled(counts: np.ndarray, weight: float) -> np.ndarray:
-    """Whether columns with so many entries in rows of such a weight have few gaps."""
-    return counts >= max(FILLED * weight, LEAST)
 
 
 def affordable(n_rows: int, n_columns: int) -> bool:
@@ -133,15 +128,21 @@ def measure_entries(
         return measure(X, kept, weight, centred)
     n = X.shape[0] if kept is None else len(kept)
     s = weight if kept is None or not weight.shape[0] else weight[kept]
-    whole = float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n)
-    none = np.zeros(X.shape[1])
+    return _from_sums(float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n), centred, sums, X.shape[1])
+
+
+def _from_sums(weight: float, centred: bool, sums: Callable[[np.ndarray], np.ndarray], p: int) -> ColumnStatistics:
+    """Statistics from sums over the entries of columns: of weights, of those not 0, and of both powers of entries.
+
+    Columns with few gaps are less their mean, ``shift``, before they are squared, so that spreads are not lost in it.
+    """
+    none = np.zeros(p)
     stored, counts, totals, squares = sums(none)
-    mean = totals / whole if centred and whole else none
-    shift = np.where(is_filled(counts, whole), mean, 0.0)
+    mean = totals / weight if centred and weight else none
+    shift = np.where(counts >= FILLED * weight, mean, 0.0)
     if shift.any():
-        # Filled columns are centred before they are squared.
-        squares = sums(shift)[3] + (whole - stored) * shift * shift
-    return ColumnStatistics(whole, mean, squares - whole * (mean - shift) ** 2, counts)
+        squares = sums(shift)[3] + (weight - stored) * shift * shift
+    return ColumnStatistics(weight, mean, squares - weight * (mean - shift) ** 2, counts)
 
 
 def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:
@@ -217,19 +218,15 @@ def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatis
 
 
 def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnStatistics:
-    """The same of many columns, at the cost of the entries; filled columns are centred before they are squared."""
-    p, values = X.shape[1], doubled(X.data)
-    each = np.repeat(s, np.diff(X.indptr))
+    """The same of many columns, at the cost of the entries."""
+    p, values, each = X.shape[1], doubled(X.data), np.repeat(s, np.diff(X.indptr))
 
-    def sums(of):
-        return np.bincount(X.indices, of, p)
+    def sums(shift: np.ndarray) -> np.ndarray:
+        moved = values - shift[X.indices]
+        terms = each, each * (values != 0.0), each * values, each * moved * moved
+        return np.array([np.bincount(X.indices, term, p) for term in terms])
 
-    counts, stored = sums(each * (values != 0.0)), sums(each)
-    mean = sums(each * values) / weight if centred else np.zeros(p)
-    shift = np.where(is_filled(counts, weight), mean, 0.0)
-    values = values - shift[X.indices]
-    moment = sums(each * values * values) + (weight - stored) * shift * shift
-    return ColumnStatistics(weight, mean, moment - weight * (mean - shift) ** 2, counts)
+    return _from_sums(weight, centred, sums, p)
 
 
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:

@@ -162,10 +162,8 @@ OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
 
 
 def _preconditioner(plan) -> dict[str, Any]:
-    preconditioner = plan.preconditioner
-    if preconditioner.filled is not None:
-        return {"inverse": preconditioner.diagonal, "full": 0}
-    return {"inverse": preconditioner.inverse, "full": int(preconditioner.is_full)}
+    inverse = plan.preconditioner.apart
+    return {"inverse": inverse, "full": int(inverse.ndim == 2)}
 
 
 _drivers: dict[tuple, Any] = {}

@@ -40,13 +40,13 @@ class Memory:
 
 def longest(rows, weight: np.ndarray, used: np.ndarray, preconditioner: Preconditioner) -> float:
     """Largest squared length of a weighted, preconditioned row, the intercept's one included."""
-    most, inverse = 0.0, preconditioner.diagonal if preconditioner.filled is not None else preconditioner.inverse
+    most, inverse = 0.0, preconditioner.apart
     for start in range(0, len(used), BLOCK):
         chunk = used[start : start + BLOCK]
         X, s, mean = rows.matrix(chunk), weight[chunk] if weight.shape[0] else 1.0, rows.mean
         if isinstance(X, np.ndarray):
-            lengths = np.einsum("ij,ij->i", X @ inverse, X) if preconditioner.is_full else (X * X) @ inverse
-        elif preconditioner.is_full:
+            lengths = np.einsum("ij,ij->i", X @ inverse, X) if inverse.ndim == 2 else (X * X) @ inverse
+        elif inverse.ndim == 2:
             lengths = X.multiply(X @ inverse).sum(axis=1) - 2.0 * (X @ (inverse @ mean)) + mean @ inverse @ mean
         else:
             lengths = X.multiply(X) @ inverse + X @ (-2.0 * mean * inverse) + mean * mean @ inverse

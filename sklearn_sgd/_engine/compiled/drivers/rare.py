@@ -5,7 +5,9 @@ centred, and preconditioned together. A column in no row of a batch does not mov
 at its next visit, and at the end of the pass: the pull of the penalty, and the shares of the average.
 
 The pull of an elastic net is followed exactly: for a time t, the sum of the steps' lengths, along the flow
-``w' = -k (ridge w + lasso sign(w))``, with the scale k of the column. So it does not matter in how many parts.
+``w' = -k (ridge w + lasso sign(w))``, with the scale k of the column. So it does not matter in how many parts. The
+average takes the mean of that way, with the shares of the updates in between: not each of their parameters by its own
+share, which would need all columns at each update.
 """
 
 from math import exp, log
