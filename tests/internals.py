@@ -3,7 +3,7 @@
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import estimator, fitted, training, unused, validation
-from sklearn_sgd._engine import baseline, cores, plan, prepare, trend
+from sklearn_sgd._engine import baseline, by_column, cores, plan, prepare, trend
 from sklearn_sgd._engine.automatic import effective, preconditioner, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -211,3 +211,13 @@ def count_pools(monkeypatch):
 
     monkeypatch.setattr(cores, "ThreadPoolExecutor", made)
     return pools
+
+
+def with_all_columns(monkeypatch):
+    """Let streams of sparse rows keep their states as a whole."""
+    monkeypatch.setattr(by_column.Way, "of", classmethod(lambda kind, recipe: None))
+
+
+def is_by_column(model):
+    """Whether the states of a stream are kept by column."""
+    return model._fitted.by_column is not None

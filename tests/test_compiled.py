@@ -1,5 +1,6 @@
 """Machine code computes what the formulas and the drivers say as plain Python."""
 
+import sys
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from numpy.testing import assert_allclose
 from problems import csr, holey, linear, some_weights, theta
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, losses, optimizers, penalties
-from sklearn_sgd._engine.compiled import emit, functions, machine, store
+from sklearn_sgd._engine.compiled import emit, functions, machine, store, translate
+from sklearn_sgd._engine.compiled.drivers import words
 from sklearn_sgd._engine.expressions import UFUNCS, Expression, Untraceable, program, symbols, variable
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
@@ -199,6 +201,27 @@ def test_a_formula_of_many_functions():
     params = {"learning_rate": "constant", "epochs": 2, "random_state": 0}
     compiled, expected = (MiniBatchSGDRegressor(loss, **params).fit(*linear()) for loss in (Clamped(), on_arrays))
     assert_allclose(theta(compiled), theta(expected), rtol=1e-10)
+
+
+def _growing(x, total):
+    if x > 0.5:
+        total = total + x
+    return total
+
+
+def _sums_of_large(n: words.Integer, numbers: words.Doubles, sums: words.Doubles) -> words.Double:
+    for k in range(n):
+        sums[k] = _growing(numbers[k], sums[k])
+    return 0.0
+
+
+def test_an_argument_may_change_in_one_branch(monkeypatch):
+    """Where another branch does not assign it, it keeps its value."""
+    translate.remember(sys.modules[__name__])
+    monkeypatch.setitem(machine.BUILDERS, "sums", lambda layout: _sums_of_large)
+    numbers, sums = np.array([0.25, 0.75, 0.5, 1.0]), np.arange(4.0)
+    machine.CompiledDriver("sums", "dense", {"real": np.dtype(float)})({"n": 4, "numbers": numbers, "sums": sums})
+    assert sums.tolist() == [0.0, 1.75, 2.0, 4.0]
 
 
 @pytest.mark.parametrize(("formula", "reason"), [

@@ -28,6 +28,7 @@ from sklearn_sgd._base.saving import SavedForm
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
+from sklearn_sgd._engine.by_column import Chunk, StatesByColumn
 from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
@@ -205,17 +206,19 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             self._validate_params()
             warn_of_unused(self)
             resolved = ResolvedParameters(self)
-        first = model is None or not model.states
+        first = model is None or not model.progress
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0]:
             return True
         if first:
             random_state = check_random_state(self.random_state)
             shape, states = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
+            chunk = Chunk.of(recipe, X, states)
         else:
-            shape, states = model.shape, model.states_to_go_on(recipe.finishes_streams)  # type: ignore[union-attr]
-        plans = make_plans(recipe, X, validation.as_columns(y), weight, states, stream=True)
-        descents = [*map(Descent, plans, states)]
+            shape = model.shape  # type: ignore[union-attr]
+            chunk = Chunk.of(recipe, X, model.to_go_on(recipe.finishes_streams))  # type: ignore[union-attr]
+        plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
+        descents = [*map(Descent, plans, chunk.states)]
         cache = model.stream_cache if model else None
         if weight is None:
             cache = StreamCache.of(self, resolved, recipe, descents[0], X) if shape == () else None
@@ -225,8 +228,8 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             return False
         for descent, epoch in done:
             descent.state.count_first_loss(epoch.loss, descent.plan.weight)
-        states = [descent.state for descent in descents]
-        attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, StreamFinish.of(recipe))
+        reached = chunk.end(recipe, plans)
+        attributes = self._fitted_attributes(plans[0], reached, shape, resolved, StreamFinish.of(recipe))
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 
@@ -235,9 +238,9 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
 
         ``again``: an earlier epoch has seen the samples, so they are not new. ``within``: the epoch goes on.
         """
-        before = self._fitted.states if self._fitted is not None else ()
+        before = self._fitted.progress if self._fitted is not None else ()
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
-        after = self._fitted.states if self._fitted is not None else ()
+        after = self._fitted.progress if self._fitted is not None else ()
         for state, earlier in zip(after, before, strict=False):
             if again:
                 state.restore_prequential_loss(earlier)
@@ -294,33 +297,6 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         form = {"accept_sparse": "csr", "dtype": floats(X), "input_name": "X"}
         parts = (block if self._is_plain(block) else check_array(settled(block, False), **form) for block in blocks)
         return np.concatenate([model.predict(part) for part in parts])
-
-    def sparsify(self) -> Self:
-        """Make `coef_` a sparse matrix of a row for each target, which is smaller where most coefficients are zero.
-
-        `predict` works with both, and so do `fit` and `partial_fit`, after which `coef_` is an array again.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        check_is_fitted(self)
-        self.coef_ = sparse.csr_matrix(host(self.coef_))
-        return self
-
-    def densify(self) -> Self:
-        """Make `coef_` an array again, after `sparsify`.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        check_is_fitted(self)
-        if sparse.issparse(self.coef_):
-            self.coef_ = densified(self.coef_, self.intercept_)
-        return self
 
     def _is_plain(self, X: Any, like: Any = None) -> bool:
         """Return whether X needs no validation, beside an array like the coefficients."""
@@ -382,13 +358,13 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
     def _fitted_attributes(
         self,
         plan: Plan,
-        states: Sequence[State],
+        states: Sequence[State] | StatesByColumn,
         shape: tuple,
         resolved: ResolvedParameters,
         finish: StreamFinish | None = None,
     ) -> dict[str, Any]:
         """Return the attributes of the estimator fitted to these states."""
-        model = FittedModel(tuple(states), shape, resolved.link(plan.parts.loss), resolved, finish=finish)
+        model = FittedModel(states, shape, resolved.link(plan.parts.loss), resolved, finish=finish)
         return {"_fitted": model.moved_to(plan.X), "batch_size_": plan.batch_size}
 
     def __sklearn_tags__(self):

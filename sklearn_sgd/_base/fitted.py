@@ -8,8 +8,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
+from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import host, is_foreign, like
+
+NOT_PICKLED = "parameters", "stream_cache", "finish", "by_column"
 
 
 class FittedModel:
@@ -21,7 +24,7 @@ class FittedModel:
     Parameters
     ----------
     states : tuple of State
-        State of each target; not changed any more.
+        State of each target; not changed any more. Of a ``stream`` by column they are made when they are first read.
     shape : tuple
         () for y of one dimension, else (n_targets,).
     link : object or None
@@ -32,22 +35,28 @@ class FittedModel:
         What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
     finish : callable or None
         Function (state, target) -> coefficients and intercept, for streams. It is not pickled.
+    by_column : StatesByColumn or None
+        The states of a stream of sparse rows of many columns, if it keeps them so. They are not pickled.
     finished : bool
         Whether there is, or was, such a function.
     """
 
-    states: tuple[State, ...] = ()
+    states: tuple[State, ...]
     shape: tuple = ()
     link: Any = None
     parameters: Any = None
     stream_cache: Any = None
     finish: Any = None
+    by_column: StatesByColumn | None = None
     finished: bool = False
     coef: Any
     intercept: Any
 
-    def __init__(self, states=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None):
-        self.states = states
+    def __init__(self, position=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None):
+        if isinstance(position, StatesByColumn):
+            self.by_column = position
+        else:
+            self.states = tuple(position)
         self.shape = shape
         self.link = link
         self.parameters = parameters
@@ -57,6 +66,8 @@ class FittedModel:
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
+        if name == "states" and self.by_column is not None:
+            return self.__dict__.setdefault("states", self.by_column.whole())
         if name not in ("coef", "intercept") or not self.states:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         finish = self.finish
@@ -74,12 +85,17 @@ class FittedModel:
     @property
     def known_coef(self) -> Any:
         """The coefficients if they have been made, else an array of their kind, without making them."""
-        return self.__dict__["coef"] if "coef" in self.__dict__ else self.states[0].vectors.coef
+        return self.__dict__["coef"] if "coef" in self.__dict__ else self.progress[0].vectors.coef
+
+    @property
+    def progress(self) -> tuple[State, ...]:
+        """How far each target has come: its state, maybe without columns."""
+        return self.states if self.by_column is None else self.by_column.states
 
     def __getstate__(self) -> dict:
         if self.states:
             _ = self.coef, self.intercept
-        return {key: value for key, value in vars(self).items() if key not in ("parameters", "stream_cache", "finish")}
+        return {key: value for key, value in vars(self).items() if key not in NOT_PICKLED}
 
     def replace(self, **attributes: Any) -> Self:
         """Return the same model with other attributes."""
@@ -87,8 +103,10 @@ class FittedModel:
         vars(other).update(vars(self) | attributes)
         return other
 
-    def states_to_go_on(self, finishing: bool) -> list[State]:
+    def to_go_on(self, finishing: bool) -> list[State] | StatesByColumn:
         """Return the states as they go on; without final steps from what those so far lead to, which predicts."""
+        if self.by_column is not None and self.finished == finishing:
+            return self.by_column
         states = [state.fork() for state in self.states]
         if self.finished and not finishing:
             coef, intercept = host(self.coef).reshape(len(states), -1), np.ravel(host(self.intercept))
@@ -110,6 +128,11 @@ class FittedModel:
 
     def predict(self, X: Any) -> Any:
         """Return predictions for validated X."""
+        if self.by_column is not None and "coef" not in self.__dict__ and sparse.issparse(X) and X.nnz < X.shape[1]:
+            X, states = self.by_column.of_entries(X)
+            coefs, intercepts = zip(*(state.predictor() for state in states), strict=True)
+            coef, intercept = (np.stack(coefs), np.stack(intercepts)) if self.shape else (coefs[0], intercepts[0])
+            return predict_linear(X, coef, intercept, self.link)
         return predict_linear(X, self.coef, self.intercept, self.link)
 
 

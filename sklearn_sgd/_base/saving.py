@@ -16,12 +16,15 @@ from scipy import sparse
 from sklearn_sgd import losses, optimizers, penalties
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.window import LONG, SHORT
+from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.table import Table
 from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
 # Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
-SCHEMA = 2
+SCHEMA = 3
 
 # What the saved form says of itself; these keys and that of the model are all that are private.
 SCHEMA_KEY, VERSION_KEY = "_schema", "_version"
@@ -105,8 +108,9 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
         return None
     known: dict[int, Any] = {}
     form = model.__getstate__() | {"link": saved_part(model.link), "shape": list(model.shape)}
-    # The list of losses may have one more, of a chunk that was undone.
-    form["states"] = [_plain(state, known) | {"losses": np.array(state.loss_curve)} for state in model.states]
+    # States by column are saved as they are, so that what goes on from them has the same bits.
+    form["states"] = _plain(model.states if model.by_column is None else (), known)
+    form["by_column"] = _plain(model.by_column, known)
     form["is_sparse"] = sparse.issparse(form.get("coef"))
     return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
 
@@ -115,11 +119,16 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
     if form is None:
         return None
     known: dict[int, Any] = {}
-    states = tuple(_rebuilt(State, state, known) for state in form["states"])
+    states = _rebuilt(tuple[State, ...], form["states"], known)
     for state in states:
         _check(state, attributes["n_features_in_"])
-    made = {name: value for name, value in form.items() if name != "is_sparse"}
-    made |= {"states": states, "link": restored_part(form["link"]), "shape": tuple(form["shape"])}
+    by_column = _rebuilt(StatesByColumn | None, form["by_column"], known)
+    if by_column is not None:
+        _check_columns(by_column, attributes["n_features_in_"])
+    made = {name: value for name, value in form.items() if name not in ("is_sparse", "states")}
+    made |= {"by_column": by_column, "link": restored_part(form["link"]), "shape": tuple(form["shape"])}
+    if by_column is None:
+        made["states"] = states
     if form["is_sparse"]:
         made["coef"] = sparse.csr_matrix(made["coef"])
     return FittedModel().replace(**made)
@@ -134,10 +143,16 @@ def _plain(value: Any, known: dict[int, Any]) -> Any:
         made = value.bit_generator.state
     elif is_dataclass(value):
         made = {field.name: _plain(getattr(value, field.name), known) for field in fields(value)}
+        if isinstance(value, State):
+            made["losses"] = np.array(value.loss_curve)  # Its list may have one more, of a chunk that was undone.
+    elif isinstance(value, Table):
+        made = value.numbers()
     elif hasattr(value, "_asdict"):
         made = {name: _plain(item, known) for name, item in value._asdict().items()}
     elif isinstance(value, list):
         made = np.array(value, dtype=np.float64)
+    elif isinstance(value, tuple):
+        made = [_plain(item, known) for item in value]
     known[id(value)] = made
     return made
 
@@ -155,6 +170,10 @@ def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
         made.bit_generator.state = value
     elif kind is np.ndarray:
         made = _array(value)
+    elif kind is Table:
+        made = Table(_array(value).copy())  # Streams change it, and not what they were restored from.
+    elif get_origin(kind) is tuple:
+        made = tuple(_rebuilt(get_args(kind)[0], item, known) for item in value)
     elif get_origin(kind) is list:
         made = _array(value).tolist()
     elif is_dataclass(kind) or hasattr(kind, "_fields"):
@@ -184,7 +203,10 @@ def _check(state: State, n_features: int) -> None:
     if vectors.coef.dtype not in (np.float32, np.float64) or vectors.coef.shape != (n_features + 1,):
         raise ValueError(f"coef of {n_features} features cannot be {_described(vectors.coef)}")
     new = State.start(n_features, vectors.coef.dtype, state.generator)
-    pairs = {"centre": (state.centre, new.centre), "window": (state.window, new.window)}
+    pairs = {
+        "centre": (state.centre, new.centre),
+        "window": (state.window, np.zeros(LONG if len(state.window) > SHORT else SHORT)),
+    }
     for name, vector in vectors._asdict().items():
         like = getattr(new.vectors, name)
         pairs[name] = vector, new.vectors.coef if like is None else like
@@ -205,6 +227,22 @@ def _check(state: State, n_features: int) -> None:
         is_whole &= counts is None or counts.shape == mean.shape
         if not is_whole or {mean.dtype, moment.dtype} != {new.centre.dtype}:
             raise ValueError(f"covariances of {n_features} features cannot be {_described(moment)}")
+
+
+def _check_columns(by_column: StatesByColumn, n_features: int) -> None:
+    """The same of states by column."""
+    for state in by_column.states:
+        _check(state, 0)
+    tables = {"columns": [by_column.columns], "parameters": by_column.parameters}
+    for (name, each), width in zip(tables.items(), (5, 6), strict=True):
+        for rows in (table.numbers() for table in each):
+            if rows.shape != (n_features, width) or rows.dtype != np.float64 or not rows.flags.c_contiguous:
+                raise ValueError(f"{name} of {n_features} features cannot be {_described(rows)}")
+    numbers = len(by_column.states), len(by_column.parameters), len(by_column.clocks)
+    if by_column.n_columns != n_features or len(set(numbers)) != 1 or not numbers[0]:
+        raise ValueError(f"{n_features} features cannot be {by_column.n_columns}, of {numbers} targets")
+    inverse = np.ones(n_features, by_column.states[0].vectors.coef.dtype)
+    _check_filled(Preconditioner(inverse, by_column.filled, by_column.shared), n_features)
 
 
 def _check_filled(preconditioner: Preconditioner, n_features: int) -> None:

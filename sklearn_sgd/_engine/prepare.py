@@ -5,11 +5,17 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
-from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, affordable, measure, measure_entries
+from sklearn_sgd._engine.automatic.statistics import (
+    FULL,
+    ColumnStatistics,
+    affordable,
+    by_entries,
+    measure,
+    measure_entries,
+)
 from sklearn_sgd._engine.automatic.step_size import (
     automatic_batch_size,
     automatic_rates,
@@ -163,17 +169,22 @@ def learn_columns(
 ) -> None:
     """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded."""
     n_rows = X.shape[0] if kept is None else len(kept)
-    half_life = recipe.params["half_life"] if stream else None
     known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
     centred = recipe.params["fit_intercept"]
-    if issparse(X) and X.shape[1] > FULL:
+    if by_entries(X):
         sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, centred, sums)
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
-    share = 0.5 ** (n_rows / half_life) if half_life else 1.0
+    share = remembered(recipe, n_rows) if stream else 1.0
     make = partial(_make_step, X, recipe.formulas, stream, stream or noise, 1.0)
     state.learn_columns(new, X.shape[1], share, make, GROWTH)
+
+
+def remembered(recipe: Recipe, n_rows: int) -> float:
+    """What is left of the weight of earlier rows of a stream after so many."""
+    half_life = recipe.params["half_life"]
+    return 0.5 ** (n_rows / half_life) if half_life else 1.0
 
 
 def _is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
@@ -218,7 +229,7 @@ def _batch_size(params, rows: Selection) -> int:
     """Rows in a step."""
     size, n_rows, n_columns = params["batch_size"], rows.n_rows, rows.X.shape[1]
     if size == "auto":
-        if issparse(rows.X) and n_columns > FULL:
+        if by_entries(rows.X):
             n_columns = rows.X.nnz // rows.X.shape[0]
         size = automatic_batch_size(n_columns, n_rows)
     if params["drop_last"] and n_rows < (size or 1):

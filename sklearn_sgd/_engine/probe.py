@@ -9,6 +9,7 @@ Statistical Association 93, 1998: generalised degrees of freedom, by perturbed t
 import numpy as np
 
 from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective
+from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
@@ -44,7 +45,7 @@ class Probe:
     def share(self, state: State) -> float:
         """The share of the noise that is learned after another epoch, where a state is now."""
         if self.descent is None:
-            return self.formula.share(state.window[3] * (AVERAGE if self.plan.average_from else 1.0))
+            return self.formula.share(state.window[RELATIVE_TIME] * (AVERAGE if self.plan.average_from else 1.0))
         one_epoch([self.descent])
         coef, intercept = self.descent.state.predictor()
         used = self.plan.used

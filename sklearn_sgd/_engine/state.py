@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import exp, isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
-from sklearn_sgd._engine.automatic.preconditioner import NEWS, Step
+from sklearn_sgd._engine.automatic.preconditioner import NEWS, Preconditioner, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
+from sklearn_sgd._engine.automatic.window import SHORT, lengthened
+from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
 
 # Samples over which the recent loss of a stream is taken, and how many losses of its chunks are kept at least.
@@ -23,63 +25,13 @@ EARLY = 10.0
 MANY = 10.0
 
 
-class Vectors(NamedTuple):
-    """Parameters with the intercept last, their average, and what moments the optimizer keeps.
-
-    The average is in double precision: in a long stream a share of it is less than a float32 holds.
-    """
-
-    coef: np.ndarray
-    average: np.ndarray
-    m: np.ndarray | None = None
-    v: np.ndarray | None = None
-
-    def copy(self) -> "Vectors":
-        """The same numbers in arrays of their own."""
-        m, v = self.m, self.v
-        moments = None if m is None else m.copy(), None if v is None else v.copy()
-        return Vectors(self.coef.copy(), self.average.copy(), *moments)
-
-    def with_moments(self, number: int) -> "Vectors":
-        """With so many moments, 0 at first."""
-        if (number > 0) == (self.m is not None) and (number > 1) == (self.v is not None):
-            return self
-        m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
-        return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
-
-    def finite(self, averaged: bool, most: float) -> bool:
-        """Whether parameters, and their average if there is one, have squares of no larger sum; moments are numbers.
-
-        Predictions are in range, too, then.
-        """
-        return (
-            _within(self.coef, most)
-            and (not averaged or _within(self.average, most))
-            and (self.m is None or _are_numbers(self.m))
-            and (self.v is None or _are_numbers(self.v))
-        )
-
-
-def _within(vector: np.ndarray, most: float) -> bool:
-    """Whether the sum of squares is no more, in the precision of the vector if possible, which is found sooner.
-
-    This product of NumPy, unlike others, does not warn of numbers that are not finite.
-    """
-    return bool(np.vdot(vector, vector) <= most) or bool(np.square(vector, dtype=np.float64).sum() <= most)
-
-
-def _are_numbers(vector: np.ndarray) -> bool:
-    return isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())
-
-
 @dataclass
 class State:
     """Where a descent stands: all that the next update depends on, besides the data and the parameters.
 
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
-    (the weight of the samples measured since it was made), ``window`` (sums of recent squared slopes and losses, and
-    their number; and the sum of the lengths of steps on sparse rows of many columns, in units of the curvature),
-    ``news`` (of columns that vary more than before, the share of the last samples in their spread) and
+    (the weight of the samples measured since it was made), ``window`` (see :mod:`.automatic.window`), ``news`` (of
+    columns that vary more than before, the share of the last samples in their spread) and
     ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), and ``coef_before``
     and ``average_before`` (the parameters then, if they are others now).
 
@@ -109,7 +61,7 @@ class State:
     statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
-    window: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    window: np.ndarray = field(default_factory=lambda: np.zeros(SHORT))
     news: np.ndarray | None = None
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
@@ -133,6 +85,31 @@ class State:
         vars(other).update(vars(self))
         other.vectors, other.window = self.vectors.copy(), self.window.copy()
         return other
+
+    def of_columns(
+        self,
+        w: np.ndarray,
+        average: np.ndarray,
+        centre: np.ndarray,
+        statistics: ColumnStatistics | None,
+        step: Step | None,
+    ) -> "State":
+        """The same state of other columns, which can go on without changing this one."""
+        coef, mean, *_ = self.vectors
+        vectors = Vectors(np.append(w, coef[-1]).astype(coef.dtype, copy=False), np.append(average, mean[-1]))
+        window = lengthened(self.window).copy()
+        return replace(self, vectors=vectors, centre=centre, statistics=statistics, step=step, window=window)
+
+    def without_columns(self) -> "State":
+        """The same state, of no column."""
+        none, statistics, step = np.empty(0), self.statistics, self.step
+        if statistics is not None:
+            statistics = ColumnStatistics(statistics.weight, none, none, none)
+        if step is not None:
+            inverse = step.preconditioner.inverse[:0]
+            preconditioner = Preconditioner(inverse, np.empty(0, np.intp), inverse, step.preconditioner.unit)
+            step = step._replace(preconditioner=preconditioner, variance=none, news=none, shares=none)
+        return self.of_columns(none, none, none, statistics, step)
 
     @property
     def loss_curve(self) -> list[float]:
@@ -194,6 +171,8 @@ class State:
         if known and share < 1.0:
             known = decayed(known, share)
         self.statistics = merge(known, new) if known else new
+        if self.statistics.counts is not None:
+            self.window = lengthened(self.window)
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
         if known is None or self.step is None:
@@ -250,6 +229,8 @@ class State:
         """Take over what does not depend on the target."""
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
         self.statistics, self.news = other.statistics, other.news
+        if len(other.window) > len(self.window):
+            self.window = lengthened(self.window)
         if other.step is not None:
             self._go_on_with(other.step, other.centre)
         self.recentre(other.centre)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.window import NEXT
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.plan import Piece, Plan
-from sklearn_sgd._engine.state import Vectors
+from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.dask.blocks import Blocks
 from sklearn_sgd.dask.workers import Block, RowView, SentPlan
@@ -104,7 +105,9 @@ def average(vectors: Vectors, window: np.ndarray, ends: list[End], shares: np.nd
     for mean, *learned in zip(vectors, *(end.vectors for end in ends), strict=True):
         if mean is not None:
             mean[:] = shares @ np.array(learned, dtype=np.float64)
-    window[:] = shares @ np.array([end.window for end in ends])
+    # Paces are those of one chain: the others' begin at other updates.
+    window[:NEXT] = shares @ np.array([end.window[:NEXT] for end in ends])
+    window[NEXT:] = ends[0].window[NEXT:]
 
 
 # On a worker

@@ -81,12 +81,14 @@ class Preconditioner(NamedTuple):
     """The inverse of a covariance matrix (P, P), or of its diagonal (P,).
 
     Of sparse rows of many columns it is diagonal but for the ``filled`` columns, which have a preconditioner of their
-    own, ``shared``: (F, F) or (F,). ``inverse`` is 1 there.
+    own, ``shared``: (F, F) or (F,). ``inverse`` is 1 there. The scale of a column without new entries stays in
+    proportion to the ``unit``.
     """
 
     inverse: np.ndarray
     filled: np.ndarray | None = None
     shared: np.ndarray | None = None
+    unit: float = 1.0
 
     @property
     def is_full(self) -> bool:
@@ -219,6 +221,14 @@ def make_step(
     return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)
 
 
+def acquaintance(counts: np.ndarray) -> np.ndarray:
+    """How well columns are known from so many entries, in steps with noise; 1 is best.
+
+    The curvatures of the preconditioned columns are in proportion.
+    """
+    return counts / (counts + KNOWN)
+
+
 def _shares(statistics: ColumnStatistics, known: float) -> np.ndarray:
     """Shares of the rows in which columns have entries, drawn to 1: as if so many more rows had entries in all."""
     assert statistics.counts is not None
@@ -241,8 +251,9 @@ def _for_entries(
             shared = before.shared
     # A column that is new to a stream is in the next step, so there is no news.
     news = np.full(len(shares), np.inf)
-    preconditioner = Preconditioner(inverse, filled, shared)
-    return step._replace(preconditioner=preconditioner, length=float(shares.sum()) + 1.0, news=news, shares=shares)
+    length = float(shares.sum()) + 1.0 + statistics.left_out * (1.0 + KNOWN / max(statistics.weight, 1e-300))
+    preconditioner = Preconditioner(inverse, filled, shared, statistics.weight + KNOWN)
+    return step._replace(preconditioner=preconditioner, length=length, news=news, shares=shares)
 
 
 def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -269,14 +280,13 @@ def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.nd
         return X.largest_eigenvalue(covariance, mean, scale)
     rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else SAMPLE
     X = take(X, slice(None, None, max(1, X.shape[0] // rows)))
-    v, largest = np.where(scale > 0, 1.0, 0.0), 1.0
-    # Not from a vector of ones alone, which may be orthogonal to what is sought.
-    v += np.sin(np.arange(len(v)))
-    for _ in range(POWERS):
-        u = v * scale / np.linalg.norm(v)
-        z = X @ like(u, X) - float(mean @ u)
+    # Columns without entries make no difference. Ones alone may be orthogonal to what is sought.
+    z, largest = like(1.0 + np.sin(np.arange(X.shape[0])), X), 1.0
+    for _ in range(POWERS + 1):
         v = (host(X.T @ z) - mean * total(z)) * scale / X.shape[0]
         largest = float(np.linalg.norm(v))
         if not largest:
             return 1.0
+        u = v * scale / largest
+        z = X @ like(u, X) - float(mean @ u)
     return largest

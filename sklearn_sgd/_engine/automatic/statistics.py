@@ -31,16 +31,27 @@ FILLED, LEAST = 0.5, 30.0
 NEAR = 100.0
 
 
+class Excerpt(sparse.csr_array):
+    """Some of the columns of sparse rows of many columns, of which it remains a part."""
+
+
+def by_entries(X) -> bool:
+    """Whether X has sparse rows of many columns, of which the entries are measured, and no covariances."""
+    return sparse.issparse(X) and (X.shape[1] > FULL or isinstance(X, Excerpt))
+
+
 class ColumnStatistics(NamedTuple):
     """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
 
-    Of sparse rows of many columns also the weight of each column's entries that are not 0.
+    Of sparse rows of many columns also the weight of each column's entries that are not 0; and if only some of the
+    columns are here, ``left_out``, the sum of `acquaintance` of the others.
     """
 
     weight: float
     mean: np.ndarray
     moment: np.ndarray
     counts: np.ndarray | None = None
+    left_out: float = 0.0
 
     def leading(self, number: int) -> "ColumnStatistics":
         """Statistics of so many columns; targets may come after them."""
@@ -91,7 +102,7 @@ def measure(
         row = row if y is None else np.concatenate((row, doubled(host(y)[0])))
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
-    full, size = p <= FULL, max(BLOCK, ENTRIES // (p + 1))
+    full, size = p <= FULL and not by_entries(X), max(BLOCK, ENTRIES // (p + 1))
     if sparse.issparse(X):
         # Where there are many columns, each block has many entries for each of them.
         size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
@@ -162,7 +173,7 @@ def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
     moment = product(a.weight * share * delta, delta)
     moment += a.moment
     moment += b.moment
-    return ColumnStatistics(weight, a.mean + share * delta, moment, counts)
+    return ColumnStatistics(weight, a.mean + share * delta, moment, counts, a.left_out)
 
 
 def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
@@ -231,12 +242,12 @@ def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnSt
 
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     """The same statistics about 0 instead of the means."""
-    weight, mean, moment, counts = columns
+    weight, mean, moment, *_ = columns
     spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
-    return ColumnStatistics(weight, np.zeros_like(mean), moment + weight * spread, counts)
+    return columns._replace(mean=np.zeros_like(mean), moment=moment + weight * spread)
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
     """The same statistics, of rows that count as such a share of what they did."""
     counts = None if columns.counts is None else columns.counts * share
-    return ColumnStatistics(columns.weight * share, columns.mean, columns.moment * share, counts)
+    return columns._replace(weight=columns.weight * share, moment=columns.moment * share, counts=counts)

@@ -45,13 +45,15 @@ BUILDERS: dict[str, Callable] = {
     "single": lambda layout: single.single,
     "lazy": lambda layout: lazy.lazy,
     "rare": lambda layout: rare.rare,
+    "settle": lambda layout: rare.settle,
     "entries": lambda layout: entries.entries,
     "permute": lambda layout: shuffle.permute,
 }
 
 
 # Those for one kind of rows.
-ONLY = {"online": "dense", "single": "dense", "permute": "dense", "lazy": "csr", "rare": "csr", "entries": "csr"}
+ONLY = dict.fromkeys(("online", "single", "permute"), "dense")
+ONLY |= dict.fromkeys(("lazy", "rare", "settle", "entries"), "csr")
 
 
 def layouts_of(name: str) -> tuple[str, ...]:

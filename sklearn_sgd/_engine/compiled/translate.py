@@ -65,8 +65,12 @@ class _Scope:
         # Arguments and tuples that are never assigned anew are values, not variables.
         self.fixed: dict[str, Any] = {}
         names = [argument.arg for argument in self.tree.args.args]
+        variables = [node for node in ast.walk(self.tree) if isinstance(node, ast.Name)]
+        stores = [node.id for node in variables if isinstance(node.ctx, ast.Store)]
         for name, value in zip(names, given, strict=True):
             self.fixed[name] = value
+            if name in stores:
+                self._name(name, value)  # A branch may assign it, and another may not.
         self.exit = to.block("exit")
         # Where its results are, and whether they are one.
         self.results: list[Value] = []

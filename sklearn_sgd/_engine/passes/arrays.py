@@ -6,6 +6,7 @@ all rows at once.
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._namespace import host, is_foreign, like, namespace, take, total
@@ -92,7 +93,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
             w -= step * d
             if not preconditioner.is_full:
                 w[:-1] = penalty.prox(w[:-1], step * preconditioner.diagonal, ...)
-            window[3] += step * window[0] / max(window[1], 1e-300)
+            window[RELATIVE_TIME] += step * window[0] / max(window[1], 1e-300)
         if piece.mixes.size:
             average += piece.mixes[k] * (w - average)
     return loss

@@ -77,6 +77,11 @@ def permute(order: np.ndarray, generator: np.random.Generator) -> None:
     native.permute(order, generator, plain=native.is_plain() or not can_compile())
 
 
+def settle(**missed: Any) -> None:
+    """Give sparse columns, and their averages, what they missed of a penalty; see the driver."""
+    native.settle(missed, plain=native.is_plain() or not can_compile())
+
+
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
     """From shifts to sums over the entries of sparse columns; None where no machine code can be made."""
     return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.window import TIME
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
-from sklearn_sgd._engine.passes.rows import NOTHING, block_rows, rows_ahead
+from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
 from sklearn_sgd._engine.traits import Formulas
 
 
@@ -133,7 +134,12 @@ def _lazy(drivers, plan, piece, vectors, window) -> dict[str, Any]:
 
 def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     known, rows = plan.preconditioner, plan.data.rows
-    return drivers.terms._asdict() | {
+    ridge, lasso = drivers.terms
+    return {
+        "ridge": ridge / known.unit,
+        "lasso": lasso / known.unit,
+        "unit": known.unit,
+        "done": piece.n_done,
         "inverse": known.inverse,
         "filled": known.filled.astype(rows.index_dtype),
         "n_filled": len(known.filled),
@@ -141,7 +147,7 @@ def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "full": int(known.is_full),
         "window": window,
         "noise": int(plan.noise),
-        "seen": NOTHING if plan.formulas.is_unpenalised else np.tile([0.0, 1.0], plan.X.shape[1]),
+        "seen": NOTHING if plan.formulas.is_unpenalised else np.full(plan.X.shape[1], window[TIME]),
     }
 
 
@@ -187,6 +193,11 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
         {**rows.arguments(), **numbers}
     )
     return sums.T
+
+
+def settle(missed: dict[str, Any], plain: bool) -> None:
+    """Give sparse columns, and their averages, what they missed of a penalty; see the driver."""
+    driver("settle", "csr", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain)(missed)
 
 
 # Random numbers that are drawn at once.

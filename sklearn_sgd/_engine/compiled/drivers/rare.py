@@ -4,14 +4,24 @@ Columns with gaps are not centred, and each has a scale of its own; the ``filled
 centred, and preconditioned together. A column in no row of a batch does not move, but for two things that it is given
 at its next visit, and at the end of the pass: the pull of the penalty, and the shares of the average.
 
-The pull of an elastic net is followed exactly: for a time t, the sum of the steps' lengths, along the flow
-``w' = -k (ridge w + lasso sign(w))``, with the scale k of the column. So it does not matter in how many parts. The
-average takes the mean of that way, with the shares of the updates in between: not each of their parameters by its own
-share, which would need all columns at each update.
+A penalty pulls for a time, the sum of the steps' lengths, along the flow ``w' = -k (ridge w + lasso sign(w))``, with
+the scale k of the column, and meanwhile the average follows by ``a' = pace (w - a)``. Both are known in closed form, so
+it does not matter in how many parts. A pace is that of the shares of the average on steps of mean length, and is made
+anew when the number of updates has grown by a quarter. The window holds them.
 """
 
 from math import exp, log
 
+from sklearn_sgd._engine.automatic.window import (
+    FIRST,
+    GROWTH,
+    MOST_PACES,
+    NEXT,
+    PACES,
+    RELATIVE_TIME,
+    STEPS,
+    TIME,
+)
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
@@ -33,46 +43,114 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 # What is left of the start of an average, below which the average is brought up to date.
 LEAST = 1e-100
 
-# Below it a series is exact; and a logarithm of 1 and such a number is less exact than the number.
-SMALL, TINY = 1e-2, 1e-6
+# Below it series are exact.
+SMALL = 1.0 / 16.0
+
+# Below it a logarithm of 1 and a number is less exact than the number.
+TINY = 1e-6
+
+# The pace of an average that is what the coefficient is.
+ENDLESS = 1e200
 
 
-def decay(x):
-    """``e = exp(-x)``, ``f = (1 - e) / x`` and ``(1 - f) / x``: by a series where x is small."""
+def mean_decay(x):
+    """``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1."""
     if x < SMALL:
-        second = 1.0 / 2.0 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x * (1.0 / 120.0 - x / 720.0)))
-        first = 1.0 - x * second
-        return 1.0 - x * first, first, second
-    rest = exp(-x)
-    first = (1.0 - rest) / x
-    return rest, first, (1.0 - first) / x
+        small = 1.0 / 120.0 - x * (1.0 / 720.0 - x * (1.0 / 5040.0 - x / 40320.0))
+        return 1.0 - x * (1.0 / 2.0 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x * small)))
+    return (1.0 - exp(-x)) / x
 
 
-def flow(size, time, ridge, lasso):
-    """The size of a coefficient after a time, and its mean until then."""
-    rest, first, second = decay(ridge * time)
-    end = size * rest - lasso * time * first
-    if end > 0.0 or size <= 0.0:
-        return max(0.0, end), size * first - lasso * time * second
-    # It has reached 0 on the way.
-    until, steep = size / lasso, ridge * size / lasso
-    if steep > TINY:
-        until = log(1.0 + steep) / ridge
-    _, first, second = decay(ridge * until)
-    return 0.0, (size * first - lasso * until * second) * (until / time)
+def mean_decays(x, y):
+    """The divided differences of exp at ``-x, -y`` and at ``0, -x, -y``."""
+    low, high = min(x, y), max(x, y)
+    flat = mean_decay(low)
+    both = (1.0 - low * flat) * mean_decay(high - low)
+    if high >= SMALL:
+        return both, (flat - both) / high
+    total, term, power, factor = 0.5, 1.0, 1.0, 0.5
+    for n in range(1, 9):
+        power *= -y
+        term = power - x * term
+        factor /= n + 2.0
+        total += factor * term
+    return both, total
 
 
-def catch_up(j, u, a, k, seen, time, left, averaged, ridge, lasso):
-    """Give column j of scale k what it, and its average, missed of a penalty since its last visit."""
-    value, gap = float(u[j]), time - seen[2 * j]
-    mean = value
-    if gap > 0.0:
-        end, size = flow(abs(value), gap, k * ridge, k * lasso)
-        u[j] = end if value > 0.0 else -end
-        mean = size if value > 0.0 else -size
+def follow(size, mean, decay, pace, threshold):
+    """The size of a coefficient that does not reach 0, and its average, after ``w' = -decay w - threshold`` for 1."""
+    flat = mean_decay(decay)
+    both, all_three = mean_decays(decay, pace)
+    mean = (1.0 - pace * mean_decay(pace)) * mean + pace * (size * both - threshold * all_three)
+    return size * (1.0 - decay * flat) - threshold * flat, mean
+
+
+def flow(size, mean, time, pace, ridge, lasso):
+    """The size of a coefficient, and its average in units of its sign, after a time."""
+    end, after = follow(size, mean, ridge * time, pace * time, lasso * time)
+    if end > 0.0 or lasso <= 0.0:
+        return end, after
+    until = 0.0
+    if size > 0.0:
+        # It reaches 0 on the way.
+        until, steep = size / lasso, ridge * size / lasso
+        if steep > TINY:
+            until = log(1.0 + steep) / ridge
+        until = min(until, time)
+        _, mean = follow(size, mean, ridge * until, pace * until, lasso * until)
+    rest = pace * (time - until)
+    return 0.0, (1.0 - rest * mean_decay(rest)) * mean
+
+
+def catch_up(j, u, a, k, seen, window, averaged, ridge, lasso):
+    """Give column j of scale k, and its average, what they missed of a penalty since their last visit."""
+    value, start, time, mean = float(u[j]), seen[j], window[TIME], 0.0
     if averaged:
-        a[j] = mean + left * seen[2 * j + 1] * (a[j] - mean)
-    seen[2 * j], seen[2 * j + 1] = time, 1.0 / left
+        mean = a[j]
+    seen[j] = time
+    if time > start and (value != 0.0 or mean != 0.0):
+        sign = -1.0 if value < 0.0 else 1.0
+        size, mean, last = abs(value), sign * mean, int(window[PACES])
+        c = last
+        while c > 0 and window[FIRST + 2 * c] > start:
+            c -= 1
+        while c <= last:
+            stop = time
+            if c < last:
+                stop = window[FIRST + 2 * (c + 1)]
+            if stop > start:
+                size, mean = flow(size, mean, stop - start, window[FIRST + 2 * c + 1], k * ridge, k * lasso)
+                start = stop
+            c += 1
+        u[j] = sign * size
+        if averaged:
+            a[j] = sign * mean
+
+
+def settle(
+    p: Integer, w: Doubles, average: Doubles, scale: Doubles, seen: Doubles, window: Doubles, averaged: Integer,
+    ridge: Double, lasso: Double,
+) -> Double:  # fmt: skip
+    """Give all columns what they missed of a penalty."""
+    for j in range(p):
+        catch_up(j, w, average, scale[j], seen, window, averaged, ridge, lasso)
+    return 0.0
+
+
+def keep_pace(window, t, mix, unit):
+    """Let a pace begin with update t, if it is time, that makes ``mix`` the share of an update of mean length."""
+    place = FIRST + 2 * int(window[PACES])
+    if t >= window[NEXT] or (mix == 1.0) != (window[place + 1] == ENDLESS):
+        pace, until = ENDLESS, 1
+        if mix < 1.0:
+            pace = min(ENDLESS, -log(1.0 - mix) * window[STEPS + 1] / max(window[STEPS] * unit, 1e-300))
+        while until <= t:
+            until = max(until + 1, int(until * GROWTH))
+        if window[PACES] < MOST_PACES - 1.0:
+            window[PACES] += 1.0
+            place += 2
+            window[place] = window[TIME]
+        window[place + 1], window[NEXT] = pace, float(until)
 
 
 def request(rows, i):
@@ -91,10 +169,11 @@ def rare(
     rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
     w: Reals, average: Doubles, inverse: Reals, filled: Indices, n_filled: Integer, shared: Reals, full: Integer,
     window: Doubles, noise: Integer, block: Function, slopes: Function, loss_numbers: Doubles,
-    ridge: Double, lasso: Double, seen: Doubles, work: Reals, sums: Doubles,
+    ridge: Double, lasso: Double, unit: Double, done: Integer, seen: Doubles, work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass. ``filled`` are the numbers of the filled columns, ``shared`` their preconditioner, ``inverse`` 1 there.
 
+    The numbers of the penalty are in units of time; ``done`` updates came before.
     The array g, all 0 between updates, is the gradient of filled columns, and the direction of all others. Without a
     penalty the average is ``left`` times what is kept of it plus the shares so far of the parameters.
     """
@@ -102,25 +181,20 @@ def rare(
     z, targets, s, c = tail(work, p), tail(work, p + most), tail(work, p + 2 * most), tail(work, p + 3 * most)
     along, trial, part = tail(work, p + 4 * most), tail(work, p + 5 * most), tail(work, p + 6 * most)
     d = tail(part, n_filled + 1)
-    time, left, shares, follows, total = 0.0, 1.0, 0.0, False, 0.0
+    left, shares, follows, total = 1.0, 0.0, False, 0.0
     for k in range(updates + 1):
         last, mix = k == updates, 0.0
         if averaged:
             mix = mixes[min(k, updates - 1)]
-        if last or left < LEAST or (follows and mix < 1.0):
-            if pulls:
-                for f in range(n_filled):
-                    catch_up(filled[f], w, average, shared[f], seen, time, left, averaged, ridge, lasso)
-                for j in range(p):
-                    catch_up(j, w, average, inverse[j], seen, time, left, averaged, ridge, lasso)
-                    seen[2 * j], seen[2 * j + 1] = 0.0, 1.0
-            elif averaged:
-                for j in range(p):
-                    average[j] = left * (average[j] + shares * w[j])
-            if follows:
-                for j in range(p + 1):
-                    average[j] = w[j]
-            time, left, shares, follows = 0.0, 1.0, 0.0, False
+        if pulls and last:
+            for f in range(n_filled):
+                catch_up(filled[f], w, average, shared[f], seen, window, averaged, ridge, lasso)
+            for j in range(p):
+                catch_up(j, w, average, inverse[j], seen, window, averaged, ridge, lasso)
+        if averaged and pulls == 0 and (last or left < LEAST or (follows and mix < 1.0)):
+            for j in range(p):
+                average[j] = w[j] if follows else left * (average[j] + shares * w[j])
+            left, shares = 1.0, 0.0
         if last:
             break
         start, stop = k * batch, min((k + 1) * batch, n)
@@ -129,7 +203,7 @@ def rare(
         for f in range(n_filled):
             j = filled[f]
             if pulls:
-                catch_up(j, w, average, shared[f], seen, time, left, averaged, ridge, lasso)
+                catch_up(j, w, average, shared[f], seen, window, averaged, ridge, lasso)
             shift -= mean[j] * w[j]
         for q in range(size):
             i = order[start + q]
@@ -137,7 +211,7 @@ def rare(
             if pulls:
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
                     j = indices[e]
-                    catch_up(j, w, average, inverse[j], seen, time, left, averaged, ridge, lasso)
+                    catch_up(j, w, average, inverse[j], seen, window, averaged, ridge, lasso)
             for e in range(int(indptr[i]), int(indptr[i + 1])):
                 raw += X[e] * w[indices[e]]
             z[q] = raw
@@ -212,9 +286,13 @@ def rare(
         w[p] -= far * narrow(pull, bias)
         if go > 0.0:
             step = go
+        if pulls and averaged:
+            keep_pace(window, done + k + 1, mix, unit)
         if step < 1e308:
-            time += step
-            window[3] += step * window[0] / max(window[1], 1e-300)
+            window[RELATIVE_TIME] += step * window[0] / max(window[1], 1e-300)
+            window[STEPS] += step
+            window[STEPS + 1] += 1.0
+            window[TIME] += step * unit
         if averaged:
             average[p] += mix * (w[p] - average[p])
             follows = mix == 1.0

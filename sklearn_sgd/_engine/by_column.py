@@ -1,0 +1,321 @@
+"""States of streams of sparse rows of many columns, of which a chunk costs its entries, not the number of columns.
+
+A chunk is learned as if there were no other columns than those of its entries, and the filled ones: the states of these
+are an excerpt of all, go on as any others do, and are put back. What other columns miss meanwhile, they are given when
+they are next part of an excerpt: rows without them in the statistics, the pull of the penalty, and shares of the
+average.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.preconditioner import Step, acquaintance, make_step
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
+from sklearn_sgd._engine.automatic.window import TIME, lengthened
+from sklearn_sgd._engine.passes.choose import settle
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.prepare import remembered
+from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.table import Table
+from sklearn_sgd._engine.traits import ElasticNetTerms
+
+# The logarithm of what is left of something of which nothing is left: a number, so that differences are.
+NOTHING_LEFT = -800.0
+
+NO_COLUMNS = np.empty(0, np.intp)
+
+
+class Clock(NamedTuple):
+    """What a column of a target has missed that has never been part of a chunk.
+
+    Attributes
+    ----------
+    left : float
+        Logarithm of what is left of the start in the average.
+    decay : float
+        Of a schedule the logarithm of what decays have left of a coefficient, without the sign.
+    threshold : float
+        Of a schedule the sum of thresholds, each with the decays that came after it.
+    sign : float
+        The sign of all decays.
+    """
+
+    left: float = 0.0
+    decay: float = 0.0
+    threshold: float = 0.0
+    sign: float = 1.0
+
+
+class Way(NamedTuple):
+    """How a descent treats columns of which a row has no entries: by an average, and by a penalty.
+
+    Attributes
+    ----------
+    automatic : bool
+        Whether the step is automatic.
+    averaged : bool
+        Whether there is an average of parameters.
+    terms : ElasticNetTerms
+        The penalty.
+    """
+
+    automatic: bool
+    averaged: bool
+    terms: ElasticNetTerms
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Way | None":
+        """The way of a recipe; None where clocks do not tell what a column has missed."""
+        formulas, average = recipe.formulas, recipe.params["average"]
+        averaged = recipe.automatic if average == "auto" else bool(average)
+        passive = hasattr(recipe.parts.optimizer, "is_passive")
+        if formulas.terms is None or recipe.remembers or not (formulas.is_lazy or passive):
+            return None
+        if (passive or (averaged and not recipe.automatic)) and any(formulas.terms):
+            return None
+        return cls(recipe.automatic, averaged, formulas.terms)
+
+    def after(self, clock: Clock, plan: Plan, before: State, state: State) -> Clock:
+        """The clock after a descent from one state to another."""
+        t, (ridge, lasso) = np.arange(before.n_updates + 1, state.n_updates + 1), self.terms
+        if self.averaged:
+            clock = clock._replace(left=clock.left + float(_logarithms(1.0 - plan.mixes(t)).sum()))
+        if self.automatic or not (any(self.terms) and len(t)):
+            return clock
+        rates, _ = plan.rates(before.n_updates, len(t), state.rate_factor)
+        decays = _logarithms(abs(1.0 - rates * ridge))
+        done = float(decays.sum())
+        return clock._replace(
+            decay=clock.decay + done,
+            threshold=float(clock.threshold * np.exp(done) + lasso * (rates @ np.exp(done - np.cumsum(decays)))),
+            sign=float(clock.sign * np.prod(np.where(rates * ridge > 1.0, -1.0, 1.0))),
+        )
+
+    def catch_up(
+        self, rows: np.ndarray, clock: Clock, window: np.ndarray, scale: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters and their average, of which the ``rows`` have what they were, and when.
+
+        ``scale`` is that of the automatic step for each column, over its unit.
+        """
+        w, average, left, time, decay, threshold = rows.T
+        if self.automatic and any(self.terms):
+            w, average = w.copy(), average.copy()
+            columns = {"p": len(w), "w": w, "average": average, "scale": scale, "seen": time.copy()}
+            settle(**columns, **self.terms._asdict(), window=window, averaged=int(self.averaged))
+        elif any(self.terms):
+            fade = np.exp(clock.decay - decay)
+            w = clock.sign * np.sign(w) * np.maximum(abs(w) * fade - (clock.threshold - threshold * fade), 0.0)
+        elif self.averaged:
+            average = w + np.exp(clock.left - left) * (average - w)
+        return w, average if self.averaged else w
+
+    def noted(self, state: State, clock: Clock) -> np.ndarray:
+        """The rows of parameters that are up to date."""
+        w, average, *_ = state.vectors
+        times = clock.left, lengthened(state.window)[TIME], clock.decay, clock.threshold
+        return np.column_stack([w[:-1] * clock.sign, average[:-1], *(np.full(len(w) - 1, now) for now in times)])
+
+
+def _logarithms(numbers: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(numbers, np.exp(NOTHING_LEFT / 2.0)))
+
+
+@dataclass(frozen=True)
+class StatesByColumn:
+    """The states of all targets, by their columns.
+
+    Parameters
+    ----------
+    way : Way
+        The way of the last descent.
+    n_columns : int
+        How many columns there are.
+    states : tuple of State
+        The states, without columns.
+    filled, shared : ndarray of shape (n_filled,), and (n_filled,) or (n_filled, n_filled)
+        Numbers of the filled columns, and their preconditioner.
+    columns : Table of shape (n_columns, 5)
+        Mean, sum of centred squares and count of entries of each column, and when it was last part of a chunk: the
+        weight of all rows, and ``kept`` then.
+    parameters : tuple of Table of shape (n_columns, 6)
+        Of each target the parameters, their averages, and when they were last part of a chunk: the clock, without its
+        sign, and the time of the driver.
+    clocks : tuple of Clock
+        The clock of each target.
+    kept : float
+        Logarithm of what is left of the weight of the first row.
+    known : float
+        Sum of the acquaintance with columns that are not filled.
+    """
+
+    way: Way
+    n_columns: int
+    states: tuple[State, ...]
+    filled: np.ndarray
+    shared: np.ndarray
+    columns: Table
+    parameters: tuple[Table, ...]
+    clocks: tuple[Clock, ...]
+    kept: float
+    known: float
+
+    @classmethod
+    def of(cls, way: Way, states: Sequence[State]) -> "StatesByColumn":
+        """The same states by their columns."""
+        for state in states:
+            if not way.automatic:
+                state.forget_columns()
+            elif state.statistics is not None:
+                state.recentre(state.statistics.centre)
+        first, p = states[0], len(states[0].centre)
+        rows, filled, known, shared = np.zeros((p, 5)), NO_COLUMNS, 0.0, _shared(first)
+        if first.statistics is not None:
+            rows, filled, known = _noted(first.statistics, 0.0), *_filled(first.statistics)
+        clock = Clock()
+        parameters = (Table(way.noted(state, clock)) for state in states)
+        bare = tuple(state.without_columns() for state in states)
+        return cls(way, p, bare, filled, shared, Table(rows), tuple(parameters), (clock,) * len(states), 0.0, known)
+
+    def whole(self) -> tuple[State, ...]:
+        """The states as they are otherwise."""
+        return tuple(self.excerpt(np.arange(self.n_columns)))
+
+    def excerpt(self, numbers: np.ndarray) -> list[State]:
+        """States of these columns, among which are the filled ones, to be changed."""
+        rows, first = self.columns.take(numbers), self.states[0]
+        statistics, step, scale = None, None, np.zeros(len(numbers))
+        if first.statistics is not None:
+            mean, moment, counts, weight, _ = rows.T
+            squares = moment + weight * mean * mean
+            scale = np.where(squares > 0.0, acquaintance(counts) / np.where(squares > 0.0, squares, 1.0), 0.0)
+            statistics = self._statistics(rows, first.statistics.weight, np.searchsorted(numbers, self.filled))
+            step = first.step and self._step(statistics, first.step, first.vectors.coef)
+        states = []
+        for state, table, clock in zip(self.states, self.parameters, self.clocks, strict=True):
+            w, average = self.way.catch_up(table.take(numbers), clock, state.window, scale)
+            centre = statistics.centre if statistics and self.way.automatic else np.zeros(len(numbers))
+            states.append(state.of_columns(w, average, centre, statistics, step))
+        return states
+
+    def of_entries(self, X) -> tuple[Excerpt, list[State]]:
+        """X without columns that have no entries, and the states of the others; filled ones stay."""
+        X, numbers = _columns_of(X, self.filled)
+        return X, self.excerpt(numbers)
+
+    def _statistics(self, rows: np.ndarray, total: float, filled: np.ndarray) -> ColumnStatistics:
+        """Statistics of columns, from those at other times: since then they had no entries."""
+        mean, moment, counts, weight, kept = rows.T
+        left_out = acquaintance(counts)
+        left_out[filled] = 0.0
+        share = np.exp(self.kept - kept)
+        seen = share * weight
+        part = seen / total
+        moment = share * moment + seen * (1.0 - part) * mean * mean
+        return ColumnStatistics(total, part * mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
+
+    def _step(self, statistics: ColumnStatistics, known: Step, like: np.ndarray) -> Step:
+        """The step for these columns."""
+        step = make_step(statistics, like, 0.0, separable=True, stream=True, known=known)
+        return step._replace(preconditioner=step.preconditioner._replace(shared=self.shared), weight=known.weight)
+
+    def after(
+        self, recipe: Recipe, plans: Sequence[Plan], numbers: np.ndarray, states: Sequence[State]
+    ) -> "StatesByColumn":
+        """The states after a chunk, with these states of its columns."""
+        first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
+        columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
+        if self.way.automatic and first.statistics is not None:
+            for state in states:
+                state.recentre(first.statistics.centre)  # A chunk without weight has forgotten it.
+            columns = columns.replaced(numbers, _noted(first.statistics, kept))
+            local, known = _filled(first.statistics)
+            filled = numbers[local]
+        clocks = tuple(map(self.way.after, self.clocks, plans, self.states, states))
+        parameters = tuple(
+            table.replaced(numbers, self.way.noted(state, clock))
+            for table, state, clock in zip(self.parameters, states, clocks, strict=True)
+        )
+        bare = tuple(state.without_columns() for state in states)
+        made = StatesByColumn(
+            self.way, self.n_columns, bare, filled, _shared(first), columns, parameters, clocks, kept, known
+        )
+        if self.way.automatic and share < 1.0 and not first.since_step:
+            # Columns that are not seen any more are known less and less.
+            statistics = made.whole()[0].statistics
+            assert statistics is not None
+            made = replace(made, known=_filled(statistics)[1])
+        return made
+
+
+def _shared(state: State) -> np.ndarray:
+    """The preconditioner of the filled columns."""
+    shared = state.step and state.step.preconditioner.shared
+    return np.empty(0, state.vectors.coef.dtype) if shared is None else shared
+
+
+def _noted(statistics: ColumnStatistics, kept: float) -> np.ndarray:
+    """The rows of columns whose statistics are these."""
+    weight, mean, moment, counts, _ = statistics
+    assert counts is not None
+    return np.column_stack([mean, moment, counts, np.full(len(mean), weight), np.full(len(mean), kept)])
+
+
+def _filled(statistics: ColumnStatistics) -> tuple[np.ndarray, float]:
+    """Which columns are filled, and the sum of the acquaintance with all others."""
+    filled = statistics.filled
+    assert statistics.counts is not None
+    return np.flatnonzero(filled), statistics.left_out + float(acquaintance(statistics.counts)[~filled].sum())
+
+
+class Chunk(NamedTuple):
+    """A chunk of a stream, and the states that learn from it.
+
+    Attributes
+    ----------
+    X : array or matrix
+        The rows, of some columns if ``whole`` is given.
+    states : list of State
+        States to be changed, of the columns of X.
+    whole : StatesByColumn or None
+        States of all columns.
+    numbers : ndarray
+        Numbers of the columns of X in those.
+    """
+
+    X: Any
+    states: list[State]
+    whole: StatesByColumn | None = None
+    numbers: np.ndarray = NO_COLUMNS
+
+    @classmethod
+    def of(cls, recipe: Recipe, X: Any, position: Sequence[State] | StatesByColumn) -> "Chunk":
+        """The chunk of X for states that may be changed, or are by column."""
+        way = Way.of(recipe) if by_entries(X) else None
+        if isinstance(position, StatesByColumn) and position.way == way:
+            whole = position
+        else:
+            states = list(position.whole() if isinstance(position, StatesByColumn) else position)
+            statistics = states[0].statistics
+            if way is None or (statistics is not None and statistics.counts is None):
+                return cls(X, states)  # The second is of a stream that began with arrays.
+            whole = StatesByColumn.of(way, states)
+        X, numbers = _columns_of(X, whole.filled)
+        return cls(X, whole.excerpt(numbers), whole, numbers)
+
+    def end(self, recipe: Recipe, plans: Sequence[Plan]) -> "tuple[State, ...] | StatesByColumn":
+        """What the states of the chunk have become, after the descents of these plans."""
+        return tuple(self.states) if self.whole is None else self.whole.after(recipe, plans, self.numbers, self.states)
+
+
+def _columns_of(X, filled: np.ndarray) -> tuple[Excerpt, np.ndarray]:
+    """The rows of X without columns that have no entries, and the numbers of the others; ``filled`` ones stay."""
+    numbers, places = np.unique(X.indices, return_inverse=True)
+    if len(filled):
+        numbers = np.union1d(numbers, filled)
+        places = np.searchsorted(numbers, X.indices)
+    return Excerpt((X.data, places.astype(X.indices.dtype), X.indptr), shape=(X.shape[0], len(numbers))), numbers

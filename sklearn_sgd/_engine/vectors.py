@@ -1,0 +1,55 @@
+"""The vectors of a descent: parameters, their average, and moments."""
+
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Vectors(NamedTuple):
+    """Parameters with the intercept last, their average, and what moments the optimizer keeps.
+
+    The average is in double precision: in a long stream a share of it is less than a float32 holds.
+    """
+
+    coef: np.ndarray
+    average: np.ndarray
+    m: np.ndarray | None = None
+    v: np.ndarray | None = None
+
+    def copy(self) -> "Vectors":
+        """The same numbers in arrays of their own."""
+        m, v = self.m, self.v
+        moments = None if m is None else m.copy(), None if v is None else v.copy()
+        return Vectors(self.coef.copy(), self.average.copy(), *moments)
+
+    def with_moments(self, number: int) -> "Vectors":
+        """With so many moments, 0 at first."""
+        if (number > 0) == (self.m is not None) and (number > 1) == (self.v is not None):
+            return self
+        m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
+        return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
+
+    def finite(self, averaged: bool, most: float) -> bool:
+        """Whether parameters, and their average if there is one, have squares of no larger sum; moments are numbers.
+
+        Predictions are in range, too, then.
+        """
+        return (
+            _within(self.coef, most)
+            and (not averaged or _within(self.average, most))
+            and (self.m is None or _are_numbers(self.m))
+            and (self.v is None or _are_numbers(self.v))
+        )
+
+
+def _within(vector: np.ndarray, most: float) -> bool:
+    """Whether the sum of squares is no more, in the precision of the vector if possible, which is found sooner.
+
+    This product of NumPy, unlike others, does not warn of numbers that are not finite.
+    """
+    return bool(np.vdot(vector, vector) <= most) or bool(np.square(vector, dtype=np.float64).sum() <= most)
+
+
+def _are_numbers(vector: np.ndarray) -> bool:
+    return isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())

@@ -1,0 +1,233 @@
+"""Streams of sparse rows of many columns, of which a chunk costs its entries: as if all columns were in each chunk."""
+
+import copy
+import pickle
+import warnings
+from threading import Thread
+
+import internals
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+P = 600
+
+
+def words(n=300, filled=0, seed=1):
+    """Rows of frequent and rare columns in units of their own; some may be filled, far from 0, and correlated."""
+    rng = np.random.default_rng(seed)
+    X = (rng.random((n, P)) < 0.5 / np.arange(1.0, P + 1.0)) * rng.exponential(size=(n, P)) * np.exp(rng.normal(size=P))
+    if filled:
+        X[:, 5 : 5 + filled] = rng.normal(size=(n, filled)) @ rng.normal(size=(filled, filled)) + 7.0
+    return sparse.csr_array(X), X @ rng.normal(size=P) * 0.3 + rng.normal(size=n)
+
+
+def streamed(model, X, y, size, weight=None, start=0):
+    """The model after all chunks."""
+    for place in range(start, X.shape[0], size):
+        rows = slice(place, place + size)
+        model.partial_fit(X[rows], y[rows], None if weight is None else weight[rows])
+    return model
+
+
+WAYS = {
+    "plain": {},
+    "l2": {"penalty": "l2", "alpha": 0.01},
+    "l1": {"penalty": "l1", "alpha": 0.01},
+    "elastic net": {"penalty": "elasticnet", "alpha": 0.01},
+    "without average": {"average": False},
+    "elastic net without average": {"average": False, "penalty": "elasticnet", "alpha": 0.01},
+    "late average": {"average": 20, "penalty": "l2", "alpha": 0.01},
+    "huber": {"loss": "huber"},
+    "without intercept": {"fit_intercept": False},
+    "constant": {"learning_rate": "constant", "eta0": 0.001},
+    "constant, averaged": {"learning_rate": "constant", "eta0": 0.001, "average": 10},
+    "invscaling, elastic net": {"learning_rate": "invscaling", "eta0": 0.001, "penalty": "elasticnet", "alpha": 0.1},
+    "constant, l1": {"learning_rate": "constant", "eta0": 0.001, "penalty": "l1", "alpha": 0.1},
+    "decays beyond 0": {"learning_rate": "constant", "eta0": 0.001, "penalty": "l2", "alpha": 1500.0},
+}
+
+
+@pytest.mark.parametrize("filled", [0, 3])
+@pytest.mark.parametrize("size", [1, 13])
+@pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
+def test_as_if_all_columns_were_in_each_chunk(monkeypatch, params, size, filled):
+    """To rounding; also after a fit, and with weights."""
+    X, y = words(filled=filled)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y)) if size > 1 else None
+    kind = OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor
+    found = []
+    for whole in (False, True):
+        if whole:
+            internals.with_all_columns(monkeypatch)
+        model = kind(random_state=0, epochs=2, tol=None, **params)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if size > 1:
+                model.fit(X[:100], y[:100])
+            streamed(model, X, y, size, weight, start=100 if size > 1 else 0)
+        assert internals.is_by_column(model) != whole
+        found.append(model)
+    here, there = found
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
+    assert_allclose(here.intercept_, there.intercept_, rtol=1e-9, atol=1e-12)
+    for name in ("recent_loss_", "prequential_loss_", "learning_rate_", "n_updates_", "n_samples_seen_"):
+        assert_allclose(getattr(here, name), getattr(there, name), rtol=1e-9)
+
+
+def test_passive_aggressive(monkeypatch):
+    X, y = words()
+    model = OnlineSGDRegressor("epsilon_insensitive", learning_rate="pa1", eta0=0.1)
+    here = streamed(clone(model), X, y, 1)
+    internals.with_all_columns(monkeypatch)
+    assert_allclose(here.coef_, streamed(clone(model), X, y, 1).coef_, rtol=1e-9, atol=1e-12)
+
+
+def test_targets(monkeypatch):
+    """Several targets share the statistics of the columns; each has its own average and time."""
+    X, y = words()
+    Y = np.column_stack([y, y[::-1] ** 2])
+    model = MiniBatchSGDRegressor(penalty="elasticnet", alpha=0.01)
+    here = streamed(clone(model), X, Y, 7)
+    internals.with_all_columns(monkeypatch)
+    assert_allclose(here.coef_, streamed(clone(model), X, Y, 7).coef_, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("params", [{}, {"penalty": "l2", "alpha": 0.01}], ids=str)
+def test_half_life(monkeypatch, params):
+    """Columns that are not seen any more are forgotten when the step is renewed, so this is nearly the same."""
+    X, y = words()
+    model = MiniBatchSGDRegressor(half_life=150, **params)
+    here = streamed(clone(model), X, y, 5)
+    internals.with_all_columns(monkeypatch)
+    there = streamed(clone(model), X, y, 5)
+    assert abs(here.coef_ - there.coef_).max() < 0.02 * abs(there.coef_).max()
+    assert here.recent_loss_ == pytest.approx(there.recent_loss_, rel=0.01)
+
+
+def test_float32():
+    X, y = words()
+    here = streamed(OnlineSGDRegressor(penalty="l2", alpha=0.01), X.astype(np.float32), y, 1)
+    there = streamed(OnlineSGDRegressor(penalty="l2", alpha=0.01), X, y, 1)
+    assert here.coef_.dtype == np.float32
+    assert_allclose(here.coef_, there.coef_, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"penalty": "l1", "alpha": 0.01}, {"learning_rate": "constant", "eta0": 1e-3}], ids=str
+)
+def test_parameters_may_change_on_the_way(monkeypatch, change):
+    """What columns have missed is by the parameters of the time."""
+    X, y = words(filled=3)
+
+    def made():
+        model = streamed(MiniBatchSGDRegressor(penalty="l2", alpha=0.01), X[:150], y[:150], 5)
+        streamed(model.set_params(**change), X[150:200], y[150:200], 5)
+        model.set_params(**{name: getattr(MiniBatchSGDRegressor(), name) for name in change})
+        return streamed(model, X[200:], y[200:], 5)
+
+    here = made()
+    internals.with_all_columns(monkeypatch)
+    there = made()
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
+    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+
+
+def test_chunks_without_weight_or_entries(monkeypatch):
+    X, y = words(filled=3)
+    empty = sparse.csr_array((4, P))
+
+    def made():
+        model = streamed(MiniBatchSGDRegressor(penalty="l2", alpha=0.01), X[:100], y[:100], 10)
+        model.partial_fit(X[:3], y[:3], np.zeros(3)).partial_fit(empty, np.ones(4)).partial_fit(X[:0], y[:0])
+        return streamed(model, X[100:], y[100:], 10)
+
+    here = made()
+    internals.with_all_columns(monkeypatch)
+    there = made()
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
+    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+
+
+def test_dense_chunks_between():
+    """Arrays and matrices may come in turn."""
+    X, y = words()
+    model = MiniBatchSGDRegressor().partial_fit(X[:100], y[:100]).partial_fit(X[100:200].toarray(), y[100:200])
+    model.partial_fit(X[200:], y[200:])
+    assert model.score(X, y) > 0.3
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_go_on_by_themselves(copied):
+    X, y = words()
+    model = streamed(OnlineSGDRegressor(penalty="l2", alpha=0.01), X[:100], y[:100], 1)
+    other, before = copied(model), model.coef_.copy()
+    streamed(other, X[100:], y[100:], 1)
+    assert_array_equal(model.coef_, before)
+    assert_array_equal(streamed(model, X[100:], y[100:], 1).coef_, other.coef_)
+
+
+def test_a_failed_call_changes_nothing():
+    X, y = words()
+    model = streamed(OnlineSGDRegressor(), X[:50], y[:50], 1)
+    twin = copy.deepcopy(model)
+    broken = X[50:51].copy()
+    broken.data[:] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(broken, y[50:51])
+    with pytest.raises(ValueError, match="600"):
+        model.partial_fit(X[50:51, :7], y[50:51])
+    broken.data[:] = 1e200
+    with pytest.raises(ValueError, match="squares"):
+        model.partial_fit(broken, y[50:51])
+    model.set_params(learning_rate="constant", eta0=1e308)
+    with pytest.warns(match="changed nothing"):
+        model.partial_fit(X[50:60], 1e200 * y[50:60])
+    model.set_params(learning_rate="auto", eta0=twin.eta0)
+    assert_array_equal(model.coef_, twin.coef_)
+    assert_array_equal(streamed(model, X[50:], y[50:], 1).coef_, streamed(twin, X[50:], y[50:], 1).coef_)
+
+
+def test_a_fitted_model_is_a_value():
+    """One that is kept, or is read by another thread, does not change when its stream goes on."""
+    X, y = words()
+    model = streamed(OnlineSGDRegressor(), X[:100], y[:100], 1)
+    kept = [model._fitted]
+    expected = [copy.deepcopy(model).coef_]
+    for place in range(100, 130):
+        model.partial_fit(X[place : place + 1], y[place : place + 1])
+        kept.append(model._fitted)
+        expected.append(copy.deepcopy(model).coef_)
+    found = [None] * len(kept)
+
+    def read(start):
+        for place in range(start, len(kept), 2):
+            found[place] = kept[place].coef
+
+    threads = [Thread(target=read, args=(start,)) for start in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_predictions_of_few_rows(kind):
+    """They are made of the columns of these rows, and are those of the coefficients."""
+    X, y = words(filled=3)
+    model = streamed(kind(), X, y, 50)
+    few = [model.predict(X[place : place + 2]) for place in range(0, 10, 2)]
+    assert_allclose(np.concatenate(few), X[:10] @ model.coef_ + model.intercept_, rtol=1e-9)
+
+
+def test_state_needs_no_llvm(monkeypatch):
+    X, y = words(n=60)
+    model = MiniBatchSGDRegressor(penalty="elasticnet", alpha=0.01)
+    here = streamed(clone(model), X, y, 6)
+    internals.without_kernels(monkeypatch)
+    assert_allclose(streamed(clone(model), X, y, 6).coef_, here.coef_, rtol=1e-9, atol=1e-12)
