@@ -34,8 +34,9 @@ from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream import StreamFinish
+from sklearn_sgd._engine.stream import Stream, StreamFinish
 from sklearn_sgd._namespace import detached, dispatches, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
@@ -188,9 +189,9 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         if cache is not None and sample_weight is None and cache.accepts(self._parameter_values, X, y):
             if cache.has_domain:
                 validation.check_target_domain(self, cache.loss, y)
-            state = cache.stream.advance(X, y, model.states[0])  # type: ignore[union-attr]
-            if state is not None:
-                self._fitted = model.after(state)  # type: ignore[union-attr]
+            position = cache.stream.advance(X, y, model.position)  # type: ignore[union-attr]
+            if position is not None:
+                self._fitted = model.after(position)  # type: ignore[union-attr]
                 return self
         with rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -210,26 +211,33 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0]:
             return True
+        position: Sequence[State] | StatesByColumn
         if first:
             random_state = check_random_state(self.random_state)
-            shape, states = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
-            chunk = Chunk.of(recipe, X, states)
+            shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
-            shape = model.shape  # type: ignore[union-attr]
-            chunk = Chunk.of(recipe, X, model.to_go_on(recipe.finishes_streams))  # type: ignore[union-attr]
-        plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
-        descents = [*map(Descent, plans, chunk.states)]
-        cache = model.stream_cache if model else None
-        if weight is None:
-            cache = StreamCache.of(self, resolved, recipe, descents[0], X) if shape == () else None
-        done = one_epoch(descents)
-        if diverged := [descent for descent, epoch in done if not epoch.finite]:
-            self._report_not_finite(diverged)
-            return False
-        for descent, epoch in done:
-            descent.state.count_first_loss(epoch.loss, descent.plan.weight)
-        reached = chunk.end(recipe, plans)
-        attributes = self._fitted_attributes(plans[0], reached, shape, resolved, StreamFinish.of(recipe))
+            shape, position = model.shape, model.to_go_on(recipe.finishes_streams)  # type: ignore[union-attr]
+        finish, stream = StreamFinish.of(recipe), None
+        if shape == () and weight is None:
+            stream = SparseStream.of(recipe, X)
+        if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, position)):
+            attributes = self._fitted_attributes(stream.form(X).plan, reached, shape, resolved, finish)
+            cache = StreamCache.of(self, resolved, recipe, stream, X)
+        else:
+            chunk = Chunk.of(recipe, X, position)
+            plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
+            descents = [*map(Descent, plans, chunk.states)]
+            cache = model.stream_cache if model else None
+            if weight is None:
+                alike = (stream or Stream.of(recipe, descents[0])) if shape == () else None
+                cache = StreamCache.of(self, resolved, recipe, alike, X)
+            done = one_epoch(descents)
+            if diverged := [descent for descent, epoch in done if not epoch.finite]:
+                self._report_not_finite(diverged)
+                return False
+            for descent, epoch in done:
+                descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+            attributes = self._fitted_attributes(plans[0], chunk.end(recipe, plans), shape, resolved, finish)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 

@@ -114,9 +114,15 @@ class FittedModel:
                 state.go_on_from(w, b)
         return states
 
-    def after(self, state: State) -> Self:
+    @property
+    def position(self) -> State | StatesByColumn:
+        """Where one target stands, as its stream goes on from it."""
+        return self.states[0] if self.by_column is None else self.by_column
+
+    def after(self, position: State | StatesByColumn) -> Self:
         """Return the model of one target after another chunk that looks like the last one."""
-        return type(self)((state,), (), self.link, self.parameters, self.stream_cache, self.finish)
+        states = position if isinstance(position, StatesByColumn) else (position,)
+        return type(self)(states, (), self.link, self.parameters, self.stream_cache, self.finish)
 
     def moved_to(self, X: Any) -> Self:
         """Return the model with its coefficients in the library and on the device of X."""

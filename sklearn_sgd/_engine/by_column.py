@@ -7,21 +7,22 @@ average.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.preconditioner import Step, acquaintance, make_step
+from sklearn_sgd._engine.automatic.entries import acquaintance
+from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.window import TIME, lengthened
 from sklearn_sgd._engine.passes.choose import settle
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import Plan, row_numbers
 from sklearn_sgd._engine.prepare import remembered
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.table import Table
 from sklearn_sgd._engine.traits import ElasticNetTerms
+from sklearn_sgd._engine.vectors import Vectors
 
 # The logarithm of what is left of something of which nothing is left: a number, so that differences are.
 NOTHING_LEFT = -800.0
@@ -82,8 +83,7 @@ class Way(NamedTuple):
     def after(self, clock: Clock, plan: Plan, before: State, state: State) -> Clock:
         """The clock after a descent from one state to another."""
         t, (ridge, lasso) = np.arange(before.n_updates + 1, state.n_updates + 1), self.terms
-        if self.averaged:
-            clock = clock._replace(left=clock.left + float(_logarithms(1.0 - plan.mixes(t)).sum()))
+        clock = self.mixed(clock, plan.mixes(t))
         if self.automatic or not (any(self.terms) and len(t)):
             return clock
         rates, _ = plan.rates(before.n_updates, len(t), state.rate_factor)
@@ -94,6 +94,10 @@ class Way(NamedTuple):
             threshold=float(clock.threshold * np.exp(done) + lasso * (rates @ np.exp(done - np.cumsum(decays)))),
             sign=float(clock.sign * np.prod(np.where(rates * ridge > 1.0, -1.0, 1.0))),
         )
+
+    def mixed(self, clock: Clock, mixes: np.ndarray) -> Clock:
+        """The clock after updates of the average by these shares."""
+        return clock._replace(left=clock.left + float(_logarithms(1.0 - mixes).sum())) if self.averaged else clock
 
     def catch_up(
         self, rows: np.ndarray, clock: Clock, window: np.ndarray, scale: np.ndarray
@@ -114,22 +118,23 @@ class Way(NamedTuple):
             average = w + np.exp(clock.left - left) * (average - w)
         return w, average if self.averaged else w
 
-    def noted(self, state: State, clock: Clock) -> np.ndarray:
+    def noted(self, vectors: Vectors, window: np.ndarray, clock: Clock) -> np.ndarray:
         """The rows of parameters that are up to date."""
-        w, average, *_ = state.vectors
-        times = clock.left, lengthened(state.window)[TIME], clock.decay, clock.threshold
-        return np.column_stack([w[:-1] * clock.sign, average[:-1], *(np.full(len(w) - 1, now) for now in times)])
+        w, average, *_ = vectors
+        rows = np.empty((len(w) - 1, 6))
+        rows[:, 0], rows[:, 1] = w[:-1] * clock.sign, average[:-1]
+        rows[:, 2:] = clock.left, lengthened(window)[TIME], clock.decay, clock.threshold
+        return rows
 
 
 def _logarithms(numbers: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(numbers, np.exp(NOTHING_LEFT / 2.0)))
 
 
-@dataclass(frozen=True)
-class StatesByColumn:
+class StatesByColumn(NamedTuple):
     """The states of all targets, by their columns.
 
-    Parameters
+    Attributes
     ----------
     way : Way
         The way of the last descent.
@@ -177,7 +182,7 @@ class StatesByColumn:
         if first.statistics is not None:
             rows, filled, known = _noted(first.statistics, 0.0), *_filled(first.statistics)
         clock = Clock()
-        parameters = (Table(way.noted(state, clock)) for state in states)
+        parameters = (Table(way.noted(state.vectors, state.window, clock)) for state in states)
         bare = tuple(state.without_columns() for state in states)
         return cls(way, p, bare, filled, shared, Table(rows), tuple(parameters), (clock,) * len(states), 0.0, known)
 
@@ -204,7 +209,7 @@ class StatesByColumn:
 
     def of_entries(self, X) -> tuple[Excerpt, list[State]]:
         """X without columns that have no entries, and the states of the others; filled ones stay."""
-        X, numbers = _columns_of(X, self.filled)
+        X, numbers = _excerpt_of(X, self.filled)
         return X, self.excerpt(numbers)
 
     def _statistics(self, rows: np.ndarray, total: float, filled: np.ndarray) -> ColumnStatistics:
@@ -237,7 +242,7 @@ class StatesByColumn:
             filled = numbers[local]
         clocks = tuple(map(self.way.after, self.clocks, plans, self.states, states))
         parameters = tuple(
-            table.replaced(numbers, self.way.noted(state, clock))
+            table.replaced(numbers, self.way.noted(state.vectors, state.window, clock))
             for table, state, clock in zip(self.parameters, states, clocks, strict=True)
         )
         bare = tuple(state.without_columns() for state in states)
@@ -248,7 +253,7 @@ class StatesByColumn:
             # Columns that are not seen any more are known less and less.
             statistics = made.whole()[0].statistics
             assert statistics is not None
-            made = replace(made, known=_filled(statistics)[1])
+            made = made._replace(known=_filled(statistics)[1])
         return made
 
 
@@ -304,7 +309,7 @@ class Chunk(NamedTuple):
             if way is None or (statistics is not None and statistics.counts is None):
                 return cls(X, states)  # The second is of a stream that began with arrays.
             whole = StatesByColumn.of(way, states)
-        X, numbers = _columns_of(X, whole.filled)
+        X, numbers = _excerpt_of(X, whole.filled)
         return cls(X, whole.excerpt(numbers), whole, numbers)
 
     def end(self, recipe: Recipe, plans: Sequence[Plan]) -> "tuple[State, ...] | StatesByColumn":
@@ -312,10 +317,19 @@ class Chunk(NamedTuple):
         return tuple(self.states) if self.whole is None else self.whole.after(recipe, plans, self.numbers, self.states)
 
 
-def _columns_of(X, filled: np.ndarray) -> tuple[Excerpt, np.ndarray]:
-    """The rows of X without columns that have no entries, and the numbers of the others; ``filled`` ones stay."""
+def columns_of(X, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of columns that are ``filled`` or have entries in X, and the places of entries among them."""
+    if X.shape[0] == 1 and not len(filled):
+        return X.indices, row_numbers(len(X.indices))
     numbers, places = np.unique(X.indices, return_inverse=True)
     if len(filled):
         numbers = np.union1d(numbers, filled)
         places = np.searchsorted(numbers, X.indices)
-    return Excerpt((X.data, places.astype(X.indices.dtype), X.indptr), shape=(X.shape[0], len(numbers))), numbers
+    return numbers, places.astype(np.uint32)
+
+
+def _excerpt_of(X, filled: np.ndarray) -> tuple[Excerpt, np.ndarray]:
+    """The rows of X without columns that have no entries, and the numbers of the others; ``filled`` ones stay."""
+    numbers, places = columns_of(X, filled)
+    indices = places.astype(X.indices.dtype)
+    return Excerpt((X.data, indices, X.indptr), shape=(X.shape[0], len(numbers))), numbers

@@ -94,7 +94,7 @@ def make_plans(
     rows = select(X, targets, weight, train)
     params, formulas = recipe.params, recipe.formulas
     _refuse_foreign(recipe, rows.X)
-    batch_size = _batch_size(params, rows)
+    batch_size = batch_size_for(params, rows.X, rows.n_rows)
     first, *others = states
     if not params["fit_intercept"]:
         for state in states:
@@ -109,7 +109,7 @@ def make_plans(
         first.forget_columns()
     for other in others:
         other.follow(first)
-    shared = _build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
+    shared = build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
     plans = []
     for target, state in enumerate(states):
         data = shared.data._replace(y=in_one_piece(rows.targets[:, target]))
@@ -123,7 +123,7 @@ def make_plans(
     return plans
 
 
-def _build_plan(
+def build_plan(
     recipe: Recipe, rows: Selection, weights, batch_size: int, stream: bool, step: Step | None, centre: np.ndarray
 ) -> Plan:
     """The plan that all targets have in common; without a step, that of the schedule."""
@@ -225,12 +225,12 @@ def _refuse_foreign(recipe: Recipe, X) -> None:
         )
 
 
-def _batch_size(params, rows: Selection) -> int:
-    """Rows in a step."""
-    size, n_rows, n_columns = params["batch_size"], rows.n_rows, rows.X.shape[1]
+def batch_size_for(params, X, n_rows: int) -> int:
+    """Rows in a step, of so many rows of X that count."""
+    size, n_columns = params["batch_size"], X.shape[1]
     if size == "auto":
-        if by_entries(rows.X):
-            n_columns = rows.X.nnz // rows.X.shape[0]
+        if by_entries(X):
+            n_columns = X.nnz // X.shape[0]
         size = automatic_batch_size(n_columns, n_rows)
     if params["drop_last"] and n_rows < (size or 1):
         raise ValueError(

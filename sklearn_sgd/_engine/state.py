@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, mean_length
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
-from sklearn_sgd._engine.automatic.preconditioner import NEWS, Preconditioner, Step
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
@@ -192,6 +193,24 @@ class State:
                 self.news = np.where(is_news, part, 0.0)
         else:
             self.recentre(merged.centre)
+
+    def learn_entries(self, weight: float, gained: float) -> None:
+        """Count rows of which the statistics stand elsewhere, by column; with them the weight of all is this."""
+        assert self.statistics is not None
+        self.statistics = self.statistics._replace(weight=weight)
+        self.since_step += gained
+
+    def scale_rows(self, acquaintances: float) -> None:
+        """Know the length of rows from the sum of the acquaintances with all columns."""
+        assert self.statistics is not None
+        assert self.step is not None
+        preconditioner = self.step.preconditioner._replace(unit=self.statistics.weight + KNOWN)
+        length = mean_length(acquaintances, self.statistics.weight)
+        self.step = self.step._replace(preconditioner=preconditioner, length=length)
+
+    def take_over(self, vectors: Vectors) -> None:
+        """Keep the intercept of vectors whose columns stand elsewhere."""
+        self.vectors = Vectors(vectors.coef[-1:].copy(), vectors.average[-1:].copy())
 
     def _go_on_with(self, step: Step, centre: np.ndarray) -> None:
         """Go on with a new step, from another centre.

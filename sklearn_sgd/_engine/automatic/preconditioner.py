@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_sgd._engine.automatic.entries import KNOWN, KNOWN_EXACTLY, NEWS, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, host, like, take, total
@@ -30,12 +31,6 @@ HIDDEN = 10.0
 
 # The same where gradients within rounding are left out.
 SMALLEST = 1e-21
-
-# Entries of a sparse column from which it is known half as well as a full one: in descents with noise, and without.
-KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
-
-# Growth of a column's variance that is news.
-NEWS = 2.0
 
 # Rows, entries of sparse ones, and iterations for the largest eigenvalue where covariances are not kept.
 SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 100_000, 10
@@ -186,7 +181,8 @@ def make_step(
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     squares, curvatures = variance, np.ones(len(variance))
     if statistics.counts is not None:
-        shares = _shares(statistics, KNOWN if noise else KNOWN_EXACTLY)
+        known_half = KNOWN if noise else KNOWN_EXACTLY
+        shares = share_of_rows(statistics.counts, statistics.weight, known_half)
         squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
     varies = squares > (ROUNDING * statistics.centre) ** 2
@@ -221,20 +217,6 @@ def make_step(
     return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)
 
 
-def acquaintance(counts: np.ndarray) -> np.ndarray:
-    """How well columns are known from so many entries, in steps with noise; 1 is best.
-
-    The curvatures of the preconditioned columns are in proportion.
-    """
-    return counts / (counts + KNOWN)
-
-
-def _shares(statistics: ColumnStatistics, known: float) -> np.ndarray:
-    """Shares of the rows in which columns have entries, drawn to 1: as if so many more rows had entries in all."""
-    assert statistics.counts is not None
-    return (statistics.counts + known) / (statistics.weight + known)
-
-
 def _for_entries(
     step: Step, statistics: ColumnStatistics, scale: np.ndarray, curvatures: np.ndarray, X, known: Step | None
 ) -> Step:
@@ -251,7 +233,7 @@ def _for_entries(
             shared = before.shared
     # A column that is new to a stream is in the next step, so there is no news.
     news = np.full(len(shares), np.inf)
-    length = float(shares.sum()) + 1.0 + statistics.left_out * (1.0 + KNOWN / max(statistics.weight, 1e-300))
+    length = float(shares.sum()) + mean_length(statistics.left_out, statistics.weight)
     preconditioner = Preconditioner(inverse, filled, shared, statistics.weight + KNOWN)
     return step._replace(preconditioner=preconditioner, length=length, news=news, shares=shares)
 

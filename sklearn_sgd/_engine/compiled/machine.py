@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic import entries as automatic_entries
 from sklearn_sgd._engine.compiled import store, translate
 from sklearn_sgd._engine.compiled.drivers import (
     automatic,
@@ -25,12 +26,14 @@ from sklearn_sgd._engine.compiled.drivers import (
     shuffle,
     single,
     variance_reduced,
+    visit,
 )
 from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
 for module in (
     *(automatic, batch, entries, full_batch, layouts, lazy, minibatch, online, passive_aggressive, rare, shuffle),
-    *(single, variance_reduced),
+    *(single, variance_reduced, visit),
+    automatic_entries,
 ):
     translate.remember(module)
 
@@ -46,6 +49,7 @@ BUILDERS: dict[str, Callable] = {
     "lazy": lambda layout: lazy.lazy,
     "rare": lambda layout: rare.rare,
     "settle": lambda layout: rare.settle,
+    "visit": lambda layout: visit.visit,
     "entries": lambda layout: entries.entries,
     "permute": lambda layout: shuffle.permute,
 }
@@ -53,7 +57,7 @@ BUILDERS: dict[str, Callable] = {
 
 # Those for one kind of rows.
 ONLY = dict.fromkeys(("online", "single", "permute"), "dense")
-ONLY |= dict.fromkeys(("lazy", "rare", "settle", "entries"), "csr")
+ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries"), "csr")
 
 
 def layouts_of(name: str) -> tuple[str, ...]:
@@ -201,21 +205,31 @@ class CompiledDriver(Driver):
 
 
 class BoundCall:
-    """A call of a compiled driver whose arguments stay, but for some. Threads may use one at once."""
+    """A call of a compiled driver whose arguments stay, but for some. Threads may use one at once.
 
-    def __init__(self, driver: CompiledDriver, values: dict[str, Any]):
+    Each call has scratch memory of its own, unless that is among what changes.
+    """
+
+    def __init__(self, driver: CompiledDriver, values: dict[str, Any], scratch: tuple[str, ...] = ("work", "sums")):
         self.run, self.pack, self.given, self.kept = driver.run, driver.words.pack, driver.words_of(values), values
         self.places = {name: place for place, (name, _) in enumerate(driver.slots)}
-        scratch = {self.places[name]: values[name] for name in ("work", "sums") if name in self.places}
-        self.scratch = [(place, array.shape, array.dtype) for place, array in scratch.items()]
+        arrays = {self.places[name]: values[name] for name in scratch if name in self.places}
+        self.scratch = [(place, array.shape, array.dtype) for place, array in arrays.items()]
 
-    def __call__(self, changed: Mapping[str, int]) -> float:
-        """Run the driver; of arrays that changed the addresses are given."""
+    def __call__(self, changed: Mapping[str, Any]) -> float:
+        """Run the driver; arrays that changed, which must be as those before are, may be given by their addresses."""
         given, places = self.given.copy(), self.places
         memory = [(place, np.zeros(shape, dtype)) for place, shape, dtype in self.scratch]
         for place, array in memory:
             given[place] = address(array)
         for name, value in changed.items():
             if name in places:
-                given[places[name]] = value
+                given[places[name]] = address(value) if type(value) is np.ndarray else value
         return self.run(self.pack(*given))
+
+
+def bound(call: Call, scratch: tuple[str, ...]) -> Callable[[Mapping[str, Any]], float]:
+    """A call whose arguments stay, but for those it is given, which may be missing; in plain Python, too."""
+    if isinstance(call.driver, CompiledDriver):
+        return BoundCall(call.driver, dict.fromkeys(call.driver.arguments, 0) | call.values, scratch)
+    return lambda changed: call.driver({**call.values, **changed})

@@ -300,6 +300,7 @@ BUILTINS: dict[Any, Callable] = {
     abs: _absolute,
     math.exp: _of_double("exp"),
     math.log: _of_double("log"),
+    math.sqrt: _of_double("sqrt"),
     int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
     float: lambda to, a: Value("double", to.cast(a, "double")),
     words.invoke: _invoke,

@@ -82,6 +82,11 @@ def settle(**missed: Any) -> None:
     native.settle(missed, plain=native.is_plain() or not can_compile())
 
 
+def visit(values: dict[str, Any], dtype: np.dtype) -> Callable[[dict[str, Any]], float]:
+    """What gives sparse columns what they missed, and learns their new entries; see the driver."""
+    return native.visit(values, dtype, plain=native.is_plain() or not can_compile())
+
+
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
     """From shifts to sums over the entries of sparse columns; None where no machine code can be made."""
     return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None

@@ -109,6 +109,11 @@ class Pass:
             self.name, plan.data, piece.order, drivers.stepping(plan, piece, vectors, own, batches, coefs)
         )
 
+    def work(self, batch: int, n_columns: int) -> np.ndarray:
+        """Memory for a call on batches of so many rows."""
+        _, batches, coefs = OWN[self.name]
+        return np.zeros(batches * batch + coefs * (n_columns + 1), self.drivers.dtype)
+
 
 def _minibatch(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     m, v = vectors.m, vectors.v
@@ -147,7 +152,7 @@ def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "full": int(known.is_full),
         "window": window,
         "noise": int(plan.noise),
-        "seen": NOTHING if plan.formulas.is_unpenalised else np.full(plan.X.shape[1], window[TIME]),
+        "seen": NOTHING if plan.formulas.is_unpenalised else np.full(rows.columns, window[TIME]),
     }
 
 
@@ -198,6 +203,12 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
 def settle(missed: dict[str, Any], plain: bool) -> None:
     """Give sparse columns, and their averages, what they missed of a penalty; see the driver."""
     driver("settle", "csr", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain)(missed)
+
+
+def visit(values: dict[str, Any], dtype: np.dtype, plain: bool) -> Callable[[dict[str, Any]], float]:
+    """The driver of that name, for columns of a precision, with arguments of which all arrays are given later."""
+    call = machine.Call(driver("visit", "csr", dtype, NO_INDEX, NO_INDEX, plain), values)
+    return machine.bound(call, scratch=())
 
 
 # Random numbers that are drawn at once.

@@ -1,0 +1,155 @@
+"""A stream of sparse rows of many columns, by the automatic step: the short way through `partial_fit`.
+
+What columns have missed, the statistics of their new entries, and their scales are found in one driver; no step is made
+of them. There is more to do where columns are filled, or the step is to be renewed: that is left to `Chunk`.
+"""
+
+from collections.abc import Callable
+from math import log
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.statistics import FILLED, LEAST, Excerpt, by_entries
+from sklearn_sgd._engine.automatic.step_size import automatic_rates
+from sklearn_sgd._engine.automatic.window import LONG, TIME
+from sklearn_sgd._engine.by_column import NO_COLUMNS, StatesByColumn, Way, columns_of
+from sklearn_sgd._engine.compiled.machine import bound
+from sklearn_sgd._engine.epochs import quiet
+from sklearn_sgd._engine.passes.choose import choose, visit
+from sklearn_sgd._engine.passes.drivers import Pass
+from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
+from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
+from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.vectors import Vectors
+
+
+class Form(NamedTuple):
+    """What chunks of as many rows have in common: their plan, and the drivers, of which arrays are missing."""
+
+    key: tuple[int, int, np.dtype]
+    plan: Plan
+    steps: Pass
+    visit: Callable[[dict[str, Any]], float]
+    run: Callable[[dict[str, Any]], float]
+
+
+class SparseStream:
+    """Goes on through chunks of sparse rows, without weights, of one target.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What the parameters were resolved to.
+    way : Way
+        The same for columns without entries.
+    """
+
+    def __init__(self, recipe: Recipe, way: Way):
+        self.recipe, self.way = recipe, way
+        self.known: Form | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, X: Any) -> Self | None:
+        """The stream of a recipe and chunks like X; None where there is no short way."""
+        way = Way.of(recipe) if by_entries(X) and not recipe.params["drop_last"] else None
+        return None if way is None else cls(recipe, way)
+
+    @quiet()
+    def advance(self, X: Any, y: np.ndarray, known: StatesByColumn) -> StatesByColumn | None:
+        """The states after another chunk, from those before it; None where there is more to do."""
+        (bare, *others), n, way = known.states, X.shape[0], self.way
+        if others or len(known.filled) or known.way != way or not 0 < n <= RATES:
+            return None
+        state, share, form = bare.fork(), remembered(self.recipe, n), self.form(X)
+        if state.weigh(None, X).shape[0] or not share:
+            return None
+        (clock,), (table,), (numbers, places) = known.clocks, known.parameters, columns_of(X, NO_COLUMNS)
+        p, plan, kept = len(numbers), form.plan, known.kept + log(share)
+        vectors, parameters = Vectors(np.empty(p + 1, X.dtype), np.empty(p + 1)), table.take(numbers)
+        (w, average, *_), columns, acquaintances = vectors, known.columns, known.known
+        w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
+        entries = {"X": X.data, "indices": places, "p": p, "w": w, "average": average, "window": state.window}
+        if way.automatic:
+            rows, entries["inverse"], sums = columns.take(numbers), np.empty(p, X.dtype), np.zeros(4)
+            missed = {"rows": rows, "parameters": parameters, "kept": known.kept, "left": clock.left}
+            if not self._visit(form, state, entries | missed, sums, n, share):
+                return None
+            acquaintances = max(0.0, known.known - float(sums[0])) + float(sums[1])
+            plan = plan._replace(schedule=self._schedule(state, acquaintances, plan))
+            rows[:, 3:] = state.statistics.weight, kept  # type: ignore[union-attr]
+        else:
+            w[:p], average[:p] = way.catch_up(parameters, clock, state.window, parameters)
+        piece = plan.piece(plan.used, state.n_updates, state.rate_factor)
+        loss = self._run(form, state, entries, piece, X, y)
+        if not way.averaged:
+            average[:] = w
+        state.take_over(vectors)
+        most = plan.largest_loss
+        if not (abs(loss) <= most and vectors.finite(way.averaged, most) and state.finite(way.averaged, most)):
+            return None
+        state.end_epoch(n, len(piece.rates), loss / n, float(piece.rates[-1]))
+        state.count_first_loss(loss / n, float(n))
+        clock = way.mixed(clock, piece.mixes) if way.automatic else way.after(clock, plan, bare, state)
+        table = table.replaced(numbers, way.noted(vectors, state.window, clock))
+        if way.automatic:
+            columns = columns.replaced(numbers, rows)
+        return StatesByColumn(
+            *(way, known.n_columns, (state,), known.filled, known.shared, columns, (table,), (clock,)),
+            *(kept, acquaintances),
+        )
+
+    def _visit(self, form: Form, state: State, given: dict[str, Any], sums: np.ndarray, n: int, share: float) -> bool:
+        """Let columns, and the state, learn from the entries of n rows; False if there is more to do."""
+        statistics, step, places, p = state.statistics, state.step, given["indices"], given["p"]
+        if statistics is None or step is None or state.since_step + n > GROWTH * step.weight:
+            return False
+        amounts = {"weight": statistics.weight, "gained": float(n), "share": share, "entries": len(places)}
+        form.visit(given | amounts | {"numbers": np.zeros(4 * p), "sums": sums})
+        state.learn_entries(total := share * statistics.weight + n, n)
+        return bool(sums[2] < max(FILLED * total, LEAST) and not sums[3])
+
+    def _run(self, form: Form, state: State, given: dict[str, Any], piece: Piece, X: Any, y: np.ndarray) -> float:
+        """Run the pass, which changes the vectors that are given; the sum of the losses."""
+        p, given = given["p"], given | {"y": y, "indptr": X.indptr.astype(np.uint32)}
+        given |= {"work": form.steps.work(form.plan.batch_size, p), "sums": np.zeros(8 + p)}
+        given |= {"rates": piece.rates, "mixes": piece.mixes, "done": piece.n_done}
+        if not self.way.automatic:
+            return form.run(given | {"seen": np.zeros(p)})
+        if not any(self.way.terms):
+            return form.run(given)
+        assert state.step is not None
+        (ridge, lasso), unit = self.way.terms, state.step.preconditioner.unit
+        given |= {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
+        return form.run(given | {"seen": np.full(p, state.window[TIME])})
+
+    def _schedule(self, state: State, acquaintances: float, plan: Plan) -> Callable:
+        """The rates of the automatic step with so much acquaintance with columns."""
+        assert state.step is not None
+        state.scale_rows(acquaintances)
+        return automatic_rates(state.step, plan.batch_size, plan.decay_limit)
+
+    def form(self, X: Any) -> Form:
+        """What chunks like X have in common."""
+        size = batch_size_for(self.recipe.params, X, X.shape[0])
+        key = X.shape[0], size, X.dtype
+        if self.known is None or self.known.key != key:
+            self.known = self._made(*key)
+        return self.known
+
+    def _made(self, n_rows: int, size: int, dtype: np.dtype) -> Form:
+        """The form of chunks of so many rows, learned by steps of that size; its arrays are of one column."""
+        X = Excerpt((n_rows, 1), dtype=dtype)
+        plan = build_plan(self.recipe, Selection(X, None, None, None), NO_WEIGHT, size, True, None, np.zeros(1))
+        plan = plan._replace(data=plan.data._replace(y=np.zeros(n_rows, dtype)))
+        if self.way.automatic:
+            one = np.ones(1, dtype)
+            plan = plan._replace(preconditioner=Preconditioner(one, NO_COLUMNS, one[:0]))
+        vectors, rates = Vectors(np.zeros(2, dtype), np.zeros(2)), np.zeros(plan.n_updates(n_rows))
+        piece = Piece(plan.used, rates, rates if plan.average_from else NO_MIXES, 0, 1.0)
+        steps: Any = choose(plan)
+        run = bound(steps.call(plan, piece, vectors, np.zeros(LONG)), scratch=())
+        stays = {"centred": int(self.recipe.params["fit_intercept"]), "averaged": int(self.way.averaged)}
+        return Form((n_rows, size, dtype), plan, steps, visit(stays | self.way.terms._asdict(), dtype), run)
