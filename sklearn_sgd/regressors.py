@@ -17,6 +17,10 @@ class BatchGDRegressor(BaseGDRegressor):
 
     Also called classic gradient descent. The order of the samples does not matter; one step costs a pass over the data.
 
+    For the gradient descent of a textbook use ``learning_rate="constant"``. The default, ``learning_rate="auto"``, is
+    not that: its steps are preconditioned by the covariances of the features, so that it often reaches the minimum of
+    the squared error in two updates.
+
     Parameters
     ----------
     {model_parameters}
@@ -119,6 +123,10 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
     A step on B of the N samples costs B/N of a full one, is noisy, but right on average, and there are N/B of them per
     epoch. ``batch_size=1`` is :class:`OnlineSGDRegressor`, ``batch_size=None`` is :class:`BatchGDRegressor`.
 
+    With ``learning_rate="constant"`` the steps are those of a textbook. The default, ``learning_rate="auto"``,
+    preconditions them, predicts with an average of the parameters, and for the squared error ends with steps on all
+    samples (see `average`), so that the batch size hardly changes the result.
+
     Parameters
     ----------
     {model_parameters}
@@ -213,7 +221,11 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
 class OnlineSGDRegressor(BaseGDRegressor):
     """Linear regression by online stochastic gradient descent: each step follows the gradient of a single sample.
 
-    The cheapest step there is, and the one for a stream: `partial_fit` continues learning from samples as they come.
+    It has the cheapest steps, and it can learn from a stream: `partial_fit` continues learning from new samples.
+
+    With ``learning_rate="constant"`` the steps are those of a textbook. The default, ``learning_rate="auto"``,
+    preconditions them, predicts with an average of the parameters, and for the squared error ends with steps on all
+    samples (see `average`).
 
     Parameters
     ----------

@@ -198,6 +198,8 @@ class LossCurveDisplay:
         drawn = [line.get_ydata() for line in (*self.lines_.values(), *self.update_lines_.values())]
         if all(np.all(np.asarray(losses) > 0) for losses in drawn):
             self.ax_.set_yscale("log")
+        if self.update_lines_:
+            self._show_means()
         if per != "epoch":
             self.ax_.set_xscale("log")
         if self.validation_ax_:
@@ -214,6 +216,13 @@ class LossCurveDisplay:
             "second": lambda: self.seconds[name] / last,
         }[per]()
         return np.arange(last - len(self.loss_curves[name]) + 1.0, last + 1) * unit
+
+    def _show_means(self) -> None:
+        """Let the axis hold the running means: single samples have losses next to 0, which would hide all else."""
+        means = np.concatenate([line.get_ydata() for line in self.lines_.values()])
+        means, (low, high) = means[np.isfinite(means)], self.ax_.get_ylim()
+        if len(means) and means.min() > 0.0:
+            self.ax_.set_ylim(max(low, means.min() / 3.0), min(high, means.max() * 3.0))
 
     def _draw_updates(self, name: str, color: Any, window: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Draw the losses of single updates; return the numbers of the updates, and the running mean."""
