@@ -54,5 +54,5 @@ axes[1, 0].set(ylabel="time of an epoch (ms)")
 plt.show()
 
 # %%
-# An update does not feel N, and grows with P and B. An epoch grows with N and P, and feels B little: small batches cost
-# two or three times as much, since each update touches all parameters. The course's O(B P) and O(N P), measured.
+# An update does not feel N, and grows with P and B. An epoch grows with N and P, and feels B little: small batches
+# cost two or three times as much, since each update touches all parameters. The course's O(B P) and O(N P), measured.

@@ -15,8 +15,8 @@ hours = np.array([2, 5, 7, 9, 10, 11, 13.4, 14, 15])
 marks = np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
 
 # %%
-# N samples in batches of B make N/B updates per epoch, rounded up: where B does not divide N, the last batch is smaller.
-# ``drop_last=True`` leaves that batch out.
+# N samples in batches of B make N/B updates per epoch, rounded up: where B does not divide N, the last batch is
+# smaller. ``drop_last=True`` leaves that batch out.
 
 print("samples  batch_size  drop_last  updates per epoch  updates in 3 epochs")
 for n, batch_size, drop_last in [(9, 3, False), (9, 4, False), (9, 4, True), (8, 2, False)]:
@@ -24,8 +24,8 @@ for n, batch_size, drop_last in [(9, 3, False), (9, 4, False), (9, 4, True), (8,
     print(f"{n:>7}{batch_size:>12}  {drop_last!s:<9}{per_epoch:>19}{3 * per_epoch:>21}")
 
 # %%
-# Which students are in which batch? :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` takes. The students are
-# shuffled before each epoch, and each of them is used once per epoch.
+# Which students are in which batch? :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` takes. The students
+# are shuffled before each epoch, and each of them is used once per epoch.
 
 batches = Batches(np.arange(9), batch_size=3, random_state=0)
 used = np.zeros((9, 9), dtype=bool)

@@ -23,8 +23,8 @@ y = rng.poisson(mean)
 print(f"{N} hours, {y.sum()} calls, at most {y.max()} in an hour; none in {np.mean(y == 0):.0%} of them.")
 
 # %%
-# No scaler and no rate to choose: the automatic step weighs rows by the curvature of their losses on its way. All three
-# descents end where scikit-learn's ``PoissonRegressor`` does.
+# No scaler and no rate to choose: the automatic step weighs rows by the curvature of their losses on its way. All
+# three descents end where scikit-learn's ``PoissonRegressor`` does.
 
 models = {
     "BatchGDRegressor": BatchGDRegressor("poisson"),

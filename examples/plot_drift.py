@@ -39,9 +39,10 @@ for name, model in models.items():
     print(f"{name:<22}{marks[0]:6.2f}{marks[1]:19.2f}{marks[2]:13.2f}{model.prequential_loss_:11.2f}")
 
 # %%
-# Short half lives follow at once, and pay for it while nothing changes: their parameters come from fewer rows. Even the
-# first model learns in the end, since later rows count more in its average, but it takes as long again as it had lived.
-# ``recent_loss_`` is a mean over about the last thousand rows; ``prequential_loss_``, over all, hides the change.
+# Short half lives follow at once, and pay for it while nothing changes: their parameters come from fewer rows. Even
+# the first model learns in the end, since later rows count more in its average, but it takes as long again as it had
+# lived. ``recent_loss_`` is a mean over about the last thousand rows; ``prequential_loss_``, over all, hides the
+# change.
 
 seen = np.arange(CHUNK, N + 1, CHUNK)
 figure, ax = plt.subplots(layout="constrained")

@@ -32,9 +32,9 @@ plt.show()
 # The measured points lie below the line for large batches, since a batch does not draw a row twice: the batch of all
 # rows has no noise at all.
 #
-# How large a batch should be depends on where the descent stands. The noise scale is the batch size at which the noise
-# is as large as the gradient itself: small at first, where a handful of rows points the way, and growing without bound
-# near the minimum, where the gradient vanishes and only noise is left.
+# How large a batch should be depends on where the descent stands. The noise scale is the batch size at which the
+# noise is as large as the gradient itself: small at first, where a handful of rows points the way, and growing
+# without bound near the minimum, where the gradient vanishes and only noise is left.
 
 model = BatchGDRegressor(learning_rate="constant", eta0=0.1)
 steps, scales = np.arange(1, 81), []

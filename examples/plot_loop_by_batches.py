@@ -16,8 +16,8 @@ marks = np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
 x = (hours - hours.mean()) / hours.std()
 
 # %%
-# Nine students in batches of three: three updates per epoch. Each time that the loop goes over ``batches`` is an epoch,
-# in a new random order.
+# Nine students in batches of three: three updates per epoch. Each time that the loop goes over ``batches`` is an
+# epoch, in a new random order.
 
 weight, bias, rate, epochs = 0.0, 0.0, 0.3, 4
 batches = Batches(x, marks, batch_size=3, random_state=0)
@@ -38,5 +38,5 @@ print(f"by fit:   weight of hours {model.coef_[0]:.6f}   bias {model.intercept_:
 assert np.allclose([weight, bias], [model.coef_[0], model.intercept_])
 
 # %%
-# With ``batch_size=1`` the same two loops are online gradient descent, and with ``batch_size=None`` the classic one of
-# :doc:`plot_loop_classic`.
+# With ``batch_size=1`` the same two loops are online gradient descent, and with ``batch_size=None`` the classic one
+# of :doc:`plot_loop_classic`.

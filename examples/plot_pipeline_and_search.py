@@ -24,8 +24,8 @@ X, y = load_diabetes(return_X_y=True, scaled=False)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# The textbook's steps, ten epochs at a constant rate. A fit that is thrown about by a rate too long for its batches, or
-# does not arrive by one too short, warns; in a grid that is expected, and the score says it.
+# The textbook's steps, ten epochs at a constant rate. A fit that is thrown about by a rate too long for its batches,
+# or does not arrive by one too short, warns; in a grid that is expected, and the score says it.
 
 descent = MiniBatchSGDRegressor(learning_rate="constant", epochs=10, tol=None, random_state=0)
 model = Pipeline([("scale", StandardScaler()), ("descent", descent)])
@@ -36,8 +36,8 @@ with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
 print(f"best of the grid: {textbook.best_params_}")
 
 # %%
-# Good pairs lie on a diagonal: with larger batches, longer rates. At the upper left steps are too long for
-# their noise; at the lower right they are too few, and too short, to arrive in ten epochs.
+# Good pairs lie on a diagonal: with larger batches, longer rates. At the upper left steps are too long for their
+# noise; at the lower right they are too few, and too short, to arrive in ten epochs.
 
 scores = textbook.cv_results_["mean_test_score"].reshape(len(sizes), len(rates)).T[::-1]
 figure, ax = plt.subplots(layout="constrained")

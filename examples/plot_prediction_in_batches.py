@@ -2,8 +2,8 @@
 Predict a table larger than memory, how?
 ========================================
 
-In batches, too: ``predict`` wants rows, and does not care how many. 400 000 rows lie on disk as a plain array, which
-is mapped, not read; a model learns from parts of it with ``partial_fit`` and predicts the rest batch by batch, into
+In batches, too: ``predict`` wants rows, and does not care how many. 400 000 rows lie on disk as a plain array, which is
+mapped, not read; a model learns from parts of it with ``partial_fit`` and predicts the rest batch by batch, into
 another file. How large should these batches be? Small ones spend their time in calls, and large ones need memory.
 """
 
@@ -19,8 +19,8 @@ from sklearn_sgd import MiniBatchSGDRegressor
 N, P = 400_000, 20
 
 # %%
-# The table, written in parts, as an array of float32: 32 MB here; nothing below, but for the check at the end, changes
-# if it is a thousand times larger.
+# The table, written in parts, as an array of float32: 32 MB here; nothing below, but for the check at the end,
+# changes if it is a thousand times larger.
 
 folder = tempfile.TemporaryDirectory()
 rng = np.random.default_rng(0)
@@ -45,8 +45,8 @@ print(
 )
 
 # %%
-# Predict the second half in batches of several sizes. Up to a thousand rows, ten times the rows are predicted in about
-# the same time: that of the call. From ten thousand on there is little left to gain.
+# Predict the second half in batches of several sizes. Up to a thousand rows, ten times the rows are predicted in
+# about the same time: that of the call. From ten thousand on there is little left to gain.
 
 sizes = [10, 100, 1000, 10_000, 100_000]
 predicted = np.lib.format.open_memmap(Path(folder.name, "predicted.npy"), "w+", np.float32, (N // 2,))

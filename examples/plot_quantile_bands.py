@@ -20,8 +20,8 @@ y = 5 + 2 * X[:, 0] + (0.5 + 0.6 * X[:, 0]) * rng.standard_normal(4000)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# Three fits, one for each quantile. The coefficients say it in a sentence: the upper line rises faster than the
-# lower one.
+# Three fits, one for each quantile. The coefficients say it in a sentence: the upper line rises faster than the lower
+# one.
 
 models = {
     quantile: MiniBatchSGDRegressor("quantile", quantile=quantile, random_state=0).fit(X_train, y_train)
@@ -35,8 +35,8 @@ for quantile, model in models.items():
     print(f"{quantile:>8}{model.intercept_:>12.2f}{model.coef_[0]:>8.2f}{below:>30.3f}{loss:>15.3f}")
 
 # %%
-# The band of the squared error, its mean plus and minus 1.64 standard deviations of the residuals, holds about as many
-# targets in all, but too many at the left and too few at the right.
+# The band of the squared error, its mean plus and minus 1.64 standard deviations of the residuals, holds about as
+# many targets in all, but too many at the left and too few at the right.
 
 mean = MiniBatchSGDRegressor(random_state=0).fit(X_train, y_train)
 half_width = 1.64 * np.std(y_train - mean.predict(X_train))

@@ -24,7 +24,8 @@ y[wild] = rng.normal(-8, 0.5, wild.sum())
 
 # %%
 # The true line is y = 2 x + 1; a quarter of the rows at the right has other targets. Last comes a loss of one's own,
-# two formulas: that of Geman and McClure never exceeds ½; where it is flat, far off, a row has no slope, hence no say.
+# two formulas: that of Geman and McClure never exceeds ½; where it is flat, far off, a row has no slope, hence no
+# say.
 
 losses = {
     "squared_error": ("0.0", "-"),

@@ -13,8 +13,8 @@ import numpy as np
 from sklearn_sgd import BatchGDRegressor
 
 # %%
-# A population whose law is known: y = 2 x + noise, with x of variance 1. Before the first step, at w = 0, the slope of
-# the objective along w is -2 in the population.
+# A population whose law is known: y = 2 x + noise, with x of variance 1. Before the first step, at w = 0, the slope
+# of the objective along w is -2 in the population.
 
 rng = np.random.default_rng(0)
 N, TIMES = 1000, 2000
@@ -55,8 +55,8 @@ for name, (size, slopes) in {f"other samples of {N}": (N, samples), **drawn}.ite
     print(f"{name:<24}{slopes.mean():>7.3f}{slopes.std():>9.3f}{scaled:>15.2f}{downhill:>17.1%}")
 
 # %%
-# The means agree: a batch's gradient is right on average. Its spread falls as one over the root of B, so batches of ten
-# cost a hundredth of an exact step, and nearly all go downhill. A single row is most often right about the
+# The means agree: a batch's gradient is right on average. Its spread falls as one over the root of B, so batches of
+# ten cost a hundredth of an exact step, and nearly all go downhill. A single row is most often right about the
 # direction, and hardly ever about the length: that is what short steps are for, which average over many rows.
 
 figure, axes = plt.subplots(3, 1, figsize=(6.4, 5.4), sharex=True, layout="constrained")

@@ -33,7 +33,8 @@ for word, stars_more in worth.items():
 print(reviews[0], f"\n-> {stars[0]:.1f} stars")
 
 # %%
-# Words to weights and weights to stars in one pipeline. The lasso keeps the words that count; the others are exactly 0.
+# Words to weights and weights to stars in one pipeline. The lasso keeps the words that count; the others are exactly
+# 0.
 
 train, test, y_train, y_test = train_test_split(reviews, stars, random_state=0)
 words = CountVectorizer(binary=True, min_df=5).fit(train)
@@ -56,8 +57,8 @@ for name, model in models.items():
     print(f"{name:<24}{model.score(X_test, y_test):7.3f}{seconds:10.2f}{kept:13d}")
 
 # %%
-# The words that the lasso weighs most are those that are worth something; next come some that it keeps by chance, with
-# weights too small to see. As a pipeline it takes text as it comes.
+# The words that the lasso weighs most are those that are worth something; next come some that it keeps by chance,
+# with weights too small to see. As a pipeline it takes text as it comes.
 
 lasso = models["OnlineSGDRegressor, L1"]
 names = words.get_feature_names_out()

@@ -48,8 +48,8 @@ def fit_and_record(name, rate, model):
 
 
 # %%
-# Textbook gradient descent: the same constant rate and ten epochs for each of the three batch sizes. The full gradient
-# makes only ten updates in that time, and ends worse than a constant, which a ConvergenceWarning would say.
+# Textbook gradient descent: the same constant rate and ten epochs for each of the three batch sizes. The full
+# gradient makes only ten updates in that time, and ends worse than a constant, which a ConvergenceWarning would say.
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 textbook = {"learning_rate": "constant", "eta0": 0.05, "epochs": 10, "tol": None}

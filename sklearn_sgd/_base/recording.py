@@ -68,7 +68,9 @@ class Recorder:
         self.path.append(np.append(coef, intercept).astype(float))
 
 
-def record_fit(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, epochs: int | None = None) -> FitRecord:
+def record_fit(
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, epochs: int | None = None, **fit_params: Any
+) -> FitRecord:
     """Fit a clone, and record each of its updates.
 
     The clone ends with the coefficients that `fit` of the estimator itself would end with: the batches are the same,
@@ -87,6 +89,8 @@ def record_fit(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, epo
         Sample weights.
     epochs : int, default=None
         Maximum number of passes over the samples, instead of the estimator's `epochs`.
+    **fit_params
+        Other arguments of `fit`, such as `coef_init` and `intercept_init`.
 
     Returns
     -------
@@ -121,7 +125,7 @@ def record_fit(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, epo
     vars(model)["_run_epochs"] = run_recorded
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y, sample_weight)
+        model.fit(X, y, sample_weight, **fit_params)
     del vars(model)["_run_epochs"]
     end = np.append(model.coef_, model.intercept_).astype(float)
     path = recorder.path if np.array_equal(recorder.path[-1], end) else [*recorder.path, end]
