@@ -152,7 +152,7 @@ def check_pages(app, exception):
 
 # The buttons of matplotlib's player of animations, as characters instead of an icon font from a network.
 BUTTONS = {
-    "minus": "−",
+    "minus": "-",
     "fast-backward": "|◀",
     "step-backward": "◁",
     "play fa-flip-horizontal": "◀",
