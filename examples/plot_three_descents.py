@@ -55,8 +55,8 @@ plt.show()
 # The same in motion. The three descents read the same number of samples in the same time; drag the slider to go
 # through the epochs. (The player needs no network.)
 
-moving = named(DescentPathDisplay.from_estimator(models, X, marks))
-moving.figure_.set_dpi(64)
+moving = named(display.plot(n_levels=4))
+moving.figure_.set_dpi(50)
 for ax in moving.axes_:
     ax.lines[2].set_visible(False)  # the star at the end
     ax.plot([], [], "o", color="#D55E00", mec="black", ms=8, zorder=4)
@@ -71,7 +71,7 @@ def show(epoch):
         ax.set_title(f"{name}\n{done} updates, {epoch:.1f} epochs")
 
 
-animation = FuncAnimation(moving.figure_, show, frames=np.linspace(0, 8, 37), interval=250)
+animation = FuncAnimation(moving.figure_, show, frames=np.linspace(0, 8, 25), interval=350)
 plt.show()
 
 # %%
