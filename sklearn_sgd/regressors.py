@@ -111,7 +111,7 @@ class BatchGDRegressor(BaseGDRegressor):
     def _check_batch_size(self):
         if self.batch_size is not None:
             raise ValueError(
-                f"batch_size must be None for BatchGDRegressor, which takes all rows in each step; got "
+                f"batch_size must be None for BatchGDRegressor, which uses all samples in each update; got "
                 f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
             )
 
@@ -317,6 +317,6 @@ class OnlineSGDRegressor(BaseGDRegressor):
     def _check_batch_size(self):
         if self.batch_size != 1:
             raise ValueError(
-                f"batch_size must be 1 for OnlineSGDRegressor, which takes one row in each step; got "
+                f"batch_size must be 1 for OnlineSGDRegressor, which uses one sample per update; got "
                 f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
             )

@@ -188,7 +188,7 @@ class GradientNoiseDisplay:
             self.batch_sizes, self.spreads, **line_style(0) | {"ls": ""}, label="measured"
         )
         spread.set(
-            xlabel="batch size B (rows)",
+            xlabel="batch size B (samples)",
             ylabel="distance from the full gradient\n(root mean square, units of the gradient)",
         )
         spread.set(xscale="log", yscale="log", title="Noise falls as 1/√B")
@@ -204,7 +204,7 @@ class GradientNoiseDisplay:
             self.batch_lines_ += surfaces.plot(self.positions, values, **style, markevery=_minimum(values), label=label)
         style = {"color": COLORS[1], "lw": 2.5, "marker": "*", "mfc": COLORS[2], "mec": "black", "ms": 13}
         (self.surface_line_,) = surfaces.plot(
-            self.positions, surface, **style, markevery=_minimum(surface), label="all rows, their minimum"
+            self.positions, surface, **style, markevery=_minimum(surface), label="all samples, their minimum"
         )
         surfaces.set(
             xlabel=self.label, ylabel="objective (units of the loss)", title="Each batch redefines the objective"
