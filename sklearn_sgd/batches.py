@@ -1,4 +1,4 @@
-"""The batches that `fit` takes, for loops of one's own."""
+"""The batches that `fit` takes, for training loops of your own."""
 
 from collections.abc import Iterator
 from typing import Any

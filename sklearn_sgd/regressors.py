@@ -25,7 +25,7 @@ class BatchGDRegressor(BaseGDRegressor):
     ----------
     {model_parameters}
     batch_size : None
-        All samples in each step. For another size use :class:`MiniBatchSGDRegressor`.
+        Each update uses all samples. For another size use :class:`MiniBatchSGDRegressor`.
     {training_parameters}
 
     Attributes
@@ -131,8 +131,8 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
     ----------
     {model_parameters}
     batch_size : int, 'auto' or None, default=32
-        Samples per step; None: all samples; 'auto': a power of two chosen from the numbers of features and samples. If
-        it is more than the number of samples: all of them, see `batch_size_`.
+        The number of samples per update. If None, or more than the number of samples, all samples are used. If 'auto',
+        a power of two is chosen from the numbers of features and samples. See `batch_size_`.
     {training_parameters}
 
     Attributes
@@ -231,7 +231,7 @@ class OnlineSGDRegressor(BaseGDRegressor):
     ----------
     {model_parameters}
     batch_size : int, default=1
-        One sample in each step. For another size use :class:`MiniBatchSGDRegressor`.
+        Each update uses one sample. For another size use :class:`MiniBatchSGDRegressor`.
     {training_parameters}
 
     Attributes

@@ -117,7 +117,7 @@ class BatchSizeDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, batch_sizes: Any, cv: Any = None, ax: Any = None
     ) -> Self:
-        """Fit with each batch size on splits of the rows, one fit after the other, and draw R², seconds and updates.
+        """Fit with each batch size on splits of the samples, one fit after another, and draw R², seconds and updates.
 
         Parameters
         ----------
