@@ -87,7 +87,7 @@ class AbsoluteError(NamedTuple):
 
 
 class Huber(NamedTuple):
-    """Huber loss: half the square up to ``epsilon``, linear beyond, so that outliers pull with bounded force.
+    """Huber loss: half the square up to ``epsilon``, linear beyond, so that outliers have a bounded effect.
 
     ``r**2 / 2`` for ``r = |p - y| <= epsilon``, else ``epsilon * r - epsilon**2 / 2``.
 
@@ -260,7 +260,7 @@ class Expectile(NamedTuple):
 
 
 class LogCosh(NamedTuple):
-    """Logarithm of the hyperbolic cosine, ``scale**2 * log(cosh((p - y) / scale))``: Huber's loss without a seam.
+    """Logarithm of the hyperbolic cosine, ``scale**2 * log(cosh((p - y) / scale))``: a smooth Huber loss.
 
     Half the square for small residuals; ``scale * |p - y|``, less a constant, for large ones.
 
@@ -298,7 +298,7 @@ class LogCosh(NamedTuple):
 
 
 class Cauchy(NamedTuple):
-    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: far outliers hardly pull.
+    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: far outliers have little effect.
 
     Half the square for small residuals; beyond ``scale`` the slope falls again. So it is not convex: a descent may end
     in a minimum that is not the lowest one, and a noisy descent may leave it.
@@ -377,7 +377,7 @@ class Poisson(NamedTuple):
 
 
 class Gamma(NamedTuple):
-    """Half the gamma deviance with the log link: estimates the mean ``exp(p)`` of positive sizes.
+    """Half the gamma deviance with the log link: estimates the mean ``exp(p)`` of positive values.
 
     ``y / exp(p) - 1 + p - log(y)``, of slope ``1 - y / exp(p)``: only the ratio of target and prediction counts. The
     loss of :class:`~sklearn.linear_model.GammaRegressor`, less the loss of the best prediction of each sample.

@@ -1,11 +1,11 @@
 """Optimizers: from a gradient to a direction and a rate.
 
 An optimizer is a named tuple of its numbers with one formula for one coordinate (or an array of them):
-``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. Its arguments are the gradient ``g`` of
-the loss, the gradient ``pull`` of the smooth part of the penalty (0 for the intercept), the parameter ``w``, the
-moments ``m`` and ``v`` that it keeps, the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It
-returns the rate that it uses, because the proximal step of the penalty must use the same rate: then the minimum of the objective is a fixed point.
-``moments`` is the number of moments that it keeps.
+``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. Its arguments are the gradient ``g`` of the loss, the
+gradient ``pull`` of the smooth part of the penalty (0 for the intercept), the parameter ``w``, the moments ``m`` and
+``v`` that it keeps, the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It returns the rate that it
+uses, because the proximal step of the penalty must use the same rate: then the minimum of the objective is a fixed
+point. ``moments`` is the number of moments that it keeps.
 
 The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, as torch does with
 ``weight_decay``.
@@ -129,7 +129,7 @@ class Nesterov(NamedTuple):
 
 
 class Adagrad(NamedTuple):
-    """Rates that fall with the gradients seen: ``m <- m + g**2``, ``w <- w - rate / (sqrt(m) + eps) * g``.
+    """Rates that fall with the sum of squared gradients: ``m <- m + g**2``, ``w <- w - rate / (sqrt(m) + eps) * g``.
 
     Rare features keep long steps.
 
@@ -164,7 +164,7 @@ class Adagrad(NamedTuple):
 
 
 class RMSprop(NamedTuple):
-    """Rates over the size of the latest gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
+    """Rates over the size of recent gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class RMSprop(NamedTuple):
 
 
 class Adam(NamedTuple):
-    """Momentum over the size of the latest gradients, both corrected for their start at 0.
+    """Momentum over the size of recent gradients, both corrected for their start at 0.
 
     ``m <- beta1 * m + (1 - beta1) * g``, ``v <- beta2 * v + (1 - beta2) * g**2``,
     ``w <- w - rate * m' / (sqrt(v') + eps)`` with ``m' = m / (1 - beta1**t)`` and ``v' = v / (1 - beta2**t)``.
@@ -285,7 +285,7 @@ class AdamW(NamedTuple):
 
 
 class Adadelta(NamedTuple):
-    """Steps of the size of the latest steps, over that of the latest gradients, so that units drop out.
+    """The rate is the size of recent steps over that of recent gradients, so it has no units.
 
     ``v <- rho * v + (1 - rho) * g**2``, ``step = sqrt(m + eps) / sqrt(v + eps) * g``, ``m <- rho * m + (1 - rho) *
     step**2``, ``w <- w - rate * step``. torch's default rate is 1.
@@ -324,7 +324,7 @@ class Adadelta(NamedTuple):
 
 
 class FTRL(NamedTuple):
-    """Follow the proximally regularised leader: Adagrad that does not forget what thresholds took, so L1 gives zeros.
+    """Follow the proximally regularised leader: Adagrad that sums the thresholds, so L1 gives exact zeros.
 
     Where Adagrad steps from ``w``, it steps from where ``w`` would be without the last proximal step: so coefficients
     whose gradients never add up to the threshold stay exactly 0, in noise too. Its rate is

@@ -10,7 +10,7 @@ from sklearn_sgd.displays._axes import COLORS, feature_names, line_style, panels
 
 
 class GradientNoiseDisplay:
-    """How batch gradients scatter about the full one, and how each batch redefines the function that descends.
+    """Spread of batch gradients around the full gradient, and the objective over each of several batches.
 
     Use :meth:`from_estimator` to make one. The first panel shows the root mean square distance of the gradients of
     random batches of B samples from the full gradient, with the line ``sqrt(variance / B)``; the second shows the
