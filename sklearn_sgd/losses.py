@@ -298,7 +298,7 @@ class LogCosh(NamedTuple):
 
 
 class Cauchy(NamedTuple):
-    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: far outliers have little effect.
+    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: outliers have little effect.
 
     Half the square for small residuals; beyond ``scale`` the slope falls again. So it is not convex: a descent may end
     in a minimum that is not the lowest one, and a noisy descent may leave it.
