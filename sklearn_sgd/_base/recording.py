@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._base import training
 from sklearn_sgd._engine.epochs import Descent
+from sklearn_sgd._namespace import host
 
 
 class FitRecord(NamedTuple):
@@ -65,7 +66,7 @@ class Recorder:
     def _note(self, descent: Descent) -> None:
         vectors = descent.state.vectors
         coef, intercept = descent.state.predictor(vectors.average if descent.plan.average_from else vectors.coef)
-        self.path.append(np.append(coef, intercept).astype(float))
+        self.path.append(np.append(host(coef), intercept).astype(float))
 
 
 def record_fit(
@@ -127,6 +128,6 @@ def record_fit(
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y, sample_weight, **fit_params)
     del vars(model)["_run_epochs"]
-    end = np.append(model.coef_, model.intercept_).astype(float)
+    end = np.append(host(model.coef_), host(model.intercept_)).astype(float)
     path = recorder.path if np.array_equal(recorder.path[-1], end) else [*recorder.path, end]
     return FitRecord(model, np.array(path), np.array(recorder.losses), recorder.batches)
