@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._base import training
 from sklearn_sgd._engine.epochs import Descent
-from sklearn_sgd._namespace import host
+from sklearn_sgd._namespace import dispatches, host
 
 
 class FitRecord(NamedTuple):
@@ -60,7 +60,7 @@ class Recorder:
     def __call__(self, descent: Descent, rows: Any, losses: float) -> None:
         """Note an update on some rows, whose losses before it have this sum."""
         self._note(descent)
-        self.losses.append(losses / descent.weight(rows))
+        self.losses.append(losses / descent.weight_of(rows))
         self.batches.append(np.array(rows, dtype=np.intp))
 
     def _note(self, descent: Descent) -> None:
@@ -83,7 +83,7 @@ def record_fit(
     estimator : regressor of this package, or pipeline that ends in one
         Not changed. Of a pipeline the record is that of the last step.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples.
+        Samples. Arrays of other libraries on a device are copied to NumPy.
     y : array-like of shape (n_samples,)
         Targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -118,6 +118,8 @@ def record_fit(
         X, model = model[:-1].fit_transform(X, y) if len(model.steps) > 1 else X, model.steps[-1][1]
     if epochs is not None:
         model.epochs = epochs
+    if dispatches(X):
+        X, y, sample_weight = host(X), host(y), None if sample_weight is None else host(sample_weight)
     recorder = Recorder()
 
     def run_recorded(session: training.Session, plans: Any, states: Any) -> dict[str, Any]:

@@ -34,9 +34,11 @@ class Descent:
     and the sum of their losses before it.
     """
 
+    record: Callable[["Descent", Any, float], None] | None = None
+
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.run, self.stopped = plan, state, choose(plan), False
-        self.record: Callable[[Descent, Any, float], None] | None = None
+        self.weight = plan.weight
 
     def begin(self) -> None:
         """Make ready for an epoch."""
@@ -59,10 +61,6 @@ class Descent:
         if self.record:
             self.record(self, rows, losses)
 
-    def weight(self, rows: Any) -> float:
-        """Total weight of some rows."""
-        return total(take(self.plan.data.weight, rows)) if self.plan.data.weight.shape[0] else len(rows)
-
     def end(self, order: Any) -> Epoch:
         """Count the epoch; one that left the finite range is undone."""
         plan, state = self.plan, self.state
@@ -72,10 +70,17 @@ class Descent:
             state.go_back_to(self.before)
         else:
             state.predict_with(averaged=bool(plan.average_from))
-        n_rows, weight = len(order), self.weight(order)
+        n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
         return Epoch(loss, penalty, finite)
+
+    def weight_of(self, order: Any) -> float:
+        """The total weight of the rows of an epoch."""
+        data = self.plan.data
+        if not data.weight.shape[0]:
+            return len(order)
+        return self.weight if len(order) == self.plan.n_rows else total(take(data.weight, order))
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:
