@@ -47,7 +47,8 @@ plt.show()
 
 # %%
 # The loss curve of a fit does not show this. It takes the loss of each sample before its own update, and in a sorted
-# table the batch before had almost the same targets. So the sorted table seems to be learned best.
+# table the batch before had almost the same targets. So the sorted table seems to be learned as well as the shuffled
+# one.
 
 LossCurveDisplay.from_estimator({name: model.fit(X, y) for name, model in models.items()})
 plt.show()
