@@ -37,7 +37,7 @@ class Batches:
     Raises
     ------
     ValueError
-        If there is no array, their lengths differ, `batch_size` or `shuffle` is none of these values, or `drop_last`
+        If there is no array or no sample, the lengths of arrays differ, `batch_size` or `shuffle` is none of these values, or `drop_last`
         leaves no batch.
 
     Examples
@@ -69,6 +69,8 @@ class Batches:
             raise ValueError(f"shuffle must be True, False or 'batches'; got {shuffle!r}.")
         check_consistent_length(*arrays)
         self.arrays, n_samples = arrays, num_samples(arrays[0])
+        if not n_samples:
+            raise ValueError("Batches needs at least one sample; the arrays have none.")
         self.batch_size = int(min(batch_size or n_samples, n_samples))
         if drop_last and n_samples < (batch_size or 1):
             raise ValueError(

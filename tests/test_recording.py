@@ -133,6 +133,7 @@ def test_batches_feed_other_estimators():
     ("arrays", "options", "match"),
     [
         ([], {}, "at least one array"),
+        ([np.ones(0)], {}, "at least one sample"),
         ([np.ones(3)], {"batch_size": 0}, "batch_size must be"),
         ([np.ones(3)], {"batch_size": 1.5}, "batch_size must be"),
         ([np.ones(3)], {"shuffle": "rows"}, "shuffle must be"),
