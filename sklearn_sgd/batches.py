@@ -37,8 +37,8 @@ class Batches:
     Raises
     ------
     ValueError
-        If there is no array or no sample, the lengths of arrays differ, `batch_size` or `shuffle` is none of these values, or `drop_last`
-        leaves no batch.
+        If there is no array or no sample, the lengths of arrays differ, `batch_size` or `shuffle` is none of these
+        values, or `drop_last` leaves no batch.
 
     Examples
     --------
