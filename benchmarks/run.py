@@ -29,7 +29,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 SOLVERS, ABSENT = load()
 OURS = SOLVERS["sklearn_sgd"]
 CONSTANT = {"learning_rate": "constant", "tol": None}
-HEAD = f"{'work':<64} {'against':<34} {'asked':>6} {'times faster':>13}   quartiles"
+HEAD = f"{'work':<64} {'against':<34} {'goal':>6} {'times faster':>13}   quartiles"
 
 
 def lap(work) -> float:

@@ -68,7 +68,8 @@ sphinx_gallery_conf = {
     # From the course's own questions to those of work.
     "within_subsection_order": ExplicitOrder(
         [
-            *("quickstart.py", "plot_three_descents.py", "plot_counting.py", "plot_cost_of_an_iteration.py"),
+            *("quickstart.py", "plot_three_descents.py", "plot_loop_classic.py", "plot_loop_by_batches.py"),
+            *("plot_counting.py", "plot_cost_of_an_iteration.py"),
             *("plot_gradient_noise.py", "plot_sample_of_the_sample.py", "plot_shuffling.py", "plot_raw_columns.py"),
             *("plot_batch_size.py", "plot_pipeline_and_search.py", "grid_search_batch_size.py"),
             *("plot_drift.py", "stream_flights.py", "plot_data_on_disk.py", "plot_prediction_in_batches.py"),
@@ -79,6 +80,7 @@ sphinx_gallery_conf = {
     # Below each name of the reference: the examples that use it.
     "doc_module": "sklearn_sgd",
     "backreferences_dir": "generated/backreferences",
+    "matplotlib_animations": (True, "jshtml"),
     "default_thumb_file": str(Path(__file__).parent / "images" / "terminal.png"),
     "download_all_examples": False,
     "show_signature": False,
@@ -100,7 +102,8 @@ html_theme_options = {
 html_sidebars = {
     page: []
     for page in (
-        *("index", "getting_started", "user_guide", "how_to_choose", "streaming", "defaults", "performance", "dask"),
+        *("index", "getting_started", "introduccion", "user_guide", "how_to_choose", "streaming", "defaults"),
+        *("performance", "dask", "batch_size", "losses", "penalties", "optimizers", "stopping", "automatic_step"),
         *("from_sgdregressor", "coming_from", "add_a_loss", "glossary", "contributing", "changelog"),
         *("csv_to_model", "troubleshooting", "works_with", "support"),
     )
@@ -147,6 +150,27 @@ def check_pages(app, exception):
         raise ExtensionError("\n".join(["Links that lead nowhere, and pages that were misread:", *broken]))
 
 
+# The buttons of matplotlib's player of animations, as characters instead of an icon font from a network.
+BUTTONS = {
+    "minus": "-",
+    "fast-backward": "|◀",
+    "step-backward": "◁",
+    "play fa-flip-horizontal": "◀",
+    "pause": "‖",
+    "play": "▶",
+    "step-forward": "▷",
+    "fast-forward": "▶|",
+    "plus": "+",
+}
+
+
+def offline_player(app, docname, source):
+    """Let players of animations work without a network."""
+    if "fa fa-play" in source[0]:
+        text = re.sub(r'<link rel="stylesheet"\s+href="https://[^"]*font-awesome[^"]*">', "", source[0])
+        source[0] = re.sub(r'<i class="fa fa-([\w -]+)"></i>', lambda button: BUTTONS[button[1]], text)
+
+
 def plain_references(app, what, name, obj, options, lines):
     """Make text of references to scikit-learn's own pages, in the docstrings of inherited methods."""
     if (getattr(obj, "__module__", "") or "").startswith("sklearn."):
@@ -155,4 +179,5 @@ def plain_references(app, what, name, obj, options, lines):
 
 def setup(app):
     app.connect("autodoc-process-docstring", plain_references, priority=400)
+    app.connect("source-read", offline_player)
     app.connect("build-finished", check_pages)

@@ -1,71 +1,55 @@
 """
-Epochs, iterations, batches: which is which?
-============================================
+Epochs, updates, batches: which is which?
+=========================================
 
-An *epoch* is a pass over all rows; an *iteration*, or update, is one step, on one *batch*. A table of nine students is
-small enough to count them by hand, and to see which rows each step is taken on.
+A *batch* is a part of the samples; an *update* (or iteration) is one step, on one batch; an *epoch* is a pass over all
+samples. With nine students they can be counted by hand, and we can see which students each update uses.
 """
-
-import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_sgd import MiniBatchSGDRegressor
-from sklearn_sgd.diagnostics import n_updates
+from sklearn_sgd import Batches
 
-# It is rightly said that so few steps end worse than a constant, and that a loss which takes notes runs in NumPy.
-warnings.simplefilter("ignore")
-
-hours = np.array([2, 5, 7, 9, 10, 11, 13.4, 14, 15])[:, None]
-mark = np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
-mark = mark + np.arange(9) / 1e6  # Two students have the same mark; a millionth tells them apart.
-
-
-class Witness:
-    """The squared error, and a note of the marks that each step asked about."""
-
-    def __init__(self):
-        self.batches = []
-
-    def value(self, y, p):
-        return 0.5 * (p - y) ** 2
-
-    def gradient(self, y, p):
-        self.batches.append(list(y))
-        return p - y
-
+hours = np.array([2, 5, 7, 9, 10, 11, 13.4, 14, 15])
+marks = np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
 
 # %%
-# Nine rows in batches of three: three updates in an epoch, and in three epochs nine. With four rows in a batch the last
-# one has a single row, and counts as an update all the same, unless ``drop_last=True`` leaves it out.
+# N samples in batches of B make N/B updates per epoch, rounded up: where B does not divide N, the last batch is
+# smaller. ``drop_last=True`` leaves that batch out.
 
-print("rows  batch_size  epochs  drop_last   updates in an epoch   updates")
-for n, batch_size, epochs, drop_last in [(9, 3, 3, False), (9, 4, 3, False), (9, 4, 3, True), (8, 2, 3, False)]:
-    model = MiniBatchSGDRegressor(batch_size=batch_size, epochs=epochs, drop_last=drop_last, tol=None)
-    model.set_params(learning_rate="constant", eta0=0.001).fit(hours[:n], mark[:n])
-    assert model.n_updates_ == n_updates(model, hours[:n], mark[:n])
-    print(f"{n:>4}{batch_size:>12}{epochs:>8}  {drop_last!s:<9}{model.n_updates_ // epochs:>22}{model.n_updates_:>10}")
+print("samples  batch_size  drop_last  updates per epoch  updates in 3 epochs")
+for n, batch_size, drop_last in [(9, 3, False), (9, 4, False), (9, 4, True), (8, 2, False)]:
+    per_epoch = len(Batches(hours[:n], batch_size=batch_size, drop_last=drop_last))
+    print(f"{n:>7}{batch_size:>12}  {drop_last!s:<9}{per_epoch:>19}{3 * per_epoch:>21}")
 
 # %%
-# Who was in which batch? The loss is asked about each batch in turn, and writes down what it saw (a loss of one's own
-# need be no more than two methods). Rows are shuffled anew in each epoch; every one is seen once per epoch.
+# Which students are in which batch? :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` takes. The students
+# are shuffled before each epoch, and each of them is used once per epoch.
 
-witness = Witness()
-model = MiniBatchSGDRegressor(
-    witness, batch_size=3, epochs=3, tol=None, learning_rate="constant", eta0=0.001, random_state=0
-)
-model.fit(hours, mark)
-seen = [batch for batch in witness.batches if len(batch) == 3][: model.n_updates_]
-figure, ax = plt.subplots(layout="constrained")
-for update, batch in enumerate(seen):
-    rows = [int(np.flatnonzero(mark == y)[0]) for y in batch]
-    told = ", ".join(f"{y:.1f}" for y in batch)
-    ax.scatter([update + 1] * 3, hours[rows, 0], s=60, c="black", marker="os^"[update // 3])
-    print(f"epoch {update // 3 + 1}, update {update + 1}: marks {told}")
-for edge in (3.5, 6.5):
-    ax.axvline(edge, color="0.6", ls="--")
+batches = Batches(np.arange(9), batch_size=3, random_state=0)
+used = np.zeros((9, 9), dtype=bool)
+update = 0
 for epoch in range(3):
-    ax.text(2 + 3 * epoch, 16.2, f"epoch {epoch + 1}", ha="center")
-ax.set(xlabel="update", ylabel="hours studied, of the rows in its batch", xticks=range(1, 10), ylim=(0, 17.5))
+    for students in batches:
+        used[students, update] = True
+        print(f"epoch {epoch + 1}, update {update + 1}: students {students + 1}, marks {marks[students]}")
+        update += 1
+
+figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+ax.imshow(used, cmap="Blues", vmax=1.6, aspect="auto")
+ax.set_xticks(range(9), range(1, 10))
+ax.set_yticks(range(9), [f"{h:g} h, mark {m:g}" for h, m in zip(hours, marks, strict=True)])
+ax.set_xticks(np.arange(-0.5, 9), minor=True)
+ax.set_yticks(np.arange(-0.5, 9), minor=True)
+ax.grid(which="minor", color="0.85")
+ax.tick_params(which="minor", length=0)
+for epoch in range(3):
+    ax.text(3 * epoch + 1, -0.7, f"epoch {epoch + 1}", ha="center")
+for edge in (2.5, 5.5):
+    ax.axvline(edge, color="black", lw=1.5)
+ax.set(xlabel="update", ylabel="student")
 plt.show()
+
+# %%
+# Each column has three filled cells: the batch of that update. Each row has one filled cell per epoch.

@@ -2,9 +2,9 @@
 How to model counts?
 ====================
 
-Calls in an hour, claims in a year: counts are never negative, their effects multiply, and their noise grows with their
+Calls per hour, claims per year: counts are never negative, effects on them multiply, and their noise grows with their
 mean. The loss ``"poisson"`` is made for that: its predictions are exponentials of a linear function. The squared error
-fits a plane through the counts, which leaves the positive numbers where counts are small.
+fits a plane, which becomes negative where counts are small.
 """
 
 import matplotlib.pyplot as plt
@@ -23,8 +23,8 @@ y = rng.poisson(mean)
 print(f"{N} hours, {y.sum()} calls, at most {y.max()} in an hour; none in {np.mean(y == 0):.0%} of them.")
 
 # %%
-# No scaler and no rate to choose: the automatic step weighs rows by the curvature of their losses on its way. All three
-# descents end where scikit-learn's ``PoissonRegressor`` does.
+# # No scaler and no learning rate are needed: the automatic step takes the curvature of the loss into account. All
+# three classes end where scikit-learn's ``PoissonRegressor`` does.
 
 models = {
     "BatchGDRegressor": BatchGDRegressor("poisson"),
@@ -39,7 +39,7 @@ for name, model in models.items():
     print(f"{name:<22}{model.coef_[0]:6.3f}{model.coef_[1]:10.3f}{model.intercept_:12.3f}{deviance:11.4f}")
 
 # %%
-# The squared error's line is negative in the morning; the exponential is not, and bends as the counts do.
+# The line of the squared error is negative in the morning. The exponential is not, and follows the counts.
 
 linear = BatchGDRegressor().fit(X, y)
 print(f"\nNegative predictions of the squared error: {np.mean(linear.predict(X) < 0):.0%}")

@@ -1,9 +1,10 @@
 """
-How to learn from data that stay on disk?
-=========================================
+How to learn from data on disk?
+===============================
 
-A table that does not fit in memory is read in blocks, and a model that learns by ``partial_fit`` does not mind.
-``fit_stream`` does the rest: blocks in random order, the next one read while this one is learned, and checkpoints.
+A table that does not fit in memory is read in blocks, and the model learns from them by ``partial_fit``. ``fit_stream``
+does this: it reads the blocks in random order, reads the next block while the model learns from the last one, and
+writes checkpoints.
 """
 
 import tempfile
@@ -26,10 +27,10 @@ for start in range(0, N, 50_000):
     X[part] = rng.standard_normal((50_000, P)) * 10.0 ** np.linspace(-2, 2, P)
     y[part] = X[part] / 10.0 ** np.linspace(-2, 2, P) @ slopes + rng.standard_normal(50_000)
 X, y = (np.load(Path(folder.name, name), mmap_mode="r") for name in ("X.npy", "y.npy"))
-print(f"{N} rows of {P} columns of all sizes: {X.nbytes / 1e6:.0f} MB on disk, here; the code is that for terabytes.")
+print(f"{N} samples of {P} features of very different sizes: {X.nbytes / 1e6:.0f} MB on disk.")
 
 # %%
-# The files are mapped, not read. A source cuts them into blocks; after each block a function is told how it goes.
+# The files are mapped, not read. A source cuts them into blocks. After each block a function gets the progress.
 
 source = ArraySource(X, y, chunk_rows=10_000)
 rows, recent = [], []
@@ -44,29 +45,29 @@ checkpoint = Path(folder.name, "model.checkpoint")
 model = fit_stream(
     MiniBatchSGDRegressor(), source, max_rows=N // 2, progress=note, checkpoint=checkpoint, random_state=0
 )
-print(f"Half a pass: loss of the last rows at first sight {model.recent_loss_:.4f}; noise alone is 0.5.")
+print(f"Half a pass: recent loss before learning {model.recent_loss_:.4f} (noise: 0.5).")
 
 # %%
-# The machine goes off at night. In the morning the same call, with more rows to go, starts from the checkpoint: the
-# blocks that are left, in the order in which they would have come, give the same bits as a pass in one go.
+# Suppose that the machine is switched off here. The same call, with a larger limit, continues from the checkpoint
+# with the remaining blocks, in the same order. The result has the same bits as a pass without interruption.
 
-print(f"The checkpoint stands at row {load_checkpoint(checkpoint).n_rows}.")
+print(f"The checkpoint is at row {load_checkpoint(checkpoint).n_rows}.")
 resumed = fit_stream(MiniBatchSGDRegressor(), source, progress=note, checkpoint=checkpoint, random_state=0)
 whole = fit_stream(MiniBatchSGDRegressor(), source, random_state=0)
-print("The same bits as in one go:", np.array_equal(resumed.coef_, whole.coef_))
+print("The same bits as without interruption:", np.array_equal(resumed.coef_, whole.coef_))
 
 # %%
-# One pass over the disk comes close to what all rows at once would say.
+# One pass over the data is close to least squares on all samples.
 
 exact = BatchGDRegressor().fit(X, y)
 error = np.abs(resumed.coef_ - exact.coef_) * 10.0 ** np.linspace(-2, 2, P)
-print(f"Largest error of a slope, in units of its column: {error.max():.4f}; sampling alone {1 / np.sqrt(N):.4f}.")
+print(f"Largest difference of a scaled slope: {error.max():.4f} (standard error of a slope: {1 / np.sqrt(N):.4f}).")
 figure, ax = plt.subplots(layout="constrained")
 ax.plot(rows, recent, color="black")
 ax.axvline(N // 2, color="0.6", ls="--")
 ax.text(N // 2, max(recent), " resumed", va="top", color="0.3")
 ax.axhline(0.5, color="0.7", zorder=0)
-ax.set(xlabel="rows read", ylabel="loss of the last rows at first sight\n(half the squared error)")
+ax.set(xlabel="samples read", ylabel="recent loss before learning\n(half the squared error)")
 plt.show()
 del X, y, source
 folder.cleanup()

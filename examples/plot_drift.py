@@ -1,10 +1,11 @@
 """
-What if a stream changes on the way?
-====================================
+What if a stream changes?
+=========================
 
-A model that goes on learning trusts what it knows more and more: its steps fall, and its statistics settle. That is
-right while the rows come from one source. When the source changes, old knowledge is in the way, and ``half_life`` says
-how fast to let it go. Each row is tested before it is learned, so the losses of the stream itself tell which is better.
+A model that learns from a stream changes less and less: its steps become smaller, and its statistics settle. That is
+right while the samples come from one source. If the source changes, ``half_life`` lets the model forget: it is the
+number of samples after which a sample counts half. Each sample is predicted before it is learned, so the losses of the
+stream itself show which value is better.
 """
 
 import matplotlib.pyplot as plt
@@ -20,12 +21,13 @@ direction = np.where(np.arange(N) < N // 2, 1.0, -1.0)
 y = direction * (Z @ [1.0, -1.0, 0.5, 2.0, 0.5]) + rng.normal(size=N)
 
 # %%
-# Half way all slopes turn round. Three models see the same raw columns, in calls of 50; noise alone costs 0.5.
+# After half of the stream all slopes change their sign. Three models learn from the same raw features, in chunks of
+# 50. The noise alone has a loss of 0.5.
 
 models = {
     "never forgets": OnlineSGDRegressor(),
-    "half life 500 rows": OnlineSGDRegressor(half_life=500),
-    "half life 100 rows": OnlineSGDRegressor(half_life=100),
+    "half life 500": OnlineSGDRegressor(half_life=500),
+    "half life 100": OnlineSGDRegressor(half_life=100),
 }
 recent = {name: [] for name in models}
 for start in range(0, N, CHUNK):
@@ -33,15 +35,16 @@ for start in range(0, N, CHUNK):
     for name, model in models.items():
         recent[name].append(model.partial_fit(X[rows], y[rows]).recent_loss_)
 
-print(f"{'':<22}before   after, 2000 rows   at the end   all rows")
+print(f"{'':<22}before   2000 samples after   at the end   all samples")
 for name, model in models.items():
     marks = [recent[name][row // CHUNK - 1] for row in (N // 2, N // 2 + 2000, N)]
-    print(f"{name:<22}{marks[0]:6.2f}{marks[1]:19.2f}{marks[2]:13.2f}{model.prequential_loss_:11.2f}")
+    print(f"{name:<22}{marks[0]:6.2f}{marks[1]:21.2f}{marks[2]:13.2f}{model.prequential_loss_:14.2f}")
 
 # %%
-# Short half lives follow at once, and pay for it while nothing changes: their parameters come from fewer rows. Even the
-# first model learns in the end, since later rows count more in its average, but it takes as long again as it had lived.
-# ``recent_loss_`` is a mean over about the last thousand rows; ``prequential_loss_``, over all, hides the change.
+# # Short half lives follow at once. While nothing changes they have a larger loss, because their parameters are
+# estimated from fewer samples. The model that never forgets also learns in the end, because later samples count more
+# in its average, but that takes as long as the stream was before. The curves show ``recent_loss_``, a mean over about
+# the last thousand samples. ``prequential_loss_``, the mean over all samples, hides the change.
 
 seen = np.arange(CHUNK, N + 1, CHUNK)
 figure, ax = plt.subplots(layout="constrained")
@@ -49,6 +52,6 @@ for (name, losses), dashes in zip(recent.items(), ["-", "--", ":"], strict=True)
     ax.plot(seen, losses, dashes, color="black", label=name)
 ax.axhline(0.5, color="0.7", zorder=0)
 ax.text(200, 0.5, "noise", color="0.4", va="top")
-ax.set(xlabel="rows seen", ylabel="loss of the last rows at first sight\n(half the squared error)", yscale="log")
+ax.set(xlabel="samples seen", ylabel="recent loss before learning\n(half the squared error)", yscale="log")
 ax.legend()
 plt.show()

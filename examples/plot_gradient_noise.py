@@ -2,9 +2,9 @@
 Why do noisy gradients work?
 ============================
 
-The gradient over a batch is the mean of a sample, as a poll is: it errs, but not to one side, and its error shrinks
-with the square root of the batch size. Four times the rows buy half the error; that is a bad bargain while the descent
-is far from its goal, where any gradient points roughly downhill.
+The gradient over a batch is the mean of a random sample, like the result of a poll: it has an error, but no bias, and
+the error falls with the square root of the batch size. Four times the samples halve the error. That is a bad bargain
+while the descent is far from the minimum, where almost any gradient points roughly downhill.
 """
 
 import matplotlib.pyplot as plt
@@ -20,8 +20,9 @@ X = StandardScaler().set_output(transform="pandas").fit_transform(X)
 model = BatchGDRegressor(learning_rate="constant", eta0=0.1)
 
 # %%
-# After 40 steps on all 442 patients: the spread of the gradients of random batches, and the objective that each of
-# eight batches sees. Each batch redefines the function that is descended; their mean is the one that is meant.
+# The state after 40 full-batch updates on 442 patients. Left: the distance of the gradients of random batches from
+# the full gradient. Right: the objective over each of eight batches, and over all patients. Each batch has an
+# objective of its own, with its own minimum; their mean is the objective over all.
 
 for _ in range(40):
     model.partial_fit(X, y)
@@ -29,12 +30,12 @@ GradientNoiseDisplay.from_estimator(model, X, y, parameter=list(X.columns).index
 plt.show()
 
 # %%
-# The measured points lie below the line for large batches, since a batch does not draw a row twice: the batch of all
-# rows has no noise at all.
+# # For large batches the measured points lie below the line, because a batch does not contain a sample twice: the
+# batch of all samples has no noise.
 #
-# How large a batch should be depends on where the descent stands. The noise scale is the batch size at which the noise
-# is as large as the gradient itself: small at first, where a handful of rows points the way, and growing without bound
-# near the minimum, where the gradient vanishes and only noise is left.
+# How large should a batch be? The *noise scale* is the batch size at which the noise is as large as the gradient
+# itself. It is small at first, where a few samples show the direction, and grows without bound near the minimum,
+# where the gradient vanishes.
 
 model = BatchGDRegressor(learning_rate="constant", eta0=0.1)
 steps, scales = np.arange(1, 81), []
@@ -44,9 +45,9 @@ for _ in steps:
 figure, ax = plt.subplots(layout="constrained")
 ax.plot(steps, scales, color="black")
 ax.axhline(len(y), color="0.5", ls="--")
-ax.annotate(f"all {len(y)} rows", (1, len(y)), (0, 4), textcoords="offset points", color="0.3")
-ax.set(xlabel="updates on all rows", ylabel="gradient noise scale (rows)", yscale="log")
+ax.annotate(f"all {len(y)} samples", (1, len(y)), (0, 4), textcoords="offset points", color="0.3")
+ax.set(xlabel="full-batch updates", ylabel="gradient noise scale (samples)", yscale="log")
 plt.show()
 
 for step in (1, 10, 20, 40, 80):
-    print(f"after {step:>2} updates: noise equals signal in batches of {scales[step - 1]:>9.1f} rows")
+    print(f"after {step:>2} updates: noise equals gradient in batches of {scales[step - 1]:>9.1f} samples")

@@ -1,14 +1,15 @@
 """
-Predict a table larger than memory, how?
-========================================
+How to predict a table larger than memory?
+==========================================
 
-In batches, too: ``predict`` wants rows, and does not care how many. 400 000 rows lie on disk as a plain array, which
-is mapped, not read; a model learns from parts of it with ``partial_fit`` and predicts the rest batch by batch, into
-another file. How large should these batches be? Small ones spend their time in calls, and large ones need memory.
+In batches: ``predict`` takes any number of samples. Here 400 000 samples lie on disk as a plain array, which is mapped,
+not read. A model learns from parts of it with ``partial_fit`` and predicts the rest batch by batch, into another file.
+How large should these batches be? Small ones spend their time in calls, large ones need memory.
 """
 
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,8 +20,8 @@ from sklearn_sgd import MiniBatchSGDRegressor
 N, P = 400_000, 20
 
 # %%
-# The table, written in parts, as an array of float32: 32 MB here; nothing below, but for the check at the end, changes
-# if it is a thousand times larger.
+# # The table is written in parts, as an array of float32. It has 32 MB here. If it were a thousand times larger,
+# nothing below would change but the check at the end.
 
 folder = tempfile.TemporaryDirectory()
 rng = np.random.default_rng(0)
@@ -32,7 +33,7 @@ for start in range(0, N, 50_000):
     X[part] = rng.standard_normal((50_000, P))
     y[part] = X[part] @ slopes + rng.standard_normal(50_000)
 X, y = (np.load(Path(folder.name, name), mmap_mode="r") for name in ("X.npy", "y.npy"))
-print(f"{N} rows of {P} columns: {X.nbytes / 1e6:.0f} MB on disk.")
+print(f"{N} samples of {P} features: {X.nbytes / 1e6:.0f} MB on disk.")
 
 # %%
 # Learn from the first half in one pass, a part at a time.
@@ -40,36 +41,53 @@ print(f"{N} rows of {P} columns: {X.nbytes / 1e6:.0f} MB on disk.")
 model = MiniBatchSGDRegressor(batch_size=64)
 for start in range(0, N // 2, 10_000):
     model.partial_fit(X[start : start + 10_000], y[start : start + 10_000])
-print(
-    f"{model.n_updates_} updates, mean loss of rows at first sight {model.prequential_loss_:.3f}; noise alone is 0.5."
-)
+print(f"{model.n_updates_} updates, mean loss before samples were learned {model.prequential_loss_:.3f} (noise: 0.5)")
 
 # %%
-# Predict the second half in batches of several sizes. Up to a thousand rows, ten times the rows are predicted in about
-# the same time: that of the call. From ten thousand on there is little left to gain.
+# Predict the second half in batches of several sizes: the rate of predictions, and the memory that a batch needs
+# beside the files.
 
-sizes = [10, 100, 1000, 10_000, 100_000]
+sizes, rest = [10, 100, 1000, 10_000, 100_000], X[N // 2 :]
 predicted = np.lib.format.open_memmap(Path(folder.name, "predicted.npy"), "w+", np.float32, (N // 2,))
-rates = []
-print("\nrows in a batch   million rows a second   MB of rows at once")
-for size in sizes:
-    rows = min(N // 2, 2000 * size)  # of the smallest batches, some suffice
-    start_time = time.perf_counter()
-    for start in range(0, rows, size):
-        predicted[start : start + size] = model.predict(X[N // 2 + start : N // 2 + start + size])
-    rates.append(rows / (time.perf_counter() - start_time) / 1e6)
-    print(f"{size:>15}{rates[-1]:>24.3f}{size * P * 4 / 1e6:>21.3f}")
 
-figure, ax = plt.subplots(layout="constrained")
-ax.plot(sizes, rates, "o-", color="black", mfc="white")
-ax.set(xlabel="rows in a batch", ylabel="predictions (million rows per second)", xscale="log", yscale="log")
+
+def predict_in_batches(X, predicted, size):
+    for start in range(0, len(X), size):
+        batch = np.array(X[start : start + size])  # read from disk
+        predicted[start : start + size] = model.predict(batch)
+
+
+rates, memory = [], []
+print("\nbatch size   million predictions per second   MB of memory")
+for size in sizes:
+    samples = min(N // 2, 2000 * size)  # of the smallest batches, some suffice
+    begin = time.perf_counter()
+    predict_in_batches(rest[:samples], predicted, size)
+    rates.append(samples / (time.perf_counter() - begin) / 1e6)
+    tracemalloc.start()
+    predict_in_batches(rest[: 2 * size], predicted, size)
+    memory.append(tracemalloc.get_traced_memory()[1] / 1e6)
+    tracemalloc.stop()
+    print(f"{size:>10}{rates[-1]:>33.3f}{memory[-1]:>15.3f}")
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+left.plot(sizes, rates, "o-", color="black", mfc="white")
+left.set(ylabel="predictions (million samples per second)")
+right.plot(sizes, memory, "s-", color="#0072B2", mfc="white")
+right.set(ylabel="memory of a batch (MB)")
+for ax in (left, right):
+    ax.set(xlabel="batch size (samples)", xscale="log", yscale="log")
 plt.show()
 
 # %%
-# The result is the same, whatever the size: a row's prediction depends on the row alone.
+# Up to a thousand samples, the time of a batch is that of the call, and does not depend on its size. Batches of more
+# than some thousand samples bring nothing more, while the memory grows with the size. The result is the same for each
+# size, because a prediction depends on its own sample only:
 
-whole = model.predict(X[N // 2 :])
-print(f"\nLargest difference from one call for all rows: {np.abs(whole - predicted).max():.1e}")
-print(f"R² on rows not learned: {1 - np.mean((y[N // 2 :] - predicted) ** 2) / np.var(y[N // 2 :]):.4f}")
-del X, y, predicted
+for size in (1000, 100_000):
+    predict_in_batches(rest, predicted, size)
+    difference = np.abs(model.predict(rest) - predicted).max()
+    print(f"batches of {size}: largest difference from one call {difference:.1e}")
+print(f"R² on samples that were not learned: {1 - np.mean((y[N // 2 :] - predicted) ** 2) / np.var(y[N // 2 :]):.4f}")
+del X, y, rest, predicted
 folder.cleanup()

@@ -1,10 +1,10 @@
 """
-How sure is a prediction?
-=========================
+How uncertain is a prediction?
+==============================
 
-The squared error predicts the mean, one number, and is silent about the spread. The quantile loss predicts the value
-that a given share of the targets stays below; two of them make a band. Here the spread grows to the right, and the band
-should hold 90 % of the targets everywhere.
+The squared error predicts the mean, and says nothing about the spread. The quantile loss predicts the value that a
+given share of the targets is below; two of these values make a band. Here the spread grows with x, and the band should
+contain 90 % of the targets everywhere.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,7 @@ y = 5 + 2 * X[:, 0] + (0.5 + 0.6 * X[:, 0]) * rng.standard_normal(4000)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# Three fits, one for each quantile. The coefficients say it in a sentence: the upper line rises faster than the
+# # Three fits, one for each quantile. The slopes show that the spread grows: the upper line rises faster than the
 # lower one.
 
 models = {
@@ -35,8 +35,8 @@ for quantile, model in models.items():
     print(f"{quantile:>8}{model.intercept_:>12.2f}{model.coef_[0]:>8.2f}{below:>30.3f}{loss:>15.3f}")
 
 # %%
-# The band of the squared error, its mean plus and minus 1.64 standard deviations of the residuals, holds about as many
-# targets in all, but too many at the left and too few at the right.
+# # The band of the squared error, the mean plus and minus 1.64 standard deviations of the residuals, contains about
+# as many targets in total, but too many on the left and too few on the right.
 
 mean = MiniBatchSGDRegressor(random_state=0).fit(X_train, y_train)
 half_width = 1.64 * np.std(y_train - mean.predict(X_train))
@@ -52,7 +52,7 @@ for name, (low, high) in bands.items():
 
 line = np.array([[0.0], [10.0]])
 figure, ax = plt.subplots(layout="constrained")
-ax.scatter(X_test[:, 0], y_test, s=5, color="0.7", label="rows to test on")
+ax.scatter(X_test[:, 0], y_test, s=5, color="0.7", label="test samples")
 low, middle, high = (model.predict(line) for model in models.values())
 ax.fill_between(line[:, 0], low, high, color="#0072B2", alpha=0.2, label="quantiles 0.05 to 0.95")
 ax.plot(line[:, 0], middle, color="#0072B2", lw=2, label="median")

@@ -2,9 +2,9 @@
 How common is a word, by its letters?
 =====================================
 
-321 180 English words and how often each is used: what do their letters say? Groups of two to four letters make tens of
-thousands of columns, a few of them in each word, and most of them rare. What a column learns from three words is mostly
-noise, so the question with such data is less how to descend than when to stop.
+321 180 English words and how often each is used: what can be predicted from their letters? Groups of two to four
+letters make tens of thousands of features. A word has a few of them, and most are rare. What a feature learns from
+three words is mostly noise, so with such data it matters most when to stop.
 """
 
 import time
@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn_sgd import MiniBatchSGDRegressor
 
 # %%
-# The words are those of the package wordfreq, which the documentation is built with. Without it they are made up.
+# The words are those of the package wordfreq. Without it they are made up.
 
 rng = np.random.default_rng(0)
 if find_spec("wordfreq"):
@@ -38,8 +38,8 @@ for word, logarithm in zip(train[:4], y_train, strict=False):
     print(f"{word:<12} 10^{logarithm:.1f}")
 
 # %%
-# In a pipeline, with defaults: nothing to scale, no rate, no penalty. The descent estimates how much of the noise it
-# has learned, and stops where the loss on new words is expected to be least. A ridge regression needs its penalty.
+# The defaults need no scaler, no learning rate and no penalty. The fit estimates how much noise it has learned, and
+# stops where the loss on new words is expected to be least. A ridge regression needs a well-chosen penalty.
 
 
 def letters(**more):
@@ -53,18 +53,18 @@ models = {
     "Ridge(alpha=10)": Ridge(alpha=10, solver="sparse_cg"),
 }
 X_train = letters().fit_transform(train)
-print(f"{X_train.shape[0]} rows, {X_train.shape[1]} columns, {X_train.nnz / X_train.shape[0]:.0f} numbers in a row\n")
-print(f"{'':<26}R² learned   R² new   seconds")
+print(f"{X_train.shape[0]} samples, {X_train.shape[1]} features, {X_train.nnz / X_train.shape[0]:.0f} non-zeros each\n")
+print(f"{'':<26}train R²   test R²   seconds")
 for name, model in models.items():
     begin = time.perf_counter()
     model.fit(X_train, y_train)
     seconds = time.perf_counter() - begin
     pipeline = make_pipeline(letters().fit(train), model)
-    print(f"{name:<26}{model.score(X_train, y_train):10.3f}{pipeline.score(test, y_test):9.3f}{seconds:10.2f}")
+    print(f"{name:<26}{model.score(X_train, y_train):8.3f}{pipeline.score(test, y_test):10.3f}{seconds:10.2f}")
 
 # %%
-# Words that come one after the other need no vocabulary: the columns are hashed. Each chunk is predicted before it is
-# learned from, by the model and by the mean of the words so far; R² compares the two over all chunks so far.
+# A stream of words needs no vocabulary: the features are hashed. Each chunk is predicted before it is learned, by the
+# model and by the mean of the words so far. R² compares the two over all chunks so far.
 
 hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16)
 stream, errors, size = MiniBatchSGDRegressor(), [], 1000
@@ -78,5 +78,5 @@ print(f"after one pass: R² {stream.score(hashed.transform(test), y_test):.3f} o
 figure, ax = plt.subplots(layout="constrained")
 model_errors, mean_errors = np.cumsum(errors, axis=0).T
 ax.plot(size * np.arange(1, len(errors) + 1), 1.0 - model_errors / mean_errors, color="0.3")
-ax.set(xlabel="words seen", ylabel="R² of words before they are learned, so far", ylim=(0, None))
+ax.set(xlabel="words seen", ylabel="R² before learning, over all words so far", ylim=(0, None))
 plt.show()

@@ -2,8 +2,8 @@
 Can words predict a number?
 ===========================
 
-Text becomes a table with a column for each word, nearly all zeros: 20 000 reviews, thousands of words, a dozen of them
-in each row. A CSR matrix holds what is there, and a step costs what is there, too: the words of its row.
+Text becomes a table with a feature for each word, nearly all zeros: 20 000 reviews, thousands of words, a dozen of them
+in each review. A CSR matrix stores the words that are there, and a step costs no more than the words of its samples.
 """
 
 import time
@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 
 # %%
-# Reviews are made up: words are drawn by Zipf's law, and a few of them are worth stars.
+# The reviews are made up: words are drawn by Zipf's law, and a few of them change the number of stars.
 
 rng = np.random.default_rng(0)
 vocabulary = np.array([f"word{i}" for i in range(4000)])
@@ -33,12 +33,13 @@ for word, stars_more in worth.items():
 print(reviews[0], f"\n-> {stars[0]:.1f} stars")
 
 # %%
-# Words to weights and weights to stars in one pipeline. The lasso keeps the words that count; the others are exactly 0.
+# # The L1 penalty keeps the words that matter; the coefficients of the others are exactly 0. Each model is fitted
+# twice, and the second fit is timed, so that no time includes compilation.
 
 train, test, y_train, y_test = train_test_split(reviews, stars, random_state=0)
 words = CountVectorizer(binary=True, min_df=5).fit(train)
 X_train, X_test = words.transform(train), words.transform(test)
-print(f"{X_train.shape[0]} rows, {X_train.shape[1]} columns, {X_train.nnz / X_train.shape[0]:.1f} numbers in a row")
+print(f"{X_train.shape[0]} samples, {X_train.shape[1]} features, {X_train.nnz / X_train.shape[0]:.1f} non-zeros each")
 
 models = {
     "OnlineSGDRegressor, L1": OnlineSGDRegressor(
@@ -50,14 +51,15 @@ models = {
 }
 print(f"\n{'':<24}test R²   seconds   words kept")
 for name, model in models.items():
+    model.fit(X_train, y_train)
     begin = time.perf_counter()
     model.fit(X_train, y_train)
     seconds, kept = time.perf_counter() - begin, np.count_nonzero(model.coef_)
     print(f"{name:<24}{model.score(X_test, y_test):7.3f}{seconds:10.2f}{kept:13d}")
 
 # %%
-# The words that the lasso weighs most are those that are worth something; next come some that it keeps by chance, with
-# weights too small to see. As a pipeline it takes text as it comes.
+# # The ten largest coefficients of the lasso. Six of them are the words that were given a value; the others were kept
+# by chance, and are too small to see. In a pipeline the model predicts from text.
 
 lasso = models["OnlineSGDRegressor, L1"]
 names = words.get_feature_names_out()

@@ -2,58 +2,102 @@
 Where do the three descents go?
 ===============================
 
-Gradient descent on all rows walks straight downhill; on batches of rows it staggers; on one row at a time it reels. All
-three arrive, and they pay for it differently. The data are nine students: the hours that they studied, and their marks.
+Gradient descent on all samples goes straight downhill, on batches of samples it wavers, and on single samples it jumps.
+All three arrive near the minimum, and they pay for it differently. The data are nine students: the hours that they
+studied, and their marks.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.animation import FuncAnimation
 
-from sklearn_sgd import BatchGDRegressor, DescentPathDisplay, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd.diagnostics import descent_path, objective
+from sklearn_sgd import (
+    BatchGDRegressor,
+    DescentPathDisplay,
+    LossCurveDisplay,
+    MiniBatchSGDRegressor,
+    OnlineSGDRegressor,
+)
+from sklearn_sgd.diagnostics import objective
 
 # %%
-# Hours are counted from their mean, in standard deviations: so the objective is as steep along one parameter as along
-# the other, and one rate suits both. (With ``learning_rate="auto"``, the default, that is not needed.)
+# The hours are scaled: less their mean, over their standard deviation. The objective is then as steep along one
+# parameter as along the other, and one learning rate suits both. Each descent makes eight epochs.
 
 hours = np.array([2, 5, 7, 9, 10, 11, 13.4, 14, 15])
 marks = np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
 X = ((hours - hours.mean()) / hours.std())[:, None]
 
-constant = {"learning_rate": "constant", "average": False, "random_state": 0}
+constant = {"learning_rate": "constant", "eta0": 0.3, "epochs": 8, "tol": None, "average": False, "random_state": 0}
 models = {
-    "batch: all 9 rows": BatchGDRegressor(eta0=0.3, **constant),
-    "mini-batch: 3 rows": MiniBatchSGDRegressor(batch_size=3, eta0=0.3, **constant),
-    "online: 1 row": OnlineSGDRegressor(eta0=0.3, **constant),
+    "batch: all 9 samples": BatchGDRegressor(**constant),
+    "mini-batch: 3 samples": MiniBatchSGDRegressor(batch_size=3, **constant),
+    "online: 1 sample": OnlineSGDRegressor(**constant),
 }
 
 # %%
-# Eight epochs each, that is eight passes over the students: 8, 24 and 72 updates.
+# The path of each ``fit``, over contours of the objective. Eight epochs are 8, 24 and 72 updates. The cross is the
+# minimum.
 
-DescentPathDisplay.from_estimator(models, X, marks, epochs=8)
+
+def named(display):
+    """Name the axes as the course does."""
+    for ax in display.axes_:
+        ax.set_xlabel("weight of hours")
+    display.axes_[0].set_ylabel("bias")
+    return display
+
+
+display = named(DescentPathDisplay.from_estimator(models, X, marks))
 plt.show()
 
 # %%
-# At a constant rate the noise never ends: a single student pulls the line towards his own mark. A rate that falls calms
-# the descent; so does the mean of all the parameters on the way.
+# The same in motion. The three descents read the same number of samples in the same time; drag the slider to go
+# through the epochs. (The player needs no network.)
+
+moving = named(display.plot(n_levels=4))
+moving.figure_.set_dpi(50)
+for ax in moving.axes_:
+    ax.lines[2].set_visible(False)  # the star at the end
+    ax.plot([], [], "o", color="#D55E00", mec="black", ms=8, zorder=4)
+
+
+def show(epoch):
+    """Show the paths up to this time."""
+    for ax, (name, path) in zip(moving.axes_, moving.paths.items(), strict=True):
+        done = int(epoch / 8 * (len(path) - 1))
+        moving.lines_[name].set_data(*path[: done + 1].T)
+        ax.lines[-1].set_data(*path[done : done + 1].T)
+        ax.set_title(f"{name}\n{done} updates, {epoch:.1f} epochs")
+
+
+animation = FuncAnimation(moving.figure_, show, frames=np.linspace(0, 8, 25), interval=350)
+plt.show()
+
+# %%
+# The loss of each batch before its update (thin), and its mean over an epoch's updates: the losses of batches are
+# noisy, and fall on average.
+
+LossCurveDisplay.from_estimator(models, X, marks, per="update")
+plt.show()
+
+# %%
+# At a constant rate the noise never ends: each single student pulls the line towards their own mark. A falling rate
+# calms the descent; so does the mean of the parameters of all updates so far.
 
 online = {
-    "constant rate": OnlineSGDRegressor(eta0=0.3, **constant),
-    "falling rate": OnlineSGDRegressor(
-        learning_rate="invscaling", eta0=0.3, power_t=0.5, average=False, random_state=0
-    ),
-    "constant rate, averaged": OnlineSGDRegressor(eta0=0.3, **constant | {"average": True}),
+    "constant rate": OnlineSGDRegressor(**constant),
+    "falling rate": OnlineSGDRegressor(**constant | {"learning_rate": "invscaling", "power_t": 0.5}),
+    "constant rate, averaged": OnlineSGDRegressor(**constant | {"average": True}),
 }
-DescentPathDisplay.from_estimator(online, X, marks, epochs=8)
+calm = named(DescentPathDisplay.from_estimator(online, X, marks))
 plt.show()
 
 # %%
-# The same in numbers: how far above the lowest point of the objective each ends, after eight epochs.
+# In numbers: how far the objective at the end of each path is above the minimum.
 
-best = np.append(X[:, 0] @ marks / (X[:, 0] @ X[:, 0]), marks.mean())
-lowest = objective(BatchGDRegressor(), X, marks, best)
-print(f"{'':<26}{'updates':>8}{'objective':>11}{'above the lowest':>18}")
-for name, model in {**models, **online}.items():
-    path = descent_path(model, X, marks, epochs=8)
-    value = objective(model, X, marks, path[-1])
-    print(f"{name:<26}{len(path) - 1:>8}{value:>11.4f}{value - lowest:>18.5f}")
+print(f"{'':<26}{'updates':>8}{'objective':>11}{'above the minimum':>19}")
+for shown in (display, calm):
+    for name, path in shown.paths.items():
+        value, lowest = objective(BatchGDRegressor(), X, marks, np.array([path[-1], shown.minima[name]]))
+        print(f"{name:<26}{shown.updates[name]:>8}{value:>11.4f}{value - lowest:>19.5f}")

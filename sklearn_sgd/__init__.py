@@ -2,6 +2,7 @@
 
 from sklearn_sgd import diagnostics, displays, inference, losses, optimizers, penalties, schedules
 from sklearn_sgd._version import __version__
+from sklearn_sgd.batches import Batches
 from sklearn_sgd.displays import (
     BatchSizeDisplay,
     CoefficientDisplay,
@@ -14,6 +15,7 @@ from sklearn_sgd.regressors import BatchGDRegressor, MiniBatchSGDRegressor, Onli
 __all__ = [
     "BatchGDRegressor",
     "BatchSizeDisplay",
+    "Batches",
     "CoefficientDisplay",
     "DescentPathDisplay",
     "GradientNoiseDisplay",

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_random_state, check_X_y, sparsefuncs
+from sklearn.utils import check_X_y, sparsefuncs
 
 from sklearn_sgd._base.objective import cost_of, parts_of, slopes_of
+from sklearn_sgd._base.recording import FitRecord, record_fit
 from sklearn_sgd._base.samples import settled
 from sklearn_sgd._base.unused import clone_with
 
-__all__ = ["Cost", "CriticalBatchSize", "GradientNoise", "critical_batch_size", "descent_path", "gradient_noise"]
-__all__ += ["measure_cost", "n_updates", "objective"]
+__all__ = ["Cost", "CriticalBatchSize", "FitRecord", "GradientNoise", "critical_batch_size", "descent_path"]
+__all__ += ["gradient_noise", "measure_cost", "n_updates", "objective", "record_fit"]
 
 BLOCK = 4_000_000  # predictions held at once
 
@@ -63,26 +64,26 @@ def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
 
 
 def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -> np.ndarray:
-    """Parameters that `predict` would use after each update, from zero on, or from the bounds of the penalty.
+    """Parameters that `predict` would use after each update of `fit`.
 
-    Each batch is a call of `partial_fit`. The samples are shuffled as `shuffle` says, not in the order of `fit`; the
-    path does not end early.
+    It is the path of `fit` itself: the same batches, steps, stop and end; see :func:`record_fit`.
 
     Parameters
     ----------
-    estimator : regressor of this package
+    estimator : regressor of this package, or pipeline that ends in one
         Not changed: a clone is fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples.
     y : array-like of shape (n_samples,)
         Targets.
     epochs : int, default=None
-        Passes over the samples; None: as many as the estimator's `epochs`.
+        Maximum number of passes over the samples, instead of the estimator's `epochs`.
 
     Returns
     -------
     path : ndarray of shape (n_updates + 1, n_features + 1)
-        Coefficients and, last, the intercept.
+        Coefficients and, last, the intercept: at the start, and after each update. Where `fit` ends with more than
+        updates, such as final steps on all samples, one more row has what it returns.
 
     Examples
     --------
@@ -94,24 +95,7 @@ def descent_path(estimator: Any, X: Any, y: Any, *, epochs: int | None = None) -
            [1. , 1. ],
            [1.5, 1.5]])
     """
-    X, y = _check_data(X, y)
-    model = clone_with(estimator, early_stopping=False)
-    if model.batch_size == "auto":
-        model.batch_size = clone_with(model, early_stopping=False).partial_fit(X, y).batch_size_
-    rng, n = check_random_state(model.random_state), len(y)
-    size = min(model.batch_size or n, n)
-    path = [np.append(parts_of(model, X).penalty.prox(np.zeros(X.shape[1]), 0.0, ...), 0.0)]
-    for _ in range(model.epochs if epochs is None else epochs):
-        order = rng.permutation(n) if model.shuffle is True else np.arange(n)
-        batches = [order[start : start + size] for start in range(0, n, size)]
-        if model.drop_last and len(batches[-1]) < size:
-            del batches[-1]
-        if model.shuffle == "batches":
-            rng.shuffle(batches)
-        for batch in batches:
-            model.partial_fit(X[batch], y[batch])
-            path.append(np.append(model.coef_, model.intercept_))
-    return np.array(path)
+    return record_fit(estimator, X, y, epochs=epochs).path
 
 
 class GradientNoise(NamedTuple):

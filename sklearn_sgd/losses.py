@@ -1,12 +1,13 @@
-"""Losses: what one wrong prediction costs, and the slope of that cost.
+"""Losses: a measure of the error of one prediction, and its slope.
 
 A loss is a named tuple of its numbers with two formulas, written for a target ``y`` and a raw prediction ``p`` that are
 both scalars (in machine code) or both arrays. Field names are those of the estimators' parameters where there is
 one.
 
-A loss may restrict its targets: ``allows(y)`` tells of each, ``domain`` what they must be. It may have a link: raw
-predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` turns them back. ``curvature`` is a bound on the
-second derivative in ``p``, where there is one. The least value over ``p`` is 0, whatever the target.
+A loss may restrict its targets: ``allows(y)`` returns whether each is allowed, and ``domain`` says what they must be.
+It may have a link: raw predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` maps them back.
+``curvature`` is a bound on the second derivative in ``p``, if there is one. The minimum over ``p`` is 0 for each
+target.
 """
 
 from typing import NamedTuple
@@ -86,7 +87,7 @@ class AbsoluteError(NamedTuple):
 
 
 class Huber(NamedTuple):
-    """Huber loss: half the square up to ``epsilon``, linear beyond, so that outliers pull with bounded force.
+    """Huber loss: half the square up to ``epsilon``, linear beyond, so that outliers have a bounded effect.
 
     ``r**2 / 2`` for ``r = |p - y| <= epsilon``, else ``epsilon * r - epsilon**2 / 2``.
 
@@ -259,7 +260,7 @@ class Expectile(NamedTuple):
 
 
 class LogCosh(NamedTuple):
-    """Logarithm of the hyperbolic cosine, ``scale**2 * log(cosh((p - y) / scale))``: Huber's loss without a seam.
+    """Logarithm of the hyperbolic cosine, ``scale**2 * log(cosh((p - y) / scale))``: a smooth Huber loss.
 
     Half the square for small residuals; ``scale * |p - y|``, less a constant, for large ones.
 
@@ -297,7 +298,7 @@ class LogCosh(NamedTuple):
 
 
 class Cauchy(NamedTuple):
-    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: far outliers hardly pull.
+    """Logarithm of the Cauchy density, ``scale**2 / 2 * log(1 + ((p - y) / scale)**2)``: outliers have little effect.
 
     Half the square for small residuals; beyond ``scale`` the slope falls again. So it is not convex: a descent may end
     in a minimum that is not the lowest one, and a noisy descent may leave it.
@@ -340,7 +341,7 @@ class Poisson(NamedTuple):
     """Half the Poisson deviance with the log link: estimates the mean ``exp(p)`` of counts or rates.
 
     ``exp(p) - y - y * (p - log(y))``, of slope ``exp(p) - y``: the loss of
-    :class:`~sklearn.linear_model.PoissonRegressor`, less what the best prediction of each row would cost.
+    :class:`~sklearn.linear_model.PoissonRegressor`, less the loss of the best prediction of each sample.
 
     References
     ----------
@@ -376,10 +377,10 @@ class Poisson(NamedTuple):
 
 
 class Gamma(NamedTuple):
-    """Half the gamma deviance with the log link: estimates the mean ``exp(p)`` of positive sizes.
+    """Half the gamma deviance with the log link: estimates the mean ``exp(p)`` of positive values.
 
     ``y / exp(p) - 1 + p - log(y)``, of slope ``1 - y / exp(p)``: only the ratio of target and prediction counts. The
-    loss of :class:`~sklearn.linear_model.GammaRegressor`, less what the best prediction of each row would cost.
+    loss of :class:`~sklearn.linear_model.GammaRegressor`, less the loss of the best prediction of each sample.
 
     References
     ----------

@@ -51,7 +51,7 @@ def _convert(scope, operator, container) -> None:
     link = getattr(type(model._fitted.link), "inverse_link", None)
     if link not in (None, Poisson.inverse_link):  # type: ignore[attr-defined]
         raise NotImplementedError(
-            f"loss={model.loss!r} has a link that ONNX is not told of; give its class "
+            f"loss={model.loss!r} has a link without an ONNX form; set in its class "
             "inverse_link = Poisson.inverse_link, of sklearn_sgd.losses, if it is the logarithm."
         )
     product = OnnxMatMul(X, coef.T.astype(dtype), op_version=version)

@@ -1,11 +1,11 @@
-"""Optimizers: from a gradient to a direction and the rate to go along it.
+"""Optimizers: from a gradient to a direction and a rate.
 
 An optimizer is a named tuple of its numbers with one formula for one coordinate (or an array of them):
-``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. It is given the gradient ``g`` of the loss, the ``pull``
-of the smooth part of the penalty (0 for the intercept), the parameter ``w``, two moments ``m`` and ``v`` that it keeps,
-the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It answers the rate with which it goes, since
-the proximal step of the penalty must be taken at that same rate to keep the minimiser of the objective a fixed point.
-``moments`` says how many moments it keeps, the first ones.
+``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. Its arguments are the gradient ``g`` of the loss, the
+gradient ``pull`` of the smooth part of the penalty (0 for the intercept), the parameter ``w``, the moments ``m`` and
+``v`` that it keeps, the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It returns the rate that it
+uses, because the proximal step of the penalty must use the same rate: then the minimum of the objective is a fixed
+point. ``moments`` is the number of moments that it keeps.
 
 The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, as torch does with
 ``weight_decay``.
@@ -129,7 +129,7 @@ class Nesterov(NamedTuple):
 
 
 class Adagrad(NamedTuple):
-    """Rates that fall with the gradients seen: ``m <- m + g**2``, ``w <- w - rate / (sqrt(m) + eps) * g``.
+    """Rates that fall with the sum of squared gradients: ``m <- m + g**2``, ``w <- w - rate / (sqrt(m) + eps) * g``.
 
     Rare features keep long steps.
 
@@ -164,7 +164,7 @@ class Adagrad(NamedTuple):
 
 
 class RMSprop(NamedTuple):
-    """Rates over the size of the latest gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
+    """Rates over the size of recent gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class RMSprop(NamedTuple):
 
 
 class Adam(NamedTuple):
-    """Momentum over the size of the latest gradients, both corrected for their start at 0.
+    """Momentum over the size of recent gradients, both corrected for their start at 0.
 
     ``m <- beta1 * m + (1 - beta1) * g``, ``v <- beta2 * v + (1 - beta2) * g**2``,
     ``w <- w - rate * m' / (sqrt(v') + eps)`` with ``m' = m / (1 - beta1**t)`` and ``v' = v / (1 - beta2**t)``.
@@ -285,7 +285,7 @@ class AdamW(NamedTuple):
 
 
 class Adadelta(NamedTuple):
-    """Steps of the size of the latest steps, over that of the latest gradients, so that units drop out.
+    """The rate is the size of recent steps over that of recent gradients, so it has no units.
 
     ``v <- rho * v + (1 - rho) * g**2``, ``step = sqrt(m + eps) / sqrt(v + eps) * g``, ``m <- rho * m + (1 - rho) *
     step**2``, ``w <- w - rate * step``. torch's default rate is 1.
@@ -324,7 +324,7 @@ class Adadelta(NamedTuple):
 
 
 class FTRL(NamedTuple):
-    """Follow the proximally regularised leader: Adagrad that does not forget what thresholds took, so L1 gives zeros.
+    """Follow the proximally regularised leader: Adagrad that sums the thresholds, so L1 gives exact zeros.
 
     Where Adagrad steps from ``w``, it steps from where ``w`` would be without the last proximal step: so coefficients
     whose gradients never add up to the threshold stay exactly 0, in noise too. Its rate is
@@ -363,12 +363,12 @@ class FTRL(NamedTuple):
 
 
 class SVRG(NamedTuple):
-    """Stochastic variance reduced gradient: a row's gradient less its own at the epoch's start, plus the mean there.
+    """Stochastic variance reduced gradient: a sample's gradient less that at the start of the epoch, plus their mean.
 
-    For `fit`, on losses that are smooth: the noise of the gradients vanishes at the minimum, so the descent reaches it
-    at a linear rate with a constant step, without averaging. An epoch begins with one more pass over the rows, to
-    remember the slope of each row's loss, and their mean gradient. ``learning_rate="auto"`` takes a third of the
-    longest step that is safe in the geometry of the columns.
+    For `fit` with smooth losses. The noise of the gradients vanishes at the minimum, so the parameters converge to it
+    at a linear rate with a constant step, without averaging. Each epoch begins with one more pass over the samples, to
+    store the slope of each sample's loss and their mean gradient. ``learning_rate="auto"`` uses a third of the longest
+    step that is safe in the coordinates of the automatic step.
 
     References
     ----------
@@ -391,7 +391,7 @@ class SVRG(NamedTuple):
 
     @property
     def refreshes_table(self) -> bool:
-        """Whether all rows are remembered anew in each epoch, or each row at its visits."""
+        """Whether all stored slopes are renewed in each epoch, or each one when its sample is visited."""
         return True
 
     def step(self, g, pull, w, m, v, rate, t):
@@ -400,10 +400,10 @@ class SVRG(NamedTuple):
 
 
 class SAGA(NamedTuple):
-    """SAGA: a row's gradient less what it was at the last visit, plus the mean of all rows' last ones.
+    """SAGA: a sample's gradient less its gradient at the last visit, plus the mean of the gradients at the last visits.
 
-    For `fit`, like :class:`SVRG`, but without its further pass: each visit renews what is remembered of the row, which
-    is one number, the slope of its loss.
+    For `fit`, like :class:`SVRG`, but without another pass: each visit of a sample replaces its stored number, the
+    slope of its loss.
 
     References
     ----------
@@ -427,7 +427,7 @@ class SAGA(NamedTuple):
 
     @property
     def refreshes_table(self) -> bool:
-        """Whether all rows are remembered anew in each epoch, or each row at its visits."""
+        """Whether all stored slopes are renewed in each epoch, or each one when its sample is visited."""
         return False
 
     def step(self, g, pull, w, m, v, rate, t):

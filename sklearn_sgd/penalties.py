@@ -3,7 +3,7 @@
 A penalty is a named tuple of its numbers with three formulas for one coefficient ``w`` (or an array of them): its
 ``value``, the ``gradient`` of its smooth part, and the proximal step ``prox(w, rate) = argmin_u (u - w)**2 / (2 * rate)
 + h(u)`` of its non-smooth part ``h``, which is what makes coefficients exactly zero. A penalty that differs from one
-coefficient to another looks its numbers up by ``j``, the number of the coefficient; ``...`` are all of them.
+coefficient to another indexes its numbers by ``j``, the number of the coefficient; ``...`` means all of them.
 Field names are those of the estimators' parameters.
 
 References

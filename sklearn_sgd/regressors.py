@@ -17,11 +17,15 @@ class BatchGDRegressor(BaseGDRegressor):
 
     Also called classic gradient descent. The order of the samples does not matter; one step costs a pass over the data.
 
+    For the gradient descent of a textbook use ``learning_rate="constant"``. The default, ``learning_rate="auto"``, is
+    not that: its steps are preconditioned by the covariances of the features, so that it often reaches the minimum of
+    the squared error in two updates.
+
     Parameters
     ----------
     {model_parameters}
     batch_size : None
-        All samples in each step. For another size use :class:`MiniBatchSGDRegressor`.
+        Each update uses all samples. For another size use :class:`MiniBatchSGDRegressor`.
     {training_parameters}
 
     Attributes
@@ -107,7 +111,7 @@ class BatchGDRegressor(BaseGDRegressor):
     def _check_batch_size(self):
         if self.batch_size is not None:
             raise ValueError(
-                f"batch_size must be None for BatchGDRegressor, which takes all rows in each step; got "
+                f"batch_size must be None for BatchGDRegressor, which uses all samples in each update; got "
                 f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
             )
 
@@ -119,12 +123,16 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
     A step on B of the N samples costs B/N of a full one, is noisy, but right on average, and there are N/B of them per
     epoch. ``batch_size=1`` is :class:`OnlineSGDRegressor`, ``batch_size=None`` is :class:`BatchGDRegressor`.
 
+    With ``learning_rate="constant"`` the steps are those of a textbook. The default, ``learning_rate="auto"``,
+    preconditions them, predicts with an average of the parameters, and for the squared error ends with steps on all
+    samples (see `average`), so that the batch size hardly changes the result.
+
     Parameters
     ----------
     {model_parameters}
     batch_size : int, 'auto' or None, default=32
-        Samples per step; None: all samples; 'auto': a power of two chosen from the numbers of features and samples. If
-        it is more than the number of samples: all of them, see `batch_size_`.
+        The number of samples per update. If None, or more than the number of samples, all samples are used. If 'auto',
+        a power of two is chosen from the numbers of features and samples. See `batch_size_`.
     {training_parameters}
 
     Attributes
@@ -213,13 +221,17 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
 class OnlineSGDRegressor(BaseGDRegressor):
     """Linear regression by online stochastic gradient descent: each step follows the gradient of a single sample.
 
-    The cheapest step there is, and the one for a stream: `partial_fit` continues learning from samples as they come.
+    It has the cheapest steps, and it can learn from a stream: `partial_fit` continues learning from new samples.
+
+    With ``learning_rate="constant"`` the steps are those of a textbook. The default, ``learning_rate="auto"``,
+    preconditions them, predicts with an average of the parameters, and for the squared error ends with steps on all
+    samples (see `average`).
 
     Parameters
     ----------
     {model_parameters}
     batch_size : int, default=1
-        One sample in each step. For another size use :class:`MiniBatchSGDRegressor`.
+        Each update uses one sample. For another size use :class:`MiniBatchSGDRegressor`.
     {training_parameters}
 
     Attributes
@@ -305,6 +317,6 @@ class OnlineSGDRegressor(BaseGDRegressor):
     def _check_batch_size(self):
         if self.batch_size != 1:
             raise ValueError(
-                f"batch_size must be 1 for OnlineSGDRegressor, which takes one row in each step; got "
+                f"batch_size must be 1 for OnlineSGDRegressor, which uses one sample per update; got "
                 f"{self.batch_size}. Use MiniBatchSGDRegressor(batch_size={self.batch_size})."
             )

@@ -237,7 +237,7 @@ def _half_wave(start: float, end: float, share: np.ndarray) -> np.ndarray:
 def one_cycle(
     eta_max: float = 0.1, updates: int = 1000, rise: float = 0.3, start: float = 0.04, end: float = 4e-6
 ) -> Schedule:
-    """Rate that rises to ``eta_max`` and falls to next to nothing, along half waves, and stays there.
+    """Rate that rises to ``eta_max`` and falls almost to 0, along half waves, and stays there.
 
     torch's ``OneCycleLR``: with its ``div_factor`` 1 / start and ``final_div_factor`` start / end.
 

@@ -68,7 +68,7 @@ DATA = {
     "y too long": (X, np.append(Y, 0), r"inconsistent.*\[60, 61\]"),
     "y of three dimensions": (X, Y[:, None, None], "array with dim 3"),
     "y without columns": (X, np.empty((60, 0)), "0 feature"),
-    "scalar y": (X, 1.0, "y must have a target for each row"),
+    "scalar y": (X, 1.0, "y must have one target per sample"),
     "y with NaN": (X, spoiled(Y, np.nan), "y contains NaN"),
     "y with infinity": (X, spoiled(Y, np.inf), "y contains infinity"),
     "y of words": (X, np.full(60, "a"), "could not convert string"),
@@ -410,7 +410,7 @@ def one_too_many(t):
 
 
 FAILING = {
-    "schedule": ({"learning_rate": one_too_many}, {}, "must answer an array"),
+    "schedule": ({"learning_rate": one_too_many}, {}, "must return one finite rate"),
     "loss": ({"loss": BrokenLoss(), "batch_size": 7}, {}, "broken loss"),
     "range": ({}, {"X": X * 1e160}, "out of the range of float64"),
     "bounds": ({"penalty": Box(low=[0.0, 1.0])}, {}, "5 of them"),

@@ -138,7 +138,7 @@ def test_standard_errors(cluster):
         coefficient_table(ours, *spread(X, y))
 
 
-@pytest.mark.filterwarnings("ignore:.*epochs, 5, ended")
+@pytest.mark.filterwarnings("ignore:.*All 5 epochs were run")
 def test_many_columns(cluster):
     """Where variances alone are kept, and the largest eigenvalue is that of some rows."""
     X, y = linear(500, 410)
@@ -291,18 +291,18 @@ def test_losses_of_what_is_kept_by_weight(cluster, monkeypatch):
 @pytest.mark.parametrize("params", [{}, {"loss": "huber"}, {"learning_rate": "constant"}], ids=str)
 def test_drop_last_without_a_whole_batch(cluster, params):
     model = DaskMiniBatchSGDRegressor(drop_last=True, epochs=2, tol=None, **params)
-    with pytest.raises(ValueError, match=r"leaves no batch: batch_size=32 is more than the 20 rows of the largest"):
+    with pytest.raises(ValueError, match=r"leaves no batch: batch_size=32 is more than the 20 samples of the largest"):
         model.fit(*spread(*linear(100), rows=20))
     assert not hasattr(model, "coef_")
     X, y = linear(100)
-    with pytest.warns(UserWarning, match="leaves out 2 of 3 partitions, which have fewer rows than batch_size=32"):
+    with pytest.warns(UserWarning, match="leaves out 2 of 3 partitions, which have fewer samples than batch_size=32"):
         model.fit(da.from_array(X, chunks=((20, 60, 20), 5)), da.from_array(y, chunks=((20, 60, 20),)))
     assert np.isfinite(theta(model)).all()
     assert model.n_samples_seen_ == 32 * model.n_iter_
 
 
 def test_batches_larger_than_blocks_are_reported(cluster):
-    with pytest.warns(UserWarning, match="batch_size=64 is more than the 20 rows of the largest partition"):
+    with pytest.warns(UserWarning, match="batch_size=64 is more than the 20 samples of the largest partition"):
         DaskMiniBatchSGDRegressor(batch_size=64, epochs=2, tol=None).fit(*spread(*linear(100), rows=20))
 
 
@@ -661,7 +661,7 @@ def test_no_client(monkeypatch):
 def test_collections_that_do_not_belong_together(cluster, kind):
     X, y = linear(400)
     dX, dy = spread(X, y)
-    with pytest.raises(ValueError, match="y must have a number for each of the 400 rows of X; got 300"):
+    with pytest.raises(ValueError, match="y must have one number for each of the 400 samples of X; got 300"):
         kind().fit(dX, dy[:300])
     frames = (
         dd.from_pandas(pd.DataFrame(X).rename(columns=str), npartitions=4),
@@ -691,16 +691,16 @@ def test_bad_rows_are_reported_with_their_partition(cluster, kind):
 
 def test_what_does_not_work_here_says_so(cluster, kind):
     X, y = spread(*linear(400))
-    with pytest.raises(ValueError, match="early_stopping=True on a cluster needs rows in memory"):
+    with pytest.raises(ValueError, match="early_stopping=True on a cluster needs validation samples in memory"):
         kind(early_stopping=True).fit(X, y)
     with pytest.raises(TypeError, match="must be in memory"):
         kind(early_stopping=True).fit(X, y, X_val=X, y_val=y)
-    with pytest.raises(TypeError, match=r"partial_fit takes rows in memory.*Incremental"):
+    with pytest.raises(TypeError, match=r"partial_fit needs samples in memory.*Incremental"):
         kind().partial_fit(X, y)
     with pytest.raises(NotFittedError):
         kind().predict(X)
     if kind is not DaskBatchGDRegressor:
-        with pytest.raises(ValueError, match="remembers each row"):
+        with pytest.raises(ValueError, match="needs the same samples again"):
             kind(optimizer="saga").fit(X, y)
         with pytest.raises(ValueError, match="sync_rows"):
             kind(sync_rows=0).fit(X, y)

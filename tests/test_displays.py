@@ -22,7 +22,7 @@ from sklearn_sgd import (
     MiniBatchSGDRegressor,
     OnlineSGDRegressor,
 )
-from sklearn_sgd.diagnostics import GradientNoise, descent_path, gradient_noise, n_updates, objective
+from sklearn_sgd.diagnostics import GradientNoise, descent_path, gradient_noise, n_updates, objective, record_fit
 from sklearn_sgd.inference import coefficient_table
 from sklearn_sgd.penalties import L1, Box, ElasticNet
 from sklearn_sgd.streaming import ArraySource, fit_stream
@@ -66,7 +66,7 @@ class TestLossCurve:
         source = ArraySource(X, y, chunk_rows=5)
         stream = fit_stream(MiniBatchSGDRegressor(batch_size=5), source, epochs=2, random_state=0)
         display = LossCurveDisplay.from_estimator({"stream": stream})
-        assert display.ax_.get_xlabel() == "calls of partial_fit (chunks of rows)"
+        assert display.ax_.get_xlabel() == "calls of partial_fit (chunks of samples)"
         # Of 24 losses the last ones are kept, and drawn where they belong.
         kept = len(stream.loss_curve_)
         assert_allclose(display.lines_["stream"].get_xdata(), np.arange(25 - kept, 25))
@@ -77,7 +77,7 @@ class TestLossCurve:
         on = OnlineSGDRegressor().fit(X, y).partial_fit(X, y)
         assert LossCurveDisplay.from_estimator(on).ax_.get_xlabel() == "epochs, or calls of partial_fit"
         display = LossCurveDisplay.from_estimator(OnlineSGDRegressor().fit(X, y))
-        assert display.ax_.get_xlabel() == "epochs (passes over the rows)"
+        assert display.ax_.get_xlabel() == "epochs (passes over the samples)"
 
     @pytest.mark.parametrize(
         ("per", "batch", "mini"),
@@ -92,6 +92,21 @@ class TestLossCurve:
         assert_allclose(first.get_ydata(), models[0].loss_curve_)
         assert_allclose(second.get_ydata(), models[1][-1].loss_curve_)
         assert per in display.ax_.get_xlabel() or per == "second"
+
+    def test_losses_of_updates_and_their_running_mean(self):
+        """Those of descents written out: of single updates, and of the updates of an epoch."""
+        X, y = linear(n=24, p=2)
+        models = {"batch": BatchGDRegressor(epochs=4, tol=None, **PLAIN | {"eta0": 0.5})}
+        models["mini"] = MiniBatchSGDRegressor(batch_size=6, epochs=3, tol=None, random_state=0, **PLAIN)
+        display = LossCurveDisplay.from_estimator(models, X, y, per="update")
+        record = record_fit(models["mini"], X, y)
+        assert_allclose(display.update_lines_["mini"].get_ydata(), record.losses)
+        means = [record.losses[max(0, k - 3) : k + 1].mean() for k in range(12)]
+        assert_allclose(display.lines_["mini"].get_ydata(), means)
+        assert_allclose(display.lines_["batch"].get_ydata(), models["batch"].fit(X, y).loss_curve_)
+        assert_array_equal(display.lines_["mini"].get_xdata(), np.arange(1, 13))
+        display.plot("update", window=2)
+        assert_allclose(display.lines_["mini"].get_ydata()[5], record.losses[4:6].mean())
 
     def test_names_and_seconds_by_name(self):
         one, two = self.fitted()
@@ -148,6 +163,22 @@ class TestDescentPath:
         assert len({panel.get_xlim() for panel in display.axes_}) == 1
         assert "24 updates" in display.axes_[2].get_title()
 
+    def test_minimum_is_that_of_least_squares(self):
+        X, y = linear(p=1, noise=1.0)
+        display = DescentPathDisplay.from_estimator(BatchGDRegressor(epochs=30, **PLAIN), X, y)
+        exact = np.linalg.lstsq(np.column_stack([X, np.ones(len(y))]), y, rcond=None)[0]
+        assert_allclose(display.minima["BatchGDRegressor"], exact, rtol=1e-6)
+
+    def test_path_is_that_of_fit(self):
+        X, y = linear(n=30, p=2, noise=1.0)
+        models = {"full": BatchGDRegressor(), "batches": MiniBatchSGDRegressor(batch_size=5, random_state=2)}
+        display = DescentPathDisplay.from_estimator(models, X, y)
+        for name, model in models.items():
+            model.fit(X, y)
+            assert_allclose([*zip(*display.lines_[name].get_data(), strict=True)][-1], model.coef_)
+            assert f"{model.n_updates_} update" in display.axes_[list(models).index(name)].get_title()
+        assert "final step" in display.axes_[1].get_title()
+
     def test_other_parameters_are_held_where_the_path_ends(self):
         X, y = linear(p=3)
         display = DescentPathDisplay.from_estimator(BatchGDRegressor(epochs=9, **PLAIN), X, y, parameters=(2, -1))
@@ -173,6 +204,8 @@ class TestDescentPath:
         display = DescentPathDisplay.from_estimator(model, X, y)
         (first, second), values = display.grid, display.values[kind.__name__]
         held = descent_path(model, X, y)[-1]
+        for name, point in display.minima.items():
+            assert np.isfinite(objective(model, X, y, np.append(point, held[2:]))), name
         for row, column in ((5, 7), (40, 40), (70, 30)):
             at = np.append([first[column], second[row]], held[2:])
             assert_allclose(values[row, column], objective(model, X, y, at))

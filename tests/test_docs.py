@@ -14,6 +14,7 @@ from problems import REGRESSORS, learned, linear
 
 import sklearn_sgd
 from sklearn_sgd import (
+    batches,
     diagnostics,
     displays,
     inference,
@@ -29,7 +30,8 @@ from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 REPOSITORY = Path(__file__).parent.parent
-MODULES = [diagnostics, displays, inference, losses, onnx, optimizers, penalties, precompile, schedules, streaming]
+MODULES = [batches, diagnostics, displays, inference, losses, onnx, optimizers, penalties, precompile, schedules]
+MODULES.append(streaming)
 if find_spec("distributed"):
     MODULES.append(import_module("sklearn_sgd.dask"))
 NAMES = [name for name in sklearn_sgd.__all__ if not name.startswith("__")]

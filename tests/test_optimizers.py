@@ -297,7 +297,7 @@ def test_is_for_fit_and_smooth_losses(name):
     for optimizer in (name, OPTIMIZERS[name]()):
         with pytest.raises(AttributeError) as refused:
             OnlineSGDRegressor(optimizer=optimizer).partial_fit(X, y)
-        assert "remembers each row" in str(refused.value.__cause__)
+        assert "needs the same samples again" in str(refused.value.__cause__)
     with pytest.raises(ValueError, match=f"optimizer='{name}' needs a learning_rate for loss='quantile'"):
         OnlineSGDRegressor("quantile", optimizer=name).fit(X, y)
     OnlineSGDRegressor("quantile", optimizer=name, **FIXED).fit(X, y)

@@ -325,8 +325,8 @@ def test_passive_aggressive_on_arrays(on_arrays):
     ("model", "message"),
     [
         (OnlineSGDRegressor("huber", learning_rate="pa1"), "'pa1' is for loss='epsilon_insensitive'"),
-        (MiniBatchSGDRegressor("epsilon_insensitive", learning_rate="pa2"), "one row.*batch_size=32"),
-        (BatchGDRegressor("epsilon_insensitive", learning_rate="pa2"), "one row.*batch_size=None"),
+        (MiniBatchSGDRegressor("epsilon_insensitive", learning_rate="pa2"), "one sample.*batch_size=32"),
+        (BatchGDRegressor("epsilon_insensitive", learning_rate="pa2"), "one sample.*batch_size=None"),
     ],
     ids=["loss", "batches", "all rows"],
 )

@@ -222,7 +222,7 @@ def test_a_missing_level_names_what_helps(pa):
     ("options", "told"),
     [
         ({"fill": "0"}, "fill must be a number, or a dict"),
-        ({"fill": {"z": 0.0}}, "fill is of columns that are read; z is none"),
+        ({"fill": {"z": 0.0}}, "fill must name columns that are read; z is none"),
         ({"drop_missing_targets": True}, "drop_missing_targets=True needs a target"),
         ({"drop_missing_targets": True, "target": "y0", "fill": {"y0": 0}}, "omit fill for the targets"),
     ],
@@ -411,11 +411,11 @@ def test_rows_to_predict_for_may_come_in_a_tuple():
 def test_estimators_that_cannot_learn_from_chunks():
     X, y = linear(n=30)
     pipeline = make_pipeline(StandardScaler(), OnlineSGDRegressor()).fit(X, y)
-    with pytest.raises(TypeError, match=r"a Pipeline has not.*transformer=.*fit_stream\(pipeline\[-1\], source, "):
+    with pytest.raises(TypeError, match=r"a Pipeline has none.*transformer=.*fit_stream\(pipeline\[-1\], source, "):
         fit_stream(pipeline, [(X, y)])
     fit_stream(pipeline[-1], [(X, y)], transformer=pipeline[:-1])
     for estimator in (Ridge(), GridSearchCV(OnlineSGDRegressor(), {}), TransformedTargetRegressor(), 3):
-        with pytest.raises(TypeError, match=f"must have partial_fit, which {type(estimator).__name__} has not"):
+        with pytest.raises(TypeError, match=f"must have partial_fit; {type(estimator).__name__} has none"):
             fit_stream(estimator, [(X, y)])
     with pytest.raises(TypeError, match=r"instance, not a class: give OnlineSGDRegressor\(\)"):
         fit_stream(OnlineSGDRegressor, [(X, y)])
@@ -497,7 +497,7 @@ def test_a_thread_that_is_gone_is_an_error(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     monkeypatch.setattr(threading.Thread, "is_alive", lambda self: False)
     monkeypatch.setattr(threading.Thread, "join", lambda self, timeout=None: None)
-    with pytest.raises(RuntimeError, match="has ended without a word"):
+    with pytest.raises(RuntimeError, match="ended without a result"):
         fit_stream(OnlineSGDRegressor(), [linear()])
 
 

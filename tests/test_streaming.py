@@ -561,13 +561,13 @@ def test_wrong_arguments(parquet):
     for source in (3, X, "rows.parquet"):
         with pytest.raises(TypeError, match="source must be"):
             fit_stream(OnlineSGDRegressor(), source)
-    with pytest.raises(ValueError, match="y must have a number for each of the 60 rows"):
+    with pytest.raises(ValueError, match="y must have one number for each of the 60 rows"):
         ArraySource(X, y[1:])
     with pytest.raises(ValueError, match="chunk_rows must be"):
         ArraySource(X, y, chunk_rows=0)
     for wrong, told in {
         "features": "no column 'z'",
-        "levels": "levels are of features; z is none",
+        "levels": "levels must name features; z is none",
         "unknown": "unknown must be",
         "as_frame": "the transformer sees levels",
     }.items():

@@ -135,7 +135,7 @@ def test_average_that_is_behind_is_told():
     params = {"learning_rate": "constant", "eta0": 0.02, "epochs": 6, "random_state": 0}
     model, [message] = told(OnlineSGDRegressor(average=True, **params), X, y, coef_init=np.full(5, 50.0))
     assert 0 < model.score(X, y) < 0.9
-    assert message.startswith("The average, which predicts, is worse than the last steps")
+    assert message.startswith("The average, which predict uses, is worse than the last updates")
     later, messages = told(OnlineSGDRegressor(average=900, **params), X, y, coef_init=np.full(5, 50.0))
     assert not messages
     assert later.score(X, y) > 0.99
@@ -408,7 +408,7 @@ def test_what_is_told_is_true():
         kind, rate = rng.choice(REGRESSORS), rng.choice(["constant", "invscaling", "adaptive"])
         model = kind(learning_rate=str(rate), eta0=10.0 ** rng.uniform(-5, -1), random_state=0)
         model, messages = told(model, X, y)
-        near = [message for message in messages if re.search("far|ended while", message)]
+        near = [message for message in messages if re.search("far|were run, while", message)]
         (far if near else quiet if not messages else []).append(excess(model, X, y))
     assert len(far) > 20 < len(quiet)
     assert min(far) > 1e-3

@@ -128,7 +128,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             finite = not validation.can_defer_finite_check(self, X, sample_weight)
             recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=True, finite=finite)
             if weight is not None and not namespace(weight).any(weight != 0):
-                raise ValueError("sample_weight is zero for each row: nothing to learn from.")
+                raise ValueError("sample_weight is zero for all samples: there is nothing to learn from.")
             random_state = check_random_state(self.random_state)
             given = X_val, y_val, sample_weight_val
             with quiet():

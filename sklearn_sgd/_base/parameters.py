@@ -105,7 +105,7 @@ def can_stream(estimator: Any) -> bool:
         raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
     if refreshes_gradients(estimator):
         raise AttributeError(
-            f"partial_fit: optimizer={estimator.optimizer!r} remembers each row of fit; use another optimizer."
+            f"partial_fit: optimizer={estimator.optimizer!r} needs the same samples again; use another optimizer."
         )
     return True
 

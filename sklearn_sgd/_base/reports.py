@@ -25,18 +25,19 @@ MESSAGES = {
     ),
     "replaced": (
         "The automatic step ended worse than the best constant prediction on its own training data, and is replaced by "
-        "it. Remedy: more epochs, a larger batch_size, or columns and targets without extreme values."
+        "it. Remedy: more epochs, a larger batch_size, or features and targets without extreme values."
     ),
     "worse long": WORSE + ", and its loss does not fall. {shorter}",
     "worse short": WORSE + ", but its loss still falls. {longer}",
-    "worse average": WORSE + ", unlike its last steps: the average counts those on the way there, too. " + LATER,
-    "average": "The average, which predicts, is worse than the last steps: it counts those on the way, too. " + LATER,
+    "worse average": WORSE + ", unlike its last updates: the average includes early updates, too. " + LATER,
+    "average": "The average, which predict uses, is worse than the last updates: it includes early updates, too. "
+    + LATER,
     "stalled": (
-        "The minimum was not reached: columns of X are so nearly linear combinations of each other that rounding hides "
-        "the rest of the way. Remedy: leave out such columns, or penalty='l2'."
+        "The minimum was not reached: features of X are so nearly linear combinations of each other that rounding "
+        "hides the remaining direction. Remedy: leave out such features, or penalty='l2'."
     ),
     "rises": "The steps are too long: the loss rises, in the last epoch by more than tol. {shorter}",
-    "falls": "The epochs, {n_epochs}, ended while {what} still improved by more than tol. {longer}",
+    "falls": "All {n_epochs} epochs were run, while {what} still improved by more than tol. {longer}",
     "far": "An epoch improves {what} by less than tol, but the minimum is far. {longer}",
 }
 
@@ -67,8 +68,8 @@ def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:
 def shorter_steps(estimator: Any) -> str:
     """Return the remedy for steps that are too long."""
     if estimator.learning_rate == "auto":
-        return "Remedy: columns and targets without extreme values, or in float64 if they are in float32."
-    return f"Remedy: {_automatic(estimator)}, or {_rates(estimator, 'smaller')} and columns scaled by StandardScaler."
+        return "Remedy: features and targets without extreme values, or in float64 if they are in float32."
+    return f"Remedy: {_automatic(estimator)}, or {_rates(estimator, 'smaller')} and features scaled by StandardScaler."
 
 
 def longer_steps(estimator: Any, ended: str) -> str:
@@ -77,7 +78,7 @@ def longer_steps(estimator: Any, ended: str) -> str:
     if estimator.learning_rate == "auto":
         return f"Remedy: {more}."
     rates = _rates(estimator, "larger")
-    return f"Remedy: {_automatic(estimator)}, {more}, or {rates} and columns scaled by StandardScaler."
+    return f"Remedy: {_automatic(estimator)}, {more}, or {rates} and features scaled by StandardScaler."
 
 
 def _automatic(estimator: Any) -> str:

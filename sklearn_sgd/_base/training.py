@@ -15,6 +15,7 @@ from sklearn_sgd._base.reports import report_verdicts, warn
 from sklearn_sgd._base.validation import as_columns, refuse_not_finite
 from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
 from sklearn_sgd._engine.epochs import epochs
+from sklearn_sgd._engine.order import seeded
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import Fit
 from sklearn_sgd._engine.traits import Formulas
@@ -56,7 +57,7 @@ class Scorer:
 
 def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts: Iterable) -> list[State]:
     """Return a new state for each target, from the parameters given or from zero."""
-    generator = np.random.default_rng(random_state.randint(2**31 - 1))
+    generator = seeded(random_state)
     starts = zip(range(math.prod(y.shape[1:])), coefs, intercepts, strict=False)
     return [State.start(X.shape[1], dtype_of(X), generator, *start) for _, *start in starts]
 
@@ -78,6 +79,8 @@ class Session(NamedTuple):
         Tasks of the callbacks.
     attributes : callable
         Function (plan, states) -> attributes of the fitted estimator.
+    recorder : Recorder or None
+        What takes notes of each update.
     """
 
     estimator: Any
@@ -86,6 +89,7 @@ class Session(NamedTuple):
     deadline: float
     tasks: Tasks
     attributes: Callable[[Any, Sequence[State]], dict[str, Any]]
+    recorder: Any = None
 
 
 def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> dict[str, Any]:
@@ -103,6 +107,8 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
         )
         for target, (plan, state) in enumerate(zip(plans, states, strict=True))
     ]
+    if session.recorder:
+        session.recorder.follow(fits[0].descent)
     reason = _run(session, fits)
     final, verdicts = zip(*(conclude(fit, reason) for fit in fits), strict=True)
     for state in final:

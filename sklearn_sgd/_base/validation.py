@@ -91,13 +91,13 @@ def check_targets(estimator: Any, name: str, values: Any, X: Any, number: int | 
     if values is None:
         raise ValueError(f"{type(estimator).__name__} requires {name} to be passed, but the target {name} is None.")
     if isinstance(values, Real):
-        raise ValueError(f"{name} must have a target for each row; got {values!r}.")
+        raise ValueError(f"{name} must have one target per sample; got {values!r}.")
     if sparse.issparse(values):
-        raise TypeError(f"{name} is sparse, and must be dense: give {name}.toarray().")
+        raise TypeError(f"{name} must be dense, but is sparse: use {name}.toarray().")
     values = _check_numbers(name, values, X)
     check_consistent_length(X, values)
     if number is not None and math.prod(values.shape[1:]) != number and values.shape[0]:
-        raise ValueError(f"{name} must have {number} targets for each row, as before; got shape {values.shape}.")
+        raise ValueError(f"{name} must have {number} targets per sample, as before; got shape {values.shape}.")
     return values
 
 
@@ -107,7 +107,7 @@ def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
         return None
     values = _check_numbers(name, np.full(X.shape[0], values) if isinstance(values, Real) else values, X)
     if values.shape != (X.shape[0],):
-        raise ValueError(f"{name} must have a number for each of the {X.shape[0]} rows; got shape {values.shape}.")
+        raise ValueError(f"{name} must have one number for each of the {X.shape[0]} samples; got shape {values.shape}.")
     if bool(namespace(values).any(values < 0)):
         raise ValueError(f"{name} has negative values: a weight must be 0 or more.")
     return values
@@ -144,15 +144,15 @@ def check_start(name: str, value: Any, n_targets: tuple, n_features: tuple = ())
 def check_validation_data(estimator: Any, X: Any, y: Any, X_val: Any, y_val: Any, weight_val: Any) -> tuple:
     """Return validation data given to `fit`, checked."""
     if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val belong together, and sample_weight_val to them: give both.")
+        raise ValueError("X_val and y_val must be given together, and sample_weight_val with both.")
     if not estimator.early_stopping:
-        raise ValueError("X_val and y_val are for early_stopping=True, and it is False.")
+        raise ValueError("X_val and y_val need early_stopping=True; got False.")
     form = {"dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
     X_val = check_samples(estimator, X_val, **form, reset=False, summed=False)
     y_val = check_targets(estimator, "y_val", y_val, X_val, math.prod(y.shape[1:]))
     weight_val = check_weights("sample_weight_val", weight_val, X_val)
     if weight_val is not None and not namespace(weight_val).any(weight_val != 0):
-        raise ValueError("sample_weight_val is zero for each row: nothing to score on.")
+        raise ValueError("sample_weight_val is zero for all samples: there is nothing to score on.")
     return X_val, y_val, weight_val
 
 
@@ -165,12 +165,12 @@ def hold_out(estimator: Any, X: Any, y: Any, sample_weight: Any, random_state: A
     except ValueError as error:
         raise ValueError(
             f"early_stopping cannot split n_samples={len(rows)} with validation_fraction="
-            f"{fraction}: give more rows, or another validation_fraction."
+            f"{fraction}: use more samples, or another validation_fraction."
         ) from error
     if len(held) < 2:
         raise ValueError(
-            f"early_stopping needs at least 2 rows held out; validation_fraction={fraction} of "
-            f"{len(rows)} rows is less: raise validation_fraction."
+            f"early_stopping needs at least 2 validation samples; validation_fraction={fraction} of "
+            f"{len(rows)} samples is less: increase validation_fraction."
         )
     weight_val = None if sample_weight is None else take(sample_weight, held)
     return np.sort(train), (take(X, held), take(y, held), weight_val)

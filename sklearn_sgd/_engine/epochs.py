@@ -1,12 +1,13 @@
 """The only loop over epochs: a generator that yields what each epoch cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import choose
+from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import reweighted
 from sklearn_sgd._engine.state import State
@@ -27,13 +28,22 @@ class Epoch(NamedTuple):
 
 
 class Descent:
-    """The way of one target: a plan, and the state that goes on by it."""
+    """The way of one target: a plan, and the state that goes on by it.
+
+    ``record``, if there is one, is called after each update: with the descent, the numbers of the rows of its batch,
+    and the sum of their losses before it.
+    """
+
+    record: Callable[["Descent", Any, float], None] | None = None
 
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.run, self.stopped = plan, state, choose(plan), False
+        self.weight = plan.weight
 
     def begin(self) -> None:
         """Make ready for an epoch."""
+        if isinstance(self.run, Memory):
+            self.run.begin_epoch()
         if self.plan.is_reweighted:
             self.plan = reweighted(self.plan, self.state)
         self.before = self.state.vectors.copy()
@@ -46,7 +56,10 @@ class Descent:
         piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor)
         if len(piece.rates):
             self.rate = float(piece.rates[-1])
-        self.total += self.run(plan, piece, state.vectors, state.window)
+        losses = self.run(plan, piece, state.vectors, state.window)
+        self.total += losses
+        if self.record:
+            self.record(self, rows, losses)
 
     def end(self, order: Any) -> Epoch:
         """Count the epoch; one that left the finite range is undone."""
@@ -57,11 +70,17 @@ class Descent:
             state.go_back_to(self.before)
         else:
             state.predict_with(averaged=bool(plan.average_from))
-        n_rows = len(order)
-        weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else n_rows
+        n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
         return Epoch(loss, penalty, finite)
+
+    def weight_of(self, order: Any) -> float:
+        """The total weight of the rows of an epoch."""
+        data = self.plan.data
+        if not data.weight.shape[0]:
+            return len(order)
+        return self.weight if len(order) == self.plan.n_rows else total(take(data.weight, order))
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:
@@ -86,7 +105,8 @@ def one_epoch(descents: Sequence[Descent], order: Any = None) -> list[tuple[Desc
         order = epoch_order(plan, plan.used, descents[0].state.generator)
     for descent in descents:
         descent.begin()
-    size = plan.piece_rows(len(descents)) if len(order) > plan.batch_size else plan.batch_size
+    whole = len(order) > plan.batch_size and not any(descent.record for descent in descents)
+    size = plan.piece_rows(len(descents)) if whole else plan.batch_size
     for start in range(0, len(order), size):
         for descent in descents:
             descent.advance(order, start, min(start + size, len(order)))

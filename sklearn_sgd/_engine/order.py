@@ -11,16 +11,29 @@ from sklearn_sgd._engine.plan import Plan
 RUN = 256
 
 
+def seeded(random_state: np.random.RandomState) -> np.random.Generator:
+    """The generator of a fit, from its random state: all orders of its rows come from it."""
+    return np.random.default_rng(random_state.randint(2**31 - 1))
+
+
 def epoch_order(plan: Plan, numbers: Any, generator: np.random.Generator) -> Any:
     """Numbers of rows, batch after batch, shuffled in their place; not where that changes nothing."""
     if plan.is_remote:
         return plan.X.epoch(plan)
-    n, b = plan.n_rows, plan.batch_size
-    if plan.shuffle == "batches":
-        numbers = _shuffled_runs(numbers, b if b > 1 else min(RUN, max(1, n // 64)), generator)
-    elif plan.shuffles:
+    return next_order(numbers, plan.batch_size, plan.shuffle if plan.shuffles else False, plan.drop_last, generator)
+
+
+def next_order(
+    numbers: np.ndarray, batch_size: int, shuffle: bool | str, drop_last: bool, generator: np.random.Generator
+) -> np.ndarray:
+    """Numbers of rows, batch after batch, of the next epoch; those of the last one are shuffled in their place."""
+    n = len(numbers)
+    if shuffle == "batches":
+        run = batch_size if batch_size > 1 else min(RUN, max(1, n // 64))
+        numbers = _shuffled_runs(numbers, run, generator)
+    elif shuffle:
         permute(numbers, generator)
-    return numbers[: n // b * b] if plan.drop_last else numbers
+    return numbers[: n // batch_size * batch_size] if drop_last else numbers
 
 
 def _shuffled_runs(numbers: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:

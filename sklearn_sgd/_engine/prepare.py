@@ -220,8 +220,8 @@ def _refuse_foreign(recipe: Recipe, X) -> None:
     if is_foreign(X) and (recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")):
         params = recipe.params
         raise ValueError(
-            f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} goes row by row, which "
-            "is for arrays of NumPy and SciPy: use another, or convert X and y."
+            f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} uses single samples, "
+            "which needs arrays of NumPy or SciPy: use another, or convert X and y."
         )
 
 
@@ -234,7 +234,7 @@ def batch_size_for(params, X, n_rows: int) -> int:
         size = automatic_batch_size(n_columns, n_rows)
     if params["drop_last"] and n_rows < (size or 1):
         raise ValueError(
-            f"drop_last=True leaves no batch: batch_size={size} is more than the {n_rows} rows. "
+            f"drop_last=True leaves no batch: batch_size={size} is more than the {n_rows} samples. "
             "Use a smaller batch_size, or drop_last=False."
         )
     return max(1, min(size or n_rows, n_rows))

@@ -97,7 +97,7 @@ def make_passive(params: Mapping[str, Any], parts: Parts, formulas: Formulas) ->
         raise ValueError(f"learning_rate={name!r} is for loss='epsilon_insensitive' and optimizer='sgd'.")
     if batch_size != 1:
         raise ValueError(
-            f"learning_rate={name!r} takes one row in each step; got batch_size={batch_size}. Use OnlineSGDRegressor."
+            f"learning_rate={name!r} uses one sample per update; got batch_size={batch_size}. Use OnlineSGDRegressor."
         )
     return parts._replace(optimizer=variant(name, float(params["eta0"])))
 
@@ -135,7 +135,7 @@ def _checked_rates(schedule: schedules.Schedule, t: np.ndarray) -> np.ndarray:
     rates = np.ascontiguousarray(schedule(t), dtype=np.float64)
     if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
         raise ValueError(
-            "learning_rate, as a function, must answer an array of update numbers with as many finite rates >= 0; "
+            "learning_rate, as a function, must return one finite rate >= 0 for each update number; "
             f"got shape {rates.shape} for {t.shape}."
         )
     return rates

@@ -90,7 +90,7 @@ class BaseDaskRegressor(BaseGDRegressor):
         check_collection("X", X)
         if self.early_stopping and X_val is None:
             raise ValueError(
-                "early_stopping=True on a cluster needs rows in memory to score on: give X_val and y_val to fit, or "
+                "early_stopping=True on a cluster needs validation samples in memory: pass X_val and y_val to fit, or "
                 "early_stopping=False."
             )
         if is_dask_collection(X_val) or is_dask_collection(y_val) or is_dask_collection(sample_weight_val):
@@ -123,8 +123,8 @@ class BaseDaskRegressor(BaseGDRegressor):
         """
         if is_dask_collection(X):
             raise TypeError(
-                "partial_fit takes rows in memory. For a Dask collection use fit, with warm_start=True to go on, or "
-                "dask_ml.wrappers.Incremental with the class without Dask."
+                "partial_fit needs samples in memory. For a Dask collection use fit, with warm_start=True to continue, "
+                "or dask_ml.wrappers.Incremental with the class without Dask."
             )
         return super().partial_fit(X, y, sample_weight)
 
@@ -213,14 +213,14 @@ class BaseDaskRegressor(BaseGDRegressor):
         partitions = aligned_partitions(X, y=y, sample_weight=sample_weight)
         blocks = Blocks(find_client(self.client), model, partitions, self.sync_rows)
         if not blocks.futures:
-            raise ValueError("X has no rows to learn from, or sample_weight is zero for each of them.")
+            raise ValueError("X has no samples to learn from, or sample_weight is zero for all of them.")
         rows = ClusterRows.of(blocks)
         self.n_features_in_ = rows.shape[1]
         recipe = resolved.resolve(rows)
         if refreshes_gradients(self):
             raise ValueError(
-                f"optimizer={self.optimizer!r} remembers each row, which no worker does: use optimizer='sgd', or the "
-                "class without Dask."
+                f"optimizer={self.optimizer!r} needs the same samples again, which workers do not keep: use "
+                "optimizer='sgd', or the class without Dask."
             )
         return recipe, rows, np.zeros(1, rows.dtype), None
 

@@ -82,18 +82,18 @@ def _check_batches(blocks: Blocks, plan: Plan) -> None:
     remedy = "Use a smaller batch_size, or larger chunks: X.rechunk, or frame.repartition"
     if plan.drop_last and lengths.max() < size:
         raise ValueError(
-            f"drop_last=True leaves no batch: batch_size={size} is more than the {lengths.max()} rows of the largest "
-            f"partition, and batches are taken within partitions. {remedy}, or drop_last=False."
+            f"drop_last=True leaves no batch: batch_size={size} is more than the {lengths.max()} samples of the "
+            f"largest partition, and batches are taken within partitions. {remedy}, or drop_last=False."
         )
     if plan.drop_last and (lengths < size).any():
         message = (
-            f"drop_last=True leaves out {(lengths < size).sum()} of {len(lengths)} partitions, which have fewer rows "
-            f"than batch_size={size}. {remedy}."
+            f"drop_last=True leaves out {(lengths < size).sum()} of {len(lengths)} partitions, which have fewer "
+            f"samples than batch_size={size}. {remedy}."
         )
     elif lengths.max() < size:
         message = (
-            f"batch_size={size} is more than the {lengths.max()} rows of the largest partition: a step is on the rows "
-            f"of one partition at most. {remedy}."
+            f"batch_size={size} is more than the {lengths.max()} samples of the largest partition: a step uses "
+            f"the samples of one partition at most. {remedy}."
         )
     else:
         return

@@ -20,7 +20,9 @@ def aligned_partitions(X: Any, **columns: Any) -> list[tuple]:
             continue
         theirs, known = _partitions(name, column)
         if lengths and known and sum(lengths) != sum(known):
-            raise ValueError(f"{name} must have a number for each of the {sum(lengths)} rows of X; got {sum(known)}.")
+            raise ValueError(
+                f"{name} must have one number for each of the {sum(lengths)} samples of X; got {sum(known)}."
+            )
         if lengths and known and lengths != known:
             theirs, _ = _partitions(name, column.rechunk({0: lengths}))
         if len(theirs) != len(parts):

@@ -1,6 +1,6 @@
 """Pictures of a fit, in the style of scikit-learn's displays. Drawing needs matplotlib, from the extra ``plot``.
 
-Lines differ by colour, by dashes and by marker, so that they can be told apart in grey too.
+Lines differ by colour, by dashes and by marker, so that they can be distinguished in grey, too.
 """
 
 from sklearn_sgd.displays.batch_size import BatchSizeDisplay

@@ -117,7 +117,7 @@ class BatchSizeDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, batch_sizes: Any, cv: Any = None, ax: Any = None
     ) -> Self:
-        """Fit with each batch size on splits of the rows, one fit after the other, and draw R², seconds and updates.
+        """Fit with each batch size on splits of the samples, one fit after another, and draw R², seconds and updates.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class BatchSizeDisplay:
         x = np.array([4.0 * largest if size is None else size for size in self.batch_sizes])
         for number, (panel, (name, (label, values, bars))) in enumerate(zip(self.axes_, curves.items(), strict=True)):
             self.lines_[name] = panel.errorbar(x, values, bars, **line_style(number), capsize=3, elinewidth=0.8)[0]
-            panel.set(xlabel="batch size (rows per update)", ylabel=label, xscale="log")
+            panel.set(xlabel="batch size (samples per update)", ylabel=label, xscale="log")
             panel.set_xticks(x, ["all" if size is None else str(size) for size in self.batch_sizes])
             panel.set_xticks([], minor=True)
             if name != "score":

@@ -3,13 +3,14 @@
 from typing import Any, Self
 
 import numpy as np
+from scipy.optimize import minimize
 
-from sklearn_sgd.diagnostics import descent_path, objective
+from sklearn_sgd.diagnostics import objective, record_fit
 from sklearn_sgd.displays._axes import COLORS, feature_names, named_estimators, panels, parameter_label
 
 
 class DescentPathDisplay:
-    """Paths of descents over the objective, drawn as contours over two of the parameters; side by side if several.
+    """Paths of fits over contours of the objective, for two of the parameters; side by side if there are several.
 
     Use :meth:`from_estimator` to make one. The other parameters, if there are any, are held where the first path ends,
     or the own path if the penalty does not allow that; then the contours are a cut through the objective, and a path,
@@ -18,13 +19,18 @@ class DescentPathDisplay:
     Parameters
     ----------
     paths : dict of str to ndarray of shape (n_updates + 1, 2)
-        Values of the two parameters after each update, for each name.
+        Values of the two parameters at the start and after each update, for each name; one more row where a fit ends
+        with more than updates.
     grid : tuple of two ndarrays
         Values of the first parameter, of shape (n_first,), and of the second, of shape (n_second,).
     values : dict of str to ndarray of shape (n_second, n_first)
         Objective on the grid.
     labels : tuple of two str
         Names of the two parameters, with their units.
+    updates : dict of str to int, default=None
+        Numbers of updates; None: as many as the paths have rows after the first one.
+    minima : dict of str to ndarray of shape (2,), default=None
+        Where the objective is least, in each panel that has such a point.
 
     Attributes
     ----------
@@ -51,11 +57,22 @@ class DescentPathDisplay:
     lines_: dict[str, Any]
     contours_: dict[str, Any]
 
-    def __init__(self, *, paths: dict, grid: tuple, values: dict, labels: tuple) -> None:
+    def __init__(
+        self,
+        *,
+        paths: dict,
+        grid: tuple,
+        values: dict,
+        labels: tuple,
+        updates: dict | None = None,
+        minima: dict | None = None,
+    ) -> None:
         self.paths = paths
         self.grid = grid
         self.values = values
         self.labels = labels
+        self.updates = {name: len(path) - 1 for name, path in paths.items()} | (updates or {})
+        self.minima = minima or {}
 
     @classmethod
     def from_estimator(
@@ -69,7 +86,7 @@ class DescentPathDisplay:
         grid_resolution: int = 80,
         ax: Any = None,
     ) -> Self:
-        """Fit clones from zero, and draw their paths.
+        """Fit clones, and draw the paths of these fits, update by update.
 
         Parameters
         ----------
@@ -83,7 +100,7 @@ class DescentPathDisplay:
             Which to draw: numbers of features, or -1 for the intercept. None: the first feature, and the second or, if
             there is none, the intercept.
         epochs : int, default=None
-            Passes over the samples; None: as many as each estimator's `epochs`.
+            Maximum number of passes over the samples, instead of each estimator's `epochs`.
         grid_resolution : int, default=80
             Points of the grid along each parameter.
         ax : matplotlib Axes, or array-like of them, default=None
@@ -101,22 +118,35 @@ class DescentPathDisplay:
         models = named_estimators(estimator)
         names = feature_names(X)
         chosen = list(parameters or ((0, 1) if len(names) > 1 else (0, -1)))
-        whole = {name: descent_path(model, X, y, epochs=epochs) for name, model in models.items()}
+        records = {name: record_fit(model, X, y, epochs=epochs) for name, model in models.items()}
+        whole = {name: record.path for name, record in records.items()}
         paths = {name: path[:, chosen] for name, path in whole.items()}
         points = np.concatenate(list(paths.values()))
         low, high = points.min(axis=0), points.max(axis=0)
         margin = 0.35 * np.where(high > low, high - low, 1.0)
         first, second = np.linspace(low - margin, high + margin, grid_resolution).T
-        plane, values = np.stack(np.meshgrid(first, second), axis=-1), {}
+        plane, values, minima = np.stack(np.meshgrid(first, second), axis=-1), {}, {}
         for name, model in models.items():
             for held in (next(iter(whole.values())), whole[name]):
-                cut = np.tile(held[-1], (grid_resolution, grid_resolution, 1))
-                cut[..., chosen] = plane
-                values[name] = objective(model, X, y, cut)
+
+                def height(points: np.ndarray, model: Any = model, end: np.ndarray = held[-1]) -> np.ndarray:
+                    """Return the objective where the two parameters have these values."""
+                    cut = np.tile(end, (*points.shape[:-1], 1))
+                    cut[..., chosen] = points
+                    return objective(model, X, y, cut)
+
+                values[name] = height(plane)
                 if np.isfinite(values[name]).any():
+                    minima[name] = _minimum(height, plane, values[name])
                     break
-        labels = tuple(parameter_label(names, number) for number in chosen)
-        return cls(paths=paths, grid=(first, second), values=values, labels=labels).plot(ax=ax)
+        return cls(
+            paths=paths,
+            grid=(first, second),
+            values=values,
+            labels=tuple(parameter_label(names, number) for number in chosen),
+            updates={name: len(record.losses) for name, record in records.items()},
+            minima={name: point for name, point in minima.items() if point is not None},
+        ).plot(ax=ax)
 
     def plot(self, *, n_levels: int = 10, ax: Any = None) -> Self:
         """Draw the display.
@@ -148,9 +178,20 @@ class DescentPathDisplay:
             )
             panel.plot(*path[0], "o", color="black", mfc="white", ms=7, ls="", label="start", zorder=3)
             panel.plot(*path[-1], "*", color=COLORS[2], mec="black", ms=12, ls="", label="end", zorder=3)
-            updates = len(path) - 1
-            panel.set(title=f"{name}\n{updates} update{'s' if updates > 1 else ''}", xlabel=self.labels[0])
+            if name in self.minima:
+                panel.plot(*self.minima[name], "+", color="black", ms=13, mew=1.8, ls="", label="minimum", zorder=4)
+            updates = self.updates[name]
+            final = ", and a final step" if len(path) > updates + 1 else ""
+            panel.set(title=f"{name}\n{updates} update{'s' * (updates != 1)}{final}", xlabel=self.labels[0])
             if not number:
                 panel.set_ylabel(self.labels[1])
         self.axes_[0].legend(loc="best", fontsize="small")
         return self
+
+
+def _minimum(height: Any, plane: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    """Return where the objective is least; None where that is not within the grid."""
+    at = np.unravel_index(np.argmin(np.where(np.isfinite(values), values, np.inf)), values.shape)
+    if any(index in (0, size - 1) for index, size in zip(at, values.shape, strict=True)):
+        return None
+    return minimize(height, plane[at], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}).x

@@ -10,11 +10,11 @@ from sklearn_sgd.displays._axes import COLORS, feature_names, line_style, panels
 
 
 class GradientNoiseDisplay:
-    """How batch gradients scatter about the full one, and how each batch redefines the function that descends.
+    """Spread of batch gradients around the full gradient, and the objective over each of several batches.
 
     Use :meth:`from_estimator` to make one. The first panel shows the root mean square distance of the gradients of
-    random batches of B rows from the full gradient, with the line ``sqrt(variance / B)``; the second shows the
-    objective of some batches, and that of all rows, along one parameter through the fit, with the minimum of each.
+    random batches of B samples from the full gradient, with the line ``sqrt(variance / B)``; the second shows the
+    objective of some batches, and that of all samples, along one parameter through the fit, with the minimum of each.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class GradientNoiseDisplay:
     positions : ndarray of shape (n_positions,)
         Values of a parameter.
     surface : ndarray of shape (n_positions,)
-        Objective over all rows.
+        Objective over all samples.
     batch_surfaces : ndarray of shape (n_batches, n_positions)
         Objective over each batch.
     batch_size : int
-        Rows in these batches.
+        Samples in these batches.
     label : str, default='parameter'
         Name of the parameter, with its unit.
 
@@ -42,7 +42,7 @@ class GradientNoiseDisplay:
     figure_ : matplotlib Figure
         Figure that holds them.
     spread_line_, theory_line_, surface_line_ : matplotlib Line2D
-        Spreads as measured, the line ``1 / sqrt(B)``, the objective over all rows.
+        Spreads as measured, the line ``1 / sqrt(B)``, the objective over all samples.
     batch_lines_ : list of matplotlib Line2D
         Objective over each batch.
 
@@ -110,13 +110,13 @@ class GradientNoiseDisplay:
         y : array-like of shape (n_samples,)
             Targets.
         batch_sizes : list of int, default=None
-            Rows in a batch; None: powers of two up to half of the rows.
+            Batch sizes; None: powers of two up to half of the number of samples.
         n_batches : int, default=200
             Batches to draw of each size.
         parameter : int, default=0
             Parameter that the surfaces are drawn along: the number of a feature, or -1 for the intercept.
         batch_size : int, default=8
-            Rows in the batches whose surfaces are drawn; all of them where there are fewer.
+            Samples in the batches whose surfaces are drawn, at most all samples.
         n_surfaces : int, default=8
             Batches whose surfaces are drawn.
         random_state : int, RandomState instance or None, default=None
@@ -188,7 +188,7 @@ class GradientNoiseDisplay:
             self.batch_sizes, self.spreads, **line_style(0) | {"ls": ""}, label="measured"
         )
         spread.set(
-            xlabel="batch size B (rows)",
+            xlabel="batch size B (samples)",
             ylabel="distance from the full gradient\n(root mean square, units of the gradient)",
         )
         spread.set(xscale="log", yscale="log", title="Noise falls as 1/√B")
@@ -204,7 +204,7 @@ class GradientNoiseDisplay:
             self.batch_lines_ += surfaces.plot(self.positions, values, **style, markevery=_minimum(values), label=label)
         style = {"color": COLORS[1], "lw": 2.5, "marker": "*", "mfc": COLORS[2], "mec": "black", "ms": 13}
         (self.surface_line_,) = surfaces.plot(
-            self.positions, surface, **style, markevery=_minimum(surface), label="all rows, their minimum"
+            self.positions, surface, **style, markevery=_minimum(surface), label="all samples, their minimum"
         )
         surfaces.set(
             xlabel=self.label, ylabel="objective (units of the loss)", title="Each batch redefines the objective"

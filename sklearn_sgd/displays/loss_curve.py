@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sklearn_sgd.diagnostics import last_step
+from sklearn_sgd.diagnostics import last_step, record_fit
 from sklearn_sgd.displays._axes import (
     axes_or_new,
     legend_below,
@@ -15,21 +15,22 @@ from sklearn_sgd.displays._axes import (
 )
 
 UNITS = {
-    "epoch": "epochs (passes over the rows)",
+    "epoch": "epochs (passes over the samples)",
     "update": "updates (steps taken)",
     "second": "time (seconds)",
 }
 
 # Of models that learned by `partial_fit`, and beside others.
-CALLS, BOTH = "calls of partial_fit (chunks of rows)", "epochs, or calls of partial_fit"
+CALLS, BOTH = "calls of partial_fit (chunks of samples)", "epochs, or calls of partial_fit"
 
 
 class LossCurveDisplay:
-    """Loss of each epoch of one or several fits, against epochs, updates or seconds.
+    """Loss of each epoch, or of each update, of one or several fits, against epochs, updates or seconds.
 
-    Of a model that learned by `partial_fit`, or from a stream, it is the loss of each call that `loss_curve_` has kept.
-    Use :meth:`from_estimator` to make one. Scores on validation samples, where a fit has some, are drawn beside the
-    losses, thin, with an axis on the right.
+    Use :meth:`from_estimator` to make one. For a model that learned by `partial_fit`, or from a stream, it is the loss
+    of each call that `loss_curve_` has kept. Given the samples, ``per="update"`` draws the loss of each batch before
+    its update, thin, and its running mean: the losses of batches are noisy, and fall on average. Scores on validation
+    samples, where a fit has some, are drawn beside the losses, thin, with an axis on the right.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ class LossCurveDisplay:
         Numbers of losses that there were, of which a curve has the last ones. By default it has all.
     n_calls : dict of str to int, default={}
         How many of these losses were of calls of `partial_fit`. By default none.
+    update_losses : dict of str to ndarray of shape (n_updates,), default={}
+        Mean loss of each batch, before its update.
 
     Attributes
     ----------
@@ -55,7 +58,9 @@ class LossCurveDisplay:
     figure_ : matplotlib Figure
         Figure that holds them.
     lines_ : dict of str to matplotlib Line2D
-        Losses.
+        Losses; of updates, their running means.
+    update_lines_ : dict of str to matplotlib Line2D
+        Losses of single updates, if there are some and they are drawn.
     validation_lines_ : dict of str to matplotlib Line2D
         Scores.
 
@@ -71,6 +76,7 @@ class LossCurveDisplay:
     validation_ax_: Any
     figure_: Any
     lines_: dict[str, Any]
+    update_lines_: dict[str, Any]
     validation_lines_: dict[str, Any]
 
     def __init__(
@@ -82,6 +88,7 @@ class LossCurveDisplay:
         seconds: dict | None = None,
         n_losses: dict | None = None,
         n_calls: dict | None = None,
+        update_losses: dict | None = None,
     ) -> None:
         self.loss_curves = loss_curves
         self.updates_per_epoch = updates_per_epoch
@@ -89,19 +96,36 @@ class LossCurveDisplay:
         self.seconds = seconds or {}
         self.n_losses = {name: len(losses) for name, losses in loss_curves.items()} | (n_losses or {})
         self.n_calls = dict.fromkeys(loss_curves, 0) | (n_calls or {})
+        self.update_losses = update_losses or {}
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, per: str = "epoch", seconds: Any = None, ax: Any = None) -> Self:
-        """Draw the losses of fitted regressors.
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        per: str = "epoch",
+        seconds: Any = None,
+        window: int | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the losses of fitted regressors; or, given samples, fit clones and draw theirs.
 
         Parameters
         ----------
         estimator : regressor or pipeline that ends in one, list of them, or dict of str to them
-            Fitted. Without a dict, the names are those of the classes.
+            Fitted, unless X and y are given. Without a dict, the names are those of the classes.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Samples to fit clones to, so that the loss of each update is known.
+        y : array-like of shape (n_samples,), default=None
+            Targets.
         per : {'epoch', 'update', 'second'}, default='epoch'
             What the losses are drawn against.
         seconds : float, list of float, or dict of str to float, default=None
             Seconds that each fit took; needed for ``per='second'``.
+        window : int, default=None
+            Updates in the running mean; None: those of an epoch.
         ax : matplotlib Axes, default=None
             Where to draw; None: a new figure.
 
@@ -110,7 +134,9 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display, drawn, with its data.
         """
-        models = {name: last_step(model) for name, model in named_estimators(estimator).items()}
+        named = named_estimators(estimator)
+        records = {} if X is None else {name: record_fit(model, X, y) for name, model in named.items()}
+        models = {name: records[name].model if records else last_step(model) for name, model in named.items()}
         counts = {name: model._loss_counts for name, model in models.items()}
         return cls(
             loss_curves={name: np.array(model.loss_curve_) for name, model in models.items()},
@@ -123,15 +149,18 @@ class LossCurveDisplay:
             seconds=None if seconds is None else dict(zip(models, values_by_name(seconds, models), strict=True)),
             n_losses={name: n for name, (n, _) in counts.items()},
             n_calls={name: n for name, (_, n) in counts.items()},
-        ).plot(per, ax=ax)
+            update_losses={name: record.losses for name, record in records.items()},
+        ).plot(per, window=window, ax=ax)
 
-    def plot(self, per: str = "epoch", *, ax: Any = None) -> Self:
+    def plot(self, per: str = "epoch", *, window: int | None = None, ax: Any = None) -> Self:
         """Draw the display.
 
         Parameters
         ----------
         per : {'epoch', 'update', 'second'}, default='epoch'
             What the losses are drawn against.
+        window : int, default=None
+            Updates in the running mean of losses of updates; None: those of an epoch.
         ax : matplotlib Axes, default=None
             Where to draw; None: a new figure.
 
@@ -147,31 +176,62 @@ class LossCurveDisplay:
         self.ax_ = axes_or_new(ax)
         self.figure_ = self.ax_.figure
         self.validation_ax_ = self.ax_.twinx() if self.validation_scores else None
-        self.lines_, self.validation_lines_ = {}, {}
-        for number, (name, losses) in enumerate(self.loss_curves.items()):
-            last = self.n_losses[name]
-            x = np.arange(last - len(losses) + 1.0, last + 1) * {
-                "epoch": lambda name, n: 1.0,
-                "update": lambda name, n: self.updates_per_epoch[name],
-                "second": lambda name, n: self.seconds[name] / n,
-            }[per](name, last)
+        self.lines_, self.update_lines_, self.validation_lines_ = {}, {}, {}
+        for number, name in enumerate(self.loss_curves):
             style = line_style(number)
+            if per == "update" and name in self.update_losses:
+                x, losses = self._draw_updates(name, style["color"], window)
+            else:
+                x, losses = self._positions(name, per), self.loss_curves[name]
             (self.lines_[name],) = self.ax_.plot(x, losses, **style, markevery=marker_spacing(len(x)), label=name)
             if name in self.validation_scores:
                 (self.validation_lines_[name],) = self.validation_ax_.plot(
-                    x, self.validation_scores[name], **style | {"marker": ""}, lw=0.8, label=f"{name}, validation score"
+                    self._positions(name, per),
+                    self.validation_scores[name],
+                    **style | {"marker": ""},
+                    lw=0.8,
+                    label=f"{name}, validation score",
                 )
         self.ax_.set(
-            xlabel=self._unit() if per == "epoch" else UNITS[per], ylabel="mean loss per row (units of the loss)"
+            xlabel=self._unit() if per == "epoch" else UNITS[per], ylabel="mean loss per sample (units of the loss)"
         )
-        if all(np.all(np.asarray(losses) > 0) for losses in self.loss_curves.values()):
+        drawn = [line.get_ydata() for line in (*self.lines_.values(), *self.update_lines_.values())]
+        if all(np.all(np.asarray(losses) > 0) for losses in drawn):
             self.ax_.set_yscale("log")
+        if self.update_lines_:
+            self._show_means()
         if per != "epoch":
             self.ax_.set_xscale("log")
         if self.validation_ax_:
-            self.validation_ax_.set_ylabel("D² on rows held out (thin lines), R² for the squared error")
+            self.validation_ax_.set_ylabel("D² on validation samples (thin lines), R² for the squared error")
         legend_below(self.ax_, [*self.lines_.values(), *self.validation_lines_.values()])
         return self
+
+    def _positions(self, name: str, per: str) -> np.ndarray:
+        """Return what the losses of epochs are drawn against."""
+        last = self.n_losses[name]
+        unit = {
+            "epoch": lambda: 1.0,
+            "update": lambda: self.updates_per_epoch[name],
+            "second": lambda: self.seconds[name] / last,
+        }[per]()
+        return np.arange(last - len(self.loss_curves[name]) + 1.0, last + 1) * unit
+
+    def _show_means(self) -> None:
+        """Let the axis hold the running means: single samples have losses next to 0, which would hide all else."""
+        means = np.concatenate([line.get_ydata() for line in self.lines_.values()])
+        means, (low, high) = means[np.isfinite(means)], self.ax_.get_ylim()
+        if len(means) and means.min() > 0.0:
+            self.ax_.set_ylim(max(low, means.min() / 3.0), min(high, means.max() * 3.0))
+
+    def _draw_updates(self, name: str, color: Any, window: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the losses of single updates; return the numbers of the updates, and the running mean."""
+        losses = np.asarray(self.update_losses[name], dtype=float)
+        x, size = np.arange(1, len(losses) + 1), max(1, window or round(self.updates_per_epoch[name]))
+        sums = np.concatenate([[0.0], np.cumsum(losses)])
+        first = np.maximum(x - size, 0)
+        (self.update_lines_[name],) = self.ax_.plot(x, losses, color=color, lw=0.6, alpha=0.35, zorder=1)
+        return x, (sums[x] - sums[first]) / (x - first)
 
     def _unit(self) -> str:
         """Return what the losses are counted by."""

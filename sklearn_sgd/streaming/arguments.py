@@ -25,11 +25,11 @@ def check_estimator(estimator: Any) -> None:
         raise TypeError(f"estimator must be an instance, not a class: give {estimator.__name__}().")
     if isinstance(estimator, Pipeline):
         raise TypeError(
-            "estimator must have partial_fit, which a Pipeline has not. Fit its transformers to some rows, and give "
+            "estimator must have partial_fit, but a Pipeline has none. Fit its transformers to some rows, and pass "
             "them as transformer=: fit_stream(pipeline[-1], source, transformer=pipeline[:-1])."
         )
     if not hasattr(type(estimator), "partial_fit") and not hasattr(estimator, "partial_fit"):
-        raise TypeError(f"estimator must have partial_fit, which {type(estimator).__name__} has not.")
+        raise TypeError(f"estimator must have partial_fit; {type(estimator).__name__} has none.")
     try:
         _ = estimator.partial_fit
     except AttributeError as error:
@@ -55,7 +55,7 @@ def check_limits(source: Source, epochs: int, **limits: Any) -> None:
         if not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name} must be {least} or more, an int; got {value!r}.")
     if limits["time_budget"] is not None and not limits["time_budget"] > 0:
-        raise ValueError(f"time_budget must be seconds, more than 0; got {limits['time_budget']!r}.")
+        raise ValueError(f"time_budget must be a positive number of seconds; got {limits['time_budget']!r}.")
     if isinstance(source, IterableSource) and source.once and epochs > 1:
         raise ValueError("An iterator can be read only once: for more epochs, give a function that makes one.")
 

@@ -82,7 +82,7 @@ def load_checkpoint(path: str | os.PathLike, estimator: Any = None) -> Checkpoin
     estimator : object, default=None
         The estimator that gets the fitted attributes; it keeps its parameters. None: a new one with the parameters in
         the file. Needed for classes of other packages, and for losses, penalties, optimizers and learning rates of
-        one's own, which are not in the file.
+        the user's own, which are not in the file.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def load_checkpoint(path: str | os.PathLike, estimator: Any = None) -> Checkpoin
     Raises
     ------
     ValueError
-        If the file is damaged, is not a checkpoint, or is one of another version, class, or loss of one's own.
+        If the file is damaged or not a checkpoint, or belongs to another version, class, or loss of the user.
     OSError
         If the file cannot be read.
 

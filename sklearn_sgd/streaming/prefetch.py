@@ -55,7 +55,7 @@ def prefetch(items: Generator[Item, None, None], depth: int, deadline: float = i
                     return
                 if not thread.is_alive() and results.empty():
                     # As in a forked process, which has no threads of its parent.
-                    raise RuntimeError("The thread that reads the source has ended without a word.") from None
+                    raise RuntimeError("The thread that reads the source ended without a result.") from None
                 continue
             if error is not None:
                 raise error

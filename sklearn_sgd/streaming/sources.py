@@ -206,7 +206,7 @@ class ArraySource(Source):
         self.n_rows = X.shape[0]
         for name, column in (("y", y), ("sample_weight", sample_weight)):
             if column is not None and (n := column.shape[0] if column.shape else 0) != self.n_rows:
-                raise ValueError(f"{name} must have a number for each of the {self.n_rows} rows; got {n}.")
+                raise ValueError(f"{name} must have one number for each of the {self.n_rows} rows; got {n}.")
         entries = X.nnz / max(1, self.n_rows) if sparse.issparse(X) else X.shape[1]
         self.chunk_rows = chunk_rows_for(chunk_rows, X.dtype.itemsize * entries)
         self.shuffle = shuffle

@@ -19,9 +19,14 @@ class Memory:
         self.preconditioner = plan.preconditioner or Preconditioner(np.ones(plan.X.shape[1], plan.data.y.dtype))
         self.slopes = self.mean = np.empty(0)
 
+    def begin_epoch(self) -> None:
+        """Forget what an optimizer remembers for one epoch only."""
+        if self.refreshes:
+            self.slopes = np.empty(0)
+
     def __call__(self, plan, piece, vectors, window) -> float:
         """Run the pass."""
-        if not len(self.slopes) or self.refreshes:
+        if not len(self.slopes):
             self.remember(plan, vectors.coef)
         renew = 0.0 if self.refreshes else 1.0 / plan.n_rows
         plan = plan._replace(preconditioner=self.preconditioner)

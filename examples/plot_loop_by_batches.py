@@ -1,0 +1,42 @@
+"""
+Gradient descent by hand: batches
+=================================
+
+The loop by batches has one more ``for``: in each epoch it goes over the batches, and takes a step on each of them.
+:class:`~sklearn_sgd.Batches` yields the very batches that ``fit`` takes for the same ``batch_size``, ``shuffle``,
+``drop_last`` and ``random_state``. So the loop by hand and ``fit`` end with the same parameters.
+"""
+
+import numpy as np
+
+from sklearn_sgd import Batches, MiniBatchSGDRegressor
+
+hours = np.array([2, 5, 7, 9, 10, 11, 13.4, 14, 15])
+marks = np.array([1, 3.2, 4.5, 6, 4, 4.5, 5.5, 3, 5])
+x = (hours - hours.mean()) / hours.std()
+
+# %%
+# Nine students in batches of three: three updates per epoch. Each time that the loop goes over ``batches`` is an
+# epoch, in a new random order.
+
+weight, bias, rate, epochs = 0.0, 0.0, 0.3, 4
+batches = Batches(x, marks, batch_size=3, random_state=0)
+for _ in range(epochs):
+    for x_batch, y_batch in batches:
+        error = weight * x_batch + bias - y_batch
+        weight = weight - rate * np.mean(error * x_batch)
+        bias = bias - rate * np.mean(error)
+print(f"by hand:  weight of hours {weight:.6f}   bias {bias:.6f}   updates {epochs * len(batches)}")
+
+# %%
+# The same by the estimator, with the same ``random_state``.
+
+model = MiniBatchSGDRegressor(
+    batch_size=3, learning_rate="constant", eta0=rate, epochs=epochs, tol=None, random_state=0
+).fit(x[:, None], marks)
+print(f"by fit:   weight of hours {model.coef_[0]:.6f}   bias {model.intercept_:.6f}   updates {model.n_updates_}")
+assert np.allclose([weight, bias], [model.coef_[0], model.intercept_])
+
+# %%
+# With ``batch_size=1`` the same two loops are online gradient descent, and with ``batch_size=None`` the classic one
+# of :doc:`plot_loop_classic`.
