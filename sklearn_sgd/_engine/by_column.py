@@ -110,7 +110,7 @@ class Way(NamedTuple):
         if self.automatic and any(self.terms):
             w, average = w.copy(), average.copy()
             columns = {"p": len(w), "w": w, "average": average, "scale": scale, "seen": time.copy()}
-            settle(**columns, **self.terms._asdict(), window=window, averaged=int(self.averaged))
+            settle(**columns, **self.terms._asdict(), window=window)
         elif any(self.terms):
             fade = np.exp(clock.decay - decay)
             w = clock.sign * np.sign(w) * np.maximum(abs(w) * fade - (clock.threshold - threshold * fade), 0.0)

@@ -13,12 +13,12 @@ import numpy as np
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FILLED, LEAST, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.step_size import automatic_rates
-from sklearn_sgd._engine.automatic.window import LONG, TIME
+from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.by_column import NO_COLUMNS, StatesByColumn, Way, columns_of
 from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose, visit
-from sklearn_sgd._engine.passes.drivers import Pass
+from sklearn_sgd._engine.passes.drivers import Pass, rare_table
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
 from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
 from sklearn_sgd._engine.resolve import Recipe
@@ -107,7 +107,7 @@ class SparseStream:
         if statistics is None or step is None or state.since_step + n > GROWTH * step.weight:
             return False
         amounts = {"weight": statistics.weight, "gained": float(n), "share": share, "entries": len(places)}
-        form.visit(given | amounts | {"numbers": np.zeros(4 * p), "sums": sums})
+        form.visit(given | amounts | {"numbers": np.zeros(3 * p), "sums": sums})
         state.learn_entries(total := share * statistics.weight + n, n)
         return bool(sums[2] < max(FILLED * total, LEAST) and not sums[3])
 
@@ -118,12 +118,10 @@ class SparseStream:
         given |= {"rates": piece.rates, "mixes": piece.mixes, "done": piece.n_done}
         if not self.way.automatic:
             return form.run(given | {"seen": np.zeros(p)})
-        if not any(self.way.terms):
-            return form.run(given)
         assert state.step is not None
         (ridge, lasso), unit = self.way.terms, state.step.preconditioner.unit
-        given |= {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
-        return form.run(given | {"seen": np.full(p, state.window[TIME])})
+        scaled = {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
+        return form.run(given | scaled | {"table": rare_table(p, self.way.terms)})
 
     def _schedule(self, state: State, acquaintances: float, plan: Plan) -> Callable:
         """The rates of the automatic step with so much acquaintance with columns."""

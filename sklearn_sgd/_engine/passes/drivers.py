@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.window import TIME
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
+from sklearn_sgd._engine.compiled.drivers.rare import NARROW, WIDE
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
 from sklearn_sgd._engine.traits import Formulas
 
@@ -152,8 +152,13 @@ def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "full": int(known.is_full),
         "window": window,
         "noise": int(plan.noise),
-        "seen": NOTHING if plan.formulas.is_unpenalised else np.full(rows.columns, window[TIME]),
+        "table": rare_table(rows.columns, drivers.terms),
     }
+
+
+def rare_table(n_columns: int, terms: Any) -> np.ndarray:
+    """Memory for the table of columns of the driver."""
+    return np.empty((WIDE if any(terms) else NARROW) * n_columns)
 
 
 def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:
@@ -167,7 +172,7 @@ OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
     "single": (_automatic, 6, 2),
     "online": (_online, 0, 0),
     "lazy": (_lazy, 4, 0),
-    "rare": (_rare, 6, 3),
+    "rare": (_rare, 6, 2),
     "passive_aggressive": (_passive_aggressive, 0, 2),
 }
 

@@ -35,7 +35,6 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     Reals,
     Rows,
     invoke,
-    narrow,
     prefetch,
     tail,
 )
@@ -53,6 +52,11 @@ TINY = 1e-6
 ENDLESS = 1e200
 
 
+# What the table of columns has side by side, so that a visit costs one line of the cache: the coefficient, its average,
+# its scale, the gradient or direction, and under a penalty the time of the last visit. The others are for alignment.
+MEAN, SCALE, MOVE, SEEN, NARROW, WIDE = 1, 2, 3, 4, 4, 8
+
+
 def mean_decay(x):
     """``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1."""
     if x < SMALL:
@@ -61,27 +65,17 @@ def mean_decay(x):
     return (1.0 - exp(-x)) / x
 
 
-def mean_decays(x, y):
-    """The divided differences of exp at ``-x, -y`` and at ``0, -x, -y``."""
-    low, high = min(x, y), max(x, y)
-    flat = mean_decay(low)
-    both = (1.0 - low * flat) * mean_decay(high - low)
-    if high >= SMALL:
-        return both, (flat - both) / high
-    total, term, power, factor = 0.5, 1.0, 1.0, 0.5
-    for n in range(1, 9):
-        power *= -y
-        term = power - x * term
-        factor /= n + 2.0
-        total += factor * term
-    return both, total
-
-
 def follow(size, mean, decay, pace, threshold):
     """The size of a coefficient that does not reach 0, and its average, after ``w' = -decay w - threshold`` for 1."""
     flat = mean_decay(decay)
-    both, all_three = mean_decays(decay, pace)
-    mean = (1.0 - pace * mean_decay(pace)) * mean + pace * (size * both - threshold * all_three)
+    if pace > 0.0:
+        own, low, high = mean_decay(pace), min(decay, pace), max(decay, pace)
+        # The divided differences of exp at -decay and -pace, and at 0, -decay and -pace.
+        slowest, all_three = flat if decay < pace else own, 0.5
+        both = (1.0 - low * slowest) * mean_decay(high - low)
+        if threshold > 0.0 and high > TINY:
+            all_three = (slowest - both) / high
+        mean = (1.0 - pace * own) * mean + pace * (size * both - threshold * all_three)
     return size * (1.0 - decay * flat) - threshold * flat, mean
 
 
@@ -102,16 +96,13 @@ def flow(size, mean, time, pace, ridge, lasso):
     return 0.0, (1.0 - rest * mean_decay(rest)) * mean
 
 
-def catch_up(j, u, a, k, seen, window, averaged, ridge, lasso):
-    """Give column j of scale k, and its average, what they missed of a penalty since their last visit."""
-    value, start, time, mean = float(u[j]), seen[j], window[TIME], 0.0
-    if averaged:
-        mean = a[j]
-    seen[j] = time
+def catch_up(value, mean, start, scale, window, ridge, lasso):
+    """A coefficient and its average with what they missed of a penalty from a time on."""
+    time = window[TIME]
     if time > start and (value != 0.0 or mean != 0.0):
         sign = -1.0 if value < 0.0 else 1.0
-        size, mean, last = abs(value), sign * mean, int(window[PACES])
-        c = last
+        size, last = abs(value), int(window[PACES])
+        mean, c = sign * mean, last
         while c > 0 and window[FIRST + 2 * c] > start:
             c -= 1
         while c <= last:
@@ -119,21 +110,20 @@ def catch_up(j, u, a, k, seen, window, averaged, ridge, lasso):
             if c < last:
                 stop = window[FIRST + 2 * (c + 1)]
             if stop > start:
-                size, mean = flow(size, mean, stop - start, window[FIRST + 2 * c + 1], k * ridge, k * lasso)
+                size, mean = flow(size, mean, stop - start, window[FIRST + 2 * c + 1], scale * ridge, scale * lasso)
                 start = stop
             c += 1
-        u[j] = sign * size
-        if averaged:
-            a[j] = sign * mean
+        value, mean = sign * size, sign * mean
+    return value, mean
 
 
 def settle(
-    p: Integer, w: Doubles, average: Doubles, scale: Doubles, seen: Doubles, window: Doubles, averaged: Integer,
+    p: Integer, w: Doubles, average: Doubles, scale: Doubles, seen: Doubles, window: Doubles,
     ridge: Double, lasso: Double,
 ) -> Double:  # fmt: skip
-    """Give all columns what they missed of a penalty."""
+    """Give all columns, and their averages, what they missed of a penalty since they were seen."""
     for j in range(p):
-        catch_up(j, w, average, scale[j], seen, window, averaged, ridge, lasso)
+        w[j], average[j] = catch_up(w[j], average[j], seen[j], scale[j], window, ridge, lasso)
     return 0.0
 
 
@@ -163,57 +153,67 @@ def request(rows, i):
         e += LINE
 
 
+def visit(table, at, scale, window, ridge, lasso):
+    """Give a column of the table what it missed of a penalty since its last visit."""
+    table[at], table[at + MEAN] = catch_up(table[at], table[at + MEAN], table[at + SEEN], scale, window, ridge, lasso)
+    table[at + SEEN] = window[TIME]
+
+
 def rare(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
     w: Reals, average: Doubles, inverse: Reals, filled: Indices, n_filled: Integer, shared: Reals, full: Integer,
     window: Doubles, noise: Integer, block: Function, slopes: Function, loss_numbers: Doubles,
-    ridge: Double, lasso: Double, unit: Double, done: Integer, seen: Doubles, work: Reals, sums: Doubles,
+    ridge: Double, lasso: Double, unit: Double, done: Integer, table: Doubles, work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass. ``filled`` are the numbers of the filled columns, ``shared`` their preconditioner, ``inverse`` 1 there.
 
-    The numbers of the penalty are in units of time; ``done`` updates came before.
-    The array g, all 0 between updates, is the gradient of filled columns, and the direction of all others. Without a
-    penalty the average is ``left`` times what is kept of it plus the shares so far of the parameters.
+    The numbers of the penalty are in units of time; ``done`` updates came before. Moves in the table are 0 between
+    updates. Without a penalty the average is ``left`` times what is kept of it plus the shares so far of the
+    parameters.
     """
-    most, pulls, g = min(batch, n), ridge > 0.0 or lasso > 0.0, work
-    z, targets, s, c = tail(work, p), tail(work, p + most), tail(work, p + 2 * most), tail(work, p + 3 * most)
-    along, trial, part = tail(work, p + 4 * most), tail(work, p + 5 * most), tail(work, p + 6 * most)
+    most, pulls = min(batch, n), ridge > 0.0 or lasso > 0.0
+    width = WIDE if pulls else NARROW
+    z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
+    along, trial, part = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
     d = tail(part, n_filled + 1)
     left, shares, follows, total = 1.0, 0.0, False, 0.0
+    for j in range(p):
+        at = width * j
+        table[at], table[at + SCALE], table[at + MOVE] = float(w[j]), float(inverse[j]), 0.0
+        table[at + MEAN] = average[j]
+        if pulls:
+            table[at + SEEN] = window[TIME]
     for k in range(updates + 1):
         last, mix = k == updates, 0.0
         if averaged:
             mix = mixes[min(k, updates - 1)]
-        if pulls and last:
-            for f in range(n_filled):
-                catch_up(filled[f], w, average, shared[f], seen, window, averaged, ridge, lasso)
-            for j in range(p):
-                catch_up(j, w, average, inverse[j], seen, window, averaged, ridge, lasso)
         if averaged and pulls == 0 and (last or left < LEAST or (follows and mix < 1.0)):
             for j in range(p):
-                average[j] = w[j] if follows else left * (average[j] + shares * w[j])
+                at = width * j
+                table[at + MEAN] = table[at] if follows else left * (table[at + MEAN] + shares * table[at])
             left, shares = 1.0, 0.0
         if last:
             break
         start, stop = k * batch, min((k + 1) * batch, n)
-        size, shift, pull, fall = stop - start, bias * w[p], 0.0, 0.0
+        size, pull, fall = stop - start, 0.0, 0.0
+        shift = float(bias) * float(w[p])
         single = size == 1 and n_filled == 0
         for f in range(n_filled):
-            j = filled[f]
+            at = width * int(filled[f])
             if pulls:
-                catch_up(j, w, average, shared[f], seen, window, averaged, ridge, lasso)
-            shift -= mean[j] * w[j]
+                visit(table, at, float(shared[f]), window, ridge, lasso)
+            shift -= float(mean[filled[f]]) * table[at]
         for q in range(size):
             i = order[start + q]
             raw = shift
             if pulls:
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    j = indices[e]
-                    catch_up(j, w, average, inverse[j], seen, window, averaged, ridge, lasso)
+                    at = width * int(indices[e])
+                    visit(table, at, table[at + SCALE], window, ridge, lasso)
             for e in range(int(indptr[i]), int(indptr[i + 1])):
-                raw += X[e] * w[indices[e]]
+                raw += X[e] * table[width * int(indices[e])]
             z[q] = raw
             targets[q] = y[i]
             s[q] = 1.0
@@ -230,60 +230,60 @@ def rare(
             request((X, indices, indptr), later)
             pull += float(c[q]) * bias / size
         if single:
-            i, length = order[start], bias * bias
+            i, length = order[start], float(bias) * float(bias)
             for e in range(int(indptr[i]), int(indptr[i + 1])):
-                length += X[e] * X[e] * inverse[indices[e]]
+                length += float(X[e]) * float(X[e]) * table[width * int(indices[e]) + SCALE]
             along[0] = c[0] * length
-            fall = c[0] * along[0]
+            fall = float(c[0]) * float(along[0])
         else:
             for q in range(size):
-                i, slope = order[start + q], narrow(c[q] / size, bias)
+                i, slope = order[start + q], float(c[q]) / size
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    g[indices[e]] += slope * X[e] * inverse[indices[e]]
-            for f in range(n_filled):
-                part[f] = g[filled[f]] - mean[filled[f]] * narrow(pull, bias)
+                    at = width * int(indices[e])
+                    table[at + MOVE] += slope * X[e] * table[at + SCALE]
+            shift = float(bias) * pull
             if n_filled > 0:
+                for f in range(n_filled):
+                    part[f] = table[width * int(filled[f]) + MOVE] - float(mean[filled[f]]) * pull
                 precondition(shared, full, n_filled, part, d)
-            shift = bias * narrow(pull, bias)
-            for f in range(n_filled):
-                g[filled[f]] = d[f]
-                shift -= mean[filled[f]] * d[f]
+                for f in range(n_filled):
+                    table[width * int(filled[f]) + MOVE] = float(d[f])
+                    shift -= float(mean[filled[f]]) * float(d[f])
             for q in range(size):
                 i = order[start + q]
                 raw = shift
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    raw += X[e] * g[indices[e]]
+                    raw += X[e] * table[width * int(indices[e]) + MOVE]
                 along[q] = raw
                 fall += float(c[q]) / size * raw
-        slope, go = narrow(c[0], bias), 0.0
+        slope, go = float(c[0]), 0.0
         if fall > 0.0 and step < 1e308:
             go = line_search(
                 step, fall, 0.0, 0.0, noise, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
             )
-        far = narrow(go, bias)
         if single:
             i = order[start]
             for e in range(int(indptr[i]), int(indptr[i + 1])):
-                j, by = indices[e], far * slope * X[e] * inverse[indices[e]]
-                w[j] -= by
-                if averaged and pulls == 0:
-                    average[j] += shares * by
+                at = width * int(indices[e])
+                by = go * slope * X[e] * table[at + SCALE]
+                table[at] -= by
+                table[at + MEAN] += shares * by
         else:
             for f in range(n_filled):
-                j = filled[f]
-                w[j] -= far * g[j]
-                if averaged and pulls == 0:
-                    average[j] += shares * (far * g[j])
-                g[j] = 0.0
+                at = width * int(filled[f])
+                by = go * table[at + MOVE]
+                table[at] -= by
+                table[at + MEAN] += shares * by
+                table[at + MOVE] = 0.0
             for q in range(size):
                 i = order[start + q]
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    j, by = indices[e], far * g[indices[e]]
-                    w[j] -= by
-                    if averaged and pulls == 0:
-                        average[j] += shares * by
-                    g[j] = 0.0
-        w[p] -= far * narrow(pull, bias)
+                    at = width * int(indices[e])
+                    by = go * table[at + MOVE]
+                    table[at] -= by
+                    table[at + MEAN] += shares * by
+                    table[at + MOVE] = 0.0
+        w[p] -= go * pull
         if go > 0.0:
             step = go
         if pulls and averaged:
@@ -294,9 +294,19 @@ def rare(
             window[STEPS + 1] += 1.0
             window[TIME] += step * unit
         if averaged:
-            average[p] += mix * (w[p] - average[p])
+            average[p] += mix * (float(w[p]) - average[p])
             follows = mix == 1.0
-            if not follows:
+            if pulls == 0 and not follows:
                 left *= 1.0 - mix
                 shares += mix / left
+    if pulls:
+        for f in range(n_filled):
+            visit(table, width * int(filled[f]), float(shared[f]), window, ridge, lasso)
+    for j in range(p):
+        at = width * j
+        if pulls:
+            visit(table, at, table[at + SCALE], window, ridge, lasso)
+        w[j] = table[at]
+        if averaged:
+            average[j] = table[at + MEAN]
     return total

@@ -4,7 +4,16 @@ from math import exp, sqrt
 
 from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, acquaintance, share_of_rows
 from sklearn_sgd._engine.compiled.drivers.rare import catch_up
-from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices, Integer, Reals, tail
+from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices, Integer, Reals
+
+
+def with_zeros(mean, moment, weight, zeros):
+    """The mean and the sum of centred squares of a column after rows without entries, of such a weight."""
+    total = weight + zeros
+    if zeros > 0.0:
+        moment += weight * zeros / total * mean * mean
+        mean *= weight / total
+    return mean, moment
 
 
 def visit(
@@ -19,47 +28,52 @@ def visit(
     weight of earlier rows. In ``sums`` are the acquaintances with the columns before, and after; the largest count;
     and how many squares, or one over them, are out of range.
     """
-    seen = tail(numbers, 3 * p)
     for e in range(entries):
-        place, value = 3 * int(indices[e]), float(X[e])
-        numbers[place] += 1.0 if value != 0.0 else 0.0
-        numbers[place + 1] += value
-        numbers[place + 2] += value * value
-    total = share * weight + gained
+        at = 3 * int(indices[e])
+        numbers[at] += 1.0
+        numbers[at + 1] += 1.0 if X[e] != 0.0 else 0.0
     for j in range(p):
-        r, c = 5 * j, 6 * j
-        mean, count, then = rows[r], rows[r + 2], rows[r + 3]
-        square = rows[r + 1] + then * mean * mean
-        before = acquaintance(count)
-        sums[0] += before
+        r, c, at = 5 * j, 6 * j, 3 * j
+        mean, moment, count, then = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
+        square, known = moment + then * mean * mean, acquaintance(count)
+        sums[0] += known
         w[j] = parameters[c]
         average[j] = parameters[c + 1]
         if ridge > 0.0 or lasso > 0.0:
-            seen[j] = parameters[c + 3]
-            k = before / square if square > 0.0 else 0.0
-            catch_up(j, w, average, k, seen, window, averaged, ridge, lasso)
+            k = known / square if square > 0.0 else 0.0
+            w[j], average[j] = catch_up(parameters[c], parameters[c + 1], parameters[c + 3], k, window, ridge, lasso)
         elif averaged:
             average[j] = float(w[j]) + exp(left - parameters[c + 2]) * (average[j] - float(w[j]))
+        # Since then there were rows without entries.
         fade = exp(kept - rows[r + 4])
         count *= fade
-        square *= fade
-        spread = 0.0
+        mean, moment = with_zeros(mean, fade * moment, fade * then, weight - fade * then)
+        numbers[at + 2] = 0.0
         if count > 0.0:
-            spread = square / count * share_of_rows(count, weight, KNOWN)
-        amount = share * fade * then * mean + numbers[3 * j + 1]
-        count = share * count + numbers[3 * j]
-        square = share * square + numbers[3 * j + 2]
+            numbers[at + 2] = (moment + weight * mean * mean) / count * share_of_rows(count, weight, KNOWN)
+        rest = gained - numbers[at]
+        rows[r], rows[r + 1] = with_zeros(mean, share * moment, share * weight, rest)
+        rows[r + 2] = share * count + numbers[at + 1]
+        rows[r + 3] = share * weight + rest
+    for e in range(entries):
+        r, value = 5 * int(indices[e]), float(X[e])
+        rows[r + 3] += 1.0
+        delta = value - rows[r]
+        if centred:
+            rows[r] += delta / rows[r + 3]
+        rows[r + 1] += delta * (value - rows[r])
+    for j in range(p):
+        r, spread = 5 * j, numbers[3 * j + 2]
+        count, total = rows[r + 2], rows[r + 3]
         sums[1] += acquaintance(count)
         sums[2] = max(sums[2], count)
         inverse[j] = 0.0
         if count > 0.0:
-            wider = square / count * share_of_rows(count, total, KNOWN)
+            wider = (rows[r + 1] + total * rows[r] * rows[r]) / count * share_of_rows(count, total, KNOWN)
             inverse[j] = 1.0 / wider
             sums[3] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
             if spread > 0.0 and wider > NEWS * spread:
                 factor = sqrt(spread / wider)
                 w[j] *= factor
                 average[j] *= factor
-        mean = amount / total if centred else 0.0
-        rows[r], rows[r + 1], rows[r + 2] = mean, max(0.0, square - total * mean * mean), count
     return 0.0
