@@ -25,6 +25,8 @@ from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.rollback import rollback_on_error
 from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._base.saving import SavedForm
+from sklearn_sgd._base.sparsify import SparsifyMixin
+from sklearn_sgd._base.spread import predict_std
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
@@ -44,7 +46,9 @@ Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
 
 
-class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseGDRegressor(
+    SavedForm, SparsifyMixin, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator
+):
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
@@ -252,7 +256,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         message = "The descent left the finite range in partial_fit, which changed nothing."
         reports.warn(self, f"{message} {reports.shorter_steps(self)}")
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets, with the loss and the link of the last fit.
 
         Many samples are taken in blocks of a megabyte, so that frames, integers and lists are never converted as a
@@ -262,17 +266,25 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Samples.
+        return_std : bool, default=False
+            Whether to return also the standard deviation of a new target: for the squared error, from the moments that
+            the automatic step keeps. See :ref:`inference`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, in the precision of X and the coefficients.
+        y_std : ndarray of the shape of y
+            Standard deviations, in double precision; only with `return_std`.
 
         Raises
         ------
         ValueError
-            If X is invalid, or an array of another library or device than `coef_`, under array API dispatch.
+            If X is invalid, or an array of another library or device than `coef_`, under array API dispatch; or if the
+            standard deviation is not known.
         """
+        if return_std:
+            return self.predict(X), predict_std(self, X)
         model = self._fitted
         if model is None:
             check_is_fitted(self)
@@ -294,33 +306,6 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         form = {"accept_sparse": "csr", "dtype": floats(X), "input_name": "X"}
         parts = (block if self._is_plain(block) else check_array(settled(block, False), **form) for block in blocks)
         return np.concatenate([model.predict(part) for part in parts])
-
-    def sparsify(self) -> Self:
-        """Make `coef_` a sparse matrix of a row for each target, which is smaller where most coefficients are zero.
-
-        `predict` works with both, and so do `fit` and `partial_fit`, after which `coef_` is an array again.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        check_is_fitted(self)
-        self.coef_ = sparse.csr_matrix(host(self.coef_))
-        return self
-
-    def densify(self) -> Self:
-        """Make `coef_` an array again, after `sparsify`.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        check_is_fitted(self)
-        if sparse.issparse(self.coef_):
-            self.coef_ = densified(self.coef_, self.intercept_)
-        return self
 
     def _is_plain(self, X: Any, like: Any = None) -> bool:
         """Return whether X needs no validation, beside an array like the coefficients."""

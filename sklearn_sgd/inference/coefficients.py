@@ -279,7 +279,7 @@ def _mean_square(normal: NormalMatrix, w: np.ndarray, intercept: float, centre: 
     offset = 0.0 if centre is None else intercept + centre @ w - normal.target
     square = normal.variance - 2.0 * w @ normal.with_target + w @ normal.covariance @ w + offset * offset
     if not square > ROUNDING * normal.variance:
-        raise ValueError("The residuals are too small to be known from moments: give X and y.")
+        raise ValueError("The residuals are too small to be known from moments: give X and y to coefficient_table.")
     return float(square)
 
 
