@@ -73,6 +73,7 @@ class BatchGDRegressor(BaseGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -100,6 +101,7 @@ class BatchGDRegressor(BaseGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -177,6 +179,7 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -204,6 +207,7 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -271,6 +275,7 @@ class OnlineSGDRegressor(BaseGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -298,6 +303,7 @@ class OnlineSGDRegressor(BaseGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

@@ -130,7 +130,7 @@ class TestSquaredError:
         model = BatchGDRegressor().fit(X, y)
         groups = np.arange(len(y)) // 7
         whole = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
-        monkeypatch.setattr("sklearn_sgd.inference.rows.ENTRIES", 50)
+        monkeypatch.setattr("sklearn_sgd._engine.scores.rows.ENTRIES", 50)
         parts = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
         assert_allclose(parts, whole, rtol=1e-9)
 

@@ -84,6 +84,11 @@ half_life : float or None, default=None
     Number of samples of a stream after which a sample counts half: for `partial_fit` on data that drift. The statistics
     of the features fade at that pace, and the automatic step and the average do not fall below what it requires.
     None: never forget.
+inference : bool, default=False
+    Whether `fit` and `partial_fit` keep what robust standard errors are made of, so that
+    :func:`~sklearn_sgd.inference.coefficient_table` needs no rows: the square of the number of features, up to 400 of
+    them, and as much work for each row. `partial_fit` with a loss other than the squared error, and
+    ``learning_rate='auto'``, then predicts with the minimum of the objective on all samples seen.
 warm_start : bool, default=False
     Whether `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts anew.
 random_state : int, RandomState instance or None, default=None

@@ -35,8 +35,8 @@ from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.scores.keep import end_chunk, finish_of, finishes
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream import StreamFinish
 from sklearn_sgd._namespace import detached, dispatches, floats, host, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
@@ -56,6 +56,8 @@ class BaseGDRegressor(
     # Of each class, which may be a user's: defaults, and the values of all parameters, the package's own first.
     _parameter_defaults: dict[str, Any]
     _parameter_values: Any
+    # For classes of users whose constructor does not name it.
+    inference: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -193,7 +195,7 @@ class BaseGDRegressor(
                 validation.check_target_domain(self, cache.loss, y)
             state = cache.stream.advance(X, y, model.states[0])  # type: ignore[union-attr]
             if state is not None:
-                self._fitted = model.after(state)  # type: ignore[union-attr]
+                self._fitted = model.after(state, X, y)  # type: ignore[union-attr]
                 return self
         with rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -217,7 +219,7 @@ class BaseGDRegressor(
             random_state = check_random_state(self.random_state)
             shape, states = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
-            shape, states = model.shape, model.states_to_go_on(recipe.finishes_streams)  # type: ignore[union-attr]
+            shape, states = model.shape, model.states_to_go_on(finishes(recipe))  # type: ignore[union-attr]
         plans = make_plans(recipe, X, validation.as_columns(y), weight, states, stream=True)
         descents = [*map(Descent, plans, states)]
         cache = model.stream_cache if model else None
@@ -227,10 +229,9 @@ class BaseGDRegressor(
         if diverged := [descent for descent, epoch in done if not epoch.finite]:
             self._report_not_finite(diverged)
             return False
-        for descent, epoch in done:
-            descent.state.count_first_loss(epoch.loss, descent.plan.weight)
-        states = [descent.state for descent in descents]
-        attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, StreamFinish.of(recipe))
+        states, scores = end_chunk(recipe, done, model.scores if model else ())
+        more = {"finish": finish_of(recipe), "scores": scores}
+        attributes = self._fitted_attributes(descents[0].plan, states, shape, resolved, **more)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 
@@ -239,14 +240,16 @@ class BaseGDRegressor(
 
         ``again``: an earlier epoch has seen the samples, so they are not new. ``within``: the epoch goes on.
         """
-        before = self._fitted.states if self._fitted is not None else ()
+        before = self._fitted or FittedModel()
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
-        after = self._fitted.states if self._fitted is not None else ()
-        for state, earlier in zip(after, before, strict=False):
+        after = self._fitted or FittedModel()
+        for state, earlier in zip(after.states, before.states, strict=False):
             if again:
                 state.restore_prequential_loss(earlier)
             if within:
                 state.stay_in_epoch(earlier)
+        if again and after.scores:
+            self._fitted = after.seen_again(before)
         return self
 
     def _report_not_finite(self, diverged: Sequence[Descent]) -> None:
@@ -370,10 +373,10 @@ class BaseGDRegressor(
         states: Sequence[State],
         shape: tuple,
         resolved: ResolvedParameters,
-        finish: StreamFinish | None = None,
+        **more: Any,
     ) -> dict[str, Any]:
         """Return the attributes of the estimator fitted to these states."""
-        model = FittedModel(tuple(states), shape, resolved.link(plan.parts.loss), resolved, finish=finish)
+        model = FittedModel(tuple(states), shape, resolved.link(plan.parts.loss), resolved, **more)
         return {"_fitted": model.moved_to(plan.X), "batch_size_": plan.batch_size}
 
     def __sklearn_tags__(self):

@@ -8,6 +8,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
+from sklearn_sgd._engine.scores.keep import scores_after
+from sklearn_sgd._engine.scores.kept import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import host, is_foreign, like
 
@@ -31,9 +33,11 @@ class FittedModel:
     stream_cache : StreamCache or None
         What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
     finish : callable or None
-        Function (state, target) -> coefficients and intercept, for streams. It is not pickled.
+        Function (state, target, scores) -> coefficients and intercept, for streams. It is not pickled.
     finished : bool
         Whether there is, or was, such a function.
+    scores : tuple of Scores
+        Scores of each target, where ``inference=True`` keeps them.
     """
 
     states: tuple[State, ...] = ()
@@ -43,10 +47,11 @@ class FittedModel:
     stream_cache: Any = None
     finish: Any = None
     finished: bool = False
+    scores: tuple[Scores, ...] = ()
     coef: Any
     intercept: Any
 
-    def __init__(self, states=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None):
+    def __init__(self, states=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None, scores=()):
         self.states = states
         self.shape = shape
         self.link = link
@@ -54,18 +59,19 @@ class FittedModel:
         self.stream_cache = stream_cache
         self.finish = finish
         self.finished = finish is not None
+        self.scores = scores
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
         if name not in ("coef", "intercept") or not self.states:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         finish = self.finish
-        made: Any
-        if self.shape:
-            each = [finish(s, target) if finish else s.predictor() for target, s in enumerate(self.states)]
-            made = map(np.stack, zip(*each, strict=True))
+        if finish:
+            scores = self.scores or [None] * len(self.states)
+            each = [finish(s, target, scores[target]) for target, s in enumerate(self.states)]
         else:
-            made = finish(self.states[0], 0) if finish else self.states[0].predictor()
+            each = [s.predictor() for s in self.states]
+        made = map(np.stack, zip(*each, strict=True)) if self.shape else each[0]
         for key, value in zip(("coef", "intercept"), made, strict=True):
             # Two threads that come here at once return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
@@ -96,9 +102,17 @@ class FittedModel:
                 state.go_on_from(w, b)
         return states
 
-    def after(self, state: State) -> Self:
-        """Return the model of one target after another chunk that looks like the last one."""
-        return type(self)((state,), (), self.link, self.parameters, self.stream_cache, self.finish)
+    def after(self, state: State, X: np.ndarray, y: np.ndarray) -> Self:
+        """Return the model of one target after another chunk that looks like the last one, X and y."""
+        scores = self.scores
+        if scores:
+            scores = scores_after(self.stream_cache.stream.recipe, scores, (state,), (X, y[:, None], None))
+        return type(self)((state,), (), self.link, self.parameters, self.stream_cache, self.finish, scores)
+
+    def seen_again(self, before: Self) -> Self:
+        """Return this model, whose scores are of rows that those before know, too."""
+        pairs = zip(self.scores, before.scores, strict=False)
+        return self.replace(scores=tuple(after.seen_again(earlier) for after, earlier in pairs))
 
     def moved_to(self, X: Any) -> Self:
         """Return the model with its coefficients in the library and on the device of X."""

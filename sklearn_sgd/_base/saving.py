@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn_sgd import losses, optimizers, penalties
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.scores.kept import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
@@ -107,6 +108,7 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
     form = model.__getstate__() | {"link": saved_part(model.link), "shape": list(model.shape)}
     # The list of losses may have one more, of a chunk that was undone.
     form["states"] = [_plain(state, known) | {"losses": np.array(state.loss_curve)} for state in model.states]
+    form["scores"] = [_plain(scores, known) for scores in model.scores]
     form["is_sparse"] = sparse.issparse(form.get("coef"))
     return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
 
@@ -119,6 +121,7 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
     for state in states:
         _check(state, attributes["n_features_in_"])
     made = {name: value for name, value in form.items() if name != "is_sparse"}
+    made["scores"] = tuple(_rebuilt(Scores, scores, known) for scores in form["scores"])
     made |= {"states": states, "link": restored_part(form["link"]), "shape": tuple(form["shape"])}
     if form["is_sparse"]:
         made["coef"] = sparse.csr_matrix(made["coef"])

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._base.samples import check_samples
+from sklearn_sgd._engine.scores.rows import Rows
 from sklearn_sgd._namespace import floats
 from sklearn_sgd.inference.coefficients import coefficient_table
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.rows import Rows
 from sklearn_sgd.inference.table import CoefficientTable
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._namespace import doubled, host, take
 
 # Numbers in a block of rows, which is dense and in double precision.
@@ -49,6 +50,28 @@ class Rows(NamedTuple):
         """Yield blocks of the samples less their means, with a column of ones; as they are if there are no means."""
         for rows, block in self.blocks():
             yield rows, block if mean is None else np.column_stack((block - mean, np.ones(len(block))))
+
+
+class RowSlopes(NamedTuple):
+    """Second derivatives and slopes of rows, not weighted; and where the slope of the loss jumps.
+
+    If it does, the second derivative is the mean, in all rows.
+    """
+
+    curvature: np.ndarray
+    slope: np.ndarray
+    jumps: list[second.Jump]
+
+
+def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows) -> RowSlopes:
+    """Return what rows say of a target, of which ``y`` are the values and ``p`` the raw predictions."""
+    counted = data.counted
+    y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
+    g, found = np.asarray(loss.gradient(y, p), dtype=np.float64), second.jumps(loss, y[counted], p[counted])
+    if not found:
+        return RowSlopes(second.curvature(loss, y, p), g, found)
+    mean = second.mean_curvature(found, y[counted], p[counted], data.weight[counted])
+    return RowSlopes(np.full(len(y), mean), g, found)
 
 
 @dataclass
