@@ -65,13 +65,16 @@ class FittedModel:
         # Called only for attributes that are not there yet.
         if name not in ("coef", "intercept") or not self.states:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        finish = self.finish
-        if finish:
-            scores = self.scores or [None] * len(self.states)
-            each = [finish(s, target, scores[target]) for target, s in enumerate(self.states)]
+        finish, scores = self.finish, self.scores
+        made: Any
+        if self.shape:
+            known = scores or [None] * len(self.states)
+            each = [finish(s, t, known[t]) if finish else s.predictor() for t, s in enumerate(self.states)]
+            made = map(np.stack, zip(*each, strict=True))
+        elif finish:
+            made = finish(self.states[0], 0, scores[0] if scores else None)
         else:
-            each = [s.predictor() for s in self.states]
-        made = map(np.stack, zip(*each, strict=True)) if self.shape else each[0]
+            made = self.states[0].predictor()
         for key, value in zip(("coef", "intercept"), made, strict=True):
             # Two threads that come here at once return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
