@@ -8,7 +8,8 @@ of what ``inference=True`` keeps. ``error`` is the mean squared error of the slo
 coefficient is farther from the minimum than its standard error. Options: repetitions, rows, columns, and the seconds
 after which a case has enough repetitions.
 
-The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
+Then come times of a stream with ``inference=True`` over those of one without, which take turns at chunks of 1,000 rows of
+20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import platform
 import warnings
 from collections.abc import Iterator
 from itertools import product
-from time import monotonic
+from time import monotonic, perf_counter
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -104,6 +105,21 @@ def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float)
             yield line + (f"{found['plain'][1] / unit:>8.2f}" if way == "stream" else "")
 
 
+def times(n_chunks: int) -> Iterator[str]:
+    """Median time of a chunk with ``inference=True``, in units of that without."""
+    for loss in ("squared_error", "huber", "poisson", "quantile"):
+        X, y, _ = draw(np.random.default_rng(0), 1000 * n_chunks, 20, loss, "even")
+        models = [MiniBatchSGDRegressor(loss, inference=inference) for inference in (False, True)]
+        taken = np.zeros((2, n_chunks))
+        for number, which in product(range(n_chunks), (0, 1)):
+            rows = slice(1000 * number, 1000 * (number + 1))
+            start = perf_counter()
+            models[which].partial_fit(X[rows], y[rows])
+            taken[which, number] = perf_counter() - start
+        without, kept = np.median(taken, axis=1)
+        yield f"time of a chunk, {loss}: {1e6 * without:.0f} us, with inference=True {kept / without:.2f} times that"
+
+
 def critical_batches(p: int, repetitions: int) -> Iterator[str]:
     """Critical batch sizes of columns that are uncorrelated, of variance 1, and normal.
 
@@ -140,6 +156,8 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=np.inf)
     options = parser.parse_args()
     for line in lines(options.rows, options.columns, options.repetitions, options.seconds):
+        print(line, flush=True)
+    for line in times(400):
         print(line, flush=True)
     for p in options.columns:
         for line in critical_batches(p, min(options.repetitions, 50)):

@@ -178,6 +178,27 @@ class TestStreams:
         assert coefficient_table(twice).n_samples == 3000
         assert_allclose(coefficient_table(twice).std_err, coefficient_table(once).std_err, rtol=0.05)
 
+    def test_moments_of_rows_that_are_seen_again(self):
+        X, y = rows()
+        source = ArraySource(X, y, chunk_rows=500)
+        models = (fit_stream(MiniBatchSGDRegressor(), source, epochs=n, random_state=0) for n in (1, 2))
+        once, twice = (coefficient_table(model, robust=False) for model in models)
+        assert twice.n_samples == once.n_samples == 3000
+        assert_allclose(twice.std_err, once.std_err, rtol=1e-6)
+
+    @pytest.mark.parametrize("size", [20, 500])
+    def test_a_rare_column_that_comes_late(self, size):
+        """Its first rows wait for each other: one alone would send its coefficient anywhere."""
+        rng = np.random.default_rng(1)
+        X = np.column_stack((rng.standard_normal((6000, 2)), (rng.random(6000) < 0.01) * (np.arange(6000) > 2000)))
+        y = X @ [1.0, 2.0, 15.0] + rng.standard_t(3, 6000)
+        full = coefficient_table(BatchGDRegressor(Huber(1.0), **MINIMUM).fit(X, y), X, y)
+        model = streamed(X, y, size, loss=Huber(1.0))
+        table = coefficient_table(model)
+        assert table.n_samples == 6000
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.3)
+        assert_allclose(table.std_err, full.std_err, rtol=0.2)
+
     def test_few_rows_predict_with_the_descent(self):
         X, y = rows("poisson", n=30)
         kept, plain = (MiniBatchSGDRegressor("poisson", inference=inference) for inference in (True, False))

@@ -48,7 +48,9 @@ def from_moments(model: Model, level: float, dispersion: float | None) -> list[C
             "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
             "error with learning_rate='auto' and up to some hundred features do. Remedy: give X and y."
         )
-    n, k = round(states[0].statistics.weight), model.parameters.shape[1]
+    # Rows of later epochs of `fit_stream` are in the moments again, but they are not new.
+    first = states[0].prequential_weight or np.inf
+    n, k = round(min(states[0].statistics.weight, first)), model.parameters.shape[1]
     if n <= k:
         raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
     centre = states[0].statistics.leading(model.coef.shape[1]).mean if model.has_intercept else None

@@ -18,11 +18,12 @@ Chen, X., Liu, W. and Zhang, Y., "Quantile regression under memory constraint", 
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 from sklearn.utils import gen_batches
 
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.products import Root, dense, product
 from sklearn_sgd._namespace import doubled, host, take
 
 # Rows for each parameter that the first parabola is made of; rows that are counted together, at least.
@@ -31,8 +32,9 @@ FIRST, TOGETHER = 10, 256
 # Numbers in a block of rows, which is dense and in double precision.
 ENTRIES = 1 << 18
 
-# Growth of a stream after which rows are seen from a later minimum.
-GROWTH = 0.25
+# Growth of a stream after which rows are seen from a later minimum; slope of the objective, in units of its standard
+# error, after which they are, too: a column may be new, or the targets drift.
+GROWTH, OFF = 0.25, 2.0
 
 # Steps to a minimum at most; what one would gain, in units of what it would gain from noise alone, that is little.
 STEPS, LITTLE = 100, 0.01
@@ -42,9 +44,6 @@ SMOOTHED = 0.3
 
 # Steps from the last minimum on the parabolas: one, and more for penalties that are none, and for rounding.
 LAST = 3
-
-# Added to a matrix of ones on the diagonal, so that dependent columns do no harm.
-RIDGE = 1e-12
 
 # Gain of a step, in units of that from noise alone, which shows that the parabolas contradict each other.
 ABSURD = 1e4
@@ -94,8 +93,8 @@ class Scores(NamedTuple):
         Where the slope of the loss jumps, by how much, and from what.
     pending : list of ndarray
         Rows that wait to be counted, each with its target and its weight; forks share the list.
-    n_pending : int
-        How many of these are of this fork.
+    n_pending, n_held : int
+        How many of these are of this fork; and how many of these, the first ones, wait for others like them.
     """
 
     centre: np.ndarray
@@ -110,6 +109,7 @@ class Scores(NamedTuple):
     jumps: np.ndarray
     pending: list[np.ndarray]
     n_pending: int
+    n_held: int = 0
 
     @classmethod
     def none(cls, n_features: int, has_intercept: bool) -> Self:
@@ -146,9 +146,13 @@ class Scores(NamedTuple):
         """Return the sums after more rows, whose first minimum is looked for from ``start``, which predicts now."""
         least = TOGETHER if self.weight else max(TOGETHER, FIRST * len(self.at))
         n, known = X.shape[0], self
-        if self.n_pending or n < least:
+        if n < least:
             known = self._waiting(X, y, s)
-            return known if known.n_pending < least else known.counted(objective, start, half_life)
+            is_enough = known.n_pending - known.n_held >= least
+            return known.counted(objective, start, half_life, everything=False) if is_enough else known
+        if self.n_pending:
+            X, y, s = np.vstack((self._rows[:, :-2], dense(X))), *self._with_pending(y, s)
+            n, known = X.shape[0], self._without_pending
         size = max(least, ENTRIES // len(self.at))
         if n < 2 * size:
             return known._counting(objective, X, y, s, start, half_life)
@@ -158,41 +162,81 @@ class Scores(NamedTuple):
             known = known._counting(objective, take(X, rows), take(y, rows), weight, start, half_life)
         return known
 
-    def counted(self, objective: Objective, start: tuple, half_life: float | None) -> Self:
-        """Return the sums with the rows that wait."""
+    def counted(self, objective: Objective, start: tuple, half_life: float | None, everything: bool = True) -> Self:
+        """Return the sums with the rows that wait; or those of them that need not wait for others."""
         if not self.n_pending:
             return self
-        rows = np.array(self.pending[: self.n_pending])
-        known = self._replace(pending=[], n_pending=0)
-        return known._counting(objective, rows[:, :-2], rows[:, -2], rows[:, -1], start, half_life)
+        rows = self._rows[:, :-2], self._rows[:, -2], self._rows[:, -1]
+        return self._without_pending._counting(objective, *rows, start, half_life, everything)
+
+    @property
+    def _rows(self) -> np.ndarray:
+        return np.array(self.pending[: self.n_pending])
+
+    @property
+    def _without_pending(self) -> Self:
+        return self._replace(pending=[], n_pending=0, n_held=0)
+
+    def _with_pending(self, y: Any, s: Any) -> tuple[np.ndarray, np.ndarray]:
+        y, rows = doubled(host(y)), self._rows
+        s = np.ones(len(y)) if s is None else doubled(host(s))
+        return np.append(rows[:, -2], y), np.append(rows[:, -1], s)
 
     def _waiting(self, X: Any, y: Any, s: Any) -> Self:
         s = np.ones(X.shape[0]) if s is None else doubled(host(s))
-        rows = np.column_stack([_dense(X), doubled(host(y)), s])
+        rows = np.column_stack([dense(X), doubled(host(y)), s])
         # Another fork of the same sums may have gone on.
         pending = self.pending if len(self.pending) == self.n_pending else self.pending[: self.n_pending]
         pending.extend(rows)
         return self._replace(pending=pending, n_pending=len(pending))
 
-    def _counting(self, objective: Objective, X: Any, y: Any, s: Any, start: tuple, half_life: float | None) -> Self:
+    def _counting(
+        self, objective: Objective, X: Any, y: Any, s: Any, start: tuple, half_life: float | None, everything=False
+    ) -> Self:
         """Return the sums with a block of rows."""
-        known, X, y, is_plain = self, _dense(X), doubled(host(y)), s is None and not half_life
+        known, X, y = self, dense(X), doubled(host(y))
+        is_first, is_news = not known.weight, False
+        if is_first and self.has_intercept:
+            known = known._replace(centre=np.where(np.ptp(X, axis=0) > 0.0, X.mean(axis=0), X[0]))
+        elif not is_first and not known.curvature.diagonal().all():
+            is_news, held = known._news(X)
+            if held.any() and not everything:
+                rows = X[held], y[held], None if s is None else s[held]
+                known = known._waiting(*rows)
+                known = known._replace(n_held=known.n_pending)
+                X, y, s = X[~held], y[~held], None if s is None else s[~held]
+                if not len(y):
+                    return known
+        is_plain = s is None and not half_life
         s = np.ones(len(y)) if s is None else doubled(host(s))
         if half_life:
             known = known._faded(0.5 ** (len(y) / half_life))
             s = s * 0.5 ** (np.arange(len(y))[::-1] / half_life)
-        is_first = not known.weight
-        if is_first and self.has_intercept:
-            known = known._replace(centre=X.mean(axis=0))
         block = known._block(X, y, s, is_plain)
         if is_first:
             at = known.parameters(*start)
             found = second.jumps(objective.loss, y, at @ block.Z, REACH)
             known = known._replace(at=at, jumps=np.array(found).reshape(-1, 3))
         known = known._replace(since=known.since + len(y))
-        if is_first or known.since > GROWTH * known.weight:
+        if is_first or is_news or known.since > GROWTH * known.weight or known._is_off(objective):
             known = known._replace(at=known._minimum_with(objective, block), since=0.0)
         return known._added(objective, block)
+
+    def _news(self, X: np.ndarray) -> tuple[bool, np.ndarray]:
+        """Whether columns vary that did not so far, and which rows show some that vary in few rows.
+
+        Such rows wait for others: a coefficient that is not known yet is far from its minimum.
+        """
+        number = len(self.centre)
+        new = np.flatnonzero(self.curvature.diagonal()[:number] == 0.0)
+        shown = X[:, new] != self.centre[new]
+        counts = shown.sum(axis=0)
+        return bool(counts.any()), shown[:, counts < FIRST].any(axis=1)
+
+    def _is_off(self, objective: Objective) -> bool:
+        """Whether the minimum is elsewhere, by far."""
+        slope, _ = self.gradient(objective, self.at)
+        return bool((np.abs(slope) > OFF * np.sqrt(self.scatter.diagonal())).any())
 
     def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool) -> Block:
         Z = np.empty((len(self.at), len(y)))
@@ -223,12 +267,12 @@ class Scores(NamedTuple):
             c = s * second.curvature_of_jumps(found, e, float(np.exp(size / weight - LOG_SIZE)), weight)
         else:
             c = s if objective.is_quadratic else s * second.curvature_beside(objective.loss, y, p, g)
-        curvature = _product(Z if c is s and block.is_plain else Z * c, Z)
+        curvature = product(Z if c is s and block.is_plain else Z * c, Z)
         if objective.penalty is None:
-            scatter = _product(Z * (slopes * slopes), Z)
+            scatter = product(Z * (slopes * slopes), Z)
         else:
             scores = Z * slopes + np.multiply.outer(objective.pull(self.at, len(self.centre))[0], s)
-            scatter = _product(scores, scores)
+            scatter = product(scores, scores)
         return self._replace(
             weight=weight,
             curvature=self.curvature + curvature,
@@ -243,7 +287,7 @@ class Scores(NamedTuple):
         known, size = self, max(1, ENTRIES // len(self.at))
         for rows in gen_batches(len(y), size):
             part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
-            known = known._added(objective, known._block(_dense(X[rows]), doubled(y[rows]), part, not len(s)))
+            known = known._added(objective, known._block(dense(X[rows]), doubled(y[rows]), part, not len(s)))
         return known
 
     def merged(self, other: Self) -> Self:
@@ -280,7 +324,7 @@ class Scores(NamedTuple):
         try:
             for number in range(LAST):
                 g, bend = self.gradient(objective, w)
-                half = _Root(self.curvature + np.diag(bend))
+                half = Root(self.curvature + np.diag(bend))
                 d = -half.solve(g)
                 if not number and not -float(g @ d) <= ABSURD * half.noise(self.scatter):
                     return None
@@ -307,9 +351,9 @@ class Scores(NamedTuple):
             slope += Z @ (s * g) + weight * objective.pull(w, len(self.centre))[0]
             share = 1.0 + weight / self.weight if self.weight else 0.0
             bend = share * bend if self.weight else weight * objective.pull(w, len(self.centre))[1]
-            scatter = self.scatter + _product(Z * np.square(s * g), Z)
+            scatter = self.scatter + product(Z * np.square(s * g), Z)
             try:
-                half = _Root(self.curvature + _product(Z * (s * c), Z) + np.diag(bend))
+                half = Root(self.curvature + product(Z * (s * c), Z) + np.diag(bend))
                 d = -half.solve(slope)
             except (ValueError, linalg.LinAlgError):
                 return w
@@ -326,32 +370,3 @@ class Scores(NamedTuple):
                     return w
             w = w + length * d
         return w
-
-
-class _Root:
-    """The Cholesky factor of a matrix, in units of its diagonal; a LinAlgError if it has none."""
-
-    def __init__(self, A: np.ndarray):
-        size = np.sqrt(np.maximum(A.diagonal(), 0.0))
-        self.scale = np.where(size > 0.0, 1.0 / np.where(size > 0.0, size, 1.0), 0.0)
-        scaled = A * np.multiply.outer(self.scale, self.scale)
-        np.fill_diagonal(scaled, 1.0 + RIDGE)
-        self.factor = linalg.cho_factor(scaled, lower=True)
-
-    def solve(self, g: np.ndarray) -> np.ndarray:
-        """Return the product of the inverse with a vector."""
-        return self.scale * linalg.cho_solve(self.factor, self.scale * g)
-
-    def noise(self, scatter: np.ndarray) -> float:
-        """Return twice what a step gains on average from noise of such a scatter."""
-        scaled = scatter * np.multiply.outer(self.scale, self.scale)
-        return float(np.trace(linalg.cho_solve(self.factor, scaled)))
-
-
-def _product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return ``A @ B.T`` as the product of any two matrices: that of a low one with itself would take longer."""
-    return linalg.blas.dgemm(1.0, B.T, A.T, trans_a=True).T
-
-
-def _dense(X: Any) -> np.ndarray:
-    return doubled(X.toarray() if sparse.issparse(X) else host(X))
