@@ -8,8 +8,8 @@ of what ``inference=True`` keeps. ``error`` is the mean squared error of the slo
 coefficient is farther from the minimum than its standard error. Options: repetitions, rows, columns, and the seconds
 after which a case has enough repetitions.
 
-Then come times of a stream with ``inference=True`` over those of one without, which take turns at chunks of 1,000 rows of
-20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
+Then come times of a stream with ``inference=True`` over those of one without, which take turns at chunks of 1,000 rows
+of 20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
 """
 
 import argparse
