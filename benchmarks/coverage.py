@@ -3,10 +3,11 @@
 ``python benchmarks/coverage.py`` draws each case again and again (correlated columns; ``spread`` is noise that grows
 with the first one), fits it, once by ``fit`` and once as a stream in one pass, and counts the slopes inside their
 intervals of 95 %. All slopes of a case count together. Tables of fits are made with the rows, those of streams without,
-of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fit, and
-``plain`` that of a stream without ``inference=True``; ``far`` is the share of the tables with the warning that a
-coefficient is farther from the minimum than its standard error. Options: repetitions, rows, columns, and the seconds
-after which a case has enough repetitions.
+of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fit; ``far``
+is the share of the tables with the warning that a coefficient is farther from the minimum than its standard error.
+Options: repetitions, rows, columns, and the seconds after which a case has enough repetitions.
+
+The next lines have the same error of streams without ``inference=True``, which predict with an average of their steps.
 
 Then come times of a stream with ``inference=True`` over those of one without, which take turns at chunks of 1,000 rows
 of 20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
@@ -58,6 +59,12 @@ def draw(rng: np.random.Generator, n: int, p: int, loss: str, noise: str) -> tup
     return X, X @ slopes + 2.0 + spread * rng.standard_normal(n), slopes
 
 
+def fitted(X: np.ndarray, y: np.ndarray, **params):
+    """A fit to the minimum."""
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        return BatchGDRegressor(epochs=1000, tol=1e-8, **params).fit(X, y)
+
+
 def streamed(X: np.ndarray, y: np.ndarray, **params):
     """One pass of a stream."""
     model = MiniBatchSGDRegressor(**params)
@@ -69,12 +76,11 @@ def streamed(X: np.ndarray, y: np.ndarray, **params):
 def coverage(case: tuple, n: int, p: int, repetitions: int, seconds: float) -> tuple[int, dict[str, np.ndarray]]:
     """Repetitions; and shares of slopes inside their intervals, squared errors, and shares of far tables."""
     loss, params, noise, robust = case
-    sums = {"fit": np.zeros(3), "stream": np.zeros(3), "plain": np.zeros(3)}
+    sums = {"fit": np.zeros(3), "stream": np.zeros(3)}
     done, end = 0, monotonic() + seconds
     while done < repetitions and monotonic() < end:
         X, y, slopes = draw(np.random.default_rng(done), n, p, loss, noise)
-        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-            fit = BatchGDRegressor(loss=loss, epochs=1000, tol=1e-8, **params).fit(X, y)
+        fit = fitted(X, y, loss=loss, **params)
         stream = streamed(X, y, loss=loss, inference=True, **params)
         for way, model, rows in (("fit", fit, (X, y)), ("stream", stream, ())):
             with warnings.catch_warnings(record=True) as caught:
@@ -82,7 +88,6 @@ def coverage(case: tuple, n: int, p: int, repetitions: int, seconds: float) -> t
                 table = coefficient_table(model, *rows, robust=robust)
             inside = (table.low[:-1] <= slopes) & (slopes <= table.high[:-1])
             sums[way] += inside.mean(), np.sum((model.coef_ - slopes) ** 2), bool(caught)
-        sums["plain"][1] += np.sum((streamed(X, y, loss=loss, **params).coef_ - slopes) ** 2)
         done += 1
     return done, {way: values / done for way, values in sums.items()}
 
@@ -91,7 +96,7 @@ def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float)
     """The table."""
     yield f"sklearn_sgd {sklearn_sgd.__version__}, {platform.machine()}; intervals of 95 %"
     yield f"{'loss':<15}{'noise':<8}{'formula':<9}{'way':<8}{'rows':>6}{'columns':>9}{'times':>7}{'coverage':>10}" + (
-        f"{'far':>7}{'error':>8}{'plain':>8}"
+        f"{'far':>7}{'error':>8}"
     )
     for case, n, p in product(CASES, rows, columns):
         loss, params, noise, robust = case
@@ -101,8 +106,19 @@ def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float)
         for way in ("fit", "stream"):
             inside, error, far = found[way]
             line = f"{name:<15}{noise:<8}{robust or 'classic':<9}{way:<8}{n:>6}{p:>9}{done:>7}{100 * inside:>8.1f} %"
-            line += f"{100 * far:>5.0f} %{error / unit:>8.2f}"
-            yield line + (f"{found['plain'][1] / unit:>8.2f}" if way == "stream" else "")
+            yield line + f"{100 * far:>5.0f} %{error / unit:>8.2f}"
+
+
+def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
+    """Mean squared error of the slopes of streams that predict with an average, in units of that of a fit."""
+    cases = ("huber", {"epsilon": 1.0}), ("poisson", {}), ("quantile", {"quantile": 0.5})
+    for (loss, params), n, p in product(cases, rows, columns):
+        errors = np.zeros(2)
+        for seed in range(repetitions):
+            X, y, slopes = draw(np.random.default_rng(seed), n, p, loss, "even")
+            models = fitted(X, y, loss=loss, **params), streamed(X, y, loss=loss, **params)
+            errors += [np.sum((model.coef_ - slopes) ** 2) for model in models]
+        yield f"error of an average, {loss}, {n} rows, {p} columns: {errors[1] / errors[0]:.2f}"
 
 
 def times(n_chunks: int) -> Iterator[str]:
@@ -156,6 +172,8 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=np.inf)
     options = parser.parse_args()
     for line in lines(options.rows, options.columns, options.repetitions, options.seconds):
+        print(line, flush=True)
+    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 40)):
         print(line, flush=True)
     for line in times(400):
         print(line, flush=True)
