@@ -45,6 +45,11 @@ def streamed(X, y, size, weight=None, kind=MiniBatchSGDRegressor, **params):
     return model
 
 
+def streamed_on(model, X, y, size):
+    for start in range(0, len(y), size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+
+
 def same(a, b, rtol=1e-6):
     assert a.n_samples == b.n_samples
     assert_allclose(a.coef, b.coef, rtol=rtol)
@@ -268,6 +273,20 @@ class TestState:
         with pytest.warns(ConvergenceWarning, match="left the finite range"):
             model.partial_fit(X[:300], y[:300] * 1e300)
         assert pickle.dumps(model) == before
+
+    @pytest.mark.parametrize("size", [7, 300])
+    def test_squares_out_of_range(self, size):
+        """The rows are left out of the table, and the stream goes on."""
+        X, y = rows()
+        model = streamed(X[:600], y[:600], size)
+        more, targets = X[300:1200].copy(), y[300:1200].copy()
+        more[:300, 0] *= 1e40
+        targets[:300] *= 1e130
+        with pytest.warns(RuntimeWarning, match="are not counted"):
+            streamed_on(model, more, targets, size)
+        (scores,) = model._fitted.scores
+        assert scores.is_finite
+        assert 600 <= scores.n_rows <= 1200
 
     def test_forgotten_by_a_fit_without(self):
         X, y = rows()

@@ -38,6 +38,11 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
     (sums,) = add_up(data, mean if none.has_intercept else None, [target])
     rows = float(weight.sum())
     e = np.abs(data.y[:, 0] - p[:, 0])[data.counted]
+    if not np.isfinite(sums.scatter.sum() + sums.curvature.sum()):
+        raise ValueError(
+            "inference=True keeps squares of slopes, and some are out of the range of numbers: scale X or y, or fit "
+            "with inference=False."
+        )
     return none._replace(
         at=at,
         weight=rows,

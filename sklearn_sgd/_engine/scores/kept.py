@@ -15,6 +15,7 @@ setting", Technometrics 58, 2016.
 Chen, X., Liu, W. and Zhang, Y., "Quantile regression under memory constraint", Annals of Statistics 47, 2019.
 """
 
+import warnings
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn.utils import gen_batches
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import Root, dense, product
+from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
 # Rows for each parameter that the first parabola is made of; rows that are counted together, at least.
@@ -131,6 +133,11 @@ class Scores(NamedTuple):
         return self.weight + self.n_pending
 
     @property
+    def is_finite(self) -> bool:
+        """Whether the sums are numbers."""
+        return bool(np.isfinite(self.curvature.sum() + self.scatter.sum() + self.slope.sum() + self.at.sum()))
+
+    @property
     def is_known(self) -> bool:
         """Whether there are enough rows for a minimum."""
         return self.n_rows >= FIRST * len(self.at)
@@ -142,6 +149,7 @@ class Scores(NamedTuple):
 
     # Rows
 
+    @np.errstate(all="ignore")
     def after(self, objective: Objective, X: Any, y: Any, s: Any, start: tuple, half_life: float | None) -> Self:
         """Return the sums after more rows, whose first minimum is looked for from ``start``, which predicts now."""
         least = TOGETHER if self.weight else max(TOGETHER, FIRST * len(self.at))
@@ -162,6 +170,7 @@ class Scores(NamedTuple):
             known = known._counting(objective, take(X, rows), take(y, rows), weight, start, half_life)
         return known
 
+    @np.errstate(all="ignore")
     def counted(self, objective: Objective, start: tuple, half_life: float | None, everything: bool = True) -> Self:
         """Return the sums with the rows that wait; or those of them that need not wait for others."""
         if not self.n_pending:
@@ -220,7 +229,16 @@ class Scores(NamedTuple):
         known = known._replace(since=known.since + len(y))
         if is_first or is_news or known.since > GROWTH * known.weight or known._is_off(objective):
             known = known._replace(at=known._minimum_with(objective, block), since=0.0)
-        return known._added(objective, block)
+        after = known._added(objective, block)
+        if after.is_finite:
+            return after
+        warnings.warn(
+            f"inference=True: {len(y)} rows are not counted in standard errors, since the squares of some slopes are "
+            "out of the range of numbers. Remedy: scale X or y.",
+            RuntimeWarning,
+            stacklevel=user_stacklevel(),
+        )
+        return self._replace(pending=known.pending, n_pending=known.n_pending, n_held=known.n_held)
 
     def _news(self, X: np.ndarray) -> tuple[bool, np.ndarray]:
         """Whether columns vary that did not so far, and which rows show some that vary in few rows.
@@ -354,11 +372,11 @@ class Scores(NamedTuple):
             scatter = self.scatter + product(Z * np.square(s * g), Z)
             try:
                 half = Root(self.curvature + product(Z * (s * c), Z) + np.diag(bend))
-                d = -half.solve(slope)
+                d, noise = -half.solve(slope), half.noise(scatter)
             except (ValueError, linalg.LinAlgError):
                 return w
             fall = -float(slope @ d)
-            if not fall > LITTLE * half.noise(scatter):
+            if not fall > LITTLE * noise:
                 return w
             along, now, length = d @ Z, self._value(objective, w, weight) + float(s @ v), 1.0
             while True:
