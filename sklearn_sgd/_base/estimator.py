@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, overload
 
 import numpy as np
 from scipy import sparse
@@ -258,6 +258,12 @@ class BaseGDRegressor(
             validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)
         message = "The descent left the finite range in partial_fit, which changed nothing."
         reports.warn(self, f"{message} {reports.shorter_steps(self)}")
+
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets, with the loss and the link of the last fit.

@@ -13,7 +13,7 @@ class SparsifyMixin:
     """The methods `sparsify` and `densify`."""
 
     coef_: Any
-    intercept_: Any
+    intercept_: float
 
     def sparsify(self) -> Self:
         """Make `coef_` a sparse matrix of a row for each target, which is smaller where most coefficients are zero.

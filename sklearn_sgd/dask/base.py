@@ -151,7 +151,7 @@ class BaseDaskRegressor(BaseGDRegressor):
             If X is a Dask collection, with `return_std`.
         """
         if not is_dask_collection(X):
-            return super().predict(X, return_std)
+            return super().predict(X, True) if return_std else super().predict(X)
         if return_std:
             raise TypeError(
                 "return_std=True takes rows in memory: X.compute(), or map_blocks and map_partitions with "
