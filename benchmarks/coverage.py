@@ -173,7 +173,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     for line in lines(options.rows, options.columns, options.repetitions, options.seconds):
         print(line, flush=True)
-    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 40)):
+    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 20)):
         print(line, flush=True)
     for line in times(400):
         print(line, flush=True)
