@@ -20,11 +20,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import linalg
-from sklearn.utils import gen_batches
 
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import Root, dense, product
+from sklearn_sgd._engine.scores.products import Root, blocks, dense, product
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
@@ -303,7 +302,7 @@ class Scores(NamedTuple):
     def counted_at(self, objective: Objective, X: Any, y: Any, s: Any) -> Self:
         """Return the sums with rows that are seen where these sums are; all weights are 1 if there are none."""
         known, size = self, max(1, ENTRIES // len(self.at))
-        for rows in gen_batches(len(y), size):
+        for rows in blocks(len(y), size):
             part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
             known = known._added(objective, known._block(dense(X[rows]), doubled(y[rows]), part, not len(s)))
         return known

@@ -1,5 +1,6 @@
 """Products and inverses of small matrices."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,12 @@ class Root:
 def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """Return ``A @ B.T`` as the product of any two matrices: that of a low one with itself would take longer."""
     return linalg.blas.dgemm(1.0, B.T, A.T, trans_a=True).T
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Yield slices of so many rows, the last one of no more."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def dense(X: Any) -> np.ndarray:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import gen_batches
 
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._namespace import doubled, host, take
+from sklearn_sgd._engine.scores.products import blocks, dense
+from sklearn_sgd._namespace import take
 
 # Numbers in a block of rows, which is dense and in double precision.
 ENTRIES = 1 << 18
@@ -34,9 +33,8 @@ class Rows(NamedTuple):
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield blocks of the samples, dense."""
         size = max(1, ENTRIES // (self.X.shape[1] + 1))
-        for rows in gen_batches(self.X.shape[0], size):
-            block = take(self.X, rows)
-            yield rows, doubled(block.toarray() if sparse.issparse(block) else host(block))
+        for rows in blocks(self.X.shape[0], size):
+            yield rows, dense(take(self.X, rows))
 
     def predict(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the weighted means of the columns, and raw predictions, in one reading."""
