@@ -16,6 +16,7 @@ Chen, X., Liu, W. and Zhang, Y., "Quantile regression under memory constraint", 
 """
 
 import warnings
+from math import isfinite
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -133,8 +134,8 @@ class Scores(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """Whether the sums are numbers."""
-        return bool(np.isfinite(self.curvature.sum() + self.scatter.sum() + self.slope.sum() + self.at.sum()))
+        """Whether the sums are numbers; where a product is none, the squares on the diagonal are none either."""
+        return isfinite(self.curvature.trace() + self.scatter.trace() + self.slope.sum())
 
     @property
     def is_known(self) -> bool:
@@ -253,7 +254,7 @@ class Scores(NamedTuple):
     def _is_off(self, objective: Objective) -> bool:
         """Whether the minimum is elsewhere, by far."""
         slope, _ = self.gradient(objective, self.at)
-        return bool((np.abs(slope) > OFF * np.sqrt(self.scatter.diagonal())).any())
+        return bool((slope * slope > OFF * OFF * self.scatter.diagonal()).any())
 
     def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool) -> Block:
         Z = np.empty((len(self.at), len(y)))
@@ -364,13 +365,11 @@ class Scores(NamedTuple):
             c = g * g / (2.0 * np.maximum(v, max(SMOOTHED * typical, 1e-300)))
             if not len(self.jumps):
                 c = np.maximum(c, second.curvature_beside(loss, y, p, g))
-            slope, bend = self.gradient(objective, w)
-            slope += Z @ (s * g) + weight * objective.pull(w, len(self.centre))[0]
-            share = 1.0 + weight / self.weight if self.weight else 0.0
-            bend = share * bend if self.weight else weight * objective.pull(w, len(self.centre))[1]
+            pull, bend = objective.pull(w, len(self.centre))
+            slope = self.gradient(objective, w)[0] + Z @ (s * g) + weight * pull
             scatter = self.scatter + product(Z * np.square(s * g), Z)
             try:
-                half = Root(self.curvature + product(Z * (s * c), Z) + np.diag(bend))
+                half = Root(self.curvature + product(Z * (s * c), Z) + np.diag((self.weight + weight) * bend))
                 d, noise = -half.solve(slope), half.noise(scatter)
             except (ValueError, linalg.LinAlgError):
                 return w

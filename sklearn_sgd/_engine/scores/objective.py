@@ -27,11 +27,12 @@ class Objective(NamedTuple):
 
     def pull(self, w: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the slope and the second derivative of the penalty, 0 for the intercept."""
-        slope, bend = np.zeros(len(w)), np.zeros(len(w))
-        if self.penalty is not None:
-            coef = w[:n_features]
-            step = STEP * max(float(np.max(np.abs(coef), initial=0.0)), 1e-100)
-            above, below = coef + step, coef - step
-            slope[:n_features] = self.penalty.gradient(coef)
-            bend[:n_features] = (self.penalty.gradient(above) - self.penalty.gradient(below)) / (above - below)
+        slope = np.zeros(len(w))
+        if self.penalty is None:
+            return slope, slope
+        bend, coef = np.zeros(len(w)), w[:n_features]
+        step = STEP * max(float(np.max(np.abs(coef), initial=0.0)), 1e-100)
+        above, below = coef + step, coef - step
+        slope[:n_features] = self.penalty.gradient(coef)
+        bend[:n_features] = (self.penalty.gradient(above) - self.penalty.gradient(below)) / (above - below)
         return slope, bend
