@@ -2,8 +2,15 @@
 
 ``python benchmarks/coverage.py`` draws each case again and again (correlated columns; ``spread`` is noise that grows
 with the first one), fits it, once by ``fit`` and once as a stream in one pass, and counts the slopes inside their
-intervals of 95 %. All slopes of a case count together. ``far`` is the share of the fits that came with the warning that
-a coefficient is farther from the minimum than its standard error. Options: repetitions, rows, columns.
+intervals of 95 %. All slopes of a case count together. Tables of fits are made with the rows, those of streams without,
+of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fit; ``far``
+is the share of the tables with the warning that a coefficient is farther from the minimum than its standard error.
+Options: repetitions, rows, columns, and the seconds after which a case has enough repetitions.
+
+The next lines have the same error of streams without ``inference=True``, which predict with an average of their steps.
+
+Then come times of a stream with ``inference=True`` over those of one without, which take turns at chunks of 1,000 rows
+of 20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
 """
 
 import argparse
@@ -11,12 +18,14 @@ import platform
 import warnings
 from collections.abc import Iterator
 from itertools import product
+from time import monotonic, perf_counter
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import sklearn_sgd
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.diagnostics import critical_batch_size, gradient_noise
 from sklearn_sgd.inference import coefficient_table
 
 # Loss and its parameters, noise, and the formula.
@@ -26,13 +35,15 @@ CASES = [
     ("squared_error", {}, "spread", "HC1"),
     ("huber", {"epsilon": 1.0}, "even", "HC1"),
     ("huber", {"epsilon": 1.0}, "spread", "HC1"),
-    ("poisson", {}, "even", False),
     ("poisson", {}, "even", "HC1"),
-    ("quantile", {"quantile": 0.5}, "even", True),
-    ("quantile", {"quantile": 0.8}, "even", True),
-    ("quantile", {"quantile": 0.5}, "spread", True),
+    ("quantile", {"quantile": 0.5}, "even", "HC1"),
+    ("quantile", {"quantile": 0.8}, "even", "HC1"),
+    ("quantile", {"quantile": 0.5}, "spread", "HC1"),
 ]
 CHUNK = 500
+
+# Rate of steps without noise, and share of the error at which counting of updates ends.
+RATE, ENOUGH = 0.2, 0.01
 
 
 def draw(rng: np.random.Generator, n: int, p: int, loss: str, noise: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -48,42 +59,109 @@ def draw(rng: np.random.Generator, n: int, p: int, loss: str, noise: str) -> tup
     return X, X @ slopes + 2.0 + spread * rng.standard_normal(n), slopes
 
 
-def fitted(way: str, loss: str, params: dict, X: np.ndarray, y: np.ndarray):
-    """A fit to the minimum, or one pass of a stream."""
-    if way == "fit":
-        return BatchGDRegressor(loss=loss, epochs=1000, tol=1e-8, **params).fit(X, y)
-    model = MiniBatchSGDRegressor(loss=loss, **params)
+def fitted(X: np.ndarray, y: np.ndarray, **params):
+    """A fit to the minimum."""
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        return BatchGDRegressor(epochs=1000, tol=1e-8, **params).fit(X, y)
+
+
+def streamed(X: np.ndarray, y: np.ndarray, **params):
+    """One pass of a stream."""
+    model = MiniBatchSGDRegressor(**params)
     for start in range(0, len(y), CHUNK):
         model.partial_fit(X[start : start + CHUNK], y[start : start + CHUNK])
     return model
 
 
-def coverage(way: str, case: tuple, n: int, p: int, repetitions: int) -> tuple[float, float]:
-    """Share of slopes inside their intervals, and of fits that are far from the minimum."""
+def coverage(case: tuple, n: int, p: int, repetitions: int, seconds: float) -> tuple[int, dict[str, np.ndarray]]:
+    """Repetitions; and shares of slopes inside their intervals, squared errors, and shares of far tables."""
     loss, params, noise, robust = case
-    inside, far = 0, 0
-    for seed in range(repetitions):
-        X, y, slopes = draw(np.random.default_rng(seed), n, p, loss, noise)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ConvergenceWarning)
-            model = fitted(way, loss, params, X, y)
-            del caught[:]
-            table = coefficient_table(model, X, y, robust=robust)
-        far += bool(caught)
-        inside += int(np.count_nonzero((table.low[:-1] <= slopes) & (slopes <= table.high[:-1])))
-    return inside / (repetitions * p), far / repetitions
+    sums = {"fit": np.zeros(3), "stream": np.zeros(3)}
+    done, end = 0, monotonic() + seconds
+    while done < repetitions and monotonic() < end:
+        X, y, slopes = draw(np.random.default_rng(done), n, p, loss, noise)
+        fit = fitted(X, y, loss=loss, **params)
+        stream = streamed(X, y, loss=loss, inference=True, **params)
+        for way, model, rows in (("fit", fit, (X, y)), ("stream", stream, ())):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", ConvergenceWarning)
+                table = coefficient_table(model, *rows, robust=robust)
+            inside = (table.low[:-1] <= slopes) & (slopes <= table.high[:-1])
+            sums[way] += inside.mean(), np.sum((model.coef_ - slopes) ** 2), bool(caught)
+        done += 1
+    return done, {way: values / done for way, values in sums.items()}
 
 
-def lines(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
+def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float) -> Iterator[str]:
     """The table."""
-    yield f"sklearn_sgd {sklearn_sgd.__version__}, {platform.machine()}; {repetitions} repetitions, intervals of 95 %"
-    yield f"{'loss':<22}{'noise':<8}{'formula':<9}{'way':<8}{'rows':>7}{'columns':>9}{'coverage':>10}{'far':>7}"
-    for case, way, n, p in product(CASES, ("fit", "stream"), rows, columns):
+    yield f"sklearn_sgd {sklearn_sgd.__version__}, {platform.machine()}; intervals of 95 %"
+    yield f"{'loss':<15}{'noise':<8}{'formula':<9}{'way':<8}{'rows':>6}{'columns':>9}{'times':>7}{'coverage':>10}" + (
+        f"{'far':>7}{'error':>8}"
+    )
+    for case, n, p in product(CASES, rows, columns):
         loss, params, noise, robust = case
-        share, far = coverage(way, case, n, p, repetitions)
+        done, found = coverage(case, n, p, repetitions, seconds)
         name = loss + "".join(f" {value}" for value in params.values())
-        formula = "classic" if robust is False else "HC0" if robust is True else robust
-        yield f"{name:<22}{noise:<8}{formula:<9}{way:<8}{n:>7}{p:>9}{100 * share:>8.1f} %{100 * far:>5.0f} %"
+        unit = found["fit"][1]
+        for way in ("fit", "stream"):
+            inside, error, far = found[way]
+            line = f"{name:<15}{noise:<8}{robust or 'classic':<9}{way:<8}{n:>6}{p:>9}{done:>7}{100 * inside:>8.1f} %"
+            yield line + f"{100 * far:>5.0f} %{error / unit:>8.2f}"
+
+
+def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
+    """Mean squared error of the slopes of streams that predict with an average, in units of that of a fit."""
+    cases = ("huber", {"epsilon": 1.0}), ("poisson", {}), ("quantile", {"quantile": 0.5})
+    for (loss, params), n, p in product(cases, rows, columns):
+        errors = np.zeros(2)
+        for seed in range(repetitions):
+            X, y, slopes = draw(np.random.default_rng(seed), n, p, loss, "even")
+            models = fitted(X, y, loss=loss, **params), streamed(X, y, loss=loss, **params)
+            errors += [np.sum((model.coef_ - slopes) ** 2) for model in models]
+        yield f"error of an average, {loss}, {n} rows, {p} columns: {errors[1] / errors[0]:.2f}"
+
+
+def times(n_chunks: int) -> Iterator[str]:
+    """Median time of a chunk with ``inference=True``, in units of that without."""
+    for loss in ("squared_error", "huber", "poisson", "quantile"):
+        X, y, _ = draw(np.random.default_rng(0), 1000 * n_chunks, 20, loss, "even")
+        models = [MiniBatchSGDRegressor(loss, inference=inference) for inference in (False, True)]
+        taken = np.zeros((2, n_chunks))
+        for number, which in product(range(n_chunks), (0, 1)):
+            rows = slice(1000 * number, 1000 * (number + 1))
+            start = perf_counter()
+            models[which].partial_fit(X[rows], y[rows])
+            taken[which, number] = perf_counter() - start
+        without, kept = np.median(taken, axis=1)
+        yield f"time of a chunk, {loss}: {1e6 * without:.0f} us, with inference=True {kept / without:.2f} times that"
+
+
+def critical_batches(p: int, repetitions: int) -> Iterator[str]:
+    """Critical batch sizes of columns that are uncorrelated, of variance 1, and normal.
+
+    Without noise in the targets the squared error of the coefficients falls in each step of rate r on B rows by the
+    factor ``1 - 2 r + r**2 (1 + (p + 1) / B)``, so that with ``r = RATE / (1 + (p + 1) / B)`` the updates to any share
+    of it are in proportion to ``1 + (p + 1) / B``: the critical batch size is p + 1. With noise of variance 1, and the
+    coefficients off by a vector of length d, the noise scale is ``p + 1 + p / d**2``.
+    """
+    rng, sizes = np.random.default_rng(0), [max(1, (p + 1) * k // 8) for k in (1, 4, 16, 64)]
+    updates = np.zeros(len(sizes))
+    for number, batch in [*enumerate(sizes)] * repetitions:
+        rate = RATE / (1.0 + (p + 1) / batch)
+        model = MiniBatchSGDRegressor(learning_rate="constant", eta0=rate, batch_size=batch, fit_intercept=False)
+        truth, left = rng.standard_normal(p), np.inf
+        while left > ENOUGH * (truth @ truth):
+            X = rng.standard_normal((batch, p))
+            model.partial_fit(X, X @ truth)
+            left = np.sum((model.coef_ - truth) ** 2)
+        updates[number] += model.n_updates_
+    found = critical_batch_size(sizes, updates / repetitions).batch_size
+    yield f"critical batch size, {p} columns: {found:.1f}; in theory {p + 1:.1f}"
+    X = rng.standard_normal((100_000, p))
+    model = BatchGDRegressor(fit_intercept=False).fit(X[:100], X[:100, 0])
+    model.coef_ = np.eye(1, p)[0] * 0.5
+    noise = gradient_noise(model, X, X[:, 0] + rng.standard_normal(len(X))).scale
+    yield f"noise scale, {p} columns: {noise:.1f}; in theory {p + 1 + p / 0.25:.1f}"
 
 
 if __name__ == "__main__":
@@ -91,6 +169,14 @@ if __name__ == "__main__":
     parser.add_argument("--repetitions", type=int, default=2000)
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--columns", type=int, nargs="+", default=[5, 20])
+    parser.add_argument("--seconds", type=float, default=np.inf)
     options = parser.parse_args()
-    for line in lines(options.rows, options.columns, options.repetitions):
+    for line in lines(options.rows, options.columns, options.repetitions, options.seconds):
         print(line, flush=True)
+    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 20)):
+        print(line, flush=True)
+    for line in times(400):
+        print(line, flush=True)
+    for p in options.columns:
+        for line in critical_batches(p, min(options.repetitions, 50)):
+            print(line, flush=True)

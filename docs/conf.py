@@ -74,7 +74,7 @@ sphinx_gallery_conf = {
             *("plot_batch_size.py", "plot_pipeline_and_search.py", "grid_search_batch_size.py"),
             *("plot_drift.py", "stream_flights.py", "plot_data_on_disk.py", "plot_prediction_in_batches.py"),
             *("plot_sparse_text.py", "plot_counts.py", "plot_quantile_bands.py", "plot_robust_losses.py"),
-            *("plot_local_minima.py", "*"),
+            *("plot_coefficient_table.py", "plot_local_minima.py", "*"),
         ]
     ),
     # Below each name of the reference: the examples that use it.

@@ -77,6 +77,7 @@ class BatchGDRegressor(BaseGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -104,6 +105,7 @@ class BatchGDRegressor(BaseGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -185,6 +187,7 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -212,6 +215,7 @@ class MiniBatchSGDRegressor(BaseGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -283,6 +287,7 @@ class OnlineSGDRegressor(BaseGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -310,6 +315,7 @@ class OnlineSGDRegressor(BaseGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

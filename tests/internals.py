@@ -9,8 +9,8 @@ from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
 from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
+from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
-from sklearn_sgd.inference import curvature
 
 # Features from which on variances are kept, and no covariances.
 MOST_COVARIANCES = statistics.FULL

@@ -233,6 +233,7 @@ WRONG = {
     "epsilon": [-1e-9, None, np.nan],
     "quantile": [0.0, 1.0, -0.1, None, np.nan],
     "half_life": [0.0, -1.0, "a", np.nan],
+    "inference": ["no", None, 2],
     "warm_start": ["no", None, 2],
     "random_state": ["a", -1, 0.5],
     "verbose": [-1, "a", None],

@@ -42,8 +42,14 @@ def test_coverage():
     options = ["--repetitions", "2", "--rows", "200", "--columns", "2"]
     command = [sys.executable, ROOT / "benchmarks" / "coverage.py", *options]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[2:]
-    assert len(said) == 20
-    assert all(0.0 <= float(line.split()[-4]) <= 100.0 for line in said)
+    shares = [line for line in said if " % " in line]
+    assert len(shares) == 18
+    assert all(0.0 <= float(line.split()[-5]) <= 100.0 for line in shares)
+    known = [line for line in said if "in theory" in line]
+    ratios = [float(line.split(": ")[1].split(";")[0]) / float(line.split()[-1]) for line in known]
+    assert len(ratios) == 2
+    assert all(0.5 <= ratio <= 2.0 for ratio in ratios)
+    assert len(said) == len(shares) + len(known) + 3 + 4
 
 
 @pytest.mark.matrix

@@ -138,6 +138,16 @@ def test_standard_errors(cluster):
         coefficient_table(ours, *spread(X, y))
 
 
+def test_scores_are_sums_over_workers(cluster):
+    X, y = linear(2000)
+    y = np.round(np.exp((y - y.mean()) / y.std()))
+    s = np.random.default_rng(0).uniform(0.0, 2.0, 2000)
+    model = DaskBatchGDRegressor("poisson", inference=True).fit(*spread(X, y, s))
+    table, whole = coefficient_table(model), coefficient_table(model.to_local(), X, y, s)
+    assert table.n_samples == whole.n_samples
+    assert_allclose(table.std_err, whole.std_err, rtol=1e-3)
+
+
 @pytest.mark.filterwarnings("ignore:.*All 5 epochs were run")
 def test_many_columns(cluster):
     """Where variances alone are kept, and the largest eigenvalue is that of some rows."""

@@ -73,6 +73,7 @@ OTHER = {
     "epsilon": 2.0,
     "quantile": 0.9,
     "half_life": 1.0,
+    "inference": True,
     "warm_start": True,
     "random_state": 3,
     "verbose": 1,

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from problems import csr
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -130,7 +130,7 @@ class TestSquaredError:
         model = BatchGDRegressor().fit(X, y)
         groups = np.arange(len(y)) // 7
         whole = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
-        monkeypatch.setattr("sklearn_sgd.inference.rows.ENTRIES", 50)
+        monkeypatch.setattr("sklearn_sgd._engine.scores.rows.ENTRIES", 50)
         parts = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
         assert_allclose(parts, whole, rtol=1e-9)
 
@@ -575,6 +575,50 @@ class TestPredictions:
             predict_interval(model, X, coefficient_table(model, X, y), kind="target")
         with pytest.raises(ValueError, match="not one of this model"):
             predict_interval(model, X, TestTable.table)
+
+
+class TestStandardDeviations:
+    def test_as_ols(self, sm):
+        X, y = rows()
+        theirs = sm.OLS(y, with_ones(X)).fit().get_prediction(with_ones(X[:9])).se_obs
+        stream = MiniBatchSGDRegressor()
+        for start in range(0, 300, 50):
+            stream.partial_fit(X[start : start + 50], y[start : start + 50])
+        for model in (BatchGDRegressor().fit(X, y), stream, pickle.loads(pickle.dumps(stream))):
+            for given in (X[:9], csr(X[:9]), X[:9].tolist()):
+                mean, std = model.predict(given, return_std=True)
+                assert_allclose(mean, model.predict(given))
+                assert_allclose(std, theirs, rtol=1e-6)
+
+    def test_as_bayesian_ridge(self):
+        """Whose prior is weak here, and which takes the mean of the targets as known."""
+        pd = pytest.importorskip("pandas")
+        X, y = rows()
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        mean, std = BatchGDRegressor().fit(frame, np.column_stack((y, 3.0 * y))).predict(frame, return_std=True)
+        assert std.shape == mean.shape == (300, 2)
+        assert_allclose(std[:, 0], BayesianRidge().fit(X, y).predict(X, return_std=True)[1], rtol=0.02)
+        assert_allclose(std[:, 1], 3.0 * std[:, 0])
+
+    @pytest.mark.parametrize(
+        ("params", "match"),
+        [
+            ({"loss": "huber", "epsilon": 10.0}, "return_std=True is for loss='squared_error'"),
+            ({"early_stopping": True}, "early_stopping=True stops before"),
+            ({"learning_rate": "constant", "eta0": 1e-3}, "keeps no moments"),
+            ({"penalty": "l1"}, "penalty=None or 'l2'"),
+        ],
+    )
+    def test_refusals(self, params, match):
+        X, y = rows(offset=0.0)
+        with warnings.catch_warnings(action="ignore"):
+            model = BatchGDRegressor(**params).fit(X, y)
+        with pytest.raises(ValueError, match=match):
+            model.predict(X, return_std=True)
+
+    def test_not_fitted(self):
+        with pytest.raises(NotFittedError):
+            BatchGDRegressor().predict([[1.0]], return_std=True)
 
 
 def test_pipeline():

@@ -22,6 +22,7 @@ WAYS = [
     {},
     {"half_life": 50.0},
     {"loss": "huber"},
+    {"loss": "huber", "inference": True},
     {"penalty": "l2", "average": False},
     {"penalty": "l1", "learning_rate": "constant", "eta0": 0.01},
     {"optimizer": "adam", "learning_rate": "invscaling", "average": True},

@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 from statistics import fmean
-from typing import Any, Self
+from typing import Any
 
-from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
-
-from sklearn_sgd._base.fitted import FittedModel, densified, longest, mean_curve, shape_of
+from sklearn_sgd._base.fitted import FittedModel, longest, mean_curve, shape_of
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import host
 
 # The properties have no docstrings: the class documents its attributes, and numpydoc would show the property's instead.
 
@@ -99,33 +95,6 @@ class FittedAttributes:
         """How many losses there were, of which `loss_curve_` has the last, and how many of them were of chunks."""
         state = longest(self._states)
         return state.n_forgotten + state.n_losses, state.n_chunks
-
-    def sparsify(self) -> Self:
-        """Make `coef_` a sparse matrix of a row for each target, which is smaller where most coefficients are zero.
-
-        `predict` works with both, and so do `fit` and `partial_fit`, after which `coef_` is an array again.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        check_is_fitted(self)
-        self.coef_ = sparse.csr_matrix(host(self.coef_))
-        return self
-
-    def densify(self) -> Self:
-        """Make `coef_` an array again, after `sparsify`.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        check_is_fitted(self)
-        if sparse.issparse(self.coef_):
-            self.coef_ = densified(self.coef_, self.intercept_)
-        return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._fitted is not None

@@ -97,6 +97,11 @@ half_life : float or None, default=None
     The number of samples of a stream after which a sample counts half, for `partial_fit` on data that drift. The
     statistics of the features fade at that pace, and the steps and the shares of new parameters in the average stay
     large enough to follow. If None, all samples count the same.
+inference : bool, default=False
+    If True, `fit` and `partial_fit` keep what robust standard errors need, so that
+    :func:`~sklearn_sgd.inference.coefficient_table` needs no samples. This takes the square of the number of features,
+    at most 400, in memory and in work for each sample. `partial_fit` with a loss other than the squared error and
+    ``learning_rate='auto'`` then predicts with the minimum of the objective on all samples seen.
 warm_start : bool, default=False
     If True, `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts at 0.
 random_state : int, RandomState instance or None, default=None

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, overload
 
 import numpy as np
 from scipy import sparse
@@ -19,12 +19,14 @@ from sklearn_sgd._base import reports, training, validation
 from sklearn_sgd._base.attributes import FittedAttributes
 from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.docs import DOCS
-from sklearn_sgd._base.fitted import FittedModel, densified
+from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.rollback import rollback_on_error
 from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._base.saving import SavedForm
+from sklearn_sgd._base.sparsify import SparsifyMixin
+from sklearn_sgd._base.spread import predict_std
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
@@ -34,10 +36,11 @@ from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.scores.keep import end_chunk, finish_of, finishes
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream import Stream, StreamFinish
-from sklearn_sgd._namespace import detached, dispatches, floats, host, namespace, refuse_elsewhere
+from sklearn_sgd._engine.stream import Stream
+from sklearn_sgd._namespace import dispatches, floats, namespace, refuse_elsewhere
 
 # Entries of X in a block of predictions.
 BLOCK = 1 << 17
@@ -46,7 +49,9 @@ Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
 
 
-class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseGDRegressor(
+    SavedForm, SparsifyMixin, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator
+):
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 
     _parameter_constraints: dict = params.CONSTRAINTS
@@ -54,6 +59,8 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
     # Of each class, which may be a user's: defaults, and the values of all parameters, the package's own first.
     _parameter_defaults: dict[str, Any]
     _parameter_values: Any
+    # For classes of users whose constructor does not name it.
+    inference: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -133,7 +140,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             given = X_val, y_val, sample_weight_val
             with quiet():
                 train, score = self._validation(recipe, X, y, weight, random_state, given)
-            start = self._start_parameters(coef_init, intercept_init, y.shape[1:], X.shape[1])
+            start = validation.start_parameters(self, coef_init, intercept_init, y.shape[1:], X.shape[1])
             states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
             session = training.Session(self, score, X_val is not None, deadline, tasks, attributes)
@@ -191,7 +198,7 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
                 validation.check_target_domain(self, cache.loss, y)
             position = cache.stream.advance(X, y, model.position)  # type: ignore[union-attr]
             if position is not None:
-                self._fitted = model.after(position)  # type: ignore[union-attr]
+                self._fitted = model.after(position, X, y)  # type: ignore[union-attr]
                 return self
         with rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -216,12 +223,12 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             random_state = check_random_state(self.random_state)
             shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
-            shape, position = model.shape, model.to_go_on(recipe.finishes_streams)  # type: ignore[union-attr]
-        finish, stream = StreamFinish.of(recipe), None
-        if shape == () and weight is None:
-            stream = SparseStream.of(recipe, X)
+            shape, position = model.shape, model.to_go_on(finishes(recipe))  # type: ignore[union-attr]
+        stream = SparseStream.of(recipe, X) if shape == () and weight is None else None
         if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, position)):
-            attributes = self._fitted_attributes(stream.form(X).plan, reached, shape, resolved, finish)
+            attributes = self._fitted_attributes(
+                stream.form(X).plan, reached, shape, resolved, finish=finish_of(recipe)
+            )
             cache = StreamCache.of(self, resolved, recipe, stream, X)
         else:
             chunk = Chunk.of(recipe, X, position)
@@ -235,9 +242,8 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             if diverged := [descent for descent, epoch in done if not epoch.finite]:
                 self._report_not_finite(diverged)
                 return False
-            for descent, epoch in done:
-                descent.state.count_first_loss(epoch.loss, descent.plan.weight)
-            attributes = self._fitted_attributes(plans[0], chunk.end(recipe, plans), shape, resolved, finish)
+            more = {"finish": finish_of(recipe), "scores": end_chunk(recipe, done, model.scores if model else ())}
+            attributes = self._fitted_attributes(plans[0], chunk.end(recipe, plans), shape, resolved, **more)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 
@@ -246,14 +252,16 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
 
         ``again``: an earlier epoch has seen the samples, so they are not new. ``within``: the epoch goes on.
         """
-        before = self._fitted.progress if self._fitted is not None else ()
+        before = self._fitted or FittedModel()
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
-        after = self._fitted.progress if self._fitted is not None else ()
-        for state, earlier in zip(after, before, strict=False):
+        after = self._fitted or FittedModel()
+        for state, earlier in zip(after.progress, before.progress, strict=False):
             if again:
                 state.restore_prequential_loss(earlier)
             if within:
                 state.stay_in_epoch(earlier)
+        if again and after.scores:
+            self._fitted = after.seen_again(before)
         return self
 
     def _report_not_finite(self, diverged: Sequence[Descent]) -> None:
@@ -263,7 +271,13 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         message = "The descent left the finite range in partial_fit, which changed nothing."
         reports.warn(self, f"{message} {reports.shorter_steps(self)}")
 
-    def predict(self, X: Any) -> np.ndarray:
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets, with the loss and the link of the last fit.
 
         Many samples are taken in blocks of a megabyte, so that frames, integers and lists are never converted as a
@@ -273,17 +287,25 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Samples.
+        return_std : bool, default=False
+            Whether to return also the standard deviation of a new target: for the squared error, from the moments that
+            the automatic step keeps. See :ref:`inference`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, in the precision of X and the coefficients.
+        y_std : ndarray of the shape of y
+            Standard deviations, in double precision; only with `return_std`.
 
         Raises
         ------
         ValueError
-            If X is invalid, or an array of another library or device than `coef_`, under array API dispatch.
+            If X is invalid, or an array of another library or device than `coef_`, under array API dispatch; or if the
+            standard deviation is not known.
         """
+        if return_std:
+            return self.predict(X), predict_std(self, X)
         model = self._fitted
         if model is None:
             check_is_fitted(self)
@@ -345,20 +367,6 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
             return None, None
         return train, training.Scorer(recipe.formulas, *held_out)
 
-    def _start_parameters(self, coef_init: Any, intercept_init: Any, shape: tuple, n_features: int) -> tuple:
-        """Return the coefficients and the intercept that each target starts from; None for each: zero."""
-        coef_init, intercept_init = detached(coef_init), detached(intercept_init)
-        names = ["coef_init", "intercept_init"]
-        if not self.fit_intercept and intercept_init is not None and np.any(host(intercept_init)):
-            raise ValueError("intercept_init must be 0, or None, with fit_intercept=False.")
-        if self.warm_start and self._fitted is not None:
-            if coef_init is None:
-                coef_init, names[0] = densified(self.coef_, self.intercept_), "warm_start=True starts from coef_, which"
-            if intercept_init is None:
-                intercept_init, names[1] = self.intercept_, "warm_start=True starts from intercept_, which"
-        coefs = validation.check_start(names[0], coef_init, shape, (n_features,))
-        return coefs, validation.check_start(names[1], intercept_init, shape)
-
     def _run_epochs(self, session: training.Session, plans: Sequence[Plan], states: list[State]) -> dict[str, Any]:
         """Run the epochs of `fit`, and return the attributes of the fitted estimator."""
         return training.run_epochs(session, plans, states)
@@ -369,10 +377,10 @@ class BaseGDRegressor(SavedForm, HintsMixin, FittedAttributes, CallbackSupportMi
         states: Sequence[State] | StatesByColumn,
         shape: tuple,
         resolved: ResolvedParameters,
-        finish: StreamFinish | None = None,
+        **more: Any,
     ) -> dict[str, Any]:
         """Return the attributes of the estimator fitted to these states."""
-        model = FittedModel(states, shape, resolved.link(plan.parts.loss), resolved, finish=finish)
+        model = FittedModel(states, shape, resolved.link(plan.parts.loss), resolved, **more)
         return {"_fitted": model.moved_to(plan.X), "batch_size_": plan.batch_size}
 
     def __sklearn_tags__(self):

@@ -9,6 +9,8 @@ from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_sgd._engine.by_column import StatesByColumn
+from sklearn_sgd._engine.scores.keep import scores_after
+from sklearn_sgd._engine.scores.kept import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import host, is_foreign, like
 
@@ -34,11 +36,13 @@ class FittedModel:
     stream_cache : StreamCache or None
         What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
     finish : callable or None
-        Function (state, target) -> coefficients and intercept, for streams. It is not pickled.
+        Function (state, target, scores) -> coefficients and intercept, for streams. It is not pickled.
     by_column : StatesByColumn or None
-        The states of a stream of sparse rows of many columns, if it keeps them so. They are not pickled.
+        The states of a stream of sparse rows of many columns, if it keeps them so. They are pickled as they are.
     finished : bool
         Whether there is, or was, such a function.
+    scores : tuple of Scores
+        Scores of each target, where ``inference=True`` keeps them.
     """
 
     states: tuple[State, ...]
@@ -49,10 +53,11 @@ class FittedModel:
     finish: Any = None
     by_column: StatesByColumn | None = None
     finished: bool = False
+    scores: tuple[Scores, ...] = ()
     coef: Any
     intercept: Any
 
-    def __init__(self, position=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None):
+    def __init__(self, position=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None, scores=()):
         if isinstance(position, StatesByColumn):
             self.by_column = position
         else:
@@ -63,6 +68,7 @@ class FittedModel:
         self.stream_cache = stream_cache
         self.finish = finish
         self.finished = finish is not None
+        self.scores = scores
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
@@ -70,13 +76,16 @@ class FittedModel:
             return self.__dict__.setdefault("states", self.by_column.whole())
         if name not in ("coef", "intercept") or not self.states:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        finish = self.finish
+        finish, scores = self.finish, self.scores
         made: Any
         if self.shape:
-            each = [finish(s, target) if finish else s.predictor() for target, s in enumerate(self.states)]
+            known = scores or [None] * len(self.states)
+            each = [finish(s, t, known[t]) if finish else s.predictor() for t, s in enumerate(self.states)]
             made = map(np.stack, zip(*each, strict=True))
+        elif finish:
+            made = finish(self.states[0], 0, scores[0] if scores else None)
         else:
-            made = finish(self.states[0], 0) if finish else self.states[0].predictor()
+            made = self.states[0].predictor()
         for key, value in zip(("coef", "intercept"), made, strict=True):
             # Two threads that come here at once return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
@@ -119,10 +128,18 @@ class FittedModel:
         """Where one target stands, as its stream goes on from it."""
         return self.states[0] if self.by_column is None else self.by_column
 
-    def after(self, position: State | StatesByColumn) -> Self:
-        """Return the model of one target after another chunk that looks like the last one."""
-        states = position if isinstance(position, StatesByColumn) else (position,)
-        return type(self)(states, (), self.link, self.parameters, self.stream_cache, self.finish)
+    def after(self, position: State | StatesByColumn, X: Any, y: np.ndarray) -> Self:
+        """Return the model of one target after another chunk that looks like the last one, X and y."""
+        scores = self.scores
+        if isinstance(position, State) and scores:
+            scores = scores_after(self.stream_cache.stream.recipe, scores, (position,), (X, y[:, None], None))
+        states = (position,) if isinstance(position, State) else position
+        return type(self)(states, (), self.link, self.parameters, self.stream_cache, self.finish, scores)
+
+    def seen_again(self, before: Self) -> Self:
+        """Return this model, whose scores are of rows that those before know, too."""
+        pairs = zip(self.scores, before.scores, strict=False)
+        return self.replace(scores=tuple(after.seen_again(earlier) for after, earlier in pairs))
 
     def moved_to(self, X: Any) -> Self:
         """Return the model with its coefficients in the library and on the device of X."""

@@ -48,6 +48,7 @@ CONSTRAINTS: dict[str, list] = {
     "epsilon": [Interval(Real, 0, None, closed="left")],
     "quantile": [Interval(Real, 0, 1, closed="neither")],
     "half_life": [Interval(Real, 0, None, closed="neither"), None],
+    "inference": ["boolean"],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

@@ -18,6 +18,7 @@ from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.window import LONG, SHORT
 from sklearn_sgd._engine.by_column import StatesByColumn
+from sklearn_sgd._engine.scores.kept import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.table import Table
 from sklearn_sgd._version import __version__
@@ -111,6 +112,7 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
     # States by column are saved as they are, so that what goes on from them has the same bits.
     form["states"] = _plain(model.states if model.by_column is None else (), known)
     form["by_column"] = _plain(model.by_column, known)
+    form["scores"] = _plain(model.scores, known)
     form["is_sparse"] = sparse.issparse(form.get("coef"))
     return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
 
@@ -127,6 +129,7 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
         _check_columns(by_column, attributes["n_features_in_"])
     made = {name: value for name, value in form.items() if name not in ("is_sparse", "states")}
     made |= {"by_column": by_column, "link": restored_part(form["link"]), "shape": tuple(form["shape"])}
+    made["scores"] = _rebuilt(tuple[Scores, ...], form["scores"], known)
     if by_column is None:
         made["states"] = states
     if form["is_sparse"]:

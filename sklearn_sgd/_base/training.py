@@ -16,6 +16,7 @@ from sklearn_sgd._base.validation import as_columns, refuse_not_finite
 from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
 from sklearn_sgd._engine.epochs import epochs
 from sklearn_sgd._engine.order import seeded
+from sklearn_sgd._engine.scores.keep import scores_of_fit
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import Fit
 from sklearn_sgd._engine.traits import Formulas
@@ -88,7 +89,7 @@ class Session(NamedTuple):
     given: bool
     deadline: float
     tasks: Tasks
-    attributes: Callable[[Any, Sequence[State]], dict[str, Any]]
+    attributes: Callable[..., dict[str, Any]]
     recorder: Any = None
 
 
@@ -120,7 +121,8 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
     if reason == "interrupted":
         done = max(state.n_epochs for state in final)
         warn(estimator, f"Interrupted; the model is that of the epochs completed, {done} of {estimator.epochs}.")
-    attributes = session.attributes(plans[0], final) | {"stop_reason_": reason}
+    scores = tuple(map(scores_of_fit, plans, final)) if estimator.inference else ()
+    attributes = session.attributes(plans[0], final, scores=scores) | {"stop_reason_": reason}
     if score:
         attributes["validation_scores_"] = mean_curve([fit.stopping.scores for fit in fits])
     return attributes

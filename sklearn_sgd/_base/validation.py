@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_sgd._base.fitted import densified
 from sklearn_sgd._base.samples import check_samples, is_sparse_frame
 from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
 
@@ -139,6 +140,21 @@ def check_start(name: str, value: Any, n_targets: tuple, n_features: tuple = ())
     if value.shape != shape or not np.isfinite(value).all():
         raise ValueError(f"{name} must be finite and of shape {shape}; got shape {value.shape}.")
     return value if n_targets else [value]
+
+
+def start_parameters(estimator: Any, coef_init: Any, intercept_init: Any, shape: tuple, n_features: int) -> tuple:
+    """Return the coefficients and the intercept that each target starts from; None for each: zero."""
+    coef_init, intercept_init, model = detached(coef_init), detached(intercept_init), estimator._fitted
+    names = ["coef_init", "intercept_init"]
+    if not estimator.fit_intercept and intercept_init is not None and np.any(host(intercept_init)):
+        raise ValueError("intercept_init must be 0, or None, with fit_intercept=False.")
+    if estimator.warm_start and model is not None:
+        if coef_init is None:
+            coef_init, names[0] = densified(model.coef, model.intercept), "warm_start=True starts from coef_, which"
+        if intercept_init is None:
+            intercept_init, names[1] = model.intercept, "warm_start=True starts from intercept_, which"
+    coefs = check_start(names[0], coef_init, shape, (n_features,))
+    return coefs, check_start(names[1], intercept_init, shape)
 
 
 def check_validation_data(estimator: Any, X: Any, y: Any, X_val: Any, y_val: Any, weight_val: Any) -> tuple:

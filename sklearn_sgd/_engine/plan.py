@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
-from sklearn_sgd._engine.automatic.step_size import averaging_weights
+from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_after
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import Elsewhere, dtype_of, total
@@ -72,6 +72,8 @@ class Plan(NamedTuple):
         Number of the first update that counts in the average; 0: none does.
     decay_limit : float
         Update number past which rates and shares do not fall.
+    settles : bool
+        Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
     """
 
     X: Any
@@ -90,6 +92,7 @@ class Plan(NamedTuple):
     drop_last: bool
     average_from: int
     decay_limit: float
+    settles: bool = False
 
     @property
     def n_entries(self) -> int:
@@ -180,7 +183,9 @@ class Plan(NamedTuple):
             t = np.maximum(t - self.average_from + 1, 1)
         if self.decay_limit < np.inf:
             t = np.minimum(t, self.decay_limit)
-        return averaging_weights(t) if self.preconditioner else 1.0 / t
+        if not self.preconditioner:
+            return 1.0 / t
+        return averaging_weights(t, settled_after(float(self.schedule(np.zeros(1))[0])) if self.settles else np.inf)
 
 
 def row_numbers(n_rows: int) -> np.ndarray:

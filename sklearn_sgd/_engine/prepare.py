@@ -154,6 +154,7 @@ def build_plan(
         drop_last=params["drop_last"],
         average_from=int(average),
         decay_limit=limit,
+        settles=stream and step is not None and step.shares is None and not (half_life or recipe.formulas.is_quadratic),
     )
 
 

@@ -67,6 +67,10 @@ class RemoteRows(Elsewhere, ABC):
         """Sum of the gradients on both sides of a constant."""
 
     @abstractmethod
+    def scores(self, objective: Any, none: Any) -> Any:
+        """The scores of all rows, from those of none."""
+
+    @abstractmethod
     def training_loss(self, loss: Any, coef: np.ndarray, intercept: float, rounding: float = 0.0) -> float:
         """Mean loss of a model."""
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.passes.passive_aggressive import variant
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._parts import make_part
@@ -50,6 +51,11 @@ class Recipe(NamedTuple):
         return self.automatic and self.params["average"] == "auto" and not self.remembers
 
     @property
+    def finishes_by_scores(self) -> bool:
+        """Whether a stream predicts with the minimum on its scores: with losses whose moments are not all there is."""
+        return self.params["inference"] and self.finishes and not self.formulas.is_quadratic
+
+    @property
     def finishes_streams(self) -> bool:
         """Whether a stream predicts with the minimum on its moments: with the squared error they are all there is."""
         return self.finishes and self.formulas.is_quadratic and self.formulas.pulls_linearly
@@ -73,9 +79,25 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
             f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' is a step of its own. Give, say, "
             "learning_rate='constant' and eta0, or optimizer='sgd'."
         )
+    if params["inference"]:
+        check_scores(formulas, n_features)
     if choice in PASSIVE:
         parts = make_passive(params, parts, formulas)
     return Recipe(params, parts, formulas, make_schedule(params, parts.loss))
+
+
+def check_scores(formulas: Formulas, n_features: int) -> None:
+    """Refuse to keep scores where there are no standard errors, or too many columns."""
+    if not formulas.is_smooth and (formulas.terms is None or formulas.terms.lasso):
+        raise ValueError(
+            "inference=True keeps what standard errors are made of, which L1, elasticnet, positive=True and bounds do "
+            "not have. Remedy: penalty=None or 'l2', or inference=False."
+        )
+    if n_features > FULL:
+        raise ValueError(
+            f"inference=True keeps the covariance of the scores, {n_features} times {n_features} numbers, of up to "
+            f"{FULL} features. Remedy: inference=False, and coefficient_table with X and y."
+        )
 
 
 def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool) -> Parts:

@@ -146,7 +146,7 @@ class StreamFinish(NamedTuple):
         return cls(recipe.parts.penalty, recipe.formulas.is_smooth, float(recipe.params["fit_intercept"]))
 
     @one_blas_thread()  # The same bits in a program that has more.
-    def __call__(self, state: State, target: int) -> tuple[np.ndarray, float]:
+    def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
         """Coefficients and intercept of a target to predict with."""
         if not state.knows_targets or state.step is None:
             return state.predictor()

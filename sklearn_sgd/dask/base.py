@@ -128,21 +128,35 @@ class BaseDaskRegressor(BaseGDRegressor):
             )
         return super().partial_fit(X, y, sample_weight)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets.
 
         Parameters
         ----------
         X : dask Array or DataFrame, or {array-like, CSR matrix} of shape (n_samples, n_features)
             Samples.
+        return_std : bool, default=False
+            Whether to return also the standard deviation of a new target, of samples in memory.
 
         Returns
         -------
         y : dask Array or Series, or ndarray, of shape (n_samples,)
             Predictions: of a Dask collection a lazy one, computed where each partition lies; else an array.
+        y_std : ndarray of shape (n_samples,)
+            Standard deviations; only with `return_std`.
+
+        Raises
+        ------
+        TypeError
+            If X is a Dask collection, with `return_std`.
         """
         if not is_dask_collection(X):
-            return super().predict(X)
+            return super().predict(X, True) if return_std else super().predict(X)
+        if return_std:
+            raise TypeError(
+                "return_std=True takes rows in memory: X.compute(), or map_blocks and map_partitions with "
+                "to_local().predict."
+            )
         check_is_fitted(self)
         model = self.to_local()
         if isinstance(X, da.Array):

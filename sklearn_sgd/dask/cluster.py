@@ -117,6 +117,10 @@ class ClusterRows(RemoteRows):
         mean = self.blocks.reduce(self.view, workers.curvature_sum, weights) / sums[0]
         return (weights, mean) if 0.0 < mean < np.inf else (np.empty(0, self.dtype), 1.0)
 
+    def scores(self, objective: Any, none: Any) -> Any:
+        """Return the scores of all samples, from those of none."""
+        return self.blocks.reduce(self.view, workers.scores_of, objective, none, combine=workers.merge_scores)
+
     # The passes
 
     def epoch(self, plan: Plan) -> range:

@@ -84,6 +84,7 @@ class DaskBatchGDRegressor(BaseDaskRegressor, BatchGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -112,6 +113,7 @@ class DaskBatchGDRegressor(BaseDaskRegressor, BatchGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -189,6 +191,7 @@ class DaskMiniBatchSGDRegressor(BaseDaskRegressor, MiniBatchSGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -218,6 +221,7 @@ class DaskMiniBatchSGDRegressor(BaseDaskRegressor, MiniBatchSGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -293,6 +297,7 @@ class DaskOnlineSGDRegressor(BaseDaskRegressor, OnlineSGDRegressor):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         half_life: float | None = None,
+        inference: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -322,6 +327,7 @@ class DaskOnlineSGDRegressor(BaseDaskRegressor, OnlineSGDRegressor):
         self.epsilon = epsilon
         self.quantile = quantile
         self.half_life = half_life
+        self.inference = inference
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

@@ -1,7 +1,7 @@
 """What runs on the workers: samples of a partition are validated, and sums over them are computed."""
 
 import pickle
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple, Self
 
 import cloudpickle
@@ -17,6 +17,8 @@ from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan
+from sklearn_sgd._engine.scores.kept import Scores
+from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled
 
@@ -163,6 +165,16 @@ def merge_all(statistics: list[ColumnStatistics]) -> ColumnStatistics:
     for some in statistics[1:]:
         total = merge(total, some)
     return total
+
+
+def merge_scores(scores: list[Scores]) -> Scores:
+    """Return the scores of the samples of all."""
+    return reduce(Scores.merged, scores)
+
+
+def scores_of(block: Block, data: Data, objective: Objective, none: Scores) -> Scores:
+    """Return the scores of the samples, from those of none."""
+    return none.counted_at(objective, block.X, data.y, data.weight)
 
 
 def column_statistics(

@@ -1,30 +1,20 @@
 """The table of the coefficients of a fit: from rows, or from the moments that a fit of the squared error keeps."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._base.validation import as_columns
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes, scatter_by_leverage
 from sklearn_sgd._namespace import doubled, host
-from sklearn_sgd.inference import curvature as second
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.rows import Rows, Target, add_up, scatter_by_leverage
+from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far
 from sklearn_sgd.inference.table import CoefficientTable
+from sklearn_sgd.inference.without_rows import from_moments, from_scores
 
 # Powers of ``1 - leverage`` that scores are divided by, squared.
 HC = {"HC0": 0.0, "HC1": 0.0, "HC2": 1.0, "HC3": 2.0}
-
-# Distance from the minimum, in standard errors, from which on a table says so; eigenvalues that are 0, relative.
-FAR, SINGULAR = 1.0, 1e-14
-
-# Rounding of parameters that a fit, of float32 for instance, may leave.
-ROUNDED = 1e-6
-
-# Squared error that rounding of moments may hide, in units of the variance of the targets.
-ROUNDING = 1e-11
 
 
 def coefficient_table(
@@ -53,8 +43,8 @@ def coefficient_table(
     model : regressor of this package, or pipeline that ends in one
         Fitted. The table is about its `coef_` and `intercept_`.
     X : {array-like, CSR matrix} of shape (n_samples, n_features), default=None
-        The training samples. None: the classic formula from the moments that a fit or a stream of the squared error
-        keeps, with ``robust=False``.
+        The training samples. None: robust errors from the scores that a fit or a stream with ``inference=True`` keeps,
+        or with ``robust=False`` the classic formula from the moments that those of the squared error keep.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
         Their targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -122,7 +112,8 @@ def coefficient_table(
     if X is None or y is None:
         if X is not None or y is not None or sample_weight is not None:
             raise ValueError("X and y belong together, and sample_weight and groups to them: give both.")
-        tables = _from_moments(known, method, level, dispersion)
+        is_classic = method == "classic"
+        tables = from_moments(known, level, dispersion) if is_classic else from_scores(known, method, level)
     else:
         tables = _from_rows(known, _check_rows(known, X, y, sample_weight, groups), method, level, dispersion)
     return tables if known.shape else tables[0]
@@ -179,20 +170,18 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     y, p, n = data.y[:, t], p[:, t], int(data.counted.sum())
     y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
     pull, _ = model.pull(model.coef[t])
-    jumps = second.jumps(loss, y[counted], p[counted])
-    g = np.asarray(loss.gradient(y, p), dtype=np.float64)
+    curvature, g, jumps = row_slopes(loss, y, p, data)
     k = len(pull)
     if jumps:
         if method in ("HC2", "HC3"):
             raise ValueError(f"robust={method!r} is for losses with a second derivative: use robust=True.")
-        mean = second.mean_curvature(jumps, y[counted], p[counted], weight[counted])
-        share = second.level(jumps[0])
+        mean, share = float(curvature[0]), second.level(jumps[0])
         variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
         if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
             raise ValueError("The classic formula of a loss whose slope jumps knows no weights and no dispersion.")
         return Slopes(Target(weight * mean, weight * g, pull), variance / mean, True)
     if method != "classic":
-        return Slopes(Target(weight * second.curvature(loss, y, p), weight * g, pull), None, False)
+        return Slopes(Target(weight * curvature, weight * g, pull), None, False)
     if not second.is_linear_in_target(loss, p[counted], float(np.std(p[counted] - y[counted]))):
         raise ValueError(
             f"There is no classic formula for loss={model.resolved.params['loss']!r}: it is for the squared error, "
@@ -212,7 +201,7 @@ def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: 
     targets = [each.target for each in slopes]
     sums = add_up(data, centre, targets)
     bends = [n * model.pull(w)[1] for w in model.coef]
-    breads = [_inverse(model, total.curvature, bend) for total, bend in zip(sums, bends, strict=True)]
+    breads = [inverse(model, total.curvature, bend) for total, bend in zip(sums, bends, strict=True)]
     scatters, factor, name = [total.scatter for total in sums], 1.0, method
     if method in ("HC2", "HC3"):
         scatters = scatter_by_leverage(data, centre, targets, breads, HC[method])
@@ -229,113 +218,8 @@ def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: 
     tables = []
     for t, (each, bread) in enumerate(zip(slopes, breads, strict=True)):
         covariance = factor * bread @ scatters[t] @ bread
-        _warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
+        warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
         known = each.dispersion if method == "classic" and not each.has_jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
-        tables.append(_table(model, t, _uncentred(covariance, centre), n, level, df, known, name))
+        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, name))
     return tables
-
-
-def _from_moments(model: Model, method: str, level: float, dispersion: float | None) -> list[CoefficientTable]:
-    """Return a table for each target, by the classic formula, from the moments of columns and targets."""
-    if method != "classic":
-        raise ValueError(
-            "Robust standard errors need the rows: give X and y. Without them there is robust=False, the classic "
-            "formula of the squared error, from the moments that a fit keeps."
-        )
-    states = model.estimator._model.states
-    if not (
-        model.formulas.is_quadratic and states and states[0].knows_targets and states[0].statistics.moment.ndim == 2
-    ):
-        raise ValueError(
-            "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
-            "error with learning_rate='auto' and up to some hundred features do. Remedy: give X and y."
-        )
-    n, k = round(states[0].statistics.weight), model.parameters.shape[1]
-    if n <= k:
-        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
-    centre = states[0].statistics.leading(model.coef.shape[1]).mean if model.has_intercept else None
-    tables = []
-    for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
-        normal = states[t].normal_matrix(t)
-        known = dispersion or n / (n - k) * _mean_square(normal, w, intercept, centre)
-        curvature = n * normal.covariance
-        if model.has_intercept:
-            curvature = np.block([[curvature, np.zeros((k - 1, 1))], [np.zeros((1, k - 1)), np.full((1, 1), float(n))]])
-        pull, bend = model.pull(w)
-        bread = _inverse(model, curvature, n * bend)
-        covariance = known * bread @ curvature @ bread
-        slope = normal.covariance @ w - normal.with_target
-        if centre is not None:
-            slope = np.append(slope, intercept + centre @ w - normal.target)
-        _warn_if_far(model, t, centre, n * bread @ (slope + pull), covariance)
-        df = n - k if dispersion is None else None
-        tables.append(_table(model, t, _uncentred(covariance, centre), n, level, df, known, "classic"))
-    return tables
-
-
-def _mean_square(normal: NormalMatrix, w: np.ndarray, intercept: float, centre: np.ndarray | None) -> float:
-    """Return the mean squared residual, from moments."""
-    offset = 0.0 if centre is None else intercept + centre @ w - normal.target
-    square = normal.variance - 2.0 * w @ normal.with_target + w @ normal.covariance @ w + offset * offset
-    if not square > ROUNDING * normal.variance:
-        raise ValueError("The residuals are too small to be known from moments: give X and y.")
-    return float(square)
-
-
-def _inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray:
-    """Return the inverse of the second derivative of the objective; an error if it has none."""
-    H = curvature + np.diag(bend)
-    size = np.sqrt(np.maximum(H.diagonal(), 0.0))
-    where = [model.feature_names[j] for j in np.flatnonzero(~(size > 0.0))]
-    if not where:
-        values, vectors = np.linalg.eigh(H / np.outer(size, size))
-        if values[0] < -1e-8:
-            raise ValueError(
-                "The parameters are at no minimum of the objective on these rows, so it has no standard errors."
-            )
-        if values[0] > SINGULAR * len(values):
-            half = vectors / np.sqrt(values) / size[:, None]
-            return half @ half.T
-        where = [model.feature_names[j] for j in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)]
-    raise ValueError(
-        f"Coefficients of linearly dependent or constant columns have no standard errors: {', '.join(where)}. "
-        "Remedy: leave columns out, or fit with penalty='l2'."
-    )
-
-
-def _uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
-    """Return the covariance with the intercept that belongs to columns as they are."""
-    if centre is None:
-        return covariance
-    move = np.eye(len(covariance))
-    move[-1, :-1] = -centre
-    return move @ covariance @ move.T
-
-
-def _warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.ndarray, covariance: np.ndarray) -> None:
-    """Warn if the parameters are far from the minimum on these rows, farther than they are rounded."""
-    parameters = model.parameters[t].copy()
-    if centre is not None:
-        parameters[-1] += centre @ parameters[:-1]
-    with np.errstate(all="ignore"):
-        distance = np.abs(missing) / np.maximum(np.sqrt(covariance.diagonal()), ROUNDED * np.abs(parameters))
-    if np.max(distance) > FAR:
-        name = model.feature_names[int(np.argmax(distance))]
-        warnings.warn(
-            f"The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum of the objective "
-            "on these rows, to which standard errors belong. Remedy: give the rows of the fit, or fit for longer.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-
-
-def _table(
-    model: Model, t: int, covariance: np.ndarray, n: int, level: float, df: int | None, known: float | None, name: str
-) -> CoefficientTable:
-    """Return the table of a target."""
-    notes: tuple[str, ...] = ()
-    if model.is_penalised:
-        notes = ("Penalised: errors are about the minimum of the penalised objective, which is nearer to 0.",)
-    coef, names = model.parameters[t].copy(), model.feature_names
-    return CoefficientTable(coef, covariance, names, n, float(level), df, known, name, notes)

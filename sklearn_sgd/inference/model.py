@@ -9,6 +9,7 @@ from sklearn_sgd._base.estimator import BaseGDRegressor
 from sklearn_sgd._base.fitted import densified
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._engine.resolve import make_recipe
+from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import host
 from sklearn_sgd.diagnostics import last_step
@@ -78,7 +79,7 @@ class Model(NamedTuple):
     @property
     def is_penalised(self) -> bool:
         """Whether there is a penalty with a slope."""
-        return not self.formulas.is_unpenalised and (self.formulas.terms is None or any(self.formulas.terms))
+        return Objective.of(self.formulas).penalty is not None
 
     def check_penalty(self) -> None:
         """Raise an error for a penalty without a second derivative."""
@@ -93,11 +94,4 @@ class Model(NamedTuple):
 
     def pull(self, coef: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the slope and the second derivative of the penalty, 0 for the intercept."""
-        extra = int(self.has_intercept)
-        if not self.is_penalised:
-            return np.zeros(len(coef) + extra), np.zeros(len(coef) + extra)
-        gradient = self.formulas.parts.penalty.gradient
-        step = 1e-3 * max(float(np.max(np.abs(coef), initial=0.0)), 1e-100)
-        above, below = coef + step, coef - step
-        bend = (gradient(above) - gradient(below)) / (above - below)
-        return tuple(np.append(values + np.zeros_like(coef), np.zeros(extra)) for values in (gradient(coef), bend))  # type: ignore[return-value]
+        return Objective.of(self.formulas).pull(np.append(coef, np.zeros(int(self.has_intercept))), len(coef))

@@ -3,12 +3,12 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
+from sklearn_sgd._base.samples import check_samples
+from sklearn_sgd._engine.scores.rows import Rows
 from sklearn_sgd._namespace import floats
 from sklearn_sgd.inference.coefficients import coefficient_table
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.rows import Rows
 from sklearn_sgd.inference.table import CoefficientTable
 
 
@@ -81,9 +81,27 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     if kind == "target" and not (known.formulas.is_quadratic and all(each.dispersion for each in tables)):
         raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
     X = known.transformed(X)
-    X = validate_data(known.estimator, X, accept_sparse="csr", dtype=floats(X), reset=False)
+    X = check_samples(known.estimator, X, dtype=floats(X), reset=False, summed=False)
     answers = [_interval(known, X, each, kind, level) for each in tables]
     return answers if known.shape else answers[0]
+
+
+def standard_deviations(estimator: Any, X: Any) -> np.ndarray:
+    """Return the standard deviation of a new target at each sample, a column for each target if there are several."""
+    known = Model.of(estimator)
+    params = known.resolved.params
+    if not known.formulas.is_quadratic:
+        raise ValueError(
+            f"return_std=True is for loss='squared_error', which is the loss of targets with one variance; got "
+            f"loss={params['loss']!r}. Remedy: losses 'quantile' for two levels have a band of targets between them."
+        )
+    if params["early_stopping"]:
+        raise ValueError(
+            "return_std=True needs the minimum of the objective, and early_stopping=True stops before it: the standard "
+            "deviation is not known. Remedy: early_stopping=False."
+        )
+    intervals = predict_interval(estimator, X, kind="target")
+    return np.column_stack([each.std_err for each in intervals]) if known.shape else intervals.std_err
 
 
 def _interval(model: Model, X: Any, table: CoefficientTable, kind: str, level: float | None) -> PredictionInterval:

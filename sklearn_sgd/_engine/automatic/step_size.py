@@ -24,6 +24,9 @@ RARE = 2.0
 # The rate starts to fall when it has forgotten the start this many times over.
 BURN_IN = 10.0
 
+# The same after which parameters of a stream scatter about the minimum.
+SETTLED = 20.0
+
 
 def base_rate(step: Step, batch_size: int | None) -> float:
     """Base rate for steps on batches; None: on all rows there are, so without noise."""
@@ -65,9 +68,19 @@ def decaying_rate(rate: float, noise: bool, latest: float = np.inf):
     return lambda t: rate / (1.0 + fall * (t if latest == np.inf else np.minimum(t, latest)))
 
 
-def averaging_weights(t: np.ndarray) -> np.ndarray:
-    """Share of the newest parameters in the average."""
-    return (DECAY + 1.0) / (t + DECAY)
+def averaging_weights(t: np.ndarray, settled: float = np.inf) -> np.ndarray:
+    """Share of the newest parameters in the average: of later updates more, and after ``settled`` of each the same.
+
+    The mean of equal shares has the least variance (Polyak and Juditsky, 1992), and is the last to forget the start.
+    """
+    if settled == np.inf:
+        return (DECAY + 1.0) / (t + DECAY)
+    return 1.0 / ((np.minimum(t, settled) + DECAY) / (DECAY + 1.0) + np.maximum(t - settled, 0.0))
+
+
+def settled_after(rate: float) -> float:
+    """The update after which parameters scatter about the minimum, and no longer approach it, for a base rate."""
+    return SETTLED / rate
 
 
 def decay_limit(half_life: float, batch_size: int, automatic: bool) -> float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import gen_batches
 
-from sklearn_sgd._namespace import doubled, host, take
+from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.scores.products import blocks, dense
+from sklearn_sgd._namespace import take
 
 # Numbers in a block of rows, which is dense and in double precision.
 ENTRIES = 1 << 18
@@ -33,9 +33,8 @@ class Rows(NamedTuple):
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield blocks of the samples, dense."""
         size = max(1, ENTRIES // (self.X.shape[1] + 1))
-        for rows in gen_batches(self.X.shape[0], size):
-            block = take(self.X, rows)
-            yield rows, doubled(block.toarray() if sparse.issparse(block) else host(block))
+        for rows in blocks(self.X.shape[0], size):
+            yield rows, dense(take(self.X, rows))
 
     def predict(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the weighted means of the columns, and raw predictions, in one reading."""
@@ -49,6 +48,28 @@ class Rows(NamedTuple):
         """Yield blocks of the samples less their means, with a column of ones; as they are if there are no means."""
         for rows, block in self.blocks():
             yield rows, block if mean is None else np.column_stack((block - mean, np.ones(len(block))))
+
+
+class RowSlopes(NamedTuple):
+    """Second derivatives and slopes of rows, not weighted; and where the slope of the loss jumps.
+
+    If it does, the second derivative is the mean, in all rows.
+    """
+
+    curvature: np.ndarray
+    slope: np.ndarray
+    jumps: list[second.Jump]
+
+
+def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows) -> RowSlopes:
+    """Return what rows say of a target, of which ``y`` are the values and ``p`` the raw predictions."""
+    counted = data.counted
+    y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
+    g, found = np.asarray(loss.gradient(y, p), dtype=np.float64), second.jumps(loss, y[counted], p[counted])
+    if not found:
+        return RowSlopes(second.curvature(loss, y, p), g, found)
+    mean = second.mean_curvature(found, y[counted], p[counted], data.weight[counted])
+    return RowSlopes(np.full(len(y), mean), g, found)
 
 
 @dataclass

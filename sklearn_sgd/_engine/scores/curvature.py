@@ -11,7 +11,7 @@ Hall, P. and Sheather, S., "On the distribution of a Studentized quantile", Jour
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 # Step of a difference, in units of the residuals, and at least in those of the numbers that are subtracted.
 STEP, LEAST = 1e-4, 1e-9
@@ -32,6 +32,17 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     step = max(STEP * unit, LEAST * float(np.max(sizes, initial=0.0))) or 1.0
     above, below = p + step, p - step
     return (loss.gradient(y, above) - loss.gradient(y, below)) / (above - below)
+
+
+def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Return the same by a difference on one side from the slope at p: in half the time, and off by a share `STEP`."""
+    largest = p @ p
+    unit = 1.0
+    if not has_link(loss):
+        e = y - p
+        unit, largest = float(np.sqrt(e @ e / len(e))), max(largest, y @ y)
+    above = p + (max(STEP * unit, LEAST * float(np.sqrt(largest))) or 1.0)
+    return (loss.gradient(y, above) - slope) / (above - p)
 
 
 def expected_curvature(loss: Any, p: np.ndarray) -> np.ndarray:
@@ -63,16 +74,16 @@ class Jump(NamedTuple):
     below: float
 
 
-def jumps(loss: Any, y: np.ndarray, p: np.ndarray) -> list[Jump]:
+def jumps(loss: Any, y: np.ndarray, p: np.ndarray, reach: float = 1.25) -> list[Jump]:
     """Return where the slope jumps; an empty list for a loss that has a second derivative.
 
-    Each interval between points that lie closer and closer around 0 is halved, towards the larger change of the slope:
-    the change vanishes unless there is a jump.
+    They are looked for up to ``reach`` times the largest residual. Each interval between points that lie closer and
+    closer around 0 is halved, towards the larger change of the slope: the change vanishes unless there is a jump.
     """
     if has_link(loss):
         return []
-    largest = 1.25 * float(np.max(np.abs(p - y), initial=0.0)) or 1.0
-    sizes = largest * 0.5 ** np.arange(60.0)
+    largest = reach * float(np.max(np.abs(p - y), initial=0.0)) or 1.0
+    sizes = largest * 0.5 ** np.arange(60.0 + np.log2(max(reach, 1.0)))
     points = np.concatenate((-sizes, [0.0], sizes[::-1]))
     target = y[:1] if hasattr(loss, "allows") else np.zeros(1)
 
@@ -112,25 +123,36 @@ def level(jump: Jump) -> float:
 def mean_curvature(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
     """Return the second derivative of the mean loss: jumps, times the density of residuals there.
 
-    By Epanechnikov's kernel, of Hall's and Sheather's width, and in units of the residuals as QuantReg of statsmodels.
+    In units of the residuals as QuantReg of statsmodels.
     """
-    e, total = y - p, 0.0
+    e = y - p
     quartiles = np.percentile(e, (75.0, 25.0))
     unit = min(float(np.std(y)), float(quartiles[0] - quartiles[1]) / 1.34)
-    for jump in found:
-        share = level(jump) if len(found) == 1 else float(np.mean(e <= -jump.at))
-        share = min(max(share, 1.0 / len(e)), 1.0 - 1.0 / len(e))
-        width = min(_width(len(e), share), 0.99 * share, 0.99 * (1.0 - share))
-        h = unit * (norm.ppf(share + width) - norm.ppf(share - width))
-        u = (e + jump.at) / h if h > 0.0 else np.full_like(e, np.inf)
-        kernel = np.where(np.abs(u) <= 1.0, 0.75 * (1.0 - u * u), 0.0)
-        total += jump.size * float(weight @ kernel) / (float(weight.sum()) * h) if h > 0.0 else 0.0
+    total = float(weight @ curvature_of_jumps(found, e, unit, len(e))) / float(weight.sum())
     if not total > 0.0:
         raise ValueError("The density of the residuals is not known where the slope of the loss jumps: give more rows.")
     return total
 
 
-def _width(n: int, share: float) -> float:
+def curvature_of_jumps(found: list[Jump], e: np.ndarray, unit: float, n: float) -> np.ndarray:
+    """Return what each row of the residuals e adds to the second derivative, by its nearness to jumps.
+
+    By Epanechnikov's kernel, of Hall's and Sheather's width for n rows, in a unit of the residuals.
+    """
+    total = np.zeros(len(e))
+    for jump in found:
+        share = level(jump) if len(found) == 1 else float(np.mean(e <= -jump.at))
+        share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
+        width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
+        h = unit * float(ndtri(share + width) - ndtri(share - width))
+        if h > 0.0:
+            u = (e + jump.at) / h
+            total += 0.75 * jump.size / h * np.maximum(1.0 - u * u, 0.0)
+    return total
+
+
+def _width(n: float, share: float) -> float:
     """Width of the kernel, as a share of the rows, after Hall and Sheather, for intervals of 95 %."""
-    z = norm.ppf(share)
-    return float(n ** (-1 / 3) * norm.ppf(0.975) ** (2 / 3) * (1.5 * norm.pdf(z) ** 2 / (2.0 * z * z + 1.0)) ** (1 / 3))
+    z = float(ndtri(share))
+    density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    return float(n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3))

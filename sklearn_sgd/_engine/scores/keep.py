@@ -1,0 +1,131 @@
+"""When scores are kept: after a fit, in one more reading of the rows, and in a stream with each chunk."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd._engine.epochs import Descent, Epoch
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.scores.kept import REACH, Scores
+from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stream import StreamFinish
+from sklearn_sgd._namespace import doubled, host, take
+
+
+def scores_of_fit(plan: Plan, state: State) -> Scores:
+    """Return the scores of all rows of a fit at the parameters where it ended."""
+    if isinstance(plan.X, RemoteRows):
+        return _of_remote_rows(plan.X, plan, state)
+    n, used = plan.X.shape[0], slice(None) if plan.row_indices is None else plan.row_indices
+    weight = np.zeros(n)
+    weight[used] = doubled(host(take(plan.data.weight, used))) if plan.data.weight.shape[0] else 1.0
+    weight *= np.count_nonzero(weight) / weight.sum()
+    coef, intercept = state.predictor()
+    coef, none = coef.astype(np.float64), Scores.none(len(coef), bool(plan.data.rows.bias))
+    data, objective = Rows(plan.X, doubled(host(plan.data.y))[:, None], weight, None), Objective.of(plan.formulas)
+    mean, p = data.predict(coef[None], np.array([intercept]))
+    slopes = row_slopes(objective.loss, data.y[:, 0], p[:, 0], data)
+    none = none._replace(centre=mean if none.has_intercept else none.centre)
+    at = none.parameters(coef, intercept)
+    pull, _ = objective.pull(at, len(coef))
+    target = Target(weight * slopes.curvature, weight * slopes.slope, pull)
+    (sums,) = add_up(data, mean if none.has_intercept else None, [target])
+    rows = float(weight.sum())
+    e = np.abs(data.y[:, 0] - p[:, 0])[data.counted]
+    if not np.isfinite(sums.scatter.sum() + sums.curvature.sum()):
+        raise ValueError(
+            "inference=True keeps squares of slopes, and some are out of the range of numbers: scale X or y, or fit "
+            "with inference=False."
+        )
+    return none._replace(
+        at=at,
+        weight=rows,
+        curvature=sums.curvature,
+        product=sums.curvature @ at,
+        slope=sums.score - rows * pull,
+        scatter=sums.scatter,
+        size=float(weight[data.counted] @ np.log(np.maximum(e, 1e-300 + np.finfo(float).eps * float(e.max())))),
+        jumps=np.array(slopes.jumps).reshape(-1, 3),
+    )
+
+
+def _of_remote_rows(rows: RemoteRows, plan: Plan, state: State) -> Scores:
+    """Return the same of rows elsewhere: a sum over the places where they are."""
+    objective, bias = Objective.of(plan.formulas), bool(plan.data.rows.bias)
+    coef, intercept = state.predictor()
+    none = Scores.none(len(coef), bias)
+    none = none._replace(centre=state.centre if bias else none.centre)
+    _, losses, slopes, *_ = rows.with_intercept(bias).residual_sums(objective.loss, float(intercept))
+    typical = np.full(1, float(losses / slopes) if slopes else 1.0)
+    found = second.jumps(objective.loss, np.zeros(1), typical, REACH)
+    none = none._replace(at=none.parameters(coef, intercept), jumps=np.array(found).reshape(-1, 3))
+    return rows.with_intercept(bias).scores(objective, none)
+
+
+def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State], chunk: Any) -> tuple[Scores, ...]:
+    """Return the scores of all targets after a chunk of a stream: its samples, targets in columns, and weights."""
+    X, y, weight = chunk
+    params, objective = recipe.params, Objective.of(recipe.formulas)
+    known = known or [Scores.none(X.shape[1], params["fit_intercept"])] * len(states)
+    return tuple(
+        scores.after(objective, X, y[:, target], weight, state.predictor(), params["half_life"])
+        for target, (scores, state) in enumerate(zip(known, states, strict=True))
+    )
+
+
+def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:
+    """Count the losses of a chunk before it was learned; return the scores if they are kept."""
+    for descent, epoch in done:
+        descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+    if not recipe.params["inference"]:
+        return ()
+    states = [descent.state for descent, _ in done]
+    return scores_after(recipe, known, states, _chunk_of([descent.plan for descent, _ in done]))
+
+
+def _chunk_of(plans: Sequence[Plan]) -> tuple[Any, Any, Any]:
+    """Return the rows of plans that have a weight, as above."""
+    plan = plans[0]
+    used = slice(None) if plan.row_indices is None else plan.row_indices
+    y = np.column_stack([doubled(host(take(each.data.y, used))) for each in plans])
+    weight = host(take(plan.data.weight, used)) if plan.data.weight.shape[0] else None
+    return plan.X if plan.row_indices is None else take(plan.X, used), y, weight
+
+
+class ScoreFinish(NamedTuple):
+    """The final step of a stream that keeps scores: to the minimum on all rows seen, as the scores have it.
+
+    It is made when coefficients are asked for, and changes nothing in the state.
+    """
+
+    objective: Objective
+    half_life: float | None
+
+    def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
+        """Coefficients and intercept of a target to predict with."""
+        if scores is None or not scores.is_known:
+            return state.predictor()
+        scores = scores.counted(self.objective, state.predictor(), self.half_life)
+        w = scores.minimum(self.objective)
+        if w is None:
+            return state.predictor()
+        dtype, coef = state.vectors.coef.dtype, w[: len(scores.centre)]
+        return coef.astype(dtype), float(w[-1] - scores.centre @ coef) if scores.has_intercept else 0.0
+
+
+def finishes(recipe: Recipe) -> bool:
+    """Return whether there is a final step of a stream."""
+    return recipe.finishes_streams or recipe.finishes_by_scores
+
+
+def finish_of(recipe: Recipe) -> StreamFinish | ScoreFinish | None:
+    """Return what makes the coefficients of a stream of its state; None where they are those of the descent itself."""
+    if recipe.finishes_by_scores:
+        return ScoreFinish(Objective.of(recipe.formulas), recipe.params["half_life"])
+    return StreamFinish.of(recipe)

@@ -1,0 +1,38 @@
+"""The objective at parameters that have the intercept last, if there is one: what the descent minimises."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Step of a difference, in units of the largest coefficient.
+STEP = 1e-3
+
+
+class Objective(NamedTuple):
+    """A loss, whether it is half the squared error, and a penalty that has a second derivative, or None."""
+
+    loss: Any
+    is_quadratic: bool
+    penalty: Any
+
+    @classmethod
+    def of(cls, formulas: Any) -> "Objective":
+        """Return that of the parts of a descent."""
+        no_pull = formulas.is_unpenalised or (formulas.terms is not None and not any(formulas.terms))
+        return cls(formulas.parts.loss, formulas.is_quadratic, None if no_pull else formulas.parts.penalty)
+
+    def cost(self, w: np.ndarray, n_features: int) -> float:
+        """Return the penalty."""
+        return 0.0 if self.penalty is None else float(np.sum(self.penalty.value(w[:n_features])))
+
+    def pull(self, w: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slope and the second derivative of the penalty, 0 for the intercept."""
+        slope = np.zeros(len(w))
+        if self.penalty is None:
+            return slope, slope
+        bend, coef = np.zeros(len(w)), w[:n_features]
+        step = STEP * max(float(np.max(np.abs(coef), initial=0.0)), 1e-100)
+        above, below = coef + step, coef - step
+        slope[:n_features] = self.penalty.gradient(coef)
+        bend[:n_features] = (self.penalty.gradient(above) - self.penalty.gradient(below)) / (above - below)
+        return slope, bend

@@ -1,0 +1,73 @@
+"""The sandwich of the curvature and the scatter, and the table that is made of it."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sgd.inference.model import Model
+from sklearn_sgd.inference.table import CoefficientTable
+
+# Distance from the minimum, in standard errors, from which on a table says so; eigenvalues that are 0, relative.
+FAR, SINGULAR = 1.0, 1e-14
+
+# Rounding of parameters that a fit, of float32 for instance, may leave.
+ROUNDED = 1e-6
+
+
+def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray:
+    """Return the inverse of the second derivative of the objective; an error if it has none."""
+    H = curvature + np.diag(bend)
+    size = np.sqrt(np.maximum(H.diagonal(), 0.0))
+    where = [model.feature_names[j] for j in np.flatnonzero(~(size > 0.0))]
+    if not where:
+        values, vectors = np.linalg.eigh(H / np.outer(size, size))
+        if values[0] < -1e-8:
+            raise ValueError(
+                "The parameters are at no minimum of the objective on these rows, so it has no standard errors."
+            )
+        if values[0] > SINGULAR * len(values):
+            half = vectors / np.sqrt(values) / size[:, None]
+            return half @ half.T
+        where = [model.feature_names[j] for j in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)]
+    raise ValueError(
+        f"Coefficients of linearly dependent or constant columns have no standard errors: {', '.join(where)}. "
+        "Remedy: leave columns out, or fit with penalty='l2'."
+    )
+
+
+def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
+    """Return the covariance with the intercept that belongs to columns as they are."""
+    if centre is None:
+        return covariance
+    move = np.eye(len(covariance))
+    move[-1, :-1] = -centre
+    return move @ covariance @ move.T
+
+
+def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.ndarray, covariance: np.ndarray) -> None:
+    """Warn if the parameters are far from the minimum on these rows, farther than they are rounded."""
+    parameters = model.parameters[t].copy()
+    if centre is not None:
+        parameters[-1] += centre @ parameters[:-1]
+    with np.errstate(all="ignore"):
+        distance = np.abs(missing) / np.maximum(np.sqrt(covariance.diagonal()), ROUNDED * np.abs(parameters))
+    if np.max(distance) > FAR:
+        name = model.feature_names[int(np.argmax(distance))]
+        warnings.warn(
+            f"The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum of the objective "
+            "on these rows, to which standard errors belong. Remedy: give the rows of the fit, or fit for longer.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def make_table(
+    model: Model, t: int, covariance: np.ndarray, n: int, level: float, df: int | None, known: float | None, name: str
+) -> CoefficientTable:
+    """Return the table of a target."""
+    notes: tuple[str, ...] = ()
+    if model.is_penalised:
+        notes = ("Penalised: errors are about the minimum of the penalised objective, which is nearer to 0.",)
+    coef, names = model.parameters[t].copy(), model.feature_names
+    return CoefficientTable(coef, covariance, names, n, float(level), df, known, name, notes)

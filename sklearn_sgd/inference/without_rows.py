@@ -1,0 +1,82 @@
+"""Tables of models whose rows are gone: from the moments of the squared error, or from the scores that were kept."""
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd.inference.model import Model
+from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far
+from sklearn_sgd.inference.table import CoefficientTable
+
+# Squared error that rounding of moments may hide, in units of the variance of the targets.
+ROUNDING = 1e-11
+
+
+def from_scores(model: Model, method: str, level: float) -> list[CoefficientTable]:
+    """Return a table for each target, by the sandwich of the scores that the model keeps."""
+    kept = model.estimator._model.scores
+    if not kept:
+        raise ValueError(
+            "Robust standard errors need the rows, or a fit with inference=True, which keeps what they are made of: "
+            "give X and y, or fit again. Or robust=False, the classic formula of the squared error, needs neither."
+        )
+    if method not in ("HC0", "HC1"):
+        raise ValueError(f"robust={method!r} needs the leverage of each row: give X and y, or robust=True or 'HC1'.")
+    objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
+    n, k = round(kept[0].n_rows), model.parameters.shape[1]
+    if n <= k:
+        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
+    tables = []
+    for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
+        scores = kept[t].counted(objective, (w, float(intercept)), half_life)
+        centre = scores.centre if model.has_intercept else None
+        slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
+        bread = inverse(model, scores.curvature, bend)
+        covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scores.scatter @ bread
+        warn_if_far(model, t, centre, bread @ slope, covariance)
+        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, None, None, method))
+    return tables
+
+
+def from_moments(model: Model, level: float, dispersion: float | None) -> list[CoefficientTable]:
+    """Return a table for each target, by the classic formula, from the moments of columns and targets."""
+    states = model.estimator._model.states
+    if not (
+        model.formulas.is_quadratic and states and states[0].knows_targets and states[0].statistics.moment.ndim == 2
+    ):
+        raise ValueError(
+            "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
+            "error with learning_rate='auto' and up to some hundred features do. Remedy: give X and y."
+        )
+    # Rows of later epochs of `fit_stream` are in the moments again, but they are not new.
+    first = states[0].prequential_weight or np.inf
+    n, k = round(min(states[0].statistics.weight, first)), model.parameters.shape[1]
+    if n <= k:
+        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
+    centre = states[0].statistics.leading(model.coef.shape[1]).mean if model.has_intercept else None
+    tables = []
+    for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
+        normal = states[t].normal_matrix(t)
+        known = dispersion or n / (n - k) * _mean_square(normal, w, intercept, centre)
+        curvature = n * normal.covariance
+        if model.has_intercept:
+            curvature = np.block([[curvature, np.zeros((k - 1, 1))], [np.zeros((1, k - 1)), np.full((1, 1), float(n))]])
+        pull, bend = model.pull(w)
+        bread = inverse(model, curvature, n * bend)
+        covariance = known * bread @ curvature @ bread
+        slope = normal.covariance @ w - normal.with_target
+        if centre is not None:
+            slope = np.append(slope, intercept + centre @ w - normal.target)
+        warn_if_far(model, t, centre, n * bread @ (slope + pull), covariance)
+        df = n - k if dispersion is None else None
+        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, "classic"))
+    return tables
+
+
+def _mean_square(normal: NormalMatrix, w: np.ndarray, intercept: float, centre: np.ndarray | None) -> float:
+    """Return the mean squared residual, from moments."""
+    offset = 0.0 if centre is None else intercept + centre @ w - normal.target
+    square = normal.variance - 2.0 * w @ normal.with_target + w @ normal.covariance @ w + offset * offset
+    if not square > ROUNDING * normal.variance:
+        raise ValueError("The residuals are too small to be known from moments: give X and y to coefficient_table.")
+    return float(square)

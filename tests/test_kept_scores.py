@@ -1,0 +1,330 @@
+"""``inference=True``: tables without rows, of fits and of streams, and where the coefficients of streams end."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import csr
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.inference import coefficient_table
+from sklearn_sgd.losses import LOSSES, Huber
+from sklearn_sgd.streaming import ArraySource, fit_stream, load_checkpoint
+
+MINIMUM = {"epochs": 1000, "tol": 1e-8}
+NUMBERS = {"huber": {"epsilon": 1.0}, "quantile": {"quantile": 0.7}, "epsilon_insensitive": {"epsilon": 0.5}}
+JUMPS = ("absolute_error", "quantile", "epsilon_insensitive")
+STREAMED = ["squared_error", "huber", "expectile", "poisson", "absolute_error", "quantile", "epsilon_insensitive"]
+
+
+def rows(loss="squared_error", n=3000, seed=0, offset=5.0):
+    """Correlated columns of several units, far from 0; noise with heavy tails, that spreads with a column.
+
+    It does not for quantiles, whose formula with rows is for noise of one density.
+    """
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((n, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
+    slopes = np.array([0.3, -0.2, 0.1])
+    if loss in ("poisson", "gamma", "tweedie"):
+        y = rng.poisson(np.exp(1.0 + Z @ slopes)) + (loss == "gamma")
+    else:
+        spread = 1.0 if loss in JUMPS else 1.0 + np.abs(Z[:, 0])
+        y = 20.0 + 10.0 * (Z @ slopes) + spread * rng.standard_t(4, n)
+    return (Z + offset) * np.array([1.0, 100.0, 0.01]), y.astype(float)
+
+
+def streamed(X, y, size, weight=None, kind=MiniBatchSGDRegressor, **params):
+    model = kind(inference=True, **params)
+    for start in range(0, len(y), size):
+        part = slice(start, start + size)
+        model.partial_fit(X[part], y[part], *([] if weight is None else [weight[part]]))
+    return model
+
+
+def streamed_on(model, X, y, size):
+    for start in range(0, len(y), size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+
+
+def same(a, b, rtol=1e-6):
+    assert a.n_samples == b.n_samples
+    assert_allclose(a.coef, b.coef, rtol=rtol)
+    size = np.sqrt(b.covariance.diagonal())
+    assert_allclose(a.covariance / np.outer(size, size), b.covariance / np.outer(size, size), atol=rtol)
+
+
+class TestFits:
+    @pytest.mark.parametrize("loss", sorted(LOSSES))
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_as_with_rows(self, loss):
+        X, y = rows(loss, n=400)
+        weight = np.random.default_rng(1).uniform(0.5, 2.0, 400) * (np.arange(400) % 10 > 0)
+        model = BatchGDRegressor(loss, inference=True, **NUMBERS.get(loss, {})).fit(X, y, weight)
+        for robust in (True, "HC1"):
+            same(coefficient_table(model, robust=robust), coefficient_table(model, X, y, weight, robust=robust))
+
+    @pytest.mark.parametrize(
+        "params",
+        [{"penalty": "l2", "alpha": 0.1}, {"fit_intercept": False}, {"learning_rate": "constant", "eta0": 0.1}],
+    )
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_parameters(self, params):
+        X, y = rows(n=400, offset=0.0)
+        X /= X.std(axis=0)
+        model = BatchGDRegressor(inference=True, **params).fit(X, y)
+        same(coefficient_table(model), coefficient_table(model, X, y))
+
+    def test_other_rows(self):
+        X, y = rows(n=400)
+        model = BatchGDRegressor(inference=True).fit(csr(X), np.column_stack((y, -y)))
+        for table, other in zip(
+            coefficient_table(model), coefficient_table(model, X, np.column_stack((y, -y))), strict=True
+        ):
+            same(table, other)
+        single = BatchGDRegressor(inference=True).fit(X.astype(np.float32), y)
+        assert_allclose(coefficient_table(single).std_err, table.std_err, rtol=1e-3)
+
+    def test_of_half_the_rows(self):
+        """Rows that early stopping holds out are not of the fit."""
+        X, y = rows()
+        model = MiniBatchSGDRegressor(inference=True, early_stopping=True, random_state=0).fit(X, y)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            assert coefficient_table(model).n_samples == 2700
+
+
+class TestStreams:
+    @pytest.mark.parametrize("size", [7, 300, 3000])
+    def test_squared_error(self, size):
+        """The sums are those of least squares; residuals are those of rows as they came."""
+        sm = pytest.importorskip("statsmodels.api")
+        X, y = rows()
+        table = coefficient_table(streamed(X, y, size), robust="HC1")
+        theirs = sm.OLS(y, np.column_stack((X, np.ones(len(y))))).fit(cov_type="HC1")
+        assert table.n_samples == 3000
+        assert_allclose(table.coef, theirs.params, rtol=1e-6)
+        assert_allclose(table.std_err, theirs.bse, rtol=0.02)
+
+    @pytest.mark.parametrize("size", [13, 500])
+    @pytest.mark.parametrize("loss", STREAMED)
+    def test_as_the_minimum(self, loss, size):
+        """One pass ends within a share of a standard error of the minimum on all rows, with its standard errors."""
+        X, y = rows(loss)
+        params = NUMBERS.get(loss, {})
+        full = BatchGDRegressor(loss, **params, **MINIMUM).fit(X, y)
+        table, theirs = coefficient_table(streamed(X, y, size, loss=loss, **params)), coefficient_table(full, X, y)
+        assert_allclose((table.coef - theirs.coef) / theirs.std_err, np.zeros(4), atol=0.7 if loss in JUMPS else 0.25)
+        # Where slopes jump, one counts with the density at each row, the other with the mean density.
+        assert_allclose(table.std_err, theirs.std_err, rtol=0.2 if loss in JUMPS else 0.05)
+
+    def test_single_rows(self):
+        X, y = rows("poisson", n=800)
+        full = coefficient_table(BatchGDRegressor("poisson", **MINIMUM).fit(X, y), X, y)
+        table = coefficient_table(streamed(X, y, 1, kind=OnlineSGDRegressor, loss="poisson"))
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.25)
+        assert_allclose(table.std_err, full.std_err, rtol=0.1)
+
+    def test_weights_targets_and_layouts(self):
+        X, y = rows("poisson")
+        weight = np.random.default_rng(0).uniform(0.0, 2.0, len(y)) * (np.arange(len(y)) % 5 > 0)
+        full = coefficient_table(BatchGDRegressor("poisson", **MINIMUM).fit(X, y, weight), X, y, weight)
+        for given in (X, csr(X), X.astype(np.float32)):
+            table = coefficient_table(streamed(given, y, 500, weight, loss="poisson"))
+            assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.25)
+            assert_allclose(table.std_err, full.std_err, rtol=0.1)
+        alone = streamed(X, y, 500, loss="poisson")
+        together = streamed(X, np.column_stack((y, y + 1.0)), 500, loss="poisson")
+        assert_allclose(together.coef_[0], alone.coef_, rtol=1e-6)
+        same(coefficient_table(together)[0], coefficient_table(alone))
+
+    def test_penalty(self):
+        X, y = rows("huber", offset=0.0)
+        X /= X.std(axis=0)
+        params = {"loss": Huber(2.0), "penalty": "l2", "alpha": 1.0}
+        full = coefficient_table(BatchGDRegressor(**params, **MINIMUM).fit(X, y), X, y)
+        table = coefficient_table(streamed(X, y, 500, **params))
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.25)
+        assert_allclose(table.std_err, full.std_err, rtol=0.05)
+        assert "Penalised" in str(table)
+
+    def test_half_life(self):
+        """Least squares with weights that fall by half with each 200 rows, whose sandwich has their squares."""
+        X, y = rows(n=1500)
+        model = streamed(X, y, 300, half_life=200)
+        (scores,) = model._fitted.scores
+        weight, Z = 0.5 ** (np.arange(1500)[::-1] / 200), np.column_stack((X - scores.centre, np.ones(1500)))
+        assert_allclose(scores.curvature, (Z.T * weight) @ Z)
+        solution = np.linalg.solve((Z.T * weight) @ Z, Z.T @ (weight * y))
+        assert_allclose(np.linalg.solve(scores.curvature, scores.product - scores.slope), solution, rtol=1e-9)
+        e = y - Z @ solution
+        assert_allclose(scores.scatter.diagonal(), ((weight * e) ** 2) @ Z**2, rtol=0.1)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            assert coefficient_table(model).n_samples == round(weight.sum())
+
+    def test_after_a_fit(self):
+        X, y = rows("poisson")
+        model = MiniBatchSGDRegressor("poisson", inference=True).fit(X[:1500], y[:1500]).partial_fit(X[1500:], y[1500:])
+        full = coefficient_table(BatchGDRegressor("poisson", **MINIMUM).fit(X, y), X, y)
+        table = coefficient_table(model)
+        assert table.n_samples == 3000
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.25)
+        assert_allclose(table.std_err, full.std_err, rtol=0.05)
+
+    def test_rows_that_are_seen_again_are_not_new(self):
+        X, y = rows("poisson")
+        source = ArraySource(X, y, chunk_rows=500)
+        once, twice = (
+            fit_stream(MiniBatchSGDRegressor("poisson", inference=True), source, epochs=n, random_state=0)
+            for n in (1, 2)
+        )
+        assert coefficient_table(twice).n_samples == 3000
+        assert_allclose(coefficient_table(twice).std_err, coefficient_table(once).std_err, rtol=0.05)
+
+    def test_moments_of_rows_that_are_seen_again(self):
+        X, y = rows()
+        source = ArraySource(X, y, chunk_rows=500)
+        models = (fit_stream(MiniBatchSGDRegressor(), source, epochs=n, random_state=0) for n in (1, 2))
+        once, twice = (coefficient_table(model, robust=False) for model in models)
+        assert twice.n_samples == once.n_samples == 3000
+        assert_allclose(twice.std_err, once.std_err, rtol=1e-6)
+
+    @pytest.mark.parametrize("size", [20, 500])
+    def test_a_rare_column_that_comes_late(self, size):
+        """Its first rows wait for each other: one alone would send its coefficient anywhere."""
+        rng = np.random.default_rng(1)
+        X = np.column_stack((rng.standard_normal((6000, 2)), (rng.random(6000) < 0.01) * (np.arange(6000) > 2000)))
+        y = X @ [1.0, 2.0, 15.0] + rng.standard_t(3, 6000)
+        full = coefficient_table(BatchGDRegressor(Huber(1.0), **MINIMUM).fit(X, y), X, y)
+        model = streamed(X, y, size, loss=Huber(1.0))
+        table = coefficient_table(model)
+        assert table.n_samples == 6000
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.3)
+        assert_allclose(table.std_err, full.std_err, rtol=0.2)
+
+    def test_few_rows_predict_with_the_descent(self):
+        X, y = rows("poisson", n=30)
+        kept, plain = (MiniBatchSGDRegressor("poisson", inference=inference) for inference in (True, False))
+        assert_array_equal(kept.partial_fit(X, y).coef_, plain.partial_fit(X, y).coef_)
+
+    def test_schedules_predict_with_the_descent(self):
+        X, y = rows("poisson", offset=0.0)
+        X /= X.std(axis=0)
+        params = {"loss": "poisson", "learning_rate": "constant", "eta0": 0.01, "average": True}
+        kept = streamed(X, y, 500, **params)
+        plain = MiniBatchSGDRegressor(**params)
+        for start in range(0, 3000, 500):
+            plain.partial_fit(X[start : start + 500], y[start : start + 500])
+        assert_array_equal(kept.coef_, plain.coef_)
+        with pytest.warns(ConvergenceWarning, match="standard errors from the minimum"):
+            assert coefficient_table(kept).n_samples == 3000
+
+
+class TestState:
+    @pytest.mark.parametrize("size", [7, 300])
+    def test_saved(self, size, tmp_path):
+        X, y = rows("huber")
+        model = streamed(X[:1000], y[:1000], size, loss="huber", epsilon=1.0)
+        table = coefficient_table(model)
+        loaded = pickle.loads(pickle.dumps(model))
+        same(coefficient_table(loaded), table)
+        for other in (model, loaded):
+            other.partial_fit(X[1000:1300], y[1000:1300])
+        same(coefficient_table(loaded), coefficient_table(model))
+
+    def test_checkpoints(self, tmp_path):
+        X, y = rows("huber")
+        source = ArraySource(X, y, chunk_rows=300)
+        model = MiniBatchSGDRegressor(Huber(1.0), inference=True)
+        path = tmp_path / "checkpoint"
+        fit_stream(model, source, max_rows=1500, checkpoint=path, random_state=0)
+        assert coefficient_table(load_checkpoint(path).estimator).n_samples == 1500
+        resumed = fit_stream(model, source, checkpoint=path, random_state=0)
+        whole = fit_stream(MiniBatchSGDRegressor(Huber(1.0), inference=True), source, random_state=0)
+        assert_array_equal(coefficient_table(resumed).covariance, coefficient_table(whole).covariance)
+
+    def test_copies_go_their_own_ways(self):
+        X, y = rows("huber", n=100)
+        model = streamed(X[:20], y[:20], 10, loss="huber", epsilon=1.0)
+        other = copy.copy(model)
+        model.partial_fit(X[20:30], y[20:30])
+        other.partial_fit(X[30:80], y[30:80])
+        (mine,), (others,) = model._fitted.scores, other._fitted.scores
+        assert (mine.n_rows, others.n_rows) == (30, 70)
+        assert_array_equal(np.array(mine.pending[: mine.n_pending])[:, :3], X[:30])
+        assert_array_equal(np.array(others.pending[: others.n_pending])[:, :3], X[np.r_[:20, 30:80]])
+
+    @pytest.mark.parametrize("size", [7, 300])
+    def test_a_failed_call_changes_nothing(self, size):
+        X, y = rows("huber")
+        model = streamed(X[:600], y[:600], size, loss="huber", epsilon=1.0)
+        before = pickle.dumps(model)
+        for bad in ((X[:5], np.full(5, np.nan)), (X[:5] * np.inf, y[:5]), (X[:5, :2], y[:5])):
+            with pytest.raises(ValueError, match=r"NaN|infinity|features"):
+                model.partial_fit(*bad)
+        assert pickle.dumps(model) == before
+
+    def test_an_undone_call_changes_nothing(self):
+        X, y = rows()
+        model = streamed(X[:600], y[:600], 300)
+        before = pickle.dumps(model)
+        with pytest.warns(ConvergenceWarning, match="left the finite range"):
+            model.partial_fit(X[:300], y[:300] * 1e300)
+        assert pickle.dumps(model) == before
+
+    @pytest.mark.parametrize("size", [7, 300])
+    def test_squares_out_of_range(self, size):
+        """The rows are left out of the table, and the stream goes on."""
+        X, y = rows()
+        model = streamed(X[:600], y[:600], size)
+        more, targets = X[300:1200].copy(), y[300:1200].copy()
+        more[:300, 0] *= 1e40
+        targets[:300] *= 1e130
+        with pytest.warns(RuntimeWarning, match="are not counted"):
+            streamed_on(model, more, targets, size)
+        (scores,) = model._fitted.scores
+        assert scores.is_finite
+        assert 600 <= scores.n_rows <= 1200
+
+    def test_forgotten_by_a_fit_without(self):
+        X, y = rows()
+        model = BatchGDRegressor(inference=True).fit(X, y)
+        model.set_params(inference=False).fit(X, y)
+        with pytest.raises(ValueError, match="inference=True"):
+            coefficient_table(model)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("params", [{"penalty": "l1"}, {"positive": True}])
+    def test_penalties(self, params):
+        X, y = rows()
+        for call in ("fit", "partial_fit"):
+            with pytest.raises(ValueError, match="inference=True keeps what standard errors are made of"):
+                getattr(MiniBatchSGDRegressor(inference=True, **params), call)(X, y)
+
+    def test_many_columns(self):
+        with pytest.raises(ValueError, match="up to 400 features"):
+            MiniBatchSGDRegressor(inference=True).partial_fit(np.ones((2, 401)), [1.0, 2.0])
+
+    def test_leverages(self):
+        X, y = rows()
+        with pytest.raises(ValueError, match="leverage"):
+            coefficient_table(BatchGDRegressor(inference=True).fit(X, y), robust="HC3")
+
+    def test_few_rows(self):
+        X, y = rows()
+        with pytest.raises(ValueError, match="more rows"):
+            coefficient_table(MiniBatchSGDRegressor(inference=True).partial_fit(X[:4], y[:4]))
+
+
+def test_dependent_columns_do_no_harm():
+    """A stream goes on; the table says which columns."""
+    X, y = rows("huber")
+    X = np.column_stack((X, X[:, 0] + X[:, 1], np.ones(len(y))))
+    model = streamed(X, y, 300, loss="huber", epsilon=1.0)
+    full = BatchGDRegressor("huber", epsilon=1.0, **MINIMUM).fit(X, y)
+    assert_allclose(model.predict(X), full.predict(X), atol=0.2)
+    with pytest.raises(ValueError, match="dependent or constant"):
+        coefficient_table(model)
