@@ -31,6 +31,7 @@ class Descent:
 
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.run, self.stopped = plan, state, choose(plan), False
+        self.weight = plan.weight
 
     def begin(self) -> None:
         """Make ready for an epoch."""
@@ -57,11 +58,17 @@ class Descent:
             state.go_back_to(self.before)
         else:
             state.predict_with(averaged=bool(plan.average_from))
-        n_rows = len(order)
-        weight = total(take(plan.data.weight, order)) if plan.data.weight.shape[0] else n_rows
+        n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
         return Epoch(loss, penalty, finite)
+
+    def weight_of(self, order: Any) -> float:
+        """The total weight of the rows of an epoch."""
+        data = self.plan.data
+        if not data.weight.shape[0]:
+            return len(order)
+        return self.weight if len(order) == self.plan.n_rows else total(take(data.weight, order))
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled import store
-from sklearn_sgd._engine.passes import arrays, full_batch, normal, variance_reduced
+from sklearn_sgd._engine.passes import arrays, device, full_batch, normal, variance_reduced
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
@@ -23,6 +23,8 @@ def choose(plan) -> Callable[..., float]:
     name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
         return normal.automatic
+    if is_foreign(plan.X) and not plan.preconditioner:
+        return device.Minibatch(plan)
     drivers = drivers_of(plan)
     if hasattr(optimizer, "is_passive"):
         return (drivers or in_python(plan)).steps("passive_aggressive")

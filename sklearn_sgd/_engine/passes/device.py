@@ -1,0 +1,225 @@
+"""The passes over arrays of other libraries, on their device: of a piece of an epoch the host reads its end alone.
+
+Parameters, average, moments and preconditioner go to the device in one transfer at the beginning; what has become of
+them comes back in one, together with the losses, at the end. Rates and shares of the average are known before, and go
+with the operations as plain numbers. Rows are gathered for several batches at once; those that lie in their order are
+not copied at all.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd._engine.passes.formulas import ArrayParts
+from sklearn_sgd._namespace import device, doubled, host, index_like, like, namespace, scratch_rows
+
+# Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
+NEAR = 100.0
+
+
+class Rows(NamedTuple):
+    """Some rows of an array, with targets and weights (None: all 1); less ``mean`` (None: 0).
+
+    Where offsets are moderate they are subtracted from sums, so that X is not copied; else ``at_once`` rows are centred
+    at a time.
+    """
+
+    X: Any
+    y: Any
+    weight: Any
+    mean: Any
+    at_once: int | None
+
+    def __len__(self) -> int:
+        return self.y.shape[0]
+
+    def between(self, start: int, stop: int) -> "Rows":
+        """The rows from one place to another, not copied."""
+        stop = min(stop, len(self))
+        if start == 0 and stop == len(self):
+            return self
+        weight = None if self.weight is None else self.weight[start:stop]
+        return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once)
+
+    def weighted(self, values: Any) -> Any:
+        """Values of the rows, times the weights."""
+        return values if self.weight is None else self.weight * values
+
+    def products(self, w: Any) -> Any:
+        """Products of the rows with coefficients."""
+        if self.mean is None:
+            return self.X @ w
+        if self.at_once is None:
+            return self.X @ w - self.mean @ w
+        return namespace(w).concat([X @ w for X, _ in self._centred()])
+
+    def sum(self, c: Any) -> Any:
+        """The sum of the rows, each times a number, in double precision."""
+        if self.mean is None:
+            return doubled(self.X.T @ c)
+        if self.at_once is None:
+            return doubled(self.X.T @ c - self.mean * namespace(c).sum(c))
+        return sum(doubled(X.T @ c[where]) for X, where in self._centred())
+
+    def _centred(self) -> Iterator[tuple[Any, slice]]:
+        assert self.at_once is not None
+        for start in range(0, len(self), self.at_once):
+            where = slice(start, min(start + self.at_once, len(self)))
+            yield self.X[where, ...] - self.mean, where
+
+
+class OnDevice:
+    """What the passes share: the formulas of a plan on the device, rows batch by batch, and transfers."""
+
+    def __init__(self, plan):
+        self.example = plan.data.y[:1]
+        self.parts, self.xp = ArrayParts(plan.formulas, self.example), namespace(self.example)
+        self.pulls, self.has_prox = not plan.formulas.penalty.has_no_pull, not plan.formulas.is_smooth
+        self.at_once = scratch_rows(plan.X)
+
+    def up(self, *vectors: np.ndarray | None) -> list[Any]:
+        """Arrays of NumPy on the device, each in its precision, by one transfer; None for None."""
+        flat = [np.empty(0) if vector is None else vector.ravel() for vector in vectors]
+        there, start, made = like(np.concatenate(flat, dtype=np.float64), doubled(self.example)), 0, list[Any]()
+        for vector, numbers in zip(vectors, flat, strict=True):
+            part, start = there[start : start + len(numbers)], start + len(numbers)
+            if vector is not None:
+                dtype = getattr(self.xp, vector.dtype.name)
+                part = self.xp.astype(self.xp.reshape(part, vector.shape), dtype, copy=True)
+            made.append(None if vector is None else part)
+        return made
+
+    def down(self, *arrays: Any) -> list[np.ndarray | None]:
+        """Arrays in double precision for NumPy, flat, by one transfer; None for None."""
+        flat = [doubled(self.xp.reshape(array, (-1,))) for array in arrays if array is not None]
+        parts = iter(np.split(host(self.xp.concat(flat)), np.cumsum([part.shape[0] for part in flat])[:-1]))
+        return [None if array is None else next(parts) for array in arrays]
+
+    def zeros(self, number: int) -> Any:
+        """So many zeros on the device, in double precision, without a transfer."""
+        return self.xp.zeros(number, dtype=self.xp.float64, device=device(self.example))
+
+    def stretches(self, plan, order: np.ndarray, size: int, mean: Any) -> Iterator[Rows]:
+        """The rows in this order, in whole batches of a size, as many at once as memory takes; one batch at least."""
+        (rows, y, weight), n = plan.data, len(order)
+        first = int(order[0]) if n else 0
+        if n and int(order[-1]) - first == n - 1 and bool((np.diff(order) == 1).all()):
+            where = slice(first, first + n)
+            there = Rows(rows.X[where, ...], y[where], weight[where] if weight.shape[0] else None, mean, None)
+            if mean is None or not is_far(plan):
+                yield there
+                return
+            stretch = max(size, self.at_once // size * size)
+            for start in range(0, n, stretch):
+                some = there.between(start, start + stretch)._replace(at_once=self.at_once)
+                # Several times the same entries are needed in a batch: they are centred once, if there is room.
+                yield some._replace(X=some.X - mean, mean=None) if len(some) <= self.at_once else some
+            return
+        numbers, stretch = index_like(order, rows.X), max(size, self.at_once // size * size)
+        for start in range(0, n, stretch):
+            taken = numbers[start : min(start + stretch, n)]
+            X, targets, s = (
+                self.xp.take(values, taken, axis=0) if values.shape[0] else None for values in (rows.X, y, weight)
+            )
+            if mean is not None:
+                X -= mean
+            yield Rows(X, targets, s, None, None)
+
+    def batches(self, plan, order: np.ndarray, mean: Any) -> Iterator[tuple[Rows, list[Rows]]]:
+        """The same, with the batches that they consist of."""
+        size = plan.batch_size
+        for some in self.stretches(plan, order, size, mean):
+            yield some, [some.between(start, start + size) for start in range(0, len(some), size)]
+
+    def predict(self, rows: Rows, w: Any, bias: float) -> Any:
+        """Raw predictions."""
+        return rows.products(w[:-1]) + w[-1] if bias else rows.products(w[:-1])
+
+    def mean_gradient(self, rows: Rows, c: Any, bias: float) -> Any:
+        """The mean of rows, each times a number, that of the intercept last, in double precision."""
+        last = self.xp.sum(c, dtype=self.xp.float64) if bias else self.zeros(1)[0]
+        return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))]) / len(rows)
+
+    def pull(self, w: Any) -> Any:
+        """The gradient of the penalty, 0 for the intercept."""
+        pull, zeros = self.parts.pull(w[:-1]), self.xp.zeros_like(w)
+        zeros[:-1] = pull
+        return zeros
+
+
+def is_far(plan) -> bool:
+    """Whether the offsets of columns would take digits from sums of products, in units of what varies."""
+    mean, known = plan.data.rows.mean, plan.preconditioner
+    return known is None or bool((mean * mean * known.diagonal > NEAR).any())
+
+
+class AllRows(OnDevice):
+    """Some rows as one batch, of which the host asks for gradients."""
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        self.plan = plan
+
+    def __call__(self, data, chunk, loss) -> "AllRows":
+        """The rows, as ``arrays`` asks for a batch."""
+        self.plan, self.chunk = self.plan._replace(data=data), chunk
+        return self
+
+    def gradient(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Sums of the losses and of their squared slopes, and the mean gradient."""
+        data, n = self.plan.data, len(self.chunk)
+        there, mean = self.up(w, data.rows.mean)
+        sums = self.zeros(len(w) + 2)
+        for rows in self.stretches(self.plan, np.asarray(self.chunk), self.at_once, mean):
+            value, slope = self.parts.loss(rows.y, self.predict(rows, there, data.rows.bias))
+            c, f64 = rows.weighted(slope), self.xp.float64
+            sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
+            sums[1] += self.xp.sum(c * slope, dtype=f64)
+            sums[2:] += self.mean_gradient(rows, c, data.rows.bias) * (len(rows) / n)
+        [found] = self.down(sums)
+        assert found is not None
+        return float(found[0]), float(found[1]), found[2:].copy()
+
+
+class Minibatch(OnDevice):
+    """One pass by an explicit schedule."""
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Take the steps, and change the vectors; the sum of the losses."""
+        bias, total, k = plan.data.rows.bias, self.zeros(1)[0], 0
+        w, average, *moments, mean = self.up(*vectors, plan.data.rows.mean)
+        for some, batches in self.batches(plan, piece.order, mean):
+            predictions = []
+            for rows in batches:
+                z = self.predict(rows, w, bias)
+                predictions.append(z)
+                g = self.mean_gradient(rows, rows.weighted(self.parts.slope(rows.y, z)), bias)
+                moments = self.step(w, g, moments, float(piece.rates[k]), piece.n_done + k + 1)
+                if piece.mixes.size:
+                    average += float(piece.mixes[k]) * (doubled(w) - average)
+                k += 1
+            z = self.xp.concat(predictions) if len(predictions) > 1 else predictions[0]
+            total += self.xp.sum(some.weighted(self.parts.value(some.y, z)), dtype=self.xp.float64)
+        return finish(vectors, *self.down(w, average, *moments, total))
+
+    def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> list:
+        """Change the parameters by the optimizer and the proximal step; the moments after that."""
+        g, pull = self.xp.astype(g, w.dtype, copy=False), self.pull(w) if self.pulls else 0.0
+        m, v = (0.0 if moment is None else moment for moment in moments)
+        d, h, *after = self.parts.step(g, pull, w, m, v, rate, t)
+        w -= h * d
+        if self.has_prox:
+            w[:-1] = self.parts.prox(w[:-1], h[:-1] if hasattr(h, "shape") else h)
+        return [
+            None if old is None else new if hasattr(new, "shape") else new + 0.0 * old
+            for old, new in zip(moments, after, strict=True)
+        ]
+
+
+def finish(vectors, w, average, m, v, total) -> float:
+    """Take over what an epoch has made of the vectors; the sum of its losses."""
+    for vector, found in zip(vectors, (w, average, m, v), strict=True):
+        if vector is not None:
+            vector[:] = found
+    return float(total[0])

@@ -1,0 +1,80 @@
+"""Arrays on a device: what is read back of an epoch does not depend on its steps, and is little."""
+
+import numpy as np
+import pytest
+import sklearn
+from problems import linear, some_weights, used
+from sklearn.utils.fixes import parse_version
+from transfers import counted
+
+from sklearn_sgd import MiniBatchSGDRegressor
+from sklearn_sgd.optimizers import OPTIMIZERS
+
+pytestmark = [
+    pytest.mark.skipif(
+        parse_version(sklearn.__version__) < parse_version("1.7"), reason="array API dispatch needs scikit-learn 1.7"
+    ),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+# Transfers of an epoch in each direction, at most.
+MOST = 3
+
+SCHEDULE = {"learning_rate": "invscaling", "eta0": 0.01}
+
+
+@pytest.fixture(params=["torch", "array_api_strict"])
+def library(request):
+    """The name of a library and its functions, with scikit-learn told to leave arrays there."""
+    xp = pytest.importorskip(request.param)
+    with sklearn.config_context(array_api_dispatch=True):
+        yield request.param, xp
+
+
+def transfers_of_an_epoch(library, monkeypatch, X, y, weight=None, **params):
+    """Numbers of arrays or numbers that the host reads in an epoch, and that it sends."""
+    name, xp = library
+    arrays = [None if array is None else xp.asarray(array) for array in (X, y, weight)]
+    counts, epochs = [], (2, 6)
+    for number in epochs:
+        with counted(name, monkeypatch) as transfers:
+            model = MiniBatchSGDRegressor(random_state=0, epochs=number, tol=None, **params).fit(*arrays)
+        assert model.n_iter_ == number
+        counts.append((transfers.read, transfers.sent))
+    return np.diff(counts, axis=0)[0] / (epochs[1] - epochs[0])
+
+
+@pytest.mark.parametrize("batch_size", [2, 30, None])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"average": True, "penalty": "elasticnet", "l1_ratio": 0.5, "loss": "huber"},
+        {"optimizer": "adam", "loss": "poisson", "penalty": "l2"},
+        {"optimizer": "ftrl", "penalty": "l1", "weighted": True, "shuffle": "batches"},
+        {"loss": "tweedie", "positive": True, "drop_last": True, "weighted": True},
+    ],
+    ids=str,
+)
+def test_schedules_read_once_an_epoch(params, batch_size, library, monkeypatch):
+    X, y = linear(61)
+    weight = some_weights(61) if params.get("weighted") else None
+    params = {name: value for name, value in params.items() if name != "weighted"}
+    if batch_size is None:
+        params = {name: value for name, value in params.items() if name not in ("shuffle", "drop_last")}
+    read, sent = transfers_of_an_epoch(
+        library, monkeypatch, X, np.exp(y / 10), weight, batch_size=batch_size, **SCHEDULE, **params
+    )
+    assert 0 < read <= MOST
+    assert 0 < sent <= MOST
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in ("svrg", "saga")])
+def test_optimizers_take_the_same_steps(optimizer, library):
+    _, xp = library
+    X, y = linear(61)
+    params = used(optimizer=optimizer, penalty="elasticnet", l1_ratio=0.5, alpha=0.1, average=5, **SCHEDULE)
+    model = MiniBatchSGDRegressor(random_state=0, epochs=3, tol=None, batch_size=8, **params)
+    expected = model.fit(X, y, some_weights(61)).coef_
+    there = model.fit(xp.asarray(X), xp.asarray(y), xp.asarray(some_weights(61))).coef_
+    np.testing.assert_allclose(np.asarray(there), expected, rtol=1e-10, atol=1e-10)
