@@ -135,6 +135,11 @@ def doubled(array):
     return namespace(array).astype(array, namespace(array).float64, copy=False)
 
 
+def summed(array):
+    """The sum, in double precision, where the array is."""
+    return namespace(array).sum(array, dtype=namespace(array).float64)
+
+
 def total(array) -> float:
     """The sum, in double precision."""
-    return float(namespace(array).sum(array, dtype=namespace(array).float64))
+    return float(summed(array))

@@ -1,14 +1,16 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
+import sys
+
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
-from sklearn_sgd._base import estimator, fitted, training, unused, validation
-from sklearn_sgd._engine import baseline, cores, plan, prepare, trend
-from sklearn_sgd._engine.automatic import effective, preconditioner, statistics, step_size
+from sklearn_sgd._base import training, unused
+from sklearn_sgd._engine import cores, plan, prepare, trend
+from sklearn_sgd._engine.automatic import effective, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
+from sklearn_sgd._engine.passes import choose, drivers, full_batch
 from sklearn_sgd._engine.state import State
 from sklearn_sgd.inference import curvature
 
@@ -119,9 +121,9 @@ def without_callbacks(monkeypatch, kind):
 def watch_the_host(monkeypatch, look):
     """Call a function with each array of another library that is copied to the host."""
     original = namespace.host
-    engine = (arrays, baseline, prepare, statistics, preconditioner)
-    for module in (*engine, estimator, fitted, validation):
-        monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sklearn_sgd.") and getattr(module, "host", None) is original:
+            monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
 
 
 # Of streams

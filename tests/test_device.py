@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import sklearn
-from problems import linear, some_weights, used
+from problems import covering, linear, some_weights, used
 from sklearn.utils.fixes import parse_version
 from transfers import counted
 
 from sklearn_sgd import MiniBatchSGDRegressor
+from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
 pytestmark = [
@@ -78,3 +79,23 @@ def test_optimizers_take_the_same_steps(optimizer, library):
     expected = model.fit(X, y, some_weights(61)).coef_
     there = model.fit(xp.asarray(X), xp.asarray(y), xp.asarray(some_weights(61))).coef_
     np.testing.assert_allclose(np.asarray(there), expected, rtol=1e-10, atol=1e-10)
+
+
+def counts(X, loss):
+    """Targets that the loss allows, with one that lies far away."""
+    y = np.exp(X[:, 0]) + np.abs(X[:, 1])
+    y[5] *= 50.0
+    return np.floor(y) if loss == "poisson" else y
+
+
+@covering({"loss": [*LOSSES], "penalty": [None, "l2", "l1"], "batch_size": [20, None]})
+def test_automatic_steps_read_little_of_an_epoch(loss, penalty, batch_size, library, monkeypatch):
+    """Also where a step is searched for, or rows are weighted anew."""
+    X, _ = linear(61)
+    weight = some_weights(61) if penalty != "l1" else None
+    params = {"loss": loss, "penalty": penalty, "batch_size": batch_size}
+    # Without an average there are no final steps, of which there may be more or less.
+    params |= {"average": False} if batch_size else {}
+    read, sent = transfers_of_an_epoch(library, monkeypatch, X, counts(X, loss), weight, **params)
+    assert read <= MOST
+    assert sent <= MOST

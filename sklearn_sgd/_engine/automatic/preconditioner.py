@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._namespace import dtype_of, host, like, take, total
+from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
 # Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
 ROUNDING = 1e-12
@@ -272,10 +273,12 @@ def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.nd
     v, largest = np.where(scale > 0, 1.0, 0.0), 1.0
     # Not from a vector of ones alone, which may be orthogonal to what is sought.
     v += np.sin(np.arange(len(v)))
+    if is_foreign(X):
+        return largest_eigenvalue_there(X, mean, scale, v, POWERS) or 1.0
     for _ in range(POWERS):
         u = v * scale / np.linalg.norm(v)
-        z = X @ like(u, X) - float(mean @ u)
-        v = (host(X.T @ z) - mean * total(z)) * scale / X.shape[0]
+        z = X @ u.astype(X.dtype, copy=False) - float(mean @ u)
+        v = (X.T @ z - mean * total(z)) * scale / X.shape[0]
         largest = float(np.linalg.norm(v))
         if not largest:
             return 1.0

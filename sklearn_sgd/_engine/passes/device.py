@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.on_device import measure_there
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
-from sklearn_sgd._namespace import device, doubled, host, index_like, like, namespace, scratch_rows
+from sklearn_sgd._namespace import device, doubled, host, index_like, like, namespace, scratch_rows, summed
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
@@ -180,6 +183,24 @@ class AllRows(OnDevice):
         [found] = self.down(sums)
         assert found is not None
         return float(found[0]), float(found[1]), found[2:].copy()
+
+    def reweighted_statistics(self, w: np.ndarray) -> tuple[ColumnStatistics, float]:
+        """Statistics of the columns, rows weighted by the curvature of their losses at w; the mean of the curvatures.
+
+        See ``row_curvatures``.
+        """
+        xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
+        there, mean = self.up(w, data.rows.mean)
+        parts = self.stretches(self.plan, self.plan.used, self.at_once, mean)
+        z = doubled(xp.concat([self.predict(rows, there, data.rows.bias) for rows in parts]))
+        sums = residual_sums(loss, data, every, z)
+        curvatures = weighted_curvatures(loss, data, every, z, sums)
+        mean = summed(curvatures) / sums[0]
+        _, given = targets_and_weights(data, every)
+        known = (mean > 0.0) & (mean < np.inf)
+        weight, mean = xp.where(known, curvatures / mean, given), xp.where(known, mean, xp.ones_like(mean))
+        statistics, [curvature] = measure_there(self.plan.X, weight, bool(data.rows.bias), beside=[mean])
+        return statistics, curvature
 
 
 class Minibatch(OnDevice):

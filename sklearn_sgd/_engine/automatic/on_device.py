@@ -1,0 +1,82 @@
+"""Statistics of the columns of arrays on a device: products of as many rows as memory takes, read by one transfer."""
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, merge, stretches
+from sklearn_sgd._namespace import doubled, dtype_of, host, like, namespace, scratch_rows, summed, take
+
+
+def measure_there(
+    X, weight, centred: bool, y: Any = None, beside: Sequence[Any] = ()
+) -> tuple[ColumnStatistics, list[float]]:
+    """Statistics as of ``statistics.measure``, of the same rows, and numbers that come to the host with them."""
+    xp, p = namespace(X), X.shape[1]
+    parts = [
+        _sums(
+            take(X, rows),
+            doubled(take(weight, rows)) if weight.shape[0] else None,
+            p <= FULL,
+            centred,
+            None if y is None else doubled(take(y, rows)),
+        )
+        for rows in _segments(X, p <= FULL)
+    ]
+    numbers = [xp.reshape(number, (1,)) for number in beside]
+    read = host(xp.concat([*numbers, *parts]))
+    found, width = read[len(numbers) :].reshape(len(parts), -1), p + (0 if y is None else y.shape[1])
+    return reduce(merge, (_statistics(row, width) for row in found)), [*map(float, read[: len(numbers)])]
+
+
+def _segments(X, full: bool) -> Iterator[Any]:
+    """The rows that are measured, as many at once as memory takes."""
+    n, p = X.shape
+    size, every = stretches(n, p, full)
+    most = max(1, scratch_rows(X) * dtype_of(X).itemsize // 8)
+    if every == 1:
+        yield from (slice(start, min(start + most, n)) for start in range(0, n, most))
+        return
+    starts, number = np.arange(0, n, size * every), max(1, most // size)
+    for first in range(0, len(starts), number):
+        rows = (starts[first : first + number, None] + np.arange(size)).ravel()
+        yield rows[rows < n]
+
+
+def _sums(X, s, full: bool, centred: bool, y) -> Any:
+    """Weight, means and moments of a few rows, in one vector on their device."""
+    xp = namespace(X)
+    Z = doubled(X) if y is None else xp.concat([doubled(X), y], axis=1)
+    weight = summed(xp.ones_like(Z[:, 0])) if s is None else summed(s)
+    mean = xp.zeros_like(Z[0, :])
+    if centred:
+        mean = (xp.sum(Z, axis=0) if s is None else s @ Z) / weight
+        if y is not None:
+            # Within the targets, so that targets that are all the same are met.
+            p = X.shape[1]
+            mean[p:] = xp.minimum(xp.maximum(mean[p:], xp.min(y, axis=0)), xp.max(y, axis=0))
+    Z = Z - mean
+    if s is not None:
+        Z *= xp.sqrt(s)[:, None]
+    moment = Z.T @ Z if full else xp.sum(Z * Z, axis=0)
+    return xp.concat([xp.reshape(part, (-1,)) for part in (weight, mean, moment)])
+
+
+def _statistics(found: np.ndarray, width: int) -> ColumnStatistics:
+    """The statistics in such a vector."""
+    moment = found[1 + width :]
+    square = moment.reshape(width, width) if len(moment) > width or width == 1 else moment
+    return ColumnStatistics(float(found[0]), found[1 : 1 + width], square)
+
+
+def largest_eigenvalue_there(X, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int) -> float:
+    """The length of a vector after so many multiplications by the correlations of X, each of a vector of length one."""
+    xp = namespace(X)
+    mean, scale, v = (like(vector, doubled(X[:1, 0])) for vector in (mean, scale, start))
+    for _ in range(powers):
+        u = v * scale / xp.clip(xp.sqrt(v @ v), 1e-300, None)
+        z = X @ xp.astype(u, X.dtype, copy=False) - xp.astype(mean @ u, X.dtype, copy=False)
+        v = (doubled(X.T @ z) - mean * summed(z)) * scale / X.shape[0]
+    return float(xp.sqrt(v @ v))

@@ -1,0 +1,143 @@
+"""The automatic step on the device of arrays of other libraries: its length is found without reading a number back."""
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
+from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
+from sklearn_sgd._namespace import doubled
+
+# Tries for the length of a step in a first epoch of batches, or of all rows; spare ones in later epochs, beyond those
+# that were not enough in the last one.
+FIRST, FIRST_EXACT, SPARE = 6, 12, 2
+
+# Share of the slope at the start up to which there is none.
+EXACT = 1e-9
+
+
+class Automatic(OnDevice):
+    """One pass by the automatic step, the steps of the drivers; see there for what the numbers mean.
+
+    The length of a step is found in a number of tries that is fixed for an epoch: a step that has its length takes part
+    in the rest without effect. Where it did not suffice the epoch, which has changed nothing, is taken once more. Most
+    steps need one try; half the squared error needs none, since the minimum along a line is known.
+    """
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        self.is_quadratic, self.tries = plan.formulas.is_quadratic, FIRST if plan.noise else FIRST_EXACT
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Take the steps, and change the vectors and the window; the sum of the losses."""
+        tries = 0 if self.is_quadratic else self.tries
+        ends, missing, known = self._attempt(plan, piece, vectors, window, tries)
+        if 0 < tries <= missing and tries < TRIES:
+            ends, missing, known = self._attempt(plan, piece, vectors, window, TRIES)
+        self.tries = int(min(missing + SPARE, TRIES))
+        window[:3] = known
+        return finish(vectors, *ends)
+
+    def _attempt(self, plan, piece, vectors, window, tries: int) -> tuple:
+        """What an epoch of so many tries makes of the vectors, how many were not enough somewhere, and the window."""
+        data, noise, bias = plan.data, plan.noise, plan.data.rows.bias
+        w, average, *moments, mean, inverse, known = self.up(
+            *vectors, data.rows.mean, with_intercept(plan.preconditioner.apart), window[:2]
+        )
+        search, count, k = LineSearch(self, noise, tries), float(window[2]), 0
+        total, far, zero = self.zeros(1)[0], self.zeros(1)[0], self.xp.zeros_like(w)
+        for _, batches in self.batches(plan, piece.order, mean):
+            for rows in batches:
+                z = self.predict(rows, w, bias)
+                value, slope = self.parts.loss(rows.y, z)
+                c, f64 = rows.weighted(slope), self.xp.float64
+                losses, squares = self.xp.sum(rows.weighted(value), dtype=f64), self.xp.sum(c * slope, dtype=f64)
+                total += losses
+                pull = doubled(self.pull(w)) if self.pulls else None
+                g = self.mean_gradient(rows, c, bias)
+                g = g if pull is None else g + pull
+                narrow = self.xp.astype(g, w.dtype, copy=False)
+                d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
+                rate = float(piece.rates[k]) * (len(rows) / plan.batch_size)
+                known, count = self.remember(known, count, squares, losses, len(rows), noise)
+                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None)
+                step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
+                far = self.xp.maximum(far, most)
+                step = self.xp.astype(step, w.dtype, copy=False)
+                w -= self.xp.where(step > 0.0, step * d, zero)
+                if self.has_prox:
+                    there = self.parts.prox(w[:-1], step * inverse[:-1])
+                    w[:-1] = self.xp.where(step > 0.0, there, w[:-1])
+                if piece.mixes.size:
+                    average += float(piece.mixes[k]) * (doubled(w) - average)
+                k += 1
+        *ends, most, seen = self.down(w, average, *moments, total, far, known)
+        return ends, float(most[0]), [*seen, count]  # type: ignore[index, misc]
+
+    def remember(
+        self, known: Any, count: float, squares: Any, losses: Any, size: int, noise: bool
+    ) -> tuple[Any, float]:
+        """Squared slopes and losses of recent samples, and their number, after another batch; see ``step_length``."""
+        new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW) if noise else 0.0
+        if noise:
+            limit, times = MOST * size * known, new * count
+            shares = self.xp.where((limit > 0.0) & (times > limit), limit / times, self.xp.ones_like(limit))
+            new = new * self.xp.min(shares)
+        return keep * known + new, keep * count + size
+
+
+class LineSearch:
+    """The length of a step, on the device: the one that is asked for, or a shorter one if that leads too far.
+
+    Returns
+    -------
+    step, most : arrays without dimension
+        The length, 0 if the step is left out, and the number of the last try that did not suffice.
+    """
+
+    def __init__(self, device: OnDevice, noise: bool, tries: int):
+        self.device, self.parts, self.xp, self.noise, self.tries = device, device.parts, device.xp, noise, tries
+        self.none = device.zeros(1)[0]
+
+    def __call__(self, rows: Rows, w, z, d, g, pull, step, along) -> tuple[Any, Any]:
+        """Find it, for a step down ``d``, along which predictions change by ``along``."""
+        xp = self.xp
+        fall, lean, bend = xp.sum(d * g), 0.0, 0.0
+        possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
+        if pull is not None:
+            there = w - xp.astype(step, w.dtype, copy=False) * d
+            wide = doubled(d)
+            lean, bend = xp.sum(wide * pull), xp.sum(wide * (pull - doubled(self.device.pull(there)))) / step
+        weighted = rows.weighted(along)
+        if not self.tries:
+            bend = bend + xp.sum(along * weighted, dtype=xp.float64) / len(rows)
+            step = xp.where(step * bend - fall > EXACT * fall, fall / bend, step)
+            return xp.where(possible, step, self.none), self.none
+
+        def slopes_at(lengths):
+            narrow = xp.reshape(xp.astype(lengths, z.dtype, copy=False), (-1, 1))
+            slopes = self.parts.slope(rows.y, z - narrow * along)
+            return lengths * bend - lean - doubled(slopes @ weighted) / len(rows)
+
+        done, steep, most = ~possible, fall, self.none
+        for number in range(1, self.tries + 1):
+            slopes = slopes_at(xp.stack([step, 0.5 * step] if self.noise else [step]))
+            over = slopes[0] > EXACT * fall
+            enough = ~over
+            if self.noise:
+                enough &= (slopes[0] < -0.5 * fall) | (slopes[1] <= 0.5 * BENT * (slopes[0] - fall))
+            done = done | enough
+            guess = xp.where(over, step * steep / (steep + slopes[0]), 0.5 * step)
+            step, steep = xp.where(done, step, guess), xp.where(over, 0.5 * steep, fall)
+            most = xp.where(done, most, self.none + number)
+        return xp.where(possible & done, step, self.none), most
+
+
+def with_intercept(inverse: np.ndarray) -> np.ndarray:
+    """A preconditioner, full or a diagonal, with 1 for the intercept."""
+    if inverse.ndim == 1:
+        return np.append(inverse, inverse.dtype.type(1.0))
+    whole = np.zeros((len(inverse) + 1,) * 2, inverse.dtype)
+    whole[:-1, :-1], whole[-1, -1] = inverse, 1.0
+    return whole
