@@ -69,6 +69,17 @@ def namespace(array) -> Any:
     return _functions[key]
 
 
+def mover(array):
+    """A function that brings rows of NumPy to the device of an array, in their precision; None: they are there.
+
+    It may be called in another thread, whose configuration is another.
+    """
+    if array is None or sparse.issparse(array) or not dispatches(array):
+        return None
+    asarray, there = namespace(array).asarray, device(array)
+    return lambda X: asarray(X, device=there) if isinstance(X, np.ndarray) else X
+
+
 def scratch_rows(X) -> int:
     """How many rows of X may be copied at once: as many as fill a share of the memory that is free on their device.
 
@@ -94,6 +105,8 @@ def like(values, array):
     """Numbers in the namespace, on the device and in the precision of an array."""
     if not is_foreign(array):
         return values
+    if hasattr(values, "shape") and type(values) is not type(array):
+        values = host(values)  # Of a third library.
     return namespace(array).asarray(values, dtype=array.dtype, device=device(array))
 
 

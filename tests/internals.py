@@ -4,13 +4,13 @@ import sys
 
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
-from sklearn_sgd._base import training, unused
-from sklearn_sgd._engine import cores, plan, prepare, trend
-from sklearn_sgd._engine.automatic import effective, statistics, step_size
+from sklearn_sgd._base import prediction, training, unused
+from sklearn_sgd._engine import baseline, cores, plan, prepare, trend
+from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import choose, drivers, full_batch
+from sklearn_sgd._engine.passes import choose, device, drivers, full_batch
 from sklearn_sgd._engine.state import State
 from sklearn_sgd.inference import curvature
 
@@ -124,6 +124,21 @@ def watch_the_host(monkeypatch, look):
     for name, module in list(sys.modules.items()):
         if name.startswith("sklearn_sgd.") and getattr(module, "host", None) is original:
             monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
+
+
+def rows_of_scratch(monkeypatch, number):
+    """Let there be room for so many rows beside X; return a list of how many blocks of predictions were joined."""
+    for module in (prediction, on_device, device, baseline):
+        monkeypatch.setattr(module, "scratch_rows", lambda X: number)
+    joined, cut = [], prediction.gen_batches
+
+    def counted(*sizes):
+        blocks = [*cut(*sizes)]
+        joined.append(len(blocks))
+        return blocks
+
+    monkeypatch.setattr(prediction, "gen_batches", counted)
+    return joined
 
 
 # Of streams

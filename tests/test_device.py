@@ -1,15 +1,18 @@
 """Arrays on a device: what is read back of an epoch does not depend on its steps, and is little."""
 
+import internals
 import numpy as np
 import pytest
 import sklearn
 from problems import covering, linear, some_weights, used
+from sklearn.base import clone
 from sklearn.utils.fixes import parse_version
 from transfers import counted
 
 from sklearn_sgd import MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.streaming import ArraySource, predict_stream
 
 pytestmark = [
     pytest.mark.skipif(
@@ -99,3 +102,78 @@ def test_automatic_steps_read_little_of_an_epoch(loss, penalty, batch_size, libr
     read, sent = transfers_of_an_epoch(library, monkeypatch, X, counts(X, loss), weight, **params)
     assert read <= MOST
     assert sent <= MOST
+
+
+@pytest.mark.parametrize("params", [{}, {"loss": "poisson"}, {"loss": "huber", "batch_size": 8}], ids=str)
+@pytest.mark.parametrize("targets", [(), (2,)])
+def test_predictions_are_a_product_and_one_number_that_is_read(targets, params, library, monkeypatch):
+    name, xp = library
+    X, y = linear(61)
+    y = np.exp(y / 10) if not targets else np.exp(np.column_stack([y, -y]) / 10)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0, **params)
+    expected = clone(model).fit(X, y).predict(X)
+    there = xp.asarray(X)
+    model.fit(there, xp.asarray(y))
+    with counted(name, monkeypatch) as transfers:
+        predictions = model.predict(there)
+    assert transfers.read == 1
+    assert transfers.sent == 0
+    np.testing.assert_allclose(np.asarray(predictions), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("params", [{}, {"loss": "poisson"}, {"learning_rate": "constant", "eta0": 0.01}], ids=str)
+def test_values_that_are_not_finite_are_refused(params, value, library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=2, tol=None, random_state=0, **params).fit(xp.asarray(X), xp.asarray(abs(y)))
+    before = np.asarray(model.coef_).copy()
+    X[17, 3] = value
+    with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+        model.predict(xp.asarray(X))
+    with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+        model.fit(xp.asarray(X), xp.asarray(abs(y)))
+    np.testing.assert_array_equal(np.asarray(model.coef_), before)
+
+
+def test_what_must_be_converted_is_in_blocks(library, monkeypatch):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    whole = xp.asarray(np.round(10.0 * X).astype(np.int64))
+    expected = model.predict(whole)
+    sizes = internals.rows_of_scratch(monkeypatch, 7)
+    np.testing.assert_array_equal(np.asarray(model.predict(whole)), np.asarray(expected))
+    assert sizes == [9]
+    with pytest.raises(ValueError, match="features"):
+        model.predict(whole[:, :2])
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"loss": "huber"}, {"batch_size": 8}, {"loss": "huber", "batch_size": 8}], ids=str
+)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_memory_does_not_change_the_result(offset, params, library, monkeypatch):
+    """Rows are gathered, and columns far from 0 are centred, for as many rows at once as there is room for."""
+    _, xp = library
+    X, y = linear(61)
+    X[:, 1] += offset
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0, **{"batch_size": None} | params)
+    expected = clone(model).fit(X, y)
+    for number in (5, 24, 1000):
+        internals.rows_of_scratch(monkeypatch, number)
+        model.fit(xp.asarray(X), xp.asarray(y))
+        np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-9)
+        assert model.intercept_ == pytest.approx(expected.intercept_, rel=1e-9)
+
+
+@pytest.mark.parametrize("read_ahead", [0, 2])
+def test_rows_of_the_host_are_predicted_where_the_model_is(read_ahead, library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    predictions = [*predict_stream(model, ArraySource(X, chunk_rows=20), read_ahead=read_ahead)]
+    assert [type(part) for part in predictions] == [np.ndarray] * 4
+    np.testing.assert_array_equal(np.concatenate(predictions), np.asarray(model.predict(xp.asarray(X))))
+    [there] = predict_stream(model, [xp.asarray(X)], read_ahead=read_ahead)
+    assert type(there) is type(model.coef_)

@@ -34,13 +34,15 @@ class Rows(NamedTuple):
     mean: Any
     at_once: int | None
 
-    def __len__(self) -> int:
+    @property
+    def number(self) -> int:
+        """How many there are."""
         return self.y.shape[0]
 
     def between(self, start: int, stop: int) -> "Rows":
         """The rows from one place to another, not copied."""
-        stop = min(stop, len(self))
-        if start == 0 and stop == len(self):
+        stop = min(stop, self.number)
+        if start == 0 and stop == self.number:
             return self
         weight = None if self.weight is None else self.weight[start:stop]
         return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once)
@@ -67,8 +69,8 @@ class Rows(NamedTuple):
 
     def _centred(self) -> Iterator[tuple[Any, slice]]:
         assert self.at_once is not None
-        for start in range(0, len(self), self.at_once):
-            where = slice(start, min(start + self.at_once, len(self)))
+        for start in range(0, self.number, self.at_once):
+            where = slice(start, min(start + self.at_once, self.number))
             yield self.X[where, ...] - self.mean, where
 
 
@@ -117,7 +119,7 @@ class OnDevice:
             for start in range(0, n, stretch):
                 some = there.between(start, start + stretch)._replace(at_once=self.at_once)
                 # Several times the same entries are needed in a batch: they are centred once, if there is room.
-                yield some._replace(X=some.X - mean, mean=None) if len(some) <= self.at_once else some
+                yield some._replace(X=some.X - mean, mean=None) if some.number <= self.at_once else some
             return
         numbers, stretch = index_like(order, rows.X), max(size, self.at_once // size * size)
         for start in range(0, n, stretch):
@@ -133,7 +135,7 @@ class OnDevice:
         """The same, with the batches that they consist of."""
         size = plan.batch_size
         for some in self.stretches(plan, order, size, mean):
-            yield some, [some.between(start, start + size) for start in range(0, len(some), size)]
+            yield some, [some.between(start, start + size) for start in range(0, some.number, size)]
 
     def predict(self, rows: Rows, w: Any, bias: float) -> Any:
         """Raw predictions."""
@@ -142,7 +144,7 @@ class OnDevice:
     def mean_gradient(self, rows: Rows, c: Any, bias: float) -> Any:
         """The mean of rows, each times a number, that of the intercept last, in double precision."""
         last = self.xp.sum(c, dtype=self.xp.float64) if bias else self.zeros(1)[0]
-        return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))]) / len(rows)
+        return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))]) / rows.number
 
     def pull(self, w: Any) -> Any:
         """The gradient of the penalty, 0 for the intercept."""
@@ -179,7 +181,7 @@ class AllRows(OnDevice):
             c, f64 = rows.weighted(slope), self.xp.float64
             sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
             sums[1] += self.xp.sum(c * slope, dtype=f64)
-            sums[2:] += self.mean_gradient(rows, c, data.rows.bias) * (len(rows) / n)
+            sums[2:] += self.mean_gradient(rows, c, data.rows.bias) * (rows.number / n)
         [found] = self.down(sums)
         assert found is not None
         return float(found[0]), float(found[1]), found[2:].copy()

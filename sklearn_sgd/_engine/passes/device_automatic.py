@@ -59,8 +59,8 @@ class Automatic(OnDevice):
                 g = g if pull is None else g + pull
                 narrow = self.xp.astype(g, w.dtype, copy=False)
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
-                rate = float(piece.rates[k]) * (len(rows) / plan.batch_size)
-                known, count = self.remember(known, count, squares, losses, len(rows), noise)
+                rate = float(piece.rates[k]) * (rows.number / plan.batch_size)
+                known, count = self.remember(known, count, squares, losses, rows.number, noise)
                 step = rate * known[1] / self.xp.clip(known[0], 1e-300, None)
                 step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
                 far = self.xp.maximum(far, most)
@@ -111,14 +111,14 @@ class LineSearch:
             lean, bend = xp.sum(wide * pull), xp.sum(wide * (pull - doubled(self.device.pull(there)))) / step
         weighted = rows.weighted(along)
         if not self.tries:
-            bend = bend + xp.sum(along * weighted, dtype=xp.float64) / len(rows)
+            bend = bend + xp.sum(along * weighted, dtype=xp.float64) / rows.number
             step = xp.where(step * bend - fall > EXACT * fall, fall / bend, step)
             return xp.where(possible, step, self.none), self.none
 
         def slopes_at(lengths):
             narrow = xp.reshape(xp.astype(lengths, z.dtype, copy=False), (-1, 1))
             slopes = self.parts.slope(rows.y, z - narrow * along)
-            return lengths * bend - lean - doubled(slopes @ weighted) / len(rows)
+            return lengths * bend - lean - doubled(slopes @ weighted) / rows.number
 
         done, steep, most = ~possible, fall, self.none
         for number in range(1, self.tries + 1):
