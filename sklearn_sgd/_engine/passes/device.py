@@ -17,6 +17,9 @@ from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, wei
 from sklearn_sgd._engine.passes.formulas import ArrayParts
 from sklearn_sgd._namespace import device, doubled, host, index_like, like, namespace, scratch_rows, summed
 
+# Entries of a batch up to which operations take less time than their start: a column of ones spares some of them.
+SMALL = 1 << 18
+
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
@@ -25,14 +28,15 @@ class Rows(NamedTuple):
     """Some rows of an array, with targets and weights (None: all 1); less ``mean`` (None: 0).
 
     Where offsets are moderate they are subtracted from sums, so that X is not copied; else ``at_once`` rows are centred
-    at a time.
+    at a time. X may have a last column of ones, for the intercept.
     """
 
     X: Any
     y: Any
     weight: Any
-    mean: Any
-    at_once: int | None
+    mean: Any = None
+    at_once: int | None = None
+    has_ones: bool = False
 
     @property
     def number(self) -> int:
@@ -45,7 +49,7 @@ class Rows(NamedTuple):
         if start == 0 and stop == self.number:
             return self
         weight = None if self.weight is None else self.weight[start:stop]
-        return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once)
+        return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once, self.has_ones)
 
     def weighted(self, values: Any) -> Any:
         """Values of the rows, times the weights."""
@@ -60,12 +64,12 @@ class Rows(NamedTuple):
         return namespace(w).concat([X @ w for X, _ in self._centred()])
 
     def sum(self, c: Any) -> Any:
-        """The sum of the rows, each times a number, in double precision."""
+        """The sum of the rows, each times a number."""
         if self.mean is None:
-            return doubled(self.X.T @ c)
+            return self.X.T @ c
         if self.at_once is None:
-            return doubled(self.X.T @ c - self.mean * namespace(c).sum(c))
-        return sum(doubled(X.T @ c[where]) for X, where in self._centred())
+            return self.X.T @ c - self.mean * namespace(c).sum(c)
+        return sum(X.T @ c[where] for X, where in self._centred())
 
     def _centred(self) -> Iterator[tuple[Any, slice]]:
         assert self.at_once is not None
@@ -111,7 +115,7 @@ class OnDevice:
         first = int(order[0]) if n else 0
         if n and int(order[-1]) - first == n - 1 and bool((np.diff(order) == 1).all()):
             where = slice(first, first + n)
-            there = Rows(rows.X[where, ...], y[where], weight[where] if weight.shape[0] else None, mean, None)
+            there = Rows(rows.X[where, ...], y[where], weight[where] if weight.shape[0] else None, mean)
             if mean is None or not is_far(plan):
                 yield there
                 return
@@ -124,12 +128,13 @@ class OnDevice:
         numbers, stretch = index_like(order, rows.X), max(size, self.at_once // size * size)
         for start in range(0, n, stretch):
             taken = numbers[start : min(start + stretch, n)]
-            X, targets, s = (
-                self.xp.take(values, taken, axis=0) if values.shape[0] else None for values in (rows.X, y, weight)
-            )
+            X, targets = (self.xp.take(values, taken, axis=0) for values in (rows.X, y))
+            s = self.xp.take(weight, taken, axis=0) if weight.shape[0] else None
             if mean is not None:
                 X -= mean
-            yield Rows(X, targets, s, None, None)
+            if rows.bias and size * X.shape[1] <= SMALL:
+                X = self.xp.concat([X, self.xp.ones_like(X[:, :1])], axis=1)
+            yield Rows(X, targets, s, has_ones=X.shape[1] > rows.X.shape[1])
 
     def batches(self, plan, order: np.ndarray, mean: Any) -> Iterator[tuple[Rows, list[Rows]]]:
         """The same, with the batches that they consist of."""
@@ -139,12 +144,16 @@ class OnDevice:
 
     def predict(self, rows: Rows, w: Any, bias: float) -> Any:
         """Raw predictions."""
+        if rows.has_ones:
+            return rows.X @ w
         return rows.products(w[:-1]) + w[-1] if bias else rows.products(w[:-1])
 
-    def mean_gradient(self, rows: Rows, c: Any, bias: float) -> Any:
-        """The mean of rows, each times a number, that of the intercept last, in double precision."""
-        last = self.xp.sum(c, dtype=self.xp.float64) if bias else self.zeros(1)[0]
-        return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))]) / rows.number
+    def sum_of(self, rows: Rows, c: Any, bias: float) -> Any:
+        """The sum of rows, each times a number, that of the intercept last."""
+        if rows.has_ones:
+            return rows.X.T @ c
+        last = self.xp.sum(c) if bias else self.xp.sum(0.0 * c)
+        return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))])
 
     def pull(self, w: Any) -> Any:
         """The gradient of the penalty, 0 for the intercept."""
@@ -181,10 +190,10 @@ class AllRows(OnDevice):
             c, f64 = rows.weighted(slope), self.xp.float64
             sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
             sums[1] += self.xp.sum(c * slope, dtype=f64)
-            sums[2:] += self.mean_gradient(rows, c, data.rows.bias) * (rows.number / n)
+            sums[2:] += doubled(self.sum_of(rows, c, data.rows.bias))
         [found] = self.down(sums)
         assert found is not None
-        return float(found[0]), float(found[1]), found[2:].copy()
+        return float(found[0]), float(found[1]), found[2:] / n
 
     def reweighted_statistics(self, w: np.ndarray) -> tuple[ColumnStatistics, float]:
         """Statistics of the columns, rows weighted by the curvature of their losses at w; the mean of the curvatures.
@@ -212,13 +221,17 @@ class Minibatch(OnDevice):
         """Take the steps, and change the vectors; the sum of the losses."""
         bias, total, k = plan.data.rows.bias, self.zeros(1)[0], 0
         w, average, *moments, mean = self.up(*vectors, plan.data.rows.mean)
+        is_plain = plan.formulas.is_plain and not (self.pulls or self.has_prox or moments[0] is not None)
         for some, batches in self.batches(plan, piece.order, mean):
             predictions = []
             for rows in batches:
                 z = self.predict(rows, w, bias)
                 predictions.append(z)
-                g = self.mean_gradient(rows, rows.weighted(self.parts.slope(rows.y, z)), bias)
-                moments = self.step(w, g, moments, float(piece.rates[k]), piece.n_done + k + 1)
+                g, rate = self.sum_of(rows, rows.weighted(self.parts.slope(rows.y, z)), bias), float(piece.rates[k])
+                if is_plain:
+                    w -= (rate / rows.number) * g
+                else:
+                    moments = self.step(w, g / rows.number, moments, rate, piece.n_done + k + 1)
                 if piece.mixes.size:
                     average += float(piece.mixes[k]) * (doubled(w) - average)
                 k += 1
@@ -228,7 +241,7 @@ class Minibatch(OnDevice):
 
     def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> list:
         """Change the parameters by the optimizer and the proximal step; the moments after that."""
-        g, pull = self.xp.astype(g, w.dtype, copy=False), self.pull(w) if self.pulls else 0.0
+        pull = self.pull(w) if self.pulls else 0.0
         m, v = (0.0 if moment is None else moment for moment in moments)
         d, h, *after = self.parts.step(g, pull, w, m, v, rate, t)
         w -= h * d

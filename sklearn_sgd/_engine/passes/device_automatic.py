@@ -55,7 +55,7 @@ class Automatic(OnDevice):
                 losses, squares = self.xp.sum(rows.weighted(value), dtype=f64), self.xp.sum(c * slope, dtype=f64)
                 total += losses
                 pull = doubled(self.pull(w)) if self.pulls else None
-                g = self.mean_gradient(rows, c, bias)
+                g = doubled(self.sum_of(rows, c, bias)) / rows.number
                 g = g if pull is None else g + pull
                 narrow = self.xp.astype(g, w.dtype, copy=False)
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow

@@ -18,7 +18,7 @@ OPERATORS: dict[str, Callable] = {
     name: getattr(operator, python)
     for name, python in {"div": "truediv", **{op: op for op in ("add", "sub", "mul", "pow", "neg", "abs")}}.items()
 } | {name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
-NAMES = {"arctan": "atan", "and": "logical_and", "or": "logical_or", "not": "logical_not"}
+NAMES = {"arctan": "atan"}
 
 
 class Formula:
@@ -32,15 +32,20 @@ class Formula:
         What is returned for them.
     example : array of one dimension
         Of the library, the device and the precision.
+    known : dict
+        Variables that are always the same number.
     """
 
-    def __init__(self, reading: Reading, outputs: tuple, example: Any):
+    def __init__(self, reading: Reading, outputs: tuple, example: Any, **known: float):
         *lines, (_, *self.outputs) = program(*outputs)
         self.xp, self.example, symbols = namespace(example), example, reading.symbols
         self.values: list[Any] = [None] * len(lines)
         self.variables: list[tuple[int, str]] = []
         self.steps: list[tuple[int, str, tuple[int, ...]]] = []
         self.conditions = {number for number, (op, *_) in enumerate(lines) if op in CONDITIONS}
+        self.columns = {number for number, (op, *_) in enumerate(lines) if op == "column"}
+        # Of variables that are arrays, or are not, the functions to call one after the other.
+        self.functions: dict[tuple[bool, ...], list[tuple[int, Callable, tuple[int, ...]]]] = {}
         for number, (op, *args) in enumerate(lines):
             if op == "constant":
                 self.values[number] = float.fromhex(args[0])
@@ -48,6 +53,8 @@ class Formula:
                 self.values[number] = symbols.numbers[args[0]]
             elif op == "column":
                 self.values[number] = like(symbols.columns[args[0]], example)
+            elif op == "variable" and args[0] in known:
+                self.values[number] = known[args[0]]
             elif op == "variable":
                 self.variables.append((number, args[0]))
             else:
@@ -58,29 +65,43 @@ class Formula:
         values = self.values.copy()
         for number, name in self.variables:
             values[number] = variables[name]
-        for number, op, args in self.steps:
-            values[number] = self._operation(op, args, values)
+        kinds = tuple(hasattr(values[number], "shape") for number, _ in self.variables)
+        for number, function, args in self.functions.get(kinds) or self._functions(kinds):
+            values[number] = function(*[values[k] for k in args])
         return tuple(values[number] for number in self.outputs)
 
-    def _operation(self, op: str, args: tuple[int, ...], values: list[Any]) -> Any:
-        """The value of an operation on earlier values."""
-        terms = [values[k] for k in args]
-        if not any(hasattr(term, "shape") for term in terms):
-            return float(EVALUATE[op](*terms))
-        xp = self.xp
+    def _functions(self, kinds: tuple[bool, ...]) -> list[tuple[int, Callable, tuple[int, ...]]]:
+        """What to call where these variables are arrays; numbers alone are computed by NumPy."""
+        arrays = self.columns | {number for (number, _), kind in zip(self.variables, kinds, strict=True) if kind}
+        made = self.functions[kinds] = []
+        for number, op, args in self.steps:
+            if arrays.isdisjoint(args):
+                made.append((number, lambda *terms, of=EVALUATE[op]: float(of(*terms)), args))
+            else:
+                arrays.add(number)
+                made.append((number, self._function(op, args, arrays), args))
+        return made
+
+    def _function(self, op: str, args: tuple[int, ...], arrays: set[int]) -> Callable:
+        """The function for an operation on arrays and numbers."""
+        xp, example = self.xp, self.example
         if op == "where":
-            return xp.where(*terms[:1], *map(self._array, terms[1:]))
-        if op not in ("and", "or", "not"):
-            # The truth of a condition counts as a number elsewhere.
-            terms = [
-                xp.astype(term, self.example.dtype) if k in self.conditions and hasattr(term, "shape") else term
-                for k, term in zip(args, terms, strict=True)
-            ]
+            return lambda condition, *terms: xp.where(condition, *map(self._array, terms))
+        if op in ("and", "or", "not"):
+            return getattr(xp, "logical_" + op)
+        if op == "add" and 0.0 in [self.values[k] for k in args if k not in arrays]:
+            return lambda a, b: a if hasattr(a, "shape") else b
         if op in ("max", "min"):
-            return self._extreme(op, *terms)
-        if op == "add" and 0.0 in [term for term in terms if isinstance(term, float)]:
-            return next(term for term in terms if hasattr(term, "shape"))
-        return (OPERATORS[op] if op in OPERATORS else getattr(xp, NAMES.get(op, op)))(*terms)
+            function: Callable = partial(self._extreme, op)
+        else:
+            function = OPERATORS[op] if op in OPERATORS else getattr(xp, NAMES.get(op, op))
+        if not (self.conditions & arrays).intersection(args):
+            return function
+        # The truth of a condition counts as a number.
+        truths = [k in self.conditions and k in arrays for k in args]
+        return lambda *terms: function(
+            *(xp.astype(term, example.dtype) if truth else term for term, truth in zip(terms, truths, strict=True))
+        )
 
     def _extreme(self, op: str, a: Any, b: Any) -> Any:
         """The larger or smaller of two values, one of which may be a number."""
@@ -126,7 +147,8 @@ class ArrayParts:
         else:
             self.pull, self.prox = penalty.gradient, lambda w, rate: penalty.prox(w, rate, ...)
         if formulas.optimizer.refusal is None:
-            of_step = make(formulas.optimizer, formulas.optimizer.step)
+            known = {"pull": 0.0} if formulas.is_unpenalised else {}
+            of_step = make(formulas.optimizer, formulas.optimizer.step, **known)
             self.step: Callable = lambda g, pull, w, m, v, rate, t: of_step(
                 g=g, pull=pull, w=w, m=m, v=v, rate=rate, t=t
             )
