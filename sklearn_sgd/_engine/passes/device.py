@@ -15,10 +15,13 @@ from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
-from sklearn_sgd._namespace import device, doubled, host, index_like, like, namespace, scratch_rows, summed
+from sklearn_sgd._namespace import device, doubled, host, index_like, namespace, scratch_rows, summed
 
 # Entries of a batch up to which operations take less time than their start: a column of ones spares some of them.
 SMALL = 1 << 18
+
+# Batches that are gathered at once, and whose predictions are kept, at most.
+MANY = 1024
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
@@ -83,51 +86,60 @@ class OnDevice:
 
     def __init__(self, plan):
         self.example = plan.data.y[:1]
-        self.parts, self.xp = ArrayParts(plan.formulas, self.example), namespace(self.example)
+        self.xp, self.device = namespace(self.example), device(self.example)
+        self.parts = ArrayParts(plan.formulas, self.example)
+        self.dtypes = {np.dtype(np.float32): self.xp.float32, np.dtype(np.float64): self.xp.float64}
         self.pulls, self.has_prox = not plan.formulas.penalty.has_no_pull, not plan.formulas.is_smooth
         self.at_once = scratch_rows(plan.X)
 
     def up(self, *vectors: np.ndarray | None) -> list[Any]:
         """Arrays of NumPy on the device, each in its precision, by one transfer; None for None."""
-        flat = [np.empty(0) if vector is None else vector.ravel() for vector in vectors]
-        there, start, made = like(np.concatenate(flat, dtype=np.float64), doubled(self.example)), 0, list[Any]()
-        for vector, numbers in zip(vectors, flat, strict=True):
-            part, start = there[start : start + len(numbers)], start + len(numbers)
-            if vector is not None:
-                dtype = getattr(self.xp, vector.dtype.name)
-                part = self.xp.astype(self.xp.reshape(part, vector.shape), dtype, copy=True)
-            made.append(None if vector is None else part)
+        packed = np.concatenate([vector.ravel() for vector in vectors if vector is not None], dtype=np.float64)
+        there = self.xp.asarray(packed, dtype=self.xp.float64, device=self.device)
+        start, made = 0, list[Any]()
+        for vector in vectors:
+            if vector is None:
+                made.append(None)
+                continue
+            part, start = there[start : start + vector.size], start + vector.size
+            part = self.xp.astype(part, self.dtypes[vector.dtype], copy=False)
+            made.append(part if vector.ndim == 1 else self.xp.reshape(part, vector.shape))
         return made
 
-    def down(self, *arrays: Any) -> list[np.ndarray | None]:
+    def down(self, *arrays: Any) -> list[Any]:
         """Arrays in double precision for NumPy, flat, by one transfer; None for None."""
-        flat = [doubled(self.xp.reshape(array, (-1,))) for array in arrays if array is not None]
-        parts = iter(np.split(host(self.xp.concat(flat)), np.cumsum([part.shape[0] for part in flat])[:-1]))
-        return [None if array is None else next(parts) for array in arrays]
+        flat = [None if a is None else self.wide(self.xp.reshape(a, (-1,))) for a in arrays]
+        packed, start, made = host(self.xp.concat([a for a in flat if a is not None])), 0, list[Any]()
+        for part in flat:
+            made.append(None if part is None else packed[start : start + part.shape[0]])
+            start += 0 if part is None else part.shape[0]
+        return made
+
+    def wide(self, array: Any) -> Any:
+        """An array in double precision."""
+        return array if array.dtype == self.xp.float64 else self.xp.astype(array, self.xp.float64)
 
     def zeros(self, number: int) -> Any:
         """So many zeros on the device, in double precision, without a transfer."""
-        return self.xp.zeros(number, dtype=self.xp.float64, device=device(self.example))
+        return self.xp.zeros(number, dtype=self.xp.float64, device=self.device)
 
-    def stretches(self, plan, order: np.ndarray, size: int, mean: Any) -> Iterator[Rows]:
+    def stretches(self, plan, order: Any, size: int, mean: Any) -> Iterator[Rows]:
         """The rows in this order, in whole batches of a size, as many at once as memory takes; one batch at least."""
         (rows, y, weight), n = plan.data, len(order)
-        first = int(order[0]) if n else 0
-        if n and int(order[-1]) - first == n - 1 and bool((np.diff(order) == 1).all()):
-            where = slice(first, first + n)
+        first, few = int(order[0]) if n else 0, size * max(1, min(self.at_once // size, MANY))
+        if n and int(order[-1]) - first == n - 1 and not (plan.shuffles and (np.diff(order) != 1).any()):
+            far, where = mean is not None and is_far(plan), slice(first, first + n)
             there = Rows(rows.X[where, ...], y[where], weight[where] if weight.shape[0] else None, mean)
-            if mean is None or not is_far(plan):
-                yield there
-                return
-            stretch = max(size, self.at_once // size * size)
-            for start in range(0, n, stretch):
-                some = there.between(start, start + stretch)._replace(at_once=self.at_once)
-                # Several times the same entries are needed in a batch: they are centred once, if there is room.
-                yield some._replace(X=some.X - mean, mean=None) if some.number <= self.at_once else some
+            for start in range(0, n, stretch := few if far else size * MANY):
+                some = there.between(start, start + stretch)
+                if far and some.number <= self.at_once:
+                    # Several times the same entries are needed in a batch: they are centred once, if there is room.
+                    some = some._replace(X=some.X - mean, mean=None)
+                yield some._replace(at_once=self.at_once) if far else some
             return
-        numbers, stretch = index_like(order, rows.X), max(size, self.at_once // size * size)
-        for start in range(0, n, stretch):
-            taken = numbers[start : min(start + stretch, n)]
+        numbers: Any = index_like(order, rows.X) if n else None
+        for start in range(0, n, few):
+            taken = numbers[start : min(start + few, n)]
             X, targets = (self.xp.take(values, taken, axis=0) for values in (rows.X, y))
             s = self.xp.take(weight, taken, axis=0) if weight.shape[0] else None
             if mean is not None:
@@ -136,11 +148,11 @@ class OnDevice:
                 X = self.xp.concat([X, self.xp.ones_like(X[:, :1])], axis=1)
             yield Rows(X, targets, s, has_ones=X.shape[1] > rows.X.shape[1])
 
-    def batches(self, plan, order: np.ndarray, mean: Any) -> Iterator[tuple[Rows, list[Rows]]]:
+    def batches(self, plan, order: np.ndarray, mean: Any) -> Iterator[tuple[Rows, Iterator[Rows]]]:
         """The same, with the batches that they consist of."""
         size = plan.batch_size
         for some in self.stretches(plan, order, size, mean):
-            yield some, [some.between(start, start + size) for start in range(0, some.number, size)]
+            yield some, (some.between(start, start + size) for start in range(0, some.number, size))
 
     def predict(self, rows: Rows, w: Any, bias: float) -> Any:
         """Raw predictions."""
@@ -185,14 +197,13 @@ class AllRows(OnDevice):
         data, n = self.plan.data, len(self.chunk)
         there, mean = self.up(w, data.rows.mean)
         sums = self.zeros(len(w) + 2)
-        for rows in self.stretches(self.plan, np.asarray(self.chunk), self.at_once, mean):
+        for rows in self.stretches(self.plan, self.chunk, self.at_once, mean):
             value, slope = self.parts.loss(rows.y, self.predict(rows, there, data.rows.bias))
             c, f64 = rows.weighted(slope), self.xp.float64
             sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
             sums[1] += self.xp.sum(c * slope, dtype=f64)
-            sums[2:] += doubled(self.sum_of(rows, c, data.rows.bias))
+            sums[2:] += self.wide(self.sum_of(rows, c, data.rows.bias))
         [found] = self.down(sums)
-        assert found is not None
         return float(found[0]), float(found[1]), found[2:] / n
 
     def reweighted_statistics(self, w: np.ndarray) -> tuple[ColumnStatistics, float]:
@@ -202,7 +213,7 @@ class AllRows(OnDevice):
         """
         xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
         there, mean = self.up(w, data.rows.mean)
-        parts = self.stretches(self.plan, self.plan.used, self.at_once, mean)
+        parts = self.stretches(self.plan, range(self.plan.n_rows), self.at_once, mean)
         z = doubled(xp.concat([self.predict(rows, there, data.rows.bias) for rows in parts]))
         sums = residual_sums(loss, data, every, z)
         curvatures = weighted_curvatures(loss, data, every, z, sums)
@@ -219,10 +230,10 @@ class Minibatch(OnDevice):
 
     def __call__(self, plan, piece, vectors, window) -> float:
         """Take the steps, and change the vectors; the sum of the losses."""
-        bias, total, k = plan.data.rows.bias, self.zeros(1)[0], 0
-        w, average, *moments, mean = self.up(*vectors, plan.data.rows.mean)
+        bias, total, averaged, k = plan.data.rows.bias, self.zeros(1)[0], piece.mixes.size > 0, 0
+        w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
         is_plain = plan.formulas.is_plain and not (self.pulls or self.has_prox or moments[0] is not None)
-        for some, batches in self.batches(plan, piece.order, mean):
+        for some, batches in self.batches(plan, piece.order, None):
             predictions = []
             for rows in batches:
                 z = self.predict(rows, w, bias)
@@ -232,8 +243,8 @@ class Minibatch(OnDevice):
                     w -= (rate / rows.number) * g
                 else:
                     moments = self.step(w, g / rows.number, moments, rate, piece.n_done + k + 1)
-                if piece.mixes.size:
-                    average += float(piece.mixes[k]) * (doubled(w) - average)
+                if averaged:
+                    average += float(piece.mixes[k]) * (self.wide(w) - average)
                 k += 1
             z = self.xp.concat(predictions) if len(predictions) > 1 else predictions[0]
             total += self.xp.sum(some.weighted(self.parts.value(some.y, z)), dtype=self.xp.float64)
@@ -256,6 +267,6 @@ class Minibatch(OnDevice):
 def finish(vectors, w, average, m, v, total) -> float:
     """Take over what an epoch has made of the vectors; the sum of its losses."""
     for vector, found in zip(vectors, (w, average, m, v), strict=True):
-        if vector is not None:
+        if found is not None:
             vector[:] = found
     return float(total[0])

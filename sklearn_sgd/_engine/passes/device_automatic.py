@@ -7,11 +7,10 @@ import numpy as np
 from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
-from sklearn_sgd._namespace import doubled
 
 # Tries for the length of a step in a first epoch of batches, or of all rows; spare ones in later epochs, beyond those
 # that were not enough in the last one.
-FIRST, FIRST_EXACT, SPARE = 6, 12, 2
+FIRST, FIRST_EXACT, SPARE = 4, 12, 2
 
 # Share of the slope at the start up to which there is none.
 EXACT = 1e-9
@@ -21,8 +20,8 @@ class Automatic(OnDevice):
     """One pass by the automatic step, the steps of the drivers; see there for what the numbers mean.
 
     The length of a step is found in a number of tries that is fixed for an epoch: a step that has its length takes part
-    in the rest without effect. Where it did not suffice the epoch, which has changed nothing, is taken once more. Most
-    steps need one try; half the squared error needs none, since the minimum along a line is known.
+    in the rest without effect. Where that did not suffice the epoch, which has changed nothing, is taken once more with
+    twice as many. Most steps need one try; half the squared error needs none, since the minimum along a line is known.
     """
 
     def __init__(self, plan):
@@ -33,8 +32,9 @@ class Automatic(OnDevice):
         """Take the steps, and change the vectors and the window; the sum of the losses."""
         tries = 0 if self.is_quadratic else self.tries
         ends, missing, known = self._attempt(plan, piece, vectors, window, tries)
-        if 0 < tries <= missing and tries < TRIES:
-            ends, missing, known = self._attempt(plan, piece, vectors, window, TRIES)
+        while 0 < tries <= missing and tries < TRIES:
+            tries = min(2 * tries, TRIES)
+            ends, missing, known = self._attempt(plan, piece, vectors, window, tries)
         self.tries = int(min(missing + SPARE, TRIES))
         window[:3] = known
         return finish(vectors, *ends)
@@ -42,9 +42,9 @@ class Automatic(OnDevice):
     def _attempt(self, plan, piece, vectors, window, tries: int) -> tuple:
         """What an epoch of so many tries makes of the vectors, how many were not enough somewhere, and the window."""
         data, noise, bias = plan.data, plan.noise, plan.data.rows.bias
-        w, average, *moments, mean, inverse, known = self.up(
-            *vectors, data.rows.mean, with_intercept(plan.preconditioner.apart), window[:2]
-        )
+        averaged, inverse = piece.mixes.size > 0, with_intercept(plan.preconditioner.apart)
+        vectors = vectors if averaged else vectors._replace(average=None)
+        w, average, *moments, mean, inverse, known = self.up(*vectors, data.rows.mean, inverse, window[:2])
         search, count, k = LineSearch(self, noise, tries), float(window[2]), 0
         total, far, zero = self.zeros(1)[0], self.zeros(1)[0], self.xp.zeros_like(w)
         for _, batches in self.batches(plan, piece.order, mean):
@@ -54,8 +54,8 @@ class Automatic(OnDevice):
                 c, f64 = rows.weighted(slope), self.xp.float64
                 losses, squares = self.xp.sum(rows.weighted(value), dtype=f64), self.xp.sum(c * slope, dtype=f64)
                 total += losses
-                pull = doubled(self.pull(w)) if self.pulls else None
-                g = doubled(self.sum_of(rows, c, bias)) / rows.number
+                pull = self.wide(self.pull(w)) if self.pulls else None
+                g = self.wide(self.sum_of(rows, c, bias)) / rows.number
                 g = g if pull is None else g + pull
                 narrow = self.xp.astype(g, w.dtype, copy=False)
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
@@ -69,11 +69,11 @@ class Automatic(OnDevice):
                 if self.has_prox:
                     there = self.parts.prox(w[:-1], step * inverse[:-1])
                     w[:-1] = self.xp.where(step > 0.0, there, w[:-1])
-                if piece.mixes.size:
-                    average += float(piece.mixes[k]) * (doubled(w) - average)
+                if averaged:
+                    average += float(piece.mixes[k]) * (self.wide(w) - average)
                 k += 1
         *ends, most, seen = self.down(w, average, *moments, total, far, known)
-        return ends, float(most[0]), [*seen, count]  # type: ignore[index, misc]
+        return ends, float(most[0]), [*seen, count]
 
     def remember(
         self, known: Any, count: float, squares: Any, losses: Any, size: int, noise: bool
@@ -99,16 +99,17 @@ class LineSearch:
     def __init__(self, device: OnDevice, noise: bool, tries: int):
         self.device, self.parts, self.xp, self.noise, self.tries = device, device.parts, device.xp, noise, tries
         self.none = device.zeros(1)[0]
+        self.one = self.none + 1.0
 
     def __call__(self, rows: Rows, w, z, d, g, pull, step, along) -> tuple[Any, Any]:
         """Find it, for a step down ``d``, along which predictions change by ``along``."""
-        xp = self.xp
+        xp, device = self.xp, self.device
         fall, lean, bend = xp.sum(d * g), 0.0, 0.0
         possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
         if pull is not None:
             there = w - xp.astype(step, w.dtype, copy=False) * d
-            wide = doubled(d)
-            lean, bend = xp.sum(wide * pull), xp.sum(wide * (pull - doubled(self.device.pull(there)))) / step
+            wide = device.wide(d)
+            lean, bend = xp.sum(wide * pull), xp.sum(wide * (pull - device.wide(device.pull(there)))) / step
         weighted = rows.weighted(along)
         if not self.tries:
             bend = bend + xp.sum(along * weighted, dtype=xp.float64) / rows.number
@@ -117,18 +118,21 @@ class LineSearch:
 
         def slopes_at(lengths):
             narrow = xp.reshape(xp.astype(lengths, z.dtype, copy=False), (-1, 1))
-            slopes = self.parts.slope(rows.y, z - narrow * along)
-            return lengths * bend - lean - doubled(slopes @ weighted) / rows.number
+            slopes = device.wide(self.parts.slope(rows.y, z - narrow * along) @ weighted) / -rows.number
+            return slopes if pull is None else slopes + (lengths * bend - lean)
 
-        done, steep, most = ~possible, fall, self.none
+        # Of the length at hand and of half of it, as long as batches are not all rows.
+        shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
+        done, steep, most, none, steepest = ~possible, fall, self.none, EXACT * fall, -0.5 * fall
         for number in range(1, self.tries + 1):
-            slopes = slopes_at(xp.stack([step, 0.5 * step] if self.noise else [step]))
-            over = slopes[0] > EXACT * fall
+            slopes = slopes_at(shares * step)
+            slope = slopes[0]
+            over = slope > none
             enough = ~over
             if self.noise:
-                enough &= (slopes[0] < -0.5 * fall) | (slopes[1] <= 0.5 * BENT * (slopes[0] - fall))
+                enough &= (slope < steepest) | (slopes[1] <= 0.5 * BENT * (slope - fall))
             done = done | enough
-            guess = xp.where(over, step * steep / (steep + slopes[0]), 0.5 * step)
+            guess = xp.where(over, step * steep / (steep + slope), 0.5 * step)
             step, steep = xp.where(done, step, guess), xp.where(over, 0.5 * steep, fall)
             most = xp.where(done, most, self.none + number)
         return xp.where(possible & done, step, self.none), most
