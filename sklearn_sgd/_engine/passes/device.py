@@ -123,12 +123,19 @@ class OnDevice:
         """So many zeros on the device, in double precision, without a transfer."""
         return self.xp.zeros(number, dtype=self.xp.float64, device=self.device)
 
+    def order(self, plan, order: Any) -> Any:
+        """Row numbers on the device; of rows that lie in this order, the range of them."""
+        n, first = len(order), int(order[0]) if len(order) else 0
+        if not n or (int(order[-1]) - first == n - 1 and not (plan.shuffles and (np.diff(order) != 1).any())):
+            return range(first, first + n)
+        return index_like(order, self.example)
+
     def stretches(self, plan, order: Any, size: int, mean: Any) -> Iterator[Rows]:
         """The rows in this order, in whole batches of a size, as many at once as memory takes; one batch at least."""
-        (rows, y, weight), n = plan.data, len(order)
-        first, few = int(order[0]) if n else 0, size * max(1, min(self.at_once // size, MANY))
-        if n and int(order[-1]) - first == n - 1 and not (plan.shuffles and (np.diff(order) != 1).any()):
-            far, where = mean is not None and is_far(plan), slice(first, first + n)
+        rows, y, weight = plan.data
+        few = size * max(1, min(self.at_once // size, MANY))
+        if isinstance(order, range):
+            far, where, n = mean is not None and is_far(plan), slice(order.start, order.stop), len(order)
             there = Rows(rows.X[where, ...], y[where], weight[where] if weight.shape[0] else None, mean)
             for start in range(0, n, stretch := few if far else size * MANY):
                 some = there.between(start, start + stretch)
@@ -137,9 +144,8 @@ class OnDevice:
                     some = some._replace(X=some.X - mean, mean=None)
                 yield some._replace(at_once=self.at_once) if far else some
             return
-        numbers: Any = index_like(order, rows.X) if n else None
-        for start in range(0, n, few):
-            taken = numbers[start : min(start + few, n)]
+        for start in range(0, order.shape[0], few):
+            taken = order[start : min(start + few, order.shape[0])]
             X, targets = (self.xp.take(values, taken, axis=0) for values in (rows.X, y))
             s = self.xp.take(weight, taken, axis=0) if weight.shape[0] else None
             if mean is not None:
@@ -148,7 +154,7 @@ class OnDevice:
                 X = self.xp.concat([X, self.xp.ones_like(X[:, :1])], axis=1)
             yield Rows(X, targets, s, has_ones=X.shape[1] > rows.X.shape[1])
 
-    def batches(self, plan, order: np.ndarray, mean: Any) -> Iterator[tuple[Rows, Iterator[Rows]]]:
+    def batches(self, plan, order: Any, mean: Any) -> Iterator[tuple[Rows, Iterator[Rows]]]:
         """The same, with the batches that they consist of."""
         size = plan.batch_size
         for some in self.stretches(plan, order, size, mean):
@@ -197,7 +203,7 @@ class AllRows(OnDevice):
         data, n = self.plan.data, len(self.chunk)
         there, mean = self.up(w, data.rows.mean)
         sums = self.zeros(len(w) + 2)
-        for rows in self.stretches(self.plan, self.chunk, self.at_once, mean):
+        for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
             value, slope = self.parts.loss(rows.y, self.predict(rows, there, data.rows.bias))
             c, f64 = rows.weighted(slope), self.xp.float64
             sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
@@ -233,7 +239,7 @@ class Minibatch(OnDevice):
         bias, total, averaged, k = plan.data.rows.bias, self.zeros(1)[0], piece.mixes.size > 0, 0
         w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
         is_plain = plan.formulas.is_plain and not (self.pulls or self.has_prox or moments[0] is not None)
-        for some, batches in self.batches(plan, piece.order, None):
+        for some, batches in self.batches(plan, self.order(plan, piece.order), None):
             predictions = []
             for rows in batches:
                 z = self.predict(rows, w, bias)

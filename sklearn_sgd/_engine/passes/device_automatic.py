@@ -8,8 +8,8 @@ from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
 
-# Tries for the length of a step in a first epoch of batches, or of all rows; spare ones in later epochs, beyond those
-# that were not enough in the last one.
+# Tries for the length of a step in a first epoch of batches, or of all rows; spare ones in later epochs, at least,
+# beyond those that were not enough in the last one.
 FIRST, FIRST_EXACT, SPARE = 4, 12, 2
 
 # Share of the slope at the start up to which there is none.
@@ -30,16 +30,17 @@ class Automatic(OnDevice):
 
     def __call__(self, plan, piece, vectors, window) -> float:
         """Take the steps, and change the vectors and the window; the sum of the losses."""
-        tries = 0 if self.is_quadratic else self.tries
-        ends, missing, known = self._attempt(plan, piece, vectors, window, tries)
+        tries, order = 0 if self.is_quadratic else self.tries, self.order(plan, piece.order)
+        ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
         while 0 < tries <= missing and tries < TRIES:
             tries = min(2 * tries, TRIES)
-            ends, missing, known = self._attempt(plan, piece, vectors, window, tries)
-        self.tries = int(min(missing + SPARE, TRIES))
+            ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
+        # Fewer in the next epoch, but one by one: an epoch that is taken twice costs more than a try too many.
+        self.tries = int(min(max(missing + SPARE, tries - 1), TRIES))
         window[:3] = known
         return finish(vectors, *ends)
 
-    def _attempt(self, plan, piece, vectors, window, tries: int) -> tuple:
+    def _attempt(self, plan, piece, order, vectors, window, tries: int) -> tuple:
         """What an epoch of so many tries makes of the vectors, how many were not enough somewhere, and the window."""
         data, noise, bias = plan.data, plan.noise, plan.data.rows.bias
         averaged, inverse = piece.mixes.size > 0, with_intercept(plan.preconditioner.apart)
@@ -47,7 +48,7 @@ class Automatic(OnDevice):
         w, average, *moments, mean, inverse, known = self.up(*vectors, data.rows.mean, inverse, window[:2])
         search, count, k = LineSearch(self, noise, tries), float(window[2]), 0
         total, far, zero = self.zeros(1)[0], self.zeros(1)[0], self.xp.zeros_like(w)
-        for _, batches in self.batches(plan, piece.order, mean):
+        for _, batches in self.batches(plan, order, mean):
             for rows in batches:
                 z = self.predict(rows, w, bias)
                 value, slope = self.parts.loss(rows.y, z)
