@@ -10,7 +10,7 @@ from sklearn_sgd._engine.automatic import effective, on_device, statistics, step
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import choose, device, drivers, full_batch
+from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch
 from sklearn_sgd._engine.state import State
 from sklearn_sgd.inference import curvature
 
@@ -139,6 +139,12 @@ def rows_of_scratch(monkeypatch, number):
 
     monkeypatch.setattr(prediction, "gen_batches", counted)
     return joined
+
+
+def tries_at_first(monkeypatch, number):
+    """Let a first epoch on a device have so many tries for the length of a step; None: as many as usual."""
+    for name in ("FIRST", "FIRST_EXACT") if number else ():
+        monkeypatch.setattr(device_automatic, name, number)
 
 
 # Of streams

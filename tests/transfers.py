@@ -34,14 +34,14 @@ def _of_torch(monkeypatch):
         def __torch_function__(self, function, types, args=(), kwargs=None):
             transfers.sent += function in sending and not isinstance(args[0], torch.Tensor)
             name = getattr(function, "__name__", "")
-            transfers.read += name in ("numpy", "__array__", "tolist", "nonzero", "masked_select")
+            transfers.read += name in ("numpy", "__array__", "tolist")
             return function(*args, **kwargs or {})
 
     class Operations(TorchDispatchMode):
-        """Single numbers, for which the host waits: item, float, bool, int."""
+        """What the host waits for: single numbers (item, float, bool, int), and shapes that depend on values."""
 
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            transfers.read += "_local_scalar_dense" in str(function)
+            transfers.read += any(name in str(function) for name in ("_local_scalar_dense", "nonzero", "masked_select"))
             return function(*args, **kwargs or {})
 
     with Functions(), Operations():
