@@ -136,9 +136,10 @@ def take(array, rows):
 
 
 def index_like(rows: np.ndarray, array):
-    """Row numbers in the namespace and on the device of an array."""
-    xp = namespace(array)
-    return xp.asarray(rows.astype(np.int64, copy=False), dtype=xp.int64, device=device(array))
+    """Row numbers in the namespace and on the device of an array; short ones become long ones there."""
+    xp, short = namespace(array), rows.dtype == np.uint32 and array.shape[0] <= np.iinfo(np.int32).max
+    numbers = rows.view(np.int32) if short else rows.astype(np.int64, copy=False)
+    return xp.astype(xp.asarray(numbers, device=device(array)), xp.int64, copy=False)
 
 
 def doubled(array):

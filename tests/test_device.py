@@ -214,3 +214,28 @@ def test_fits_are_those_of_numpy(loss, penalty, batch_size, params, rows, librar
     np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(np.asarray(there.intercept_), expected.intercept_, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(there.loss_curve_, expected.loss_curve_, rtol=1e-10)
+
+
+@covering(
+    {
+        "loss": [*LOSSES],
+        "params": {
+            "automatic": {"batch_size": None},
+            "in batches": {"batch_size": 16, "penalty": "elasticnet", "l1_ratio": 0.5, "alpha": 1e-3},
+            "schedule": SCHEDULE | {"optimizer": "adam", "penalty": "l2", "average": 10},
+        },
+    }
+)
+def test_single_precision_until_the_fit_ends(loss, params, library):
+    """With a column that is far from 0, to the verdict on how the fit has ended."""
+    _, xp = library
+    X, _ = linear(120)
+    y = counts(X, loss).astype(np.float32)
+    X = (X + [0.0, 100.0, 0.0, 0.0, 0.0]).astype(np.float32)
+    model = MiniBatchSGDRegressor(loss, random_state=0, epochs=20, **params)
+    expected = clone(model).fit(X, y)
+    there = model.fit(xp.asarray(X), xp.asarray(y))
+    assert there.coef_.dtype == xp.float32
+    assert there.stop_reason_ == expected.stop_reason_
+    predictions = np.asarray(there.predict(xp.asarray(X)))
+    np.testing.assert_allclose(predictions, expected.predict(X), rtol=0.0, atol=2e-3 * float(y.std()))

@@ -15,7 +15,7 @@ from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
-from sklearn_sgd._namespace import device, doubled, host, index_like, namespace, scratch_rows, summed
+from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
 
 # Entries of a batch up to which operations take less time than their start: a column of ones spares some of them.
 SMALL = 1 << 18
@@ -128,7 +128,7 @@ class OnDevice:
         n, first = len(order), int(order[0]) if len(order) else 0
         if not n or (int(order[-1]) - first == n - 1 and not (plan.shuffles and (np.diff(order) != 1).any())):
             return range(first, first + n)
-        return index_like(order, self.example)
+        return index_like(order, plan.data.y)
 
     def stretches(self, plan, order: Any, size: int, mean: Any) -> Iterator[Rows]:
         """The rows in this order, in whole batches of a size, as many at once as memory takes; one batch at least."""
@@ -201,7 +201,7 @@ class AllRows(OnDevice):
     def gradient(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         data, n = self.plan.data, len(self.chunk)
-        there, mean = self.up(w, data.rows.mean)
+        there, mean = self.up(w.astype(dtype_of(data.y)), data.rows.mean)
         sums = self.zeros(len(w) + 2)
         for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
             value, slope = self.parts.loss(rows.y, self.predict(rows, there, data.rows.bias))
