@@ -1,5 +1,7 @@
 """Arrays on a device: what is read back of an epoch does not depend on its steps, and is little."""
 
+from typing import NamedTuple
+
 import internals
 import numpy as np
 import pytest
@@ -231,7 +233,7 @@ def test_single_precision_until_the_fit_ends(loss, params, library):
     _, xp = library
     X, _ = linear(120)
     y = counts(X, loss).astype(np.float32)
-    X = (X + [0.0, 100.0, 0.0, 0.0, 0.0]).astype(np.float32)
+    X = (X + np.array([0.0, 100.0, 0.0, 0.0, 0.0])).astype(np.float32)
     model = MiniBatchSGDRegressor(loss, random_state=0, epochs=20, **params)
     expected = clone(model).fit(X, y)
     there = model.fit(xp.asarray(X), xp.asarray(y))
@@ -239,3 +241,45 @@ def test_single_precision_until_the_fit_ends(loss, params, library):
     assert there.stop_reason_ == expected.stop_reason_
     predictions = np.asarray(there.predict(xp.asarray(X)))
     np.testing.assert_allclose(predictions, expected.predict(X), rtol=0.0, atol=2e-3 * float(y.std()))
+
+
+class Rooted(NamedTuple):
+    """An optimizer of one's own, in functions of NumPy."""
+
+    eps: float = 0.1
+
+    @property
+    def moments(self):
+        return 1
+
+    def step(self, g, pull, w, m, v, rate, t):
+        g = g + pull
+        m = np.where(np.abs(g) > 1.0, np.maximum(m, g * g), m + np.minimum(g * g, 0.5) * (g > 0.0))
+        return np.where((g > 5.0) | (g < -5.0), np.sign(g) * 5.0, g), rate / (np.sqrt(m) + self.eps), m, v
+
+
+class Tilted(NamedTuple):
+    """A penalty of one's own, with a number for each coefficient."""
+
+    most: np.ndarray
+
+    def value(self, w):
+        return 0.05 * w * w
+
+    def gradient(self, w):
+        return np.where(w > 0.0, 0.2, 0.1) * w
+
+    def prox(self, w, rate, j=...):
+        return np.minimum(w, self.most[j])
+
+
+@pytest.mark.parametrize("params", [SCHEDULE | {"optimizer": Rooted()}, {}], ids=["schedule", "automatic"])
+def test_own_formulas_in_functions_of_numpy(params, library):
+    _, xp = library
+    X, y = linear(61)
+    penalty = Tilted(np.linspace(0.5, 4.0, 5))
+    model = MiniBatchSGDRegressor(penalty=penalty, random_state=0, epochs=4, tol=None, batch_size=8, **params)
+    expected = clone(model).fit(X, y)
+    there = model.fit(xp.asarray(X), xp.asarray(y))
+    np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
+    assert (np.asarray(there.coef_) <= penalty.most).all()
