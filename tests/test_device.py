@@ -158,7 +158,7 @@ def test_what_must_be_converted_is_in_blocks(library, monkeypatch):
     whole = xp.asarray(np.round(10.0 * X).astype(np.int64))
     expected = model.predict(whole)
     sizes = internals.rows_of_scratch(monkeypatch, 7)
-    np.testing.assert_array_equal(np.asarray(model.predict(whole)), np.asarray(expected))
+    np.testing.assert_allclose(np.asarray(model.predict(whole)), np.asarray(expected), rtol=1e-12)
     assert sizes == [9]
     with pytest.raises(ValueError, match="features"):
         model.predict(whole[:, :2])
@@ -187,7 +187,7 @@ def test_rows_of_the_host_are_predicted_where_the_model_is(read_ahead, library):
     model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(xp.asarray(X), xp.asarray(y))
     predictions = [*predict_stream(model, ArraySource(X, chunk_rows=20), read_ahead=read_ahead)]
     assert [type(part) for part in predictions] == [np.ndarray] * 4
-    np.testing.assert_array_equal(np.concatenate(predictions), np.asarray(model.predict(xp.asarray(X))))
+    np.testing.assert_allclose(np.concatenate(predictions), np.asarray(model.predict(xp.asarray(X))), rtol=1e-12)
     [there] = predict_stream(model, [xp.asarray(X)], read_ahead=read_ahead)
     assert type(there) is type(model.coef_)
 

@@ -27,8 +27,9 @@ def measure_there(
     ]
     numbers = [xp.reshape(number, (1,)) for number in beside]
     read = host(xp.concat([*numbers, *parts]))
-    found, width = read[len(numbers) :].reshape(len(parts), -1), p + (0 if y is None else y.shape[1])
-    return reduce(merge, (_statistics(row, width) for row in found)), [*map(float, read[: len(numbers)])]
+    found, targets = read[len(numbers) :].reshape(len(parts), -1), 0 if y is None else y.shape[1]
+    columns = reduce(merge, (_statistics(row, p, targets, p <= FULL) for row in found))
+    return columns, [*map(float, read[: len(numbers)])]
 
 
 def _segments(X, full: bool) -> Iterator[Any]:
@@ -46,29 +47,42 @@ def _segments(X, full: bool) -> Iterator[Any]:
 
 
 def _sums(X, s, full: bool, centred: bool, y) -> Any:
-    """Weight, means and moments of a few rows, in one vector on their device."""
-    xp = namespace(X)
-    Z = doubled(X) if y is None else xp.concat([doubled(X), y], axis=1)
-    weight = summed(xp.ones_like(Z[:, 0])) if s is None else summed(s)
-    mean = xp.zeros_like(Z[0, :])
-    if centred:
-        mean = (xp.sum(Z, axis=0) if s is None else s @ Z) / weight
-        if y is not None:
-            # Within the targets, so that targets that are all the same are met.
-            p = X.shape[1]
-            mean[p:] = xp.minimum(xp.maximum(mean[p:], xp.min(y, axis=0)), xp.max(y, axis=0))
-    Z = Z - mean
-    if s is not None:
-        Z *= xp.sqrt(s)[:, None]
-    moment = Z.T @ Z if full else xp.sum(Z * Z, axis=0)
-    return xp.concat([xp.reshape(part, (-1,)) for part in (weight, mean, moment)])
+    """Weight, means and moments of a few rows and their targets, in one vector on their device."""
+    xp, is_copy = namespace(X), X.dtype != namespace(X).float64
+    Z, root = doubled(X), None if s is None else xp.sqrt(s)[:, None]
+    weight = summed(xp.ones_like(X[:, 0])) if s is None else summed(s)
+
+    def mean_of(values):
+        if not centred:
+            return xp.zeros_like(values[0, :])
+        return (xp.sum(values, axis=0) if s is None else s @ values) / weight
+
+    parts = [weight, mean := mean_of(Z)]
+    if centred and is_copy:
+        Z -= mean
+    elif centred:
+        Z, is_copy = Z - mean, True
+    if root is not None and is_copy:
+        Z *= root
+    elif root is not None:
+        Z = Z * root
+    parts.append(Z.T @ Z if full else xp.sum(Z * Z, axis=0))
+    if y is not None:
+        # Within the targets, so that targets that are all the same are met.
+        middle = xp.minimum(xp.maximum(mean_of(y), xp.min(y, axis=0)), xp.max(y, axis=0)) if centred else mean_of(y)
+        rest = y - middle if root is None else (y - middle) * root
+        parts += [middle, Z.T @ rest, rest.T @ rest]
+    return xp.concat([xp.reshape(part, (-1,)) for part in parts])
 
 
-def _statistics(found: np.ndarray, width: int) -> ColumnStatistics:
+def _statistics(found: np.ndarray, p: int, targets: int, full: bool) -> ColumnStatistics:
     """The statistics in such a vector."""
-    moment = found[1 + width :]
-    square = moment.reshape(width, width) if len(moment) > width or width == 1 else moment
-    return ColumnStatistics(float(found[0]), found[1 : 1 + width], square)
+    sizes = [1, p, p * p if full else p, targets, p * targets, targets * targets]
+    (weight,), mean, moment, middle, side, spread = np.split(found, np.cumsum(sizes)[:-1])
+    if full:
+        moment, side = moment.reshape(p, p), side.reshape(p, targets)
+        moment = np.block([[moment, side], [side.T, spread.reshape(targets, targets)]])
+    return ColumnStatistics(float(weight), np.append(mean, middle), moment)
 
 
 def largest_eigenvalue_there(X, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int) -> float:
