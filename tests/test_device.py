@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from problems import covering, linear, some_weights, used
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 from transfers import counted
 
@@ -283,3 +284,26 @@ def test_own_formulas_in_functions_of_numpy(params, library):
     there = model.fit(xp.asarray(X), xp.asarray(y))
     np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
     assert (np.asarray(there.coef_) <= penalty.most).all()
+
+
+@pytest.mark.parametrize("batch_size", [4, None])
+def test_divergence_is_found_and_taken_back(batch_size, library):
+    _, xp = library
+    X, y = linear(61)
+    params = {"learning_rate": "constant", "eta0": 1e30, "random_state": 0, "epochs": 30, "tol": None}
+    model = MiniBatchSGDRegressor(batch_size=batch_size, **params)
+    with pytest.warns(ConvergenceWarning, match="left the finite range"):
+        expected = clone(model).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="left the finite range"):
+        model.fit(xp.asarray(X), xp.asarray(y))
+    assert model.stop_reason_ == expected.stop_reason_ == "diverged"
+    assert model.n_iter_ == expected.n_iter_
+    np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-10)
+    stream = MiniBatchSGDRegressor(batch_size=4, eta0=0.01, learning_rate="constant").partial_fit(
+        xp.asarray(X), xp.asarray(y)
+    )
+    coef, updates = np.asarray(stream.coef_).copy(), stream.n_updates_
+    with pytest.warns(ConvergenceWarning, match="changed nothing"):
+        stream.set_params(eta0=1e30).partial_fit(xp.asarray(X), xp.asarray(y))
+    np.testing.assert_array_equal(np.asarray(stream.coef_), coef)
+    assert stream.n_updates_ == updates

@@ -1,4 +1,4 @@
-"""The passes over arrays of other libraries, on their device: of a piece of an epoch the host reads its end alone.
+"""The passes over arrays of other libraries, on their device: the host reads an epoch once, at its end.
 
 Parameters, average, moments and preconditioner go to the device in one transfer at the beginning; what has become of
 them comes back in one, together with the losses, at the end. Rates and shares of the average are known before, and go
@@ -187,14 +187,14 @@ def is_far(plan) -> bool:
 
 
 class AllRows(OnDevice):
-    """Some rows as one batch, of which the host asks for gradients."""
+    """Some rows as one batch, whose gradients the host reads."""
 
     def __init__(self, plan):
         super().__init__(plan)
         self.plan = plan
 
     def __call__(self, data, chunk, loss) -> "AllRows":
-        """The rows, as ``arrays`` asks for a batch."""
+        """The rows as one batch, as ``full_batch`` makes it."""
         self.plan, self.chunk = self.plan._replace(data=data), chunk
         return self
 

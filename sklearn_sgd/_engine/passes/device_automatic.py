@@ -89,7 +89,7 @@ class Automatic(OnDevice):
 
 
 class LineSearch:
-    """The length of a step, on the device: the one that is asked for, or a shorter one if that leads too far.
+    """The length of a step, on the device: the given one, or a shorter one if that leads too far.
 
     Returns
     -------
