@@ -10,7 +10,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import _array_api
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._array_api import _convert_to_numpy as convert_to_numpy
-from sklearn.utils._array_api import device, get_namespace, indexing_dtype
+from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -39,7 +39,6 @@ __all__ = [
     "fit_context",
     "get_namespace",
     "has_callbacks",
-    "indexing_dtype",
     "num_samples",
     "openmp_effective_n_threads",
     "safe_indexing",

@@ -1,20 +1,29 @@
 """Arrays of NumPy and of other libraries: the few functions in which they differ.
 
-Arrays of torch, CuPy and others follow the array API standard. The rows stay where they are; parameters, preconditioner
-and counts are NumPy's: O(P) or O(P**2) numbers go back and forth.
+Arrays of torch, CuPy and others follow the array API standard. The rows stay where they are. Between two epochs
+parameters, preconditioner and counts are NumPy's: O(P) or O(P**2) numbers go to the device before an epoch, and O(P)
+come back after it.
 
 References
 ----------
 Consortium for Python Data API Standards, "Python array API standard", 2024.12.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
 
-from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, get_namespace, indexing_dtype
+from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, get_namespace
+
+# Share of the free memory of a graphics card that copies of rows may take at a time, and bytes where that is not known:
+# of a card, and of the host, whose caches should hold some of them.
+FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 24
+
+# The functions for a type of arrays, and whether they are dispatched: to find them anew takes as long as ten products.
+_functions: dict[tuple[type, bool], Any] = {}
 
 
 class Elsewhere:
@@ -52,7 +61,39 @@ def floats(values, only=None) -> Any:
 
 def namespace(array) -> Any:
     """The functions for an array or a number."""
-    return get_namespace(array)[0] if hasattr(array, "shape") and is_foreign(array) else np
+    if not hasattr(array, "shape") or not is_foreign(array):
+        return np
+    key = type(array), get_config()["array_api_dispatch"]
+    if key not in _functions:
+        _functions[key] = get_namespace(array)[0]
+    return _functions[key]
+
+
+def mover(array):
+    """A function that brings rows of NumPy to the device of an array, in their precision; None: they are there.
+
+    It may be called in another thread, whose configuration is another.
+    """
+    if array is None or sparse.issparse(array) or not dispatches(array):
+        return None
+    asarray, there = namespace(array).asarray, device(array)
+    return lambda X: asarray(X, device=there) if isinstance(X, np.ndarray) else X
+
+
+def scratch_rows(X) -> int:
+    """How many rows of X may be copied at once: as many as fill a share of the memory that is free on their device.
+
+    The same number bounds what is computed of rows in one go, on any device.
+    """
+    kind = type(X).__module__.partition(".")[0]
+    free = None
+    if kind == "torch" and X.is_cuda:
+        free = sys.modules["torch"].cuda.mem_get_info(X.device)[0]
+    elif kind == "cupy":
+        free = X.device.mem_info[0]
+    on_host = kind == "torch" and X.device.type == "cpu"
+    size = HOST if on_host or not is_foreign(X) else CARD if free is None else int(FREE * free)
+    return max(1, size // max(1, dtype_of(X).itemsize * X.shape[1]))
 
 
 def dtype_of(array) -> np.dtype:
@@ -64,6 +105,8 @@ def like(values, array):
     """Numbers in the namespace, on the device and in the precision of an array."""
     if not is_foreign(array):
         return values
+    if hasattr(values, "shape") and type(values) is not type(array):
+        values = host(values)  # Of a third library.
     return namespace(array).asarray(values, dtype=array.dtype, device=device(array))
 
 
@@ -89,9 +132,14 @@ def take(array, rows):
         return array[rows, ...]
     if len(rows) and int(rows[-1]) - int(rows[0]) == len(rows) - 1 and (np.diff(rows) == 1).all():
         return array[int(rows[0]) : int(rows[-1]) + 1, ...]
-    xp = namespace(array)
-    numbers = xp.asarray(rows, dtype=indexing_dtype(xp), device=device(array))
-    return xp.take(array, numbers, axis=0)
+    return namespace(array).take(array, index_like(rows, array), axis=0)
+
+
+def index_like(rows: np.ndarray, array):
+    """Row numbers in the namespace and on the device of an array; short ones become long ones there."""
+    xp, short = namespace(array), rows.dtype == np.uint32 and array.shape[0] <= np.iinfo(np.int32).max
+    numbers = rows.view(np.int32) if short else rows.astype(np.int64, copy=False)
+    return xp.astype(xp.asarray(numbers, device=device(array)), xp.int64, copy=False)
 
 
 def doubled(array):
@@ -101,6 +149,11 @@ def doubled(array):
     return namespace(array).astype(array, namespace(array).float64, copy=False)
 
 
+def summed(array):
+    """The sum, in double precision, where the array is."""
+    return namespace(array).sum(array, dtype=namespace(array).float64)
+
+
 def total(array) -> float:
     """The sum, in double precision."""
-    return float(namespace(array).sum(array, dtype=namespace(array).float64))
+    return float(summed(array))

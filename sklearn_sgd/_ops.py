@@ -6,7 +6,7 @@ puts in their place to read a formula.
 
 from sklearn_sgd._namespace import namespace
 
-__all__ = ["clip", "exp", "expm1", "log", "log1p", "scaled_expm1", "sign", "soft_threshold", "tanh"]
+__all__ = ["clip", "exp", "expm1", "log", "log1p", "scaled_expm1", "sign", "soft_threshold", "sqrt", "tanh"]
 
 
 def sign(a):
@@ -37,6 +37,11 @@ def log(a):
 def log1p(a):
     """``log(1 + a)``."""
     return namespace(a).log1p(a)
+
+
+def sqrt(a):
+    """Square root."""
+    return namespace(a).sqrt(a)
 
 
 def tanh(a):

@@ -13,9 +13,7 @@ The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum 
 
 from typing import NamedTuple
 
-import numpy as np
-
-from sklearn_sgd._ops import clip
+from sklearn_sgd._ops import clip, sqrt
 from sklearn_sgd._ranges import Kept, NotNegative
 
 __all__ = [
@@ -160,7 +158,7 @@ class Adagrad(NamedTuple):
         """Direction, rate and moments of one coordinate."""
         g = g + pull
         m = m + g * g
-        return g, rate / (np.sqrt(m) + self.eps), m, v
+        return g, rate / (sqrt(m) + self.eps), m, v
 
 
 class RMSprop(NamedTuple):
@@ -195,7 +193,7 @@ class RMSprop(NamedTuple):
         """Direction, rate and moments of one coordinate."""
         g = g + pull
         m = self.rho * m + (1.0 - self.rho) * g * g
-        return g, rate / (np.sqrt(m) + self.eps), m, v
+        return g, rate / (sqrt(m) + self.eps), m, v
 
 
 class Adam(NamedTuple):
@@ -238,7 +236,7 @@ class Adam(NamedTuple):
         g = g + pull
         m = self.beta1 * m + (1.0 - self.beta1) * g
         v = self.beta2 * v + (1.0 - self.beta2) * g * g
-        scale = (1.0 - self.beta1**t) * (np.sqrt(v / (1.0 - self.beta2**t)) + self.eps)
+        scale = (1.0 - self.beta1**t) * (sqrt(v / (1.0 - self.beta2**t)) + self.eps)
         return m, rate / scale, m, v
 
 
@@ -280,7 +278,7 @@ class AdamW(NamedTuple):
         """Direction, rate and moments of one coordinate."""
         m = self.beta1 * m + (1.0 - self.beta1) * g
         v = self.beta2 * v + (1.0 - self.beta2) * g * g
-        scale = (1.0 - self.beta1**t) * (np.sqrt(v / (1.0 - self.beta2**t)) + self.eps)
+        scale = (1.0 - self.beta1**t) * (sqrt(v / (1.0 - self.beta2**t)) + self.eps)
         return m + scale * pull, rate / scale, m, v
 
 
@@ -319,7 +317,7 @@ class Adadelta(NamedTuple):
         """Direction, rate and moments of one coordinate."""
         g = g + pull
         v = self.rho * v + (1.0 - self.rho) * g * g
-        ratio = np.sqrt((m + self.eps) / (v + self.eps))
+        ratio = sqrt((m + self.eps) / (v + self.eps))
         return g, rate * ratio, self.rho * m + (1.0 - self.rho) * ratio * ratio * g * g, v
 
 
@@ -356,9 +354,9 @@ class FTRL(NamedTuple):
         """Direction, rate and moments of one coordinate; the first is where the last step led."""
         g = g + pull
         rate = clip(rate, TINY, None)
-        d = g + (w - m) * (v > 0.0) * (self.beta + np.sqrt(v)) / rate
+        d = g + (w - m) * (v > 0.0) * (self.beta + sqrt(v)) / rate
         v = v + g * g
-        h = rate / (self.beta + np.sqrt(v))
+        h = rate / (self.beta + sqrt(v))
         return d, h, w - h * d, v
 
 

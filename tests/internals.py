@@ -1,14 +1,16 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
+import sys
+
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
-from sklearn_sgd._base import estimator, fitted, training, unused, validation
+from sklearn_sgd._base import prediction, training, unused
 from sklearn_sgd._engine import baseline, by_column, cores, plan, prepare, trend
-from sklearn_sgd._engine.automatic import effective, preconditioner, statistics, step_size
+from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import arrays, choose, drivers, full_batch
+from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 
@@ -119,9 +121,30 @@ def without_callbacks(monkeypatch, kind):
 def watch_the_host(monkeypatch, look):
     """Call a function with each array of another library that is copied to the host."""
     original = namespace.host
-    engine = (arrays, baseline, prepare, statistics, preconditioner)
-    for module in (*engine, estimator, fitted, validation):
-        monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sklearn_sgd.") and getattr(module, "host", None) is original:
+            monkeypatch.setattr(module, "host", lambda array: look(array) or original(array))
+
+
+def rows_of_scratch(monkeypatch, number):
+    """Let there be room for so many rows beside X; return a list of how many blocks of predictions were joined."""
+    for module in (prediction, on_device, device, baseline):
+        monkeypatch.setattr(module, "scratch_rows", lambda X: number)
+    joined, cut = [], prediction.gen_batches
+
+    def counted(*sizes):
+        blocks = [*cut(*sizes)]
+        joined.append(len(blocks))
+        return blocks
+
+    monkeypatch.setattr(prediction, "gen_batches", counted)
+    return joined
+
+
+def tries_at_first(monkeypatch, number):
+    """Let a first epoch on a device have so many tries for the length of a step; None: as many as usual."""
+    for name in ("FIRST", "FIRST_EXACT") if number else ():
+        monkeypatch.setattr(device_automatic, name, number)
 
 
 # Of streams

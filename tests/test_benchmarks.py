@@ -1,5 +1,6 @@
 """The benchmarks run, at tiny sizes, and say what they measured."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_one_item_alone():
     said = answer("scaling")
     assert "exponent" in said
     assert not [item for item in ITEMS if f"\n{item}: " in said and item != "scaling"]
+
+
+@pytest.mark.matrix
+def test_card():
+    pytest.importorskip("torch")
+    command = [sys.executable, ROOT / "benchmarks" / "card.py", "--device", "cpu", "--rows", "1000", "--laps", "1"]
+    environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    lines = [line for line in said.splitlines() if " ms" in line]
+    assert len(lines) == 2 * 8
+    assert all(float(line[38:].split()[0]) > 0.0 for line in lines)
 
 
 @pytest.mark.matrix

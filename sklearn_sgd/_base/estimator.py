@@ -8,11 +8,10 @@ from itertools import repeat
 from typing import Any, Literal, Self, TypeVar, overload
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd._base import parameters as params
 from sklearn_sgd._base import reports, training, validation
@@ -22,14 +21,15 @@ from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._base.prediction import BLOCK, predict_in_blocks
 from sklearn_sgd._base.rollback import rollback_on_error
-from sklearn_sgd._base.samples import check_samples, settled
+from sklearn_sgd._base.samples import check_samples
 from sklearn_sgd._base.saving import SavedForm
 from sklearn_sgd._base.sparsify import SparsifyMixin
 from sklearn_sgd._base.spread import predict_std
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
-from sklearn_sgd._compat import CallbackSupportMixin, fit_context, num_samples, safe_indexing
+from sklearn_sgd._compat import CallbackSupportMixin, fit_context
 from sklearn_sgd._engine.by_column import Chunk, StatesByColumn
 from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
@@ -40,10 +40,7 @@ from sklearn_sgd._engine.scores.keep import end_chunk, finish_of, finishes
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream import Stream
-from sklearn_sgd._namespace import dispatches, floats, namespace, refuse_elsewhere
-
-# Entries of X in a block of predictions.
-BLOCK = 1 << 17
+from sklearn_sgd._namespace import floats, namespace
 
 Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
@@ -281,7 +278,7 @@ class BaseGDRegressor(
         """Predict targets, with the loss and the link of the last fit.
 
         Many samples are taken in blocks of a megabyte, so that frames, integers and lists are never converted as a
-        whole.
+        whole. Floats on a device are one product; what must be converted there, blocks as large as memory takes.
 
         Parameters
         ----------
@@ -311,22 +308,7 @@ class BaseGDRegressor(
             check_is_fitted(self)
         if type(X) is np.ndarray and X.size <= BLOCK and self._is_plain(X):
             return model.predict(X)  # type: ignore[union-attr]
-        return self._predict_any(X)
-
-    def _predict_any(self, X: Any) -> np.ndarray:
-        """Validate X, in blocks if it is large, and return the predictions."""
-        model = self._model
-        refuse_elsewhere(X, self, "predict")
-        size = max(1, BLOCK // self.n_features_in_)
-        if sparse.issparse(X) or num_samples(X) <= size or dispatches(X):
-            return model.predict(check_samples(self, X, dtype=floats(X), reset=False, summed=False))
-        # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
-        validate_data(self, X, reset=False, skip_check_array=True)
-        cut = X.__getitem__ if isinstance(X, np.ndarray) else partial(safe_indexing, X)
-        blocks = map(cut, gen_batches(num_samples(X), size if self._is_plain(X[:1]) else 8 * size))
-        form = {"accept_sparse": "csr", "dtype": floats(X), "input_name": "X"}
-        parts = (block if self._is_plain(block) else check_array(settled(block, False), **form) for block in blocks)
-        return np.concatenate([model.predict(part) for part in parts])
+        return predict_in_blocks(self, X)
 
     def _is_plain(self, X: Any, like: Any = None) -> bool:
         """Return whether X needs no validation, beside an array like the coefficients."""

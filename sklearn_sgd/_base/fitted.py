@@ -166,7 +166,8 @@ def predict_linear(X: Any, coef: Any, intercept: Any, link: Any) -> Any:
         raw += intercept
     elif is_foreign(X):
         coef = densified(coef, intercept)
-        raw = X @ like(host(coef).T, X) + like(host(intercept), X)
+        raw = X @ like(coef.T if coef.ndim > 1 else coef, X)
+        raw = raw + (like(intercept, X) if hasattr(intercept, "shape") else intercept)
     else:
         coef, intercept = host(coef), host(intercept)
         raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)

@@ -1,13 +1,14 @@
 """The best constant prediction: what progress is measured by, and what a fit must not end worse than."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, scratch_rows, summed, take, total
 from sklearn_sgd._ops import clip
 
 # Samples that the best constant is searched on, targets among which the search starts, and rows of a block.
@@ -73,30 +74,30 @@ def mean_target(y, weight) -> float:
 
 def typical_residual(loss, data, used, z) -> float:
     """A residual of about the size that the predictions z have for some rows."""
-    sums = residual_sums(loss, data, used, z)
-    value, slope = _usual_value(sums), float(sums[2])
-    return float(value / max(slope, 1e-300))
+    sums = host(residual_sums(loss, data, used, z))
+    return float(usual_value(sums) / max(sums[2], 1e-300))
 
 
-def residual_sums(loss, data, used, z) -> np.ndarray:
+def residual_sums(loss, data, used, z) -> Any:
     """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared.
 
-    And of the rows with a loss: of weights, and of a root of it.
+    And of the rows with a loss: of weights, and of a root of it. The sums stay where the rows are.
     """
     if isinstance(data.rows, RemoteRows):
         return data.rows.residual_sums(loss, z)
     y, s = targets_and_weights(data, used)
     z = z + 0.0 * y
     slope, value = loss.gradient(y, z), loss.value(y, z)
-    some = s * like(value > 0.0, s)
-    roots = total(some), total(some * abs(value) ** ROOT)
-    return np.array([total(s), total(s * value), total(s * abs(slope)), total(s * slope * slope), *roots])
+    some = namespace(y).where(value > 0.0, s, 0.0 * s)
+    terms = s, s * value, s * abs(slope), s * slope * slope, some, some * abs(value) ** ROOT
+    return namespace(y).stack([summed(term) for term in terms])
 
 
-def _usual_value(sums: np.ndarray) -> float:
+def usual_value(sums: Any) -> Any:
     """The sum of losses; no more than some rows with a loss beyond all proportion leave of it, by its power mean."""
-    value, weight, roots = float(sums[1]), float(sums[4]), float(sums[5])
-    return min(value, OUTLIER * weight * (roots / weight) ** (1.0 / ROOT)) if weight else value
+    xp, value, weight, roots = namespace(sums), sums[1], sums[4], sums[5]
+    most = OUTLIER * weight * (roots / clip(weight, 1e-300, None)) ** (1.0 / ROOT)
+    return xp.where(weight > 0.0, xp.minimum(value, most), value)
 
 
 def targets_and_weights(data, used):
@@ -190,10 +191,11 @@ def raw_predictions(rows, block, w: np.ndarray) -> np.ndarray:
 
 
 def _blocks(data, kept: np.ndarray | None) -> Iterator:
-    """The rows, block by block."""
+    """The rows, block by block; on a device as many at once as memory takes."""
     n = data.y.shape[0] if kept is None else len(kept)
-    for start in range(0, n, BLOCK):
-        yield slice(start, min(start + BLOCK, n)) if kept is None else kept[start : start + BLOCK]
+    size = max(BLOCK, scratch_rows(data.rows.X)) if is_foreign(data.y) else BLOCK
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
 
 
 def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
@@ -214,7 +216,7 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
         mean += total(weight[number]) / float(sums[0])
     if not 0.0 < mean < np.inf:
         return data.weight, 1.0
-    whole = namespace(data.y).concat(weight) / mean if is_foreign(data.y) else np.concatenate(weight) / mean
+    whole = np.concatenate(weight) / mean
     if kept is not None:
         spread = np.zeros(data.y.shape[0])
         spread[kept] = whole
@@ -222,15 +224,13 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
     return whole, mean
 
 
-def weighted_curvatures(loss, data, used, z, sums: np.ndarray):
+def weighted_curvatures(loss, data, used, z, sums):
     """The curvatures of some rows, times their weights, from the sums over all rows."""
-    weight, _, slope, squares, *_ = map(float, sums)
-    value = _usual_value(sums)
-    aside, size = ASIDE * value / max(slope, 1e-300), (squares / weight) ** 0.5
+    aside, size = ASIDE * usual_value(sums) / clip(sums[2], 1e-300, None), (sums[3] / sums[0]) ** 0.5
     (y, s), curvature = targets_and_weights(data, used), 0.0
     for p in (z - aside, z + aside):
         slopes = loss.gradient(y, p)
-        curvature += 0.25 * slopes * slopes / namespace(y).clip(loss.value(y, p), max(aside * size, 1e-300), None)
+        curvature += 0.25 * slopes * slopes / namespace(y).maximum(loss.value(y, p), clip(aside * size, 1e-300, None))
     return curvature * s
 
 

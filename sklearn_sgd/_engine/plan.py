@@ -11,7 +11,7 @@ from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_after
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import Elsewhere, dtype_of, total
+from sklearn_sgd._namespace import Elsewhere, dtype_of, is_foreign, total
 
 # Entries of X that are taken for one target after the other; updates of one target whose rates are made at once.
 PIECE, RATES = 1 << 15, 1 << 16
@@ -152,9 +152,9 @@ class Plan(NamedTuple):
     def piece_rows(self, targets: int) -> int:
         """Rows, in whole batches, that are taken at once: of several targets so many as stay in the cache for each.
 
-        Rates of more would not. Each piece of sparse rows costs O(P).
+        Rates of more would not. Each piece of sparse rows costs O(P). On another device a piece costs transfers.
         """
-        if self.remembers or self.is_remote:
+        if self.remembers or self.is_remote or is_foreign(self.X):
             return self.n_rows
         rows, columns = self.X.shape
         size = max(PIECE, 4 * columns) * rows // max(1, self.n_entries)

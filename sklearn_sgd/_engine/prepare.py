@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
@@ -30,7 +31,7 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.passes import variance_reduced
+from sklearn_sgd._engine.passes import device, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -175,6 +176,8 @@ def learn_columns(
     if by_entries(X):
         sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, centred, sums)
+    elif is_foreign(X):
+        new, _ = measure_there(X, weight, centred, targets if known else None)
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
@@ -207,9 +210,12 @@ def reweighted(plan: Plan, state: State) -> Plan:
 
     As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
     """
-    weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, state.vectors.coef)
-    intercept = bool(plan.data.rows.bias)
-    statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
+    intercept, w = bool(plan.data.rows.bias), state.vectors.coef
+    if is_foreign(plan.X):
+        statistics, curvature = device.AllRows(plan).reweighted_statistics(w)
+    else:
+        weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, w)
+        statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     step = _make_step(plan.X, plan.formulas, False, False, curvature, statistics)

@@ -15,6 +15,7 @@ from sklearn import config_context, get_config
 from sklearn.utils import check_random_state
 
 from sklearn_sgd._compat import InvalidParameterError
+from sklearn_sgd._namespace import host, mover
 from sklearn_sgd.streaming.arguments import (
     check_estimator,
     check_limits,
@@ -158,6 +159,9 @@ def predict_stream(
 ) -> Iterator[np.ndarray]:
     """Predict for a source of chunks, while a thread reads the next ones.
 
+    Arrays of NumPy go to the device that the coefficients are on, under array API dispatch, and predictions come back:
+    the thread moves the next chunks while the device works on one.
+
     Parameters
     ----------
     estimator : object
@@ -195,11 +199,22 @@ def predict_stream(
     source = as_source(source).without_targets()
     names = names_of(source, transformer)
     check_names(estimator, names)
-    with closing(prefetch(_chunks(source, transformer), read_ahead)) as chunks:
-        for epoch, number, chunk, _ in chunks:
+    move = mover(getattr(estimator, "coef_", None))
+    with closing(prefetch(_moved(_chunks(source, transformer), move), read_ahead)) as chunks:
+        for X, (epoch, number, chunk, _) in chunks:
             with _naming(epoch, number, chunk.where):
-                y = without_names(estimator, names, chunk.X).predict(chunk.X)
-            yield y
+                y = without_names(estimator, names, chunk.X).predict(X)
+            yield host(y) if X is not chunk.X else y
+
+
+def _moved(chunks: Generator[tuple, None, None], move: Callable[[Any], Any] | None) -> Generator[tuple, None, None]:
+    """Yield the rows of each chunk where they are needed, and what was read of it."""
+    with closing(chunks):
+        for item in chunks:
+            epoch, number, chunk, _ = item
+            with _naming(epoch, number, chunk.where):
+                X = move(chunk.X) if move else chunk.X
+            yield X, item
 
 
 @dataclass

@@ -15,9 +15,10 @@ import numpy as np
 from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.entries import KNOWN, KNOWN_EXACTLY, NEWS, mean_length, share_of_rows
+from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._namespace import dtype_of, host, like, take, total
+from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
 # Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
 ROUNDING = 1e-12
@@ -263,12 +264,15 @@ def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.nd
     rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else SAMPLE
     X = take(X, slice(None, None, max(1, X.shape[0] // rows)))
     # Columns without entries make no difference. Ones alone may be orthogonal to what is sought.
-    z, largest = like(1.0 + np.sin(np.arange(X.shape[0])), X), 1.0
+    z, largest = 1.0 + np.sin(np.arange(X.shape[0])), 1.0
+    if is_foreign(X):
+        return largest_eigenvalue_there(X, mean, scale, z, POWERS + 1) or 1.0
+    z = z.astype(X.dtype, copy=False)
     for _ in range(POWERS + 1):
-        v = (host(X.T @ z) - mean * total(z)) * scale / X.shape[0]
+        v = (X.T @ z - mean * total(z)) * scale / X.shape[0]
         largest = float(np.linalg.norm(v))
         if not largest:
             return 1.0
         u = v * scale / largest
-        z = X @ like(u, X) - float(mean @ u)
+        z = X @ u.astype(X.dtype, copy=False) - float(mean @ u)
     return largest

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._namespace import doubled, take, total
 
 # Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
 # block at least.
@@ -91,6 +91,11 @@ def affordable(n_rows: int, n_columns: int) -> bool:
     return n_columns <= FULL and n_rows * n_columns**2 < 2 * BUDGET
 
 
+def stretches(n: int, p: int, full: bool) -> tuple[int, int]:
+    """Rows of a block, and of how many blocks one is measured: evenly spaced ones where all would cost too much."""
+    return max(BLOCK, ENTRIES // (p + 1)), max(1, int(n * p * p / BUDGET)) if full else 1
+
+
 def measure(
     X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None
 ) -> ColumnStatistics:
@@ -98,16 +103,17 @@ def measure(
     if isinstance(X, RemoteRows):
         return X.measure(weight, centred, y is not None)
     if kept is None and X.shape[0] == 1 and centred and not sparse.issparse(X):
-        row = doubled(host(X)[0])
-        row = row if y is None else np.concatenate((row, doubled(host(y)[0])))
+        row = doubled(X[0])
+        row = row if y is None else np.concatenate((row, doubled(y[0])))
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
-    full, size = p <= FULL and not by_entries(X), max(BLOCK, ENTRIES // (p + 1))
+    full = p <= FULL and not by_entries(X)
+    size, every = stretches(n, p, full)
     if sparse.issparse(X):
         # Where there are many columns, each block has many entries for each of them.
         size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
-    # Evenly spaced blocks where all would cost too much; of many, segments that threads may take.
-    starts = range(0, n, size * (max(1, int(n * p * p / BUDGET)) if full else 1))
+    # Of many blocks, segments that threads may take.
+    starts = range(0, n, size * every)
     length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))
     segments = [starts[k : k + length] for k in range(0, len(starts), length)]
 
@@ -128,7 +134,7 @@ def measure(
         return columns
 
     with one_blas_thread():
-        return reduce(merge, (map_on_cores if len(segments) > 1 and not is_foreign(X) else map)(of_segment, segments))
+        return reduce(merge, (map_on_cores if len(segments) > 1 else map)(of_segment, segments))
 
 
 def measure_entries(
@@ -181,16 +187,15 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
 
     To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
     """
-    xp = namespace(X)
-    ones, weight = doubled(xp.ones_like(X[:, 0])) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
-    root = None if s is None or bool(xp.all(s == 1.0)) else xp.sqrt(s)[:, None]
+    ones, weight = np.ones(X.shape[0]) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
+    root = None if s is None or bool(np.all(s == 1.0)) else np.sqrt(s)[:, None]
     Z = doubled(X)
     mean = means(Z, ones, weight) if centred else np.zeros(X.shape[1])
     if not near:
-        Z = Z - like(mean, Z)
+        Z = Z - mean
     if root is not None:
         Z = Z * root
-    moment = host(Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z) if xp is np else xp.sum(Z * Z, axis=0))
+    moment = Z.T @ Z if full else np.einsum("ij,ij->j", Z, Z)
     if near:
         moment -= weight * (np.outer(mean, mean) if full else mean * mean)
         if (weight * mean * mean > NEAR * (moment.diagonal() if full else moment)).any():
@@ -198,16 +203,15 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
     if y is None:
         return ColumnStatistics(weight, mean, moment), near
     # Within the targets, so that targets that are all the same are met.
-    low, high = host(xp.min(y, axis=0)), host(xp.max(y, axis=0))
-    middle = np.clip(means(y, ones, weight), low, high) if centred else np.zeros(y.shape[1])
-    rest = y - like(middle, y) if root is None else (y - like(middle, y)) * root
-    side, spread = host(Z.T @ rest), host(rest.T @ rest)
+    middle = np.clip(means(y, ones, weight), y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
+    rest = y - middle if root is None else (y - middle) * root
+    side, spread = Z.T @ rest, rest.T @ rest
     return ColumnStatistics(weight, np.append(mean, middle), np.block([[moment, side], [side.T, spread]])), near
 
 
 def means(X, weight, sum_of_weights: float) -> np.ndarray:
     """Weighted means of columns."""
-    return host(weight @ X if not is_foreign(X) else doubled(weight) @ doubled(X)) / sum_of_weights
+    return weight @ X / sum_of_weights
 
 
 def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatistics:

@@ -1,4 +1,4 @@
-"""The passes on arrays: of NumPy where no machine code can be made, and of other libraries on their device.
+"""The passes on arrays of NumPy, where no machine code can be made, and for batches that are made elsewhere.
 
 They take the steps of the drivers. What a step needs of a batch stands apart, so that ``full_batch`` can give it for
 all rows at once.
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
-from sklearn_sgd._namespace import host, is_foreign, like, namespace, take, total
+from sklearn_sgd._namespace import take, total
 
 
 class Batch:
@@ -18,7 +18,7 @@ class Batch:
     def __init__(self, data, chunk, loss):
         self.rows, self.loss = data.rows, loss
         self.X, self.y = data.rows.matrix(chunk), take(data.y, chunk)
-        self.s = take(data.weight, chunk) if data.weight.shape[0] else namespace(self.y).ones_like(self.y)
+        self.s = take(data.weight, chunk) if data.weight.shape[0] else np.ones_like(self.y)
         self.z = self.slopes = self.along = self.direction = None
 
     def gradient(self, w):
@@ -26,9 +26,8 @@ class Batch:
         self.z = self._predict(w)
         slopes = self.loss.gradient(self.y, self.z)
         self.slopes = self.s * slopes
-        # NumPy multiplies in double precision by itself; elsewhere X would have to be converted.
-        c = self.slopes if is_foreign(self.X) else self.slopes.astype(w.dtype).astype(np.float64)
-        g = np.append(host(self.X.T @ c), self.rows.bias * total(c)).astype(np.float64)
+        c = self.slopes.astype(w.dtype).astype(np.float64)
+        g = np.append(self.X.T @ c, self.rows.bias * total(c))
         self.rows.centre(g)
         losses = total(self.s * self.loss.value(self.y, self.z))
         return losses, total(self.s * slopes * slopes), g / self.y.shape[0]
@@ -37,11 +36,11 @@ class Batch:
         """Slope of the mean loss at the end of a step, in its direction; after ``gradient`` at w."""
         if self.direction is not d:
             self.direction, self.along = d, self._predict(d)
-        slopes = self.s * self.loss.gradient(self.y, self.z - like(step, self.z) * self.along)
-        return -float(namespace(self.y).sum(slopes * self.along)) / self.y.shape[0]
+        slopes = self.s * self.loss.gradient(self.y, self.z - step * self.along)
+        return -float(np.sum(slopes * self.along)) / self.y.shape[0]
 
     def _predict(self, w):
-        return self.X @ like(w[:-1], self.X) + float(self.rows.bias * w[-1] + self.rows.offset(w))
+        return self.X @ w[:-1] + float(self.rows.bias * w[-1] + self.rows.offset(w))
 
 
 def gradient(data, w, order, loss, start, stop, g):

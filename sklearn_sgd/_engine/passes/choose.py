@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled import store
-from sklearn_sgd._engine.passes import arrays, full_batch, normal, variance_reduced
+from sklearn_sgd._engine.passes import arrays, device, device_automatic, full_batch, normal, variance_reduced
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
@@ -23,6 +23,8 @@ def choose(plan) -> Callable[..., float]:
     name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
         return normal.automatic
+    if is_foreign(plan.X):
+        return (device_automatic.Automatic if plan.preconditioner else device.Minibatch)(plan)
     drivers = drivers_of(plan)
     if hasattr(optimizer, "is_passive"):
         return (drivers or in_python(plan)).steps("passive_aggressive")
@@ -53,13 +55,15 @@ def all_rows(plan) -> Any:
     """All rows as one batch."""
     if isinstance(plan.X, RemoteRows):
         return plan.X.all_rows(plan)
+    if is_foreign(plan.X):
+        return device.AllRows(plan)
     drivers = drivers_of(plan)
     return full_batch.AllRows((drivers or arrays).gradient, plan.n_rows, plan.n_entries, drivers is not None)
 
 
 def drivers_of(plan) -> native.Drivers | None:
     """The drivers for the formulas of a plan, if they can be read, and machine code can be made; None: on arrays."""
-    if is_foreign(plan.X) or not can_compile() or not _is_readable(plan.formulas):
+    if not can_compile() or not _is_readable(plan.formulas):
         return None
     known, dtype = plan.formulas.drivers, plan.data.y.dtype
     if dtype not in known:

@@ -25,7 +25,7 @@ NO_INDEX = np.dtype(np.uint32)
 
 
 class Dense(NamedTuple):
-    """Rows of an array; less ``mean``, if there is one."""
+    """Rows of an array; less ``mean``, if there is one, which is NumPy's."""
 
     X: Any
     bias: Any
@@ -39,7 +39,7 @@ class Dense(NamedTuple):
     def matrix(self, chunk):
         """Some rows, as an array."""
         X = take(self.X, chunk)
-        return X if self.mean is None else X - self.mean
+        return X if self.mean is None else X - like(self.mean, X)
 
     def offset(self, w):
         """What centring adds to each raw prediction: nothing, since the entries are centred."""
@@ -151,7 +151,7 @@ def less_mean(rows: Any, mean: np.ndarray) -> Any:
     """The same rows, centred."""
     if isinstance(rows, RemoteRows):
         return rows.centred(mean)
-    return rows._replace(mean=mean if isinstance(rows, Csr) else like(mean, rows.X))
+    return rows._replace(mean=mean)
 
 
 def unsigned(indices: np.ndarray) -> np.ndarray:

@@ -1,0 +1,278 @@
+"""The passes over arrays of other libraries, on their device: the host reads an epoch once, at its end.
+
+Parameters, average, moments and preconditioner go to the device in one transfer at the beginning; what has become of
+them comes back in one, together with the losses, at the end. Rates and shares of the average are known before, and go
+with the operations as plain numbers. Rows are gathered for several batches at once; those that lie in their order are
+not copied at all.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.on_device import measure_there
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, weighted_curvatures
+from sklearn_sgd._engine.passes.formulas import ArrayParts
+from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
+
+# Entries of a batch up to which operations take less time than their start: a column of ones spares some of them.
+SMALL = 1 << 18
+
+# Batches that are gathered at once, and whose predictions are kept, at most.
+MANY = 1024
+
+# Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
+NEAR = 100.0
+
+
+class Rows(NamedTuple):
+    """Some rows of an array, with targets and weights (None: all 1); less ``mean`` (None: 0).
+
+    Where offsets are moderate they are subtracted from sums, so that X is not copied; else ``at_once`` rows are centred
+    at a time. X may have a last column of ones, for the intercept.
+    """
+
+    X: Any
+    y: Any
+    weight: Any
+    mean: Any = None
+    at_once: int | None = None
+    has_ones: bool = False
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return self.y.shape[0]
+
+    def between(self, start: int, stop: int) -> "Rows":
+        """The rows from one place to another, not copied."""
+        stop = min(stop, self.number)
+        if start == 0 and stop == self.number:
+            return self
+        weight = None if self.weight is None else self.weight[start:stop]
+        return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once, self.has_ones)
+
+    def weighted(self, values: Any) -> Any:
+        """Values of the rows, times the weights."""
+        return values if self.weight is None else self.weight * values
+
+    def products(self, w: Any) -> Any:
+        """Products of the rows with coefficients."""
+        if self.mean is None:
+            return self.X @ w
+        if self.at_once is None:
+            return self.X @ w - self.mean @ w
+        return namespace(w).concat([X @ w for X, _ in self._centred()])
+
+    def sum(self, c: Any) -> Any:
+        """The sum of the rows, each times a number."""
+        if self.mean is None:
+            return self.X.T @ c
+        if self.at_once is None:
+            return self.X.T @ c - self.mean * namespace(c).sum(c)
+        return sum(X.T @ c[where] for X, where in self._centred())
+
+    def _centred(self) -> Iterator[tuple[Any, slice]]:
+        assert self.at_once is not None
+        for start in range(0, self.number, self.at_once):
+            where = slice(start, min(start + self.at_once, self.number))
+            yield self.X[where, ...] - self.mean, where
+
+
+class OnDevice:
+    """What the passes share: the formulas of a plan on the device, rows batch by batch, and transfers."""
+
+    def __init__(self, plan):
+        self.example = plan.data.y[:1]
+        self.xp, self.device = namespace(self.example), device(self.example)
+        self.parts = ArrayParts(plan.formulas, self.example)
+        self.dtypes = {np.dtype(np.float32): self.xp.float32, np.dtype(np.float64): self.xp.float64}
+        self.pulls, self.has_prox = not plan.formulas.penalty.has_no_pull, not plan.formulas.is_smooth
+        self.at_once = scratch_rows(plan.X)
+
+    def up(self, *vectors: np.ndarray | None) -> list[Any]:
+        """Arrays of NumPy on the device, each in its precision, by one transfer; None for None."""
+        packed = np.concatenate([vector.ravel() for vector in vectors if vector is not None], dtype=np.float64)
+        there = self.xp.asarray(packed, dtype=self.xp.float64, device=self.device)
+        start, made = 0, list[Any]()
+        for vector in vectors:
+            if vector is None:
+                made.append(None)
+                continue
+            part, start = there[start : start + vector.size], start + vector.size
+            part = self.xp.astype(part, self.dtypes[vector.dtype], copy=False)
+            made.append(part if vector.ndim == 1 else self.xp.reshape(part, vector.shape))
+        return made
+
+    def down(self, *arrays: Any) -> list[Any]:
+        """Arrays in double precision for NumPy, flat, by one transfer; None for None."""
+        flat = [None if a is None else self.wide(self.xp.reshape(a, (-1,))) for a in arrays]
+        packed, start, made = host(self.xp.concat([a for a in flat if a is not None])), 0, list[Any]()
+        for part in flat:
+            made.append(None if part is None else packed[start : start + part.shape[0]])
+            start += 0 if part is None else part.shape[0]
+        return made
+
+    def wide(self, array: Any) -> Any:
+        """An array in double precision."""
+        return array if array.dtype == self.xp.float64 else self.xp.astype(array, self.xp.float64)
+
+    def zeros(self, number: int) -> Any:
+        """So many zeros on the device, in double precision, without a transfer."""
+        return self.xp.zeros(number, dtype=self.xp.float64, device=self.device)
+
+    def order(self, plan, order: Any) -> Any:
+        """Row numbers on the device; of rows that lie in this order, the range of them."""
+        n, first = len(order), int(order[0]) if len(order) else 0
+        if not n or (int(order[-1]) - first == n - 1 and not (plan.shuffles and (np.diff(order) != 1).any())):
+            return range(first, first + n)
+        return index_like(order, plan.data.y)
+
+    def stretches(self, plan, order: Any, size: int, mean: Any) -> Iterator[Rows]:
+        """The rows in this order, in whole batches of a size, as many at once as memory takes; one batch at least."""
+        rows, y, weight = plan.data
+        few = size * max(1, min(self.at_once // size, MANY))
+        if isinstance(order, range):
+            far, where, n = mean is not None and is_far(plan), slice(order.start, order.stop), len(order)
+            there = Rows(rows.X[where, ...], y[where], weight[where] if weight.shape[0] else None, mean)
+            for start in range(0, n, stretch := few if far else size * MANY):
+                some = there.between(start, start + stretch)
+                if far and some.number <= self.at_once:
+                    # Several times the same entries are needed in a batch: they are centred once, if there is room.
+                    some = some._replace(X=some.X - mean, mean=None)
+                yield some._replace(at_once=self.at_once) if far else some
+            return
+        for start in range(0, order.shape[0], few):
+            taken = order[start : min(start + few, order.shape[0])]
+            X, targets = (self.xp.take(values, taken, axis=0) for values in (rows.X, y))
+            s = self.xp.take(weight, taken, axis=0) if weight.shape[0] else None
+            if mean is not None:
+                X -= mean
+            if rows.bias and size * X.shape[1] <= SMALL:
+                X = self.xp.concat([X, self.xp.ones_like(X[:, :1])], axis=1)
+            yield Rows(X, targets, s, has_ones=X.shape[1] > rows.X.shape[1])
+
+    def batches(self, plan, order: Any, mean: Any) -> Iterator[tuple[Rows, Iterator[Rows]]]:
+        """The same, with the batches that they consist of."""
+        size = plan.batch_size
+        for some in self.stretches(plan, order, size, mean):
+            yield some, (some.between(start, start + size) for start in range(0, some.number, size))
+
+    def predict(self, rows: Rows, w: Any, bias: float) -> Any:
+        """Raw predictions."""
+        if rows.has_ones:
+            return rows.X @ w
+        return rows.products(w[:-1]) + w[-1] if bias else rows.products(w[:-1])
+
+    def sum_of(self, rows: Rows, c: Any, bias: float) -> Any:
+        """The sum of rows, each times a number, that of the intercept last."""
+        if rows.has_ones:
+            return rows.X.T @ c
+        last = self.xp.sum(c) if bias else self.xp.sum(0.0 * c)
+        return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))])
+
+    def pull(self, w: Any) -> Any:
+        """The gradient of the penalty, 0 for the intercept."""
+        pull, zeros = self.parts.pull(w[:-1]), self.xp.zeros_like(w)
+        zeros[:-1] = pull
+        return zeros
+
+
+def is_far(plan) -> bool:
+    """Whether the offsets of columns would take digits from sums of products, in units of what varies."""
+    mean, known = plan.data.rows.mean, plan.preconditioner
+    return known is None or bool((mean * mean * known.diagonal > NEAR).any())
+
+
+class AllRows(OnDevice):
+    """Some rows as one batch, whose gradients the host reads."""
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        self.plan = plan
+
+    def __call__(self, data, chunk, loss) -> "AllRows":
+        """The rows as one batch, as ``full_batch`` makes it."""
+        self.plan, self.chunk = self.plan._replace(data=data), chunk
+        return self
+
+    def gradient(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Sums of the losses and of their squared slopes, and the mean gradient."""
+        data, n = self.plan.data, len(self.chunk)
+        there, mean = self.up(w.astype(dtype_of(data.y)), data.rows.mean)
+        sums = self.zeros(len(w) + 2)
+        for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
+            value, slope = self.parts.loss(rows.y, self.predict(rows, there, data.rows.bias))
+            c, f64 = rows.weighted(slope), self.xp.float64
+            sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
+            sums[1] += self.xp.sum(c * slope, dtype=f64)
+            sums[2:] += self.wide(self.sum_of(rows, c, data.rows.bias))
+        [found] = self.down(sums)
+        return float(found[0]), float(found[1]), found[2:] / n
+
+    def reweighted_statistics(self, w: np.ndarray) -> tuple[ColumnStatistics, float]:
+        """Statistics of the columns, rows weighted by the curvature of their losses at w; the mean of the curvatures.
+
+        See ``row_curvatures``.
+        """
+        xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
+        there, mean = self.up(w, data.rows.mean)
+        parts = self.stretches(self.plan, range(self.plan.n_rows), self.at_once, mean)
+        z = doubled(xp.concat([self.predict(rows, there, data.rows.bias) for rows in parts]))
+        sums = residual_sums(loss, data, every, z)
+        curvatures = weighted_curvatures(loss, data, every, z, sums)
+        mean = summed(curvatures) / sums[0]
+        _, given = targets_and_weights(data, every)
+        known = (mean > 0.0) & (mean < np.inf)
+        weight, mean = xp.where(known, curvatures / mean, given), xp.where(known, mean, xp.ones_like(mean))
+        statistics, [curvature] = measure_there(self.plan.X, weight, bool(data.rows.bias), beside=[mean])
+        return statistics, curvature
+
+
+class Minibatch(OnDevice):
+    """One pass by an explicit schedule."""
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Take the steps, and change the vectors; the sum of the losses."""
+        bias, total, averaged, k = plan.data.rows.bias, self.zeros(1)[0], piece.mixes.size > 0, 0
+        w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
+        is_plain = plan.formulas.is_plain and not (self.pulls or self.has_prox or moments[0] is not None)
+        for some, batches in self.batches(plan, self.order(plan, piece.order), None):
+            predictions = []
+            for rows in batches:
+                z = self.predict(rows, w, bias)
+                predictions.append(z)
+                g, rate = self.sum_of(rows, rows.weighted(self.parts.slope(rows.y, z)), bias), float(piece.rates[k])
+                if is_plain:
+                    w -= (rate / rows.number) * g
+                else:
+                    moments = self.step(w, g / rows.number, moments, rate, piece.n_done + k + 1)
+                if averaged:
+                    average += float(piece.mixes[k]) * (self.wide(w) - average)
+                k += 1
+            z = self.xp.concat(predictions) if len(predictions) > 1 else predictions[0]
+            total += self.xp.sum(some.weighted(self.parts.value(some.y, z)), dtype=self.xp.float64)
+        return finish(vectors, *self.down(w, average, *moments, total))
+
+    def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> list:
+        """Change the parameters by the optimizer and the proximal step; the moments after that."""
+        pull = self.pull(w) if self.pulls else 0.0
+        m, v = (0.0 if moment is None else moment for moment in moments)
+        d, h, *after = self.parts.step(g, pull, w, m, v, rate, t)
+        w -= h * d
+        if self.has_prox:
+            w[:-1] = self.parts.prox(w[:-1], h[:-1] if hasattr(h, "shape") else h)
+        return [
+            None if old is None else new if hasattr(new, "shape") else new + 0.0 * old
+            for old, new in zip(moments, after, strict=True)
+        ]
+
+
+def finish(vectors, w, average, m, v, total) -> float:
+    """Take over what an epoch has made of the vectors; the sum of its losses."""
+    for vector, found in zip(vectors, (w, average, m, v), strict=True):
+        if found is not None:
+            vector[:] = found
+    return float(total[0])

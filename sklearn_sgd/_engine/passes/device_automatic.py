@@ -1,0 +1,148 @@
+"""The automatic step on the device of arrays of other libraries: its length is found without reading a number back."""
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
+from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
+
+# Tries for the length of a step in a first epoch of batches, or of all rows; spare ones in later epochs, at least,
+# beyond those that were not enough in the last one.
+FIRST, FIRST_EXACT, SPARE = 4, 12, 2
+
+# Share of the slope at the start up to which there is none.
+EXACT = 1e-9
+
+
+class Automatic(OnDevice):
+    """One pass by the automatic step, the steps of the drivers; see there for what the numbers mean.
+
+    The length of a step is found in a number of tries that is fixed for an epoch: a step that has its length takes part
+    in the rest without effect. Where that did not suffice the epoch, which has changed nothing, is taken once more with
+    twice as many. Most steps need one try; half the squared error needs none, since the minimum along a line is known.
+    """
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        self.is_quadratic, self.tries = plan.formulas.is_quadratic, FIRST if plan.noise else FIRST_EXACT
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Take the steps, and change the vectors and the window; the sum of the losses."""
+        tries, order = 0 if self.is_quadratic else self.tries, self.order(plan, piece.order)
+        ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
+        while 0 < tries <= missing and tries < TRIES:
+            tries = min(2 * tries, TRIES)
+            ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
+        # Fewer in the next epoch, but one by one: an epoch that is taken twice costs more than a try too many.
+        self.tries = int(min(max(missing + SPARE, tries - 1), TRIES))
+        window[:3] = known
+        return finish(vectors, *ends)
+
+    def _attempt(self, plan, piece, order, vectors, window, tries: int) -> tuple:
+        """What an epoch of so many tries makes of the vectors, how many were not enough somewhere, and the window."""
+        data, noise, bias = plan.data, plan.noise, plan.data.rows.bias
+        averaged, inverse = piece.mixes.size > 0, with_intercept(plan.preconditioner.apart)
+        vectors = vectors if averaged else vectors._replace(average=None)
+        w, average, *moments, mean, inverse, known = self.up(*vectors, data.rows.mean, inverse, window[:2])
+        search, count, k = LineSearch(self, noise, tries), float(window[2]), 0
+        total, far, zero = self.zeros(1)[0], self.zeros(1)[0], self.xp.zeros_like(w)
+        for _, batches in self.batches(plan, order, mean):
+            for rows in batches:
+                z = self.predict(rows, w, bias)
+                value, slope = self.parts.loss(rows.y, z)
+                c, f64 = rows.weighted(slope), self.xp.float64
+                losses, squares = self.xp.sum(rows.weighted(value), dtype=f64), self.xp.sum(c * slope, dtype=f64)
+                total += losses
+                pull = self.wide(self.pull(w)) if self.pulls else None
+                g = self.wide(self.sum_of(rows, c, bias)) / rows.number
+                g = g if pull is None else g + pull
+                narrow = self.xp.astype(g, w.dtype, copy=False)
+                d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
+                rate = float(piece.rates[k]) * (rows.number / plan.batch_size)
+                known, count = self.remember(known, count, squares, losses, rows.number, noise)
+                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None)
+                step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
+                far = self.xp.maximum(far, most)
+                step = self.xp.astype(step, w.dtype, copy=False)
+                w -= self.xp.where(step > 0.0, step * d, zero)
+                if self.has_prox:
+                    there = self.parts.prox(w[:-1], step * inverse[:-1])
+                    w[:-1] = self.xp.where(step > 0.0, there, w[:-1])
+                if averaged:
+                    average += float(piece.mixes[k]) * (self.wide(w) - average)
+                k += 1
+        *ends, most, seen = self.down(w, average, *moments, total, far, known)
+        return ends, float(most[0]), [*seen, count]
+
+    def remember(
+        self, known: Any, count: float, squares: Any, losses: Any, size: int, noise: bool
+    ) -> tuple[Any, float]:
+        """Squared slopes and losses of recent samples, and their number, after another batch; see ``step_length``."""
+        new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW) if noise else 0.0
+        if noise:
+            limit, times = MOST * size * known, new * count
+            shares = self.xp.where((limit > 0.0) & (times > limit), limit / times, self.xp.ones_like(limit))
+            new = new * self.xp.min(shares)
+        return keep * known + new, keep * count + size
+
+
+class LineSearch:
+    """The length of a step, on the device: the given one, or a shorter one if that leads too far.
+
+    Returns
+    -------
+    step, most : arrays without dimension
+        The length, 0 if the step is left out, and the number of the last try that did not suffice.
+    """
+
+    def __init__(self, device: OnDevice, noise: bool, tries: int):
+        self.device, self.parts, self.xp, self.noise, self.tries = device, device.parts, device.xp, noise, tries
+        self.none = device.zeros(1)[0]
+        self.one = self.none + 1.0
+
+    def __call__(self, rows: Rows, w, z, d, g, pull, step, along) -> tuple[Any, Any]:
+        """Find it, for a step down ``d``, along which predictions change by ``along``."""
+        xp, device = self.xp, self.device
+        fall, lean, bend = xp.sum(d * g), 0.0, 0.0
+        possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
+        if pull is not None:
+            there = w - xp.astype(step, w.dtype, copy=False) * d
+            wide = device.wide(d)
+            lean, bend = xp.sum(wide * pull), xp.sum(wide * (pull - device.wide(device.pull(there)))) / step
+        weighted = rows.weighted(along)
+        if not self.tries:
+            bend = bend + xp.sum(along * weighted, dtype=xp.float64) / rows.number
+            step = xp.where(step * bend - fall > EXACT * fall, fall / bend, step)
+            return xp.where(possible, step, self.none), self.none
+
+        def slopes_at(lengths):
+            narrow = xp.reshape(xp.astype(lengths, z.dtype, copy=False), (-1, 1))
+            slopes = device.wide(self.parts.slope(rows.y, z - narrow * along) @ weighted) / -rows.number
+            return slopes if pull is None else slopes + (lengths * bend - lean)
+
+        # Of the length at hand and of half of it, as long as batches are not all rows.
+        shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
+        done, steep, most, none, steepest = ~possible, fall, self.none, EXACT * fall, -0.5 * fall
+        for number in range(1, self.tries + 1):
+            slopes = slopes_at(shares * step)
+            slope = slopes[0]
+            over = slope > none
+            enough = ~over
+            if self.noise:
+                enough &= (slope < steepest) | (slopes[1] <= 0.5 * BENT * (slope - fall))
+            done = done | enough
+            guess = xp.where(over, step * steep / (steep + slope), 0.5 * step)
+            step, steep = xp.where(done, step, guess), xp.where(over, 0.5 * steep, fall)
+            most = xp.where(done, most, self.none + number)
+        return xp.where(possible & done, step, self.none), most
+
+
+def with_intercept(inverse: np.ndarray) -> np.ndarray:
+    """A preconditioner, full or a diagonal, with 1 for the intercept."""
+    if inverse.ndim == 1:
+        return np.append(inverse, inverse.dtype.type(1.0))
+    whole = np.zeros((len(inverse) + 1,) * 2, inverse.dtype)
+    whole[:-1, :-1], whole[-1, -1] = inverse, 1.0
+    return whole

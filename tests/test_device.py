@@ -1,0 +1,309 @@
+"""Arrays on a device: what is read back of an epoch does not depend on its steps, and is little."""
+
+from typing import NamedTuple
+
+import internals
+import numpy as np
+import pytest
+import sklearn
+from problems import covering, linear, some_weights, used
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.fixes import parse_version
+from transfers import counted
+
+from sklearn_sgd import MiniBatchSGDRegressor
+from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.streaming import ArraySource, predict_stream
+
+pytestmark = [
+    pytest.mark.skipif(
+        parse_version(sklearn.__version__) < parse_version("1.7"), reason="array API dispatch needs scikit-learn 1.7"
+    ),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+# Transfers of an epoch in each direction, at most.
+MOST = 3
+
+SCHEDULE = {"learning_rate": "invscaling", "eta0": 0.01}
+
+
+@pytest.fixture(params=["torch", "array_api_strict"])
+def library(request):
+    """The name of a library and its functions, with scikit-learn told to leave arrays there."""
+    xp = pytest.importorskip(request.param)
+    with sklearn.config_context(array_api_dispatch=True):
+        yield request.param, xp
+
+
+def transfers_of_an_epoch(library, monkeypatch, X, y, weight=None, **params):
+    """Numbers of arrays or numbers that the host reads in an epoch, and that it sends."""
+    name, xp = library
+    arrays = [None if array is None else xp.asarray(array) for array in (X, y, weight)]
+    counts, epochs = [], (2, 5)
+    for number in epochs:
+        with counted(name, monkeypatch) as transfers:
+            model = MiniBatchSGDRegressor(random_state=0, epochs=number, tol=None, **params).fit(*arrays)
+        assert model.n_iter_ == number
+        counts.append((transfers.read, transfers.sent))
+    return np.diff(counts, axis=0)[0] / (epochs[1] - epochs[0])
+
+
+@pytest.mark.parametrize("batch_size", [5, None])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"average": True, "penalty": "elasticnet", "l1_ratio": 0.5, "loss": "huber"},
+        {"optimizer": "adam", "loss": "poisson", "penalty": "l2", "early_stopping": True},
+        {"optimizer": "ftrl", "penalty": "l1", "weighted": True, "shuffle": "batches"},
+        {"loss": "tweedie", "positive": True, "drop_last": True, "weighted": True},
+    ],
+    ids=str,
+)
+def test_schedules_read_once_an_epoch(params, batch_size, library, monkeypatch):
+    X, y = linear(61)
+    weight = some_weights(61) if params.get("weighted") else None
+    params = {name: value for name, value in params.items() if name != "weighted"}
+    if batch_size is None:
+        params = {name: value for name, value in params.items() if name not in ("shuffle", "drop_last")}
+    read, sent = transfers_of_an_epoch(
+        library, monkeypatch, X, np.exp(y / 10), weight, batch_size=batch_size, **SCHEDULE, **params
+    )
+    assert 0 < read <= MOST
+    assert 0 < sent <= MOST
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in ("svrg", "saga")])
+def test_optimizers_take_the_same_steps(optimizer, library):
+    _, xp = library
+    X, y = linear(61)
+    params = used(optimizer=optimizer, penalty="elasticnet", l1_ratio=0.5, alpha=0.1, average=5, **SCHEDULE)
+    model = MiniBatchSGDRegressor(random_state=0, epochs=3, tol=None, batch_size=8, **params)
+    expected = model.fit(X, y, some_weights(61)).coef_
+    there = model.fit(xp.asarray(X), xp.asarray(y), xp.asarray(some_weights(61))).coef_
+    np.testing.assert_allclose(np.asarray(there), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("on_card", "rows"), [(True, 1000), (False, 2**24 // 400)])
+def test_room_for_copies_is_a_share_of_the_free_memory_of_a_card(on_card, rows, library, monkeypatch):
+    name, xp = library
+    if name != "torch":
+        pytest.skip("the memory of a card is known of torch and CuPy")
+    place = xp.device("cuda" if on_card else "cpu")
+    fake = type("Tensor", (), {"is_cuda": on_card, "device": place, "dtype": xp.float32, "shape": (5, 100)})
+    fake.__module__ = "torch"
+    monkeypatch.setattr(xp.cuda, "mem_get_info", lambda device: (8 * 1000 * 400, 10**9))
+    assert internals.namespace.scratch_rows(fake()) == rows
+
+
+def counts(X, loss):
+    """Targets that the loss allows, with one that lies far away."""
+    y = np.exp(X[:, 0]) + np.abs(X[:, 1])
+    y[5] *= 50.0
+    return np.floor(y) if loss == "poisson" else y
+
+
+@covering({"loss": [*LOSSES], "penalty": [None, "l2", "l1"], "batch_size": [20, None]})
+def test_automatic_steps_read_little_of_an_epoch(loss, penalty, batch_size, library, monkeypatch):
+    """Also where a step is searched for, or rows are weighted anew."""
+    X, _ = linear(61)
+    weight = some_weights(61) if penalty != "l1" else None
+    params = {"loss": loss, "penalty": penalty, "batch_size": batch_size}
+    # Without an average there are no final steps, of which there may be more or less.
+    params |= {"average": False} if batch_size else {}
+    read, sent = transfers_of_an_epoch(library, monkeypatch, X, counts(X, loss), weight, **params)
+    assert read <= MOST
+    assert sent <= MOST
+
+
+@pytest.mark.parametrize(
+    ("params", "targets"), [({}, ()), ({"loss": "poisson"}, (2,)), ({"loss": "huber"}, ())], ids=str
+)
+def test_predictions_are_a_product_and_one_number_that_is_read(targets, params, library, monkeypatch):
+    name, xp = library
+    X, y = linear(61)
+    y = np.exp(y / 10) if not targets else np.exp(np.column_stack([y, -y]) / 10)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0, **params)
+    expected = clone(model).fit(X, y).predict(X)
+    there = xp.asarray(X)
+    model.fit(there, xp.asarray(y))
+    with counted(name, monkeypatch) as transfers:
+        predictions = model.predict(there)
+    assert transfers.read == 1
+    assert transfers.sent == 0
+    np.testing.assert_allclose(np.asarray(predictions), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("params", [{}, {"loss": "poisson"}, {"learning_rate": "constant", "eta0": 0.01}], ids=str)
+def test_values_that_are_not_finite_are_refused(params, value, library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=2, tol=None, random_state=0, **params).fit(xp.asarray(X), xp.asarray(abs(y)))
+    before = np.asarray(model.coef_).copy()
+    X[17, 3] = value
+    with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+        model.predict(xp.asarray(X))
+    with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+        model.fit(xp.asarray(X), xp.asarray(abs(y)))
+    np.testing.assert_array_equal(np.asarray(model.coef_), before)
+
+
+def test_what_must_be_converted_is_in_blocks(library, monkeypatch):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    whole = xp.asarray(np.round(10.0 * X).astype(np.int64))
+    expected = model.predict(whole)
+    sizes = internals.rows_of_scratch(monkeypatch, 7)
+    np.testing.assert_allclose(np.asarray(model.predict(whole)), np.asarray(expected), rtol=1e-12)
+    assert sizes == [9]
+    with pytest.raises(ValueError, match="features"):
+        model.predict(whole[:, :2])
+
+
+@pytest.mark.parametrize("params", [{}, {"loss": "huber"}, {"batch_size": 8}], ids=str)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_memory_does_not_change_the_result(offset, params, library, monkeypatch):
+    """Rows are gathered, and columns far from 0 are centred, for as many rows at once as there is room for."""
+    _, xp = library
+    X, y = linear(61)
+    X[:, 1] += offset
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0, **{"batch_size": None} | params)
+    expected = clone(model).fit(X, y)
+    for number in (5, 24):
+        internals.rows_of_scratch(monkeypatch, number)
+        model.fit(xp.asarray(X), xp.asarray(y))
+        np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-9)
+        assert model.intercept_ == pytest.approx(expected.intercept_, rel=1e-9)
+
+
+@pytest.mark.parametrize("read_ahead", [0, 2])
+def test_rows_of_the_host_are_predicted_where_the_model_is(read_ahead, library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    predictions = [*predict_stream(model, ArraySource(X, chunk_rows=20), read_ahead=read_ahead)]
+    assert [type(part) for part in predictions] == [np.ndarray] * 4
+    np.testing.assert_allclose(np.concatenate(predictions), np.asarray(model.predict(xp.asarray(X))), rtol=1e-12)
+    [there] = predict_stream(model, [xp.asarray(X)], read_ahead=read_ahead)
+    assert type(there) is type(model.coef_)
+
+
+@covering(
+    {
+        "loss": [*LOSSES],
+        "penalty": [None, "l2", "l1", "elasticnet"],
+        "batch_size": [8, None],
+        "params": {"automatic": {}, "schedule": SCHEDULE, "averaged": {"average": True}, "first try": {"first": 1}},
+        "rows": ["alone", "weighted", "two targets"],
+    }
+)
+def test_fits_are_those_of_numpy(loss, penalty, batch_size, params, rows, library, monkeypatch):
+    """Also where the first number of tries for the length of a step does not suffice."""
+    _, xp = library
+    internals.tries_at_first(monkeypatch, params.get("first"))
+    X, _ = linear(61)
+    y = counts(X, loss)
+    arrays = {"alone": (X, y), "weighted": (X, y, some_weights(61)), "two targets": (X, np.column_stack([y, y[::-1]]))}
+    params = {name: value for name, value in params.items() if name != "first"} | {"penalty": penalty, "loss": loss}
+    params |= {"l1_ratio": 0.5} if penalty == "elasticnet" else {}
+    model = MiniBatchSGDRegressor(random_state=0, epochs=3, tol=None, batch_size=batch_size, **params)
+    expected = clone(model).fit(*arrays[rows])
+    there = model.fit(*map(xp.asarray, arrays[rows]))
+    np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(np.asarray(there.intercept_), expected.intercept_, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(there.loss_curve_, expected.loss_curve_, rtol=1e-10)
+
+
+@covering(
+    {
+        "loss": [*LOSSES],
+        "params": {
+            "automatic": {"batch_size": None},
+            "in batches": {"batch_size": 16, "penalty": "elasticnet", "l1_ratio": 0.5, "alpha": 1e-3},
+            "schedule": SCHEDULE | {"optimizer": "adam", "penalty": "l2", "average": 10},
+        },
+    }
+)
+def test_single_precision_until_the_fit_ends(loss, params, library):
+    """With a column that is far from 0, to the verdict on how the fit has ended."""
+    _, xp = library
+    X, _ = linear(120)
+    y = counts(X, loss).astype(np.float32)
+    X = (X + np.array([0.0, 100.0, 0.0, 0.0, 0.0])).astype(np.float32)
+    model = MiniBatchSGDRegressor(loss, random_state=0, epochs=20, **params)
+    expected = clone(model).fit(X, y)
+    there = model.fit(xp.asarray(X), xp.asarray(y))
+    assert there.coef_.dtype == xp.float32
+    assert there.stop_reason_ == expected.stop_reason_
+    predictions = np.asarray(there.predict(xp.asarray(X)))
+    np.testing.assert_allclose(predictions, expected.predict(X), rtol=0.0, atol=2e-3 * float(y.std()))
+
+
+class Rooted(NamedTuple):
+    """An optimizer of one's own, in functions of NumPy."""
+
+    eps: float = 0.1
+
+    @property
+    def moments(self):
+        return 1
+
+    def step(self, g, pull, w, m, v, rate, t):
+        g = g + pull
+        m = np.where(np.abs(g) > 1.0, np.maximum(m, g * g), m + np.minimum(g * g, 0.5) * (g > 0.0))
+        return np.where((g > 5.0) | (g < -5.0), np.sign(g) * 5.0, g), rate / (np.sqrt(m) + self.eps), m, v
+
+
+class Tilted(NamedTuple):
+    """A penalty of one's own, with a number for each coefficient."""
+
+    most: np.ndarray
+
+    def value(self, w):
+        return 0.05 * w * w
+
+    def gradient(self, w):
+        return np.where(w > 0.0, 0.2, 0.1) * w
+
+    def prox(self, w, rate, j=...):
+        return np.minimum(w, self.most[j])
+
+
+@pytest.mark.parametrize("params", [SCHEDULE | {"optimizer": Rooted()}, {}], ids=["schedule", "automatic"])
+def test_own_formulas_in_functions_of_numpy(params, library):
+    _, xp = library
+    X, y = linear(61)
+    penalty = Tilted(np.linspace(0.5, 4.0, 5))
+    model = MiniBatchSGDRegressor(penalty=penalty, random_state=0, epochs=4, tol=None, batch_size=8, **params)
+    expected = clone(model).fit(X, y)
+    there = model.fit(xp.asarray(X), xp.asarray(y))
+    np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
+    assert (np.asarray(there.coef_) <= penalty.most).all()
+
+
+@pytest.mark.parametrize("batch_size", [4, None])
+def test_divergence_is_found_and_taken_back(batch_size, library):
+    _, xp = library
+    X, y = linear(61)
+    params = {"learning_rate": "constant", "eta0": 1e30, "random_state": 0, "epochs": 30, "tol": None}
+    model = MiniBatchSGDRegressor(batch_size=batch_size, **params)
+    with pytest.warns(ConvergenceWarning, match="left the finite range"):
+        expected = clone(model).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="left the finite range"):
+        model.fit(xp.asarray(X), xp.asarray(y))
+    assert model.stop_reason_ == expected.stop_reason_ == "diverged"
+    assert model.n_iter_ == expected.n_iter_
+    np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-10)
+    stream = MiniBatchSGDRegressor(batch_size=4, eta0=0.01, learning_rate="constant").partial_fit(
+        xp.asarray(X), xp.asarray(y)
+    )
+    coef, updates = np.asarray(stream.coef_).copy(), stream.n_updates_
+    with pytest.warns(ConvergenceWarning, match="changed nothing"):
+        stream.set_params(eta0=1e30).partial_fit(xp.asarray(X), xp.asarray(y))
+    np.testing.assert_array_equal(np.asarray(stream.coef_), coef)
+    assert stream.n_updates_ == updates
