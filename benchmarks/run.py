@@ -16,6 +16,7 @@ import sklearn
 from datasets.simulated import Dataset as Simulated
 from datasets.words import Dataset as Words
 from objective import Objective
+from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, SGDRegressor
 from sklearn.model_selection import GridSearchCV
@@ -166,6 +167,42 @@ def sparse(quick: bool):
     ours = fit(OURS, data, 3, batch_size=1, average=True, eta0=1e-3, **CONSTANT)
     theirs = fit(SOLVERS["SGDRegressor"], data, 3, average=True, eta0=1e-3, **CONSTANT)
     yield ratio("CSR epoch, B = 1, averaged", "SGDRegressor, averaged", 1, ours, theirs, laps=3)
+    theirs = fit(SOLVERS["SGDRegressor"], data, 10, eta0=1e-3, penalty=None, **CONSTANT)
+    for size, goal in ((1, 0.7), (32, 1.5)):
+        ours = fit(OURS, data, 10, batch_size=size, tol=None)
+        yield ratio(f"10 CSR epochs, B = {size}, rate auto", "SGDRegressor, B = 1", goal, ours, theirs, laps=3)
+
+
+def sparse_calls(quick: bool):
+    """Small calls on CSR rows of many columns."""
+    yield HEAD
+    number = 100 if quick else 1000
+    costs = {}
+    for power in (10, 20):
+        X, y = sparse_rows(number, 2**power)
+        rows = [(X[k], y[k : k + 1]) for k in range(number)]
+        for rate in ("constant", "auto"):
+            ours = OnlineSGDRegressor(**({"learning_rate": "constant", "eta0": 1e-3} if rate == "constant" else {}))
+            theirs = SGDRegressor(learning_rate="constant", eta0=1e-3)
+
+            def learn(model, rows=rows):
+                return lambda: [model.partial_fit(*row) for row in rows]
+
+            work = f"partial_fit of 1 CSR row, P = 2**{power}, rate {rate}"
+            yield ratio(work, "SGDRegressor", 3, learn(ours), learn(theirs), laps=3)
+            costs[power, rate] = np.median(seconds(learn(ours), laps=3))
+    for rate in ("constant", "auto"):
+        times = costs[20, rate] / costs[10, rate]
+        work, against = f"partial_fit of 1 CSR row, P = 2**20, rate {rate}", "P = 2**10, times slower"
+        yield f"{work:<64} {against:<34} {2:>5.1f}x {times:>12.1f}x"
+
+
+def sparse_rows(n: int, p: int) -> tuple:
+    """CSR rows of 75 entries, and targets."""
+    rng = np.random.default_rng(0)
+    columns = np.sort([rng.choice(p, 75, replace=False, shuffle=False) for _ in range(n)], axis=1)
+    X = csr_matrix((rng.random(75 * n), columns.ravel(), np.arange(0, 75 * n + 1, 75)), shape=(n, p))
+    return X, X @ rng.normal(size=p)
 
 
 def calls(quick: bool):
@@ -362,7 +399,7 @@ def picture_of_risk(curves):
     plt.close(figure)
 
 
-ITEMS = (online, batch, sparse, calls, predict, memory, scaling, risk)
+ITEMS = (online, batch, sparse, sparse_calls, calls, predict, memory, scaling, risk)
 
 
 def machine() -> str:

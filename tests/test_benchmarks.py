@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ITEMS = ("online", "batch", "sparse", "calls", "predict", "memory", "scaling", "risk")
+ITEMS = ("online", "batch", "sparse", "sparse_calls", "calls", "predict", "memory", "scaling", "risk")
 
 pytestmark = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('llvmlite')", reason="needs llvmlite")
 

@@ -193,7 +193,8 @@ class BaseGDRegressor(
         if cache is not None and sample_weight is None and cache.accepts(self._parameter_values, X, y):
             if cache.has_domain:
                 validation.check_target_domain(self, cache.loss, y)
-            position = cache.stream.advance(X, y, model.position)  # type: ignore[union-attr]
+            known: Any = model.by_column or model.states[0]  # type: ignore[union-attr]
+            position = cache.stream.advance(X, y, known)
             if position is not None:
                 self._fitted = model.after(position, X, y)  # type: ignore[union-attr]
                 return self
@@ -226,7 +227,7 @@ class BaseGDRegressor(
             attributes = self._fitted_attributes(
                 stream.form(X).plan, reached, shape, resolved, finish=finish_of(recipe)
             )
-            cache = StreamCache.of(self, resolved, recipe, stream, X)
+            cache = StreamCache.of(self, resolved, stream, X)
         else:
             chunk = Chunk.of(recipe, X, position)
             plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
@@ -234,7 +235,7 @@ class BaseGDRegressor(
             cache = model.stream_cache if model else None
             if weight is None:
                 alike = (stream or Stream.of(recipe, descents[0])) if shape == () else None
-                cache = StreamCache.of(self, resolved, recipe, alike, X)
+                cache = StreamCache.of(self, resolved, alike, X)
             done = one_epoch(descents)
             if diverged := [descent for descent, epoch in done if not epoch.finite]:
                 self._report_not_finite(diverged)

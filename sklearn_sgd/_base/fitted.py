@@ -123,11 +123,6 @@ class FittedModel:
                 state.go_on_from(w, b)
         return states
 
-    @property
-    def position(self) -> State | StatesByColumn:
-        """Where one target stands, as its stream goes on from it."""
-        return self.states[0] if self.by_column is None else self.by_column
-
     def after(self, position: State | StatesByColumn, X: Any, y: np.ndarray) -> Self:
         """Return the model of one target after another chunk that looks like the last one, X and y."""
         scores = self.scores

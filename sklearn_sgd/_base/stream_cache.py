@@ -1,60 +1,54 @@
 """What `partial_fit` may skip when the next chunk looks like the last one."""
 
+from abc import ABC, abstractmethod
 from operator import is_
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.validation import all_finite
-from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.stream import Stream
 
 
-class StreamCache:
+class StreamCache(ABC):
     """Knows the last chunk of a stream, and recognises a like chunk, which needs no validation and no new plan.
 
-    A like chunk has the dtype and the memory layout of the last one, and of arrays the shape; the last one had one
-    target and no sample weights. And no parameter has changed since.
+    The last chunk had one target and no sample weights. And no parameter has changed since.
     """
 
-    def __init__(self, parameters: ResolvedParameters, recipe: Recipe, stream: Stream | SparseStream, X: Any):
-        self.stream = stream
-        self.form = _Array(X, stream.shows_not_finite) if isinstance(stream, Stream) else _Matrix(X)
-        self.values = parameters.values
-        self.loss = recipe.parts.loss
+    def __init__(self, parameters: ResolvedParameters, stream: Any, X: Any):
+        self.stream, self.values, self.kind, self.dtype = stream, parameters.values, type(X), X.dtype
+        self.loss = stream.recipe.parts.loss
         self.has_domain = hasattr(self.loss, "allows")
 
-    @classmethod
+    @staticmethod
     def of(
-        cls,
-        estimator: Any,
-        parameters: ResolvedParameters,
-        recipe: Recipe,
-        stream: Stream | SparseStream | None,
-        X: Any,
-    ) -> Self | None:
+        estimator: Any, parameters: ResolvedParameters, stream: Stream | SparseStream | None, X: Any
+    ) -> "StreamCache | None":
         """Return the cache for chunks like X, or None if there cannot be one."""
         if stream is None or hasattr(estimator, "feature_names_in_"):
             return None
-        return cls(parameters, recipe, stream, X)
+        if isinstance(stream, Stream):
+            return _ArrayCache(parameters, stream, X)
+        return _MatrixCache(parameters, stream, X)
 
+    @abstractmethod
     def accepts(self, values: tuple, X: Any, y: Any) -> bool:
         """Return whether X and y look like the last chunk, and the values of the parameters are the same objects."""
-        return self.form.accepts(X, y) and all(map(is_, values, self.values))
 
 
-class _Array:
-    """The form of an array X."""
+class _ArrayCache(StreamCache):
+    """For arrays, of the shape of the last one."""
 
-    def __init__(self, X: np.ndarray, finite: bool):
-        self.shape, self.column, self.dtype = X.shape, X.shape[:1], X.dtype
+    def __init__(self, parameters: ResolvedParameters, stream: Stream, X: np.ndarray):
+        super().__init__(parameters, stream, X)
+        self.shape, self.column = X.shape, X.shape[:1]
         # If a value that is not finite shows in the loss, the chunk need not be read for that before.
-        self.finite = finite
+        self.finite = stream.shows_not_finite
 
-    def accepts(self, X: Any, y: Any) -> bool:
-        """Return whether X and y have this form, and are finite."""
+    def accepts(self, values: tuple, X: Any, y: Any) -> bool:
         return (
             type(X) is type(y) is np.ndarray
             and X.shape == self.shape
@@ -62,18 +56,19 @@ class _Array:
             and X.dtype == y.dtype == self.dtype
             and X.flags.c_contiguous
             and y.flags.c_contiguous
+            and all(map(is_, values, self.values))
             and (self.finite or (all_finite(X) and all_finite(y)))
         )
 
 
-class _Matrix:
-    """The form of a CSR matrix X, of any number of rows."""
+class _MatrixCache(StreamCache):
+    """For CSR matrices of any number of rows, in which each entry occurs once, in order."""
 
-    def __init__(self, X: Any):
-        self.kind, self.n_columns, self.dtype = type(X), X.shape[1], X.dtype
+    def __init__(self, parameters: ResolvedParameters, stream: SparseStream, X: Any):
+        super().__init__(parameters, stream, X)
+        self.n_columns = X.shape[1]
 
-    def accepts(self, X: Any, y: Any) -> bool:
-        """Return whether X and y have this form, are finite, and each entry of X occurs once, in order."""
+    def accepts(self, values: tuple, X: Any, y: Any) -> bool:
         return (
             type(X) is self.kind
             and type(y) is np.ndarray
@@ -82,6 +77,7 @@ class _Matrix:
             and X.dtype == y.dtype == self.dtype
             and X.data.flags.c_contiguous
             and y.flags.c_contiguous
+            and all(map(is_, values, self.values))
             and self._is_canonical(X)
             and all_finite(X.data)
             and all_finite(y)

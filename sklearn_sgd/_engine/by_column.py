@@ -7,6 +7,7 @@ average.
 """
 
 from collections.abc import Sequence
+from math import exp, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,7 @@ class Way(NamedTuple):
 
     def mixed(self, clock: Clock, mixes: np.ndarray) -> Clock:
         """The clock after updates of the average by these shares."""
-        return clock._replace(left=clock.left + float(_logarithms(1.0 - mixes).sum())) if self.averaged else clock
+        return clock._replace(left=clock.left + _logarithm(1.0 - mixes)) if self.averaged else clock
 
     def catch_up(
         self, rows: np.ndarray, clock: Clock, window: np.ndarray, scale: np.ndarray
@@ -125,6 +126,13 @@ class Way(NamedTuple):
         rows[:, 0], rows[:, 1] = w[:-1] * clock.sign, average[:-1]
         rows[:, 2:] = clock.left, lengthened(window)[TIME], clock.decay, clock.threshold
         return rows
+
+
+def _logarithm(numbers: np.ndarray) -> float:
+    """The logarithm of the product."""
+    if len(numbers) == 1:
+        return log(max(numbers[0], exp(NOTHING_LEFT / 2.0)))
+    return float(_logarithms(numbers).sum())
 
 
 def _logarithms(numbers: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FILLED, LEAST, Excerpt, by_entries
-from sklearn_sgd._engine.automatic.step_size import automatic_rates
+from sklearn_sgd._engine.automatic.step_size import base_rate
 from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.by_column import NO_COLUMNS, StatesByColumn, Way, columns_of
 from sklearn_sgd._engine.compiled.machine import bound
@@ -24,6 +24,9 @@ from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vectors import Vectors
+
+# Updates of which the shares of the average are made at once.
+AHEAD = 256
 
 
 class Form(NamedTuple):
@@ -50,6 +53,8 @@ class SparseStream:
     def __init__(self, recipe: Recipe, way: Way):
         self.recipe, self.way = recipe, way
         self.known: Form | None = None
+        # The number of updates before those whose shares of the average are known, and these.
+        self.ahead = 0, NO_MIXES
 
     @classmethod
     def of(cls, recipe: Recipe, X: Any) -> Self | None:
@@ -78,11 +83,11 @@ class SparseStream:
             if not self._visit(form, state, entries | missed, sums, n, share):
                 return None
             acquaintances = max(0.0, known.known - float(sums[0])) + float(sums[1])
-            plan = plan._replace(schedule=self._schedule(state, acquaintances, plan))
+            state.scale_rows(acquaintances)
             rows[:, 3:] = state.statistics.weight, kept  # type: ignore[union-attr]
         else:
             w[:p], average[:p] = way.catch_up(parameters, clock, state.window, parameters)
-        piece = plan.piece(plan.used, state.n_updates, state.rate_factor)
+        piece = self._piece(plan, state)
         loss = self._run(form, state, entries, piece, X, y)
         if not way.averaged:
             average[:] = w
@@ -123,18 +128,27 @@ class SparseStream:
         scaled = {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
         return form.run(given | scaled | {"table": rare_table(p, self.way.terms)})
 
-    def _schedule(self, state: State, acquaintances: float, plan: Plan) -> Callable:
-        """The rates of the automatic step with so much acquaintance with columns."""
+    def _piece(self, plan: Plan, state: State) -> Piece:
+        """The rows of a chunk, and what its updates need; shares of the average are made for many chunks at once."""
+        done, number = state.n_updates, plan.n_updates(plan.n_rows)
+        if not self.way.automatic:
+            return plan.piece(plan.used, done, state.rate_factor)
         assert state.step is not None
-        state.scale_rows(acquaintances)
-        return automatic_rates(state.step, plan.batch_size, plan.decay_limit)
+        rates, mixes = np.full(number, base_rate(state.step, plan.batch_size) * state.rate_factor), NO_MIXES
+        if self.way.averaged:
+            first, known = self.ahead
+            if not first <= done <= first + len(known) - number:
+                first, known = done, plan.mixes(np.arange(done + 1, done + 1 + max(number, AHEAD)))
+                self.ahead = first, known
+            mixes = known[done - first : done - first + number]
+        return Piece(plan.used, rates, mixes, done, state.rate_factor)
 
     def form(self, X: Any) -> Form:
         """What chunks like X have in common."""
         size = batch_size_for(self.recipe.params, X, X.shape[0])
         key = X.shape[0], size, X.dtype
         if self.known is None or self.known.key != key:
-            self.known = self._made(*key)
+            self.known, self.ahead = self._made(*key), (0, NO_MIXES)
         return self.known
 
     def _made(self, n_rows: int, size: int, dtype: np.dtype) -> Form:

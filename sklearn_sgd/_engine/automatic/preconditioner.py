@@ -16,7 +16,7 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.entries import KNOWN, KNOWN_EXACTLY, NEWS, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
-from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics
+from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
@@ -35,6 +35,9 @@ SMALLEST = 1e-21
 
 # Rows, entries of sparse ones, and iterations for the largest eigenvalue where covariances are not kept.
 SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 100_000, 10
+
+# Rows for each filled column among sparse ones, for their covariances.
+ROWS = 50
 
 
 class Geometry(NamedTuple):
@@ -244,7 +247,8 @@ def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np
 
     Their correlations are drawn towards none where rows are few.
     """
-    rows = take(X, slice(None, None, max(1, X.shape[0] // SAMPLE)))[:, filled].toarray()
+    number = min(SAMPLE, max(TYPICAL, ROWS * len(filled)))
+    rows = take(X, slice(None, None, max(1, X.shape[0] // number)))[:, filled].toarray()
     n, p = rows.shape
     Z = (rows - mean) * scale
     correlation = Z.T @ Z / n

@@ -27,6 +27,9 @@ SEGMENT, SEGMENTS = 1 << 14, 16
 # Share of the entries of a column that are not 0, and their number, from which on it is filled.
 FILLED, LEAST = 0.5, 30.0
 
+# Rows from which offsets of columns are guessed.
+TYPICAL = 1000
+
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
@@ -145,21 +148,38 @@ def measure_entries(
         return measure(X, kept, weight, centred)
     n = X.shape[0] if kept is None else len(kept)
     s = weight if kept is None or not weight.shape[0] else weight[kept]
-    return _from_sums(float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n), centred, sums, X.shape[1])
+    total = float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n)
+    return _from_sums(total, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(X.shape[1]))
 
 
-def _from_sums(weight: float, centred: bool, sums: Callable[[np.ndarray], np.ndarray], p: int) -> ColumnStatistics:
+def _typical(X) -> np.ndarray:
+    """Means of the columns with few gaps in a few rows; 0 of the others."""
+    n, p = X.shape
+    counts = np.bincount(X.indices, minlength=p)
+    return np.where(counts >= FILLED * n, np.bincount(X.indices, X.data, p) / max(n, 1), 0.0)
+
+
+def _from_sums(
+    weight: float, centred: bool, sums: Callable[[np.ndarray], np.ndarray], guess: np.ndarray
+) -> ColumnStatistics:
     """Statistics from sums over the entries of columns: of weights, of those not 0, and of both powers of entries.
 
-    Columns with few gaps are less their mean, ``shift``, before they are squared, so that spreads are not lost in it.
+    Columns with few gaps are less a number near their mean, ``shift``, before they are squared, so that spreads are not
+    lost in it: the ``guess`` from a few rows, if it is near, or the mean itself, in another reading.
     """
-    none = np.zeros(p)
-    stored, counts, totals, squares = sums(none)
+    shift, none = guess, np.zeros(len(guess))
+    stored, counts, totals, squares = sums(shift)
     mean = totals / weight if centred and weight else none
-    shift = np.where(counts >= FILLED * weight, mean, 0.0)
-    if shift.any():
-        squares = sums(shift)[3] + (weight - stored) * shift * shift
-    return ColumnStatistics(weight, mean, squares - weight * (mean - shift) ** 2, counts)
+
+    def moments() -> np.ndarray:
+        return squares + (weight - stored) * shift * shift - weight * (mean - shift) ** 2
+
+    filled = counts >= FILLED * weight
+    far = weight * (mean - shift) ** 2 > NEAR * np.maximum(moments(), 0.0)
+    if centred and (filled & far).any():
+        shift = np.where(filled, mean, 0.0)
+        squares = sums(shift)[3]
+    return ColumnStatistics(weight, mean, moments(), counts)
 
 
 def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:
@@ -241,7 +261,7 @@ def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnSt
         terms = each, each * (values != 0.0), each * values, each * moved * moved
         return np.array([np.bincount(X.indices, term, p) for term in terms])
 
-    return _from_sums(weight, centred, sums, p)
+    return _from_sums(weight, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(p))
 
 
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
