@@ -244,3 +244,8 @@ def with_all_columns(monkeypatch):
 def is_by_column(model):
     """Whether the states of a stream are kept by column."""
     return model._fitted.by_column is not None
+
+
+def without_lags(monkeypatch):
+    """Let steps of reduced variance change all columns, those without entries, too."""
+    monkeypatch.setattr(drivers.Drivers, "_lags", lambda self, plan, piece: False)

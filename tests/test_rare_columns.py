@@ -115,6 +115,32 @@ def test_as_steps_on_all_columns(batch, params):
         assert 0 < (model.coef_ == 0.0).sum() < P
 
 
+@pytest.mark.parametrize("filled", [0, 2])
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("optimizer", ["svrg", "saga"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"penalty": "l2", "alpha": 0.01},
+        {"penalty": "l2", "alpha": 1e-9},
+        {"learning_rate": "constant", "eta0": 1e-7, "penalty": "l2", "alpha": 0.1},
+        {"loss": "huber", "fit_intercept": False},
+    ],
+    ids=lambda params: str(list(params.values())),
+)
+@pytest.mark.filterwarnings("ignore:.*worse than the best constant")
+def test_reduced_variance_as_on_all_columns(monkeypatch, params, optimizer, batch, filled):
+    """What a column misses between two visits is a geometric series."""
+    X, y = rows(filled=filled)
+    model = MiniBatchSGDRegressor(optimizer=optimizer, batch_size=batch, epochs=2, tol=None, random_state=0, **params)
+    here = clone(model).fit(X, y)
+    internals.without_lags(monkeypatch)
+    there = clone(model).fit(X, y)
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-11 * abs(there.coef_).max())
+    assert_allclose(here.intercept_, there.intercept_, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("params", [{}, {"penalty": "l2", "alpha": 0.01}, {"penalty": "l1", "alpha": 0.003}], ids=str)
 def test_without_machine_code(monkeypatch, params):
     X, y = rows(n=60)

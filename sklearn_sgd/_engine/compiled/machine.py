@@ -17,6 +17,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     batch,
     entries,
     full_batch,
+    lagged,
     layouts,
     lazy,
     minibatch,
@@ -32,7 +33,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
 for module in (
     *(automatic, batch, entries, full_batch, layouts, lazy, minibatch, online, passive_aggressive, rare, shuffle),
-    *(single, variance_reduced, visit),
+    *(single, variance_reduced, visit, lagged),
     automatic_entries,
 ):
     translate.remember(module)
@@ -51,13 +52,14 @@ BUILDERS: dict[str, Callable] = {
     "settle": lambda layout: rare.settle,
     "visit": lambda layout: visit.visit,
     "entries": lambda layout: entries.entries,
+    "lagged": lambda layout: lagged.lagged,
     "permute": lambda layout: shuffle.permute,
 }
 
 
 # Those for one kind of rows.
 ONLY = dict.fromkeys(("online", "single", "permute"), "dense")
-ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries"), "csr")
+ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries", "lagged"), "csr")
 
 
 def layouts_of(name: str) -> tuple[str, ...]:

@@ -42,10 +42,26 @@ class Drivers:
         return Pass(self, name)
 
     def variance_reduced(self, plan, piece, vectors, remembered, mean, renew: float) -> float:
-        """Steps of reduced variance."""
-        more = _preconditioner(plan) | {"remembered": remembered, "known": mean, "renew": renew}
-        steps = self.stepping(plan, piece, vectors, more, batches=4, coefs=4)
-        return self.call("variance_reduced", plan.data, piece.order, steps)() if len(piece.order) else 0.0
+        """Steps of reduced variance; of sparse columns only those that a batch has entries in, if that is possible."""
+        if not len(piece.order):
+            return 0.0
+        more = {"remembered": remembered, "known": mean, "renew": renew}
+        if self._lags(plan, piece):
+            known, rows = plan.preconditioner, plan.data.rows
+            filled = np.empty(0) if known.filled is None else known.filled
+            more |= {"inverse": known.diagonal, "filled": filled.astype(rows.index_dtype), "n_filled": len(filled)}
+            more |= {"ridge": self.terms.ridge, "seen": np.zeros(rows.columns)}
+            steps = self.stepping(plan, piece, vectors, more, batches=4, coefs=0)
+            return self.call("lagged", plan.data, piece.order, steps)()
+        steps = self.stepping(plan, piece, vectors, _preconditioner(plan) | more, batches=4, coefs=4)
+        return self.call("variance_reduced", plan.data, piece.order, steps)()
+
+    def _lags(self, plan, piece) -> bool:
+        """Whether what columns without entries miss has a closed form: at a constant rate, without averages."""
+        known, rows = plan.preconditioner, plan.data.rows
+        apart = known.filled is not None or (rows.mean is None and known.inverse.ndim == 1)
+        smooth = self.terms is not None and not self.terms.lasso and not len(piece.mixes)
+        return rows.layout == "csr" and apart and smooth and bool((piece.rates == piece.rates[0]).all())
 
     def gradient(self, data, w, order, loss, start: int, stop: int, g: np.ndarray) -> tuple[float, float]:
         """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
