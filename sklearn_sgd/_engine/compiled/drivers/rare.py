@@ -68,41 +68,48 @@ def mean_decay(x):
 def follow(size, mean, decay, pace, threshold):
     """The size of a coefficient that does not reach 0, and its average, after ``w' = -decay w - threshold`` for 1."""
     flat = mean_decay(decay)
+    rest = 1.0 - decay * flat
     if pace > 0.0:
-        own, low, high = mean_decay(pace), min(decay, pace), max(decay, pace)
+        own, gap = mean_decay(pace), abs(pace - decay)
+        left = 1.0 - pace * own
         # The divided differences of exp at -decay and -pace, and at 0, -decay and -pace.
-        slowest, all_three = flat if decay < pace else own, 0.5
-        both = (1.0 - low * slowest) * mean_decay(high - low)
-        if threshold > 0.0 and high > TINY:
-            all_three = (slowest - both) / high
-        mean = (1.0 - pace * own) * mean + pace * (size * both - threshold * all_three)
-    return size * (1.0 - decay * flat) - threshold * flat, mean
+        both, all_three = max(rest, left), 0.5
+        if gap < SMALL:
+            both *= mean_decay(gap)
+        else:
+            both = abs(rest - left) / gap
+        if threshold > 0.0 and max(decay, pace) > TINY:
+            all_three = (max(flat, own) - both) / max(decay, pace)
+        mean = left * mean + pace * (size * both - threshold * all_three)
+    return size * rest - threshold * flat, mean
 
 
-def flow(size, mean, time, pace, ridge, lasso):
-    """The size of a coefficient, and its average in units of its sign, after a time."""
-    end, after = follow(size, mean, ridge * time, pace * time, lasso * time)
-    if end > 0.0 or lasso <= 0.0:
-        return end, after
-    until = 0.0
-    if size > 0.0:
-        # It reaches 0 on the way.
-        until, steep = size / lasso, ridge * size / lasso
-        if steep > TINY:
-            until = log(1.0 + steep) / ridge
-        until = min(until, time)
-        _, mean = follow(size, mean, ridge * until, pace * until, lasso * until)
-    rest = pace * (time - until)
-    return 0.0, (1.0 - rest * mean_decay(rest)) * mean
+def flow(value, mean, time, pace, ridge, lasso):
+    """A coefficient and its average after a time under a penalty."""
+    if lasso <= 0.0:
+        return follow(value, mean, ridge * time, pace * time, 0.0)
+    size, sign = abs(value), -1.0 if value < 0.0 else 1.0
+    end, after = follow(size, sign * mean, ridge * time, pace * time, lasso * time)
+    if end <= 0.0:
+        until, after = 0.0, sign * mean
+        if size > 0.0:
+            # It reaches 0 on the way.
+            until, steep = size / lasso, ridge * size / lasso
+            if steep > TINY:
+                until = log(1.0 + steep) / ridge
+            until = min(until, time)
+            _, after = follow(size, sign * mean, ridge * until, pace * until, lasso * until)
+        rest = pace * (time - until)
+        end, after = 0.0, (1.0 - rest * mean_decay(rest)) * after
+    return sign * end, sign * after
 
 
 def catch_up(value, mean, start, scale, window, ridge, lasso):
-    """A coefficient and its average with what they missed of a penalty from a time on."""
+    """A coefficient and its average with what they missed of a penalty from a time on, through all paces since."""
     time = window[TIME]
     if time > start and (value != 0.0 or mean != 0.0):
-        sign = -1.0 if value < 0.0 else 1.0
-        size, last = abs(value), int(window[PACES])
-        mean, c = sign * mean, last
+        last = int(window[PACES])
+        c = last
         while c > 0 and window[FIRST + 2 * c] > start:
             c -= 1
         while c <= last:
@@ -110,10 +117,9 @@ def catch_up(value, mean, start, scale, window, ridge, lasso):
             if c < last:
                 stop = window[FIRST + 2 * (c + 1)]
             if stop > start:
-                size, mean = flow(size, mean, stop - start, window[FIRST + 2 * c + 1], scale * ridge, scale * lasso)
+                value, mean = flow(value, mean, stop - start, window[FIRST + 2 * c + 1], scale * ridge, scale * lasso)
                 start = stop
             c += 1
-        value, mean = sign * size, sign * mean
     return value, mean
 
 
@@ -153,10 +159,23 @@ def request(rows, i):
         e += LINE
 
 
-def visit(table, at, scale, window, ridge, lasso):
-    """Give a column of the table what it missed of a penalty since its last visit."""
-    table[at], table[at + MEAN] = catch_up(table[at], table[at + MEAN], table[at + SEEN], scale, window, ridge, lasso)
-    table[at + SEEN] = window[TIME]
+def visit(table, at, scale, now, window, ridge, lasso):
+    """Give a column of the table what it missed of a penalty since its last visit; most were in the pace of ``now``."""
+    time, since, pace = now
+    start, value, mean = table[at + SEEN], table[at], table[at + MEAN]
+    if time > start and (value != 0.0 or mean != 0.0):
+        if start >= since:
+            value, mean = flow(value, mean, time - start, pace, scale * ridge, scale * lasso)
+        else:
+            value, mean = catch_up(value, mean, start, scale, window, ridge, lasso)
+        table[at], table[at + MEAN] = value, mean
+    table[at + SEEN] = time
+
+
+def present(window):
+    """The time, when the pace began, and the pace."""
+    place = FIRST + 2 * int(window[PACES])
+    return window[TIME], window[place], window[place + 1]
 
 
 def rare(
@@ -179,6 +198,7 @@ def rare(
     along, trial, part = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
     d = tail(part, n_filled + 1)
     left, shares, follows, total = 1.0, 0.0, False, 0.0
+    time, since, pace = present(window)
     for j in range(p):
         at = width * j
         table[at], table[at + SCALE], table[at + MOVE] = float(w[j]), float(inverse[j]), 0.0
@@ -203,7 +223,7 @@ def rare(
         for f in range(n_filled):
             at = width * int(filled[f])
             if pulls:
-                visit(table, at, float(shared[f]), window, ridge, lasso)
+                visit(table, at, float(shared[f]), (time, since, pace), window, ridge, lasso)
             shift -= float(mean[filled[f]]) * table[at]
         for q in range(size):
             i = order[start + q]
@@ -211,7 +231,7 @@ def rare(
             if pulls:
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
                     at = width * int(indices[e])
-                    visit(table, at, table[at + SCALE], window, ridge, lasso)
+                    visit(table, at, table[at + SCALE], (time, since, pace), window, ridge, lasso)
             for e in range(int(indptr[i]), int(indptr[i + 1])):
                 raw += X[e] * table[width * int(indices[e])]
             z[q] = raw
@@ -293,6 +313,7 @@ def rare(
             window[STEPS] += step
             window[STEPS + 1] += 1.0
             window[TIME] += step * unit
+        time, since, pace = present(window)
         if averaged:
             average[p] += mix * (float(w[p]) - average[p])
             follows = mix == 1.0
@@ -301,11 +322,11 @@ def rare(
                 shares += mix / left
     if pulls:
         for f in range(n_filled):
-            visit(table, width * int(filled[f]), float(shared[f]), window, ridge, lasso)
+            visit(table, width * int(filled[f]), float(shared[f]), (time, since, pace), window, ridge, lasso)
     for j in range(p):
         at = width * j
         if pulls:
-            visit(table, at, table[at + SCALE], window, ridge, lasso)
+            visit(table, at, table[at + SCALE], (time, since, pace), window, ridge, lasso)
         w[j] = table[at]
         if averaged:
             average[j] = table[at + MEAN]
