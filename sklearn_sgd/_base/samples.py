@@ -48,10 +48,11 @@ def without_duplicates(X: Any) -> Any:
     if X.format not in ("csr", "csc") or X.ndim != 2:
         return X
     # SciPy notes what it finds in the matrix that it is asked for, and so would change the user's hash.
-    if X.format == "csr" and copy.copy(X).has_canonical_format:
+    if X.format == "csr" and copy.copy(X).has_canonical_format and len(X.indices) == len(X.data) == X.nnz:
         return X
     X = X.tocsr(copy=True)
     X.sum_duplicates()
+    X.prune()  # There may be room after the last entry.
     return X
 
 
