@@ -220,6 +220,23 @@ def test_forms_of_a_matrix(form, size):
     assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1, 6])
+@pytest.mark.parametrize(
+    ("name", "place", "value"), [("indices", -1, P), ("indices", 0, -1), ("indptr", 1, 10**8), ("indptr", -1, 10**8)]
+)
+def test_matrices_with_entries_outside_are_refused(name, place, value, size):
+    X, y = words(n=120)
+    model = streamed(OnlineSGDRegressor(), X[:60], y[:60], size)
+    before, rows = model.coef_.copy(), X[61 : 61 + size]
+    getattr(rows, name)[place] = value
+    for call in (model.partial_fit, BatchGDRegressor().fit):
+        with pytest.raises(ValueError, match="not a valid CSR"):
+            call(rows, y[61 : 61 + size])
+    with pytest.raises(ValueError, match="not a valid CSR"):
+        model.predict(rows)
+    assert_array_equal(model.coef_, before)
+
+
 def test_constant_columns_with_weights():
     """Sums of weights differ by their order, but a filled column that does not vary has no direction for that."""
     X, y = words()
@@ -319,6 +336,13 @@ def test_predictions_of_few_rows(kind):
     model = streamed(kind(), X, y, 50)
     few = [model.predict(X[place : place + 2]) for place in range(0, 10, 2)]
     assert_allclose(np.concatenate(few), X[:10] @ model.coef_ + model.intercept_, rtol=1e-9)
+
+
+def test_predictions_of_few_rows_with_an_assigned_intercept():
+    X, y = words()
+    model = streamed(OnlineSGDRegressor(), X, y, 50)
+    model.intercept_ = 100.0
+    assert_allclose(model.predict(X[:2]), X[:2] @ model.coef_ + 100.0, rtol=1e-9)
 
 
 def test_state_needs_no_llvm(monkeypatch):
