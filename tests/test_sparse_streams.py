@@ -258,6 +258,15 @@ def test_copies_go_on_by_themselves(copied):
     assert_array_equal(streamed(model, X[100:], y[100:], 1).coef_, other.coef_)
 
 
+def test_copies_go_on_with_other_parameters():
+    X, y = words()
+    model = streamed(MiniBatchSGDRegressor(), X[:100], y[:100], 5)
+    other = pickle.loads(pickle.dumps(model))
+    for each in (model, other):
+        streamed(each.set_params(average=False), X[100:], y[100:], 5)
+    assert_array_equal(other.coef_, model.coef_)
+
+
 def test_a_failed_call_changes_nothing():
     X, y = words()
     model = streamed(OnlineSGDRegressor(), X[:50], y[:50], 1)
