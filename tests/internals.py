@@ -5,7 +5,7 @@ import sys
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import baseline, by_column, cores, plan, prepare, trend
+from sklearn_sgd._engine import baseline, by_column, cores, plan, prepare, table, trend
 from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -239,6 +239,18 @@ def count_pools(monkeypatch):
 def with_all_columns(monkeypatch):
     """Let streams of sparse rows keep their states as a whole."""
     monkeypatch.setattr(by_column.Way, "of", classmethod(lambda kind, recipe: None))
+
+
+def interrupt_tables(monkeypatch, calls):
+    """Interrupt whoever makes a version of a table, after so many, as Ctrl-C would."""
+    made, left = table.Table.__init__, iter(range(calls))
+
+    def interrupted(self, rows):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        made(self, rows)
+
+    monkeypatch.setattr(table.Table, "__init__", interrupted)
 
 
 def is_by_column(model):

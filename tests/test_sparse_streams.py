@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from itertools import pairwise
 from threading import Thread
 
 import internals
@@ -118,14 +119,22 @@ def test_float32():
 
 
 @pytest.mark.parametrize(
-    "change", [{"penalty": "l1", "alpha": 0.01}, {"learning_rate": "constant", "eta0": 1e-3}], ids=str
+    "change",
+    [
+        {"penalty": "l1", "alpha": 0.01},
+        {"learning_rate": "constant", "eta0": 1e-3},
+        {"average": False},
+        {"fit_intercept": False},
+    ],
+    ids=str,
 )
-def test_parameters_may_change_on_the_way(monkeypatch, change):
+@pytest.mark.parametrize("filled", [0, 3])
+def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
     """What columns have missed is by the parameters of the time."""
-    X, y = words(filled=3)
+    X, y = words(filled=filled)
 
     def made():
-        model = streamed(MiniBatchSGDRegressor(penalty="l2", alpha=0.01), X[:150], y[:150], 5)
+        model = streamed(MiniBatchSGDRegressor(penalty="l2", alpha=0.01, average=10), X[:150], y[:150], 5)
         streamed(model.set_params(**change), X[150:200], y[150:200], 5)
         model.set_params(**{name: getattr(MiniBatchSGDRegressor(), name) for name in change})
         return streamed(model, X[200:], y[200:], 5)
@@ -153,12 +162,90 @@ def test_chunks_without_weight_or_entries(monkeypatch):
     assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
 
 
-def test_dense_chunks_between():
-    """Arrays and matrices may come in turn."""
+@pytest.mark.parametrize("weighted", [None, "array", "matrix"])
+@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "eta0": 1e-3}], ids=str)
+@pytest.mark.parametrize("first", ["array", "matrix"])
+def test_dense_chunks_between(monkeypatch, first, params, size, weighted):
+    """Arrays and matrices may come in turn, whichever come first, and whatever the last chunks were."""
+    X, y = words(filled=3)
+
+    def made():
+        model = MiniBatchSGDRegressor(**params)
+        for number, place in enumerate(range(0, len(y), size)):
+            rows = slice(place, place + size)
+            kind = first if number // 3 % 2 == 0 else {"array": "matrix", "matrix": "array"}[first]
+            weight = [np.ones(len(y[rows]))] if kind == weighted else []
+            model.partial_fit(X[rows].toarray() if kind == "array" else X[rows], y[rows], *weight)
+        return model
+
+    here = made()
+    internals.with_all_columns(monkeypatch)
+    there = made()
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
+    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+
+
+def _with_room(X):
+    """The same matrix with room after its last entry."""
+    X.data, X.indices = np.append(X.data, [1e3, 1e3]), np.append(X.indices, [P - 1, P - 1]).astype(X.indices.dtype)
+    return X
+
+
+def _in_pieces(X):
+    """The same matrix with other numbers between its own."""
+    X.data, X.indices = (np.stack([own, 0 * own + 7], axis=1)[:, 0] for own in (X.data, X.indices))
+    return X
+
+
+def _unsorted(X):
+    """The same matrix with each entry in two parts, the last one first."""
+    order = np.concatenate([np.repeat(np.arange(b)[a:][::-1], 2) for a, b in pairwise(X.indptr)])
+    return sparse.csr_array((X.data[order] / 2.0, X.indices[order], 2 * X.indptr), shape=X.shape)
+
+
+def _long(X):
+    """The same matrix with long indices."""
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    return X
+
+
+@pytest.mark.parametrize("size", [1, 6])
+@pytest.mark.parametrize("form", [_with_room, _in_pieces, _unsorted, _long, sparse.csr_matrix, sparse.csc_array])
+def test_forms_of_a_matrix(form, size):
+    X, y = words(n=120)
+    here, there = OnlineSGDRegressor(), streamed(OnlineSGDRegressor(), X, y, size)
+    for place in range(0, len(y), size):
+        here.partial_fit(form(X[place : place + size]), y[place : place + size])
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 6])
+@pytest.mark.parametrize(
+    ("name", "place", "value"), [("indices", -1, P), ("indices", 0, -1), ("indptr", 1, 10**8), ("indptr", -1, 10**8)]
+)
+def test_matrices_with_entries_outside_are_refused(name, place, value, size):
+    X, y = words(n=120)
+    model = streamed(OnlineSGDRegressor(), X[:60], y[:60], size)
+    before, rows = model.coef_.copy(), X[61 : 61 + size]
+    getattr(rows, name)[place] = value
+    for call in (model.partial_fit, BatchGDRegressor().fit):
+        with pytest.raises(ValueError, match="not a valid CSR"):
+            call(rows, y[61 : 61 + size])
+    with pytest.raises(ValueError, match="not a valid CSR"):
+        model.predict(rows)
+    assert_array_equal(model.coef_, before)
+
+
+def test_constant_columns_with_weights():
+    """Sums of weights differ by their order, but a filled column that does not vary has no direction for that."""
     X, y = words()
-    model = MiniBatchSGDRegressor().partial_fit(X[:100], y[:100]).partial_fit(X[100:200].toarray(), y[100:200])
-    model.partial_fit(X[200:], y[200:])
-    assert model.score(X, y) > 0.3
+    X = sparse.csr_array(sparse.hstack([X, np.full((len(y), 1), 3.0)]))
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    model = streamed(MiniBatchSGDRegressor(), X[:65], y[:65], 13, weight)
+    before = internals.state_of(model).vectors.coef[P]
+    streamed(model, X, y, 13, weight, start=65)
+    assert internals.state_of(model).vectors.coef[P] == before
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
@@ -169,6 +256,15 @@ def test_copies_go_on_by_themselves(copied):
     streamed(other, X[100:], y[100:], 1)
     assert_array_equal(model.coef_, before)
     assert_array_equal(streamed(model, X[100:], y[100:], 1).coef_, other.coef_)
+
+
+def test_copies_go_on_with_other_parameters():
+    X, y = words()
+    model = streamed(MiniBatchSGDRegressor(), X[:100], y[:100], 5)
+    other = pickle.loads(pickle.dumps(model))
+    for each in (model, other):
+        streamed(each.set_params(average=False), X[100:], y[100:], 5)
+    assert_array_equal(other.coef_, model.coef_)
 
 
 def test_a_failed_call_changes_nothing():
@@ -190,6 +286,32 @@ def test_a_failed_call_changes_nothing():
     model.set_params(learning_rate="auto", eta0=twin.eta0)
     assert_array_equal(model.coef_, twin.coef_)
     assert_array_equal(streamed(model, X[50:], y[50:], 1).coef_, streamed(twin, X[50:], y[50:], 1).coef_)
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_an_interrupted_call_changes_nothing(monkeypatch, done):
+    """Also if it is interrupted while one of its tables is changed, after so many."""
+    X, y = words()
+    X = X[:, 1:]
+    model, twin = (streamed(OnlineSGDRegressor(), X[:100], y[:100], 1) for _ in range(2))
+    with monkeypatch.context() as patch:
+        internals.interrupt_tables(patch, done)
+        with pytest.raises(KeyboardInterrupt):
+            model.partial_fit(X[100:101], y[100:101])
+    assert_array_equal(model.coef_, twin.coef_)
+
+
+def test_matrices_may_be_used_again():
+    """What users do with their arrays after a call makes no difference to earlier models."""
+    X, y = words()
+    X = X[:, 1:]
+    model, twin = (streamed(OnlineSGDRegressor(), X[:100], y[:100], 1) for _ in range(2))
+    kept = model._fitted
+    for place in range(100, 110):
+        row = X[place : place + 1]
+        model.partial_fit(row, y[place : place + 1])
+        row.indices[:] = 0
+    assert_array_equal(kept.coef, twin.coef_)
 
 
 def test_a_fitted_model_is_a_value():
@@ -223,6 +345,13 @@ def test_predictions_of_few_rows(kind):
     model = streamed(kind(), X, y, 50)
     few = [model.predict(X[place : place + 2]) for place in range(0, 10, 2)]
     assert_allclose(np.concatenate(few), X[:10] @ model.coef_ + model.intercept_, rtol=1e-9)
+
+
+def test_predictions_of_few_rows_with_an_assigned_intercept():
+    X, y = words()
+    model = streamed(OnlineSGDRegressor(), X, y, 50)
+    model.intercept_ = 100.0
+    assert_allclose(model.predict(X[:2]), X[:2] @ model.coef_ + 100.0, rtol=1e-9)
 
 
 def test_state_needs_no_llvm(monkeypatch):

@@ -146,7 +146,8 @@ class FittedModel:
 
     def predict(self, X: Any) -> Any:
         """Return predictions for validated X."""
-        if self.by_column is not None and "coef" not in self.__dict__ and sparse.issparse(X) and X.nnz < X.shape[1]:
+        made = "coef" in self.__dict__ or "intercept" in self.__dict__  # Each may have been assigned.
+        if self.by_column is not None and not made and sparse.issparse(X) and X.nnz < X.shape[1]:
             X, states = self.by_column.of_entries(X)
             coefs, intercepts = zip(*(state.predictor() for state in states), strict=True)
             coef, intercept = (np.stack(coefs), np.stack(intercepts)) if self.shape else (coefs[0], intercepts[0])

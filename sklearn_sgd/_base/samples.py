@@ -20,11 +20,29 @@ def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, *
     Entries of a CSR matrix are sorted and occur once, if they are to be ``summed``; products do without.
     """
     form = {"accept_sparse": "csr"} | form
+    refuse_misplaced(X)
     taken = settled(X, summed)
     if taken is X:
         return validate_data(estimator, X, reset=reset, **form)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return check_array(taken, estimator=estimator, input_name="X", **form)
+
+
+def refuse_misplaced(X: Any) -> None:
+    """Raise an error if entries of a CSR or CSC matrix are outside of it, since compiled loops believe their places.
+
+    SciPy does not look at them when a matrix is made, nor does it in products.
+    """
+    if not sparse.issparse(X) or X.format not in ("csr", "csc") or X.ndim != 2:
+        return
+    indptr, size = X.indptr, X.shape[X.format == "csr"]
+    indices = X.indices[: indptr[-1]]
+    ascends = indptr[0] == 0 and indptr[-1] <= min(len(X.indices), len(X.data)) and (indptr[1:] >= indptr[:-1]).all()
+    if not ascends or (len(indices) and not (indices.min() >= 0 and indices.max() < size)):
+        raise ValueError(
+            f"X is not a valid {X.format.upper()} matrix: its indptr must ascend from 0, and its indices lie between 0 "
+            f"and {size - 1}. X.check_format() finds the fault."
+        )
 
 
 def settled(X: Any, summed: bool = True) -> Any:
@@ -48,10 +66,11 @@ def without_duplicates(X: Any) -> Any:
     if X.format not in ("csr", "csc") or X.ndim != 2:
         return X
     # SciPy notes what it finds in the matrix that it is asked for, and so would change the user's hash.
-    if X.format == "csr" and copy.copy(X).has_canonical_format:
+    if X.format == "csr" and copy.copy(X).has_canonical_format and len(X.indices) == len(X.data) == X.nnz:
         return X
     X = X.tocsr(copy=True)
     X.sum_duplicates()
+    X.prune()  # There may be room after the last entry.
     return X
 
 

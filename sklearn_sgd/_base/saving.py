@@ -127,14 +127,12 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
     by_column = _rebuilt(StatesByColumn | None, form["by_column"], known)
     if by_column is not None:
         _check_columns(by_column, attributes["n_features_in_"])
-    made = {name: value for name, value in form.items() if name not in ("is_sparse", "states")}
-    made |= {"by_column": by_column, "link": restored_part(form["link"]), "shape": tuple(form["shape"])}
+    made = {name: value for name, value in form.items() if name not in ("is_sparse", "states", "by_column")}
+    made |= {"link": restored_part(form["link"]), "shape": tuple(form["shape"])}
     made["scores"] = _rebuilt(tuple[Scores, ...], form["scores"], known)
-    if by_column is None:
-        made["states"] = states
     if form["is_sparse"]:
         made["coef"] = sparse.csr_matrix(made["coef"])
-    return FittedModel().replace(**made)
+    return FittedModel(states if by_column is None else by_column).replace(**made)
 
 
 def _plain(value: Any, known: dict[int, Any]) -> Any:

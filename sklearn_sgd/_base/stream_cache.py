@@ -91,6 +91,8 @@ class _MatrixCache(StreamCache):
         ascends = indices[1:] > indices[:-1]
         if len(indptr) == 2:
             return bool(ascends.all()) and indices[0] >= 0 and indices[-1] < self.n_columns
+        if not (indptr[1:] >= indptr[:-1]).all():
+            return False
         starts = indptr[1:-1]
         ascends[starts[(starts > 0) & (starts < len(indices))] - 1] = True
         return bool(ascends.all()) and bool(indices.min() >= 0) and bool(indices.max() < self.n_columns)

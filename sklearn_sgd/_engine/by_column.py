@@ -61,12 +61,15 @@ class Way(NamedTuple):
         Whether the step is automatic.
     averaged : bool
         Whether there is an average of parameters.
+    centred : bool
+        Whether there is an intercept.
     terms : ElasticNetTerms
         The penalty.
     """
 
     automatic: bool
     averaged: bool
+    centred: bool
     terms: ElasticNetTerms
 
     @classmethod
@@ -79,7 +82,7 @@ class Way(NamedTuple):
             return None
         if (passive or (averaged and not recipe.automatic)) and any(formulas.terms):
             return None
-        return cls(recipe.automatic, averaged, formulas.terms)
+        return cls(recipe.automatic, averaged, bool(recipe.params["fit_intercept"]), formulas.terms)
 
     def after(self, clock: Clock, plan: Plan, before: State, state: State) -> Clock:
         """The clock after a descent from one state to another."""
@@ -123,7 +126,8 @@ class Way(NamedTuple):
         """The rows of parameters that are up to date."""
         w, average, *_ = vectors
         rows = np.empty((len(w) - 1, 6))
-        rows[:, 0], rows[:, 1] = w[:-1] * clock.sign, average[:-1]
+        # Averaging may have been switched off on the way: go on from what predicts.
+        rows[:, 0], rows[:, 1] = (w if self.averaged else average)[:-1] * clock.sign, average[:-1]
         rows[:, 2:] = clock.left, lengthened(window)[TIME], clock.decay, clock.threshold
         return rows
 
@@ -181,6 +185,8 @@ class StatesByColumn(NamedTuple):
     def of(cls, way: Way, states: Sequence[State]) -> "StatesByColumn":
         """The same states by their columns."""
         for state in states:
+            if not way.centred:
+                state.forget_intercept()
             if not way.automatic:
                 state.forget_columns()
             elif state.statistics is not None:
@@ -328,7 +334,7 @@ class Chunk(NamedTuple):
 def columns_of(X, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of columns that are ``filled`` or have entries in X, and the places of entries among them."""
     if X.shape[0] == 1 and not len(filled):
-        return X.indices, row_numbers(len(X.indices))
+        return X.indices.copy(), row_numbers(len(X.indices))  # The user may change his own.
     numbers, places = np.unique(X.indices, return_inverse=True)
     if len(filled):
         numbers = np.union1d(numbers, filled)

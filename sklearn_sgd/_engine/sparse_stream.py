@@ -19,6 +19,7 @@ from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose, visit
 from sklearn_sgd._engine.passes.drivers import Pass, rare_table
+from sklearn_sgd._engine.passes.rows import in_one_piece
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
 from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
 from sklearn_sgd._engine.resolve import Recipe
@@ -63,8 +64,10 @@ class SparseStream:
         return None if way is None else cls(recipe, way)
 
     @quiet()
-    def advance(self, X: Any, y: np.ndarray, known: StatesByColumn) -> StatesByColumn | None:
+    def advance(self, X: Any, y: np.ndarray, known: StatesByColumn | State) -> StatesByColumn | None:
         """The states after another chunk, from those before it; None where there is more to do."""
+        if not isinstance(known, StatesByColumn):
+            return None  # There were arrays in between.
         (bare, *others), n, way = known.states, X.shape[0], self.way
         if others or len(known.filled) or known.way != way or not 0 < n <= RATES:
             return None
@@ -76,7 +79,8 @@ class SparseStream:
         vectors, parameters = Vectors(np.empty(p + 1, X.dtype), np.empty(p + 1)), table.take(numbers)
         (w, average, *_), columns, acquaintances = vectors, known.columns, known.known
         w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
-        entries = {"X": X.data, "indices": places, "p": p, "w": w, "average": average, "window": state.window}
+        entries = {"X": in_one_piece(X.data), "indices": places, "p": p, "w": w, "average": average}
+        entries["window"] = state.window
         if way.automatic:
             rows, entries["inverse"], sums = columns.take(numbers), np.empty(p, X.dtype), np.zeros(4)
             missed = {"rows": rows, "parameters": parameters, "kept": known.kept, "left": clock.left}

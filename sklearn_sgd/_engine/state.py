@@ -176,7 +176,7 @@ class State:
             self.window = lengthened(self.window)
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
-        if known is None or self.step is None:
+        if known is None or self.step is None or (merged.counts is None and self.step.shares is not None):
             self._go_on_with(make(merged), merged.centre)
             return
         if merged.counts is not None and self.since_step <= growth * self.step.weight:

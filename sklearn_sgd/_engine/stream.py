@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import proximal_finish, short_finish
 from sklearn_sgd._engine.automatic.preconditioner import Step
+from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.epochs import Descent, quiet
@@ -82,11 +83,13 @@ class Stream:
         call = descent.run.call(plan, piece, state.vectors, state.window)
         return cls(recipe, plan, order, BoundCall(*call))
 
-    def advance(self, X: np.ndarray, y: np.ndarray, known: State) -> State | None:
+    def advance(self, X: np.ndarray, y: np.ndarray, known: State | StatesByColumn) -> State | None:
         """The state after another chunk, from one that is not changed.
 
         None where there is more to do: if something is not finite, the epochs find out what, and report it.
         """
+        if not isinstance(known, State):
+            return None  # There were sparse rows in between.
         state, dtype, plan = known.fork(), self.dtype, self.plan
         if state.weigh(None, X).shape[0]:
             return None

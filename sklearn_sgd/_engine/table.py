@@ -44,9 +44,10 @@ class Table:
         """Return the version with other rows in the place of those."""
         with _lock:
             own = self._own()
-            self._before = numbers, own.take(numbers, axis=0)
+            self._before, self._successor = (numbers, own.take(numbers, axis=0)), Table(own)
+            # This version is read by way of its successor from here on, so that an interrupt leaves it as it is.
+            self._rows = None
             own[numbers] = rows
-            self._rows, self._successor = None, Table(own)
             return self._successor
 
     def _own(self) -> np.ndarray:

@@ -27,8 +27,8 @@ SEGMENT, SEGMENTS = 1 << 14, 16
 # Share of the entries of a column that are not 0, and their number, from which on it is filled.
 FILLED, LEAST = 0.5, 30.0
 
-# Rows from which offsets of columns are guessed.
-TYPICAL = 1000
+# Rows from which offsets of columns are guessed; share of the weight of rows that may be the rounding of sums.
+TYPICAL, ROUNDING = 1000, 1e-12
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
@@ -169,10 +169,11 @@ def _from_sums(
     """
     shift, none = guess, np.zeros(len(guess))
     stored, counts, totals, squares = sums(shift)
-    mean = totals / weight if centred and weight else none
+    mean, gaps = totals / weight if centred and weight else none, weight - stored
+    gaps[abs(gaps) <= ROUNDING * weight] = 0.0  # Sums of weights differ by their order.
 
     def moments() -> np.ndarray:
-        return squares + (weight - stored) * shift * shift - weight * (mean - shift) ** 2
+        return squares + gaps * shift * shift - weight * (mean - shift) ** 2
 
     filled = counts >= FILLED * weight
     far = weight * (mean - shift) ** 2 > NEAR * np.maximum(moments(), 0.0)
