@@ -261,3 +261,8 @@ def is_by_column(model):
 def without_lags(monkeypatch):
     """Let steps of reduced variance change all columns, those without entries, too."""
     monkeypatch.setattr(drivers.Drivers, "_lags", lambda self, plan, piece: False)
+
+
+def filled_columns(model):
+    """Numbers of the columns with few gaps in a stream of sparse rows."""
+    return model._fitted.by_column.filled

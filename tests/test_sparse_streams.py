@@ -53,7 +53,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("filled", [0, 3])
+@pytest.mark.parametrize("filled", [0, 1, 3])
 @pytest.mark.parametrize("size", [1, 13])
 @pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
 def test_as_if_all_columns_were_in_each_chunk(monkeypatch, params, size, filled):
@@ -78,6 +78,20 @@ def test_as_if_all_columns_were_in_each_chunk(monkeypatch, params, size, filled)
     assert_allclose(here.intercept_, there.intercept_, rtol=1e-9, atol=1e-12)
     for name in ("recent_loss_", "prequential_loss_", "learning_rate_", "n_updates_", "n_samples_seen_"):
         assert_allclose(getattr(here, name), getattr(there, name), rtol=1e-9)
+
+
+def test_a_constant_column_and_one_that_fills_up(monkeypatch):
+    """The first is filled when it has entries enough, and then gets no direction; the other when it is in most rows."""
+    X, y = words(filled=2)
+    X = X.tolil()
+    X[:, 20], X[:150, 21], X[150:, 21] = 4.0, 0.0, 2.0 + np.random.default_rng(0).normal(size=(150, 1))
+    X = sparse.csr_array(X)
+    model = OnlineSGDRegressor(half_life=100)
+    here = streamed(clone(model), X, y, 1)
+    assert internals.filled_columns(here).tolist() == [5, 6, 20, 21]
+    internals.with_all_columns(monkeypatch)
+    there = streamed(clone(model), X, y, 1)
+    assert abs(here.coef_ - there.coef_).max() < 0.02 * abs(there.coef_).max()
 
 
 def test_passive_aggressive(monkeypatch):

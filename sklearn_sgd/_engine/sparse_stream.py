@@ -1,7 +1,7 @@
 """A stream of sparse rows of many columns, by the automatic step: the short way through `partial_fit`.
 
 What columns have missed, the statistics of their new entries, and their scales are found in one driver; no step is made
-of them. There is more to do where columns are filled, or the step is to be renewed: that is left to `Chunk`.
+of them. There is more to do where columns become filled, or the step is to be renewed: that is left to `Chunk`.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
-from sklearn_sgd._engine.automatic.statistics import FILLED, LEAST, Excerpt, by_entries
+from sklearn_sgd._engine.automatic.preconditioner import ROUNDING, Preconditioner
+from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.step_size import base_rate
 from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.by_column import NO_COLUMNS, StatesByColumn, Way, columns_of
@@ -69,25 +69,35 @@ class SparseStream:
         if not isinstance(known, StatesByColumn):
             return None  # There were arrays in between.
         (bare, *others), n, way = known.states, X.shape[0], self.way
-        if others or len(known.filled) or known.way != way or not 0 < n <= RATES:
+        filled = known.filled if way.automatic else NO_COLUMNS
+        if others or len(filled) > FULL or known.way != way or not 0 < n <= RATES:
             return None
         state, share, form = bare.fork(), remembered(self.recipe, n), self.form(X)
         if state.weigh(None, X).shape[0] or not share:
             return None
-        (clock,), (table,), (numbers, places) = known.clocks, known.parameters, columns_of(X, NO_COLUMNS)
+        (clock,), (table,), (numbers, places) = known.clocks, known.parameters, columns_of(X, filled)
         p, plan, kept = len(numbers), form.plan, known.kept + log(share)
         vectors, parameters = Vectors(np.empty(p + 1, X.dtype), np.empty(p + 1)), table.take(numbers)
-        (w, average, *_), columns, acquaintances = vectors, known.columns, known.known
+        (w, average, *_), columns, acquaintances, shared = vectors, known.columns, known.known, known.shared
         w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
         entries = {"X": in_one_piece(X.data), "indices": places, "p": p, "w": w, "average": average}
         entries["window"] = state.window
         if way.automatic:
-            rows, entries["inverse"], sums = columns.take(numbers), np.empty(p, X.dtype), np.zeros(4)
+            rows, entries["inverse"], sums = columns.take(numbers), np.zeros(p, X.dtype), np.zeros(3)
             missed = {"rows": rows, "parameters": parameters, "kept": known.kept, "left": clock.left}
+            among = np.searchsorted(numbers, filled)
+            entries["inverse"][among], before = -1.0, rows[among, 0]
             if not self._visit(form, state, entries | missed, sums, n, share):
                 return None
             acquaintances = max(0.0, known.known - float(sums[0])) + float(sums[1])
-            state.scale_rows(acquaintances)
+            n_varying = 0
+            if len(filled):
+                shared, n_varying = self._shared(rows[among], state, shared)
+                for vector in (w, average):
+                    vector[p] += (rows[among, 0] - before) @ vector[among]
+                entries |= {"filled": among.astype(np.uint32), "n_filled": len(among), "shared": shared}
+                entries |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(X.dtype)}
+            state.scale_rows(acquaintances, n_varying)
             rows[:, 3:] = state.statistics.weight, kept  # type: ignore[union-attr]
         else:
             w[:p], average[:p] = way.catch_up(parameters, clock, state.window, parameters)
@@ -106,7 +116,7 @@ class SparseStream:
         if way.automatic:
             columns = columns.replaced(numbers, rows)
         return StatesByColumn(
-            *(way, known.n_columns, (state,), known.filled, known.shared, columns, (table,), (clock,)),
+            *(way, known.n_columns, (state,), known.filled, shared, columns, (table,), (clock,)),
             *(kept, acquaintances),
         )
 
@@ -115,10 +125,20 @@ class SparseStream:
         statistics, step, places, p = state.statistics, state.step, given["indices"], given["p"]
         if statistics is None or step is None or state.since_step + n > GROWTH * step.weight:
             return False
-        amounts = {"weight": statistics.weight, "gained": float(n), "share": share, "entries": len(places)}
-        form.visit(given | amounts | {"numbers": np.zeros(3 * p), "sums": sums})
-        state.learn_entries(total := share * statistics.weight + n, n)
-        return bool(sums[2] < max(FILLED * total, LEAST) and not sums[3])
+        total = share * statistics.weight + n
+        amounts = {"weight": statistics.weight, "gained": float(n), "share": share, "least": max(FILLED * total, LEAST)}
+        form.visit(given | amounts | {"entries": len(places), "numbers": np.zeros(3 * p), "sums": sums})
+        state.learn_entries(total, n)
+        return not sums[2]
+
+    def _shared(self, rows: np.ndarray, state: State, known: np.ndarray) -> tuple[np.ndarray, int]:
+        """The preconditioner of filled columns, of which these are the statistics, and how many of them vary."""
+        assert state.statistics is not None
+        variance, mean = np.maximum(rows[:, 1] / state.statistics.weight, 0.0), rows[:, 0]
+        varies = variance > (ROUNDING * mean) ** 2
+        if any(self.way.terms) or len(known) == 1:
+            known = np.where(varies, 1.0 / np.where(varies, variance, 1.0), 0.0).astype(known.dtype)
+        return known, int(varies.sum())
 
     def _run(self, form: Form, state: State, given: dict[str, Any], piece: Piece, X: Any, y: np.ndarray) -> float:
         """Run the pass, which changes the vectors that are given; the sum of the losses."""

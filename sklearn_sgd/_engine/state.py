@@ -200,12 +200,12 @@ class State:
         self.statistics = self.statistics._replace(weight=weight)
         self.since_step += gained
 
-    def scale_rows(self, acquaintances: float) -> None:
-        """Know the length of rows from the sum of the acquaintances with all columns."""
+    def scale_rows(self, acquaintances: float, n_filled: int) -> None:
+        """Know the length of rows from the sum of the acquaintances with columns, and how many filled ones vary."""
         assert self.statistics is not None
         assert self.step is not None
         preconditioner = self.step.preconditioner._replace(unit=self.statistics.weight + KNOWN)
-        length = mean_length(acquaintances, self.statistics.weight)
+        length = mean_length(acquaintances, self.statistics.weight) + n_filled
         self.step = self.step._replace(preconditioner=preconditioner, length=length)
 
     def take_over(self, vectors: Vectors) -> None:

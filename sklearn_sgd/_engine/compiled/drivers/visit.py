@@ -18,15 +18,17 @@ def with_zeros(mean, moment, weight, zeros):
 
 def visit(
     X: Reals, indices: Indices, entries: Integer, p: Integer, rows: Doubles, parameters: Doubles,
-    centred: Integer, weight: Double, gained: Double, kept: Double, share: Double, left: Double, window: Doubles,
-    averaged: Integer,
+    centred: Integer, least: Double, weight: Double, gained: Double, kept: Double, share: Double, left: Double,
+    window: Doubles, averaged: Integer,
     ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals, numbers: Doubles, sums: Doubles,
 ) -> Double:  # fmt: skip
-    """Bring columns that are not filled up to date, learn their entries in ``gained`` rows, and scale them.
+    """Bring columns up to date, learn their entries in ``gained`` rows, and scale those that are not filled.
+
+    The filled ones are those whose ``inverse`` is negative at first; they have ``least`` entries and more.
 
     ``rows`` and ``parameters`` are those of :class:`.StatesByColumn`, before a chunk that leaves a ``share`` of the
-    weight of earlier rows. In ``sums`` are the acquaintances with the columns before, and after; the largest count;
-    and how many squares, or one over them, are out of range.
+    weight of earlier rows. In ``sums`` are the acquaintances with the columns before, and after; and how many
+    columns are filled now or not any more, or have squares, or one over them, out of range.
     """
     for e in range(entries):
         at = 3 * int(indices[e])
@@ -36,7 +38,8 @@ def visit(
         r, c, at = 5 * j, 6 * j, 3 * j
         mean, moment, count, then = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
         square, known = moment + then * mean * mean, acquaintance(count)
-        sums[0] += known
+        if inverse[j] >= 0.0:
+            sums[0] += known
         w[j] = parameters[c]
         average[j] = parameters[c + 1]
         if ridge > 0.0 or lasso > 0.0:
@@ -49,7 +52,7 @@ def visit(
         count *= fade
         mean, moment = with_zeros(mean, fade * moment, fade * then, weight - fade * then)
         numbers[at + 2] = 0.0
-        if count > 0.0:
+        if count > 0.0 and inverse[j] >= 0.0:
             numbers[at + 2] = (moment + weight * mean * mean) / count * share_of_rows(count, weight, KNOWN)
         rest = gained - numbers[at]
         rows[r], rows[r + 1] = with_zeros(mean, share * moment, share * weight, rest)
@@ -65,15 +68,19 @@ def visit(
     for j in range(p):
         r, spread = 5 * j, numbers[3 * j + 2]
         count, total = rows[r + 2], rows[r + 3]
-        sums[1] += acquaintance(count)
-        sums[2] = max(sums[2], count)
-        inverse[j] = 0.0
-        if count > 0.0:
-            wider = (rows[r + 1] + total * rows[r] * rows[r]) / count * share_of_rows(count, total, KNOWN)
-            inverse[j] = 1.0 / wider
-            sums[3] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
-            if spread > 0.0 and wider > NEWS * spread:
-                factor = sqrt(spread / wider)
-                w[j] *= factor
-                average[j] *= factor
+        if inverse[j] < 0.0:
+            inverse[j] = 1.0
+            sums[2] += 0.0 if count >= least else 1.0
+        else:
+            sums[1] += acquaintance(count)
+            sums[2] += 1.0 if count >= least else 0.0
+            inverse[j] = 0.0
+            if count > 0.0:
+                wider = (rows[r + 1] + total * rows[r] * rows[r]) / count * share_of_rows(count, total, KNOWN)
+                inverse[j] = 1.0 / wider
+                sums[2] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
+                if spread > 0.0 and wider > NEWS * spread:
+                    factor = sqrt(spread / wider)
+                    w[j] *= factor
+                    average[j] *= factor
     return 0.0
