@@ -31,6 +31,7 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
+from sklearn_sgd._engine.least_squares import moments_by_readings, sample_size
 from sklearn_sgd._engine.passes import device, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
@@ -103,7 +104,9 @@ def make_plans(
     weights, normals = in_one_piece(first.weigh(rows.weight, rows.X)), None
     automatic = recipe.automatic and rows.n_rows > 0
     if automatic:
-        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, batch_size < rows.n_rows)
+        known = None if stream else _by_readings(recipe, rows, weights)
+        noise = batch_size < rows.n_rows
+        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
@@ -168,12 +171,18 @@ def learn_columns(
     kept: np.ndarray | None = None,
     stream: bool = True,
     noise: bool = True,
+    found: ColumnStatistics | None = None,
 ) -> None:
-    """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded."""
+    """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded.
+
+    They may have been ``found`` before.
+    """
     n_rows = X.shape[0] if kept is None else len(kept)
     known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
     centred = recipe.params["fit_intercept"]
-    if by_entries(X):
+    if found is not None:
+        new = found
+    elif by_entries(X):
         sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, centred, sums)
     elif is_foreign(X):
@@ -183,6 +192,20 @@ def learn_columns(
     share = remembered(recipe, n_rows) if stream else 1.0
     make = partial(_make_step, X, recipe.formulas, stream, stream or noise, 1.0)
     state.learn_columns(new, X.shape[1], share, make, GROWTH)
+
+
+def _by_readings(recipe: Recipe, rows: Selection, weights) -> ColumnStatistics | None:
+    """Moments from a few readings of many rows, where they are all that a fit needs, and cost less."""
+    params, formulas, X = recipe.params, recipe.formulas, rows.X
+    needed = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly and not params["inference"]
+    if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
+        return None
+    size = sample_size(rows.n_rows, X.shape[1])
+    if size is None:
+        return None
+    plan = build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1]))
+    y = in_one_piece(rows.targets[:, 0])
+    return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:
