@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
@@ -32,7 +33,7 @@ from sklearn_sgd._engine.baseline import (
 )
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.least_squares import moments_by_readings, sample_size
-from sklearn_sgd._engine.passes import device, variance_reduced
+from sklearn_sgd._engine.passes import device, full_batch, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -43,6 +44,9 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, na
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
+
+# Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
+EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 NO_WEIGHT = np.empty(0)
 
@@ -111,6 +115,7 @@ def make_plans(
             normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
         first.forget_columns()
+        normals = None if stream else _normals_for_schedule(recipe, rows, weights, batch_size)
     for other in others:
         other.follow(first)
     shared = build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
@@ -206,6 +211,23 @@ def _by_readings(recipe: Recipe, rows: Selection, weights) -> ColumnStatistics |
     plan = build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1]))
     y = in_one_piece(rows.targets[:, 0])
     return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
+
+
+def _normals_for_schedule(recipe: Recipe, rows: Selection, weights, batch_size: int) -> list[NormalMatrix] | None:
+    """The normal matrix for each target, where a schedule's many epochs on all rows of the squared error repay it."""
+    params, X, (n, p) = recipe.params, rows.X, (rows.n_rows, rows.X.shape[1])
+    alone = recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")
+    if alone or batch_size < n or not recipe.formulas.is_quadratic or type(X) is not np.ndarray:
+        return None
+    targets = rows.targets.shape[1]
+    is_large = n * p > full_batch.LEAST and n >= MANY_ROWS * (p + targets) and affordable(n, p + targets)
+    if not is_large or params["epochs"] * targets < EPOCHS + p / COLUMNS_AN_EPOCH:
+        return None
+    statistics = measure(X, rows.row_indices, weights, params["fit_intercept"], rows.targets)
+    if not np.isfinite(statistics.moment).all():
+        return None
+    mean = statistics.mean[:p]
+    return [NormalMatrix.of(statistics, p, target)._replace(mean=mean) for target in range(targets)]
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:
