@@ -5,7 +5,7 @@ import sys
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import baseline, by_column, cores, least_squares, plan, prepare, trend
+from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, trend
 from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -112,7 +112,7 @@ def count_readings(monkeypatch):
 def count_measured(monkeypatch):
     """Return a list of the numbers of samples of which a fit computes covariances."""
     counted = []
-    for module in (prepare, least_squares):
+    for module in (prepare, least_squares, curvatures):
 
         def counts(X, kept, *more, original=module.measure):
             counted.append(X.shape[0] if kept is None else len(kept))
@@ -120,6 +120,11 @@ def count_measured(monkeypatch):
 
         monkeypatch.setattr(module, "measure", counts)
     return counted
+
+
+def without_samples(monkeypatch):
+    """Let full batches of other losses than the squared error measure all samples in each epoch."""
+    monkeypatch.setattr(curvatures, "sample_size", lambda *sizes: None)
 
 
 def count_fall_backs(monkeypatch):

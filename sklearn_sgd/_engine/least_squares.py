@@ -22,16 +22,16 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
+from sklearn_sgd._engine.automatic.sample import TIMES, sample, sample_size, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import mean_target
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Columns up to which covariances of all rows cost less; rows of a sample for each column, and at least; times as many
-# rows from which on one is taken; multiplications for each entry of X that are spent on a larger one, which may spare a
-# reading; share of the spread of a column that one row of a sample may make.
-COLUMNS, PER_COLUMN, LEAST, TIMES, SPENT, HEAVY = 30, 50, 4096, 8, 4, 0.1
+# Columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on a larger
+# sample than must be, which may spare a reading.
+COLUMNS, SPENT = 30, 4
 
 # Readings at most; the share of what is missing that a reading may leave.
 READINGS, SLOW = 12, 0.25
@@ -41,12 +41,10 @@ READINGS, SLOW = 12, 0.25
 PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 
-def sample_size(n_rows: int, n_columns: int) -> int | None:
+def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Rows of a sample; None where covariances of all rows cost no more."""
-    size = max(PER_COLUMN * n_columns, LEAST)
-    if n_columns <= COLUMNS or n_rows < TIMES * size:
-        return None
-    return max(size, min(SPENT * n_rows // n_columns, n_rows // TIMES))
+    size = sample_size(n_rows, n_columns) if n_columns > COLUMNS else None
+    return size and max(size, min(SPENT * n_rows // n_columns, n_rows // TIMES))
 
 
 def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStatistics | None:
@@ -94,8 +92,7 @@ class _Geometry(NamedTuple):
     def of_sample(cls, plan: Plan, size: int) -> "_Geometry | None":
         """That of so many rows, the same in each fit; None if they do not show all directions well."""
         X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
-        # Rows by chance, since every k-th one may be of a kind.
-        some = np.sort(np.random.default_rng(plan.n_rows).choice(plan.n_rows, size, replace=False, shuffle=False))
+        some = sample(plan.n_rows, size)
         rows = plan.used[some]
         block, y, weight = doubled(take(X, rows)), plan.data.y[rows, None], plan.data.weight
         weight = weight[rows] if weight.shape[0] else weight
@@ -105,10 +102,7 @@ class _Geometry(NamedTuple):
         covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
         variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
-        if not (np.sqrt(variance) > 1e3 * precision * abs(mean[:p])).all():
-            return None
-        largest = np.maximum(block.max(axis=0) - mean[:p], mean[:p] - block.min(axis=0))
-        if (max(1.0, weight.max(initial=0.0)) * largest**2 > HEAVY * columns.weight * variance).any():
+        if not shows(block, weight, columns.leading(p), dtype):
             return None
         scale = 1.0 / np.sqrt(variance + ridge)
         correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)

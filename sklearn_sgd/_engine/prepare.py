@@ -28,11 +28,11 @@ from sklearn_sgd._engine.baseline import (
     best_constant,
     first_direction,
     raw_predictions,
-    row_curvatures,
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.least_squares import moments_by_readings, sample_size
+from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics
+from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.passes import device, full_batch, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
@@ -108,8 +108,8 @@ def make_plans(
     weights, normals = in_one_piece(first.weigh(rows.weight, rows.X)), None
     automatic = recipe.automatic and rows.n_rows > 0
     if automatic:
-        known = None if stream else _by_readings(recipe, rows, weights)
         noise = batch_size < rows.n_rows
+        known = None if stream else _found(recipe, rows, weights, noise)
         learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]
@@ -199,13 +199,15 @@ def learn_columns(
     state.learn_columns(new, X.shape[1], share, make, GROWTH)
 
 
-def _by_readings(recipe: Recipe, rows: Selection, weights) -> ColumnStatistics | None:
-    """Moments from a few readings of many rows, where they are all that a fit needs, and cost less."""
+def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:
+    """Moments of many rows where a sample shows enough: for the squared error with a few readings of all rows."""
     params, formulas, X = recipe.params, recipe.formulas, rows.X
+    if not (formulas.is_quadratic or noise):
+        return of_sample(X, rows.row_indices, weights, params["fit_intercept"])
     needed = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly and not params["inference"]
     if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
         return None
-    size = sample_size(rows.n_rows, X.shape[1])
+    size = size_for_readings(rows.n_rows, X.shape[1])
     if size is None:
         return None
     plan = build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1]))
@@ -259,8 +261,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
     if is_foreign(plan.X):
         statistics, curvature = device.AllRows(plan).reweighted_statistics(w)
     else:
-        weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, w)
-        statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
+        statistics, curvature = reweighted_statistics(plan, w)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     step = _make_step(plan.X, plan.formulas, False, False, curvature, statistics)
