@@ -5,7 +5,7 @@ import sys
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import baseline, by_column, cores, plan, prepare, table, trend
+from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, table, trend
 from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -98,6 +98,33 @@ def on_threads(monkeypatch, number):
 def without_normal_matrix(monkeypatch):
     """Let the full-batch automatic step for the squared error read the samples in each epoch."""
     monkeypatch.setattr(prepare, "affordable", lambda *sizes: False)
+
+
+def count_readings(monkeypatch):
+    """Return a list that gets an entry whenever the gradient of all samples is computed: each reads X once."""
+    counted, original = [], full_batch.AllRows.sums
+    monkeypatch.setattr(
+        full_batch.AllRows, "sums", lambda self, w: counted.append(len(self.chunk)) or original(self, w)
+    )
+    return counted
+
+
+def count_measured(monkeypatch):
+    """Return a list of the numbers of samples of which a fit computes covariances."""
+    counted = []
+    for module in (prepare, least_squares, curvatures):
+
+        def counts(X, kept, *more, original=module.measure):
+            counted.append(X.shape[0] if kept is None else len(kept))
+            return original(X, kept, *more)
+
+        monkeypatch.setattr(module, "measure", counts)
+    return counted
+
+
+def without_samples(monkeypatch):
+    """Let full batches of other losses than the squared error measure all samples in each epoch."""
+    monkeypatch.setattr(curvatures, "sample_size", lambda *sizes: None)
 
 
 def count_fall_backs(monkeypatch):

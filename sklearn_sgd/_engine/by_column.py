@@ -279,7 +279,7 @@ def _shared(state: State) -> np.ndarray:
 
 def _noted(statistics: ColumnStatistics, kept: float) -> np.ndarray:
     """The rows of columns whose statistics are these."""
-    weight, mean, moment, counts, _ = statistics
+    weight, mean, moment, counts, *_ = statistics
     assert counts is not None
     return np.column_stack([mean, moment, counts, np.full(len(mean), weight), np.full(len(mean), kept)])
 

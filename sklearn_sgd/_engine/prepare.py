@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
@@ -27,11 +28,12 @@ from sklearn_sgd._engine.baseline import (
     best_constant,
     first_direction,
     raw_predictions,
-    row_curvatures,
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.passes import device, variance_reduced
+from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics
+from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
+from sklearn_sgd._engine.passes import device, full_batch, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -42,6 +44,9 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, na
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
+
+# Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
+EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 NO_WEIGHT = np.empty(0)
 
@@ -103,11 +108,14 @@ def make_plans(
     weights, normals = in_one_piece(first.weigh(rows.weight, rows.X)), None
     automatic = recipe.automatic and rows.n_rows > 0
     if automatic:
-        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, batch_size < rows.n_rows)
+        noise = batch_size < rows.n_rows
+        known = None if stream else _found(recipe, rows, weights, noise)
+        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
         first.forget_columns()
+        normals = None if stream else _normals_for_schedule(recipe, rows, weights, batch_size)
     for other in others:
         other.follow(first)
     shared = build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
@@ -168,12 +176,18 @@ def learn_columns(
     kept: np.ndarray | None = None,
     stream: bool = True,
     noise: bool = True,
+    found: ColumnStatistics | None = None,
 ) -> None:
-    """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded."""
+    """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded.
+
+    They may have been ``found`` before.
+    """
     n_rows = X.shape[0] if kept is None else len(kept)
     known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
     centred = recipe.params["fit_intercept"]
-    if by_entries(X):
+    if found is not None:
+        new = found
+    elif by_entries(X):
         sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, centred, sums)
     elif is_foreign(X):
@@ -183,6 +197,39 @@ def learn_columns(
     share = remembered(recipe, n_rows) if stream else 1.0
     make = partial(_make_step, X, recipe.formulas, stream, stream or noise, 1.0)
     state.learn_columns(new, X.shape[1], share, make, GROWTH)
+
+
+def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:
+    """Moments of many rows where a sample shows enough: for the squared error with a few readings of all rows."""
+    params, formulas, X = recipe.params, recipe.formulas, rows.X
+    if not (formulas.is_quadratic or noise):
+        return of_sample(X, rows.row_indices, weights, params["fit_intercept"])
+    needed = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly and not params["inference"]
+    if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
+        return None
+    size = size_for_readings(rows.n_rows, X.shape[1])
+    if size is None:
+        return None
+    plan = build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1]))
+    y = in_one_piece(rows.targets[:, 0])
+    return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
+
+
+def _normals_for_schedule(recipe: Recipe, rows: Selection, weights, batch_size: int) -> list[NormalMatrix] | None:
+    """The normal matrix for each target, where a schedule's many epochs on all rows of the squared error repay it."""
+    params, X, (n, p) = recipe.params, rows.X, (rows.n_rows, rows.X.shape[1])
+    alone = recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")
+    if alone or batch_size < n or not recipe.formulas.is_quadratic or type(X) is not np.ndarray:
+        return None
+    targets = rows.targets.shape[1]
+    is_large = n * p > full_batch.LEAST and n >= MANY_ROWS * (p + targets) and affordable(n, p + targets)
+    if not is_large or params["epochs"] * targets < EPOCHS + p / COLUMNS_AN_EPOCH:
+        return None
+    statistics = measure(X, rows.row_indices, weights, params["fit_intercept"], rows.targets)
+    if not np.isfinite(statistics.moment).all():
+        return None
+    mean = statistics.mean[:p]
+    return [NormalMatrix.of(statistics, p, target)._replace(mean=mean) for target in range(targets)]
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:
@@ -214,8 +261,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
     if is_foreign(plan.X):
         statistics, curvature = device.AllRows(plan).reweighted_statistics(w)
     else:
-        weight, curvature = row_curvatures(plan.parts.loss, plan.data, plan.row_indices, w)
-        statistics = measure(plan.X, plan.row_indices, weight, centred=intercept)
+        statistics, curvature = reweighted_statistics(plan, w)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     step = _make_step(plan.X, plan.formulas, False, False, curvature, statistics)

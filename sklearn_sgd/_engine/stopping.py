@@ -60,6 +60,9 @@ class Stopping:
         From a state to what its loss exceeds the minimum by.
     has_grown : callable
         From objectives of epochs and the state after them to whether the descent diverges.
+    ends_at_once : bool
+        Whether one epoch is enough: it has noise, and the minimum of many rows is known from a few readings of X, so
+        that another epoch would cost more than all else.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Stopping:
         score: Callable | None,
         excess: Callable | None,
         has_grown: Callable,
+        ends_at_once: bool,
     ):
         self.margin = margin
         self.patience = patience
@@ -81,6 +85,7 @@ class Stopping:
         self.score = score
         self.excess = excess
         self.has_grown = has_grown
+        self.ends_at_once = ends_at_once
         self.losses: list[float] = []
         self.values: list[float] = []
         self.n_at_first_rate = 0
@@ -116,6 +121,8 @@ class Stopping:
                 self.best_parameters = {"vectors": state.vectors.copy(), "centre": state.centre}
         if state.n_samples < self.least_samples:
             return None
+        if self.ends_at_once and self.margin is not None:
+            return "tol"
         # Not after the first epoch, whose loss tells of the start: a curve has two ends.
         known = self.excess if self.margin is not None and state.n_epochs > 1 else None
         if known and known(state) <= MISSING * self.margin:
@@ -175,15 +182,20 @@ class Fit:
         exact = plan.normal if not plan.noise else None
         kept, loss = plan.row_indices, plan.parts.loss
         used: Any = slice(None) if kept is None else kept
-        self.constant = exact.target if exact else best_constant(plan.formulas, plan.data, used)
-        self.baseline = exact.variance / 2 if exact else constant_loss(loss, plan.data, kept, self.constant)
+        self.constant = best_constant(plan.formulas, plan.data, used)
+        if exact:
+            self.baseline = (exact.variance + (self.constant - exact.target) ** 2) / 2
+        else:
+            self.baseline = constant_loss(loss, plan.data, kept, self.constant)
         # Losses of one's own may be negative, though they should not.
         unit = abs(self.baseline)
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
-        waits = tol and state.step and plan.average_from and not self.probe
+        is_sampled = state.statistics is not None and state.statistics.sampled
+        ends_at_once = self.final is not None and plan.noise and plan.finishes and is_sampled
+        waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
             patience=1 if self.probe else patience,
@@ -193,6 +205,7 @@ class Fit:
             score=score,
             excess=self.excess if self.final else None,
             has_grown=self.has_grown,
+            ends_at_once=ends_at_once,
         )
         self.descent, self.completed = Descent(plan, state), state.fork()
         self.earlier, self.has_left = self.completed, False

@@ -10,6 +10,10 @@ from sklearn_sgd._namespace import floats
 from sklearn_sgd.inference.coefficients import coefficient_table
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
+from sklearn_sgd.inference.without_rows import from_moments
+
+# The level of a table that is not shown.
+LEVEL = 0.95
 
 
 class PredictionInterval(NamedTuple):
@@ -100,7 +104,10 @@ def standard_deviations(estimator: Any, X: Any) -> np.ndarray:
             "return_std=True needs the minimum of the objective, and early_stopping=True stops before it: the standard "
             "deviation is not known. Remedy: early_stopping=False."
         )
-    intervals = predict_interval(estimator, X, kind="target")
+    known.check_penalty()
+    # What covariances of a sample are off by counts no more than the coefficients of many rows do: next to nothing.
+    tables = from_moments(known, LEVEL, None, roughly=True)
+    intervals = predict_interval(estimator, X, tables if known.shape else tables[0], kind="target")
     return np.column_stack([each.std_err for each in intervals]) if known.shape else intervals.std_err
 
 

@@ -38,8 +38,11 @@ def from_scores(model: Model, method: str, level: float) -> list[CoefficientTabl
     return tables
 
 
-def from_moments(model: Model, level: float, dispersion: float | None) -> list[CoefficientTable]:
-    """Return a table for each target, by the classic formula, from the moments of columns and targets."""
+def from_moments(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
+    """Return a table for each target, by the classic formula, from the moments of columns and targets.
+
+    ``roughly``: moments of a sample will do.
+    """
     states = model.estimator._model.states
     if not (
         model.formulas.is_quadratic and states and states[0].knows_targets and states[0].statistics.moment.ndim == 2
@@ -47,6 +50,11 @@ def from_moments(model: Model, level: float, dispersion: float | None) -> list[C
         raise ValueError(
             "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
             "error with learning_rate='auto' and up to some hundred features do. Remedy: give X and y."
+        )
+    if states[0].statistics.sampled and not roughly:
+        raise ValueError(
+            "This model has the covariances of a sample of its many rows, from which standard errors would be off by "
+            "some percent. Remedy: fit with inference=True, or give X and y."
         )
     # Rows of later epochs of `fit_stream` are in the moments again, but they are not new.
     first = states[0].prequential_weight or np.inf

@@ -22,12 +22,16 @@ SURE = 6
 
 
 class NormalMatrix(NamedTuple):
-    """All that the squared error depends on: covariances of the columns, with the target, and of it; its mean."""
+    """All that the squared error depends on: covariances of the columns, with the target, and of it; its mean.
+
+    ``mean`` is that of the columns, which is 0 where they are centred.
+    """
 
     covariance: np.ndarray
     with_target: np.ndarray
     variance: float
     target: float
+    mean: Any = 0.0
 
     @classmethod
     def of(cls, statistics: ColumnStatistics, n_columns: int, target: int) -> Self:
@@ -37,8 +41,14 @@ class NormalMatrix(NamedTuple):
 
     def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Products of the covariances with the coefficients, gradient of the mean loss, and that of the intercept."""
-        product = self.covariance @ w[:-1].astype(np.float64)
-        return product, product - self.with_target, float(bias * (w[-1] - self.target))
+        coef = w[:-1].astype(np.float64)
+        product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + np.sum(self.mean * coef)))
+        return product, product - self.with_target + error * self.mean, error
+
+    def loss(self, coef: np.ndarray, product: np.ndarray, error: float) -> float:
+        """The mean loss, from the coefficients, their product with the covariances, and the intercept's gradient."""
+        squares = self.variance - 2.0 * coef @ self.with_target + coef @ product + error * error
+        return max(0.5 * float(squares), 0.0) if squares == squares else float(squares)
 
 
 class FinalSteps:

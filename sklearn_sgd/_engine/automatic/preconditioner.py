@@ -27,6 +27,9 @@ ROUNDING = 1e-12
 # noise; without noise those below the other share, per column, are not: they are not told from rounding.
 FLOOR, NULL = 1e-5, 2e-15
 
+# The same, in units of that, up to which covariances do not tell directions well enough, for their rounding.
+NARROW = 1e6
+
 # Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
 HIDDEN = 10.0
 
@@ -59,7 +62,7 @@ class Geometry(NamedTuple):
     @property
     def is_narrow(self) -> bool:
         """Whether the products of columns, in their rounding, do not tell all directions well enough."""
-        return bool(((self.values > self.null) & (self.values < 1e6 * self.null)).any())
+        return bool(((self.values > self.null) & (self.values < NARROW * self.null)).any())
 
     def inverse(self, shares: np.ndarray) -> np.ndarray:
         """The inverse of the covariances whose variances along the directions are these, null ones left out."""

@@ -47,7 +47,8 @@ class ColumnStatistics(NamedTuple):
     """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
 
     Of sparse rows of many columns also the weight of each column's entries that are not 0; and if only some of the
-    columns are here, ``left_out``, the sum of `acquaintance` of the others.
+    columns are here, ``left_out``, the sum of `acquaintance` of the others. ``sampled``: whether rows show themselves
+    by a sample, and by what all of them have at the minimum.
     """
 
     weight: float
@@ -55,6 +56,7 @@ class ColumnStatistics(NamedTuple):
     moment: np.ndarray
     counts: np.ndarray | None = None
     left_out: float = 0.0
+    sampled: bool = False
 
     def leading(self, number: int) -> "ColumnStatistics":
         """Statistics of so many columns; targets may come after them."""
@@ -200,7 +202,8 @@ def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
     moment = product(a.weight * share * delta, delta)
     moment += a.moment
     moment += b.moment
-    return ColumnStatistics(weight, a.mean + share * delta, moment, counts, a.left_out)
+    sampled = a.sampled or b.sampled
+    return ColumnStatistics(weight, a.mean + share * delta, moment, counts, a.left_out, sampled)
 
 
 def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):

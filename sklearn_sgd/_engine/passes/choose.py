@@ -21,6 +21,8 @@ def choose(plan) -> Callable[..., float]:
     if isinstance(plan.X, RemoteRows):
         return plan.X.choose(plan)
     name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
+    if plan.normal and not plan.preconditioner:
+        return partial(arrays.minibatch, batch_of=normal.AllRows(plan))
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
         return normal.automatic
     if is_foreign(plan.X):

@@ -1,6 +1,7 @@
-"""The full-batch pass of the automatic step for the squared error, from the normal matrix: O(P**2), however many rows.
+"""Full batches of the squared error from the normal matrix: O(P**2), however many rows.
 
-The rows enter the squared error by their second moments alone, which the automatic step measures anyway.
+The rows enter the squared error by their second moments alone. The automatic step measures these anyway; by a schedule
+it pays if epochs are many.
 """
 
 import numpy as np
@@ -22,5 +23,21 @@ def automatic(plan, piece, vectors, window) -> float:
     vectors.coef[-1] -= step * error
     if piece.mixes.size:
         vectors.average[:] += piece.mixes[0] * (vectors.coef - vectors.average)
-    loss = 0.5 * (normal.variance - 2.0 * before @ normal.with_target + before @ product + error * error)
-    return plan.weight * max(loss, 0.0)
+    return plan.weight * normal.loss(before, product, error)
+
+
+class AllRows:
+    """All rows as one batch, as ``arrays.minibatch`` asks for it."""
+
+    def __init__(self, plan):
+        self.normal, self.bias, self.weight, self.n_rows = plan.normal, plan.data.rows.bias, plan.weight, plan.n_rows
+
+    def __call__(self, data, chunk, loss):
+        """The batch, which does not change."""
+        return self
+
+    def gradient(self, w):
+        """Sum of the losses, and the mean gradient."""
+        product, g, error = self.normal.gradient(self.bias, w)
+        loss = self.normal.loss(w[:-1].astype(np.float64), product, error)
+        return self.weight * loss, None, np.append(g, error) * (self.weight / self.n_rows)

@@ -1,0 +1,61 @@
+"""Statistics of the columns for full batches of losses whose curvature varies: of a sample of rows, if they are many.
+
+The geometry need only be roughly right, since steps are along gradients of all rows.
+
+References
+----------
+Frangella, Z., Rathore, P., Zhao, S. and Udell, M., "SketchySGD: reliable stochastic optimization via randomized
+curvature estimates", SIAM Journal on Mathematics of Data Science 6, 2024.
+"""
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.sample import sample, sample_size, shows
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, measure
+from sklearn_sgd._engine.baseline import row_curvatures
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._namespace import dtype_of, take, total
+
+
+def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
+    """Statistics of many rows, all or those kept, from a sample; None if that does not show them."""
+    some = _sample_of(X, kept)
+    if some is None:
+        return None
+    columns = measure(X, some, weights, centred)
+    if not _shows(X, some, weights, columns):
+        return None
+    weight = float(len(X) if kept is None else len(kept))
+    if weights.shape[0]:
+        weight = total(weights if kept is None else weights[kept])
+    return columns._replace(weight=weight, moment=columns.moment * (weight / columns.weight), sampled=True)
+
+
+def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, float]:
+    """Statistics of rows weighted by the curvature of their losses at w, and its mean; of a sample, if that will do."""
+    X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
+    some = _sample_of(X, plan.row_indices)
+    if some is not None:
+        weight, curvature = row_curvatures(loss, data, some, w)
+        columns = measure(X, some, weight, centred)
+        if _shows(X, some, weight, columns):
+            return columns, curvature
+    weight, curvature = row_curvatures(loss, data, plan.row_indices, w)
+    return measure(X, plan.row_indices, weight, centred), curvature
+
+
+def _sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
+    """Numbers of some of many rows of an array whose covariances are kept."""
+    if type(X) is not np.ndarray or X.shape[1] > FULL:
+        return None
+    n_rows = X.shape[0] if kept is None else len(kept)
+    size = sample_size(n_rows, X.shape[1])
+    if size is None:
+        return None
+    some = sample(n_rows, size)
+    return some if kept is None else kept[some]
+
+
+def _shows(X, some: np.ndarray, weights: np.ndarray, columns: ColumnStatistics) -> bool:
+    """Whether columns vary in some rows, and not by a few of them alone."""
+    return shows(take(X, some), weights[some] if weights.shape[0] else weights, columns, dtype_of(X))

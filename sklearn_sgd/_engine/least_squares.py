@@ -1,0 +1,162 @@
+"""Least squares of many rows from a few readings of X: the geometry of a sample, and conjugate gradients of all rows.
+
+Covariances of all rows cost O(N P**2), those of a sample O(c P**3) with c rows for each column. In their geometry the
+objective is nearly round, so that each conjugate step, which reads X once, leaves about 1 / c of what was missing. The
+preconditioned gradient measures that (the Newton decrement).
+
+The moments that the automatic step keeps are then those of the sample, made consistent with what all rows have shown:
+their minimum, their loss there, and the spread of the target. So the descent, which needs no more than these, ends in
+the minimum of all rows.
+
+References
+----------
+Pilanci, M. and Wainwright, M. J., "Iterative Hessian sketch", Journal of Machine Learning Research 17, 2016.
+Frangella, Z., Rathore, P., Zhao, S. and Udell, M., "PROMISE: preconditioned stochastic optimization methods by
+incorporating scalable curvature estimates", Journal of Machine Learning Research 25, 2024.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
+from sklearn_sgd._engine.automatic.sample import TIMES, sample, sample_size, shows
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
+from sklearn_sgd._engine.baseline import mean_target
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._namespace import doubled, dtype_of, take
+
+# Columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on a larger
+# sample than must be, which may spare a reading.
+COLUMNS, SPENT = 30, 4
+
+# Readings at most; the share of what is missing that a reading may leave.
+READINGS, SLOW = 12, 0.25
+
+# What may be missing: of the spread of the target, which is the precision of a fit; of what the noise of the rows
+# costs; of the tolerance.
+PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
+
+
+def size_for_readings(n_rows: int, n_columns: int) -> int | None:
+    """Rows of a sample; None where covariances of all rows cost no more."""
+    size = sample_size(n_rows, n_columns) if n_columns > COLUMNS else None
+    return size and max(size, min(SPENT * n_rows // n_columns, n_rows // TIMES))
+
+
+def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStatistics | None:
+    """Moments of columns and target whose minimum is that of all rows; None where the sample does not lead there.
+
+    ``plan`` has rows that are not centred, and all of them in one batch.
+    """
+    geometry = _Geometry.of_sample(plan, size)
+    if geometry is None:
+        return None
+    used = slice(None) if plan.row_indices is None else plan.row_indices
+    y, s = doubled(plan.data.y[used]), doubled(plan.data.weight[used]) if plan.data.weight.shape[0] else None
+    constant = mean_target(y, s) if plan.data.rows.bias else 0.0
+    rest = y - constant
+    variance = float(rest @ (rest if s is None else s * rest)) / plan.weight
+    found = _conjugate_steps(plan, geometry, variance, tol)
+    if found is None:
+        return None
+    w, loss = found
+    pull = geometry.ridge * w[:-1]
+    spread = variance - (constant - w[-1]) ** 2 * float(plan.data.rows.bias)
+    explained = spread - 2.0 * loss - 2.0 * float(w[:-1] @ pull)
+    known = float(w[:-1] @ geometry.covariance @ w[:-1])
+    # Along the coefficients the sample's covariances are made those of all rows.
+    covariance = geometry.covariance * (explained / known if explained > 0.0 and known > 0.0 else 1.0)
+    side = (covariance @ w[:-1] + pull)[:, None]
+    moment = plan.weight * np.block([[covariance, side], [side.T, np.full((1, 1), spread)]])
+    return ColumnStatistics(plan.weight, np.append(geometry.mean, w[-1]), moment, sampled=True)
+
+
+class _Geometry(NamedTuple):
+    """Means and covariances of a sample, the penalty's curvature, and its least squares; Newton steps by these.
+
+    ``lower`` is the Cholesky factor of the covariances of scaled columns, with the penalty.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    ridge: np.ndarray
+    scale: np.ndarray
+    lower: np.ndarray
+    start: np.ndarray
+
+    @classmethod
+    def of_sample(cls, plan: Plan, size: int) -> "_Geometry | None":
+        """That of so many rows, the same in each fit; None if they do not show all directions well."""
+        X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
+        some = sample(plan.n_rows, size)
+        rows = plan.used[some]
+        block, y, weight = doubled(take(X, rows)), plan.data.y[rows, None], plan.data.weight
+        weight = weight[rows] if weight.shape[0] else weight
+        columns = measure(block, None, weight, centred, y)
+        p = X.shape[1]
+        mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
+        covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
+        ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
+        variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
+        if not shows(block, weight, columns.leading(p), dtype):
+            return None
+        scale = 1.0 / np.sqrt(variance + ridge)
+        correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)
+        lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
+        narrow = linalg.lapack.dpocon(lower, abs(correlation).sum(axis=0).max(), uplo="L")[0]
+        if refused or narrow < max(NARROW * NULL * p, precision**0.75):
+            return None
+        middle = float(mean[p]) if centred else 0.0
+        geometry = cls(mean[:p], covariance, ridge, scale, lower, np.append(side, middle))
+        return geometry._replace(start=geometry.step(geometry.start))
+
+    def step(self, g: np.ndarray) -> np.ndarray:
+        """The Newton step for a gradient, that of the intercept last."""
+        return np.append(self.scale * linalg.cho_solve((self.lower, True), self.scale * g[:-1]), g[-1])
+
+
+def _conjugate_steps(
+    plan: Plan, geometry: _Geometry, variance: float, tol: float | None
+) -> tuple[np.ndarray, float] | None:
+    """Parameters at the minimum on all rows and their mean loss; None if they come there too slowly."""
+    ridge = np.append(geometry.ridge, 0.0)
+    rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
+    w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)
+    losses, g = _reading(plan, rows, plan.data.y)(w)
+    g += ridge * w
+    products: Callable = _reading(plan, rows, np.zeros_like(plan.data.y))
+    objective, d, before = losses + 0.5 * float(w @ (ridge * w)), np.zeros_like(w), np.inf
+    precise = 0.5 * variance * min(PRECISE, np.inf if tol is None else MISSING * tol)
+    rounding = float(np.finfo(np.float64).eps) * variance
+    for _ in range(READINGS):
+        step = geometry.step(g)
+        fall = float(step @ g)
+        loss = objective - 0.5 * float(w @ (ridge * w))
+        if 0.5 * fall <= max(min(precise, NOISE * len(g) / plan.weight * loss), rounding):
+            return w, loss
+        if not fall <= SLOW * before:
+            return None
+        d = step + fall / before * d
+        change = products(d)[1] + ridge * d
+        bend = float(d @ change)
+        if not bend > 0.0:
+            return None
+        length = float(d @ g) / bend
+        w, g, objective = w - length * d, g - length * change, objective - 0.5 * length * float(d @ g)
+        before = fall
+    return None
+
+
+def _reading(plan: Plan, rows, y: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """One reading of X: from parameters to the mean loss for these targets, and its gradient."""
+    batch = all_rows(plan)(plan.data._replace(rows=rows, y=y), plan.used, plan.parts.loss)
+
+    def read(w: np.ndarray) -> tuple[float, np.ndarray]:
+        losses, _, g = batch.sums(w.astype(y.dtype))
+        return float(losses) / plan.weight, g / plan.weight
+
+    return read

@@ -1,0 +1,92 @@
+"""Full batches of other losses on many rows: curvatures of a sample lead to the minimum that scikit-learn finds."""
+
+import internals
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from problems import covering, some_weights, theta
+from scipy.optimize import minimize
+from sklearn.linear_model import GammaRegressor, PoissonRegressor
+
+from sklearn_sgd import BatchGDRegressor
+from sklearn_sgd.losses import LOSSES
+
+N, P = 36_000, 10
+
+
+def problem(noise=0.5):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, P)) @ (np.eye(P) + 0.3) * 10.0 ** rng.uniform(-4, 4, P) + 3.0
+    return X, (X - X.mean(axis=0)) / X.std(axis=0) @ rng.uniform(-0.5, 0.5, P) + noise * rng.standard_t(3, N)
+
+
+def objective(loss, model, X, y, weight=None):
+    return np.average(loss.value(y, X @ model.coef_.astype(float) + model.intercept_), weights=weight)
+
+
+@covering({"loss": ["huber", "logcosh", "expectile"], "weighted": [False, True], "dtype": [np.float64, np.float32]})
+def test_a_sample_leads_to_the_minimum(monkeypatch, loss, weighted, dtype):
+    X, y = problem()
+    weight = some_weights(N) if weighted else None
+    part, Z = LOSSES[loss](), np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(N)])
+    s = np.ones(N) if weight is None else weight
+
+    def value_and_slope(w):
+        z = Z @ w
+        return np.average(part.value(y, z), weights=s), Z.T @ (s * part.gradient(y, z)) / s.sum()
+
+    best = minimize(value_and_slope, np.zeros(P + 1), jac=True, options={"gtol": 1e-8}).fun
+    measured = internals.count_measured(monkeypatch)
+    model = BatchGDRegressor(loss).fit(X.astype(dtype), y.astype(dtype), weight)
+    assert max(measured) < N / 2
+    assert objective(part, model, X, y, weight) < (1.0 + 1e-4) * best
+
+
+@pytest.mark.parametrize(
+    ("loss", "peer"),
+    [("poisson", PoissonRegressor), ("gamma", GammaRegressor)],
+)
+def test_scikit_learns_minimum(monkeypatch, loss, peer):
+    X, z = problem(noise=0.0)
+    part, Z, rng = LOSSES[loss](), (X - X.mean(axis=0)) / X.std(axis=0), np.random.default_rng(1)
+    y = rng.poisson(np.exp(z)).astype(float) if loss == "poisson" else np.exp(z) * rng.gamma(2.0, size=N)
+    best = objective(part, peer(alpha=0, solver="newton-cholesky").fit(Z, y), Z, y)
+    constant = part.value(y, np.log(y.mean())).mean()
+    measured = internals.count_measured(monkeypatch)
+    model = BatchGDRegressor(loss).fit(X, y)
+    assert max(measured) < N / 2
+    assert objective(part, model, X, y) - best < 1e-4 * (constant - best)
+
+
+@pytest.mark.parametrize("loss", ["quantile", "absolute_error", "epsilon_insensitive", "cauchy"])
+def test_no_worse_than_curvatures_of_all_rows(monkeypatch, loss):
+    X, y = problem()
+    part = LOSSES[loss]()
+    found = objective(part, BatchGDRegressor(loss).fit(X, y), X, y)
+    internals.without_samples(monkeypatch)
+    assert found < 1.0002 * objective(part, BatchGDRegressor(loss).fit(X, y), X, y)
+
+
+@pytest.mark.parametrize("name", ["rare level", "one entry", "one long row"])
+def test_where_a_sample_does_not_do(monkeypatch, name):
+    X, y = problem()
+    if name == "rare level":
+        X[:, 3] = np.random.default_rng(2).random(N) < 1e-3
+    elif name == "one entry":
+        X[:, 3] = np.arange(N) == 7
+    else:
+        X[11] *= 1e8
+    y = y + 50.0 * X[:, 3] / X[:, 3].max()
+    part = LOSSES["huber"]()
+    found = BatchGDRegressor("huber").fit(X, y)
+    internals.without_samples(monkeypatch)
+    assert objective(part, found, X, y) < 1.0002 * objective(part, BatchGDRegressor("huber").fit(X, y), X, y)
+
+
+def test_threads_change_no_bit(monkeypatch):
+    X, y = problem()
+    fits = []
+    for number in (1, 2):
+        internals.on_threads(monkeypatch, number)
+        fits.append(theta(BatchGDRegressor("huber", epochs=4, tol=None).fit(X, y)))
+    assert_array_equal(*fits)
