@@ -60,7 +60,7 @@ def test_blas_threads_are_restored_after_an_error(two_blas_threads):
     assert set(numbers()) == {2}
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("loss", ["squared_epsilon_insensitive", "huber"])
 def test_one_pool_for_all_targets_closed_after_the_fit(loss, monkeypatch):
     internals.on_threads(monkeypatch, 2)
     X, Y = rows(20_000, 8, (6,))
