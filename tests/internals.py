@@ -293,3 +293,8 @@ def without_lags(monkeypatch):
 def filled_columns(model):
     """Numbers of the columns with few gaps in a stream of sparse rows."""
     return model._fitted.by_column.filled
+
+
+def without_restarts(monkeypatch):
+    """Let young streams of robust losses go on from where their first targets have led them."""
+    monkeypatch.setattr(prepare, "_look_back", lambda plan, state: None)

@@ -57,7 +57,7 @@ def test_same_bits_as_the_long_way(kind, params, n_rows, dtype, monkeypatch):
         known = len(calls)
         long.partial_fit(np.repeat(X, 2, axis=1)[:, ::2], y)
         assert len(calls) == known
-    assert len(calls) >= 20
+    assert len(calls) >= 10  # Of robust losses the first 30 samples take the long way.
     np.testing.assert_array_equal(short.coef_, long.coef_)
     assert short.intercept_ == long.intercept_
     assert short.loss_curve_ == long.loss_curve_

@@ -1,11 +1,13 @@
 """Streams whose first rows say little of later ones: first counts of 0, heavy columns, columns that begin to vary."""
 
+import internals
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
 
-from sklearn_sgd import OnlineSGDRegressor
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from tests.problems import REGRESSORS
 
 
@@ -165,3 +167,34 @@ def test_each_target_is_asked_whether_a_row_far_away_is_as_known():
     np.testing.assert_allclose(together.coef_[0], alone.coef_, rtol=1e-9)
     assert abs(alone.coef_[1]) < 0.1
     np.testing.assert_allclose(together.coef_[1], [1.0, -2.0, 0.5], atol=0.1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+@pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "quantile", "logcosh", "cauchy"])
+def test_one_of_the_first_targets_is_beyond_all_proportion(loss, size, place):
+    """Robust losses do not follow it: the stream starts anew from the constant that suits most of its targets."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 5))
+    y = X @ np.arange(1.0, 6.0) + 3.0 + rng.normal(size=2000)
+    y[place] = 1e20
+    model = (OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor)(loss)
+    for start in range(0, 2000, size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+    assert_allclose(model.coef_, np.arange(1.0, 6.0), atol=0.5)
+    assert model.intercept_ == pytest.approx(3.0, abs=0.5)
+
+
+def test_ordinary_first_targets_start_nothing_anew(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 5))
+    y = 1e6 + X @ np.arange(1.0, 6.0) + rng.normal(size=100)
+    found = []
+    for restarts in (True, False):
+        if not restarts:
+            internals.without_restarts(monkeypatch)
+        model = OnlineSGDRegressor("huber")
+        for row in range(100):
+            model.partial_fit(X[row : row + 1], y[row : row + 1])
+        found.append(model.coef_)
+    assert_array_equal(*found)

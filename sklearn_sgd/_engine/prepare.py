@@ -50,6 +50,9 @@ EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 NO_WEIGHT = np.empty(0)
 
+# Targets of a stream that are looked back at; predictions so many times as far off as they are have gone astray.
+FEW, ASTRAY = 30, 1000.0
+
 # Change of a prediction with its raw prediction, in units of that at 0, below which there is none.
 EDGE = 1e-12
 
@@ -123,6 +126,8 @@ def make_plans(
     for target, state in enumerate(states):
         data = shared.data._replace(y=in_one_piece(rows.targets[:, target]))
         plan = shared._replace(data=data, normal=normals[target] if normals else None)
+        if automatic and stream and formulas.has_bounded_slopes and not (is_foreign(plan.X) or by_entries(plan.X)):
+            _look_back(plan, state)
         if automatic and state.fresh:
             _start(plan, stream, state)
         elif state.coef_before is not None:
@@ -344,6 +349,29 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
     state.start_at(coef, constant, excess)
+
+
+def _look_back(plan: Plan, state: State) -> None:
+    """Start a young stream of a robust loss anew where one of its first targets has led it astray.
+
+    A target of 1e20 that comes first, or second, makes parameters of that size, which a robust loss unlearns slowly.
+    """
+    if not state.fresh and state.first_targets is None:
+        return
+    y = doubled(take(plan.data.y, plan.used))
+    targets, anew = y[:FEW] if state.first_targets is None else np.append(state.first_targets, y)[:FEW], None
+    if not state.fresh and len(targets) > 2:
+        loss, (_, losses, number, *_) = plan.parts.loss, state.window
+        middle = np.median(targets)
+        far = ASTRAY * np.median(abs(targets - middle))
+        # Without what is beyond all proportion, beside which the minimum is lost in rounding.
+        bulk = np.clip(targets, middle - far, middle + far)
+        constant = best_constant(plan.formulas, Data(plan.data.rows, bulk, NO_WEIGHT), slice(None))
+        raw = raw_predictions(plan.data.rows, plan.used, state.vectors.coef)
+        usual = np.median(loss.value(bulk, constant + 0.0 * bulk))
+        if np.median(abs(raw - constant)) > far or losses > 2.0 * number * ASTRAY * usual:
+            anew = constant
+    state.remember(targets if len(targets) < FEW else None, anew)
 
 
 def _excess(plan: Plan, state: State, used) -> float:

@@ -33,8 +33,8 @@ class State:
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
     (the weight of the samples measured since it was made), ``window`` (see :mod:`.automatic.window`), ``news`` (of
     columns that vary more than before, the share of the last samples in their spread) and
-    ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), and ``coef_before``
-    and ``average_before`` (the parameters then, if they are others now).
+    ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), ``coef_before``
+    and ``average_before`` (the parameters then, if they are others now), and of robust losses ``first_targets``.
 
     ``losses`` has one for each epoch of a fit and each chunk of a stream, without the first ``n_forgotten``. Chunks
     that are parts of one epoch count as one in ``n_epochs``.
@@ -67,6 +67,7 @@ class State:
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
     average_before: np.ndarray | None = None
+    first_targets: np.ndarray | None = None
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -87,14 +88,7 @@ class State:
         other.vectors, other.window = self.vectors.copy(), self.window.copy()
         return other
 
-    def of_columns(
-        self,
-        w: np.ndarray,
-        average: np.ndarray,
-        centre: np.ndarray,
-        statistics: ColumnStatistics | None,
-        step: Step | None,
-    ) -> "State":
+    def of_columns(self, w: np.ndarray, average: np.ndarray, centre: np.ndarray, statistics, step) -> "State":
         """The same state of other columns, which can go on without changing this one."""
         coef, mean, *_ = self.vectors
         vectors = Vectors(np.append(w, coef[-1]).astype(coef.dtype, copy=False), np.append(average, mean[-1]))
@@ -291,6 +285,13 @@ class State:
             if coef is not None:
                 w[:-1] = coef
             w[-1] = intercept
+
+    def remember(self, targets: np.ndarray | None, constant: float | None) -> None:
+        """Keep the first targets of a young stream; begin anew at a constant, if there is one."""
+        self.first_targets = targets
+        if constant is not None:
+            self.start_at(np.zeros(len(self.centre)), constant, self.first_batch_excess)
+            self.window = np.zeros_like(self.window)
 
     def count_excess(self, excess: float, total: float) -> None:
         """Note what the first batch, and all, would have cost more with the parameters from before columns were known.

@@ -90,6 +90,8 @@ class Stream:
         """
         if not isinstance(known, State):
             return None  # There were sparse rows in between.
+        if known.first_targets is not None:
+            return None
         state, dtype, plan = known.fork(), self.dtype, self.plan
         if state.weigh(None, X).shape[0]:
             return None

@@ -14,6 +14,9 @@ from sklearn_sgd._engine.expressions import Expression, Index, Untraceable, eval
 # A polynomial: from the sorted names of the variables in a product to its coefficient.
 Polynomial = dict[tuple[str, ...], float]
 
+# A residual beyond all proportion, and a slope that is not in proportion to it.
+FAR, FLAT = 1e30, 1e15
+
 SQUARED_ERROR: Polynomial = {("p", "p"): 0.5, ("p", "y"): -1.0, ("y", "y"): 0.5}
 
 
@@ -276,6 +279,12 @@ class Formulas:
     def refusal(self) -> str | None:
         """Why no machine code can be made of the parts; None if it can."""
         return self.refused.refusal if self.refused else None
+
+    @cached_property
+    def has_bounded_slopes(self) -> bool:
+        """Whether no row pulls beyond all proportion, however far its target is: the loss is a robust one."""
+        with np.errstate(all="ignore"):
+            return all(abs(float(self.parts.loss.gradient(np.float64(0.0), np.float64(z)))) < FLAT for z in (-FAR, FAR))
 
     @property
     def is_lazy(self) -> bool:
