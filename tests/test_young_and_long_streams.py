@@ -185,10 +185,12 @@ def test_one_of_the_first_targets_is_beyond_all_proportion(loss, size, place):
     assert model.intercept_ == pytest.approx(3.0, abs=0.5)
 
 
-def test_ordinary_first_targets_start_nothing_anew(monkeypatch):
+@pytest.mark.parametrize("share_of_zeros", [0.0, 0.7])
+def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
+    """Not even if most of them are the same."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 5))
-    y = 1e6 + X @ np.arange(1.0, 6.0) + rng.normal(size=100)
+    y = np.where(rng.random(100) < share_of_zeros, 0.0, 1e6 + X @ np.arange(1.0, 6.0) + rng.normal(size=100))
     found = []
     for restarts in (True, False):
         if not restarts:

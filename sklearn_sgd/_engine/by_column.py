@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.entries import acquaintance
+from sklearn_sgd._engine.automatic.entries import acquaintance, with_gaps
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.window import TIME, lengthened
@@ -75,8 +75,7 @@ class Way(NamedTuple):
     @classmethod
     def of(cls, recipe: Recipe) -> "Way | None":
         """The way of a recipe; None where clocks do not tell what a column has missed."""
-        formulas, average = recipe.formulas, recipe.params["average"]
-        averaged = recipe.automatic if average == "auto" else bool(average)
+        formulas, averaged = recipe.formulas, recipe.average_from(noise=True) > 0
         passive = hasattr(recipe.parts.optimizer, "is_passive")
         if formulas.terms is None or recipe.remembers or not (formulas.is_lazy or passive):
             return None
@@ -232,10 +231,8 @@ class StatesByColumn(NamedTuple):
         left_out = acquaintance(counts)
         left_out[filled] = 0.0
         share = np.exp(self.kept - kept)
-        seen = share * weight
-        part = seen / total
-        moment = share * moment + seen * (1.0 - part) * mean * mean
-        return ColumnStatistics(total, part * mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
+        mean, moment = with_gaps(mean, share * moment, share * weight, total)
+        return ColumnStatistics(total, mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
 
     def _step(self, statistics: ColumnStatistics, known: Step, like: np.ndarray) -> Step:
         """The step for these columns."""

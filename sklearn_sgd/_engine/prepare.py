@@ -148,9 +148,6 @@ def build_plan(
     if step:
         used = less_mean(used, centre.astype(dtype_of(rows.X)))
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)
-    average = params["average"]
-    if average == "auto":
-        average = recipe.automatic and noise and not recipe.remembers
     return Plan(
         X=rows.X,
         data=Data(used, None, weights),
@@ -166,7 +163,7 @@ def build_plan(
         noise=noise,
         shuffle=False if stream else params["shuffle"],
         drop_last=params["drop_last"],
-        average_from=int(average),
+        average_from=recipe.average_from(noise),
         decay_limit=limit,
         settles=stream and step is not None and step.shares is None and not (half_life or recipe.formulas.is_quadratic),
     )
@@ -363,13 +360,14 @@ def _look_back(plan: Plan, state: State) -> None:
     if not state.fresh and len(targets) > 2:
         loss, (_, losses, number, *_) = plan.parts.loss, state.window
         middle = np.median(targets)
-        far = ASTRAY * np.median(abs(targets - middle))
+        # Most targets may be the same.
+        others = abs(targets - middle)[targets != middle]
+        far = ASTRAY * np.median(others) if len(others) else np.inf
         # Without what is beyond all proportion, beside which the minimum is lost in rounding.
         bulk = np.clip(targets, middle - far, middle + far)
         constant = best_constant(plan.formulas, Data(plan.data.rows, bulk, NO_WEIGHT), slice(None))
         raw = raw_predictions(plan.data.rows, plan.used, state.vectors.coef)
-        usual = np.median(loss.value(bulk, constant + 0.0 * bulk))
-        if np.median(abs(raw - constant)) > far or losses > 2.0 * number * ASTRAY * usual:
+        if np.median(abs(raw - constant)) > far or losses > 2.0 * number * loss.value(constant - far, constant):
             anew = constant
     state.remember(targets if len(targets) < FEW else None, anew)
 

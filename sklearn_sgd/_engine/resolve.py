@@ -45,6 +45,11 @@ class Recipe(NamedTuple):
         """Whether each row's last slope is remembered."""
         return hasattr(self.parts.optimizer, "refreshes_table")
 
+    def average_from(self, noise: bool) -> int:
+        """Number of the first update that counts in the average, of steps with noise or without; 0: none does."""
+        average = self.params["average"]
+        return int(self.automatic and noise and not self.remembers if average == "auto" else average)
+
     @property
     def finishes(self) -> bool:
         """Whether steps on all rows may follow the descent."""

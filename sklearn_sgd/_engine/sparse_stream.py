@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.preconditioner import ROUNDING, Preconditioner
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, is_varying
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.step_size import base_rate
 from sklearn_sgd._engine.automatic.window import LONG
@@ -135,7 +135,7 @@ class SparseStream:
         """The preconditioner of filled columns, of which these are the statistics, and how many of them vary."""
         assert state.statistics is not None
         variance, mean = np.maximum(rows[:, 1] / state.statistics.weight, 0.0), rows[:, 0]
-        varies = variance > (ROUNDING * mean) ** 2
+        varies = is_varying(variance, mean)
         if any(self.way.terms) or len(known) == 1:
             known = np.where(varies, 1.0 / np.where(varies, variance, 1.0), 0.0).astype(known.dtype)
         return known, int(varies.sum())

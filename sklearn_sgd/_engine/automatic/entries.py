@@ -23,3 +23,14 @@ def share_of_rows(count, weight, known):
 def mean_length(acquaintances, weight):
     """Mean squared length of a preconditioned row, the intercept's one included, by the sum of acquaintances."""
     return 1.0 + acquaintances * (1.0 + KNOWN / max(weight, 1e-300))
+
+
+def mean_square(mean, moment, weight, count):
+    """Mean square of the entries of a column, from its mean and its sum of centred squares in all rows."""
+    return (moment + weight * mean * mean) / count
+
+
+def with_gaps(mean, moment, weight, total):
+    """The mean and the sum of centred squares after rows without entries, from one weight of all rows to another."""
+    gaps = (total - weight) / total  # 0 exactly if there are none, however machine code divides.
+    return mean - gaps * mean, moment + gaps * weight * mean * mean

@@ -168,6 +168,11 @@ class Step(NamedTuple):
         return bool(((values > null) & (values < HIDDEN * FLOOR * values[-1])).any())
 
 
+def is_varying(variance: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Whether columns vary by more than the rounding of sums."""
+    return variance > (ROUNDING * centre) ** 2
+
+
 def make_step(
     statistics: ColumnStatistics,
     X,
@@ -192,7 +197,7 @@ def make_step(
         shares = share_of_rows(statistics.counts, statistics.weight, known_half)
         squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
-    varies = squares > (ROUNDING * statistics.centre) ** 2
+    varies = is_varying(squares, statistics.centre)
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + (0.0 if by_entries else ridge), 1.0)), 0.0)
     dtype, news = dtype_of(X), np.maximum(NEWS * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.automatic.entries import mean_square
 from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, take, total
@@ -81,8 +82,7 @@ class ColumnStatistics(NamedTuple):
     def entry_square(self) -> np.ndarray:
         """Mean squares of the entries of each column that are not 0, where these were counted."""
         assert self.counts is not None
-        squares = self.moment + self.weight * self.mean * self.mean
-        return squares / np.where(self.counts > 0.0, self.counts, 1.0)
+        return mean_square(self.mean, self.moment, self.weight, np.where(self.counts > 0.0, self.counts, 1.0))
 
     @property
     def variance(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.automatic.on_device import measure_there
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
 from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
@@ -22,9 +22,6 @@ SMALL = 1 << 18
 
 # Batches that are gathered at once, and whose predictions are kept, at most.
 MANY = 1024
-
-# Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
-NEAR = 100.0
 
 
 class Rows(NamedTuple):

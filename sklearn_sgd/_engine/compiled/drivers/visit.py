@@ -2,18 +2,16 @@
 
 from math import exp, sqrt
 
-from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, acquaintance, share_of_rows
+from sklearn_sgd._engine.automatic.entries import (
+    KNOWN,
+    NEWS,
+    acquaintance,
+    mean_square,
+    share_of_rows,
+    with_gaps,
+)
 from sklearn_sgd._engine.compiled.drivers.rare import catch_up
 from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices, Integer, Reals
-
-
-def with_zeros(mean, moment, weight, zeros):
-    """The mean and the sum of centred squares of a column after rows without entries, of such a weight."""
-    total = weight + zeros
-    if zeros > 0.0:
-        moment += weight * zeros / total * mean * mean
-        mean *= weight / total
-    return mean, moment
 
 
 def visit(
@@ -50,12 +48,12 @@ def visit(
         # Since then there were rows without entries.
         fade = exp(kept - rows[r + 4])
         count *= fade
-        mean, moment = with_zeros(mean, fade * moment, fade * then, weight - fade * then)
+        mean, moment = with_gaps(mean, fade * moment, fade * then, weight)
         numbers[at + 2] = 0.0
         if count > 0.0 and inverse[j] >= 0.0:
-            numbers[at + 2] = (moment + weight * mean * mean) / count * share_of_rows(count, weight, KNOWN)
+            numbers[at + 2] = mean_square(mean, moment, weight, count) * share_of_rows(count, weight, KNOWN)
         rest = gained - numbers[at]
-        rows[r], rows[r + 1] = with_zeros(mean, share * moment, share * weight, rest)
+        rows[r], rows[r + 1] = with_gaps(mean, share * moment, share * weight, share * weight + rest)
         rows[r + 2] = share * count + numbers[at + 1]
         rows[r + 3] = share * weight + rest
     for e in range(entries):
@@ -76,7 +74,7 @@ def visit(
             sums[2] += 1.0 if count >= least else 0.0
             inverse[j] = 0.0
             if count > 0.0:
-                wider = (rows[r + 1] + total * rows[r] * rows[r]) / count * share_of_rows(count, total, KNOWN)
+                wider = mean_square(rows[r], rows[r + 1], total, count) * share_of_rows(count, total, KNOWN)
                 inverse[j] = 1.0 / wider
                 sums[2] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
                 if spread > 0.0 and wider > NEWS * spread:
