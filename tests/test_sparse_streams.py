@@ -112,16 +112,17 @@ def test_targets(monkeypatch):
     assert_allclose(here.coef_, streamed(clone(model), X, Y, 7).coef_, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("half_life", [5, 150])
 @pytest.mark.parametrize("params", [{}, {"penalty": "l2", "alpha": 0.01}], ids=str)
-def test_half_life(monkeypatch, params):
-    """Columns that are not seen any more are forgotten when the step is renewed, so this is nearly the same."""
+def test_half_life(monkeypatch, params, half_life):
+    """What columns are forgotten by is a sum of what each is forgotten by, so this is nearly the same."""
     X, y = words()
-    model = MiniBatchSGDRegressor(half_life=150, **params)
+    model = MiniBatchSGDRegressor(half_life=half_life, **params)
     here = streamed(clone(model), X, y, 5)
     internals.with_all_columns(monkeypatch)
     there = streamed(clone(model), X, y, 5)
-    assert abs(here.coef_ - there.coef_).max() < 0.02 * abs(there.coef_).max()
-    assert here.recent_loss_ == pytest.approx(there.recent_loss_, rel=0.01)
+    assert abs(here.coef_ - there.coef_).max() < 1e-3 * abs(there.coef_).max()
+    assert here.recent_loss_ == pytest.approx(there.recent_loss_, rel=1e-4)
 
 
 def test_float32():
@@ -302,14 +303,13 @@ def test_a_failed_call_changes_nothing():
     assert_array_equal(streamed(model, X[50:], y[50:], 1).coef_, streamed(twin, X[50:], y[50:], 1).coef_)
 
 
-@pytest.mark.parametrize("done", [0, 1])
-def test_an_interrupted_call_changes_nothing(monkeypatch, done):
-    """Also if it is interrupted while one of its tables is changed, after so many."""
+def test_an_interrupted_call_changes_nothing(monkeypatch):
+    """Also if it is interrupted while its table is changed."""
     X, y = words()
     X = X[:, 1:]
     model, twin = (streamed(OnlineSGDRegressor(), X[:100], y[:100], 1) for _ in range(2))
     with monkeypatch.context() as patch:
-        internals.interrupt_tables(patch, done)
+        internals.interrupt_tables(patch)
         with pytest.raises(KeyboardInterrupt):
             model.partial_fit(X[100:101], y[100:101])
     assert_array_equal(model.coef_, twin.coef_)

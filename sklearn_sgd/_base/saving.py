@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sklearn_sgd import losses, optimizers, penalties
 from sklearn_sgd._base.fitted import FittedModel
+from sklearn_sgd._engine.automatic.entries import PARAMETERS, STATISTICS
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.window import LONG, SHORT
 from sklearn_sgd._engine.by_column import StatesByColumn
@@ -25,7 +26,7 @@ from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
 # Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
-SCHEMA = 3
+SCHEMA = 4
 
 # What the saved form says of itself; these keys and that of the model are all that are private.
 SCHEMA_KEY, VERSION_KEY = "_schema", "_version"
@@ -234,12 +235,10 @@ def _check_columns(by_column: StatesByColumn, n_features: int) -> None:
     """The same of states by column."""
     for state in by_column.states:
         _check(state, 0)
-    tables = {"columns": [by_column.columns], "parameters": by_column.parameters}
-    for (name, each), width in zip(tables.items(), (5, 6), strict=True):
-        for rows in (table.numbers() for table in each):
-            if rows.shape != (n_features, width) or rows.dtype != np.float64 or not rows.flags.c_contiguous:
-                raise ValueError(f"{name} of {n_features} features cannot be {_described(rows)}")
-    numbers = len(by_column.states), len(by_column.parameters), len(by_column.clocks)
+    rows, width = by_column.columns.numbers(), STATISTICS + PARAMETERS * len(by_column.states)
+    if rows.shape != (n_features, width) or rows.dtype != np.float64 or not rows.flags.c_contiguous:
+        raise ValueError(f"columns of {n_features} features cannot be {_described(rows)}")
+    numbers = len(by_column.states), len(by_column.clocks)
     if by_column.n_columns != n_features or len(set(numbers)) != 1 or not numbers[0]:
         raise ValueError(f"{n_features} features cannot be {by_column.n_columns}, of {numbers} targets")
     inverse = np.ones(n_features, by_column.states[0].vectors.coef.dtype)

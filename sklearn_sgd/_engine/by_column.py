@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.entries import acquaintance, with_gaps
-from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
+from sklearn_sgd._engine.automatic.entries import PARAMETERS, STATISTICS, acquaintance, with_gaps
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
-from sklearn_sgd._engine.automatic.window import TIME, lengthened
+from sklearn_sgd._engine.automatic.window import TIME
 from sklearn_sgd._engine.passes.choose import settle
 from sklearn_sgd._engine.plan import Plan, row_numbers
 from sklearn_sgd._engine.prepare import remembered
@@ -121,14 +121,13 @@ class Way(NamedTuple):
             average = w + np.exp(clock.left - left) * (average - w)
         return w, average if self.averaged else w
 
-    def noted(self, vectors: Vectors, window: np.ndarray, clock: Clock) -> np.ndarray:
-        """The rows of parameters that are up to date."""
-        w, average, *_ = vectors
-        rows = np.empty((len(w) - 1, 6))
+    def note(self, rows: np.ndarray, target: int, vectors: Vectors, window: np.ndarray, clock: Clock) -> None:
+        """Write parameters that are up to date into rows of the table."""
+        (w, average, *_), at = vectors, STATISTICS + PARAMETERS * target
         # Averaging may have been switched off on the way: go on from what predicts.
-        rows[:, 0], rows[:, 1] = (w if self.averaged else average)[:-1] * clock.sign, average[:-1]
-        rows[:, 2:] = clock.left, lengthened(window)[TIME], clock.decay, clock.threshold
-        return rows
+        rows[:, at], rows[:, at + 1] = (w if self.averaged else average)[:-1] * clock.sign, average[:-1]
+        rows[:, at + 2], rows[:, at + 3] = clock.left, window[TIME] if len(window) > TIME else 0.0
+        rows[:, at + 4], rows[:, at + 5] = clock.decay, clock.threshold
 
 
 def _logarithm(numbers: np.ndarray) -> float:
@@ -155,18 +154,16 @@ class StatesByColumn(NamedTuple):
         The states, without columns.
     filled, shared : ndarray of shape (n_filled,), and (n_filled,) or (n_filled, n_filled)
         Numbers of the filled columns, and their preconditioner.
-    columns : Table of shape (n_columns, 5)
+    columns : Table of shape (n_columns, 5 + 6 * n_targets)
         Mean, sum of centred squares and count of entries of each column, and when it was last part of a chunk: the
-        weight of all rows, and ``kept`` then.
-    parameters : tuple of Table of shape (n_columns, 6)
-        Of each target the parameters, their averages, and when they were last part of a chunk: the clock, without its
-        sign, and the time of the driver.
+        weight of all rows, and ``kept`` then. After them, of each target, the parameter, its average, and when they
+        were last part of a chunk: the clock, without its sign, and the time of the driver.
     clocks : tuple of Clock
         The clock of each target.
     kept : float
         Logarithm of what is left of the weight of the first row.
     known : float
-        Sum of the acquaintance with columns that are not filled.
+        Sum of the acquaintance with columns that are not filled; each as it was, less what has been forgotten since.
     """
 
     way: Way
@@ -175,7 +172,6 @@ class StatesByColumn(NamedTuple):
     filled: np.ndarray
     shared: np.ndarray
     columns: Table
-    parameters: tuple[Table, ...]
     clocks: tuple[Clock, ...]
     kept: float
     known: float
@@ -190,14 +186,12 @@ class StatesByColumn(NamedTuple):
                 state.forget_columns()
             elif state.statistics is not None:
                 state.recentre(state.statistics.centre)
-        first, p = states[0], len(states[0].centre)
-        rows, filled, known, shared = np.zeros((p, 5)), NO_COLUMNS, 0.0, _shared(first)
+        first, p, clocks = states[0], len(states[0].centre), (Clock(),) * len(states)
+        (filled, known), shared = (NO_COLUMNS, 0.0), _shared(first)
         if first.statistics is not None:
-            rows, filled, known = _noted(first.statistics, 0.0), *_filled(first.statistics)
-        clock = Clock()
-        parameters = (Table(way.noted(state.vectors, state.window, clock)) for state in states)
-        bare = tuple(state.without_columns() for state in states)
-        return cls(way, p, bare, filled, shared, Table(rows), tuple(parameters), (clock,) * len(states), 0.0, known)
+            filled, known = _filled(first.statistics)
+        bare = tuple(map(_bare, states))
+        return cls(way, p, bare, filled, shared, Table(_rows(way, states, clocks, 0.0)), clocks, 0.0, known)
 
     def whole(self) -> tuple[State, ...]:
         """The states as they are otherwise."""
@@ -208,14 +202,15 @@ class StatesByColumn(NamedTuple):
         rows, first = self.columns.take(numbers), self.states[0]
         statistics, step, scale = None, None, np.zeros(len(numbers))
         if first.statistics is not None:
-            mean, moment, counts, weight, _ = rows.T
+            mean, moment, counts, weight = rows[:, :4].T
             squares = moment + weight * mean * mean
             scale = np.where(squares > 0.0, acquaintance(counts) / np.where(squares > 0.0, squares, 1.0), 0.0)
             statistics = self._statistics(rows, first.statistics.weight, np.searchsorted(numbers, self.filled))
             step = first.step and self._step(statistics, first.step, first.vectors.coef)
         states = []
-        for state, table, clock in zip(self.states, self.parameters, self.clocks, strict=True):
-            w, average = self.way.catch_up(table.take(numbers), clock, state.window, scale)
+        for target, (state, clock) in enumerate(zip(self.states, self.clocks, strict=True)):
+            at = STATISTICS + PARAMETERS * target
+            w, average = self.way.catch_up(rows[:, at : at + PARAMETERS], clock, state.window, scale)
             centre = statistics.centre if statistics and self.way.automatic else np.zeros(len(numbers))
             states.append(state.of_columns(w, average, centre, statistics, step))
         return states
@@ -227,10 +222,10 @@ class StatesByColumn(NamedTuple):
 
     def _statistics(self, rows: np.ndarray, total: float, filled: np.ndarray) -> ColumnStatistics:
         """Statistics of columns, from those at other times: since then they had no entries."""
-        mean, moment, counts, weight, kept = rows.T
-        left_out = acquaintance(counts)
-        left_out[filled] = 0.0
+        mean, moment, counts, weight, kept = rows[:, :STATISTICS].T
         share = np.exp(self.kept - kept)
+        left_out = share * acquaintance(counts)
+        left_out[filled] = 0.0
         mean, moment = with_gaps(mean, share * moment, share * weight, total)
         return ColumnStatistics(total, mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
 
@@ -248,24 +243,24 @@ class StatesByColumn(NamedTuple):
         if self.way.automatic and first.statistics is not None:
             for state in states:
                 state.recentre(first.statistics.centre)  # A chunk without weight has forgotten it.
-            columns = columns.replaced(numbers, _noted(first.statistics, kept))
             local, known = _filled(first.statistics)
             filled = numbers[local]
         clocks = tuple(map(self.way.after, self.clocks, plans, self.states, states))
-        parameters = tuple(
-            table.replaced(numbers, self.way.noted(state.vectors, state.window, clock))
-            for table, state, clock in zip(self.parameters, states, clocks, strict=True)
-        )
-        bare = tuple(state.without_columns() for state in states)
-        made = StatesByColumn(
-            self.way, self.n_columns, bare, filled, _shared(first), columns, parameters, clocks, kept, known
-        )
-        if self.way.automatic and share < 1.0 and not first.since_step:
-            # Columns that are not seen any more are known less and less.
-            statistics = made.whole()[0].statistics
-            assert statistics is not None
-            made = made._replace(known=_filled(statistics)[1])
-        return made
+        columns = columns.replaced(numbers, _rows(self.way, states, clocks, kept))
+        bare = tuple(map(_bare, states))
+        return StatesByColumn(self.way, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, known)
+
+
+def _bare(state: State) -> State:
+    """The same state, of no column."""
+    none, statistics, step = np.empty(0), state.statistics, state.step
+    if statistics is not None:
+        statistics = ColumnStatistics(statistics.weight, none, none, none)
+    if step is not None:
+        inverse = step.preconditioner.inverse[:0]
+        preconditioner = Preconditioner(inverse, NO_COLUMNS, inverse, step.preconditioner.unit)
+        step = step._replace(preconditioner=preconditioner, variance=none, news=none, shares=none)
+    return state.of_columns(none, none, none, statistics, step)
 
 
 def _shared(state: State) -> np.ndarray:
@@ -274,11 +269,18 @@ def _shared(state: State) -> np.ndarray:
     return np.empty(0, state.vectors.coef.dtype) if shared is None else shared
 
 
-def _noted(statistics: ColumnStatistics, kept: float) -> np.ndarray:
-    """The rows of columns whose statistics are these."""
-    weight, mean, moment, counts, *_ = statistics
-    assert counts is not None
-    return np.column_stack([mean, moment, counts, np.full(len(mean), weight), np.full(len(mean), kept)])
+def _rows(way: Way, states: Sequence[State], clocks: Sequence[Clock], kept: float) -> np.ndarray:
+    """The rows of columns of which these are the states."""
+    statistics, p = states[0].statistics, len(states[0].centre)
+    rows = np.zeros((p, STATISTICS + PARAMETERS * len(states)))
+    if statistics is not None:
+        assert statistics.counts is not None
+        rows[:, :STATISTICS] = np.column_stack(
+            [statistics.mean, statistics.moment, statistics.counts, np.full(p, statistics.weight), np.full(p, kept)]
+        )
+    for target, (state, clock) in enumerate(zip(states, clocks, strict=True)):
+        way.note(rows, target, state.vectors, state.window, clock)
+    return rows
 
 
 def _filled(statistics: ColumnStatistics) -> tuple[np.ndarray, float]:

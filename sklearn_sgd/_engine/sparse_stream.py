@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.entries import STATISTICS
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, is_varying
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.step_size import base_rate
@@ -31,10 +32,12 @@ AHEAD = 256
 
 
 class Form(NamedTuple):
-    """What chunks of as many rows have in common: their plan, and the drivers, of which arrays are missing."""
+    """What chunks of as many rows have in common: plan, rows, updates; and the drivers, of which arrays are missing."""
 
     key: tuple[int, int, np.dtype]
     plan: Plan
+    used: np.ndarray
+    n_updates: int
     steps: Pass
     visit: Callable[[dict[str, Any]], float]
     run: Callable[[dict[str, Any]], float]
@@ -73,23 +76,24 @@ class SparseStream:
         if others or len(filled) > FULL or known.way != way or not 0 < n <= RATES:
             return None
         state, share, form = bare.fork(), remembered(self.recipe, n), self.form(X)
-        if state.weigh(None, X).shape[0] or not share:
+        if not state.count_rows(n) or not share:
             return None
-        (clock,), (table,), (numbers, places) = known.clocks, known.parameters, columns_of(X, filled)
-        p, plan, kept = len(numbers), form.plan, known.kept + log(share)
-        vectors, parameters = Vectors(np.empty(p + 1, X.dtype), np.empty(p + 1)), table.take(numbers)
-        (w, average, *_), columns, acquaintances, shared = vectors, known.columns, known.known, known.shared
+        numbers, places = columns_of(X, filled)
+        p, plan, kept, clock = len(numbers), form.plan, known.kept + log(share), known.clocks[0]
+        rows, w, average = known.columns.take(numbers), np.empty(p + 1, X.dtype), np.empty(p + 1)
         w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
         entries = {"X": in_one_piece(X.data), "indices": places, "p": p, "w": w, "average": average}
-        entries["window"] = state.window
+        entries["window"], acquaintances, shared = state.window, known.known, known.shared
         if way.automatic:
-            rows, entries["inverse"], sums = columns.take(numbers), np.zeros(p, X.dtype), np.zeros(3)
-            missed = {"rows": rows, "parameters": parameters, "kept": known.kept, "left": clock.left}
-            among = np.searchsorted(numbers, filled)
-            entries["inverse"][among], before = -1.0, rows[among, 0]
-            if not self._visit(form, state, entries | missed, sums, n, share):
+            entries["inverse"] = np.zeros(p, X.dtype)
+            missed = {"rows": rows, "kept": known.kept, "left": clock.left, "share": share}
+            among = np.searchsorted(numbers, filled) if len(filled) else NO_COLUMNS
+            if len(filled):
+                entries["inverse"][among], before = -1.0, rows[among, 0]
+            sums = self._visit(form, state, entries | missed, n, share)
+            if sums is None:
                 return None
-            acquaintances = max(0.0, known.known - float(sums[0])) + float(sums[1])
+            acquaintances = share * max(0.0, known.known - float(sums[0])) + float(sums[1])
             n_varying = 0
             if len(filled):
                 shared, n_varying = self._shared(rows[among], state, shared)
@@ -98,38 +102,38 @@ class SparseStream:
                 entries |= {"filled": among.astype(np.uint32), "n_filled": len(among), "shared": shared}
                 entries |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(X.dtype)}
             state.scale_rows(acquaintances, n_varying)
-            rows[:, 3:] = state.statistics.weight, kept  # type: ignore[union-attr]
         else:
-            w[:p], average[:p] = way.catch_up(parameters, clock, state.window, parameters)
-        piece = self._piece(plan, state)
+            w[:p], average[:p] = way.catch_up(rows[:, STATISTICS:], clock, state.window, rows)
+        piece = self._piece(form, state)
         loss = self._run(form, state, entries, piece, X, y)
         if not way.averaged:
             average[:] = w
-        state.take_over(vectors)
-        most = plan.largest_loss
-        if not (abs(loss) <= most and vectors.finite(way.averaged, most) and state.finite(way.averaged, most)):
+        vectors, most = Vectors(w, average), plan.largest_loss
+        if not (abs(loss) <= most and state.finite(way.averaged, most, vectors)):
             return None
+        state.take_over(vectors)
         state.end_epoch(n, len(piece.rates), loss / n, float(piece.rates[-1]))
         state.count_first_loss(loss / n, float(n))
         clock = way.mixed(clock, piece.mixes) if way.automatic else way.after(clock, plan, bare, state)
-        table = table.replaced(numbers, way.noted(vectors, state.window, clock))
-        if way.automatic:
-            columns = columns.replaced(numbers, rows)
+        way.note(rows, 0, vectors, state.window, clock)
+        columns = known.columns.replaced(numbers, rows)
         return StatesByColumn(
-            *(way, known.n_columns, (state,), known.filled, shared, columns, (table,), (clock,)),
-            *(kept, acquaintances),
+            *(way, known.n_columns, (state,), known.filled, shared, columns, (clock,), kept, acquaintances)
         )
 
-    def _visit(self, form: Form, state: State, given: dict[str, Any], sums: np.ndarray, n: int, share: float) -> bool:
-        """Let columns, and the state, learn from the entries of n rows; False if there is more to do."""
-        statistics, step, places, p = state.statistics, state.step, given["indices"], given["p"]
+    def _visit(self, form: Form, state: State, given: dict[str, Any], n: int, share: float) -> np.ndarray | None:
+        """Let columns, and the state, learn from the entries of n rows; the acquaintances before and after.
+
+        None if there is more to do.
+        """
+        statistics, step, places = state.statistics, state.step, given["indices"]
         if statistics is None or step is None or state.since_step + n > GROWTH * step.weight:
-            return False
-        total = share * statistics.weight + n
-        amounts = {"weight": statistics.weight, "gained": float(n), "share": share, "least": max(FILLED * total, LEAST)}
-        form.visit(given | amounts | {"entries": len(places), "numbers": np.zeros(3 * p), "sums": sums})
+            return None
+        total, sums = share * statistics.weight + n, np.zeros(3 + 3 * given["p"])
+        given |= {"weight": statistics.weight, "gained": float(n), "least": max(FILLED * total, LEAST)}
+        form.visit(given | {"entries": len(places), "numbers": sums})
         state.learn_entries(total, n)
-        return not sums[2]
+        return None if sums[2] else sums
 
     def _shared(self, rows: np.ndarray, state: State, known: np.ndarray) -> tuple[np.ndarray, int]:
         """The preconditioner of filled columns, of which these are the statistics, and how many of them vary."""
@@ -152,11 +156,11 @@ class SparseStream:
         scaled = {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
         return form.run(given | scaled | {"table": rare_table(p, self.way.terms)})
 
-    def _piece(self, plan: Plan, state: State) -> Piece:
+    def _piece(self, form: Form, state: State) -> Piece:
         """The rows of a chunk, and what its updates need; shares of the average are made for many chunks at once."""
-        done, number = state.n_updates, plan.n_updates(plan.n_rows)
+        plan, used, number, done = form.plan, form.used, form.n_updates, state.n_updates
         if not self.way.automatic:
-            return plan.piece(plan.used, done, state.rate_factor)
+            return plan.piece(used, done, state.rate_factor)
         assert state.step is not None
         rates, mixes = np.full(number, base_rate(state.step, plan.batch_size) * state.rate_factor), NO_MIXES
         if self.way.averaged:
@@ -165,7 +169,7 @@ class SparseStream:
                 first, known = done, plan.mixes(np.arange(done + 1, done + 1 + max(number, AHEAD)))
                 self.ahead = first, known
             mixes = known[done - first : done - first + number]
-        return Piece(plan.used, rates, mixes, done, state.rate_factor)
+        return Piece(used, rates, mixes, done, state.rate_factor)
 
     def form(self, X: Any) -> Form:
         """What chunks like X have in common."""
@@ -188,4 +192,5 @@ class SparseStream:
         steps: Any = choose(plan)
         run = bound(steps.call(plan, piece, vectors, np.zeros(LONG)), scratch=())
         stays = {"centred": int(self.recipe.params["fit_intercept"]), "averaged": int(self.way.averaged)}
-        return Form((n_rows, size, dtype), plan, steps, visit(stays | self.way.terms._asdict(), dtype), run)
+        first = visit(stays | self.way.terms._asdict(), dtype)
+        return Form((n_rows, size, dtype), plan, plan.used, len(rates), steps, first, run)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, mean_length
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, Step
+from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
@@ -95,17 +95,6 @@ class State:
         window = lengthened(self.window).copy()
         return replace(self, vectors=vectors, centre=centre, statistics=statistics, step=step, window=window)
 
-    def without_columns(self) -> "State":
-        """The same state, of no column."""
-        none, statistics, step = np.empty(0), self.statistics, self.step
-        if statistics is not None:
-            statistics = ColumnStatistics(statistics.weight, none, none, none)
-        if step is not None:
-            inverse = step.preconditioner.inverse[:0]
-            preconditioner = Preconditioner(inverse, np.empty(0, np.intp), inverse, step.preconditioner.unit)
-            step = step._replace(preconditioner=preconditioner, variance=none, news=none, shares=none)
-        return self.of_columns(none, none, none, statistics, step)
-
     @property
     def loss_curve(self) -> list[float]:
         """Mean loss of each epoch, or of each of the last chunks."""
@@ -135,12 +124,19 @@ class State:
             # They have their weights with them, already of mean 1.
             self.weight_sum, self.weight_rows = X.weight, n_rows
             return np.empty(0, dtype)
-        self.weight_sum += n_rows if weight is None else total(weight)
-        self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
-        mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
         if weight is None:
-            return np.empty(0, dtype) if mean == 1.0 else like(np.full(n_rows, 1.0 / mean, dtype), X)
+            even = self.count_rows(n_rows)
+            return np.empty(0, dtype) if even else like(np.full(n_rows, self.weight_rows / self.weight_sum, dtype), X)
+        self.weight_sum += total(weight)
+        self.weight_rows += int(total(doubled(weight != 0)))
+        mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
         return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
+
+    def count_rows(self, number: int) -> bool:
+        """Count rows of weight 1; whether the mean weight so far is 1, too."""
+        self.weight_sum += number
+        self.weight_rows += number
+        return self.weight_sum == self.weight_rows
 
     @property
     def is_young(self) -> bool:
@@ -345,9 +341,9 @@ class State:
         elif self.news is not None:
             average[:-1] += np.minimum(1.0, (DECAY + 1.0) * self.news) * (w[:-1] - average[:-1])
 
-    def finite(self, averaged: bool, most: float) -> bool:
-        """Whether the next step can start from here: all that it depends on is a number, and its squares are."""
-        return self.vectors.finite(averaged, most) and isfinite(self.window[0] + self.window[1])
+    def finite(self, averaged: bool, most: float, vectors: Vectors | None = None) -> bool:
+        """Whether the next step can start from these vectors: all that it depends on, and its squares, are numbers."""
+        return (vectors or self.vectors).finite(averaged, most) and isfinite(self.window[0] + self.window[1])
 
     def end_fit(self) -> None:
         """Forget what only a fit needs."""

@@ -3,6 +3,9 @@
 # Entries of a sparse column from which it is known half as well as a full one: in descents with noise, and without.
 KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
 
+# Numbers of a column in the table of a stream: of its statistics, and then of each target.
+STATISTICS, PARAMETERS = 5, 6
+
 # Growth of a column's variance, or of the mean square of its entries, that is news.
 NEWS = 2.0
 

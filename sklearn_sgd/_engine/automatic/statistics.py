@@ -277,5 +277,6 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
     """The same statistics, of rows that count as such a share of what they did."""
-    counts = None if columns.counts is None else columns.counts * share
-    return columns._replace(weight=columns.weight * share, moment=columns.moment * share, counts=counts)
+    weight, mean, moment, counts, left_out, sampled = columns
+    counts = None if counts is None else counts * share
+    return ColumnStatistics(weight * share, mean, moment * share, counts, left_out * share, sampled)

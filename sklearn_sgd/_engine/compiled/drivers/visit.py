@@ -1,10 +1,12 @@
 """What columns of sparse rows are given when a chunk of a stream has entries in them, before it is learned."""
 
-from math import exp, sqrt
+from math import exp, log, sqrt
 
 from sklearn_sgd._engine.automatic.entries import (
     KNOWN,
     NEWS,
+    PARAMETERS,
+    STATISTICS,
     acquaintance,
     mean_square,
     share_of_rows,
@@ -15,38 +17,40 @@ from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices,
 
 
 def visit(
-    X: Reals, indices: Indices, entries: Integer, p: Integer, rows: Doubles, parameters: Doubles,
+    X: Reals, indices: Indices, entries: Integer, p: Integer, rows: Doubles,
     centred: Integer, least: Double, weight: Double, gained: Double, kept: Double, share: Double, left: Double,
     window: Doubles, averaged: Integer,
-    ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals, numbers: Doubles, sums: Doubles,
+    ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals, numbers: Doubles,
 ) -> Double:  # fmt: skip
     """Bring columns up to date, learn their entries in ``gained`` rows, and scale those that are not filled.
 
     The filled ones are those whose ``inverse`` is negative at first; they have ``least`` entries and more.
 
-    ``rows`` and ``parameters`` are those of :class:`.StatesByColumn`, before a chunk that leaves a ``share`` of the
-    weight of earlier rows. In ``sums`` are the acquaintances with the columns before, and after; and how many
+    ``rows`` are those of the table of :class:`.StatesByColumn`, before a chunk that leaves a ``share`` of the weight of
+    earlier rows. The first three ``numbers`` are the acquaintances with the columns before, and after; and how many
     columns are filled now or not any more, or have squares, or one over them, out of range.
     """
     for e in range(entries):
-        at = 3 * int(indices[e])
+        at = 3 + 3 * int(indices[e])
         numbers[at] += 1.0
         numbers[at + 1] += 1.0 if X[e] != 0.0 else 0.0
+    forgotten = log(share)
     for j in range(p):
-        r, c, at = 5 * j, 6 * j, 3 * j
+        r, at = (STATISTICS + PARAMETERS) * j, 3 + 3 * j
+        c = r + STATISTICS
         mean, moment, count, then = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
         square, known = moment + then * mean * mean, acquaintance(count)
-        if inverse[j] >= 0.0:
-            sums[0] += known
-        w[j] = parameters[c]
-        average[j] = parameters[c + 1]
+        w[j] = rows[c]
+        average[j] = rows[c + 1]
         if ridge > 0.0 or lasso > 0.0:
             k = known / square if square > 0.0 else 0.0
-            w[j], average[j] = catch_up(parameters[c], parameters[c + 1], parameters[c + 3], k, window, ridge, lasso)
+            w[j], average[j] = catch_up(rows[c], rows[c + 1], rows[c + 3], k, window, ridge, lasso)
         elif averaged:
-            average[j] = float(w[j]) + exp(left - parameters[c + 2]) * (average[j] - float(w[j]))
+            average[j] = float(w[j]) + exp(left - rows[c + 2]) * (average[j] - float(w[j]))
         # Since then there were rows without entries.
         fade = exp(kept - rows[r + 4])
+        if inverse[j] >= 0.0:
+            numbers[0] += fade * known
         count *= fade
         mean, moment = with_gaps(mean, fade * moment, fade * then, weight)
         numbers[at + 2] = 0.0
@@ -56,29 +60,31 @@ def visit(
         rows[r], rows[r + 1] = with_gaps(mean, share * moment, share * weight, share * weight + rest)
         rows[r + 2] = share * count + numbers[at + 1]
         rows[r + 3] = share * weight + rest
+        rows[r + 4] = kept + forgotten
     for e in range(entries):
-        r, value = 5 * int(indices[e]), float(X[e])
+        r, value = (STATISTICS + PARAMETERS) * int(indices[e]), float(X[e])
         rows[r + 3] += 1.0
         delta = value - rows[r]
         if centred:
             rows[r] += delta / rows[r + 3]
         rows[r + 1] += delta * (value - rows[r])
     for j in range(p):
-        r, spread = 5 * j, numbers[3 * j + 2]
+        r, spread = (STATISTICS + PARAMETERS) * j, numbers[3 * j + 5]
         count, total = rows[r + 2], rows[r + 3]
         if inverse[j] < 0.0:
             inverse[j] = 1.0
-            sums[2] += 0.0 if count >= least else 1.0
+            numbers[2] += 0.0 if count >= least else 1.0
         else:
-            sums[1] += acquaintance(count)
-            sums[2] += 1.0 if count >= least else 0.0
+            numbers[1] += acquaintance(count)
+            numbers[2] += 1.0 if count >= least else 0.0
             inverse[j] = 0.0
             if count > 0.0:
                 wider = mean_square(rows[r], rows[r + 1], total, count) * share_of_rows(count, total, KNOWN)
                 inverse[j] = 1.0 / wider
-                sums[2] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
+                numbers[2] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
                 if spread > 0.0 and wider > NEWS * spread:
                     factor = sqrt(spread / wider)
                     w[j] *= factor
                     average[j] *= factor
+        rows[r + 3] = share * weight + gained
     return 0.0
