@@ -60,8 +60,9 @@ MEAN, SCALE, MOVE, SEEN, NARROW, WIDE = 1, 2, 3, 4, 4, 8
 def mean_decay(x):
     """``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1."""
     if x < SMALL:
-        small = 1.0 / 120.0 - x * (1.0 / 720.0 - x * (1.0 / 5040.0 - x / 40320.0))
-        return 1.0 - x * (1.0 / 2.0 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x * small)))
+        square = x * x  # Pairs of terms do not wait for each other.
+        last = 1.0 / 120.0 - x / 720.0 + square * (1.0 / 5040.0 - x / 40320.0)
+        return 1.0 - x / 2.0 + square * (1.0 / 6.0 - x / 24.0 + square * last)
     return (1.0 - exp(-x)) / x
 
 
