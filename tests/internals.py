@@ -277,6 +277,11 @@ def interrupt_tables(monkeypatch):
     monkeypatch.setattr(table.Table, "__init__", interrupted)
 
 
+def lock_of_tables():
+    """The lock under which versions of tables are made."""
+    return table._lock
+
+
 def is_by_column(model):
     """Whether the states of a stream are kept by column."""
     return model._fitted.by_column is not None

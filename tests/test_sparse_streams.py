@@ -1,7 +1,10 @@
 """Streams of sparse rows of many columns, of which a chunk costs its entries: as if all columns were in each chunk."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from itertools import pairwise
 from threading import Thread
@@ -374,3 +377,28 @@ def test_state_needs_no_llvm(monkeypatch):
     here = streamed(clone(model), X, y, 6)
     internals.without_kernels(monkeypatch)
     assert_allclose(streamed(clone(model), X, y, 6).coef_, here.coef_, rtol=1e-9, atol=1e-12)
+
+
+FORKED = """
+import os, sys, warnings
+import numpy as np
+from scipy import sparse
+from sklearn_sgd import OnlineSGDRegressor
+import internals
+
+warnings.simplefilter("ignore")
+X = sparse.random(50, 1000, 0.01, "csr", random_state=0)
+model = OnlineSGDRegressor().partial_fit(X, np.arange(50.0))
+with internals.lock_of_tables():
+    child = os.fork()
+    if not child:
+        os._exit(0 if np.isfinite(model.partial_fit(X, np.arange(50.0)).coef_).all() else 1)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not():
+    """A lock that another thread held at that moment would never be released there."""
+    subprocess.run([sys.executable, "-c", FORKED], cwd=os.path.dirname(__file__), check=True, timeout=120)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock, current_thread, main_thread
+from threading import current_thread, main_thread
 from typing import Any
 
 from sklearn_sgd._compat import blas_libraries, openmp_effective_n_threads, set_blas_threads
+from sklearn_sgd._engine.locks import ForkSafeLock
 
 
 def threads() -> int:
@@ -64,7 +65,7 @@ def map_on_cores(function: Callable, *values: Iterable) -> Iterator:
     return pool.map(function, *values) if pool else map(function, *values)
 
 
-_lock, _users, _numbers = Lock(), 0, list[tuple[Any, int]]()
+_lock, _users, _numbers = ForkSafeLock(), 0, list[tuple[Any, int]]()
 
 
 @contextmanager

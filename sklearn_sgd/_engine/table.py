@@ -6,11 +6,11 @@ Baker, H. G., "Shallow binding makes functional arrays fast", ACM SIGPLAN Notice
 numbers, and each earlier one what it had in the place of its successor's.
 """
 
-from threading import Lock
-
 import numpy as np
 
-_lock = Lock()
+from sklearn_sgd._engine.locks import ForkSafeLock
+
+_lock = ForkSafeLock()
 
 
 class Table:

@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from threading import RLock
 from typing import Any
+
+from sklearn_sgd._engine.locks import ForkSafeLock
 
 # Functions of the C library's mathematics: all that machine code may call outside itself.
 _NAMES = """
@@ -154,17 +155,7 @@ def optimised(module) -> bytes:
 
 # Machine code stays for the life of the process: addresses are numbers, which keep nothing alive.
 _loaded: dict[str, Loaded] = {}
-_lock = RLock()
-
-
-def _unlock() -> None:
-    """A new lock in a forked process: another thread may have held the old one."""
-    global _lock
-    _lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
+_lock = ForkSafeLock()
 
 # How many times something was compiled in this process.
 compilations = 0
