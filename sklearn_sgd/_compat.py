@@ -51,7 +51,7 @@ Method = TypeVar("Method", bound=Callable)
 
 def blas_libraries() -> list[Any]:
     """Return the BLAS libraries of this process, whose number of threads can be read and set."""
-    return _get_threadpool_controller().select(user_api="blas").lib_controllers
+    return [library for library in _get_threadpool_controller().lib_controllers if library.user_api == "blas"]
 
 
 def set_blas_threads(library: Any, number: int) -> None:

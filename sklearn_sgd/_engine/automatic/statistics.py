@@ -105,12 +105,12 @@ def measure(
     X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None
 ) -> ColumnStatistics:
     """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
-    if isinstance(X, RemoteRows):
-        return X.measure(weight, centred, y is not None)
-    if kept is None and X.shape[0] == 1 and centred and not sparse.issparse(X):
+    if type(X) is np.ndarray and kept is None and X.shape[0] == 1 and centred:
         row = doubled(X[0])
         row = row if y is None else np.concatenate((row, doubled(y[0])))
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
+    if isinstance(X, RemoteRows):
+        return X.measure(weight, centred, y is not None)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL and not by_entries(X)
     size, every = stretches(n, p, full)
@@ -229,8 +229,11 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
     # Within the targets, so that targets that are all the same are met.
     middle = np.clip(means(y, ones, weight), y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
     rest = y - middle if root is None else (y - middle) * root
-    side, spread = Z.T @ rest, rest.T @ rest
-    return ColumnStatistics(weight, np.append(mean, middle), np.block([[moment, side], [side.T, spread]])), near
+    p = X.shape[1]
+    both = np.empty((p + y.shape[1],) * 2)
+    both[:p, :p], both[:p, p:], both[p:, p:] = moment, Z.T @ rest, rest.T @ rest
+    both[p:, :p] = both[:p, p:].T
+    return ColumnStatistics(weight, np.append(mean, middle), both), near
 
 
 def means(X, weight, sum_of_weights: float) -> np.ndarray:
