@@ -11,7 +11,7 @@ from sklearn_sgd._namespace import doubled, host
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far
 from sklearn_sgd.inference.table import CoefficientTable
-from sklearn_sgd.inference.without_rows import from_moments, from_scores
+from sklearn_sgd.inference.without_rows import from_moments, from_scores, knows_moments
 
 # Powers of ``1 - leverage`` that scores are divided by, squared.
 HC = {"HC0": 0.0, "HC1": 0.0, "HC2": 1.0, "HC3": 2.0}
@@ -43,8 +43,8 @@ def coefficient_table(
     model : regressor of this package, or pipeline that ends in one
         Fitted. The table is about its `coef_` and `intercept_`.
     X : {array-like, CSR matrix} of shape (n_samples, n_features), default=None
-        The training samples. None: robust errors from the scores that a fit or a stream with ``inference=True`` keeps,
-        or with ``robust=False`` the classic formula from the moments that those of the squared error keep.
+        The training samples. None: errors from the scores that a fit or a stream with ``inference=True`` keeps, or with
+        ``robust=False`` the classic formula from the moments that those of the squared error keep anyway.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
         Their targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -112,8 +112,10 @@ def coefficient_table(
     if X is None or y is None:
         if X is not None or y is not None or sample_weight is not None:
             raise ValueError("X and y belong together, and sample_weight and groups to them: give both.")
-        is_classic = method == "classic"
-        tables = from_moments(known, level, dispersion) if is_classic else from_scores(known, method, level)
+        if method != "classic" or (known.estimator._model.scores and not knows_moments(known)):
+            tables = from_scores(known, method, level, dispersion)
+        else:
+            tables = from_moments(known, level, dispersion)
     else:
         tables = _from_rows(known, _check_rows(known, X, y, sample_weight, groups), method, level, dispersion)
     return tables if known.shape else tables[0]

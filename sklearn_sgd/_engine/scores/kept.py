@@ -58,7 +58,7 @@ LOG_SIZE = -0.5 * (np.euler_gamma + np.log(2.0))
 
 
 # The sums in which each row counts by its weight; in the scatter by the square of it.
-SUMS = ("weight", "curvature", "product", "slope", "size")
+SUMS = ("weight", "curvature", "product", "slope", "size", "pearson")
 
 
 class Block(NamedTuple):
@@ -97,6 +97,8 @@ class Scores(NamedTuple):
         Rows that wait to be counted, each with its target and its weight; forks share the list.
     n_pending, n_held : int
         How many of these are of this fork; and how many of these, the first ones, wait for others like them.
+    pearson : float
+        Sum of squared Pearson residuals, of the squared error and deviances.
     """
 
     centre: np.ndarray
@@ -112,6 +114,7 @@ class Scores(NamedTuple):
     pending: list[np.ndarray]
     n_pending: int
     n_held: int = 0
+    pearson: float = 0.0
 
     @classmethod
     def none(cls, n_features: int, has_intercept: bool) -> Self:
@@ -273,19 +276,27 @@ class Scores(NamedTuple):
         return {name: getattr(self, name) * share for name in SUMS}
 
     def _added(self, objective: Objective, block: Block) -> Self:
-        Z, y, s, _ = block
+        Z, y, s, is_plain = block
         p = self.at @ Z
         g = np.asarray(objective.loss.gradient(y, p), dtype=np.float64)
-        weight, size, slopes = self.weight + float(s.sum()), self.size, s * g
+        slopes = g if is_plain else s * g
+        weight, size, pearson = self.weight + (len(s) if is_plain else float(s.sum())), self.size, self.pearson
         if len(self.jumps):
             e = y - p
             tiny = np.finfo(np.float64).eps * (np.abs(y) + np.abs(p)) + 1e-300
             size += float(s @ np.log(np.maximum(np.abs(e), tiny)))
             found = [second.Jump(*jump) for jump in self.jumps.tolist()]
             c = s * second.curvature_of_jumps(found, e, float(np.exp(size / weight - LOG_SIZE)), weight)
+            near = np.flatnonzero(c)  # Few rows, as the kernel is narrow.
+            curvature = product(Z[:, near] * c[near], Z[:, near])
+        elif objective.is_quadratic:
+            pearson += float(slopes @ g)
+            curvature = product(Z if is_plain else Z * s, Z)
         else:
-            c = s if objective.is_quadratic else s * second.curvature_beside(objective.loss, y, p, g)
-        curvature = product(Z if c is s and block.is_plain else Z * c, Z)
+            c = second.curvature_beside(objective.loss, y, p, g)
+            if objective.is_deviance:
+                pearson += float(s @ second.pearson(objective.loss, p, g, c))
+            curvature = product(Z * (c if is_plain else s * c), Z)
         if objective.penalty is None:
             scatter = product(Z * (slopes * slopes), Z)
         else:
@@ -298,6 +309,7 @@ class Scores(NamedTuple):
             slope=self.slope + Z @ slopes,
             scatter=self.scatter + scatter,
             size=size,
+            pearson=pearson,
         )
 
     def counted_at(self, objective: Objective, X: Any, y: Any, s: Any) -> Self:
