@@ -12,17 +12,20 @@ from sklearn_sgd.inference.table import CoefficientTable
 ROUNDING = 1e-11
 
 
-def from_scores(model: Model, method: str, level: float, dispersion: float | None) -> list[CoefficientTable]:
+def from_scores(model: Model, method: str, level: float, dispersion: float | None = None) -> list[CoefficientTable]:
     """Return a table for each target, of the scores that the model keeps: by the sandwich, or the classic formula."""
-    kept = model.estimator._model.scores
-    if not kept:
-        raise ValueError(
-            "Robust standard errors need the rows, or a fit with inference=True, which keeps what they are made of: "
-            "give X and y, or fit again. Or robust=False, the classic formula of the squared error, needs neither."
-        )
-    objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
     if method not in ("HC0", "HC1", "classic"):
         raise ValueError(f"robust={method!r} needs the leverage of each row: give X and y, or robust=True or 'HC1'.")
+    kept = model.estimator._model.scores
+    if not kept:
+        more = ""
+        if knows_moments(model) and not model.estimator._model.states[0].statistics.sampled:
+            more = " Or robust=False, the classic formula of the squared error, needs neither."
+        raise ValueError(
+            "Robust standard errors need the rows, or a fit with inference=True, which keeps what they are made of: "
+            f"give X and y, or fit again.{more}"
+        )
+    objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
     if method == "classic" and not (objective.is_quadratic or objective.is_deviance):
         raise ValueError(
             f"Without rows there is no classic formula for loss={model.resolved.params['loss']!r}: it is for the "
@@ -45,6 +48,13 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         warn_if_far(model, t, centre, bread @ slope, covariance)
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, method))
     return tables
+
+
+def classic(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
+    """Return a table for each target, by the classic formula: from moments if there are any, else from scores."""
+    if model.estimator._model.scores and not knows_moments(model):
+        return from_scores(model, "classic", level, dispersion)
+    return from_moments(model, level, dispersion, roughly)
 
 
 def knows_moments(model: Model) -> bool:

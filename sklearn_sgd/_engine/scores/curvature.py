@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-# Step of a difference, in units of the residuals, and at least in those of the numbers that are subtracted.
-STEP, LEAST = 1e-4, 1e-9
+# Step of a difference on both sides, and on one, in units of the residuals; at least, in those of what is subtracted.
+STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-9
 
 # Halvings of an interval that a jump of the slope is in; change of a slope that counts.
 HALVINGS, SMALL = 60, 1e-6
@@ -37,13 +37,13 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Return the same by a difference on one side from the slope at p: in half the time, and off by a share `STEP`."""
+    """Return the same by a difference on one side from the slope at p: in half the time, off by a share `BESIDE`."""
     largest = p @ p
     unit = 1.0
     if not has_link(loss):
         e = y - p
         unit, largest = float(np.sqrt(e @ e / len(e))), max(largest, y @ y)
-    above = p + (max(STEP * unit, LEAST * float(np.sqrt(largest))) or 1.0)
+    above = p + (max(BESIDE * unit, LEAST * float(np.sqrt(largest))) or 1.0)
     return (loss.gradient(y, above) - slope) / (above - p)
 
 
