@@ -107,6 +107,14 @@ class TestClassicFormula:
             coefficient_table(streamed(*rows(n=500), 500, loss=loss), robust=False)
 
 
+@pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"loss": "huber", "penalty": "l2", "alpha": 0.1}])
+def test_machine_code_as_plain_python(monkeypatch, params):
+    X, y = rows(n=400)
+    compiled = coefficient_table(streamed(X, y, 400, **params))
+    monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
+    same(coefficient_table(streamed(X, y, 400, **params)), compiled, rtol=1e-8)
+
+
 class TestFits:
     @pytest.mark.parametrize("loss", sorted(LOSSES))
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

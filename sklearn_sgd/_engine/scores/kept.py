@@ -24,7 +24,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import Root, blocks, dense, product
+from sklearn_sgd._engine.scores.products import Root, blocks, dense, designed, weighted_products
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
@@ -62,7 +62,7 @@ SUMS = ("weight", "curvature", "product", "slope", "size", "pearson")
 
 
 class Block(NamedTuple):
-    """Some rows, one in each column, less the centre and with a last one for the intercept; targets and weights.
+    """Some rows, less the centre and with a last column for the intercept; targets and weights.
 
     ``is_plain``: all weights are 1.
     """
@@ -227,7 +227,7 @@ class Scores(NamedTuple):
         block = known._block(X, y, s, is_plain)
         if is_first:
             at = known.parameters(*start)
-            found = second.jumps(objective.loss, y, at @ block.Z, REACH)
+            found = second.jumps(objective.loss, y, block.Z @ at, REACH)
             known = known._replace(at=at, jumps=np.array(found).reshape(-1, 3))
         known = known._replace(since=known.since + len(y))
         if is_first or is_news or known.since > GROWTH * known.weight or known._is_off(objective):
@@ -260,13 +260,7 @@ class Scores(NamedTuple):
         return bool((slope * slope > OFF * OFF * self.scatter.diagonal()).any())
 
     def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool) -> Block:
-        Z = np.empty((len(self.at), len(y)))
-        if self.has_intercept:
-            Z[-1] = 1.0
-        of_columns = Z[: len(self.centre)]
-        of_columns[:] = X.T
-        of_columns -= self.centre[:, None]
-        return Block(Z, y, s, is_plain)
+        return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain)
 
     def _faded(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
@@ -277,7 +271,7 @@ class Scores(NamedTuple):
 
     def _added(self, objective: Objective, block: Block) -> Self:
         Z, y, s, is_plain = block
-        p = self.at @ Z
+        p = Z @ self.at
         g = np.asarray(objective.loss.gradient(y, p), dtype=np.float64)
         slopes = g if is_plain else s * g
         weight, size, pearson = self.weight + (len(s) if is_plain else float(s.sum())), self.size, self.pearson
@@ -286,27 +280,25 @@ class Scores(NamedTuple):
             tiny = np.finfo(np.float64).eps * (np.abs(y) + np.abs(p)) + 1e-300
             size += float(s @ np.log(np.maximum(np.abs(e), tiny)))
             found = [second.Jump(*jump) for jump in self.jumps.tolist()]
-            c = s * second.curvature_of_jumps(found, e, float(np.exp(size / weight - LOG_SIZE)), weight)
-            near = np.flatnonzero(c)  # Few rows, as the kernel is narrow.
-            curvature = product(Z[:, near] * c[near], Z[:, near])
+            c = second.curvature_of_jumps(found, e, float(np.exp(size / weight - LOG_SIZE)), weight)
         elif objective.is_quadratic:
+            c = np.ones(len(y))
             pearson += float(slopes @ g)
-            curvature = product(Z if is_plain else Z * s, Z)
         else:
             c = second.curvature_beside(objective.loss, y, p, g)
             if objective.is_deviance:
                 pearson += float(s @ second.pearson(objective.loss, p, g, c))
-            curvature = product(Z * (c if is_plain else s * c), Z)
-        if objective.penalty is None:
-            scatter = product(Z * (slopes * slopes), Z)
-        else:
-            scores = Z * slopes + np.multiply.outer(objective.pull(self.at, len(self.centre))[0], s)
-            scatter = product(scores, scores)
+        curvature, scatter = weighted_products(Z, c if is_plain else s * c, slopes * slopes)
+        if objective.penalty is not None:
+            # That of scores, which are slopes with the penalty's.
+            pull = objective.pull(self.at, len(self.centre))[0]
+            mixed = np.multiply.outer((slopes * s) @ Z + 0.5 * float(s @ s) * pull, pull)
+            scatter = scatter + mixed + mixed.T
         return self._replace(
             weight=weight,
             curvature=self.curvature + curvature,
             product=self.product + curvature @ self.at,
-            slope=self.slope + Z @ slopes,
+            slope=self.slope + slopes @ Z,
             scatter=self.scatter + scatter,
             size=size,
             pearson=pearson,
@@ -317,7 +309,9 @@ class Scores(NamedTuple):
         known, size = self, max(1, ENTRIES // len(self.at))
         for rows in blocks(len(y), size):
             part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
-            known = known._added(objective, known._block(dense(X[rows]), doubled(y[rows]), part, not len(s)))
+            known = known._added(
+                objective, known._block(dense(X[rows]), np.ascontiguousarray(doubled(y[rows])), part, not len(s))
+            )
         return known
 
     def merged(self, other: Self) -> Self:
@@ -371,24 +365,24 @@ class Scores(NamedTuple):
         """
         (Z, y, s, _), loss, w, weight = block, objective.loss, self.at, float(block.s.sum())
         for _ in range(STEPS):
-            p = w @ Z
+            p = Z @ w
             g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))
             typical = float(np.mean(v)) / max(float(np.mean(np.abs(g))), 1e-300) * float(np.sqrt(np.mean(g * g)))
             c = g * g / (2.0 * np.maximum(v, max(SMOOTHED * typical, 1e-300)))
             if not len(self.jumps):
                 c = np.maximum(c, second.curvature_beside(loss, y, p, g))
             pull, bend = objective.pull(w, len(self.centre))
-            slope = self.gradient(objective, w)[0] + Z @ (s * g) + weight * pull
-            scatter = self.scatter + product(Z * np.square(s * g), Z)
+            slope = self.gradient(objective, w)[0] + (s * g) @ Z + weight * pull
+            curvature, scatter = weighted_products(Z, s * c, np.square(s * g))
             try:
-                half = Root(self.curvature + product(Z * (s * c), Z) + np.diag((self.weight + weight) * bend))
-                d, noise = -half.solve(slope), half.noise(scatter)
+                half = Root(self.curvature + curvature + np.diag((self.weight + weight) * bend))
+                d, noise = -half.solve(slope), half.noise(self.scatter + scatter)
             except (ValueError, linalg.LinAlgError):
                 return w
             fall = -float(slope @ d)
             if not fall > LITTLE * noise:
                 return w
-            along, now, length = d @ Z, self._value(objective, w, weight) + float(s @ v), 1.0
+            along, now, length = Z @ d, self._value(objective, w, weight) + float(s @ v), 1.0
             while True:
                 after = self._value(objective, w + length * d, weight) + float(s @ loss.value(y, p + length * along))
                 if after <= now - 1e-4 * length * fall:
