@@ -485,6 +485,13 @@ class TestRefusals:
         penalised = BatchGDRegressor(penalty="l2", alpha=0.1).fit(frame, y)
         assert np.isfinite(coefficient_table(penalised, frame, y).std_err).all()
 
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_out_of_range(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        with pytest.raises(ValueError, match="out of the range of numbers: scale X or y"):
+            coefficient_table(model, X, 1e160 * y)
+
     def test_too_few_rows(self):
         X, y = rows()
         model = BatchGDRegressor().fit(X, y)

@@ -107,6 +107,13 @@ class TestClassicFormula:
             coefficient_table(streamed(*rows(n=500), 500, loss=loss), robust=False)
 
 
+def test_rows_are_counted_whatever_they_weigh():
+    X, y = rows(n=900)
+    weight = np.random.default_rng(1).integers(0, 4, 900) * 7.0
+    table = coefficient_table(streamed(X, y, 100, weight))
+    assert table.n_samples == np.count_nonzero(weight)
+
+
 @pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"loss": "huber", "penalty": "l2", "alpha": 0.1}])
 def test_machine_code_as_plain_python(monkeypatch, params):
     X, y = rows(n=400)

@@ -197,6 +197,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else float(dispersion), False)
 
 
+@np.errstate(all="ignore")
 def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: float | None) -> list[CoefficientTable]:
     """Return a table for each target, from rows."""
     mean, p = data.predict(model.coef, model.intercept)

@@ -42,7 +42,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
         bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
         if method == "classic":
-            known = scores.pearson / (n - k) if dispersion is None else float(dispersion)
+            known = scores.pearson / scores.weight * n / (n - k) if dispersion is None else float(dispersion)
             scatter = known * scores.curvature
         covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scatter @ bread
         warn_if_far(model, t, centre, bread @ slope, covariance)

@@ -52,6 +52,7 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
     return none._replace(
         at=at,
         weight=rows,
+        n_seen=rows,
         curvature=sums.curvature,
         product=sums.curvature @ at,
         slope=sums.score - rows * pull,

@@ -58,19 +58,20 @@ LOG_SIZE = -0.5 * (np.euler_gamma + np.log(2.0))
 
 
 # The sums in which each row counts by its weight; in the scatter by the square of it.
-SUMS = ("weight", "curvature", "product", "slope", "size", "pearson")
+SUMS = ("weight", "n_seen", "curvature", "product", "slope", "size", "pearson")
 
 
 class Block(NamedTuple):
     """Some rows, less the centre and with a last column for the intercept; targets and weights.
 
-    ``is_plain``: all weights are 1.
+    ``is_plain``: all weights are 1; ``n_seen``: how many rows, older ones by what ``half_life`` leaves of them.
     """
 
     Z: np.ndarray
     y: np.ndarray
     s: np.ndarray
     is_plain: bool
+    n_seen: float
 
 
 class Scores(NamedTuple):
@@ -97,8 +98,8 @@ class Scores(NamedTuple):
         Rows that wait to be counted, each with its target and its weight; forks share the list.
     n_pending, n_held : int
         How many of these are of this fork; and how many of these, the first ones, wait for others like them.
-    pearson : float
-        Sum of squared Pearson residuals, of the squared error and deviances.
+    pearson, n_seen : float
+        Sum of squared Pearson residuals, of the squared error and deviances; number of rows, by what is left of them.
     """
 
     centre: np.ndarray
@@ -115,6 +116,7 @@ class Scores(NamedTuple):
     n_pending: int
     n_held: int = 0
     pearson: float = 0.0
+    n_seen: float = 0.0
 
     @classmethod
     def none(cls, n_features: int, has_intercept: bool) -> Self:
@@ -132,8 +134,8 @@ class Scores(NamedTuple):
 
     @property
     def n_rows(self) -> float:
-        """Weight of all rows, those that wait included."""
-        return self.weight + self.n_pending
+        """How many rows are remembered, those that wait included."""
+        return self.n_seen + self.n_pending
 
     @property
     def is_finite(self) -> bool:
@@ -220,11 +222,12 @@ class Scores(NamedTuple):
                 if not len(y):
                     return known
         is_plain = s is None and not half_life
-        s = np.ones(len(y)) if s is None else doubled(host(s))
+        s, n_seen = np.ones(len(y)) if s is None else doubled(host(s)), float(len(y))
         if half_life:
             known = known._faded(0.5 ** (len(y) / half_life))
-            s = s * 0.5 ** (np.arange(len(y))[::-1] / half_life)
-        block = known._block(X, y, s, is_plain)
+            left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
+            s, n_seen = s * left, float(left.sum())
+        block = known._block(X, y, s, is_plain, n_seen)
         if is_first:
             at = known.parameters(*start)
             found = second.jumps(objective.loss, y, block.Z @ at, REACH)
@@ -259,8 +262,8 @@ class Scores(NamedTuple):
         slope, _ = self.gradient(objective, self.at)
         return bool((slope * slope > OFF * OFF * self.scatter.diagonal()).any())
 
-    def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool) -> Block:
-        return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain)
+    def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool, n_seen: float) -> Block:
+        return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain, n_seen)
 
     def _faded(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
@@ -270,7 +273,7 @@ class Scores(NamedTuple):
         return {name: getattr(self, name) * share for name in SUMS}
 
     def _added(self, objective: Objective, block: Block) -> Self:
-        Z, y, s, is_plain = block
+        Z, y, s, is_plain, n_seen = block
         p = Z @ self.at
         g = np.asarray(objective.loss.gradient(y, p), dtype=np.float64)
         slopes = g if is_plain else s * g
@@ -302,6 +305,7 @@ class Scores(NamedTuple):
             scatter=self.scatter + scatter,
             size=size,
             pearson=pearson,
+            n_seen=self.n_seen + n_seen,
         )
 
     def counted_at(self, objective: Objective, X: Any, y: Any, s: Any) -> Self:
@@ -309,9 +313,8 @@ class Scores(NamedTuple):
         known, size = self, max(1, ENTRIES // len(self.at))
         for rows in blocks(len(y), size):
             part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
-            known = known._added(
-                objective, known._block(dense(X[rows]), np.ascontiguousarray(doubled(y[rows])), part, not len(s))
-            )
+            n_seen = float(np.count_nonzero(part))
+            known = known._added(objective, known._block(dense(X[rows]), doubled(y[rows]), part, not len(s), n_seen))
         return known
 
     def merged(self, other: Self) -> Self:
@@ -363,7 +366,7 @@ class Scores(NamedTuple):
         Newton's steps, none of which raises the objective; the rows' curvature is at least that of parabolas with a
         minimum of 0, ``slope**2 / (2 * loss)``, so that far rows and kinks have one.
         """
-        (Z, y, s, _), loss, w, weight = block, objective.loss, self.at, float(block.s.sum())
+        (Z, y, s, *_), loss, w, weight = block, objective.loss, self.at, float(block.s.sum())
         for _ in range(STEPS):
             p = Z @ w
             g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))
