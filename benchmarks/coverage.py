@@ -5,7 +5,9 @@ with the first one), fits it, once by ``fit`` and once as a stream in one pass, 
 intervals of 95 %. All slopes of a case count together. Tables of fits are made with the rows, those of streams without,
 of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fit; ``far``
 is the share of the tables with the warning that a coefficient is farther from the minimum than its standard error.
-Options: repetitions, rows, columns, and the seconds after which a case has enough repetitions.
+Options: repetitions, rows, columns, the seconds after which the table is printed, and a file of the sums so far, from
+which a later call goes on. Cases take turns, so that a table that is cut short has about as many repetitions of each;
+those of many rows, which take longer, have a share of them.
 
 The next lines have the same error of streams without ``inference=True``, which predict with an average of their steps.
 
@@ -14,11 +16,14 @@ of 20 columns. The last lines compare critical batch sizes of ``diagnostics`` wi
 """
 
 import argparse
+import json
 import platform
 import warnings
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from time import monotonic, perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -28,19 +33,21 @@ from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.diagnostics import critical_batch_size, gradient_noise
 from sklearn_sgd.inference import coefficient_table
 
-# Loss and its parameters, noise, and the formula.
+# Loss and its parameters, noise, and the formulas.
 CASES = [
-    ("squared_error", {}, "even", False),
-    ("squared_error", {}, "spread", False),
-    ("squared_error", {}, "spread", "HC1"),
-    ("huber", {"epsilon": 1.0}, "even", "HC1"),
-    ("huber", {"epsilon": 1.0}, "spread", "HC1"),
-    ("poisson", {}, "even", "HC1"),
-    ("quantile", {"quantile": 0.5}, "even", "HC1"),
-    ("quantile", {"quantile": 0.8}, "even", "HC1"),
-    ("quantile", {"quantile": 0.5}, "spread", "HC1"),
+    ("squared_error", {}, "even", (False,)),
+    ("squared_error", {}, "spread", (False, "HC1")),
+    ("huber", {"epsilon": 1.0}, "even", ("HC1",)),
+    ("huber", {"epsilon": 1.0}, "spread", ("HC1",)),
+    ("poisson", {}, "even", ("HC1", False)),
+    ("quantile", {"quantile": 0.5}, "even", ("HC1",)),
+    ("quantile", {"quantile": 0.8}, "even", ("HC1",)),
+    ("quantile", {"quantile": 0.5}, "spread", ("HC1",)),
 ]
 CHUNK = 500
+
+# Repetitions of a case in its turn, and with how many rows.
+TURN, FEW = 40, 2000
 
 # Rate of steps without noise, and share of the error at which counting of updates ends.
 RATE, ENOUGH = 0.2, 0.01
@@ -59,10 +66,11 @@ def draw(rng: np.random.Generator, n: int, p: int, loss: str, noise: str) -> tup
     return X, X @ slopes + 2.0 + spread * rng.standard_normal(n), slopes
 
 
-def fitted(X: np.ndarray, y: np.ndarray, **params):
-    """A fit to the minimum."""
+def fitted(X: np.ndarray, y: np.ndarray, start=None, **params):
+    """A fit to the minimum, from the coefficients of a model to start from."""
+    start = {} if start is None else {"coef_init": start.coef_, "intercept_init": start.intercept_}
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-        return BatchGDRegressor(epochs=1000, tol=1e-8, **params).fit(X, y)
+        return BatchGDRegressor(epochs=1000, tol=1e-8, **params).fit(X, y, **start)
 
 
 def streamed(X: np.ndarray, y: np.ndarray, **params):
@@ -73,40 +81,78 @@ def streamed(X: np.ndarray, y: np.ndarray, **params):
     return model
 
 
-def coverage(case: tuple, n: int, p: int, repetitions: int, seconds: float) -> tuple[int, dict[str, np.ndarray]]:
-    """Repetitions; and shares of slopes inside their intervals, squared errors, and shares of far tables."""
-    loss, params, noise, robust = case
-    sums = {"fit": np.zeros(3), "stream": np.zeros(3)}
-    done, end = 0, monotonic() + seconds
-    while done < repetitions and monotonic() < end:
-        X, y, slopes = draw(np.random.default_rng(done), n, p, loss, noise)
-        fit = fitted(X, y, loss=loss, **params)
-        stream = streamed(X, y, loss=loss, inference=True, **params)
-        for way, model, rows in (("fit", fit, (X, y)), ("stream", stream, ())):
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", ConvergenceWarning)
-                table = coefficient_table(model, *rows, robust=robust)
-            inside = (table.low[:-1] <= slopes) & (slopes <= table.high[:-1])
-            sums[way] += inside.mean(), np.sum((model.coef_ - slopes) ** 2), bool(caught)
-        done += 1
-    return done, {way: values / done for way, values in sums.items()}
+class Case(NamedTuple):
+    """A case with so many rows and columns."""
+
+    loss: str
+    params: dict[str, float]
+    noise: str
+    formulas: tuple
+    n: int
+    p: int
+
+    @property
+    def name(self) -> str:
+        """Its name, in the file of sums."""
+        return f"{self.described}, {self.noise}, {self.n} rows, {self.p} columns"
+
+    @property
+    def described(self) -> str:
+        """The loss with its parameters."""
+        return self.loss + "".join(f" {value}" for value in self.params.values())
+
+    def repeat(self, seeds: range) -> np.ndarray:
+        """Sums over repetitions, of the fit and of the stream, each in a row.
+
+        The shares of slopes inside their intervals, by formula; the squared error; whether the last table is far.
+        """
+        sums = np.zeros((2, len(self.formulas) + 2))
+        for seed in seeds:
+            X, y, slopes = draw(np.random.default_rng(seed), self.n, self.p, self.loss, self.noise)
+            stream = streamed(X, y, loss=self.loss, inference=True, **self.params)
+            fit = fitted(X, y, start=stream, loss=self.loss, **self.params)
+            for way, (model, rows) in enumerate(((fit, (X, y)), (stream, ()))):
+                for number, robust in enumerate(self.formulas):
+                    with warnings.catch_warnings(record=True) as caught:
+                        warnings.simplefilter("always", ConvergenceWarning)
+                        table = coefficient_table(model, *rows, robust=robust)
+                    sums[way, number] += ((table.low[:-1] <= slopes) & (slopes <= table.high[:-1])).mean()
+                sums[way, -2:] += np.sum((model.coef_ - slopes) ** 2), bool(caught)
+        return sums
+
+    def lines(self, done: int, sums: np.ndarray) -> Iterator[str]:
+        """Its lines of the table."""
+        for number, robust in enumerate(self.formulas):
+            for way, name in enumerate(("fit", "stream")):
+                inside, (error, far) = sums[way, number] / done, sums[way, -2:] / done
+                start = f"{self.described:<15}{self.noise:<8}{robust or 'classic':<9}{name:<8}{self.n:>6}{self.p:>9}"
+                yield f"{start}{done:>7}{100 * inside:>8.1f} %{100 * far:>5.0f} %{error / sums[0, -2] * done:>8.2f}"
 
 
-def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float) -> Iterator[str]:
-    """The table."""
+def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float, file: Path | None) -> Iterator[str]:
+    """The table, from the sums in the file, if there is one, and those of more repetitions, which are added to it."""
+    cases = [Case(*case, n, p) for case, n, p in product(CASES, rows, columns)]
+    known = json.loads(file.read_text()) if file and file.exists() else {}
+    end, is_done = monotonic() + seconds, False
+    while not is_done:
+        is_done = True
+        for case in cases:
+            done, sums = known.get(case.name, (0, 0.0))
+            turn = min(repetitions - done, max(1, TURN * FEW // max(FEW, case.n)))
+            if turn > 0 and monotonic() < end:
+                is_done = False
+                sums = np.asarray(sums) + case.repeat(range(done, done + turn))
+                known[case.name] = done + turn, sums.tolist()
+                if file:
+                    file.write_text(json.dumps(known))
     yield f"sklearn_sgd {sklearn_sgd.__version__}, {platform.machine()}; intervals of 95 %"
     yield f"{'loss':<15}{'noise':<8}{'formula':<9}{'way':<8}{'rows':>6}{'columns':>9}{'times':>7}{'coverage':>10}" + (
         f"{'far':>7}{'error':>8}"
     )
-    for case, n, p in product(CASES, rows, columns):
-        loss, params, noise, robust = case
-        done, found = coverage(case, n, p, repetitions, seconds)
-        name = loss + "".join(f" {value}" for value in params.values())
-        unit = found["fit"][1]
-        for way in ("fit", "stream"):
-            inside, error, far = found[way]
-            line = f"{name:<15}{noise:<8}{robust or 'classic':<9}{way:<8}{n:>6}{p:>9}{done:>7}{100 * inside:>8.1f} %"
-            yield line + f"{100 * far:>5.0f} %{error / unit:>8.2f}"
+    for case in cases:
+        done, sums = known.get(case.name, (0, ()))
+        if done:
+            yield from case.lines(done, np.array(sums))
 
 
 def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
@@ -170,10 +216,11 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--columns", type=int, nargs="+", default=[5, 20])
     parser.add_argument("--seconds", type=float, default=np.inf)
+    parser.add_argument("--sums", type=Path, help="file of the sums so far")
     options = parser.parse_args()
-    for line in lines(options.rows, options.columns, options.repetitions, options.seconds):
+    for line in lines(options.rows, options.columns, options.repetitions, options.seconds, options.sums):
         print(line, flush=True)
-    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 20)):
+    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 60)):
         print(line, flush=True)
     for line in times(400):
         print(line, flush=True)

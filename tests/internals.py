@@ -232,7 +232,8 @@ def count_short_calls(monkeypatch):
     calls, run = [], BoundCall.__call__
 
     def counted(self, changed):
-        calls.append(changed)
+        if "rates" in changed:  # The calls that write out rows for scores have none.
+            calls.append(changed)
         return run(self, changed)
 
     monkeypatch.setattr(BoundCall, "__call__", counted)

@@ -55,7 +55,7 @@ def test_coverage():
     command = [sys.executable, ROOT / "benchmarks" / "coverage.py", *options]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[2:]
     shares = [line for line in said if " % " in line]
-    assert len(shares) == 18
+    assert len(shares) == 20
     assert all(0.0 <= float(line.split()[-5]) <= 100.0 for line in shares)
     known = [line for line in said if "in theory" in line]
     ratios = [float(line.split(": ")[1].split(";")[0]) / float(line.split()[-1]) for line in known]

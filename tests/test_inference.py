@@ -217,8 +217,15 @@ class TestFromMoments:
             coefficient_table(model, robust=False)
 
     def test_robust_needs_rows(self):
-        with pytest.raises(ValueError, match="give X and y"):
-            coefficient_table(BatchGDRegressor().fit(*rows()))
+        model = BatchGDRegressor().fit(*rows())
+        with pytest.raises(ValueError, match=r"fit again\. Or robust=False"):
+            coefficient_table(model)
+        with pytest.raises(ValueError, match="leverage"):
+            coefficient_table(model, robust="HC3")
+        with pytest.raises(ValueError, match="X and y belong together"):
+            coefficient_table(model, groups=np.arange(3000) % 20)
+        with pytest.raises(ValueError, match=r"fit again\.$"):
+            coefficient_table(BatchGDRegressor("huber").fit(*rows()))
 
     def test_exact_fits_are_refused(self):
         X, _ = rows()
@@ -443,6 +450,10 @@ class TestRefusals:
             ({"robust": "HC1", "groups": np.arange(300)}, "groups go with robust=True"),
             ({"groups": np.arange(3)}, "each of the 300 rows"),
             ({"groups": np.zeros(300)}, "two or more"),
+            ({"groups": np.where(np.arange(300) < 9, np.nan, np.arange(300) % 20)}, "missing values"),
+            ({"level": "95"}, "level must be"),
+            ({"robust": ["HC1"]}, "robust must be"),
+            ({"robust": False, "dispersion": np.inf}, "dispersion must be positive"),
             ({"dispersion": 1.0}, "goes with robust=False"),
         ],
     )
@@ -473,6 +484,13 @@ class TestRefusals:
             coefficient_table(BatchGDRegressor().fit(constant, y), constant, y)
         penalised = BatchGDRegressor(penalty="l2", alpha=0.1).fit(frame, y)
         assert np.isfinite(coefficient_table(penalised, frame, y).std_err).all()
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_out_of_range(self):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        with pytest.raises(ValueError, match="out of the range of numbers: scale X or y"):
+            coefficient_table(model, X, 1e160 * y)
 
     def test_too_few_rows(self):
         X, y = rows()
@@ -590,6 +608,16 @@ class TestStandardDeviations:
                 assert_allclose(mean, model.predict(given))
                 assert_allclose(std, theirs, rtol=1e-6)
 
+    def test_of_scores(self):
+        """Of a fit by a schedule, which keeps no moments."""
+        X, y = rows()
+        X = StandardScaler().fit_transform(X)
+        params = {"learning_rate": "constant", "eta0": 0.1, "inference": True, "epochs": 1000, "tol": 1e-10}
+        mean, std = BatchGDRegressor(**params).fit(X, y).predict(X, return_std=True)
+        theirs = BatchGDRegressor().fit(X, y).predict(X, return_std=True)
+        assert_allclose(mean, theirs[0], atol=1e-3)
+        assert_allclose(std, theirs[1], rtol=1e-5)
+
     def test_as_bayesian_ridge(self):
         """Whose prior is weak here, and which takes the mean of the targets as known."""
         pd = pytest.importorskip("pandas")
@@ -676,5 +704,9 @@ def test_arrays_of_other_libraries():
         assert_allclose(coefficient_table(model, A, b, robust="HC3").std_err, plain.std_err, rtol=1e-6)
         moments = coefficient_table(model, robust=False)
         made = predict_interval(model, A)
+        mean, std = model.predict(A, return_std=True)
+        theirs = BatchGDRegressor().fit(X, y).predict(X, return_std=True)[1]
+        assert type(std) is type(mean) is type(A)
+        assert float(xp.max(xp.abs(std / xp.asarray(theirs) - 1.0))) < 1e-6
     assert_allclose(moments.std_err, coefficient_table(model, X, y, robust=False).std_err, rtol=1e-6)
     assert_allclose(made.low, predict_interval(model, X, moments).low, rtol=1e-6)

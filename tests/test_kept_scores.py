@@ -57,6 +57,71 @@ def same(a, b, rtol=1e-6):
     assert_allclose(a.covariance / np.outer(size, size), b.covariance / np.outer(size, size), atol=rtol)
 
 
+class TestClassicFormula:
+    """Without rows, with the observed second derivative."""
+
+    def targets(self, loss, X):
+        rng, mean = np.random.default_rng(2), np.exp(1.0 + (X / X.std(axis=0)) @ [0.2, -0.1, 0.1])
+        counts = rng.negative_binomial(3, 3.0 / (3.0 + mean)) * 1.0
+        amounts = mean * rng.gamma(2.0, 0.5, len(X))
+        return {"poisson": counts, "gamma": amounts, "tweedie": amounts * (counts > 0.0)}[loss]
+
+    def theirs(self, loss, X, y, weight=None):
+        sm = pytest.importorskip("statsmodels.api")
+        link = sm.families.links.Log()
+        kinds = {"poisson": sm.families.Poisson, "gamma": sm.families.Gamma}
+        family = kinds[loss](link) if loss in kinds else sm.families.Tweedie(link, var_power=1.5)
+        model = sm.GLM(y, np.column_stack((X, np.ones(len(X)))), family, var_weights=weight)
+        return model.fit(method="newton", optim_hessian="oim", scale="X2")
+
+    @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+    def test_fits_as_glm(self, loss):
+        X, _ = rows(n=800)
+        y, weight = self.targets(loss, X), np.random.default_rng(1).uniform(0.5, 2.0, 800)
+        theirs, model = self.theirs(loss, X, y, weight), BatchGDRegressor(loss, inference=True, **MINIMUM)
+        table = coefficient_table(model.fit(X, y, weight), robust=False)
+        assert_allclose(table.std_err, theirs.bse, rtol=1e-6)
+        assert_allclose(table.dispersion * weight.mean(), theirs.scale, rtol=1e-6)
+        known = coefficient_table(model, robust=False, dispersion=2.0)
+        assert_allclose(known.std_err / np.sqrt(2.0), theirs.bse / np.sqrt(theirs.scale / weight.mean()), rtol=1e-6)
+
+    @pytest.mark.parametrize("size", [7, 300])
+    @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+    def test_streams_as_glm(self, loss, size):
+        X, _ = rows(n=6000)
+        y = self.targets(loss, X)
+        theirs, table = self.theirs(loss, X, y), coefficient_table(streamed(X, y, size, loss=loss), robust=False)
+        assert_allclose((table.coef - theirs.params) / theirs.bse, 0.0, atol=0.1)
+        assert_allclose(table.std_err, theirs.bse, rtol=0.02)
+
+    def test_squared_error_by_a_schedule(self):
+        X, y = rows(n=500, offset=0.0)
+        X /= X.std(axis=0)
+        params = {"learning_rate": "constant", "eta0": 0.1, "inference": True}
+        model = BatchGDRegressor(**params, **MINIMUM).fit(X, y)
+        same(coefficient_table(model, robust=False), coefficient_table(model, X, y, robust=False))
+
+    @pytest.mark.parametrize("loss", ["huber", "quantile"])
+    def test_others_are_refused(self, loss):
+        with pytest.raises(ValueError, match="Without rows there is no classic formula"):
+            coefficient_table(streamed(*rows(n=500), 500, loss=loss), robust=False)
+
+
+def test_rows_are_counted_whatever_they_weigh():
+    X, y = rows(n=900)
+    weight = np.random.default_rng(1).integers(0, 4, 900) * 7.0
+    table = coefficient_table(streamed(X, y, 100, weight))
+    assert table.n_samples == np.count_nonzero(weight)
+
+
+@pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"loss": "huber", "penalty": "l2", "alpha": 0.1}])
+def test_machine_code_as_plain_python(monkeypatch, params):
+    X, y = rows(n=400)
+    compiled = coefficient_table(streamed(X, y, 400, **params))
+    monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
+    same(coefficient_table(streamed(X, y, 400, **params)), compiled, rtol=1e-8)
+
+
 class TestFits:
     @pytest.mark.parametrize("loss", sorted(LOSSES))
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -286,15 +286,15 @@ class BaseGDRegressor(
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Samples.
         return_std : bool, default=False
-            Whether to return also the standard deviation of a new target: for the squared error, from the moments that
-            the automatic step keeps. See :ref:`inference`.
+            Whether to return also the standard deviation of a new target: for the squared error, from what the
+            automatic step, or ``inference=True``, keeps. See :ref:`inference`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, in the precision of X and the coefficients.
         y_std : ndarray of the shape of y
-            Standard deviations, in double precision; only with `return_std`.
+            Standard deviations, in double precision, or for arrays of another library like X; only with `return_std`.
 
         Raises
         ------

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn import get_config
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
 from sklearn_sgd._base.fitted import predict_linear
 from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._compat import num_samples, safe_indexing
-from sklearn_sgd._namespace import dispatches, floats, namespace, refuse_elsewhere, scratch_rows
+from sklearn_sgd._namespace import detached, dispatches, floats, is_foreign, namespace, refuse_elsewhere, scratch_rows
 
 # Entries of X in a block of predictions on the host.
 BLOCK = 1 << 17
@@ -20,6 +21,8 @@ BLOCK = 1 << 17
 def predict_in_blocks(estimator: Any, X: Any) -> Any:
     """Validate X, in blocks if it is large, and return the predictions of a fitted estimator."""
     model = estimator._model
+    if _is_like_coef(estimator, X, model.coef):
+        return _product_there(estimator, X, detached(X))
     refuse_elsewhere(X, estimator, "predict")
     if dispatches(X):
         return _predict_there(estimator, X)
@@ -35,16 +38,40 @@ def predict_in_blocks(estimator: Any, X: Any) -> Any:
     return np.concatenate([model.predict(part) for part in parts])
 
 
+def _is_like_coef(estimator: Any, X: Any, coef: Any) -> bool:
+    """Return whether X is an array of the library, the device and the precision of the coefficients.
+
+    To find that out by scikit-learn's checks takes as long as a product of millions of entries on a graphics card.
+    """
+    return (
+        type(X) is type(coef)
+        and is_foreign(X)
+        and get_config()["array_api_dispatch"]
+        and X.ndim == 2
+        and X.shape[1] == coef.shape[-1]
+        and X.shape[0] > 0
+        and X.dtype == coef.dtype
+        and X.device == coef.device
+        and not hasattr(estimator, "feature_names_in_")
+    )
+
+
 def _predict_there(estimator: Any, X: Any) -> Any:
     """Return the predictions for an array of another library, on its device."""
     if X.ndim == 2 and X.dtype not in floats(X) and X.shape[0] > (size := scratch_rows(X)):
         blocks = [X[rows, ...] for rows in gen_batches(X.shape[0], size)]
         return namespace(X).concat([_predict_there(estimator, block) for block in blocks])
-    model, form = estimator._model, {"dtype": floats(X), "reset": False}
-    rows = check_samples(estimator, X, ensure_all_finite=False, **form)
+    return _product_there(
+        estimator, X, check_samples(estimator, X, dtype=floats(X), reset=False, ensure_all_finite=False)
+    )
+
+
+def _product_there(estimator: Any, X: Any, rows: Any) -> Any:
+    """Return the predictions for X, of which the validated rows are given."""
+    model = estimator._model
     raw = predict_linear(rows, model.coef, model.intercept, None)
     xp = namespace(raw)
     if not bool(xp.all(xp.isfinite(raw))):
         # A value that is not finite shows in the product, so X need not be read to look for one before.
-        check_samples(estimator, X, **form)
+        check_samples(estimator, X, dtype=floats(X), reset=False)
     return raw if model.link is None else model.link.inverse_link(raw)

@@ -1,5 +1,6 @@
 """The table of the coefficients of a fit: from rows, or from the moments that a fit of the squared error keeps."""
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn_sgd._namespace import doubled, host
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far
 from sklearn_sgd.inference.table import CoefficientTable
-from sklearn_sgd.inference.without_rows import from_moments, from_scores
+from sklearn_sgd.inference.without_rows import classic, from_scores
 
 # Powers of ``1 - leverage`` that scores are divided by, squared.
 HC = {"HC0": 0.0, "HC1": 0.0, "HC2": 1.0, "HC3": 2.0}
@@ -43,8 +44,8 @@ def coefficient_table(
     model : regressor of this package, or pipeline that ends in one
         Fitted. The table is about its `coef_` and `intercept_`.
     X : {array-like, CSR matrix} of shape (n_samples, n_features), default=None
-        The training samples. None: robust errors from the scores that a fit or a stream with ``inference=True`` keeps,
-        or with ``robust=False`` the classic formula from the moments that those of the squared error keep.
+        The training samples. None: errors from the scores that a fit or a stream with ``inference=True`` keeps, or with
+        ``robust=False`` the classic formula from the moments that those of the squared error keep anyway.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
         Their targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -110,10 +111,10 @@ def coefficient_table(
     known.check_penalty()
     method = _check_method(robust, level, groups, dispersion)
     if X is None or y is None:
-        if X is not None or y is not None or sample_weight is not None:
+        if any(given is not None for given in (X, y, sample_weight, groups)):
             raise ValueError("X and y belong together, and sample_weight and groups to them: give both.")
         is_classic = method == "classic"
-        tables = from_moments(known, level, dispersion) if is_classic else from_scores(known, method, level)
+        tables = classic(known, level, dispersion) if is_classic else from_scores(known, method, level)
     else:
         tables = _from_rows(known, _check_rows(known, X, y, sample_weight, groups), method, level, dispersion)
     return tables if known.shape else tables[0]
@@ -121,17 +122,19 @@ def coefficient_table(
 
 def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     """Return 'classic', 'cluster', or the name of the sandwich."""
-    if not 0.0 < level < 1.0:
+    if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
         raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
-    if not (isinstance(robust, (bool, np.bool_)) or robust in HC):
+    if not (isinstance(robust, (bool, np.bool_)) or (isinstance(robust, str) and robust in HC)):
         raise ValueError(f"robust must be True, False, or one of {', '.join(map(repr, HC))}; got {robust!r}.")
-    if groups is not None and robust is not True:
+    if groups is not None and not (isinstance(robust, (bool, np.bool_)) and robust):
         raise ValueError(f"groups go with robust=True: they have a formula of their own; got robust={robust!r}.")
-    if dispersion is not None and (robust is not False or not dispersion > 0.0):
+    if dispersion is not None and (robust or not (isinstance(dispersion, Real) and 0.0 < float(dispersion) < np.inf)):
         raise ValueError(
             f"dispersion must be positive, and goes with robust=False; got {dispersion!r} and robust={robust!r}."
         )
-    return "cluster" if groups is not None else "classic" if robust is False else "HC0" if robust is True else robust
+    if groups is not None:
+        return "cluster"
+    return str(robust) if isinstance(robust, str) else "HC0" if robust else "classic"
 
 
 def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -> Rows:
@@ -150,6 +153,8 @@ def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -
         groups = np.asarray(groups)
         if groups.shape != (len(y),):
             raise ValueError(f"groups must have a value for each of the {len(y)} rows; got shape {groups.shape}.")
+        if any(value is None or (value == value) is not True for value in groups.tolist()):
+            raise ValueError("groups has missing values: give each row a group, or leave these rows out.")
         groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
         if len(np.unique(groups[weight > 0.0])) < 2:
             raise ValueError("groups must be two or more.")
@@ -192,6 +197,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else float(dispersion), False)
 
 
+@np.errstate(all="ignore")
 def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: float | None) -> list[CoefficientTable]:
     """Return a table for each target, from rows."""
     mean, p = data.predict(model.coef, model.intercept)

@@ -10,7 +10,7 @@ from sklearn_sgd._namespace import floats
 from sklearn_sgd.inference.coefficients import coefficient_table
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
-from sklearn_sgd.inference.without_rows import from_moments
+from sklearn_sgd.inference.without_rows import classic
 
 # The level of a table that is not shown.
 LEVEL = 0.95
@@ -106,7 +106,7 @@ def standard_deviations(estimator: Any, X: Any) -> np.ndarray:
         )
     known.check_penalty()
     # What covariances of a sample are off by counts no more than the coefficients of many rows do: next to nothing.
-    tables = from_moments(known, LEVEL, None, roughly=True)
+    tables = classic(known, LEVEL, None, roughly=True)
     intervals = predict_interval(estimator, X, tables if known.shape else tables[0], kind="target")
     return np.column_stack([each.std_err for each in intervals]) if known.shape else intervals.std_err
 

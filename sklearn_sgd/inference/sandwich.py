@@ -18,6 +18,7 @@ ROUNDED = 1e-6
 def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray:
     """Return the inverse of the second derivative of the objective; an error if it has none."""
     H = curvature + np.diag(bend)
+    refuse_overflow(H)
     size = np.sqrt(np.maximum(H.diagonal(), 0.0))
     where = [model.feature_names[j] for j in np.flatnonzero(~(size > 0.0))]
     if not where:
@@ -34,6 +35,12 @@ def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray
         f"Coefficients of linearly dependent or constant columns have no standard errors: {', '.join(where)}. "
         "Remedy: leave columns out, or fit with penalty='l2'."
     )
+
+
+def refuse_overflow(matrix: np.ndarray) -> None:
+    """Raise an error if there is no matrix, since squares of what it is made of are too large."""
+    if not np.isfinite(matrix).all():
+        raise ValueError("Squares of slopes, or second derivatives, are out of the range of numbers: scale X or y.")
 
 
 def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
@@ -66,6 +73,7 @@ def make_table(
     model: Model, t: int, covariance: np.ndarray, n: int, level: float, df: int | None, known: float | None, name: str
 ) -> CoefficientTable:
     """Return the table of a target."""
+    refuse_overflow(covariance)
     notes: tuple[str, ...] = ()
     if model.is_penalised:
         notes = ("Penalised: errors are about the minimum of the penalised objective, which is nearer to 0.",)

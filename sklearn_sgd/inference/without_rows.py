@@ -12,30 +12,57 @@ from sklearn_sgd.inference.table import CoefficientTable
 ROUNDING = 1e-11
 
 
-def from_scores(model: Model, method: str, level: float) -> list[CoefficientTable]:
-    """Return a table for each target, by the sandwich of the scores that the model keeps."""
+def from_scores(model: Model, method: str, level: float, dispersion: float | None = None) -> list[CoefficientTable]:
+    """Return a table for each target, of the scores that the model keeps: by the sandwich, or the classic formula."""
+    if method not in ("HC0", "HC1", "classic"):
+        raise ValueError(f"robust={method!r} needs the leverage of each row: give X and y, or robust=True or 'HC1'.")
     kept = model.estimator._model.scores
     if not kept:
+        more = ""
+        if knows_moments(model) and not model.estimator._model.states[0].statistics.sampled:
+            more = " Or robust=False, the classic formula of the squared error, needs neither."
         raise ValueError(
             "Robust standard errors need the rows, or a fit with inference=True, which keeps what they are made of: "
-            "give X and y, or fit again. Or robust=False, the classic formula of the squared error, needs neither."
+            f"give X and y, or fit again.{more}"
         )
-    if method not in ("HC0", "HC1"):
-        raise ValueError(f"robust={method!r} needs the leverage of each row: give X and y, or robust=True or 'HC1'.")
     objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
+    if method == "classic" and not (objective.is_quadratic or objective.is_deviance):
+        raise ValueError(
+            f"Without rows there is no classic formula for loss={model.resolved.params['loss']!r}: it is for the "
+            "squared error, poisson, gamma and tweedie. Use robust=True."
+        )
     n, k = round(kept[0].n_rows), model.parameters.shape[1]
     if n <= k:
         raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
+    df = n - k if method == "classic" and objective.is_quadratic and dispersion is None else None
     tables = []
     for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
-        scores = kept[t].counted(objective, (w, float(intercept)), half_life)
+        scores, known = kept[t].counted(objective, (w, float(intercept)), half_life), None
         centre = scores.centre if model.has_intercept else None
         slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
-        bread = inverse(model, scores.curvature, bend)
-        covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scores.scatter @ bread
+        bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
+        if method == "classic":
+            known = scores.pearson / scores.weight * n / (n - k) if dispersion is None else float(dispersion)
+            scatter = known * scores.curvature
+        covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scatter @ bread
         warn_if_far(model, t, centre, bread @ slope, covariance)
-        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, None, None, method))
+        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, method))
     return tables
+
+
+def classic(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
+    """Return a table for each target, by the classic formula: from moments if there are any, else from scores."""
+    if model.estimator._model.scores and not knows_moments(model):
+        return from_scores(model, "classic", level, dispersion)
+    return from_moments(model, level, dispersion, roughly)
+
+
+def knows_moments(model: Model) -> bool:
+    """Whether a model of the squared error keeps the covariances of columns and targets."""
+    states = model.estimator._model.states
+    return bool(
+        model.formulas.is_quadratic and states and states[0].knows_targets and states[0].statistics.moment.ndim == 2
+    )
 
 
 def from_moments(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
@@ -44,12 +71,11 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
     ``roughly``: moments of a sample will do.
     """
     states = model.estimator._model.states
-    if not (
-        model.formulas.is_quadratic and states and states[0].knows_targets and states[0].statistics.moment.ndim == 2
-    ):
+    if not knows_moments(model):
         raise ValueError(
             "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
-            "error with learning_rate='auto' and up to some hundred features do. Remedy: give X and y."
+            "error with learning_rate='auto' and up to some hundred features do, and those of the squared error, "
+            "poisson, gamma and tweedie with inference=True. Remedy: give X and y, or fit with inference=True."
         )
     if states[0].statistics.sampled and not roughly:
         raise ValueError(

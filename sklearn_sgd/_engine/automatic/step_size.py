@@ -24,8 +24,9 @@ RARE = 2.0
 # The rate starts to fall when it has forgotten the start this many times over.
 BURN_IN = 10.0
 
-# The same after which parameters of a stream scatter about the minimum.
-SETTLED = 20.0
+# The same after which parameters of a stream scatter about the minimum. The average then loses few of its rows, and has
+# forgotten a start that is a hundred times as far away as the noise of a row.
+SETTLED = 6.0
 
 
 def base_rate(step: Step, batch_size: int | None) -> float:

@@ -24,6 +24,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     online,
     passive_aggressive,
     rare,
+    scores,
     shuffle,
     single,
     variance_reduced,
@@ -33,7 +34,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
 for module in (
     *(automatic, batch, entries, full_batch, layouts, lazy, minibatch, online, passive_aggressive, rare, shuffle),
-    *(single, variance_reduced, visit, lagged),
+    *(scores, single, variance_reduced, visit, lagged),
     automatic_entries,
 ):
     translate.remember(module)
@@ -54,11 +55,13 @@ BUILDERS: dict[str, Callable] = {
     "entries": lambda layout: entries.entries,
     "lagged": lambda layout: lagged.lagged,
     "permute": lambda layout: shuffle.permute,
+    "designs": lambda layout: scores.designs,
+    "multiples": lambda layout: scores.multiples,
 }
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(("online", "single", "permute"), "dense")
+ONLY = dict.fromkeys(("online", "single", "permute", "designs", "multiples"), "dense")
 ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries", "lagged"), "csr")
 
 

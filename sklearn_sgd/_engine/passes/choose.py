@@ -98,6 +98,11 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np
     return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None
 
 
+def score_driver(name: str) -> Callable[[dict[str, Any]], float] | None:
+    """The driver of that name for rows in double precision; None where no machine code can be made."""
+    return native.score_driver(name) if can_compile() and not native.is_plain() else None
+
+
 def _is_readable(formulas: Formulas) -> bool:
     """Whether machine code can be made of formulas; one warning says why not, of parts that are named tuples."""
     if formulas.refusal is None:

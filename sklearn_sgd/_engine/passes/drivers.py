@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,13 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
         {**rows.arguments(), **numbers}
     )
     return sums.T
+
+
+@cache
+def score_driver(name: str) -> Callable[[dict[str, Any]], float]:
+    """A driver that writes out rows, which are in double precision as all its arrays."""
+    double = np.dtype(np.float64)
+    return machine.bound(machine.Call(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain=False), {}), scratch=())
 
 
 def settle(missed: dict[str, Any], plain: bool) -> None:

@@ -8,13 +8,15 @@ Hall, P. and Sheather, S., "On the distribution of a Studentized quantile", Jour
 50, 1988: the width of the kernel.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
-# Step of a difference, in units of the residuals, and at least in those of the numbers that are subtracted.
-STEP, LEAST = 1e-4, 1e-9
+# Step of a difference on both sides, and on one, in units of the residuals; at least, in those of what is subtracted.
+STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-9
 
 # Halvings of an interval that a jump of the slope is in; change of a slope that counts.
 HALVINGS, SMALL = 60, 1e-6
@@ -35,13 +37,13 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Return the same by a difference on one side from the slope at p: in half the time, and off by a share `STEP`."""
+    """Return the same by a difference on one side from the slope at p: in half the time, off by a share `BESIDE`."""
     largest = p @ p
     unit = 1.0
     if not has_link(loss):
         e = y - p
         unit, largest = float(np.sqrt(e @ e / len(e))), max(largest, y @ y)
-    above = p + (max(STEP * unit, LEAST * float(np.sqrt(largest))) or 1.0)
+    above = p + (max(BESIDE * unit, LEAST * float(np.sqrt(largest))) or 1.0)
     return (loss.gradient(y, above) - slope) / (above - p)
 
 
@@ -64,6 +66,41 @@ def is_linear_in_target(loss: Any, p: np.ndarray, unit: float) -> bool:
         bool(np.all(np.abs(loss.gradient(mean + size * far, p) - size * one) <= small * max(abs(size), 1.0)))
         for size in sizes
     )
+
+
+# Predictions under a link at which its loss is tried.
+TRIED = np.array([-1.0, 0.0, 1.0])
+
+
+def _remembered(trait: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return the same function of losses, which remembers them; those that cannot be hashed are looked at anew."""
+    known = lru_cache(maxsize=64, typed=True)(trait)  # Poisson() == Gamma(), but for their types.
+
+    def look(loss: Any) -> bool:
+        try:
+            return known(loss)
+        except TypeError:
+            return trait(loss)
+
+    return look
+
+
+@_remembered
+def is_deviance(loss: Any) -> bool:
+    """Return whether a loss has a link and a slope that is linear in the target, as those of poisson and gamma."""
+    return has_link(loss) and is_linear_in_target(loss, TRIED, 1.0)
+
+
+@_remembered
+def has_canonical_link(loss: Any) -> bool:
+    """Return whether the second derivative of a deviance does not depend on the target."""
+    expected = expected_curvature(loss, TRIED)
+    return bool(np.allclose(curvature(loss, 2.0 * loss.inverse_link(TRIED), TRIED), expected, rtol=SMALL))
+
+
+def pearson(loss: Any, p: np.ndarray, slope: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the squared Pearson residuals of a deviance with second derivatives c, in units of the dispersion."""
+    return slope * slope / (c if has_canonical_link(loss) else expected_curvature(loss, p))
 
 
 class Jump(NamedTuple):

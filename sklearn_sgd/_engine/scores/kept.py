@@ -24,7 +24,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import Root, blocks, dense, product
+from sklearn_sgd._engine.scores.products import Root, blocks, dense, designed, weighted_products
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
@@ -58,19 +58,20 @@ LOG_SIZE = -0.5 * (np.euler_gamma + np.log(2.0))
 
 
 # The sums in which each row counts by its weight; in the scatter by the square of it.
-SUMS = ("weight", "curvature", "product", "slope", "size")
+SUMS = ("weight", "n_seen", "curvature", "product", "slope", "size", "pearson")
 
 
 class Block(NamedTuple):
-    """Some rows, one in each column, less the centre and with a last one for the intercept; targets and weights.
+    """Some rows, less the centre and with a last column for the intercept; targets and weights.
 
-    ``is_plain``: all weights are 1.
+    ``is_plain``: all weights are 1; ``n_seen``: how many rows, older ones by what ``half_life`` leaves of them.
     """
 
     Z: np.ndarray
     y: np.ndarray
     s: np.ndarray
     is_plain: bool
+    n_seen: float
 
 
 class Scores(NamedTuple):
@@ -97,6 +98,8 @@ class Scores(NamedTuple):
         Rows that wait to be counted, each with its target and its weight; forks share the list.
     n_pending, n_held : int
         How many of these are of this fork; and how many of these, the first ones, wait for others like them.
+    pearson, n_seen : float
+        Sum of squared Pearson residuals, of the squared error and deviances; number of rows, by what is left of them.
     """
 
     centre: np.ndarray
@@ -112,6 +115,8 @@ class Scores(NamedTuple):
     pending: list[np.ndarray]
     n_pending: int
     n_held: int = 0
+    pearson: float = 0.0
+    n_seen: float = 0.0
 
     @classmethod
     def none(cls, n_features: int, has_intercept: bool) -> Self:
@@ -129,8 +134,8 @@ class Scores(NamedTuple):
 
     @property
     def n_rows(self) -> float:
-        """Weight of all rows, those that wait included."""
-        return self.weight + self.n_pending
+        """How many rows are remembered, those that wait included."""
+        return self.n_seen + self.n_pending
 
     @property
     def is_finite(self) -> bool:
@@ -217,14 +222,15 @@ class Scores(NamedTuple):
                 if not len(y):
                     return known
         is_plain = s is None and not half_life
-        s = np.ones(len(y)) if s is None else doubled(host(s))
+        s, n_seen = np.ones(len(y)) if s is None else doubled(host(s)), float(len(y))
         if half_life:
             known = known._faded(0.5 ** (len(y) / half_life))
-            s = s * 0.5 ** (np.arange(len(y))[::-1] / half_life)
-        block = known._block(X, y, s, is_plain)
+            left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
+            s, n_seen = s * left, float(left.sum())
+        block = known._block(X, y, s, is_plain, n_seen)
         if is_first:
             at = known.parameters(*start)
-            found = second.jumps(objective.loss, y, at @ block.Z, REACH)
+            found = second.jumps(objective.loss, y, block.Z @ at, REACH)
             known = known._replace(at=at, jumps=np.array(found).reshape(-1, 3))
         known = known._replace(since=known.since + len(y))
         if is_first or is_news or known.since > GROWTH * known.weight or known._is_off(objective):
@@ -256,14 +262,8 @@ class Scores(NamedTuple):
         slope, _ = self.gradient(objective, self.at)
         return bool((slope * slope > OFF * OFF * self.scatter.diagonal()).any())
 
-    def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool) -> Block:
-        Z = np.empty((len(self.at), len(y)))
-        if self.has_intercept:
-            Z[-1] = 1.0
-        of_columns = Z[: len(self.centre)]
-        of_columns[:] = X.T
-        of_columns -= self.centre[:, None]
-        return Block(Z, y, s, is_plain)
+    def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool, n_seen: float) -> Block:
+        return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain, n_seen)
 
     def _faded(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
@@ -273,31 +273,39 @@ class Scores(NamedTuple):
         return {name: getattr(self, name) * share for name in SUMS}
 
     def _added(self, objective: Objective, block: Block) -> Self:
-        Z, y, s, _ = block
-        p = self.at @ Z
+        Z, y, s, is_plain, n_seen = block
+        p = Z @ self.at
         g = np.asarray(objective.loss.gradient(y, p), dtype=np.float64)
-        weight, size, slopes = self.weight + float(s.sum()), self.size, s * g
+        slopes = g if is_plain else s * g
+        weight, size, pearson = self.weight + (len(s) if is_plain else float(s.sum())), self.size, self.pearson
         if len(self.jumps):
             e = y - p
             tiny = np.finfo(np.float64).eps * (np.abs(y) + np.abs(p)) + 1e-300
             size += float(s @ np.log(np.maximum(np.abs(e), tiny)))
             found = [second.Jump(*jump) for jump in self.jumps.tolist()]
-            c = s * second.curvature_of_jumps(found, e, float(np.exp(size / weight - LOG_SIZE)), weight)
+            c = second.curvature_of_jumps(found, e, float(np.exp(size / weight - LOG_SIZE)), weight)
+        elif objective.is_quadratic:
+            c = np.ones(len(y))
+            pearson += float(slopes @ g)
         else:
-            c = s if objective.is_quadratic else s * second.curvature_beside(objective.loss, y, p, g)
-        curvature = product(Z if c is s and block.is_plain else Z * c, Z)
-        if objective.penalty is None:
-            scatter = product(Z * (slopes * slopes), Z)
-        else:
-            scores = Z * slopes + np.multiply.outer(objective.pull(self.at, len(self.centre))[0], s)
-            scatter = product(scores, scores)
+            c = second.curvature_beside(objective.loss, y, p, g)
+            if objective.is_deviance:
+                pearson += float(s @ second.pearson(objective.loss, p, g, c))
+        curvature, scatter = weighted_products(Z, c if is_plain else s * c, slopes * slopes)
+        if objective.penalty is not None:
+            # That of scores, which are slopes with the penalty's.
+            pull = objective.pull(self.at, len(self.centre))[0]
+            mixed = np.multiply.outer((slopes * s) @ Z + 0.5 * float(s @ s) * pull, pull)
+            scatter = scatter + mixed + mixed.T
         return self._replace(
             weight=weight,
             curvature=self.curvature + curvature,
             product=self.product + curvature @ self.at,
-            slope=self.slope + Z @ slopes,
+            slope=self.slope + slopes @ Z,
             scatter=self.scatter + scatter,
             size=size,
+            pearson=pearson,
+            n_seen=self.n_seen + n_seen,
         )
 
     def counted_at(self, objective: Objective, X: Any, y: Any, s: Any) -> Self:
@@ -305,7 +313,8 @@ class Scores(NamedTuple):
         known, size = self, max(1, ENTRIES // len(self.at))
         for rows in blocks(len(y), size):
             part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
-            known = known._added(objective, known._block(dense(X[rows]), doubled(y[rows]), part, not len(s)))
+            n_seen = float(np.count_nonzero(part))
+            known = known._added(objective, known._block(dense(X[rows]), doubled(y[rows]), part, not len(s), n_seen))
         return known
 
     def merged(self, other: Self) -> Self:
@@ -357,26 +366,26 @@ class Scores(NamedTuple):
         Newton's steps, none of which raises the objective; the rows' curvature is at least that of parabolas with a
         minimum of 0, ``slope**2 / (2 * loss)``, so that far rows and kinks have one.
         """
-        (Z, y, s, _), loss, w, weight = block, objective.loss, self.at, float(block.s.sum())
+        (Z, y, s, *_), loss, w, weight = block, objective.loss, self.at, float(block.s.sum())
         for _ in range(STEPS):
-            p = w @ Z
+            p = Z @ w
             g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))
             typical = float(np.mean(v)) / max(float(np.mean(np.abs(g))), 1e-300) * float(np.sqrt(np.mean(g * g)))
             c = g * g / (2.0 * np.maximum(v, max(SMOOTHED * typical, 1e-300)))
             if not len(self.jumps):
                 c = np.maximum(c, second.curvature_beside(loss, y, p, g))
             pull, bend = objective.pull(w, len(self.centre))
-            slope = self.gradient(objective, w)[0] + Z @ (s * g) + weight * pull
-            scatter = self.scatter + product(Z * np.square(s * g), Z)
+            slope = self.gradient(objective, w)[0] + (s * g) @ Z + weight * pull
+            curvature, scatter = weighted_products(Z, s * c, np.square(s * g))
             try:
-                half = Root(self.curvature + product(Z * (s * c), Z) + np.diag((self.weight + weight) * bend))
-                d, noise = -half.solve(slope), half.noise(scatter)
+                half = Root(self.curvature + curvature + np.diag((self.weight + weight) * bend))
+                d, noise = -half.solve(slope), half.noise(self.scatter + scatter)
             except (ValueError, linalg.LinAlgError):
                 return w
             fall = -float(slope @ d)
             if not fall > LITTLE * noise:
                 return w
-            along, now, length = d @ Z, self._value(objective, w, weight) + float(s @ v), 1.0
+            along, now, length = Z @ d, self._value(objective, w, weight) + float(s @ v), 1.0
             while True:
                 after = self._value(objective, w + length * d, weight) + float(s @ loss.value(y, p + length * along))
                 if after <= now - 1e-4 * length * fall:

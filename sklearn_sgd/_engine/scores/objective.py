@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.scores import curvature as second
+
 # Step of a difference, in units of the largest coefficient.
 STEP = 1e-3
 
@@ -20,6 +22,11 @@ class Objective(NamedTuple):
         """Return that of the parts of a descent."""
         no_pull = formulas.is_unpenalised or (formulas.terms is not None and not any(formulas.terms))
         return cls(formulas.parts.loss, formulas.is_quadratic, None if no_pull else formulas.parts.penalty)
+
+    @property
+    def is_deviance(self) -> bool:
+        """Whether the loss is a deviance under a link, which has Pearson residuals."""
+        return second.is_deviance(self.loss)
 
     def cost(self, w: np.ndarray, n_features: int) -> float:
         """Return the penalty."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_sgd._engine.passes.choose import score_driver
 from sklearn_sgd._namespace import doubled, host
 
 # Added to a matrix of ones on the diagonal, so that dependent columns do no harm.
@@ -32,9 +33,28 @@ class Root:
         return float(np.trace(linalg.cho_solve(self.factor, scaled)))
 
 
-def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return ``A @ B.T`` as the product of any two matrices: that of a low one with itself would take longer."""
-    return linalg.blas.dgemm(1.0, B.T, A.T, trans_a=True).T
+def designed(X: np.ndarray, centre: np.ndarray, has_intercept: bool) -> np.ndarray:
+    """Return rows less the centre, which is 0 without intercept; else with a column of ones at the end."""
+    if not has_intercept:
+        return np.ascontiguousarray(X)
+    if (driver := score_driver("designs")) is None:
+        return np.column_stack((X - centre, np.ones(len(X))))
+    (n, p), design = X.shape, np.empty((len(X), len(centre) + 1))
+    driver({"X": np.ascontiguousarray(X), "n": n, "p": p, "centre": centre, "design": design})
+    return design
+
+
+def weighted_products(Z: np.ndarray, c: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of outer products of rows, weighted by c, and by d, from one product of matrices."""
+    n, k = Z.shape
+    if (driver := score_driver("multiples")) is None:
+        scaled = np.column_stack((Z * c[:, None], Z * d[:, None]))
+    else:
+        scaled = np.empty((n, 2 * k))
+        c, d = np.ascontiguousarray(c), np.ascontiguousarray(d)
+        driver({"design": Z, "n": n, "k": k, "c": c, "d": d, "scaled": scaled})
+    both = Z.T @ scaled
+    return both[:, :k], both[:, k:]
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
