@@ -740,3 +740,12 @@ def test_hyperband(cluster):
         pytest.skip(f"this dask_ml fails with this Dask, also with SGDRegressor: {error}")
     found = search.HyperbandSearchCV(OnlineSGDRegressor(learning_rate="constant"), space, **options).fit(X, y)
     assert found.best_params_["eta0"] == 1e-1
+
+
+def test_losses_that_are_lost_in_the_rounding_of_one_are_told(cluster):
+    X, y = np.random.default_rng(0).standard_normal((2, 200, 1))
+    y[7] = 1e20
+    model = DaskBatchGDRegressor("huber")
+    with pytest.warns(ConvergenceWarning, match="a target is so far from the others"):
+        model.fit(da.from_array(X, chunks=(100, 1)), da.from_array(y.ravel(), chunks=100))
+    assert model.stop_reason_ == "stalled"

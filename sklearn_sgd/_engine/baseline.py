@@ -78,6 +78,12 @@ def typical_residual(loss, data, used, z) -> float:
     return float(usual_value(sums) / max(sums[2], 1e-300))
 
 
+def usual_loss(loss, data, used, z) -> float:
+    """The mean loss with the predictions z, without what rows beyond all proportion add to it."""
+    sums = host(residual_sums(loss, data, used, z))
+    return abs(float(usual_value(sums) / sums[0]))
+
+
 def residual_sums(loss, data, used, z) -> Any:
     """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared.
 

@@ -252,9 +252,13 @@ class StatesByColumn(NamedTuple):
             local, known = _filled(first.statistics)
             filled = numbers[local]
         clocks = tuple(map(self.way.after, self.clocks, plans, self.states, states))
+        known_parameters = (
+            Table(np.zeros((self.n_columns, 6))) if plan.anew else table
+            for plan, table in zip(plans, self.parameters, strict=True)
+        )
         parameters = tuple(
             table.replaced(numbers, self.way.noted(state.vectors, state.window, clock))
-            for table, state, clock in zip(self.parameters, states, clocks, strict=True)
+            for table, state, clock in zip(known_parameters, states, clocks, strict=True)
         )
         bare = tuple(state.without_columns() for state in states)
         made = StatesByColumn(

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic import final_step
 from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish
 from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss, usual_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
@@ -189,8 +189,11 @@ class Fit:
             self.baseline = constant_loss(loss, plan.data, kept, self.constant)
         # Losses of one's own may be negative, though they should not.
         unit = abs(self.baseline)
+        if plan.formulas.has_bounded_slopes:
+            unit = min(unit, usual_loss(loss, plan.data, used, self.constant))
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
+        self.is_lost_in_rounding = self.progress < np.finfo(np.float64).eps * abs(self.baseline)
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         is_sampled = state.statistics is not None and state.statistics.sampled
@@ -272,6 +275,8 @@ class Fit:
     def end(self) -> State:
         """The state that the fit ends in."""
         state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin
+        if self.reason == "tol" and self.is_lost_in_rounding:
+            self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
         if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
             return state
