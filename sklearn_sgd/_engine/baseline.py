@@ -141,6 +141,18 @@ def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, si
     return g
 
 
+def gradient_in_double(loss, data, kept, X, mean: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Gradient of the mean loss at parameters in double precision, whatever that of X is; w[-1] is at the mean."""
+    g, n_rows = np.zeros(len(w)), data.y.shape[0] if kept is None else len(kept)
+    constant = float(data.rows.bias * w[-1] - mean @ w[:-1])
+    for block in _blocks(data, kept):
+        (y, s), rows = targets_and_weights(data, block), doubled(take(X, block))
+        slopes = s * loss.gradient(y, rows @ like(w[:-1], rows) + constant)
+        g[:-1] += host(slopes @ rows) - total(slopes) * mean
+        g[-1] += data.rows.bias * total(slopes)
+    return g / n_rows
+
+
 def constant_loss(loss, data, kept: np.ndarray | None, constant: float) -> float:
     """Mean loss of a constant."""
     if isinstance(data.rows, RemoteRows):

@@ -57,7 +57,7 @@ def look_back(plan: Plan, state: State) -> Plan:
         middle, distance = _usual(targets)
         far = ASTRAY * distance
         bulk = clip(targets, middle - far, middle + far)
-        if (bulk != targets).any():
+        if len(first) and (bulk != targets).any():
             plan = plan._replace(data=plan.data._replace(y=_nearer(plan.data.y, int(first[-1]) + 1, middle, distance)))
         if not state.fresh:
             at = best_constant(plan.formulas, Data(plan.data.rows, bulk, NO_TARGETS), slice(None))

@@ -1,6 +1,7 @@
 """When to stop, and what to keep: a consumer of epochs."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,17 @@ import numpy as np
 from sklearn_sgd._engine.automatic import final_step
 from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish
 from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss, usual_loss
+from sklearn_sgd._engine.baseline import (
+    best_constant,
+    constant_loss,
+    expected_loss,
+    gradient_in_double,
+    training_loss,
+    usual_loss,
+)
 from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import grows
@@ -149,7 +157,10 @@ def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
     if normal and not geometry.is_narrow:
         bias = plan.data.rows.bias
         gradient: Callable = lambda w: np.append(*normal.gradient(bias, w)[1:])  # noqa: E731
-        kind = np.dtype(np.float64)
+        kind = DOUBLE
+    elif geometry.is_narrow and not plan.is_remote and kind == SINGLE:
+        gradient = partial(gradient_in_double, plan.parts.loss, plan.data, plan.row_indices, plan.X, state.centre)
+        kind = DOUBLE
     else:
         rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
         gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
