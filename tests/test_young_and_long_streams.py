@@ -258,3 +258,27 @@ def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
             model.partial_fit(X[row : row + 1], y[row : row + 1])
         found.append(model.coef_)
     assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("size", [20, 50])
+@pytest.mark.parametrize("loss", ROBUST)
+def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(loss, size):
+    """What predicts is an average, which must not keep the coefficient from before."""
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(20_500, 3)), np.where(np.arange(20_500) < 20_000, 0.0, rng.integers(0, 2, 20_500))]
+    y = X @ [1.0, 0.0, 0.0, 10.0] + 0.1 * rng.normal(size=20_500)
+    model = stream(MiniBatchSGDRegressor(loss), X[:20_000], y[:20_000], 1000)
+    stream(model, X[20_000:], y[20_000:], size)
+    assert model.coef_[3] == pytest.approx(10.0, abs=0.3)
+
+
+@pytest.mark.parametrize("size", [1, 10, 100])
+@pytest.mark.parametrize("far", [1e4, 1e10])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_row_far_away_leaves_the_intercept_of_others(kind, far, size):
+    """The average of a coefficient moves about the former mean of its column, not about the new one."""
+    X, y = plane(1000)
+    X[500, 1] = far
+    model = stream(kind("cauchy"), X, y, size)
+    X, y = plane(seed=1)
+    assert mean_error(model, X, y) < 1.05 * np.abs(y - y.mean()).mean()
