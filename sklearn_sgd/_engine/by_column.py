@@ -246,8 +246,6 @@ class StatesByColumn(NamedTuple):
         first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
         columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
         if self.way.automatic and first.statistics is not None:
-            for state in states:
-                state.recentre(first.statistics.centre)  # A chunk without weight has forgotten it.
             columns = columns.replaced(numbers, _noted(first.statistics, kept))
             local, known = _filled(first.statistics)
             filled = numbers[local]
