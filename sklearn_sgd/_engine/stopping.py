@@ -300,7 +300,7 @@ class Fit:
                 self.reason = "stalled"
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
-        elif averages and not plan.is_remote and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
+        elif averages and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
             state.finish(finished_on_all_rows(plan, state, enough))
         else:
             self.is_finished = False
