@@ -90,8 +90,12 @@ class ColumnStatistics(NamedTuple):
     @property
     def variance(self) -> np.ndarray:
         """Variances of the columns."""
-        squares = self.moment.diagonal() if self.moment.ndim == 2 else self.moment
-        return squares / self.weight if self.weight else squares
+        return self.squares / self.weight if self.weight else self.squares
+
+    @property
+    def squares(self) -> np.ndarray:
+        """Sums of the squares of the columns about their means."""
+        return self.moment.diagonal() if self.moment.ndim == 2 else self.moment
 
 
 def affordable(n_rows: int, n_columns: int) -> bool:
@@ -283,13 +287,13 @@ def news_for_average(known: ColumnStatistics, merged: ColumnStatistics, is_news:
 
     With the way of all centres; None if there is no such column.
     """
-    earlier, now = known.weight * known.variance, merged.weight * merged.variance
+    earlier, now = known.squares, merged.squares
     least = max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
-    is_news = is_news | (earlier < (1.0 - least) * now)
-    if not np.count_nonzero(is_news):
+    recent = earlier < (1.0 - least) * now
+    if not (np.count_nonzero(recent) or np.count_nonzero(is_news)):
         return None
     part = 1.0 - earlier / np.maximum(now, 1e-300)
-    return np.array([np.where(is_news, part, 0.0), merged.centre - known.centre])
+    return np.array([np.where(is_news | recent, part, 0.0), merged.centre - known.centre])
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
