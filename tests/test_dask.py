@@ -740,3 +740,24 @@ def test_hyperband(cluster):
         pytest.skip(f"this dask_ml fails with this Dask, also with SGDRegressor: {error}")
     found = search.HyperbandSearchCV(OnlineSGDRegressor(learning_rate="constant"), space, **options).fit(X, y)
     assert found.best_params_["eta0"] == 1e-1
+
+
+def test_losses_that_are_lost_in_the_rounding_of_one_are_told(cluster):
+    X, y = np.random.default_rng(0).standard_normal((2, 200, 1))
+    y[7] = 1e20
+    model = DaskBatchGDRegressor("huber")
+    with pytest.warns(ConvergenceWarning, match="a target is so far from the others"):
+        model.fit(da.from_array(X, chunks=(100, 1)), da.from_array(y.ravel(), chunks=100))
+    assert model.stop_reason_ == "stalled"
+
+
+@pytest.mark.parametrize("name", [DaskMiniBatchSGDRegressor, DaskOnlineSGDRegressor])
+def test_l1_has_zeros_with_another_loss(cluster, name):
+    """The last steps are on all samples, as those of one machine are: an average has no zeros."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((1000, 12))
+    y = X[:, :3] @ [1.0, 2.0, 3.0] + random.standard_normal(1000)
+    params = {"loss": "absolute_error", "penalty": "l1", "alpha": 0.1, "random_state": 0}
+    model = name(**params).fit(da.from_array(X, chunks=(250, 12)), da.from_array(y, chunks=250))
+    np.testing.assert_array_equal(model.coef_ != 0, BatchGDRegressor(**params).fit(X, y).coef_ != 0)
+    assert np.count_nonzero(model.coef_) < 6

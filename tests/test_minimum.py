@@ -238,3 +238,18 @@ def test_a_narrow_direction_in_a_stream(kind, dtype):
         least = LinearRegression().fit(X.astype(np.float64), target).score(X.astype(np.float64), target)
         assert model.score(X, target) > least - 0.005
         assert np.max(np.abs(model.coef_)) < most
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_narrow_direction_in_single_precision(kind, layout):
+    """The minimum is that of least squares in double precision: the gradient is, too, where rounding would hide it."""
+    for seed in range(3):
+        a, e = np.random.default_rng(seed).standard_normal((2, 200))
+        X, e = np.c_[a, a + 1e-4 * e].astype(np.float32), e.astype(np.float32)
+        for params, centred in (({}, 1.0), ({"fit_intercept": False}, 0.0)):
+            model = kind(random_state=0, **params).fit(layout(X), e)
+            whole = np.c_[X, np.full(200, centred)].astype(np.float64)
+            least = np.sum((e - whole @ np.linalg.lstsq(whole, e)[0]) ** 2) / np.sum(e**2)
+            error = e - X.astype(np.float64) @ model.coef_ - model.intercept_
+            assert error @ error / (e @ e) < least + 1e-5

@@ -47,6 +47,20 @@ def test_empty_chunk_at_the_start_fits_nothing(kind):
     assert_array_equal(theta(model.partial_fit(X, y)), theta(kind().partial_fit(X, y)))
 
 
+@covering({"kind": REGRESSORS, "form": [np.asarray, csr], "loss": ["squared_error", "huber"], "params": [{}, AUTO]})
+def test_chunk_of_weight_0_changes_nothing(kind, form, loss, params):
+    """Neither what is known nor what is learned later: columns keep their centre, and the moments their targets."""
+    X, y = linear()
+    X[:, 0] += 1e6
+    zeros = np.zeros(20)
+    model, twin = (kind(loss, **params).partial_fit(form(X[:20]), y[:20], zeros + 1.0) for _ in range(2))
+    model.partial_fit(form(X[20:40]), -1e3 * y[20:40], zeros)
+    for known in (model, twin):
+        known.partial_fit(form(X[40:]), y[40:], zeros + 1.0)
+    assert_array_equal(theta(model), theta(twin))
+    assert model.n_samples_seen_ == twin.n_samples_seen_
+
+
 def test_empty_chunk_is_checked():
     X, y = linear()
     with pytest.raises(ValueError, match=r"4 features.*expecting 5"):

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
 
-from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from tests.problems import REGRESSORS
 
 
@@ -169,20 +170,77 @@ def test_each_target_is_asked_whether_a_row_far_away_is_as_known():
     np.testing.assert_allclose(together.coef_[1], [1.0, -2.0, 0.5], atol=0.1)
 
 
-@pytest.mark.parametrize("place", [0, 1, 5])
-@pytest.mark.parametrize("size", [1, 10])
-@pytest.mark.parametrize("loss", ["huber", "absolute_error", "quantile", "logcosh", "cauchy"])
-def test_one_of_the_first_targets_is_beyond_all_proportion(loss, size, place):
-    """Robust losses do not follow it: the stream starts anew from the constant that suits most of its targets."""
+ROBUST = ["huber", "absolute_error", "quantile", "logcosh", "cauchy"]
+# Regressors by the rows of their calls; the last two take steps on more than one of them.
+CALLS = [(OnlineSGDRegressor, 1), (OnlineSGDRegressor, 50), (MiniBatchSGDRegressor, 10), (MiniBatchSGDRegressor, 100)]
+CALLS += [(BatchGDRegressor, 20)]
+
+
+def rows_with_a_far_target(place, as_input=np.asarray):
+    """Five columns that matter, and of sparse rows 600 more that hardly do; a target of 1e20."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 5))
     y = X @ np.arange(1.0, 6.0) + 3.0 + rng.normal(size=2000)
     y[place] = 1e20
-    model = (OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor)(loss)
-    for start in range(0, 2000, size):
-        model.partial_fit(X[start : start + size], y[start : start + size])
-    assert_allclose(model.coef_, np.arange(1.0, 6.0), atol=0.5)
-    assert model.intercept_ == pytest.approx(3.0, abs=0.5)
+    if as_input is sparse.csr_matrix:
+        rare = sparse.random(2000, 600, 0.02, random_state=0, format="csr")
+        return sparse.hstack([sparse.csr_matrix(X), rare], format="csr"), y
+    return as_input(X), as_input(y)
+
+
+def check_ones_own_plane(model):
+    """Coefficients are those of all other targets."""
+    assert_allclose(np.asarray(model.coef_)[:5], np.arange(1.0, 6.0), atol=0.5)
+    assert float(model.intercept_) == pytest.approx(3.0, abs=1.5)
+
+
+@pytest.mark.parametrize("place", [0, 1, 15])
+@pytest.mark.parametrize("calls", CALLS, ids=lambda calls: f"{calls[0].__name__}-{calls[1]}")
+@pytest.mark.parametrize("loss", ROBUST)
+def test_one_of_the_first_targets_is_beyond_all_proportion(loss, calls, place):
+    """Robust losses do not follow it. Among others it counts for little; if it came first, the stream starts anew."""
+    kind, size = calls
+    check_ones_own_plane(stream(kind(loss), *rows_with_a_far_target(place), size))
+
+
+@pytest.mark.parametrize("calls", CALLS, ids=lambda calls: f"{calls[0].__name__}-{calls[1]}")
+@pytest.mark.parametrize(("loss", "place"), [("huber", 0), ("huber", 1), ("huber", 5), ("cauchy", 0), ("logcosh", 1)])
+def test_one_of_the_first_targets_of_sparse_rows_is_beyond_all_proportion(loss, place, calls):
+    kind, size = calls
+    check_ones_own_plane(stream(kind(loss), *rows_with_a_far_target(place, sparse.csr_matrix), size))
+
+
+@pytest.mark.parametrize("place", [0, 5])
+@pytest.mark.parametrize("size", [10, 100])
+def test_one_of_the_first_targets_on_a_device_is_beyond_all_proportion(size, place):
+    torch = pytest.importorskip("torch")
+    with config_context(array_api_dispatch=True):
+        X, y = rows_with_a_far_target(place, torch.asarray)
+        check_ones_own_plane(stream(MiniBatchSGDRegressor("huber"), X[:300], y[:300], size))
+
+
+def test_a_sparse_stream_that_starts_anew_forgets_columns_that_are_not_there():
+    X, y = rows_with_a_far_target(1, sparse.csr_matrix)
+    gone = (X[1].toarray().ravel() != 0.0) & ~(X[2:30].toarray() != 0.0).any(axis=0)
+    model = stream(OnlineSGDRegressor("huber"), X[:2], y[:2], 1)
+    assert abs(model.coef_[gone]).max() > 1e10
+    stream(model, X[2:30], y[2:30], 1)
+    assert_array_equal(model.coef_[gone], 0.0)
+
+
+@pytest.mark.parametrize("far", [1e8, 1e20])
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("loss", ROBUST)
+def test_one_target_of_a_fit_is_beyond_all_proportion(loss, kind, far):
+    """Neither the unit of `tol` nor the length of a step is that of the one target."""
+    X, y = rows_with_a_far_target(100)
+    y[100] = far
+    check_ones_own_plane(kind(loss, random_state=0).fit(X[:300], y[:300]))
+    y[100], weight = X[100] @ np.arange(1.0, 6.0) + 3.0, np.where(np.arange(300) == 100, 0.0, 1.0)
+    as_others = kind(loss, random_state=0).fit(X[:300], y[:300], weight)
+    y[100] = far
+    alone = kind(loss, random_state=0).fit(X[:300], y[:300], weight)
+    assert_array_equal(alone.coef_, as_others.coef_)
 
 
 @pytest.mark.parametrize("share_of_zeros", [0.0, 0.7])
@@ -200,3 +258,27 @@ def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
             model.partial_fit(X[row : row + 1], y[row : row + 1])
         found.append(model.coef_)
     assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("size", [20, 50])
+@pytest.mark.parametrize("loss", ROBUST)
+def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(loss, size):
+    """What predicts is an average, which must not keep the coefficient from before."""
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(20_500, 3)), np.where(np.arange(20_500) < 20_000, 0.0, rng.integers(0, 2, 20_500))]
+    y = X @ [1.0, 0.0, 0.0, 10.0] + 0.1 * rng.normal(size=20_500)
+    model = stream(MiniBatchSGDRegressor(loss), X[:20_000], y[:20_000], 1000)
+    stream(model, X[20_000:], y[20_000:], size)
+    assert model.coef_[3] == pytest.approx(10.0, abs=0.3)
+
+
+@pytest.mark.parametrize("size", [1, 10, 100])
+@pytest.mark.parametrize("far", [1e4, 1e10])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_row_far_away_leaves_the_intercept_of_others(kind, far, size):
+    """The average of a coefficient moves about the former mean of its column, not about the new one."""
+    X, y = plane(1000)
+    X[500, 1] = far
+    model = stream(kind("cauchy"), X, y, size)
+    X, y = plane(seed=1)
+    assert mean_error(model, X, y) < 1.05 * np.abs(y - y.mean()).mean()

@@ -158,7 +158,8 @@ class BaseGDRegressor(
         """Continue learning: one pass over these samples, in their order, in batches of ``batch_size``.
 
         The count of updates, the moments of the optimizer and the average continue from the last call: with
-        ``shuffle=False``, k calls on the same samples are ``fit(epochs=k)``. A call without samples changes nothing.
+        ``shuffle=False``, k calls on the same samples are ``fit(epochs=k)``. A call without samples,
+        or with weights that are all 0, changes nothing.
 
         Parameters
         ----------
@@ -214,7 +215,7 @@ class BaseGDRegressor(
             resolved = ResolvedParameters(self)
         first = model is None or not model.progress
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
-        if not X.shape[0]:
+        if not X.shape[0] or (weight is not None and not namespace(weight).any(weight != 0)):
             return True
         position: Sequence[State] | StatesByColumn
         if first:

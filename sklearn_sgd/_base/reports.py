@@ -36,6 +36,10 @@ MESSAGES = {
         "The minimum was not reached: features of X are so nearly linear combinations of each other that rounding "
         "hides the remaining direction. Remedy: leave out such features, or penalty='l2'."
     ),
+    "lost": (
+        "The minimum was not reached: a target is so far from the others that their losses are lost in the rounding of "
+        "its own. Remedy: leave out such samples, or clip y."
+    ),
     "rises": "The steps are too long: the loss rises, in the last epoch by more than tol. {shorter}",
     "falls": "All {n_epochs} epochs were run, while {what} still improved by more than tol. {longer}",
     "far": "An epoch improves {what} by less than tol, but the minimum is far. {longer}",

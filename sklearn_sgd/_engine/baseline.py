@@ -78,6 +78,12 @@ def typical_residual(loss, data, used, z) -> float:
     return float(usual_value(sums) / max(sums[2], 1e-300))
 
 
+def usual_loss(loss, data, used, z) -> float:
+    """The mean loss with the predictions z, without what rows beyond all proportion add to it."""
+    sums = host(residual_sums(loss, data, used, z))
+    return abs(float(usual_value(sums) / sums[0]))
+
+
 def residual_sums(loss, data, used, z) -> Any:
     """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared.
 
@@ -133,6 +139,18 @@ def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, si
         slopes = s * (loss.gradient(y, z - size) + loss.gradient(y, z + size))
         g += host(like(slopes, X) @ take(X, block)) - total(slopes) * mean
     return g
+
+
+def gradient_in_double(loss, data, kept, X, mean: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Gradient of the mean loss at parameters in double precision, whatever that of X is; w[-1] is at the mean."""
+    g, n_rows = np.zeros(len(w)), data.y.shape[0] if kept is None else len(kept)
+    constant = float(data.rows.bias * w[-1] - mean @ w[:-1])
+    for block in _blocks(data, kept):
+        (y, s), rows = targets_and_weights(data, block), doubled(take(X, block))
+        slopes = s * loss.gradient(y, rows @ like(w[:-1], rows) + constant)
+        g[:-1] += host(slopes @ rows) - total(slopes) * mean
+        g[-1] += data.rows.bias * total(slopes)
+    return g / n_rows
 
 
 def constant_loss(loss, data, kept: np.ndarray | None, constant: float) -> float:

@@ -241,11 +241,14 @@ class StatesByColumn(NamedTuple):
         first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
         columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
         if self.way.automatic and first.statistics is not None:
-            for state in states:
-                state.recentre(first.statistics.centre)  # A chunk without weight has forgotten it.
             local, known = _filled(first.statistics)
             filled = numbers[local]
         clocks = tuple(map(self.way.after, self.clocks, plans, self.states, states))
+        if anew := [target for target, plan in enumerate(plans) if plan.anew]:
+            rows = columns.numbers()
+            for target in anew:
+                rows[:, STATISTICS + PARAMETERS * target :][:, :PARAMETERS] = 0.0
+            columns = Table(rows)
         columns = columns.replaced(numbers, _rows(self.way, states, clocks, kept))
         bare = tuple(map(_bare, states))
         return StatesByColumn(self.way, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, known)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.order import epoch_order
+from sklearn_sgd._engine.outliers import usual_share
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
@@ -30,6 +31,8 @@ class Epoch(NamedTuple):
 class Descent:
     """The way of one target: a plan, and the state that goes on by it.
 
+    Steps are ``share`` of those of the plan's schedule.
+
     ``record``, if there is one, is called after each update: with the descent, the numbers of the rows of its batch,
     and the sum of their losses before it.
     """
@@ -38,7 +41,7 @@ class Descent:
 
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.run, self.stopped = plan, state, choose(plan), False
-        self.weight = plan.weight
+        self.weight, self.share = plan.weight, 1.0
 
     def begin(self) -> None:
         """Make ready for an epoch."""
@@ -46,6 +49,7 @@ class Descent:
             self.run.begin_epoch()
         if self.plan.is_reweighted:
             self.plan = reweighted(self.plan, self.state)
+            self.share = usual_share(self.plan, self.state)
         self.before = self.state.vectors.copy()
         self.total = self.state.first_batch_excess
 
@@ -53,7 +57,7 @@ class Descent:
         """Take the rows from one place in the order to another, which are whole batches."""
         plan, state = self.plan, self.state
         rows = order if stop - start == len(order) else order[start:stop]
-        piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor)
+        piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor * self.share)
         if len(piece.rates):
             self.rate = float(piece.rates[-1])
         losses = self.run(plan, piece, state.vectors, state.window)

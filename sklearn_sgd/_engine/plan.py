@@ -74,6 +74,10 @@ class Plan(NamedTuple):
         Update number past which rates and shares do not fall.
     settles : bool
         Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
+    is_far_off : bool
+        Whether a target is so far from the others that its loss is many times that of all others.
+    anew : bool
+        Whether the stream has begun anew, and columns that the rows do not have are forgotten, too.
     """
 
     X: Any
@@ -93,6 +97,8 @@ class Plan(NamedTuple):
     average_from: int
     decay_limit: float
     settles: bool = False
+    is_far_off: bool = False
+    anew: bool = False
 
     @property
     def n_entries(self) -> int:

@@ -33,6 +33,7 @@ from sklearn_sgd._engine.baseline import (
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics
 from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
+from sklearn_sgd._engine.outliers import look_back, within_reach
 from sklearn_sgd._engine.passes import device, full_batch, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
@@ -49,9 +50,6 @@ GROWTH = 0.1
 EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 NO_WEIGHT = np.empty(0)
-
-# Targets of a stream that are looked back at; predictions so many times as far off as they are have gone astray.
-FEW, ASTRAY = 30, 1000.0
 
 # Change of a prediction with its raw prediction, in units of that at 0, below which there is none.
 EDGE = 1e-12
@@ -126,8 +124,11 @@ def make_plans(
     for target, state in enumerate(states):
         data = shared.data._replace(y=in_one_piece(rows.targets[:, target]))
         plan = shared._replace(data=data, normal=normals[target] if normals else None)
-        if automatic and stream and formulas.has_bounded_slopes and not (is_foreign(plan.X) or by_entries(plan.X)):
-            _look_back(plan, state)
+        if formulas.has_bounded_slopes and not plan.is_remote:
+            if not stream:
+                plan = within_reach(plan)
+            elif automatic:
+                plan = look_back(plan, state)
         if automatic and state.fresh:
             _start(plan, stream, state)
         elif state.coef_before is not None:
@@ -346,30 +347,6 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))
     state.start_at(coef, constant, excess)
-
-
-def _look_back(plan: Plan, state: State) -> None:
-    """Start a young stream of a robust loss anew where one of its first targets has led it astray.
-
-    A target of 1e20 that comes first, or second, makes parameters of that size, which a robust loss unlearns slowly.
-    """
-    if not state.fresh and state.first_targets is None:
-        return
-    y = doubled(take(plan.data.y, plan.used))
-    targets, anew = y[:FEW] if state.first_targets is None else np.append(state.first_targets, y)[:FEW], None
-    if not state.fresh and len(targets) > 2:
-        loss, (_, losses, number, *_) = plan.parts.loss, state.window
-        middle = np.median(targets)
-        # Most targets may be the same.
-        others = abs(targets - middle)[targets != middle]
-        far = ASTRAY * np.median(others) if len(others) else np.inf
-        # Without what is beyond all proportion, beside which the minimum is lost in rounding.
-        bulk = np.clip(targets, middle - far, middle + far)
-        constant = best_constant(plan.formulas, Data(plan.data.rows, bulk, NO_WEIGHT), slice(None))
-        raw = raw_predictions(plan.data.rows, plan.used, state.vectors.coef)
-        if np.median(abs(raw - constant)) > far or losses > 2.0 * number * loss.value(constant - far, constant):
-            anew = constant
-    state.remember(targets if len(targets) < FEW else None, anew)
 
 
 def _excess(plan: Plan, state: State, used) -> float:

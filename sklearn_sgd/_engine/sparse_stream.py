@@ -73,7 +73,7 @@ class SparseStream:
             return None  # There were arrays in between.
         (bare, *others), n, way = known.states, X.shape[0], self.way
         filled = known.filled if way.automatic else NO_COLUMNS
-        if others or len(filled) > FULL or known.way != way or not 0 < n <= RATES:
+        if others or bare.first_targets is not None or len(filled) > FULL or known.way != way or not 0 < n <= RATES:
             return None
         state, share, form = bare.fork(), remembered(self.recipe, n), self.form(X)
         if not state.count_rows(n) or not share:

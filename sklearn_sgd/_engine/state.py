@@ -10,7 +10,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, mean_length
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Step
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge, news_for_average
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
 from sklearn_sgd._engine.vectors import Vectors
@@ -19,11 +19,9 @@ from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, lik
 # Samples over which the recent loss of a stream is taken, and how many losses of its chunks are kept at least.
 RECENT, KEPT = 1000.0, 10_000
 
-# Samples per column up to which a stream is young.
-EARLY = 10.0
-
-# Losses of recent samples that a column which turns out to be wider must cost, for its coefficient to be doubted.
-MANY = 10.0
+# Samples per column up to which a stream is young; losses of recent samples that a column which turns out to be wider
+# must cost, for its coefficient to be doubted.
+EARLY, MANY = 10.0, 10.0
 
 
 @dataclass
@@ -32,7 +30,7 @@ class State:
 
     The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
     (the weight of the samples measured since it was made), ``window`` (see :mod:`.automatic.window`), ``news`` (of
-    columns that vary more than before, the share of the last samples in their spread) and
+    columns that vary more than before, the share of the last samples in their spread, and how far centres moved) and
     ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), ``coef_before``
     and ``average_before`` (the parameters then, if they are others now), and of robust losses ``first_targets``.
 
@@ -156,14 +154,14 @@ class State:
     def learn_columns(self, new: ColumnStatistics, n_columns: int, share: float, make: Callable, growth: float) -> None:
         """Count the statistics of new rows, older ones by a share, and renew the step when they have grown.
 
-        A column that varies by much more than the step knows is news, and renews it at once.
+        A column that varies by much more than the step knows is news, and renews it at once. One that varies mostly in
+        the new rows is news for the average alone.
         """
         known, self.news = self.statistics, None
         if known and share < 1.0:
             known = decayed(known, share)
         self.statistics = merge(known, new) if known else new
-        if self.statistics.counts is not None:
-            self.window = lengthened(self.window)
+        self.window = self.window if self.statistics.counts is None else lengthened(self.window)
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
         if known is None or self.step is None or (merged.counts is None and self.step.shares is not None):
@@ -178,11 +176,9 @@ class State:
         is_news = merged.variance > self.step.news
         if self.since_step > growth * self.step.weight or np.count_nonzero(is_news):
             self._go_on_with(make(merged), merged.centre)
-            if np.count_nonzero(is_news):
-                part = 1.0 - known.weight * known.variance / np.maximum(merged.weight * merged.variance, 1e-300)
-                self.news = np.where(is_news, part, 0.0)
         else:
             self.recentre(merged.centre)
+        self.news = news_for_average(known, merged, is_news)
 
     def learn_entries(self, weight: float, gained: float) -> None:
         """Count rows of which the statistics stand elsewhere, by column; with them the weight of all is this."""
@@ -333,13 +329,17 @@ class State:
     def predict_with(self, averaged: bool) -> None:
         """Predict with the average, or with the last parameters.
 
-        The average forgets by updates. Of a column that has hardly varied before, it forgets by what the column varies.
+        The average forgets by updates. Of a column that has hardly varied before, it forgets by what the column varies,
+        and its predictions at the former centre stay.
         """
         w, average, *_ = self.vectors
         if not averaged:
             average[:] = w
         elif self.news is not None:
-            average[:-1] += np.minimum(1.0, (DECAY + 1.0) * self.news) * (w[:-1] - average[:-1])
+            (part, way), self.news = self.news, None
+            change = np.minimum(1.0, (DECAY + 1.0) * part) * (w[:-1] - average[:-1])
+            average[:-1] += change
+            average[-1] += change @ way
 
     def finite(self, averaged: bool, most: float, vectors: Vectors | None = None) -> bool:
         """Whether the next step can start from these vectors: all that it depends on, and its squares, are numbers."""

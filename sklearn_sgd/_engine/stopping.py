@@ -1,6 +1,7 @@
 """When to stop, and what to keep: a consumer of epochs."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,17 @@ import numpy as np
 from sklearn_sgd._engine.automatic import final_step
 from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish
 from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss
+from sklearn_sgd._engine.baseline import (
+    best_constant,
+    constant_loss,
+    expected_loss,
+    gradient_in_double,
+    training_loss,
+    usual_loss,
+)
 from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import grows
@@ -149,7 +157,10 @@ def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
     if normal and not geometry.is_narrow:
         bias = plan.data.rows.bias
         gradient: Callable = lambda w: np.append(*normal.gradient(bias, w)[1:])  # noqa: E731
-        kind = np.dtype(np.float64)
+        kind = DOUBLE
+    elif geometry.is_narrow and not plan.is_remote and kind == SINGLE:
+        gradient = partial(gradient_in_double, plan.parts.loss, plan.data, plan.row_indices, plan.X, state.centre)
+        kind = DOUBLE
     else:
         rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
         gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
@@ -189,8 +200,11 @@ class Fit:
             self.baseline = constant_loss(loss, plan.data, kept, self.constant)
         # Losses of one's own may be negative, though they should not.
         unit = abs(self.baseline)
+        if plan.formulas.has_bounded_slopes:
+            unit = min(unit, usual_loss(loss, plan.data, used, self.constant))
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
+        self.is_lost_in_rounding = self.progress < np.finfo(np.float64).eps * abs(self.baseline)
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         is_sampled = state.statistics is not None and state.statistics.sampled
@@ -272,6 +286,8 @@ class Fit:
     def end(self) -> State:
         """The state that the fit ends in."""
         state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin
+        if self.reason == "tol" and self.is_lost_in_rounding:
+            self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
         if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
             return state
@@ -284,7 +300,7 @@ class Fit:
                 self.reason = "stalled"
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
-        elif averages and not plan.is_remote and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
+        elif averages and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
             state.finish(finished_on_all_rows(plan, state, enough))
         else:
             self.is_finished = False

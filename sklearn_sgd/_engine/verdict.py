@@ -16,11 +16,12 @@ from sklearn_sgd._namespace import doubled, is_foreign, take
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
-# short, or right, but their average is behind them; rounding hides the way to the minimum; its loss rises, or falls
-# still when the epochs end, or the minimum is far; the average is behind the last steps.
+# short, or right, but their average is behind them; rounding hides the way to the minimum, or the losses of all targets
+# but one; its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last
+# steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
-    *("stalled", "rises", "falls", "far", "average"),
+    *("stalled", "lost", "rises", "falls", "far", "average"),
 )
 
 # Times the progress that counts past which the minimum is far; times the best constant's loss that validation samples
@@ -85,7 +86,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     """What is wrong with a fit whose losses are numbers, if anything."""
     plan, stopping, losses = fit.descent.plan, fit.stopping, fit.stopping.losses
     if ended in ("diverged", "stalled"):
-        return "grew" if ended == "diverged" else ended
+        return "grew" if ended == "diverged" else "lost" if fit.is_lost_in_rounding else ended
     worse = None
     if loss is not None and _allows_zero(plan):
         if plan.preconditioner and not plan.preconditioner.diagonal.any():

@@ -34,6 +34,9 @@ TYPICAL, ROUNDING = 1000, 1e-12
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
+# Shares of new rows in the spread of a column from which they are news: of all, and over their share in all rows.
+SHARE, ABOVE = 0.1, 4.0
+
 
 class Excerpt(sparse.csr_array):
     """Some of the columns of sparse rows of many columns, of which it remains a part."""
@@ -87,8 +90,12 @@ class ColumnStatistics(NamedTuple):
     @property
     def variance(self) -> np.ndarray:
         """Variances of the columns."""
-        squares = self.moment.diagonal() if self.moment.ndim == 2 else self.moment
-        return squares / self.weight if self.weight else squares
+        return self.squares / self.weight if self.weight else self.squares
+
+    @property
+    def squares(self) -> np.ndarray:
+        """Sums of the squares of the columns about their means."""
+        return self.moment.diagonal() if self.moment.ndim == 2 else self.moment
 
 
 def affordable(n_rows: int, n_columns: int) -> bool:
@@ -276,6 +283,20 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     weight, mean, moment, *_ = columns
     spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
     return columns._replace(mean=np.zeros_like(mean), moment=moment + weight * spread)
+
+
+def news_for_average(known: ColumnStatistics, merged: ColumnStatistics, is_news: np.ndarray) -> np.ndarray | None:
+    """Of columns that vary mostly in new rows, or are news anyway, the share of these in their spread; of others 0.
+
+    With the way of all centres; None if there is no such column.
+    """
+    earlier, now = known.squares, merged.squares
+    least = max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
+    recent = earlier < (1.0 - least) * now
+    if not (np.count_nonzero(recent) or np.count_nonzero(is_news)):
+        return None
+    part = 1.0 - earlier / np.maximum(now, 1e-300)
+    return np.array([np.where(is_news | recent, part, 0.0), merged.centre - known.centre])
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:

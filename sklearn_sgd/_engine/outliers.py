@@ -1,0 +1,84 @@
+"""Targets beyond all proportion, which losses of bounded slopes hardly follow, but by which they would be measured."""
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.baseline import OUTLIER, SAMPLE, best_constant, raw_predictions, residual_sums, usual_value
+from sklearn_sgd._engine.plan import SINGLE, Data, Plan
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import doubled, dtype_of, host, namespace, take
+from sklearn_sgd._ops import clip
+
+# Targets of a stream that are looked back at; predictions so many times as far off as they are have gone astray.
+FEW, ASTRAY = 30, 1000.0
+
+# Spreads of the targets of a fit past which none is beyond the others, by their precision: sums of losses keep theirs.
+FARTHEST, FARTHEST_SINGLE = 1e9, 1e6
+
+NO_TARGETS = np.empty(0)
+
+
+def within_reach(plan: Plan) -> Plan:
+    """The plan of a fit with no target so far from the others that beside its loss that of all others is rounding.
+
+    The slope of the loss is the same there, or next to nothing.
+    """
+    y = plan.data.y if plan.row_indices is None else take(plan.data.y, plan.row_indices)
+    middle, distance = _usual(host(doubled(y[:: -(-y.shape[0] // SAMPLE)])))
+    farthest = max(float(namespace(y).max(y)) - middle, middle - float(namespace(y).min(y)))
+    if not farthest > OUTLIER * distance * plan.n_rows:
+        return plan
+    far = distance * (FARTHEST_SINGLE if dtype_of(y) == SINGLE else FARTHEST)
+    return plan._replace(is_far_off=True, data=plan.data._replace(y=clip(plan.data.y, middle - far, middle + far)))
+
+
+def usual_share(plan: Plan, state: State) -> float:
+    """The share of the loss of all rows that is not due to a target far off, by which steps would be longer."""
+    if not plan.is_far_off:
+        return 1.0
+    raw = doubled(raw_predictions(plan.data.rows, plan.used, state.vectors.coef))
+    sums = host(residual_sums(plan.parts.loss, plan.data, plan.used, raw))
+    return float(usual_value(sums) / sums[1]) if sums[1] > 0.0 else 1.0
+
+
+def look_back(plan: Plan, state: State) -> Plan:
+    """The plan of a chunk of a young stream, of whose first targets some may be beyond all proportion.
+
+    Such a target counts as one at the usual distance from the others. If it came before there were others, it has made
+    parameters of its size, which the loss unlearns slowly: the stream begins anew.
+    """
+    if not state.fresh and state.first_targets is None:
+        return plan
+    before = NO_TARGETS if state.first_targets is None else state.first_targets
+    first = plan.used[: max(FEW, plan.batch_size)]
+    targets, constant = np.append(before, host(doubled(take(plan.data.y, first)))), None
+    if len(targets) > 2:
+        middle, distance = _usual(targets)
+        far = ASTRAY * distance
+        bulk = clip(targets, middle - far, middle + far)
+        if len(first) and (bulk != targets).any():
+            plan = plan._replace(data=plan.data._replace(y=_nearer(plan.data.y, int(first[-1]) + 1, middle, distance)))
+        if not state.fresh:
+            at = best_constant(plan.formulas, Data(plan.data.rows, bulk, NO_TARGETS), slice(None))
+            raw = host(raw_predictions(plan.data.rows, first, state.vectors.coef))
+            loss, (_, losses, number, *_) = plan.parts.loss, state.window
+            if np.median(abs(raw - at)) > far or losses > 2.0 * number * loss.value(at - far, at):
+                constant, plan = at, plan._replace(anew=True)
+    state.remember(targets if len(before) + plan.n_rows < FEW else None, constant)
+    return plan
+
+
+def _usual(targets: np.ndarray) -> tuple[float, float]:
+    """The middle of targets, and the usual distance from it; most of them may be the same."""
+    middle = float(np.median(targets))
+    others = abs(targets - middle)[targets != middle]
+    return middle, float(np.median(others)) if len(others) else np.inf
+
+
+def _nearer(y: Any, number: int, middle: float, distance: float) -> Any:
+    """Targets of which those beyond all proportion, of so many first ones, are at a distance from the middle."""
+    xp, first = namespace(y), y[:number]
+    near = clip(first, middle - distance, middle + distance)
+    first = xp.where(abs(first - middle) > ASTRAY * distance, near, first)
+    return xp.concat([first, y[number:]])
