@@ -19,7 +19,7 @@ from sklearn_sgd._namespace import dtype_of, take, total
 
 def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
     """Statistics of many rows, all or those kept, from a sample; None if that does not show them."""
-    some = _sample_of(X, kept)
+    some = sample_of(X, kept)
     if some is None:
         return None
     columns = measure(X, some, weights, centred)
@@ -34,7 +34,7 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
 def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, float]:
     """Statistics of rows weighted by the curvature of their losses at w, and its mean; of a sample, if that will do."""
     X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
-    some = _sample_of(X, plan.row_indices)
+    some = sample_of(X, plan.row_indices)
     if some is not None:
         weight, curvature = row_curvatures(loss, data, some, w)
         columns = measure(X, some, weight, centred)
@@ -44,7 +44,7 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
     return measure(X, plan.row_indices, weight, centred), curvature
 
 
-def _sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
+def sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
     """Numbers of some of many rows of an array whose covariances are kept."""
     if type(X) is not np.ndarray or X.shape[1] > FULL:
         return None

@@ -122,6 +122,14 @@ class Plan(NamedTuple):
         return self.preconditioner is not None and not self.formulas.is_quadratic and not self.noise
 
     @property
+    def searches(self) -> bool:
+        """Whether steps on all rows are as long as a search says, which needs their predictions alone."""
+        if self.preconditioner is None or self.is_remote or is_foreign(self.X) or not self.is_reweighted:
+            return False
+        varies = self.preconditioner.is_full and bool(self.preconditioner.diagonal.any())
+        return varies and self.formulas.is_smooth
+
+    @property
     def shuffles(self) -> bool:
         """Whether each epoch takes the rows in another order."""
         return bool(self.shuffle) and self.batch_size < self.n_rows and not self.is_remote

@@ -31,7 +31,7 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics
+from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics, sample_of
 from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.passes import device, full_batch, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
@@ -341,7 +341,10 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     if stream and hasattr(loss, "link") and not _is_inside(loss, constant):
         constant = 0.0
     if plan.is_reweighted:
-        coef = first_direction(loss, data, kept, plan.X, state.centre, constant, plan.preconditioner)
+        some = sample_of(plan.X, kept)
+        coef = first_direction(
+            loss, data, kept if some is None else some, plan.X, state.centre, constant, plan.preconditioner
+        )
     if stream:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))

@@ -13,6 +13,7 @@ from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.probe import Probe
+from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import grows
 from sklearn_sgd._namespace import dtype_of
@@ -22,6 +23,9 @@ DIVISOR, SMALLEST = 5.0, 1e-6
 
 # Share of the progress that counts which may be missing to the minimum where that is known.
 MISSING = 0.1
+
+# The same in units of what the noise of the rows costs.
+NOISY = 0.02
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
@@ -203,18 +207,27 @@ class Fit:
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
-            excess=self.excess if self.final else None,
+            excess=self.excess if self.final or (plan.searches and not score) else None,
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
         )
-        self.descent, self.completed = Descent(plan, state), state.fork()
+        self.descent = Descent(plan, state)
+        if plan.searches:
+            start_on_sample(self.descent, self.baseline)
+        self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
-        """How much the loss of a state's predictor exceeds the minimum, where that is known."""
-        assert self.final is not None
-        return self.final.excess(state.vectors.average)
+        """How much the loss of a state's predictor exceeds the minimum, where that is known.
+
+        What is much more than the noise of the rows costs is worth another epoch, whatever the tolerance.
+        """
+        if self.final:
+            return self.final.excess(state.vectors.average)
+        plan, excess = self.descent.plan, self.descent.excess
+        worth = NOISY * (plan.X.shape[1] + 1) / plan.n_rows * abs(self.stopping.losses[-1])
+        return excess * max(1.0, MISSING * self.progress / max(worth, 1e-300))
 
     def objective(self, epoch: Epoch, state: State) -> float:
         """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there.

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -36,9 +37,21 @@ def choose(plan) -> Callable[..., float]:
     if driver_name == "rare":
         return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
-    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries):
-        return partial(getattr(arrays, name), batch_of=all_rows(plan))
+    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or plan.searches):
+        return WholeEpoch(getattr(arrays, name), all_rows(plan))
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
+
+
+@dataclass(frozen=True)
+class WholeEpoch:
+    """A pass on arrays over all rows as one batch."""
+
+    run: Callable[..., float]
+    rows: Any
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Run it, which changes the vectors and the window."""
+        return self.run(plan, piece, vectors, window, self.rows)
 
 
 def _driver_name(plan, name: str) -> str:
@@ -60,7 +73,7 @@ def all_rows(plan) -> Any:
     if is_foreign(plan.X):
         return device.AllRows(plan)
     drivers = drivers_of(plan)
-    return full_batch.AllRows((drivers or arrays).gradient, plan.n_rows, plan.n_entries, drivers is not None)
+    return full_batch.AllRows(drivers or arrays, plan.n_rows, plan.n_entries, drivers is not None)
 
 
 def drivers_of(plan) -> native.Drivers | None:
