@@ -10,7 +10,7 @@ from sklearn_sgd._engine.automatic import effective, on_device, statistics, step
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch
+from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch, normal
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 
@@ -97,7 +97,8 @@ def on_threads(monkeypatch, number):
 
 def without_normal_matrix(monkeypatch):
     """Let the full-batch automatic step for the squared error read the samples in each epoch."""
-    monkeypatch.setattr(prepare, "affordable", lambda *sizes: False)
+    for module in (prepare, normal):
+        monkeypatch.setattr(module, "affordable", lambda *sizes: False)
 
 
 def count_readings(monkeypatch):
@@ -112,7 +113,7 @@ def count_readings(monkeypatch):
 def count_measured(monkeypatch):
     """Return a list of the numbers of samples of which a fit computes covariances."""
     counted = []
-    for module in (prepare, least_squares, curvatures):
+    for module in (prepare, least_squares, curvatures, normal):
 
         def counts(X, kept, *more, original=module.measure):
             counted.append(X.shape[0] if kept is None else len(kept))

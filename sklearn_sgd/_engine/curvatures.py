@@ -44,12 +44,15 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
     return measure(X, plan.row_indices, weight, centred), curvature
 
 
+def size_of_sample(X, n_rows: int) -> int | None:
+    """Rows of a sample of so many rows of an array whose covariances are kept; None if they are not many."""
+    return sample_size(n_rows, X.shape[1]) if type(X) is np.ndarray and X.shape[1] <= FULL else None
+
+
 def sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of some of many rows of an array whose covariances are kept."""
-    if type(X) is not np.ndarray or X.shape[1] > FULL:
-        return None
+    """Their numbers."""
     n_rows = X.shape[0] if kept is None else len(kept)
-    size = sample_size(n_rows, X.shape[1])
+    size = size_of_sample(X, n_rows)
     if size is None:
         return None
     some = sample(n_rows, size)

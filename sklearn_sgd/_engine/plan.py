@@ -62,6 +62,10 @@ class Plan(NamedTuple):
         That of the automatic step.
     normal : NormalMatrix or None
         All that the squared error depends on, if it was measured.
+    minimum : KnownMinimum or None
+        The minimum on all rows, where it was found beforehand.
+    searches : bool
+        Whether steps on all rows are as long as a search says, which needs their predictions alone.
     parts, formulas : Parts, Formulas
         Loss, penalty and optimizer, and what they compute.
     finishes : bool
@@ -93,6 +97,8 @@ class Plan(NamedTuple):
     average_from: int
     decay_limit: float
     settles: bool = False
+    minimum: Any = None
+    searches: bool = False
 
     @property
     def n_entries(self) -> int:
@@ -120,14 +126,6 @@ class Plan(NamedTuple):
     def is_reweighted(self) -> bool:
         """Whether rows are weighted anew in each epoch: in full batches of a loss whose curvature varies."""
         return self.preconditioner is not None and not self.formulas.is_quadratic and not self.noise
-
-    @property
-    def searches(self) -> bool:
-        """Whether steps on all rows are as long as a search says, which needs their predictions alone."""
-        if self.preconditioner is None or self.is_remote or is_foreign(self.X) or not self.is_reweighted:
-            return False
-        varies = self.preconditioner.is_full and bool(self.preconditioner.diagonal.any())
-        return varies and self.formulas.is_smooth
 
     @property
     def shuffles(self) -> bool:

@@ -16,6 +16,7 @@ from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import grows
+from sklearn_sgd._engine.wide import KnownMinimum
 from sklearn_sgd._namespace import dtype_of
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
@@ -143,8 +144,10 @@ class Stopping:
         return "early_stopping" if self.score else "tol"
 
 
-def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
+def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | KnownMinimum | None:
     """What is missing to the minimum, where it is known: for the squared error preconditioned by covariances."""
+    if plan.minimum:
+        return plan.minimum
     geometry, normal = state.step and state.step.geometry, plan.normal
     formulas = plan.formulas
     if plan.preconditioner is None or geometry is None or not (formulas.is_quadratic and formulas.pulls_linearly):
@@ -198,7 +201,8 @@ class Fit:
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         is_sampled = state.statistics is not None and state.statistics.sampled
-        ends_at_once = self.final is not None and plan.noise and plan.finishes and is_sampled
+        is_known = bool(plan.minimum) or (self.final is not None and is_sampled)
+        ends_at_once = is_known and plan.noise and plan.finishes
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -293,7 +297,7 @@ class Fit:
         if self.final:
             w, missing = self.final.improved(state.vectors.average, enough)
             state.finish(w)
-            if self.reason == "tol" and self.final.geometry.is_narrow and missing > enough > 0.0:
+            if self.reason == "tol" and self.final.is_narrow and missing > enough > 0.0:
                 self.reason = "stalled"
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
