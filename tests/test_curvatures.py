@@ -8,7 +8,7 @@ from problems import covering, some_weights, theta
 from scipy.optimize import minimize
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
-from sklearn_sgd import BatchGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
 
 N, P = 36_000, 10
@@ -95,14 +95,21 @@ def test_threads_change_no_bit(monkeypatch):
 SMOOTH = ["huber", "logcosh", "poisson", "gamma", "expectile"]
 
 
-@covering({"loss": SMOOTH, "dtype": [np.float64, np.float32], "penalty": [None, "l2"]})
-def test_few_readings_reach_the_minimum(monkeypatch, loss, dtype, penalty):
-    """Whatever the first step: lengths are searched for on predictions, which are kept."""
+@covering(
+    {
+        "loss": SMOOTH,
+        "kind": [BatchGDRegressor, MiniBatchSGDRegressor],
+        "dtype": [np.float64, np.float32],
+        "penalty": [None, "l2"],
+    }
+)
+def test_few_readings_reach_the_minimum(monkeypatch, loss, kind, dtype, penalty):
+    """Lengths are searched for on predictions, which are kept; batches end with steps on all rows."""
     X, y = problem()
     y = np.exp(0.3 * y) if hasattr(LOSSES[loss], "link") else y
     X, y, readings = X.astype(dtype), y.astype(dtype), internals.count_readings(monkeypatch)
     params = {"penalty": penalty, "alpha": 1e-3} if penalty else {}
-    model = BatchGDRegressor(loss, **params).fit(X, y)
+    model = kind(loss, **params).fit(X, y)
     assert sum(n == N for n in readings) <= 6
     assert model.stop_reason_ == "tol"
     part, Z = LOSSES[loss](), np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(N)]).astype(float)

@@ -79,7 +79,7 @@ class Descent:
     @property
     def excess(self) -> float:
         """What the objective exceeds its minimum by, where the steps on all rows show it."""
-        return self.run.rows.excess if self.plan.searches else np.inf
+        return self.run.rows.excess if self.plan.searches and not self.plan.noise else np.inf
 
     def loss_at(self, w: np.ndarray) -> float:
         """Mean loss of parameters, where the steps are on all rows."""

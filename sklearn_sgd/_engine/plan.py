@@ -65,7 +65,7 @@ class Plan(NamedTuple):
     minimum : KnownMinimum or None
         The minimum on all rows, where it was found beforehand.
     searches : bool
-        Whether steps on all rows are as long as a search says, which needs their predictions alone.
+        Whether steps on all rows, if there are any, are as long as a search says, on their predictions alone.
     parts, formulas : Parts, Formulas
         Loss, penalty and optimizer, and what they compute.
     finishes : bool

@@ -167,7 +167,7 @@ def build_plan(
         drop_last=params["drop_last"],
         average_from=recipe.average_from(noise),
         decay_limit=limit,
-        searches=bool(step and many and step.preconditioner.is_full) and not (noise or recipe.formulas.is_quadratic),
+        searches=bool(step and many and step.preconditioner.is_full) and not recipe.formulas.is_quadratic,
         settles=stream and step is not None and step.shares is None and not (half_life or recipe.formulas.is_quadratic),
     )
 
@@ -207,7 +207,8 @@ def learn_columns(
 def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:
     """Moments of many rows where a sample shows enough: for the squared error with a few readings of all rows."""
     params, formulas, X = recipe.params, recipe.formulas, rows.X
-    if not (formulas.is_quadratic or noise):
+    ends = recipe.finishes and formulas.is_smooth and not recipe.remembers
+    if not formulas.is_quadratic and (ends or not noise):
         return of_sample(X, rows.row_indices, weights, params["fit_intercept"])
     needed = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly and not params["inference"]
     if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:

@@ -201,8 +201,10 @@ class Fit:
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         is_sampled = state.statistics is not None and state.statistics.sampled
-        is_known = bool(plan.minimum) or (self.final is not None and is_sampled)
-        ends_at_once = is_known and plan.noise and plan.finishes
+        # Of other losses by steps on all rows.
+        self.is_sampled = is_sampled and plan.searches and not (score or plan.remembers)
+        is_known = self.final is not None and (is_sampled or plan.minimum is not None)
+        ends_at_once = (is_known or self.is_sampled) and plan.noise and plan.finishes
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -211,12 +213,12 @@ class Fit:
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
-            excess=self.excess if self.final or (plan.searches and not score) else None,
+            excess=self.excess if self.final or (plan.searches and not (plan.noise or score)) else None,
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
         )
         self.descent = Descent(plan, state)
-        if plan.searches:
+        if plan.searches and not plan.noise:
             start_on_sample(self.descent, self.baseline)
         self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
@@ -248,6 +250,11 @@ class Fit:
         if self.final:
             return self.excess(state)
         return self.training_loss(state) + epoch.penalty
+
+    def needs_all_rows(self, plan: Plan, state: State) -> bool:
+        """Whether the minimum is reached, or reached sooner, by steps on all rows."""
+        hides = state.step is not None and state.step.hides
+        return not plan.formulas.is_smooth or hides or (self.is_sampled and plan.noise)
 
     @property
     def rounding(self) -> float:
@@ -301,7 +308,7 @@ class Fit:
                 self.reason = "stalled"
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
-        elif averages and not plan.is_remote and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
+        elif averages and not plan.is_remote and self.needs_all_rows(plan, state):
             state.finish(finished_on_all_rows(plan, state, enough))
         else:
             self.is_finished = False

@@ -100,7 +100,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
         if fall > 0.0 and 0.0 < step < np.inf:
             # The curvature of the penalty along the whole step: there the slope is exact, whatever its pull is.
             bend = d[:-1] @ (pull - penalty.gradient(w[:-1] - w.dtype.type(step) * d[:-1])) / step
-            if plan.searches:
+            if plan.searches and not plan.noise:
                 step = rows.length(w, d, step, fall, lean, bend)
             else:
                 step = _line_search(rows, w, d, step, fall, lean, bend, plan.noise)
