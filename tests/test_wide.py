@@ -35,16 +35,18 @@ def problem(name, p):
 @covering(
     {
         "name": ["units", "chain", "factors", "rare", "twice"],
-        "p": [MOST + 1, 900],
+        "way": ["covariances", "directions"],
         "kind": [BatchGDRegressor, MiniBatchSGDRegressor],
         "weighted": [False, True],
         "fit_intercept": [True, False],
         "dtype": [np.float64, np.float32],
     }
 )
-def test_the_minimum(name, p, kind, weighted, fit_intercept, dtype):
-    """By covariances of a sample with few columns, by directions of large variance with many."""
-    X, y = problem(name, p)
+def test_the_minimum(monkeypatch, name, way, kind, weighted, fit_intercept, dtype):
+    """By covariances of a sample, or by directions of large variance, as with many columns."""
+    if way == "directions":
+        internals.by_directions(monkeypatch)
+    X, y = problem(name, MOST + 1)
     weight = some_weights(N) if weighted else None
     model = kind(fit_intercept=fit_intercept).fit(X.astype(dtype), y.astype(dtype), weight)
     peer = Ridge(1e-8, fit_intercept=fit_intercept).fit(X, y, weight)

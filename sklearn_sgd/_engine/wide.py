@@ -27,8 +27,9 @@ from sklearn_sgd._namespace import doubled, dtype_of, take
 # Rows of a sample for each column, and at least; rows for each column from which on the minimum is sought here.
 PER_COLUMN, LEAST, ENOUGH = 6, 4096, 2
 
-# Columns, squared, for each row, up to which covariances of a sample cost less than the readings that they spare.
-PAYS = 150
+# Columns, squared, for each row, up to which covariances of a sample cost less than the readings that they spare; and
+# columns up to which they cost little anyway.
+PAYS, FEW = 150, 2000
 
 # Directions of large variance, and rows that they are found in, for each.
 DIRECTIONS, ROWS = 100, 20
@@ -75,7 +76,7 @@ class Wide(NamedTuple):
     def of(cls, plan: Plan) -> Self:
         """That of the rows of a plan, which are not centred."""
         p, weight, centred = plan.X.shape[1], plan.data.weight, bool(plan.data.rows.bias)
-        pays = p * p <= PAYS * plan.n_rows
+        pays = p <= max(FEW, (PAYS * plan.n_rows) ** 0.5)
         size = min(max(PER_COLUMN * p, LEAST) if pays else ROWS * DIRECTIONS, plan.n_rows)
         some = plan.used if size == plan.n_rows else plan.used[sample(plan.n_rows, size)]
         rows, weight = doubled(take(plan.X, some)), weight[some] if weight.shape[0] else weight
