@@ -10,11 +10,11 @@ curvature estimates", SIAM Journal on Mathematics of Data Science 6, 2024.
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.sample import sample, sample_size, shows
+from sklearn_sgd._engine.automatic.sample import HEAVY, sample, sample_size, shows
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import row_curvatures
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._namespace import dtype_of, take, total
+from sklearn_sgd._namespace import doubled, dtype_of, take, total
 
 
 def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
@@ -23,7 +23,7 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
     if some is None:
         return None
     columns = measure(X, some, weights, centred)
-    if not _shows(X, some, weights, columns):
+    if not _shows(X, some, weights, columns) or _has_long_rows(X, kept, columns):
         return None
     weight = float(len(X) if kept is None else len(kept))
     if weights.shape[0]:
@@ -42,6 +42,14 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
             return columns, curvature
     weight, curvature = row_curvatures(loss, data, plan.row_indices, w)
     return measure(X, plan.row_indices, weight, centred), curvature
+
+
+def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> bool:
+    """Whether a row, in the sample or not, makes much of the spread of predictions, as some coefficients show."""
+    w = np.sin(1.0 + np.arange(X.shape[1])) / np.sqrt(columns.variance)
+    z = doubled(X @ w.astype(X.dtype))
+    z = ((z if kept is None else z[kept]) - columns.mean @ w) ** 2
+    return not z.max() <= HEAVY * z.sum()
 
 
 def size_of_sample(X, n_rows: int) -> int | None:

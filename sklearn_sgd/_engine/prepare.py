@@ -122,6 +122,8 @@ def make_plans(
         other.follow(first)
     shared = build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
     plans = []
+    if shared.searches:
+        shared = shared._replace(searches=first.statistics is not None and first.statistics.sampled)
     for target, state in enumerate(states):
         data = shared.data._replace(y=in_one_piece(rows.targets[:, target]))
         plan = shared._replace(data=data, normal=normals[target] if normals else None)

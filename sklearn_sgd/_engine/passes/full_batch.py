@@ -22,6 +22,9 @@ CLOSE = 1e-6, 1e-12
 # Slope at the end of a step, in units of that at its start, with which the first guess will do, and a later one.
 NEARLY, LEVEL = 0.25, 0.05
 
+# Share of the expected step below which a short one says nothing of other directions: a few rows may have stopped it.
+SHORT = 0.25
+
 # Guesses of a length; times as long as the first one it may be.
 TRIES, LONGEST = 60, 8.0
 
@@ -129,7 +132,7 @@ class AllRows(WholeBatch):
         length = level(lambda t: self.slope(w, d, t) - lean + t * bend, step * self.share, fall)
         if length > 0.0:
             self.share = length / step
-            self.before_that, self.missing = self.missing, 0.5 * fall * length
+            self.before_that, self.missing = self.missing, 0.5 * fall * max(length, SHORT * step)
         return length
 
     @property
