@@ -8,13 +8,14 @@ import sys
 import time
 import warnings
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import numpy as np
 import sklearn
 from datasets.simulated import Dataset as Simulated
 from datasets.words import Dataset as Words
+from fits import fits, widths
 from objective import Objective
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
@@ -399,17 +400,18 @@ def picture_of_risk(curves):
     plt.close(figure)
 
 
-ITEMS = (online, batch, sparse, sparse_calls, calls, predict, memory, scaling, risk)
+ITEMS = (online, batch, fits, widths, sparse, sparse_calls, calls, predict, memory, scaling, risk)
 
 
 def machine() -> str:
     """Where and when, with what."""
     packages = ["numpy", "scipy", "llvmlite", *(r for s in SOLVERS.values() for r in s.requirements)]
+    names = packages_distributions()
     cpu = next((line.split(":")[1].strip() for line in open_lines("/proc/cpuinfo") if "model name" in line), "?")
     return (
         f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, scikit-learn "
         f"{sklearn.__version__}, sklearn_sgd {sklearn_sgd.__version__}, "
-        + ", ".join(f"{name} {version(name)}" for name in packages)
+        + ", ".join(f"{name} {version(names[name][0])}" for name in packages)
         + (f"; not installed: {', '.join(ABSENT)}" if ABSENT else "")
     )
 

@@ -5,12 +5,12 @@ import sys
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, table, trend
+from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, table, trend, wide
 from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch
+from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch, normal
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 
@@ -97,7 +97,8 @@ def on_threads(monkeypatch, number):
 
 def without_normal_matrix(monkeypatch):
     """Let the full-batch automatic step for the squared error read the samples in each epoch."""
-    monkeypatch.setattr(prepare, "affordable", lambda *sizes: False)
+    for module in (prepare, normal):
+        monkeypatch.setattr(module, "affordable", lambda *sizes: False)
 
 
 def count_readings(monkeypatch):
@@ -112,7 +113,7 @@ def count_readings(monkeypatch):
 def count_measured(monkeypatch):
     """Return a list of the numbers of samples of which a fit computes covariances."""
     counted = []
-    for module in (prepare, least_squares, curvatures):
+    for module in (prepare, least_squares, curvatures, normal):
 
         def counts(X, kept, *more, original=module.measure):
             counted.append(X.shape[0] if kept is None else len(kept))
@@ -125,6 +126,12 @@ def count_measured(monkeypatch):
 def without_samples(monkeypatch):
     """Let full batches of other losses than the squared error measure all samples in each epoch."""
     monkeypatch.setattr(curvatures, "sample_size", lambda *sizes: None)
+
+
+def by_directions(monkeypatch):
+    """Let few columns be known by directions of large variance, as many are."""
+    monkeypatch.setattr(wide, "FEW", 0)
+    monkeypatch.setattr(wide, "PAYS", 0)
 
 
 def count_fall_backs(monkeypatch):

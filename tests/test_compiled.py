@@ -265,3 +265,31 @@ def test_an_expression_is_no_number():
         with pytest.raises(Untraceable):
             function(x)
     assert bool(Expression("number", 0, value=1.0) > 0.5)
+
+
+EXTREME = {"float64": (-np.inf, np.inf), "float32": (-1e30, 1e30)}
+
+RANGES = {
+    "exp": (-700.0, 709.0),
+    "expm1": (-40.0, 40.0),
+    "log": (0.01, 100.0),
+    "log1p": (-0.99, 10.0),
+    "tanh": (-25.0, 25.0),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", RANGES)
+def test_elementary_functions_are_right_to_the_last_digits(name, dtype):
+    """Against NumPy's in extended precision, over their range, near 0, and where numbers are very large or small."""
+    rng, ufunc, extreme = np.random.default_rng(0), getattr(np, name), [1e-310, 1e300, 709.78, -745.0, -800.0, 800.0]
+    least, most = np.clip(RANGES[name], -80.0, 80.0) if dtype == np.float32 else RANGES[name]
+    near = rng.choice([-1.0, 1.0], 1000) * 10.0 ** rng.uniform(-20, -1, 1000) + (1.0 if name == "log" else 0.0)
+    x = np.concatenate((rng.uniform(least, most, 10_000), near, np.clip(extreme, *EXTREME[dtype.name]))).astype(dtype)
+    kernel = emit.Kernel(program(ufunc(variable("x"))), 0, ("x", "out"), (), ("out",))
+    out = np.empty_like(x)
+    call(emit.compile_kernels("one", {"f": kernel}, dtype)["f"], (x, out), len(x))
+    with np.errstate(all="ignore"):
+        exact = ufunc(x.astype(np.longdouble)).astype(dtype)
+    # What is below the smallest normal number may be 0.
+    assert_allclose(out, exact, rtol=3 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)

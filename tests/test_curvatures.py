@@ -8,7 +8,7 @@ from problems import covering, some_weights, theta
 from scipy.optimize import minimize
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
-from sklearn_sgd import BatchGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
 
 N, P = 36_000, 10
@@ -90,3 +90,37 @@ def test_threads_change_no_bit(monkeypatch):
         internals.on_threads(monkeypatch, number)
         fits.append(theta(BatchGDRegressor("huber", epochs=4, tol=None).fit(X, y)))
     assert_array_equal(*fits)
+
+
+SMOOTH = ["huber", "logcosh", "poisson", "gamma", "expectile"]
+
+
+@covering(
+    {
+        "loss": SMOOTH,
+        "kind": [BatchGDRegressor, MiniBatchSGDRegressor],
+        "dtype": [np.float64, np.float32],
+        "penalty": [None, "l2"],
+    }
+)
+def test_few_readings_reach_the_minimum(monkeypatch, loss, kind, dtype, penalty):
+    """Lengths are searched for on predictions, which are kept; batches end with steps on all rows."""
+    X, y = problem()
+    y = np.exp(0.3 * y) if hasattr(LOSSES[loss], "link") else y
+    X, y, readings = X.astype(dtype), y.astype(dtype), internals.count_readings(monkeypatch)
+    params = {"penalty": penalty, "alpha": 1e-3} if penalty else {}
+    model = kind(loss, **params).fit(X, y)
+    assert sum(n == N for n in readings) <= 6
+    assert model.stop_reason_ == "tol"
+    part, Z = LOSSES[loss](), np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(N)]).astype(float)
+    ridge = np.append(params.get("alpha", 0.0) / X.var(axis=0, dtype=float), 0.0)
+
+    def value_and_slope(w):
+        z = Z @ w
+        value = np.mean(part.value(y.astype(float), z)) + 0.5 * ridge @ (w * w)
+        return value, Z.T @ part.gradient(y.astype(float), z) / N + ridge * w
+
+    best = minimize(value_and_slope, np.zeros(P + 1), jac=True, options={"gtol": 1e-8}).fun
+    coef = model.coef_.astype(float)
+    found = objective(part, model, X.astype(float), y.astype(float)) + 0.5 * params.get("alpha", 0.0) * coef @ coef
+    assert found < (1.0 + 1e-4) * best

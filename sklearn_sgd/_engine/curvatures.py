@@ -10,20 +10,20 @@ curvature estimates", SIAM Journal on Mathematics of Data Science 6, 2024.
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.sample import sample, sample_size, shows
+from sklearn_sgd._engine.automatic.sample import HEAVY, sample, sample_size, shows
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import row_curvatures
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._namespace import dtype_of, take, total
+from sklearn_sgd._namespace import doubled, dtype_of, take, total
 
 
 def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
     """Statistics of many rows, all or those kept, from a sample; None if that does not show them."""
-    some = _sample_of(X, kept)
+    some = sample_of(X, kept)
     if some is None:
         return None
     columns = measure(X, some, weights, centred)
-    if not _shows(X, some, weights, columns):
+    if not _shows(X, some, weights, columns) or _has_long_rows(X, kept, columns):
         return None
     weight = float(len(X) if kept is None else len(kept))
     if weights.shape[0]:
@@ -34,7 +34,7 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
 def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, float]:
     """Statistics of rows weighted by the curvature of their losses at w, and its mean; of a sample, if that will do."""
     X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
-    some = _sample_of(X, plan.row_indices)
+    some = sample_of(X, plan.row_indices)
     if some is not None:
         weight, curvature = row_curvatures(loss, data, some, w)
         columns = measure(X, some, weight, centred)
@@ -44,12 +44,23 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
     return measure(X, plan.row_indices, weight, centred), curvature
 
 
-def _sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of some of many rows of an array whose covariances are kept."""
-    if type(X) is not np.ndarray or X.shape[1] > FULL:
-        return None
+def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> bool:
+    """Whether a row, in the sample or not, makes much of the spread of predictions, as some coefficients show."""
+    w = np.sin(1.0 + np.arange(X.shape[1])) / np.sqrt(columns.variance)
+    z = doubled(X @ w.astype(X.dtype))
+    z = ((z if kept is None else z[kept]) - columns.mean @ w) ** 2
+    return not z.max() <= HEAVY * z.sum()
+
+
+def size_of_sample(X, n_rows: int) -> int | None:
+    """Rows of a sample of so many rows of an array whose covariances are kept; None if they are not many."""
+    return sample_size(n_rows, X.shape[1]) if type(X) is np.ndarray and X.shape[1] <= FULL else None
+
+
+def sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
+    """Their numbers."""
     n_rows = X.shape[0] if kept is None else len(kept)
-    size = sample_size(n_rows, X.shape[1])
+    size = size_of_sample(X, n_rows)
     if size is None:
         return None
     some = sample(n_rows, size)

@@ -40,7 +40,8 @@ class Descent:
     record: Callable[["Descent", Any, float], None] | None = None
 
     def __init__(self, plan: Plan, state: State):
-        self.plan, self.state, self.run, self.stopped = plan, state, choose(plan), False
+        self.plan, self.state, self.stopped = plan, state, False
+        self.run: Any = choose(plan)
         self.weight, self.share = plan.weight, 1.0
 
     def begin(self) -> None:
@@ -78,6 +79,15 @@ class Descent:
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
         return Epoch(loss, penalty, finite)
+
+    @property
+    def excess(self) -> float:
+        """What the objective exceeds its minimum by, where the steps on all rows show it."""
+        return self.run.rows.excess if self.plan.searches and not self.plan.noise else np.inf
+
+    def loss_at(self, w: np.ndarray) -> float:
+        """Mean loss of parameters, where the steps are on all rows."""
+        return float(self.run.rows(self.plan.data, self.plan.used, self.plan.parts.loss).gradient(w)[0]) / self.weight
 
     def weight_of(self, order: Any) -> float:
         """The total weight of the rows of an epoch."""

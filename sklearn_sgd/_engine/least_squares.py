@@ -16,6 +16,7 @@ incorporating scalable curvature estimates", Journal of Machine Learning Researc
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -52,78 +53,81 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
 
     ``plan`` has rows that are not centred, and all of them in one batch.
     """
-    geometry = _Geometry.of_sample(plan, size)
-    if geometry is None:
+    sampled = _geometry_of_sample(plan, size)
+    found = sampled and conjugate_steps(plan, sampled[0], tol)
+    if not sampled or not found:
         return None
-    used = slice(None) if plan.row_indices is None else plan.row_indices
-    y, s = doubled(plan.data.y[used]), doubled(plan.data.weight[used]) if plan.data.weight.shape[0] else None
-    constant = mean_target(y, s) if plan.data.rows.bias else 0.0
-    rest = y - constant
-    variance = float(rest @ (rest if s is None else s * rest)) / plan.weight
-    found = _conjugate_steps(plan, geometry, variance, tol)
-    if found is None:
-        return None
-    w, loss = found
+    (geometry, covariance), (w, loss, *_), (constant, variance) = sampled, found, _spread_of_target(plan)
     pull = geometry.ridge * w[:-1]
     spread = variance - (constant - w[-1]) ** 2 * float(plan.data.rows.bias)
     explained = spread - 2.0 * loss - 2.0 * float(w[:-1] @ pull)
-    known = float(w[:-1] @ geometry.covariance @ w[:-1])
+    known = float(w[:-1] @ covariance @ w[:-1])
     # Along the coefficients the sample's covariances are made those of all rows.
-    covariance = geometry.covariance * (explained / known if explained > 0.0 and known > 0.0 else 1.0)
+    covariance = covariance * (explained / known if explained > 0.0 and known > 0.0 else 1.0)
     side = (covariance @ w[:-1] + pull)[:, None]
     moment = plan.weight * np.block([[covariance, side], [side.T, np.full((1, 1), spread)]])
     return ColumnStatistics(plan.weight, np.append(geometry.mean, w[-1]), moment, sampled=True)
 
 
-class _Geometry(NamedTuple):
-    """Means and covariances of a sample, the penalty's curvature, and its least squares; Newton steps by these.
+class Geometry(NamedTuple):
+    """Means, scales, and directions of the columns, the penalty's curvature, and parameters to start from.
 
-    ``lower`` is the Cholesky factor of the covariances of scaled columns, with the penalty.
+    ``solve`` multiplies a vector with the inverse covariances of scaled columns, the penalty's curvature among them.
     """
 
     mean: np.ndarray
-    covariance: np.ndarray
     ridge: np.ndarray
     scale: np.ndarray
-    lower: np.ndarray
+    solve: Callable[[np.ndarray], np.ndarray]
     start: np.ndarray
-
-    @classmethod
-    def of_sample(cls, plan: Plan, size: int) -> "_Geometry | None":
-        """That of so many rows, the same in each fit; None if they do not show all directions well."""
-        X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
-        some = sample(plan.n_rows, size)
-        rows = plan.used[some]
-        block, y, weight = doubled(take(X, rows)), plan.data.y[rows, None], plan.data.weight
-        weight = weight[rows] if weight.shape[0] else weight
-        columns = measure(block, None, weight, centred, y)
-        p = X.shape[1]
-        mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
-        covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
-        ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
-        variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
-        if not shows(block, weight, columns.leading(p), dtype):
-            return None
-        scale = 1.0 / np.sqrt(variance + ridge)
-        correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)
-        lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
-        narrow = linalg.lapack.dpocon(lower, abs(correlation).sum(axis=0).max(), uplo="L")[0]
-        if refused or narrow < max(NARROW * NULL * p, precision**0.75):
-            return None
-        middle = float(mean[p]) if centred else 0.0
-        geometry = cls(mean[:p], covariance, ridge, scale, lower, np.append(side, middle))
-        return geometry._replace(start=geometry.step(geometry.start))
 
     def step(self, g: np.ndarray) -> np.ndarray:
         """The Newton step for a gradient, that of the intercept last."""
-        return np.append(self.scale * linalg.cho_solve((self.lower, True), self.scale * g[:-1]), g[-1])
+        return np.append(self.scale * self.solve(self.scale * g[:-1]), g[-1])
 
 
-def _conjugate_steps(
-    plan: Plan, geometry: _Geometry, variance: float, tol: float | None
-) -> tuple[np.ndarray, float] | None:
-    """Parameters at the minimum on all rows and their mean loss; None if they come there too slowly."""
+def _geometry_of_sample(plan: Plan, size: int) -> tuple[Geometry, np.ndarray] | None:
+    """That of so many rows, and their covariances; None if they do not show all directions well."""
+    X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
+    some = sample(plan.n_rows, size)
+    rows = plan.used[some]
+    block, y, weight = doubled(take(X, rows)), plan.data.y[rows, None], plan.data.weight
+    weight = weight[rows] if weight.shape[0] else weight
+    columns = measure(block, None, weight, centred, y)
+    p = X.shape[1]
+    mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
+    covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
+    ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
+    variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
+    if not shows(block, weight, columns.leading(p), dtype):
+        return None
+    scale = 1.0 / np.sqrt(variance + ridge)
+    correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)
+    lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
+    narrow = linalg.lapack.dpocon(lower, abs(correlation).sum(axis=0).max(), uplo="L")[0]
+    if refused or narrow < max(NARROW * NULL * p, precision**0.75):
+        return None
+    middle = float(mean[p]) if centred else 0.0
+    solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
+    geometry = Geometry(mean[:p], ridge, scale, solve, np.append(side, middle))
+    return geometry._replace(start=geometry.step(geometry.start)), covariance
+
+
+class Found(NamedTuple):
+    """Parameters near the minimum on all rows, their mean loss, what is missing, and whether that is little enough."""
+
+    w: np.ndarray
+    loss: float
+    missing: float
+    reached: bool
+
+
+def conjugate_steps(
+    plan: Plan, geometry: Geometry, tol: float | None, readings: int = READINGS, slow: float = SLOW
+) -> Found | None:
+    """The minimum on all rows; None if the decrement does not fall to a share ``slow`` with each reading."""
     ridge = np.append(geometry.ridge, 0.0)
+    variance = _spread_of_target(plan)[1]
     rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
     w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)
     losses, g = _reading(plan, rows, plan.data.y)(w)
@@ -132,13 +136,14 @@ def _conjugate_steps(
     objective, d, before = losses + 0.5 * float(w @ (ridge * w)), np.zeros_like(w), np.inf
     precise = 0.5 * variance * min(PRECISE, np.inf if tol is None else MISSING * tol)
     rounding = float(np.finfo(np.float64).eps) * variance
-    for _ in range(READINGS):
+    for number in range(readings + 1):
         step = geometry.step(g)
         fall = float(step @ g)
         loss = objective - 0.5 * float(w @ (ridge * w))
-        if 0.5 * fall <= max(min(precise, NOISE * len(g) / plan.weight * loss), rounding):
-            return w, loss
-        if not fall <= SLOW * before:
+        reached = 0.5 * fall <= max(min(precise, NOISE * len(g) / plan.weight * loss), rounding)
+        if reached or number == readings:
+            break
+        if not fall <= slow * before:
             return None
         d = step + fall / before * d
         change = products(d)[1] + ridge * d
@@ -148,7 +153,16 @@ def _conjugate_steps(
         length = float(d @ g) / bend
         w, g, objective = w - length * d, g - length * change, objective - 0.5 * length * float(d @ g)
         before = fall
-    return None
+    return Found(w, loss, 0.5 * fall, reached) if reached or slow == np.inf else None
+
+
+def _spread_of_target(plan: Plan) -> tuple[float, float]:
+    """The mean of the target, or 0 for a model without intercept, and the mean square of what it leaves."""
+    used = slice(None) if plan.row_indices is None else plan.row_indices
+    y, s = doubled(plan.data.y[used]), doubled(plan.data.weight[used]) if plan.data.weight.shape[0] else None
+    constant = mean_target(y, s) if plan.data.rows.bias else 0.0
+    rest = y - constant
+    return constant, float(rest @ (rest if s is None else s * rest)) / plan.weight
 
 
 def _reading(plan: Plan, rows, y: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:

@@ -62,6 +62,10 @@ class Plan(NamedTuple):
         That of the automatic step.
     normal : NormalMatrix or None
         All that the squared error depends on, if it was measured.
+    minimum : KnownMinimum or None
+        The minimum on all rows, where it was found beforehand.
+    searches : bool
+        Whether steps on all rows, if there are any, are as long as a search says, on their predictions alone.
     parts, formulas : Parts, Formulas
         Loss, penalty and optimizer, and what they compute.
     finishes : bool
@@ -99,6 +103,8 @@ class Plan(NamedTuple):
     settles: bool = False
     is_far_off: bool = False
     anew: bool = False
+    minimum: Any = None
+    searches: bool = False
 
     @property
     def n_entries(self) -> int:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
@@ -31,23 +30,22 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics
+from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics, sample_of, size_of_sample
 from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.outliers import look_back, within_reach
-from sklearn_sgd._engine.passes import device, full_batch, variance_reduced
+from sklearn_sgd._engine.passes import device, variance_reduced
 from sklearn_sgd._engine.passes.choose import sums_of_entries
+from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.wide import ENOUGH, Wide
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
-
-# Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
-EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 NO_WEIGHT = np.empty(0)
 
@@ -106,24 +104,29 @@ def make_plans(
     if not params["fit_intercept"]:
         for state in states:
             state.forget_intercept()
-    weights, normals = in_one_piece(first.weigh(rows.weight, rows.X)), None
+    weights, normals, wide = in_one_piece(first.weigh(rows.weight, rows.X)), None, None
     automatic = recipe.automatic and rows.n_rows > 0
     if automatic:
         noise = batch_size < rows.n_rows
-        known = None if stream else _found(recipe, rows, weights, noise)
+        wide = None if stream else _wide(recipe, rows, weights)
+        known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
         learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
         first.forget_columns()
-        normals = None if stream else _normals_for_schedule(recipe, rows, weights, batch_size)
+        normals = None if stream else normals_for_schedule(recipe, rows, weights, batch_size)
     for other in others:
         other.follow(first)
     shared = build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
     plans = []
+    if shared.searches:
+        shared = shared._replace(searches=first.statistics is not None and first.statistics.sampled)
     for target, state in enumerate(states):
         data = shared.data._replace(y=in_one_piece(rows.targets[:, target]))
         plan = shared._replace(data=data, normal=normals[target] if normals else None)
+        if wide:
+            plan = plan._replace(minimum=wide.minimum(plan, params["tol"]))
         if formulas.has_bounded_slopes and not plan.is_remote:
             if not stream:
                 plan = within_reach(plan)
@@ -146,6 +149,7 @@ def build_plan(
     half_life = params["half_life"] if stream else None
     limit = decay_limit(half_life, batch_size, recipe.automatic) if half_life else np.inf
     used, schedule = as_rows(rows.X, params["fit_intercept"]), recipe.schedule
+    many = size_of_sample(rows.X, rows.n_rows) is not None
     if step:
         used = less_mean(used, centre.astype(dtype_of(rows.X)))
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)
@@ -166,6 +170,7 @@ def build_plan(
         drop_last=params["drop_last"],
         average_from=recipe.average_from(noise),
         decay_limit=limit,
+        searches=bool(step and many and step.preconditioner.is_full) and not recipe.formulas.is_quadratic,
         settles=stream and step is not None and step.shares is None and not (half_life or recipe.formulas.is_quadratic),
     )
 
@@ -205,7 +210,8 @@ def learn_columns(
 def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:
     """Moments of many rows where a sample shows enough: for the squared error with a few readings of all rows."""
     params, formulas, X = recipe.params, recipe.formulas, rows.X
-    if not (formulas.is_quadratic or noise):
+    ends = recipe.finishes and formulas.is_smooth and not recipe.remembers
+    if not formulas.is_quadratic and (ends or not noise):
         return of_sample(X, rows.row_indices, weights, params["fit_intercept"])
     needed = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly and not params["inference"]
     if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
@@ -218,21 +224,13 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
 
 
-def _normals_for_schedule(recipe: Recipe, rows: Selection, weights, batch_size: int) -> list[NormalMatrix] | None:
-    """The normal matrix for each target, where a schedule's many epochs on all rows of the squared error repay it."""
-    params, X, (n, p) = recipe.params, rows.X, (rows.n_rows, rows.X.shape[1])
-    alone = recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")
-    if alone or batch_size < n or not recipe.formulas.is_quadratic or type(X) is not np.ndarray:
+def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
+    """What the minimum is sought with before the descent: of the squared error of dense rows of many columns."""
+    formulas, X = recipe.formulas, rows.X
+    sought = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly
+    if not (sought and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows >= ENOUGH * X.shape[1]):
         return None
-    targets = rows.targets.shape[1]
-    is_large = n * p > full_batch.LEAST and n >= MANY_ROWS * (p + targets) and affordable(n, p + targets)
-    if not is_large or params["epochs"] * targets < EPOCHS + p / COLUMNS_AN_EPOCH:
-        return None
-    statistics = measure(X, rows.row_indices, weights, params["fit_intercept"], rows.targets)
-    if not np.isfinite(statistics.moment).all():
-        return None
-    mean = statistics.mean[:p]
-    return [NormalMatrix.of(statistics, p, target)._replace(mean=mean) for target in range(targets)]
+    return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1])))
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:
@@ -342,7 +340,10 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     if stream and hasattr(loss, "link") and not _is_inside(loss, constant):
         constant = 0.0
     if plan.is_reweighted:
-        coef = first_direction(loss, data, kept, plan.X, state.centre, constant, plan.preconditioner)
+        some = sample_of(plan.X, kept)
+        coef = first_direction(
+            loss, data, kept if some is None else some, plan.X, state.centre, constant, plan.preconditioner
+        )
     if stream:
         s, y = take(data.weight, used) if data.weight.shape[0] else 1.0, doubled(take(data.y, used))
         excess = total(s * (loss.value(y, 0.0 * y) - loss.value(y, constant + 0.0 * y)))

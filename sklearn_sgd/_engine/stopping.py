@@ -21,8 +21,10 @@ from sklearn_sgd._engine.epochs import Descent, Epoch, one_epoch
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.probe import Probe
+from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import grows
+from sklearn_sgd._engine.wide import KnownMinimum
 from sklearn_sgd._namespace import dtype_of
 
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
@@ -30,6 +32,9 @@ DIVISOR, SMALLEST = 5.0, 1e-6
 
 # Share of the progress that counts which may be missing to the minimum where that is known.
 MISSING = 0.1
+
+# The same in units of what the noise of the rows costs.
+NOISY = 0.02
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
@@ -147,8 +152,10 @@ class Stopping:
         return "early_stopping" if self.score else "tol"
 
 
-def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
+def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | KnownMinimum | None:
     """What is missing to the minimum, where it is known: for the squared error preconditioned by covariances."""
+    if plan.minimum:
+        return plan.minimum
     geometry, normal = state.step and state.step.geometry, plan.normal
     formulas = plan.formulas
     if plan.preconditioner is None or geometry is None or not (formulas.is_quadratic and formulas.pulls_linearly):
@@ -208,7 +215,10 @@ class Fit:
         self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         is_sampled = state.statistics is not None and state.statistics.sampled
-        ends_at_once = self.final is not None and plan.noise and plan.finishes and is_sampled
+        # Of other losses by steps on all rows.
+        self.is_sampled = is_sampled and plan.searches and not (score or plan.remembers)
+        is_known = self.final is not None and (is_sampled or plan.minimum is not None)
+        ends_at_once = (is_known or self.is_sampled) and plan.noise and plan.finishes
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -217,18 +227,27 @@ class Fit:
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
             score=score,
-            excess=self.excess if self.final else None,
+            excess=self.excess if self.final or (plan.searches and not (plan.noise or score)) else None,
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
         )
-        self.descent, self.completed = Descent(plan, state), state.fork()
+        self.descent = Descent(plan, state)
+        if plan.searches and not plan.noise:
+            start_on_sample(self.descent, self.baseline)
+        self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
-        """How much the loss of a state's predictor exceeds the minimum, where that is known."""
-        assert self.final is not None
-        return self.final.excess(state.vectors.average)
+        """How much the loss of a state's predictor exceeds the minimum, where that is known.
+
+        What is much more than the noise of the rows costs is worth another epoch, whatever the tolerance.
+        """
+        if self.final:
+            return self.final.excess(state.vectors.average)
+        plan, excess = self.descent.plan, self.descent.excess
+        worth = NOISY * (plan.X.shape[1] + 1) / plan.n_rows * abs(self.stopping.losses[-1])
+        return excess * max(1.0, MISSING * self.progress / max(worth, 1e-300))
 
     def objective(self, epoch: Epoch, state: State) -> float:
         """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there.
@@ -245,6 +264,11 @@ class Fit:
         if self.final:
             return self.excess(state)
         return self.training_loss(state) + epoch.penalty
+
+    def needs_all_rows(self, plan: Plan, state: State) -> bool:
+        """Whether the minimum is reached, or reached sooner, by steps on all rows."""
+        hides = state.step is not None and state.step.hides
+        return not plan.formulas.is_smooth or hides or (self.is_sampled and plan.noise)
 
     @property
     def rounding(self) -> float:
@@ -296,11 +320,11 @@ class Fit:
         if self.final:
             w, missing = self.final.improved(state.vectors.average, enough)
             state.finish(w)
-            if self.reason == "tol" and self.final.geometry.is_narrow and missing > enough > 0.0:
+            if self.reason == "tol" and self.final.is_narrow and missing > enough > 0.0:
                 self.reason = "stalled"
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
-        elif averages and (not plan.formulas.is_smooth or (state.step and state.step.hides)):
+        elif averages and self.needs_all_rows(plan, state):
             state.finish(finished_on_all_rows(plan, state, enough))
         else:
             self.is_finished = False

@@ -75,6 +75,11 @@ class FinalSteps:
     def __init__(self, gradient: Callable[[np.ndarray], np.ndarray], geometry: Geometry, penalty: Any, rounding: float):
         self.gradient, self.geometry, self.penalty, self.rounding = gradient, geometry, penalty, rounding
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether rounding hides directions, so that the minimum may be out of reach."""
+        return self.geometry.is_narrow
+
     def excess(self, w: np.ndarray) -> float:
         """How far the objective is above its minimum."""
         return self._step(self._slope(w))[0]
@@ -88,7 +93,7 @@ class FinalSteps:
         d, gained = np.zeros_like(w), np.inf
         for number in range(STEPS):
             # Where rounding hides directions, a gradient may look small that is not.
-            if least <= enough and number >= (SURE if self.geometry.is_narrow else 1):
+            if least <= enough and number >= (SURE if self.is_narrow else 1):
                 break
             d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step
             change = self._slope(w + d) - g

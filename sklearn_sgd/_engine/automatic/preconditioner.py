@@ -209,7 +209,8 @@ def make_step(
         )
     if not full or separable:
         largest = known.largest if known else 1.0
-        if not known and varies.any():
+        # Known minima need no rate.
+        if not known and varies.any() and not (statistics.sampled and not noise):
             largest = largest_eigenvalue(covariance, X, statistics.centre, scale)
         step = Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, news)
         if not by_entries:

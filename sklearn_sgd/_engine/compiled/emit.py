@@ -7,22 +7,23 @@ the precision of the arrays. All functions return a double and take pointers, 64
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled import store
+from sklearn_sgd._engine.compiled import elementary, store
 from sklearn_sgd._engine.expressions import CONDITIONS, Program
 
 # Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
 FAST = ("reassoc", "contract", "arcp", "nsz")
 
 # Operations that are LLVM's own; others are of the C library.
-INTRINSICS = {"sqrt", "exp", "log", "pow", "sin", "cos"}
+INTRINSICS = {"sqrt", "pow", "sin", "cos"}
 
 # What these lines are is part of what machine code is made of.
-SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+SOURCE = hashlib.sha256(b"".join(Path(module).read_bytes() for module in (__file__, elementary.__file__))).hexdigest()
 
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
@@ -194,17 +195,26 @@ class _Loop:
         return self._call(builder, "llvm.pow", a, b)
 
     def _function(self, builder, op: str, a):
+        written = elementary.functions(self.ir, builder, partial(self._call, builder, flags=()))
+        if op in written:
+            return self._as(builder, written[op](self._as(builder, a, self.double)), a.type)
         if op in INTRINSICS:
             return self._call(builder, f"llvm.{op}", a)
         name = {"arctan": "atan"}.get(op, op) + ("f" if a.type == self.ir.FloatType() else "")
         return self._call(builder, name, a, intrinsic=False)
 
-    def _call(self, builder, name: str, *args, intrinsic: bool = True):
+    def _as(self, builder, value, kind):
+        """A number in a precision."""
+        if value.type == kind:
+            return value
+        return builder.fptrunc(value, kind) if value.type == self.double else builder.fpext(value, kind)
+
+    def _call(self, builder, name: str, *args, intrinsic: bool = True, flags=FAST):
         kind = self.ir.FunctionType(args[0].type, [a.type for a in args])
         if intrinsic:
             name += ".f32" if args[0].type == self.ir.FloatType() else ".f64"
         function = self.module.globals.get(name) or self.ir.Function(self.module, kind, name)
-        return builder.call(function, args, fastmath=FAST)
+        return builder.call(function, args, fastmath=flags)
 
     def _logic(self, builder, op: str, values):
         return builder.not_(*values) if op == "not" else getattr(builder, f"{op}_")(*values)

@@ -44,6 +44,7 @@ BUILDERS: dict[str, Callable] = {
     "minibatch": minibatch.build,
     "automatic": automatic.build,
     "gradient": full_batch.build,
+    "slope": lambda layout: full_batch.slope,
     "variance_reduced": variance_reduced.build,
     "passive_aggressive": passive_aggressive.build,
     "online": lambda layout: online.online,
@@ -61,7 +62,7 @@ BUILDERS: dict[str, Callable] = {
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(("online", "single", "permute", "designs", "multiples"), "dense")
+ONLY = dict.fromkeys(("online", "single", "permute", "designs", "multiples", "slope"), "dense")
 ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries", "lagged"), "csr")
 
 

@@ -43,11 +43,23 @@ class Batch:
         return self.X @ w[:-1] + float(self.rows.bias * w[-1] + self.rows.offset(w))
 
 
-def gradient(data, w, order, loss, start, stop, g):
-    """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
-    losses, squares, mean = Batch(data, order[start:stop], loss).gradient(w)
+def gradient(data, w, order, loss, start, stop, g, predictions):
+    """Add the gradients of some rows to g, and keep their predictions; the sums of losses and squared slopes."""
+    batch = Batch(data, order[start:stop], loss)
+    losses, squares, mean = batch.gradient(w)
     g += mean * (stop - start)
+    predictions[start:stop] = batch.z
     return losses, squares
+
+
+def slope(data, order, loss, start, stop, predictions, along, length):
+    """Slope of the losses of some rows after a step from predictions, in the direction of the step."""
+    chunk = order[start:stop]
+    along = along[start:stop]
+    slopes = loss.gradient(take(data.y, chunk), predictions[start:stop] - length * along)
+    if data.weight.shape[0]:
+        slopes = take(data.weight, chunk) * slopes
+    return -float(np.sum(slopes * along))
 
 
 def minibatch(plan, piece, vectors, window, batch_of=Batch) -> float:
@@ -88,7 +100,11 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
         if fall > 0.0 and 0.0 < step < np.inf:
             # The curvature of the penalty along the whole step: there the slope is exact, whatever its pull is.
             bend = d[:-1] @ (pull - penalty.gradient(w[:-1] - w.dtype.type(step) * d[:-1])) / step
-            step = w.dtype.type(_line_search(rows, w, d, step, fall, lean, bend, plan.noise))
+            if plan.searches and not plan.noise:
+                step = rows.length(w, d, step, fall, lean, bend)
+            else:
+                step = _line_search(rows, w, d, step, fall, lean, bend, plan.noise)
+            step = w.dtype.type(step)
             w -= step * d
             if not preconditioner.is_full:
                 w[:-1] = penalty.prox(w[:-1], step * preconditioner.diagonal, ...)

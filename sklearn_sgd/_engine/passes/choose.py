@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from sklearn_sgd._engine.compiled import store
-from sklearn_sgd._engine.passes import arrays, device, device_automatic, full_batch, normal, variance_reduced
+from sklearn_sgd._engine.passes import arrays, device, device_automatic, full_batch, minimum, normal, variance_reduced
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
@@ -25,6 +26,8 @@ def choose(plan) -> Callable[..., float]:
         return partial(arrays.minibatch, batch_of=normal.AllRows(plan))
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
         return normal.automatic
+    if plan.minimum and not plan.noise:
+        return minimum.Arrival(all_rows(plan))
     if is_foreign(plan.X):
         return (device_automatic.Automatic if plan.preconditioner else device.Minibatch)(plan)
     drivers = drivers_of(plan)
@@ -37,8 +40,20 @@ def choose(plan) -> Callable[..., float]:
         return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
     if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries):
-        return partial(getattr(arrays, name), batch_of=all_rows(plan))
+        return WholeEpoch(getattr(arrays, name), all_rows(plan))
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
+
+
+@dataclass(frozen=True)
+class WholeEpoch:
+    """A pass on arrays over all rows as one batch."""
+
+    run: Callable[..., float]
+    rows: Any
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Run it, which changes the vectors and the window."""
+        return self.run(plan, piece, vectors, window, self.rows)
 
 
 def _driver_name(plan, name: str) -> str:
@@ -60,7 +75,7 @@ def all_rows(plan) -> Any:
     if is_foreign(plan.X):
         return device.AllRows(plan)
     drivers = drivers_of(plan)
-    return full_batch.AllRows((drivers or arrays).gradient, plan.n_rows, plan.n_entries, drivers is not None)
+    return full_batch.AllRows(drivers or arrays, plan.n_rows, plan.n_entries, drivers is not None)
 
 
 def drivers_of(plan) -> native.Drivers | None:

@@ -64,13 +64,24 @@ class Drivers:
         smooth = self.terms is not None and not self.terms.lasso and not len(piece.mixes)
         return rows.layout == "csr" and apart and smooth and bool((piece.rates == piece.rates[0]).all())
 
-    def gradient(self, data, w, order, loss, start: int, stop: int, g: np.ndarray) -> tuple[float, float]:
-        """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
+    def gradient(
+        self, data, w, order, loss, start: int, stop: int, g: np.ndarray, predictions: np.ndarray
+    ) -> tuple[float, float]:
+        """Add the gradients of some rows to g, and keep their predictions; the sums of losses and squared slopes."""
         sums = np.zeros(2 + len(w))
         more = {"start": start, "stop": stop, "w": w.astype(self.dtype, copy=False), "g": g, "sums": sums}
-        more["work"] = np.empty(4 * STRETCH + len(w), self.dtype)
+        more |= {"predictions": predictions, "work": np.empty(3 * STRETCH + len(w), self.dtype)}
         self.call("gradient", data, order, more)()
         return float(sums[0]), float(sums[1])
+
+    def slope(
+        self, data, order, loss, start: int, stop: int, predictions: np.ndarray, along: np.ndarray, length: float
+    ) -> float:
+        """Slope of the losses of some rows after a step from predictions, in the direction of the step."""
+        values = {"start": start, "stop": stop, "predictions": predictions, "along": along, "length": length}
+        values |= {"work": np.empty(4 * STRETCH, self.dtype), "sums": np.zeros(2)}
+        values |= self.shared | _targets(data, order)
+        return driver("slope", "dense", self.dtype, NO_INDEX, order.dtype, self.plain)(values)
 
     def stepping(self, plan, piece, vectors, more: dict[str, Any], batches: int, coefs: int) -> dict[str, Any]:
         """The arguments of a driver that steps, with memory for numbers of each row of a batch and each coefficient."""
@@ -91,20 +102,23 @@ class Drivers:
 
     def call(self, name: str, data, order, more: dict[str, Any]) -> machine.Call:
         """A driver together with its arguments."""
-        rows, weighted = data.rows, data.weight.shape[0] > 0
+        rows = data.rows
         values = {
             **self.shared,
             **rows.arguments(),
-            "y": data.y,
-            "weight": data.weight if weighted else NOTHING,
-            "weighted": int(weighted),
-            "order": order,
-            "n": len(order),
+            **_targets(data, order),
             "chunk": block_rows(rows),
             "ahead": rows_ahead(rows),
             **more,
         }
         return machine.Call(driver(name, rows.layout, self.dtype, rows.index_dtype, order.dtype, self.plain), values)
+
+
+def _targets(data, order) -> dict[str, Any]:
+    """The arguments that say which rows, with their targets and weights."""
+    weighted = data.weight.shape[0] > 0
+    weight = data.weight if weighted else NOTHING
+    return {"y": data.y, "weight": weight, "weighted": int(weighted), "order": order, "n": len(order)}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,42 @@ from sklearn_sgd._engine.cores import map_on_cores
 # Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 
+# Intercepts that differ by the rounding of a move of the centre.
+CLOSE = 1e-6, 1e-12
+
+# Slope at the end of a step, in units of that at its start, with which the first guess will do, and a later one.
+NEARLY, LEVEL = 0.25, 0.05
+
+# Share of the expected step below which a short one says nothing of other directions: a few rows may have stopped it.
+SHORT = 0.25
+
+# Guesses of a length; times as long as the first one it may be.
+TRIES, LONGEST = 60, 8.0
+
+
+def level(slope_at: Callable[[float], float], length: float, fall: float) -> float:
+    """The length where a convex function, which falls by ``fall`` at 0, is nearly level, and not higher than at 0.
+
+    By secants, the older end of two ends counting half as steep (the Illinois algorithm).
+    """
+    low, high, below, above, most, enough = 0.0, np.inf, -fall, np.inf, LONGEST * length, NEARLY * fall
+    for _ in range(TRIES):
+        slope = slope_at(length)
+        if not abs(slope) > enough and (slope <= 0.0 or slope + slope_at(0.5 * length) <= 0.0):
+            return length
+        enough = LEVEL * fall
+        if slope > 0.0:
+            below, high, above = (0.5 * below if high < np.inf else below), length, slope
+        elif length >= most:
+            return length
+        else:
+            above, low, below = (0.5 * above if low > 0.0 else above), length, slope
+        if high == np.inf:
+            length = min(most, length * min(4.0, fall / max(fall + slope, 1e-300)))
+        else:
+            length = low + (high - low) * (below / (below - above) if above < np.inf else 0.5)
+    return low
+
 
 class WholeBatch(ABC):
     """All rows as one batch: mean gradients, and slopes, which are gradients at another point.
@@ -52,19 +88,76 @@ class WholeBatch(ABC):
 
 
 class AllRows(WholeBatch):
-    """All rows in this process, in segments."""
+    """All rows in this process, in segments.
 
-    def __init__(self, gradient: Callable, n_rows: int, n_entries: int, compiled: bool):
+    Their predictions are kept, too. So X is read for the first slope along a direction, and for none of the others.
+    """
+
+    def __init__(self, passes: Any, n_rows: int, n_entries: int, compiled: bool):
+        """``passes`` has the gradient and the slope of some rows."""
         super().__init__()
-        self.kernel = gradient
+        self.passes = passes
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
         # Python's own threads would wait for each other, and not know how scikit-learn is configured in this one.
         self.map: Callable = map_on_cores if compiled and n_entries >= THREADED else map
+        self.direction: Any = None
+        self.share, self.missing, self.before_that = 1.0, np.inf, np.inf
+
+    def __call__(self, data, chunk, loss):
+        """The rows; where only their centre has moved, what is known of them stays."""
+        w, sums = self.known
+        moves = self.data is not None and data is not self.data and data.y is self.data.y
+        if w is not None and moves and data.rows.mean is not None and self.data.rows.mean is not None:
+            total, squares, g = sums
+            move = data.rows.mean - self.data.rows.mean
+            self.known = (
+                np.append(w[:-1], w[-1] + move @ w[:-1]),
+                (total, squares, np.append(g[:-1] - g[-1] * move, g[-1])),
+            )
+            self.data = data
+        return super().__call__(data, chunk, loss)
+
+    def gradient(self, w):
+        """Sums of the losses and of their squared slopes, and the mean gradient."""
+        known = self.known[0]
+        if known is not None and np.array_equal(known[:-1], w[:-1]) and np.isclose(known[-1], w[-1], *CLOSE):
+            self.known = w.copy(), self.known[1]
+        return super().gradient(w)
+
+    def length(self, w, d, step: float, fall: float, lean: float, bend: float) -> float:
+        """The step to where the objective along a direction is nearly level.
+
+        The first guess is the share of ``step`` that was right before.
+        """
+        length = level(lambda t: self.slope(w, d, t) - lean + t * bend, step * self.share, fall)
+        if length > 0.0:
+            self.share = length / step
+            self.before_that, self.missing = self.missing, 0.5 * fall * max(length, SHORT * step)
+        return length
+
+    @property
+    def excess(self) -> float:
+        """What the objective exceeds its minimum by, if what was missing goes on to shrink as it does."""
+        return self.missing * min(1.0, self.missing / self.before_that) if self.before_that < np.inf else np.inf
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses, of their squared slopes, and of the gradients, segment by segment."""
-        sums = np.zeros((len(self.bounds) - 1, len(w)))
-        segment = partial(self.kernel, self.data, w, self.chunk, self.loss)
-        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
+        sums, self.predictions = np.zeros((len(self.bounds) - 1, len(w))), np.empty(len(self.chunk), self.data.y.dtype)
+        segment = partial(self.passes.gradient, self.data, w, self.chunk, self.loss)
+        kept = [self.predictions] * len(sums)
+        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums, kept)))
         losses, squares = totals.sum(axis=0)
         return losses, squares, sums.sum(axis=0)
+
+    def slope(self, w, d, step):
+        """Slope of the mean loss at the end of a step, in its direction; after ``gradient`` at w."""
+        if self.direction is not d:
+            self.direction, self.before = d, self.predictions
+            slope = super().slope(w, d, step)
+            self.along = (self.before - self.predictions) / self.before.dtype.type(step)
+            return slope
+        before, along = [self.before] * len(self.bounds), [self.along] * len(self.bounds)
+        segment = partial(self.passes.slope, self.data, self.chunk, self.loss)
+        lengths = [step] * len(self.bounds)
+        slopes = self.map(segment, self.bounds[:-1], self.bounds[1:], before, along, lengths)
+        return float(np.sum(list(slopes))) / len(self.chunk)

@@ -4,7 +4,16 @@ The rows enter the squared error by their second moments alone. The automatic st
 it pays if epochs are many.
 """
 
+from typing import Any
+
 import numpy as np
+
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.automatic.statistics import affordable, measure
+from sklearn_sgd._engine.passes import full_batch
+
+# Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
+EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 
 def automatic(plan, piece, vectors, window) -> float:
@@ -41,3 +50,20 @@ class AllRows:
         product, g, error = self.normal.gradient(self.bias, w)
         loss = self.normal.loss(w[:-1].astype(np.float64), product, error)
         return self.weight * loss, None, np.append(g, error) * (self.weight / self.n_rows)
+
+
+def normals_for_schedule(recipe: Any, rows: Any, weights, batch_size: int) -> list[NormalMatrix] | None:
+    """The normal matrix for each target, where a schedule's many epochs on all rows of the squared error repay it."""
+    params, X, (n, p) = recipe.params, rows.X, (rows.n_rows, rows.X.shape[1])
+    alone = recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")
+    if alone or batch_size < n or not recipe.formulas.is_quadratic or type(X) is not np.ndarray:
+        return None
+    targets = rows.targets.shape[1]
+    is_large = n * p > full_batch.LEAST and n >= MANY_ROWS * (p + targets) and affordable(n, p + targets)
+    if not is_large or params["epochs"] * targets < EPOCHS + p / COLUMNS_AN_EPOCH:
+        return None
+    statistics = measure(X, rows.row_indices, weights, params["fit_intercept"], rows.targets)
+    if not np.isfinite(statistics.moment).all():
+        return None
+    mean = statistics.mean[:p]
+    return [NormalMatrix.of(statistics, p, target)._replace(mean=mean) for target in range(targets)]

@@ -1,6 +1,6 @@
-"""The gradient of many rows, for full batches: no step is taken."""
+"""The gradient of many rows, for full batches, and slopes along a direction: no step is taken."""
 
-from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate
+from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, slope_at
 from sklearn_sgd._engine.compiled.drivers.words import (
     Double,
     Doubles,
@@ -13,7 +13,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# Rows between which predictions are forgotten.
+# Rows that are worked on at once.
 STRETCH = 4096
 
 
@@ -25,15 +25,19 @@ def build(layout):
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
         y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, chunk: Integer, ahead: Integer,
         start: Integer, stop: Integer, w: Reals, block: Function, loss_numbers: Doubles,
-        g: Doubles, work: Reals, sums: Doubles,
+        predictions: Reals, g: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """Add gradients of the rows from ``start`` to ``stop`` to g, and leave their losses and slopes in ``sums``."""
+        """Add gradients of the rows from ``start`` to ``stop`` to g, and leave their losses and slopes in ``sums``.
+
+        Their predictions are left in ``predictions``.
+        """
         rows = (X, indices, indptr, mean, centred, bias, p)
-        z, targets, s, c = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
-        part, whole, losses, squares = tail(work, 4 * STRETCH), tail(sums, 2), 0.0, 0.0
+        targets, s, c, part = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
+        whole, losses, squares = tail(sums, 2), 0.0, 0.0
         head = start
         while head < stop:
             end = min(head + STRETCH, stop)
+            z = tail(predictions, head)
             accumulate(
                 rows, y, weight, weighted, order, head, end, n, chunk, ahead, w, z, targets, s, c, part, whole, block,
                 loss_numbers, sums,
@@ -48,3 +52,27 @@ def build(layout):
         return losses
 
     return gradient
+
+
+def slope(
+    y: Reals, weight: Reals, weighted: Integer, order: Rows, start: Integer, stop: Integer, predictions: Reals,
+    along: Reals, length: Real, slopes: Function, loss_numbers: Doubles, work: Reals, sums: Doubles,
+) -> Double:  # fmt: skip
+    """Slope of the summed losses of the rows from ``start`` to ``stop`` after a step, in its direction.
+
+    ``predictions`` are those before the step, ``along`` what it subtracts from them, for each unit of its length.
+    """
+    targets, s, c, trial = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
+    total, head = 0.0, start
+    while head < stop:
+        size = min(STRETCH, stop - head)
+        for q in range(size):
+            i = order[head + q]
+            targets[q] = y[i]
+            s[q] = 1.0
+            if weighted:
+                s[q] = weight[i]
+        z, part = tail(predictions, head), tail(along, head)
+        total += size * slope_at(length, 0.0, 0.0, size, targets, z, s, c, part, trial, slopes, loss_numbers, sums)
+        head += size
+    return total

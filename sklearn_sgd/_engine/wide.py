@@ -1,0 +1,130 @@
+"""Least squares of dense rows of many columns: the geometry of a sample, conjugate gradients of all rows, no moments.
+
+The covariances of a sample cost c P**3, with c rows for each column. Where that is more than some readings of X, they
+are taken as a few directions of large variance, and one variance for all others. No column must be seen in the sample:
+its scale is that of all rows then, or of none, and a step more finds what it does.
+
+References
+----------
+Frangella, Z., Tropp, J. A. and Udell, M., "Randomized Nystrom preconditioning", SIAM Journal on Matrix Analysis and
+Applications 44, 2023.
+"""
+
+from functools import partial
+from typing import NamedTuple, Self
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_sgd._engine.automatic.preconditioner import is_varying
+from sklearn_sgd._engine.automatic.sample import sample, shows
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
+from sklearn_sgd._engine.baseline import mean_target
+from sklearn_sgd._engine.least_squares import Geometry, conjugate_steps
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._namespace import doubled, dtype_of, take
+
+# Rows of a sample for each column, and at least; rows for each column from which on the minimum is sought here.
+PER_COLUMN, LEAST, ENOUGH = 6, 4096, 2
+
+# Columns, squared, for each row, up to which covariances of a sample cost less than the readings that they spare; and
+# columns up to which they cost little anyway.
+PAYS, FEW = 150, 2000
+
+# Directions of large variance, and rows that they are found in, for each.
+DIRECTIONS, ROWS = 100, 20
+
+# What is added to variances along directions, in units of those of columns: rounding does not tell less.
+SMALL = 1e-9
+
+# Readings at most.
+READINGS = 60
+
+
+class KnownMinimum(NamedTuple):
+    """Parameters at the minimum of the objective on all rows, the mean loss there, and what may be missing.
+
+    It takes the place of `FinalSteps` where moments are not kept.
+    """
+
+    w: np.ndarray
+    loss: float
+    missing: float
+    is_narrow: bool
+
+    def excess(self, w: np.ndarray) -> float:
+        """How far the objective is above its minimum; infinity if that is not known."""
+        return self.missing if np.array_equal(w, self.w.astype(w.dtype)) else np.inf
+
+    def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
+        """The parameters, and what is missing."""
+        return self.w, self.missing
+
+
+class Wide(NamedTuple):
+    """What is common to all targets: statistics of the columns, and a sample of rows in their units, with its geometry.
+
+    ``some`` are the numbers of its rows; each is divided by the root of their number.
+    """
+
+    columns: ColumnStatistics
+    geometry: Geometry
+    rows: np.ndarray
+    some: np.ndarray
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """That of the rows of a plan, which are not centred."""
+        p, weight, centred = plan.X.shape[1], plan.data.weight, bool(plan.data.rows.bias)
+        pays = p <= max(FEW, (PAYS * plan.n_rows) ** 0.5)
+        size = min(max(PER_COLUMN * p, LEAST) if pays else ROWS * DIRECTIONS, plan.n_rows)
+        some = plan.used if size == plan.n_rows else plan.used[sample(plan.n_rows, size)]
+        rows, weight = doubled(take(plan.X, some)), weight[some] if weight.shape[0] else weight
+        columns = measure(rows, None, weight, centred)
+        if shows(rows, weight, columns, dtype_of(plan.X)):
+            share = plan.weight / columns.weight
+            columns = columns._replace(weight=plan.weight, moment=columns.moment * share, sampled=True)
+        else:
+            columns = measure(plan.X, plan.row_indices, plan.data.weight, centred)
+        ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
+        mean = columns.centre.astype(dtype_of(plan.X)).astype(np.float64)
+        varies = is_varying(columns.variance, mean)
+        scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
+        rows = (rows - mean) * (scale * np.sqrt(1.0 / size))
+        if weight.shape[0]:
+            rows *= np.sqrt(weight)[:, None]
+        solve = (_by_covariances if pays else _by_directions)(rows, ridge * scale * scale)
+        return cls(columns, Geometry(mean, ridge, scale, solve, np.zeros(p + 1)), rows, some)
+
+    def minimum(self, plan: Plan, tol: float | None) -> KnownMinimum | None:
+        """The minimum on the rows of a plan, by steps from that of the sample."""
+        y = doubled(plan.data.y[self.some])
+        s = doubled(plan.data.weight[self.some]) if plan.data.weight.shape[0] else np.ones(len(y))
+        constant = mean_target(y, s) if plan.data.rows.bias else 0.0
+        along = self.rows.T @ ((y - constant) * np.sqrt(s / len(y)))
+        start = np.append(self.geometry.scale * self.geometry.solve(along), constant)
+        found = conjugate_steps(plan, self.geometry._replace(start=start), tol, READINGS, np.inf)
+        return found and KnownMinimum(found.w, found.loss, found.missing, not found.reached)
+
+
+def _by_covariances(rows: np.ndarray, ridge: np.ndarray):
+    """From a vector to its product with the inverse covariances of scaled rows."""
+    correlation = rows.T @ rows
+    # Columns that the sample hardly shows vary as the others do.
+    correlation[np.diag_indices_from(correlation)] = np.maximum(correlation.diagonal() + ridge, 1.0) + SMALL * len(
+        ridge
+    )
+    return partial(linalg.cho_solve, linalg.cho_factor(correlation, lower=True, overwrite_a=True), check_finite=False)
+
+
+def _by_directions(rows: np.ndarray, ridge: np.ndarray):
+    """The same from the directions in which they vary most, found by a product with random ones."""
+    p = rows.shape[1]
+    random = linalg.qr(np.random.default_rng(p).standard_normal((p, DIRECTIONS)), mode="economic")[0]
+    for _ in range(2):
+        random = linalg.qr(rows.T @ (rows @ random), mode="economic")[0]
+    _, values, vectors = linalg.svd(rows @ random, full_matrices=False)
+    directions, values = random @ vectors.T, values * values + SMALL * p
+    rest = max((float(np.sum(rows * rows)) - float(values.sum())) / (p - DIRECTIONS), SMALL * p) + float(ridge.mean())
+    shares = 1.0 / np.maximum(values + float(ridge.mean()), rest) - 1.0 / rest
+    return lambda v: v / rest + directions @ (shares * (directions.T @ v))

@@ -1,0 +1,87 @@
+"""Least squares of dense rows of more columns than covariances are kept for: against scikit-learn's."""
+
+import internals
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import covering, some_weights, theta
+from sklearn.linear_model import Ridge
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+
+N = 3_000
+MOST = internals.MOST_COVARIANCES
+
+
+def problem(name, p):
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((N, p))
+    X = Z * 10.0 ** rng.uniform(-3, 3, p) + 5.0
+    if name == "chain":
+        for j in range(1, p):
+            Z[:, j] = 0.9 * Z[:, j - 1] + 0.4 * Z[:, j]
+        X = Z
+    elif name == "factors":
+        X = Z + 3.0 * rng.standard_normal((N, 5)) @ rng.standard_normal((5, p))
+    elif name == "rare":
+        X[:, ::7] = rng.random((N, len(range(0, p, 7)))) < 0.01
+    elif name == "twice":
+        X[:, p // 2 :] = X[:, : p - p // 2]
+        X[:, 3] = 2.0
+    y = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 1e-9) @ rng.standard_normal(p) / np.sqrt(p)
+    return X, y + rng.standard_normal(N)
+
+
+@covering(
+    {
+        "name": ["units", "chain", "factors", "rare", "twice"],
+        "way": ["covariances", "directions"],
+        "kind": [BatchGDRegressor, MiniBatchSGDRegressor],
+        "weighted": [False, True],
+        "fit_intercept": [True, False],
+        "dtype": [np.float64, np.float32],
+    }
+)
+def test_the_minimum(monkeypatch, name, way, kind, weighted, fit_intercept, dtype):
+    """By covariances of a sample, or by directions of large variance, as with many columns."""
+    if way == "directions":
+        internals.by_directions(monkeypatch)
+    X, y = problem(name, MOST + 1)
+    weight = some_weights(N) if weighted else None
+    model = kind(fit_intercept=fit_intercept).fit(X.astype(dtype), y.astype(dtype), weight)
+    peer = Ridge(1e-8, fit_intercept=fit_intercept).fit(X, y, weight)
+    assert model.stop_reason_ == "tol"
+    assert model.n_iter_ <= 10
+    assert peer.score(X, y, weight) - model.score(X, y, weight) < 2e-5
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_ridge_and_targets(kind):
+    X, y = problem("chain", MOST + 20)
+    Y = np.column_stack([y, y**2])
+    model = kind(penalty="l2", alpha=0.01).fit(X, Y)
+    peer = Ridge(0.01 * N).fit(X, Y)
+    assert_allclose(model.predict(X), peer.predict(X), atol=0.01)
+
+
+def test_readings(monkeypatch):
+    X, y = problem("units", MOST + 1)
+    readings = internals.count_readings(monkeypatch)
+    BatchGDRegressor().fit(X, y)
+    assert 1 <= len(readings) <= 5
+
+
+def test_a_stream_goes_on():
+    X, y = problem("units", MOST + 1)
+    model = OnlineSGDRegressor().fit(X, y)
+    before = model.score(X, y)
+    assert model.partial_fit(X[:100], y[:100]).score(X, y) > before - 0.02
+
+
+def test_threads_change_no_bit(monkeypatch):
+    X, y = problem("factors", MOST + 1)
+    fits = []
+    for number in (1, 2):
+        internals.on_threads(monkeypatch, number)
+        fits.append(theta(BatchGDRegressor().fit(X, y)))
+    assert_array_equal(*fits)
