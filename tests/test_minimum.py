@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import make_regression
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
+from sklearn.model_selection import train_test_split
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from tests.problems import REGRESSORS
@@ -253,3 +255,40 @@ def test_a_narrow_direction_in_single_precision(kind, layout):
             least = np.sum((e - whole @ np.linalg.lstsq(whole, e)[0]) ** 2) / np.sum(e**2)
             error = e - X.astype(np.float64) @ model.coef_ - model.intercept_
             assert error @ error / (e @ e) < least + 1e-5
+
+
+def hardly_dependent(about, rng):
+    """Two columns that differ by three millionths of their spread, and a target of them and of the difference."""
+    a, e, noise = rng.standard_normal((3, 400))
+    return np.c_[a, a + 3e-6 * e], (1.0 - about) * a + about * e + 0.3 * (1.0 - about) * noise
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "logcosh"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_differences_of_nearly_dependent_columns_are_left_out_with_a_warning(kind, loss, layout):
+    """New rows may differ by a thousand times more, as one of the elevators data does; least squares errs by that."""
+    X, y = hardly_dependent(0.2, np.random.default_rng(0))
+    with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
+        model = kind(loss, random_state=0).fit(layout(X), y)
+    assert model.stop_reason_ == "stalled"
+    assert abs(model.coef_).max() < 10.0
+    assert model.score(layout(X), y) > 0.8
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_target_that_is_the_difference_is_found(kind, loss):
+    X, y = hardly_dependent(1.0, np.random.default_rng(0))
+    assert kind(loss, random_state=0).fit(X, y).score(X, y) > 0.9999
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_elevators(shared_data, kind, loss):
+    """Two columns are equal but for the rounding of their five digits, in all rows but one, which is not seen."""
+    rows = np.loadtxt(shared_data / "elevators.csv.gz", delimiter=",", skiprows=1)
+    X, X_test, y, y_test = train_test_split(rows[:, :-1], rows[:, -1], random_state=0)
+    with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
+        model = kind(loss, random_state=0).fit(X, y)
+    assert model.score(X_test, y_test) > LinearRegression().fit(X, y).score(X_test, y_test) - 1e-3

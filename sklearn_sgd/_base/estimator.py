@@ -215,7 +215,7 @@ class BaseGDRegressor(
             resolved = ResolvedParameters(self)
         first = model is None or not model.progress
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
-        if not X.shape[0] or (weight is not None and not namespace(weight).any(weight != 0)):
+        if not X.shape[0] or not (first or weight is None or namespace(weight).any(weight != 0)):
             return True
         position: Sequence[State] | StatesByColumn
         if first:

@@ -34,7 +34,8 @@ MESSAGES = {
     + LATER,
     "stalled": (
         "The minimum was not reached: features of X are so nearly linear combinations of each other that rounding "
-        "hides the remaining direction. Remedy: leave out such features, or penalty='l2'."
+        "hides the remaining direction, or that it is less than 1e-5 of their spread, by which new samples cannot be "
+        "predicted safely. Remedy: leave out such features, or penalty='l2'."
     ),
     "lost": (
         "The minimum was not reached: a target is so far from the others that their losses are lost in the rounding of "

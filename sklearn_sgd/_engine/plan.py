@@ -82,6 +82,8 @@ class Plan(NamedTuple):
         Whether a target is so far from the others that its loss is many times that of all others.
     anew : bool
         Whether the stream has begun anew, and columns that the rows do not have are forgotten, too.
+    hidden : float
+        What is missing to the minimum along directions of nearly dependent columns, where these are left out.
     """
 
     X: Any
@@ -104,6 +106,7 @@ class Plan(NamedTuple):
     is_far_off: bool = False
     anew: bool = False
     minimum: Any = None
+    hidden: float = 0.0
     searches: bool = False
 
     @property

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.final_step import WORTH, rounding_of
 from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
@@ -34,7 +35,7 @@ from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics, sam
 from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.outliers import look_back, within_reach
 from sklearn_sgd._engine.passes import device, variance_reduced
-from sklearn_sgd._engine.passes.choose import sums_of_entries
+from sklearn_sgd._engine.passes.choose import all_rows, sums_of_entries
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -265,8 +266,16 @@ def reweighted(plan: Plan, state: State) -> Plan:
         statistics, curvature = reweighted_statistics(plan, w)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
-    step = _make_step(plan.X, plan.formulas, False, False, curvature, statistics)
-    return plan._replace(data=plan.data._replace(rows=rows), preconditioner=step.preconditioner)
+    plan = plan._replace(data=plan.data._replace(rows=rows))
+    make = partial(_make_step, plan.X, plan.formulas, False, False, curvature, statistics)
+    step, hidden = make(follows=is_foreign(plan.X)), 0.0
+    if step.geometry and step.geometry.without_dependent() is not step.geometry and not is_foreign(plan.X):
+        losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(w)
+        slope = float(np.sqrt(squares / plan.weight))
+        hidden = step.geometry.hidden(g[:-1], rounding_of(step.geometry, g.dtype, slope, state.centre)) / curvature
+        if hidden >= WORTH * losses / plan.weight:
+            step, hidden = make(follows=True), 0.0
+    return plan._replace(preconditioner=step.preconditioner, hidden=hidden)
 
 
 def _refuse_foreign(recipe: Recipe, X) -> None:
@@ -302,11 +311,12 @@ def _make_step(
     curvature: float,
     statistics: ColumnStatistics,
     known: Step | None = None,
+    follows: bool = False,
 ) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
     with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
-        return make_step(statistics, X, ridge, _acts_on_single(formulas, statistics), stream, noise, known)
+        return make_step(statistics, X, ridge, _acts_on_single(formulas, statistics), stream, noise, known, follows)
 
 
 def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:

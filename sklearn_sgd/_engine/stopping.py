@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic import final_step
-from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish
+from sklearn_sgd._engine.automatic.final_step import FinalSteps, proximal_finish, rounding_of
 from sklearn_sgd._engine.automatic.step_size import decaying_rate, min_samples
 from sklearn_sgd._engine.baseline import (
     best_constant,
@@ -171,9 +170,14 @@ def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | Known
     else:
         rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
         gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
-    offset = float(np.max(abs(state.centre) * geometry.scale, initial=0.0))
-    rounding = final_step.ROUNDING * float(np.finfo(kind).eps) * variance**0.5 * (1.0 + offset)
-    return FinalSteps(gradient, geometry, plan.parts.penalty, rounding)
+    rounding = rounding_of(geometry, kind, variance**0.5, state.centre)
+    loss = partial(_loss_at, plan, state)
+    return FinalSteps(gradient, geometry, plan.parts.penalty, rounding, loss)
+
+
+def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
+    """The mean loss of parameters, in the centre of a state."""
+    return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor(w))
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -325,14 +329,17 @@ class Fit:
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
         elif averages and self.needs_all_rows(plan, state):
-            state.finish(finished_on_all_rows(plan, state, enough))
+            w, plan = finished_on_all_rows(plan, state, enough)
+            state.finish(w)
         else:
             self.is_finished = False
+        if self.reason == "tol" and plan.hidden > enough > 0.0:
+            self.reason = "stalled"
         return state
 
 
-def finished_on_all_rows(plan: Plan, state: State, enough: float) -> np.ndarray:
-    """Parameters after epochs of full batches.
+def finished_on_all_rows(plan: Plan, state: State, enough: float) -> tuple[np.ndarray, Plan]:
+    """Parameters after epochs of full batches, and the plan of these.
 
     They reach directions too narrow for steps with noise, and exact zeros, which an average does not have.
     """
@@ -349,4 +356,4 @@ def finished_on_all_rows(plan: Plan, state: State, enough: float) -> np.ndarray:
             break
         before = objective
     state.recentre(centre)
-    return state.vectors.average
+    return state.vectors.average, descent.plan

@@ -20,6 +20,15 @@ BEYOND_NOISE = 10.0
 # Final steps at least, where directions are narrow.
 SURE = 6
 
+# Share of the loss that directions of nearly dependent columns must be worth, to be followed.
+WORTH = 0.5
+
+
+def rounding_of(geometry: Geometry, kind: Any, slope: float, centre: np.ndarray) -> float:
+    """Gradients up to which there is none, along a direction of variance one, where rows have such slopes."""
+    offset = float(np.max(abs(centre) * geometry.scale, initial=0.0))
+    return ROUNDING * float(np.finfo(kind).eps) * slope * (1.0 + offset)
+
 
 class NormalMatrix(NamedTuple):
     """All that the squared error depends on: covariances of the columns, with the target, and of it; its mean.
@@ -60,6 +69,10 @@ class FinalSteps:
     directions are so narrow that the rounding of their covariances counts, further steps follow, conjugate to each
     other.
 
+    Where columns are nearly linear combinations of each other, a prediction by their differences goes astray as soon as
+    a new row differs by more than all rows did. These directions are followed only if they are worth `WORTH` of the
+    loss: the target is about them then.
+
     Parameters
     ----------
     gradient : callable
@@ -70,10 +83,20 @@ class FinalSteps:
         The penalty, which is smooth.
     rounding : float
         Gradients up to which there is none, along a direction of variance one.
+    loss : callable
+        From parameters to the mean loss.
     """
 
-    def __init__(self, gradient: Callable[[np.ndarray], np.ndarray], geometry: Geometry, penalty: Any, rounding: float):
+    def __init__(
+        self,
+        gradient: Callable[[np.ndarray], np.ndarray],
+        geometry: Geometry,
+        penalty: Any,
+        rounding: float,
+        loss: Callable[[np.ndarray], float],
+    ):
         self.gradient, self.geometry, self.penalty, self.rounding = gradient, geometry, penalty, rounding
+        self.loss, self.wide = loss, geometry.without_dependent()
 
     @property
     def is_narrow(self) -> bool:
@@ -81,19 +104,28 @@ class FinalSteps:
         return self.geometry.is_narrow
 
     def excess(self, w: np.ndarray) -> float:
-        """How far the objective is above its minimum."""
-        return self._step(self._slope(w))[0]
+        """How far the objective is above its minimum, the directions of nearly dependent columns apart."""
+        return self._step(self._slope(w), self.wide)[0]
 
     def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
         """Parameters whose objective is so little above the minimum, or after `STEPS`; and how much it is."""
-        w = w.astype(np.float64)
+        w, missing = self._improved(w.astype(np.float64), enough, self.wide)
+        if self.wide is self.geometry:
+            return w, missing
+        missing = self._step(self._slope(w), self.geometry)[0]
+        if missing <= enough or missing < WORTH * self.loss(w):
+            return w, missing
+        return self._improved(w, enough, self.geometry)
+
+    def _improved(self, w: np.ndarray, enough: float, geometry: Geometry) -> tuple[np.ndarray, float]:
+        """The same along the directions of a geometry."""
         g = self._slope(w)
-        missing, step = self._step(g)
+        missing, step = self._step(g, geometry)
         best, least = w, missing
         d, gained = np.zeros_like(w), np.inf
         for number in range(STEPS):
             # Where rounding hides directions, a gradient may look small that is not.
-            if least <= enough and number >= (SURE if self.is_narrow else 1):
+            if least <= enough and number >= (SURE if geometry.is_narrow else 1):
                 break
             d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step
             change = self._slope(w + d) - g
@@ -102,7 +134,7 @@ class FinalSteps:
                 break
             w = w - float(g @ d) / bend * d
             gained, g = 2.0 * missing, self._slope(w)
-            missing, step = self._step(g)
+            missing, step = self._step(g, geometry)
             if missing < least:
                 best, least = w, missing
         return best, least
@@ -112,8 +144,8 @@ class FinalSteps:
         g[:-1] += self.penalty.gradient(w[:-1])
         return g
 
-    def _step(self, g: np.ndarray) -> tuple[float, np.ndarray]:
-        step = np.append(self.geometry.apply(g[:-1], self.rounding), g[-1])
+    def _step(self, g: np.ndarray, geometry: Geometry) -> tuple[float, np.ndarray]:
+        step = np.append(geometry.apply(g[:-1], self.rounding), g[-1])
         return 0.5 * float(step @ g), step
 
 

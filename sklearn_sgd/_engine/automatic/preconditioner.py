@@ -30,6 +30,10 @@ FLOOR, NULL = 1e-5, 2e-15
 # The same, in units of that, up to which covariances do not tell directions well enough, for their rounding.
 NARROW = 1e6
 
+# Variance of a direction, in units of the largest, below which columns are nearly linear combinations of each other:
+# coefficients along it are of differences of less than 1e-5 of their spread, and new rows may differ by far more.
+DEPENDENT = 1e-10
+
 # Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
 HIDDEN = 10.0
 
@@ -63,6 +67,20 @@ class Geometry(NamedTuple):
     def is_narrow(self) -> bool:
         """Whether the products of columns, in their rounding, do not tell all directions well enough."""
         return bool(((self.values > self.null) & (self.values < NARROW * self.null)).any())
+
+    @property
+    def dependent(self) -> float:
+        """The variance up to which a direction is one of nearly dependent columns."""
+        return max(self.null, DEPENDENT * max(float(self.values[-1]), 1.0))
+
+    def without_dependent(self) -> "Geometry":
+        """The directions along which columns are no linear combinations of each other, nor nearly so."""
+        wide = self.values > self.dependent
+        return self if wide.all() else Geometry(self.scale, self.values[wide], self.vectors[:, wide])
+
+    def hidden(self, g: np.ndarray, rounding: float) -> float:
+        """What is missing to the minimum along the other directions, by a gradient."""
+        return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent().apply(g, rounding)))
 
     def inverse(self, shares: np.ndarray) -> np.ndarray:
         """The inverse of the covariances whose variances along the directions are these, null ones left out."""
@@ -181,12 +199,14 @@ def make_step(
     stream: bool,
     noise: bool = True,
     known: Step | None = None,
+    follows: bool = False,
 ) -> Step:
     """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
 
     ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
     in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay. ``known``
-    is an earlier step for sparse columns, of which the largest eigenvalue and correlations may still be used.
+    is an earlier step for sparse columns, of which the largest eigenvalue and correlations may still be used. Steps
+    without noise leave out directions of nearly dependent columns, unless the descent ``follows`` these.
     """
     covariance = statistics.moment / statistics.weight if statistics.weight else statistics.moment
     full, by_entries = covariance.ndim == 2, statistics.counts is not None
@@ -224,7 +244,7 @@ def make_step(
     if noise:
         shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
     else:
-        shares = np.where(values > geometry.null, values, np.inf)
+        shares = np.where(values > (geometry.null if follows else geometry.dependent), values, np.inf)
     length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
     preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
     return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)

@@ -39,7 +39,7 @@ def choose(plan) -> Callable[..., float]:
     if driver_name == "rare":
         return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
-    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries):
+    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or plan.searches):
         return WholeEpoch(getattr(arrays, name), all_rows(plan))
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
 
