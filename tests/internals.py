@@ -1,5 +1,6 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
+import itertools
 import sys
 
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
@@ -57,6 +58,13 @@ def keep_in(monkeypatch, *places):
     for name in ("SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(store, "_own_folders", lambda: [*places])
+
+
+def with_slow_compiler(monkeypatch, seconds):
+    """Let each function take so many seconds to compile, by the clock that users' waits are measured with."""
+    times = itertools.count()
+    monkeypatch.setattr(store, "monotonic", lambda: seconds * ((next(times) + 1) // 2))
+    monkeypatch.setattr(store, "_wait", store.Wait())
 
 
 def interrupt_compilation(monkeypatch, calls):

@@ -8,6 +8,8 @@ someone else wrote there are read.
 import contextlib
 import hashlib
 import json
+import logging
+import math
 import os
 import sys
 import tempfile
@@ -15,7 +17,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from threading import RLock
+from time import monotonic
 from typing import Any
+
+# Its lines go to stderr, unless the user configures logging.
+logger = logging.getLogger("sklearn_sgd")
 
 # Functions of the C library's mathematics: all that machine code may call outside itself.
 _NAMES = """
@@ -87,8 +93,8 @@ def read(name: str) -> tuple[dict[str, str], bytes] | None:
     return None
 
 
-def write(name: str, symbols: dict[str, str], code: bytes) -> None:
-    """Keep object code in the first place where it can be written, if there is one."""
+def write(name: str, symbols: dict[str, str], code: bytes) -> Path | None:
+    """Write object code to the first folder that can be written, and return that folder; None if there is none."""
     head = json.dumps(symbols).encode()
     digest = hashlib.sha256(head + code).hexdigest().encode()
     for place in folders():
@@ -99,9 +105,10 @@ def write(name: str, symbols: dict[str, str], code: bytes) -> None:
                 with os.fdopen(number, "wb") as file:
                     file.write(b"\n".join((digest, head, code)))
                 Path(path).replace(place / f"{name}.o")
-                return
+                return place
             finally:
                 Path(path).unlink(missing_ok=True)
+    return None
 
 
 class Loaded:
@@ -169,6 +176,33 @@ if hasattr(os, "register_at_fork"):
 # How many times something was compiled in this process.
 compilations = 0
 
+# Seconds of compiling after which a line is printed.
+SLOW = 2.0
+NOT_STORED = "not stored, because no folder can be written: set SKLEARN_SGD_CACHE_DIR to one that can"
+
+
+class Wait:
+    """The time that a user has been waiting for the compiler.
+
+    A fit compiles a few functions, one after the other. Those that follow each other within a second count as one wait.
+    """
+
+    functions, seconds, last = 0, 0.0, -math.inf
+
+    def add(self, start: float, end: float, folder: Path | None) -> None:
+        """Add a function that was compiled in this time; print a line if the wait is long."""
+        if start - self.last > 1.0:
+            self.functions, self.seconds = 0, 0.0
+        self.functions, self.seconds, self.last = self.functions + 1, self.seconds + end - start, end
+        if self.seconds > SLOW:
+            later = f"stored in {folder}, so later fits load it" if folder else NOT_STORED
+            functions = "1 function" if self.functions == 1 else f"{self.functions} functions"
+            logger.warning("sklearn_sgd compiled %s in %.1f s. The machine code is %s.", functions, self.seconds, later)
+            self.functions, self.seconds = 0, 0.0
+
+
+_wait = Wait()
+
 
 def load(name: str, make: Callable[[], tuple[dict[str, str], bytes]]) -> dict[str, int]:
     """Addresses of the functions of that name: of this process, from disk, or made now."""
@@ -178,8 +212,8 @@ def load(name: str, make: Callable[[], tuple[dict[str, str], bytes]]) -> dict[st
             known = read(name)
             if known is None:
                 compilations += 1
-                known = make()
-                write(name, *known)
+                start, known = monotonic(), make()
+                _wait.add(start, monotonic(), write(name, *known))
             _loaded[name] = Loaded(*known)
         return _loaded[name].addresses
 
