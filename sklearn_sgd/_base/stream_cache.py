@@ -13,9 +13,9 @@ from sklearn_sgd._engine.stream import Stream
 
 
 class StreamCache(ABC):
-    """Knows the last chunk of a stream, and recognises a like chunk, which needs no validation and no new plan.
+    """Recognises a chunk of the same kind as the last one, which needs no validation and no new plan.
 
-    The last chunk had one target and no sample weights. And no parameter has changed since.
+    The last chunk had one target and no sample weights. No parameter has changed since.
     """
 
     def __init__(self, parameters: ResolvedParameters, stream: Any, X: Any):
@@ -36,7 +36,7 @@ class StreamCache(ABC):
 
     @abstractmethod
     def accepts(self, values: tuple, X: Any, y: Any) -> bool:
-        """Return whether X and y look like the last chunk, and the values of the parameters are the same objects."""
+        """Return whether X and y have the form of the last chunk, and the parameters are the same objects."""
 
 
 class _ArrayCache(StreamCache):
@@ -45,7 +45,7 @@ class _ArrayCache(StreamCache):
     def __init__(self, parameters: ResolvedParameters, stream: Stream, X: np.ndarray):
         super().__init__(parameters, stream, X)
         self.shape, self.column = X.shape, X.shape[:1]
-        # If a value that is not finite shows in the loss, the chunk need not be read for that before.
+        # If a value that is not finite shows in the loss, the chunk need not be checked before.
         self.finite = stream.shows_not_finite
 
     def accepts(self, values: tuple, X: Any, y: Any) -> bool:

@@ -1,6 +1,7 @@
-"""Statistics of the columns for full batches of losses whose curvature varies: of a sample of rows, if they are many.
+"""Statistics of the columns for full batches of losses whose curvature varies.
 
-The geometry need only be roughly right, since steps are along gradients of all rows.
+If there are many rows, the statistics are those of a sample. The preconditioner need not be exact, because the
+gradients are those of all rows.
 
 References
 ----------
@@ -18,7 +19,7 @@ from sklearn_sgd._namespace import dtype_of, take, total
 
 
 def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
-    """Statistics of many rows, all or those kept, from a sample; None if that does not show them."""
+    """Statistics from a sample of many rows (all, or those kept); None if the sample does not represent them."""
     some = _sample_of(X, kept)
     if some is None:
         return None
@@ -32,7 +33,7 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
 
 
 def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, float]:
-    """Statistics of rows weighted by the curvature of their losses at w, and its mean; of a sample, if that will do."""
+    """Statistics of rows weighted by the curvature of their losses at w, of a sample if possible; mean curvature."""
     X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
     some = _sample_of(X, plan.row_indices)
     if some is not None:
@@ -45,7 +46,7 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
 
 
 def _sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of some of many rows of an array whose covariances are kept."""
+    """Numbers of a sample of the rows, if there are many, and covariances are used."""
     if type(X) is not np.ndarray or X.shape[1] > FULL:
         return None
     n_rows = X.shape[0] if kept is None else len(kept)
@@ -57,5 +58,5 @@ def _sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
 
 
 def _shows(X, some: np.ndarray, weights: np.ndarray, columns: ColumnStatistics) -> bool:
-    """Whether columns vary in some rows, and not by a few of them alone."""
+    """Whether each column varies in the sample, and not in a few rows only."""
     return shows(take(X, some), weights[some] if weights.shape[0] else weights, columns, dtype_of(X))

@@ -1,8 +1,8 @@
-"""Machine code on disk: object files by the hash of what they were made of, and their way back into a process.
+"""Machine code on disk: object files are stored under the hash of their source, and loaded into the process.
 
-A file is written under another name and renamed, so that processes may write the same one at once. It holds a checksum;
-one that does not fit, or that cannot be read, is made anew. Where no folder can be written, nothing is kept; files that
-someone else wrote there are read.
+A file is written under another name and then renamed, so that several processes may write the same file at the same
+time. It contains a checksum; a file with a wrong checksum, or one that cannot be read, is compiled again. If no folder
+can be written, nothing is stored. Files that another user wrote there are still read.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from typing import Any
 # Its lines go to stderr, unless the user configures logging.
 logger = logging.getLogger("sklearn_sgd")
 
-# Functions of the C library's mathematics: all that machine code may call outside itself.
+# Mathematical functions of the C library: the only external functions that machine code may call.
 _NAMES = """
     exp expm1 exp2 log log1p log2 log10 pow sqrt cbrt hypot fabs copysign fma fmod floor ceil trunc round rint erf erfc
     sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh tgamma lgamma memset memcpy memmove
@@ -32,7 +32,7 @@ MATHEMATICS = {name + suffix for name in _NAMES.split() for suffix in ("", "f")}
 
 
 def missing() -> str | None:
-    """Why no machine code can be made; None if it can."""
+    """The reason why nothing can be compiled; None if it can."""
     try:
         import llvmlite.binding  # noqa: F401
     except ImportError as error:
@@ -42,7 +42,7 @@ def missing() -> str | None:
 
 @cache
 def target() -> tuple[str, str]:
-    """Name and features of the processor that machine code is made for; NUMBA_CPU_NAME and _FEATURES replace them."""
+    """Name and features of the target processor; NUMBA_CPU_NAME and NUMBA_CPU_FEATURES replace them."""
     from llvmlite import binding
 
     name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
@@ -52,7 +52,7 @@ def target() -> tuple[str, str]:
 
 @cache
 def processor() -> str:
-    """What machine code depends on besides its source: the processor, and the version of LLVM's Python package."""
+    """What machine code depends on besides its source: the processor and the version of llvmlite."""
     import llvmlite
     from llvmlite import binding
 
@@ -60,14 +60,14 @@ def processor() -> str:
 
 
 def key_of(*described: Any) -> str:
-    """The name of what is made of these descriptions on this processor."""
+    """The key of machine code with this description, on this processor."""
     return hashlib.sha256(repr((processor(), *described)).encode()).hexdigest()[:40]
 
 
 def folders() -> list[Path]:
-    """Where object files may be kept, the first place first.
+    """Folders for object files, in the order in which they are tried.
 
-    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself, and
+    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself and
     the user's cache.
     """
     given = os.environ.get("SKLEARN_SGD_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
@@ -78,13 +78,13 @@ def folders() -> list[Path]:
 def _own_folders() -> list[Path]:
     base = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Caches"}.get(sys.platform)
     user, places = Path(os.environ.get("XDG_CACHE_HOME") or base or "~/.cache"), [Path(__file__).parent / "__pycache__"]
-    with contextlib.suppress(RuntimeError):  # No home.
+    with contextlib.suppress(RuntimeError):  # There is no home directory.
         places.append(user.expanduser() / "sklearn_sgd")
     return places
 
 
 def read(name: str) -> tuple[dict[str, str], bytes] | None:
-    """The symbols and the object code of a file, if one is there and whole, in a folder that need not be writable."""
+    """The symbols and the object code of a file, if it exists and is undamaged. Its folder need not be writable."""
     for place in folders():
         with contextlib.suppress(OSError, ValueError):
             digest, head, code = (place / f"{name}.o").read_bytes().split(b"\n", 2)
@@ -112,7 +112,7 @@ def write(name: str, symbols: dict[str, str], code: bytes) -> Path | None:
 
 
 class Loaded:
-    """Object code in this process: the address of each of its functions."""
+    """Object code loaded into this process, with the address of each of its functions."""
 
     def __init__(self, symbols: dict[str, str], code: bytes):
         from llvmlite import binding
@@ -124,7 +124,7 @@ class Loaded:
 
 
 def machine():
-    """LLVM's view of this processor."""
+    """LLVM's target machine for this processor."""
     from llvmlite import binding
 
     _initialize()
@@ -159,13 +159,13 @@ def optimised(module) -> bytes:
     return made_for.emit_object(module)
 
 
-# Machine code stays for the life of the process: addresses are numbers, which keep nothing alive.
+# Machine code is never unloaded, because addresses are numbers, which do not keep it alive.
 _loaded: dict[str, Loaded] = {}
 _lock = RLock()
 
 
 def _unlock() -> None:
-    """A new lock in a forked process: another thread may have held the old one."""
+    """Make a new lock in a forked process: another thread may have held the old one."""
     global _lock
     _lock = RLock()
 
@@ -173,7 +173,7 @@ def _unlock() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
 
-# How many times something was compiled in this process.
+# Number of compilations in this process.
 compilations = 0
 
 # Seconds of compiling after which a line is printed.
@@ -205,7 +205,7 @@ _wait = Wait()
 
 
 def load(name: str, make: Callable[[], tuple[dict[str, str], bytes]]) -> dict[str, int]:
-    """Addresses of the functions of that name: of this process, from disk, or made now."""
+    """Addresses of the functions of that name: already loaded, from disk, or compiled now."""
     global compilations
     with _lock:
         if name not in _loaded:

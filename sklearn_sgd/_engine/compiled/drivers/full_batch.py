@@ -1,4 +1,4 @@
-"""The gradient of many rows, for full batches: no step is taken."""
+"""The gradient of many rows, for full batches. The driver makes no step."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate
 from sklearn_sgd._engine.compiled.drivers.words import (
@@ -13,12 +13,12 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# Rows between which predictions are forgotten.
+# Number of rows whose predictions are stored at a time.
 STRETCH = 4096
 
 
 def build(layout):
-    """The driver for a kind of rows."""
+    """Return the driver for a kind of rows."""
     accumulate = build_accumulate(layout)
 
     def gradient(
@@ -27,7 +27,7 @@ def build(layout):
         start: Integer, stop: Integer, w: Reals, block: Function, loss_numbers: Doubles,
         g: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """Add gradients of the rows from ``start`` to ``stop`` to g, and leave their losses and slopes in ``sums``."""
+        """Add gradients of rows ``start`` to ``stop`` to g, and their losses and squared slopes to ``sums``."""
         rows = (X, indices, indptr, mean, centred, bias, p)
         z, targets, s, c = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
         part, whole, losses, squares = tail(work, 4 * STRETCH), tail(sums, 2), 0.0, 0.0
