@@ -72,6 +72,7 @@ airlines = [name for name in table.feature_names if name.startswith("carrier_")]
 airlines = sorted(airlines, key=lambda name: table.coef[table.feature_names.index(name)])
 figure, ax = plt.subplots(layout="constrained")
 CoefficientDisplay.from_table(table, features=airlines, ax=ax)
+ax.set_title("coefficients of the airlines, with intervals")
 
 # %%
 # But are flights independent? They share the weather of their day. With the rows at hand, ``groups=`` gives errors that

@@ -46,6 +46,7 @@ figure, ax = plt.subplots(layout="constrained")
 ax.plot(steps, scales, color="black")
 ax.axhline(len(y), color="0.5", ls="--")
 ax.annotate(f"all {len(y)} samples", (1, len(y)), (0, 4), textcoords="offset points", color="0.3")
+ax.set(title="the noise scale grows on the way to the minimum")
 ax.set(xlabel="full-batch updates", ylabel="gradient noise scale (samples)", yscale="log")
 plt.show()
 
