@@ -125,7 +125,7 @@ def detached(array):
 def take(array, rows):
     """Some rows, by a slice or by row numbers; a view if the rows are contiguous."""
     if isinstance(array, np.ndarray) and isinstance(rows, np.ndarray):
-        return array.take(rows, axis=0)  # Several times as fast as indexing.
+        return array.take(rows, axis=0)  # Several times as fast as by index.
     if not is_foreign(array):
         return array[rows]
     if isinstance(rows, slice):

@@ -287,8 +287,8 @@ class BaseGDRegressor(
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Samples.
         return_std : bool, default=False
-            If True, the standard deviation of a new target is also returned. It is available for the squared error,
-            from the moments that the automatic step keeps. See :ref:`inference`.
+            Whether to return also the standard deviation of a new target: for the squared error, from the moments that
+            the automatic step keeps. See :ref:`inference`.
 
         Returns
         -------

@@ -24,7 +24,7 @@ from sklearn_sgd._engine.table import Table
 from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
-# Increase this when the meaning of a saved value changes. Added or removed names are detected without it.
+# Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
 SCHEMA = 3
 
 # Keys for the schema and the version. They and the key of the model are the only private ones.

@@ -6,8 +6,8 @@ import numpy as np
 
 
 def predict_std(estimator: Any, X: Any) -> np.ndarray:
-    """Return the standard deviation of a new target for each sample; for several targets, of each."""
-    # Imported here, because `inference` is above `_base`, and other predictions do not need it.
+    """Return the standard deviation of a new target at each sample; of each target for several."""
+    # What a fit knows of its errors is in a package above this one, which other predictions do not need.
     from sklearn_sgd.inference.prediction import standard_deviations
 
     return standard_deviations(estimator, X)

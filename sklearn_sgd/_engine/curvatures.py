@@ -19,7 +19,7 @@ from sklearn_sgd._namespace import dtype_of, take, total
 
 
 def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
-    """Statistics from a sample of many rows (all, or those kept); None if the sample does not represent them."""
+    """Statistics of many rows, all or those kept, from a sample; None if that does not show them."""
     some = _sample_of(X, kept)
     if some is None:
         return None
@@ -46,7 +46,7 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
 
 
 def _sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of a sample of the rows, if there are many, and covariances are used."""
+    """Numbers of some of many rows of an array whose covariances are kept."""
     if type(X) is not np.ndarray or X.shape[1] > FULL:
         return None
     n_rows = X.shape[0] if kept is None else len(kept)

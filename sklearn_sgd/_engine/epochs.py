@@ -30,8 +30,8 @@ class Epoch(NamedTuple):
 class Descent:
     """The descent of one target: a plan, and the state that it changes.
 
-    ``record``, if given, is called after each update, with the descent, the row numbers of the batch, and the sum of
-    their losses before the update.
+    ``record``, if there is one, is called after each update: with the descent, the numbers of the rows of its batch,
+    and the sum of their losses before it.
     """
 
     record: Callable[["Descent", Any, float], None] | None = None

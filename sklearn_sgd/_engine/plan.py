@@ -73,8 +73,7 @@ class Plan(NamedTuple):
     decay_limit : float
         Update number after which rates and weights of the average do not fall.
     settles : bool
-        Whether the average becomes uniform once the parameters fluctuate around the minimum: in streams without final
-        steps.
+        Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
     """
 
     X: Any

@@ -23,7 +23,7 @@ DIVISOR, SMALLEST = 5.0, 1e-6
 # Largest known distance to the minimum, as a share of the tolerance.
 MISSING = 0.1
 
-# The tolerance of the final steps if none is given, in units of the best constant's loss.
+# Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
 
 # Number of rows on which the loss of an average is computed after each epoch.
@@ -212,7 +212,7 @@ class Fit:
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
-        """The excess of the loss of a state's predictor over the minimum, if it is known."""
+        """How much the loss of a state's predictor exceeds the minimum, where that is known."""
         assert self.final is not None
         return self.final.excess(state.vectors.average)
 

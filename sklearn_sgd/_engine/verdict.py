@@ -14,10 +14,10 @@ from sklearn_sgd._engine.stopping import MARGIN, Fit
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
 from sklearn_sgd._namespace import doubled, is_foreign, take
 
-# Kinds of verdicts, the worst first. The fit left the finite range, or its loss grew; only its validation score is bad;
-# it is worse than the best constant, which replaces it, or does not, because steps were too long, too short, or their
-# average is behind; rounding hides the direction to the minimum; its loss rises, or still falls when the epochs end, or
-# the minimum is far; the average is behind the last updates.
+# What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
+# the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
+# short, or right, but their average is behind them; rounding hides the way to the minimum; its loss rises, or falls
+# still when the epochs end, or the minimum is far; the average is behind the last steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
     *("stalled", "rises", "falls", "far", "average"),

@@ -18,10 +18,10 @@ from sklearn_sgd._engine.expressions import CONDITIONS, Program
 # Allow reassociation and contraction, but do not assume that there is no NaN or infinity: a fit must detect them.
 FAST = ("reassoc", "contract", "arcp", "nsz")
 
-# Operations that LLVM has itself; others are functions of the C library.
+# Operations that are LLVM's own; others are of the C library.
 INTRINSICS = {"sqrt", "exp", "log", "pow", "sin", "cos"}
 
-# This source is a part of the key of machine code.
+# What these lines are is part of what machine code is made of.
 SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}

@@ -57,7 +57,7 @@ BUILDERS: dict[str, Callable] = {
 }
 
 
-# Drivers that exist for one kind of rows only.
+# Those for one kind of rows.
 ONLY = dict.fromkeys(("online", "single", "permute"), "dense")
 ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries", "lagged"), "csr")
 

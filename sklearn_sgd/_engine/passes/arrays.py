@@ -43,7 +43,7 @@ class Batch:
 
 
 def gradient(data, w, order, loss, start, stop, g):
-    """Add the gradients of some rows to g; return the sums of their losses and squared slopes."""
+    """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
     losses, squares, mean = Batch(data, order[start:stop], loss).gradient(w)
     g += mean * (stop - start)
     return losses, squares

@@ -64,7 +64,7 @@ class Drivers:
         return rows.layout == "csr" and apart and smooth and bool((piece.rates == piece.rates[0]).all())
 
     def gradient(self, data, w, order, loss, start: int, stop: int, g: np.ndarray) -> tuple[float, float]:
-        """Add the gradients of some rows to g; return the sums of their losses and squared slopes."""
+        """Add the gradients of some rows to g; the sums of their losses and squared slopes."""
         sums = np.zeros(2 + len(w))
         more = {"start": start, "stop": stop, "w": w.astype(self.dtype, copy=False), "g": g, "sums": sums}
         more["work"] = np.empty(4 * STRETCH + len(w), self.dtype)

@@ -1,4 +1,4 @@
-"""The gradient of many rows, for full batches. The driver makes no step."""
+"""The gradient of many rows, for full batches: no step is taken."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate
 from sklearn_sgd._engine.compiled.drivers.words import (
@@ -13,7 +13,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# Number of rows whose predictions are stored at a time.
+# Rows between which predictions are forgotten.
 STRETCH = 4096
 
 
@@ -27,7 +27,7 @@ def build(layout):
         start: Integer, stop: Integer, w: Reals, block: Function, loss_numbers: Doubles,
         g: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """Add gradients of rows ``start`` to ``stop`` to g, and their losses and squared slopes to ``sums``."""
+        """Add gradients of the rows from ``start`` to ``stop`` to g, and leave their losses and slopes in ``sums``."""
         rows = (X, indices, indptr, mean, centred, bias, p)
         z, targets, s, c = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
         part, whole, losses, squares = tail(work, 4 * STRETCH), tail(sums, 2), 0.0, 0.0
