@@ -3,7 +3,7 @@ Why do noisy gradients work?
 ============================
 
 The gradient over a batch is the mean of a random sample, like the result of a poll: it has an error, but no bias, and
-the error falls with the square root of the batch size. Four times the samples halve the error. That is a bad bargain
+the error falls with the square root of the batch size. Four times the samples halve the error. This does not pay
 while the descent is far from the minimum, where almost any gradient points roughly downhill.
 """
 

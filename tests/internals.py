@@ -43,7 +43,7 @@ def effective_share(state, n_rows):
 
 
 def used(**params):
-    """Parameters without those that have no use with the others, which a fit would warn of."""
+    """Parameters without those that have no effect with the others, which a fit would warn of."""
     needless = {name for name, *_ in unused.unused(MiniBatchSGDRegressor(**params))}
     return {name: value for name, value in params.items() if name not in needless}
 

@@ -117,7 +117,7 @@ class BaseGDRegressor(
         Warns
         -----
         UserWarning
-            If a parameter differs from its default and has no use with the values of the others.
+            If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
             If the descent diverged (the last finite parameters are kept), ended worse than the best constant
             prediction or far from the minimum, or was interrupted (Ctrl-C) after its first epoch: the result is then
@@ -184,7 +184,7 @@ class BaseGDRegressor(
         Warns
         -----
         UserWarning
-            If a parameter differs from its default and has no use with the values of the others.
+            If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
             If the descent left the finite range; the regressor is then as it was before the call.
         """

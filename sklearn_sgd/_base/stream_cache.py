@@ -1,4 +1,4 @@
-"""What `partial_fit` may skip when the next chunk looks like the last one."""
+"""A cache that lets `partial_fit` skip work if the next chunk is like the last one."""
 
 from abc import ABC, abstractmethod
 from operator import is_
@@ -40,7 +40,7 @@ class StreamCache(ABC):
 
 
 class _ArrayCache(StreamCache):
-    """For arrays, of the shape of the last one."""
+    """For arrays with the shape of the last one."""
 
     def __init__(self, parameters: ResolvedParameters, stream: Stream, X: np.ndarray):
         super().__init__(parameters, stream, X)
@@ -84,7 +84,7 @@ class _MatrixCache(StreamCache):
         )
 
     def _is_canonical(self, X: Any) -> bool:
-        """Return whether the columns of each row are in the matrix, and in ascending order."""
+        """Return whether the column indices of each row are valid and in ascending order."""
         indices, indptr = X.indices, X.indptr
         if len(X.data) != len(indices) or indptr[-1] != len(indices) or not len(indices):
             return False
