@@ -1,12 +1,11 @@
-"""Least squares of many rows from a few readings of X: the geometry of a sample, and conjugate gradients of all rows.
+"""Least squares of many rows in a few passes over X: a preconditioner from a sample, conjugate gradients of all rows.
 
-Covariances of all rows cost O(N P**2), those of a sample O(c P**3) with c rows for each column. In their geometry the
-objective is nearly round, so that each conjugate step, which reads X once, leaves about 1 / c of what was missing. The
-preconditioned gradient measures that (the Newton decrement).
+Covariances of all rows cost O(N P**2), those of a sample with c rows for each column O(c P**3). With the latter as
+preconditioner the condition number is nearly 1. So each conjugate step, which is one pass over X, leaves about 1 / c of
+the distance to the minimum. The Newton decrement measures this distance.
 
-The moments that the automatic step keeps are then those of the sample, made consistent with what all rows have shown:
-their minimum, their loss there, and the spread of the target. So the descent, which needs no more than these, ends in
-the minimum of all rows.
+The automatic step then keeps the moments of the sample, corrected so that they have the minimum of all rows, its loss,
+and the spread of the target. The descent depends on these moments only, and so ends at the minimum of all rows.
 
 References
 ----------
@@ -29,28 +28,28 @@ from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on a larger
-# sample than must be, which may spare a reading.
+# Number of columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on
+# a larger sample than necessary, which may save a pass.
 COLUMNS, SPENT = 30, 4
 
-# Readings at most; the share of what is missing that a reading may leave.
+# Maximum number of passes; the share of the distance that a pass may leave.
 READINGS, SLOW = 12, 0.25
 
-# What may be missing: of the spread of the target, which is the precision of a fit; of what the noise of the rows
-# costs; of the tolerance.
+# Largest distances at the end: as a share of the variance of the target, of the excess loss by the noise of the rows,
+# and of the tolerance.
 PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
-    """Rows of a sample; None where covariances of all rows cost no more."""
+    """Return the size of the sample; None if covariances of all rows cost no more."""
     size = sample_size(n_rows, n_columns) if n_columns > COLUMNS else None
     return size and max(size, min(SPENT * n_rows // n_columns, n_rows // TIMES))
 
 
 def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStatistics | None:
-    """Moments of columns and target whose minimum is that of all rows; None where the sample does not lead there.
+    """Return moments of columns and target with the minimum of all rows; None if the sample does not lead there.
 
-    ``plan`` has rows that are not centred, and all of them in one batch.
+    The rows of ``plan`` are not centred, and form one batch.
     """
     geometry = _Geometry.of_sample(plan, size)
     if geometry is None:
@@ -68,7 +67,7 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
     spread = variance - (constant - w[-1]) ** 2 * float(plan.data.rows.bias)
     explained = spread - 2.0 * loss - 2.0 * float(w[:-1] @ pull)
     known = float(w[:-1] @ geometry.covariance @ w[:-1])
-    # Along the coefficients the sample's covariances are made those of all rows.
+    # Along the coefficients, the covariances of the sample are replaced by those of all rows.
     covariance = geometry.covariance * (explained / known if explained > 0.0 and known > 0.0 else 1.0)
     side = (covariance @ w[:-1] + pull)[:, None]
     moment = plan.weight * np.block([[covariance, side], [side.T, np.full((1, 1), spread)]])
@@ -76,7 +75,7 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
 
 
 class _Geometry(NamedTuple):
-    """Means and covariances of a sample, the penalty's curvature, and its least squares; Newton steps by these.
+    """Means, covariances and least squares of a sample, the curvature of the penalty, and Newton steps with these.
 
     ``lower`` is the Cholesky factor of the covariances of scaled columns, with the penalty.
     """
@@ -90,7 +89,7 @@ class _Geometry(NamedTuple):
 
     @classmethod
     def of_sample(cls, plan: Plan, size: int) -> "_Geometry | None":
-        """That of so many rows, the same in each fit; None if they do not show all directions well."""
+        """Return the geometry of a sample, the same in each fit; None if it does not represent all directions well."""
         X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
         some = sample(plan.n_rows, size)
         rows = plan.used[some]
@@ -98,7 +97,7 @@ class _Geometry(NamedTuple):
         weight = weight[rows] if weight.shape[0] else weight
         columns = measure(block, None, weight, centred, y)
         p = X.shape[1]
-        mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
+        mean = columns.mean.astype(dtype).astype(np.float64)  # In the form in which the rows are centred.
         covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
         variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
@@ -115,14 +114,14 @@ class _Geometry(NamedTuple):
         return geometry._replace(start=geometry.step(geometry.start))
 
     def step(self, g: np.ndarray) -> np.ndarray:
-        """The Newton step for a gradient, that of the intercept last."""
+        """Return the Newton step for a gradient, with that of the intercept last."""
         return np.append(self.scale * linalg.cho_solve((self.lower, True), self.scale * g[:-1]), g[-1])
 
 
 def _conjugate_steps(
     plan: Plan, geometry: _Geometry, variance: float, tol: float | None
 ) -> tuple[np.ndarray, float] | None:
-    """Parameters at the minimum on all rows and their mean loss; None if they come there too slowly."""
+    """Return the parameters at the minimum of all rows and their mean loss; None if convergence is too slow."""
     ridge = np.append(geometry.ridge, 0.0)
     rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
     w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)
@@ -152,7 +151,7 @@ def _conjugate_steps(
 
 
 def _reading(plan: Plan, rows, y: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """One reading of X: from parameters to the mean loss for these targets, and its gradient."""
+    """Return the function from parameters to the mean loss and its gradient, which is one pass over X."""
     batch = all_rows(plan)(plan.data._replace(rows=rows, y=y), plan.used, plan.parts.loss)
 
     def read(w: np.ndarray) -> tuple[float, np.ndarray]:

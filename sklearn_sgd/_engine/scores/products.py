@@ -8,12 +8,12 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._namespace import doubled, host
 
-# Added to a matrix of ones on the diagonal, so that dependent columns do no harm.
+# Added to the diagonal of a scaled matrix, so that dependent columns are harmless.
 RIDGE = 1e-12
 
 
 class Root:
-    """The Cholesky factor of a matrix, in units of its diagonal; a LinAlgError if it has none."""
+    """The Cholesky factor of a matrix scaled by its diagonal; a LinAlgError if there is none."""
 
     def __init__(self, A: np.ndarray):
         size = np.sqrt(np.maximum(A.diagonal(), 0.0))
@@ -27,18 +27,18 @@ class Root:
         return self.scale * linalg.cho_solve(self.factor, self.scale * g)
 
     def noise(self, scatter: np.ndarray) -> float:
-        """Return twice what a step gains on average from noise of such a scatter."""
+        """Return twice the mean gain of a step from noise with this covariance."""
         scaled = scatter * np.multiply.outer(self.scale, self.scale)
         return float(np.trace(linalg.cho_solve(self.factor, scaled)))
 
 
 def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return ``A @ B.T`` as the product of any two matrices: that of a low one with itself would take longer."""
+    """Return ``A @ B.T`` by the general matrix product: the symmetric one is slower for few rows."""
     return linalg.blas.dgemm(1.0, B.T, A.T, trans_a=True).T
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Yield slices of so many rows, the last one of no more."""
+    """Yield slices of so many rows; the last one may be smaller."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 
