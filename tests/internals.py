@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from types import SimpleNamespace
 
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
@@ -63,7 +64,7 @@ def keep_in(monkeypatch, *places):
 def with_slow_compiler(monkeypatch, seconds):
     """Let each function take so many seconds to compile, by the clock that users' waits are measured with."""
     times = itertools.count()
-    monkeypatch.setattr(store, "monotonic", lambda: seconds * ((next(times) + 1) // 2))
+    monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: seconds * ((next(times) + 1) // 2)))
     monkeypatch.setattr(store, "_wait", store.Wait())
 
 

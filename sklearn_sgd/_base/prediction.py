@@ -45,6 +45,6 @@ def _predict_there(estimator: Any, X: Any) -> Any:
     raw = predict_linear(rows, model.coef, model.intercept, None)
     xp = namespace(raw)
     if not bool(xp.all(xp.isfinite(raw))):
-        # A value that is not finite shows in the product, so X need not be checked before.
+        # A value that is not finite shows in the product, so X need not be read to look for one before.
         check_samples(estimator, X, **form)
     return raw if model.link is None else model.link.inverse_link(raw)

@@ -13,15 +13,12 @@ import math
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from threading import RLock
-from time import monotonic
 from typing import Any
-
-# Its lines go to stderr, unless the user configures logging.
-logger = logging.getLogger("sklearn_sgd")
 
 # Mathematical functions of the C library: the only external functions that machine code may call.
 _NAMES = """
@@ -159,13 +156,13 @@ def optimised(module) -> bytes:
     return made_for.emit_object(module)
 
 
-# Machine code is never unloaded, because addresses are numbers, which do not keep it alive.
+# Machine code stays for the life of the process: addresses are numbers, which keep nothing alive.
 _loaded: dict[str, Loaded] = {}
 _lock = RLock()
 
 
 def _unlock() -> None:
-    """Make a new lock in a forked process: another thread may have held the old one."""
+    """A new lock in a forked process: another thread may have held the old one."""
     global _lock
     _lock = RLock()
 
@@ -179,6 +176,10 @@ compilations = 0
 # Seconds of compiling after which a line is printed.
 SLOW = 2.0
 NOT_STORED = "not stored, because no folder can be written: set SKLEARN_SGD_CACHE_DIR to one that can"
+
+
+# Its lines go to stderr, unless the user configures logging.
+logger = logging.getLogger("sklearn_sgd")
 
 
 class Wait:
@@ -212,8 +213,8 @@ def load(name: str, make: Callable[[], tuple[dict[str, str], bytes]]) -> dict[st
             known = read(name)
             if known is None:
                 compilations += 1
-                start, known = monotonic(), make()
-                _wait.add(start, monotonic(), write(name, *known))
+                start, known = time.monotonic(), make()
+                _wait.add(start, time.monotonic(), write(name, *known))
             _loaded[name] = Loaded(*known)
         return _loaded[name].addresses
 

@@ -33,7 +33,7 @@ class Root:
 
 
 def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return ``A @ B.T`` by the general matrix product: the symmetric one is slower for few rows."""
+    """Return ``A @ B.T`` as the product of any two matrices: that of a low one with itself would take longer."""
     return linalg.blas.dgemm(1.0, B.T, A.T, trans_a=True).T
 
 
