@@ -67,7 +67,7 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
     spread = variance - (constant - w[-1]) ** 2 * float(plan.data.rows.bias)
     explained = spread - 2.0 * loss - 2.0 * float(w[:-1] @ pull)
     known = float(w[:-1] @ geometry.covariance @ w[:-1])
-    # Along the coefficients, the covariances of the sample are replaced by those of all rows.
+    # Along the coefficients the sample's covariances are made those of all rows.
     covariance = geometry.covariance * (explained / known if explained > 0.0 and known > 0.0 else 1.0)
     side = (covariance @ w[:-1] + pull)[:, None]
     moment = plan.weight * np.block([[covariance, side], [side.T, np.full((1, 1), spread)]])
@@ -75,7 +75,7 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
 
 
 class _Geometry(NamedTuple):
-    """Means, covariances and least squares of a sample, the curvature of the penalty, and Newton steps with these.
+    """Means and covariances of a sample, the penalty's curvature, and its least squares; Newton steps by these.
 
     ``lower`` is the Cholesky factor of the covariances of scaled columns, with the penalty.
     """
@@ -89,7 +89,7 @@ class _Geometry(NamedTuple):
 
     @classmethod
     def of_sample(cls, plan: Plan, size: int) -> "_Geometry | None":
-        """Return the geometry of a sample, the same in each fit; None if it does not represent all directions well."""
+        """That of so many rows, the same in each fit; None if they do not show all directions well."""
         X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
         some = sample(plan.n_rows, size)
         rows = plan.used[some]
@@ -97,7 +97,7 @@ class _Geometry(NamedTuple):
         weight = weight[rows] if weight.shape[0] else weight
         columns = measure(block, None, weight, centred, y)
         p = X.shape[1]
-        mean = columns.mean.astype(dtype).astype(np.float64)  # In the form in which the rows are centred.
+        mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
         covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
         variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
@@ -114,14 +114,14 @@ class _Geometry(NamedTuple):
         return geometry._replace(start=geometry.step(geometry.start))
 
     def step(self, g: np.ndarray) -> np.ndarray:
-        """Return the Newton step for a gradient, with that of the intercept last."""
+        """The Newton step for a gradient, that of the intercept last."""
         return np.append(self.scale * linalg.cho_solve((self.lower, True), self.scale * g[:-1]), g[-1])
 
 
 def _conjugate_steps(
     plan: Plan, geometry: _Geometry, variance: float, tol: float | None
 ) -> tuple[np.ndarray, float] | None:
-    """Return the parameters at the minimum of all rows and their mean loss; None if convergence is too slow."""
+    """Parameters at the minimum on all rows and their mean loss; None if they come there too slowly."""
     ridge = np.append(geometry.ridge, 0.0)
     rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
     w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)

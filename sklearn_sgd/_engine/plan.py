@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     preconditioner : Preconditioner or None
         That of the automatic step.
     normal : NormalMatrix or None
-        The second moments, on which the squared error depends, if they were computed.
+        All that the squared error depends on, if it was measured.
     parts, formulas : Parts, Formulas
         Loss, penalty and optimizer, and their formulas.
     finishes : bool

@@ -140,7 +140,7 @@ class Stopping:
 
 
 def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | None:
-    """The function that returns the distance to the minimum, if it is known: for the squared error with covariances."""
+    """What is missing to the minimum, where it is known: for the squared error preconditioned by covariances."""
     geometry, normal = state.step and state.step.geometry, plan.normal
     formulas = plan.formulas
     if plan.preconditioner is None or geometry is None or not (formulas.is_quadratic and formulas.pulls_linearly):

@@ -87,7 +87,7 @@ class FinalSteps:
         best, least = w, missing
         d, gained = np.zeros_like(w), np.inf
         for number in range(STEPS):
-            # If rounding hides directions, a large gradient may look small.
+            # Where rounding hides directions, a gradient may look small that is not.
             if least <= enough and number >= (SURE if self.geometry.is_narrow else 1):
                 break
             d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step

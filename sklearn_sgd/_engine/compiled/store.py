@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-# Mathematical functions of the C library: the only external functions that machine code may call.
+# Functions of the C library's mathematics: all that machine code may call outside itself.
 _NAMES = """
     exp expm1 exp2 log log1p log2 log10 pow sqrt cbrt hypot fabs copysign fma fmod floor ceil trunc round rint erf erfc
     sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh tgamma lgamma memset memcpy memmove
