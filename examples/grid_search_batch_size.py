@@ -34,7 +34,8 @@ NUMBERS = [*COUNTS, "median_income", "housing_median_age", "longitude", "latitud
 
 def load_table():
     """The census of 1990, or something like it."""
-    root = Path(os.environ.get("SKLEARN_SGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    folder = Path.cwd().parent if "__file__" not in globals() else Path(__file__).resolve().parents[1]
+    root = Path(os.environ.get("SKLEARN_SGD_DATA", folder.parent / "shared" / "data"))
     path = root / "california_housing.csv"
     if path.exists():
         print(f"Reading {path.name} ...")

@@ -59,12 +59,15 @@ for size in sizes:
 # update the score is highest; with all samples in one batch it is far below.
 
 fixed = MiniBatchSGDRegressor(learning_rate="constant", eta0=0.01, average=False, epochs=10, tol=None, random_state=0)
-BatchSizeDisplay.from_estimator(fixed, X, y, batch_sizes=[*sizes, None], cv=5)
+display = BatchSizeDisplay.from_estimator(fixed, X, y, batch_sizes=[*sizes, None], cv=5)
+display.figure_.suptitle("constant rate: score, time and updates by batch size")
 plt.show()
 
 # %%
 # With the automatic step the rate follows the batch size, and the score is the same for all of them. They differ in
 # time.
 
-BatchSizeDisplay.from_estimator(MiniBatchSGDRegressor(random_state=0), X, y, batch_sizes=[*sizes, None], cv=5)
+model = MiniBatchSGDRegressor(random_state=0)
+display = BatchSizeDisplay.from_estimator(model, X, y, batch_sizes=[*sizes, None], cv=5)
+display.figure_.suptitle("automatic step: score, time and updates by batch size")
 plt.show()

@@ -2,10 +2,10 @@
 Is one airline later than another?
 ==================================
 
-A coefficient without a standard error is an opinion. A year of flights out of New York is learned in one pass, a
-thousand flights at a time, and none is kept: how late a flight arrives, from how late it left, its distance, its hour,
-its airport and its airline. Delays have heavy tails, so the loss is Huber's. At the end there is a table, as
-statsmodels prints it of rows in memory.
+How sure are the coefficients of a stream? The model learns a year of flights out of New York in one pass, a thousand
+flights at a time, and stores none of them. It predicts how late a flight arrives, from its delay at departure, its
+distance, its hour, its airport and its airline. Delays have heavy tails, so the loss is the Huber loss. At the end
+there is a table of standard errors, as statsmodels prints it for samples in memory.
 
 Reads ``nycflights13_flights.csv.gz`` (327 346 flights) from the folder that the environment variable SKLEARN_SGD_DATA
 names, or else from ``shared/data`` beside the repository; where there is none, makes up some. Needs pandas.
@@ -72,6 +72,7 @@ airlines = [name for name in table.feature_names if name.startswith("carrier_")]
 airlines = sorted(airlines, key=lambda name: table.coef[table.feature_names.index(name)])
 figure, ax = plt.subplots(layout="constrained")
 CoefficientDisplay.from_table(table, features=airlines, ax=ax)
+ax.set_title("coefficients of the airlines, with intervals")
 
 # %%
 # But are flights independent? They share the weather of their day. With the rows at hand, ``groups=`` gives errors that

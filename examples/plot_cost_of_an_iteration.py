@@ -54,6 +54,7 @@ for column, (name, (sizes, measured)) in enumerate(cases.items()):
         ax.set(xscale="log", yscale="log")
         ax.set_xticks(sizes, map(str, sizes), minor=False)
         ax.set_xticks([], minor=True)
+figure.suptitle("measured times, and lines of slope 1 (dashed)")
 axes[0, 0].set(ylabel="time of an update (µs)")
 axes[1, 0].set(ylabel="time of an epoch (ms)")
 plt.show()

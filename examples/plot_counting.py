@@ -48,6 +48,7 @@ for epoch in range(3):
     ax.text(3 * epoch + 1, -0.7, f"epoch {epoch + 1}", ha="center")
 for edge in (2.5, 5.5):
     ax.axvline(edge, color="black", lw=1.5)
+figure.suptitle("the students in the batch of each update")
 ax.set(xlabel="update", ylabel="student")
 plt.show()
 

@@ -52,6 +52,6 @@ ax.plot(hours, np.exp(0.25 * (hours - 14) + 0.8), color="0.5", lw=5, label="true
 ax.plot(hours, models["MiniBatchSGDRegressor"].predict(day), color="black", label="loss='poisson'")
 ax.plot(hours, linear.predict(day), "--", color="#D55E00", label="loss='squared_error'")
 ax.axhline(0, color="black", lw=0.5)
-ax.set(xlabel="hour of the day", ylabel="calls in an hour", ylim=(-4, 30))
+ax.set(xlabel="hour of the day", ylabel="calls in an hour", title="mean number of calls", ylim=(-4, 30))
 ax.legend(loc="upper left")
 plt.show()

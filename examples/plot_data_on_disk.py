@@ -67,7 +67,7 @@ ax.plot(rows, recent, color="black")
 ax.axvline(N // 2, color="0.6", ls="--")
 ax.text(N // 2, max(recent), " resumed", va="top", color="0.3")
 ax.axhline(0.5, color="0.7", zorder=0)
-ax.set(xlabel="samples read", ylabel="recent loss before learning\n(half the squared error)")
+ax.set(xlabel="samples read", ylabel="recent loss before learning\n(half the squared error)", title="loss of a stream")
 plt.show()
 del X, y, source
 folder.cleanup()

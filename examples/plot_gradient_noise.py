@@ -3,7 +3,7 @@ Why do noisy gradients work?
 ============================
 
 The gradient over a batch is the mean of a random sample, like the result of a poll: it has an error, but no bias, and
-the error falls with the square root of the batch size. Four times the samples halve the error. That is a bad bargain
+the error falls with the square root of the batch size. Four times the samples halve the error. This does not pay
 while the descent is far from the minimum, where almost any gradient points roughly downhill.
 """
 
@@ -46,6 +46,7 @@ figure, ax = plt.subplots(layout="constrained")
 ax.plot(steps, scales, color="black")
 ax.axhline(len(y), color="0.5", ls="--")
 ax.annotate(f"all {len(y)} samples", (1, len(y)), (0, 4), textcoords="offset points", color="0.3")
+ax.set(title="the noise scale grows on the way to the minimum")
 ax.set(xlabel="full-batch updates", ylabel="gradient noise scale (samples)", yscale="log")
 plt.show()
 

@@ -83,6 +83,7 @@ for rate, style in {1.0: "s:", 2.0: "o-", 4.0: "^--"}.items():
         shares.append(np.mean(np.array(ends) > -2.0))
     ax.plot(sizes, shares, style, color="black", mfc="white", label=f"rate {rate:g}")
     print(f"rate {rate:g}: share that leaves, by batch size:", dict(zip(sizes, map(float, shares), strict=True)))
+ax.set(title="small batches leave the wrong valley")
 ax.set(xlabel="batch size (samples)", ylabel="share of descents that leave", xscale="log", ylim=(-0.05, 1.05))
 ax.set_xticks(sizes, sizes)
 ax.set_xticks([], minor=True)

@@ -3,7 +3,7 @@ Gradient descent by hand: batches
 =================================
 
 The loop by batches has one more ``for``: in each epoch it goes over the batches, and takes a step on each of them.
-:class:`~sklearn_sgd.Batches` yields the very batches that ``fit`` takes for the same ``batch_size``, ``shuffle``,
+Here :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` uses for the same ``batch_size``, ``shuffle``,
 ``drop_last`` and ``random_state``. So the loop by hand and ``fit`` end with the same parameters.
 """
 

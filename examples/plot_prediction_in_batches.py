@@ -72,9 +72,9 @@ for size in sizes:
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 left.plot(sizes, rates, "o-", color="black", mfc="white")
-left.set(ylabel="predictions (million samples per second)")
+left.set(ylabel="predictions (million samples per second)", title="speed")
 right.plot(sizes, memory, "s-", color="#0072B2", mfc="white")
-right.set(ylabel="memory of a batch (MB)")
+right.set(ylabel="memory of a batch (MB)", title="memory")
 for ax in (left, right):
     ax.set(xlabel="batch size (samples)", xscale="log", yscale="log")
 plt.show()

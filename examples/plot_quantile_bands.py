@@ -58,6 +58,6 @@ ax.fill_between(line[:, 0], low, high, color="#0072B2", alpha=0.2, label="quanti
 ax.plot(line[:, 0], middle, color="#0072B2", lw=2, label="median")
 for sign, label in ((-1, None), (1, "mean ± 1.64 deviations")):
     ax.plot(line[:, 0], mean.predict(line) + sign * half_width, "--", color="black", label=label)
-ax.set(xlabel="x", ylabel="y")
+ax.set(xlabel="x", ylabel="y", title="quantiles and the mean as functions of x")
 ax.legend(loc="upper left")
 plt.show()

@@ -78,5 +78,6 @@ print(f"after one pass: R² {stream.score(hashed.transform(test), y_test):.3f} o
 figure, ax = plt.subplots(layout="constrained")
 model_errors, mean_errors = np.cumsum(errors, axis=0).T
 ax.plot(size * np.arange(1, len(errors) + 1), 1.0 - model_errors / mean_errors, color="0.3")
+ax.set(title="R² of a stream of words")
 ax.set(xlabel="words seen", ylabel="R² before learning, over all words so far", ylim=(0, None))
 plt.show()

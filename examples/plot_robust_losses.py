@@ -55,7 +55,7 @@ plain = BatchGDRegressor(GemanMcClure(), learning_rate="constant", eta0=1.0, epo
 model = plain.fit(X, y, coef_init=[0.0], intercept_init=1.0)
 ax.plot(line[:, 0], model.predict(line), ":", color="#009E73", lw=3, label="Geman-McClure, written here")
 print(f"{'Geman-McClure':<16} slope {model.coef_[0]:6.2f}   intercept {model.intercept_:6.2f}")
-ax.set(xlabel="x", ylabel="y")
+ax.set(xlabel="x", ylabel="y", title="fits with four losses to data with outliers")
 ax.legend(loc="lower left")
 plt.show()
 
@@ -77,6 +77,7 @@ ax.plot(share, objective(model, X, y, (1 - share) * ends[0] + share * ends[1]), 
 for at, (end, marker) in enumerate(zip(ends, "os", strict=True)):
     label = f"y = {end[0]:.1f} x {end[1]:+.1f}"
     ax.plot(at, objective(model, X, y, end), marker, color="#0072B2", mfc="white", ms=8, label=label)
+ax.set(title="two local minima of the objective")
 ax.set(xlabel="share of the way from one end to the other", ylabel="objective (units of the loss)")
 ax.legend(title="the descent ends at")
 plt.show()

@@ -41,6 +41,7 @@ for (name, model), dashes, color in zip(models.items(), ["-", "--", ":"], ["0", 
     print(f"shuffled: {name:<20} objective at the end {values[-1]:>7.1f}")
 print(f"minimum of the objective: {lowest:>25.1f}")
 ax.axhline(lowest, color="0.6", lw=0.8)
+ax.set(title="objective in the last epochs")
 ax.set(xlabel="epochs before the end", ylabel="objective over all samples (half the squared error)")
 figure.legend(loc="outside lower center", ncols=3, frameon=False, title="what is shuffled")
 plt.show()
@@ -50,7 +51,8 @@ plt.show()
 # table the batch before had almost the same targets. So the sorted table seems to be learned as well as the shuffled
 # one.
 
-LossCurveDisplay.from_estimator({name: model.fit(X, y) for name, model in models.items()})
+display = LossCurveDisplay.from_estimator({name: model.fit(X, y) for name, model in models.items()})
+display.ax_.set_title("mean loss of each epoch")
 plt.show()
 
 # %%

@@ -68,6 +68,6 @@ order = order[np.argsort(lasso.coef_[order])]
 figure, ax = plt.subplots(layout="constrained")
 ax.barh(names[order], lasso.coef_[order], color="0.3")
 ax.axvline(0, color="black", lw=0.5)
-ax.set(xlabel="coefficient (stars)")
+ax.set(xlabel="coefficient (stars)", title="coefficients of words")
 plt.show()
 print(make_pipeline(words, lasso).predict(["superb and good", "slow and broken"]).round(1))

@@ -78,7 +78,8 @@ plt.show()
 # The loss of each batch before its update (thin), and its mean over an epoch's updates: the losses of batches are
 # noisy, and fall on average.
 
-LossCurveDisplay.from_estimator(models, X, marks, per="update")
+losses = LossCurveDisplay.from_estimator(models, X, marks, per="update")
+losses.ax_.set_title("loss of each batch (pale), and its running mean")
 plt.show()
 
 # %%

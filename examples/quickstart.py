@@ -115,6 +115,6 @@ two = {name: descents[name] for name in ("BatchGDRegressor", "MiniBatchSGDRegres
 LossCurveDisplay.from_estimator(two, X_scaled, y_train, per="update", ax=axes[1])
 axes[1].set(title="loss of each batch (pale), and its running mean", ylabel="", ylim=axes[0].get_ylim())
 axes[1].get_legend().remove()
-path = sys.argv[1] if len(sys.argv) > 1 else "three_descents.png"
+path = next((argument for argument in sys.argv[1:] if argument.endswith(".png")), "three_descents.png")
 figure.savefig(path, dpi=100)
 print(f"\nSaved the loss curves as {path}.")

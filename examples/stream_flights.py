@@ -30,7 +30,8 @@ CHUNK = 1000
 
 def load_flights():
     """Flights out of New York in 2013, or something like them, in the order of time."""
-    root = Path(os.environ.get("SKLEARN_SGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    folder = Path.cwd().parent if "__file__" not in globals() else Path(__file__).resolve().parents[1]
+    root = Path(os.environ.get("SKLEARN_SGD_DATA", folder.parent / "shared" / "data"))
     path = root / "nycflights13_flights.csv.gz"
     if path.exists():
         print(f"Reading {path.name} ...")

@@ -1,8 +1,8 @@
-"""Arrays of NumPy and of other libraries: the few functions in which they differ.
+"""Functions for arrays of NumPy and of other libraries.
 
-Arrays of torch, CuPy and others follow the array API standard. The rows stay where they are. Between two epochs
-parameters, preconditioner and counts are NumPy's: O(P) or O(P**2) numbers go to the device before an epoch, and O(P)
-come back after it.
+Arrays of torch, CuPy and others follow the array API standard. Samples stay on their device. Between epochs,
+parameters, preconditioner and counts are NumPy arrays: O(P) or O(P**2) numbers are copied to the device before an
+epoch, and O(P) are copied back after it.
 
 References
 ----------
@@ -18,16 +18,16 @@ from sklearn import get_config
 
 from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, get_namespace
 
-# Share of the free memory of a graphics card that copies of rows may take at a time, and bytes where that is not known:
-# of a card, and of the host, whose caches should hold some of them.
+# Limits for copies of rows: a share of the free memory of a graphics card, bytes on a card whose free memory is
+# unknown, and bytes on the host, few enough for its caches.
 FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 24
 
-# The functions for a type of arrays, and whether they are dispatched: to find them anew takes as long as ten products.
+# The namespace for a type of arrays, with and without dispatch. To find it takes as long as ten products.
 _functions: dict[tuple[type, bool], Any] = {}
 
 
 class Elsewhere:
-    """Base of what stands for rows that are not in this process; ``weight`` is their total weight."""
+    """Base class of objects that represent rows of other processes; ``weight`` is their total weight."""
 
     weight: float
 
@@ -38,7 +38,7 @@ def is_foreign(array) -> bool:
 
 
 def dispatches(values) -> bool:
-    """Whether what a user gave is an array of another library, and scikit-learn is told to leave it there."""
+    """Whether an input is an array of another library, and array API dispatch is enabled."""
     return (
         not isinstance(values, np.ndarray)
         and hasattr(values, "shape")
@@ -48,19 +48,19 @@ def dispatches(values) -> bool:
 
 
 def refuse_elsewhere(X, estimator, method: str) -> None:
-    """Refuse rows that are not where `coef_` is; scikit-learn before 1.9 has no word for that."""
+    """Raise an error if X is not on the device of `coef_`; before version 1.9 scikit-learn has no such check."""
     if get_config()["array_api_dispatch"] and not sparse.issparse(estimator.coef_):
         check_same_namespace(X, estimator, attribute="coef_", method=method)
 
 
 def floats(values, only=None) -> Any:
-    """The precisions that rows may have, or the one of that name, for an array such as this."""
+    """The float dtypes of an array's library, or the one with the name of ``only``."""
     xp = get_namespace(values)[0] if dispatches(values) else np
     return [xp.float64, xp.float32] if only is None else getattr(xp, only.name)
 
 
 def namespace(array) -> Any:
-    """The functions for an array or a number."""
+    """The namespace of an array or a number."""
     if not hasattr(array, "shape") or not is_foreign(array):
         return np
     key = type(array), get_config()["array_api_dispatch"]
@@ -70,9 +70,9 @@ def namespace(array) -> Any:
 
 
 def mover(array):
-    """A function that brings rows of NumPy to the device of an array, in their precision; None: they are there.
+    """A function that copies NumPy rows to the device of an array, in their precision; None if no copy is needed.
 
-    It may be called in another thread, whose configuration is another.
+    It may be called in another thread, which has its own scikit-learn configuration.
     """
     if array is None or sparse.issparse(array) or not dispatches(array):
         return None
@@ -81,9 +81,9 @@ def mover(array):
 
 
 def scratch_rows(X) -> int:
-    """How many rows of X may be copied at once: as many as fill a share of the memory that is free on their device.
+    """Number of rows of X that may be copied at once: as many as fill a share of the free memory of their device.
 
-    The same number bounds what is computed of rows in one go, on any device.
+    The same number limits the rows of one computation, on any device.
     """
     kind = type(X).__module__.partition(".")[0]
     free = None
@@ -97,33 +97,33 @@ def scratch_rows(X) -> int:
 
 
 def dtype_of(array) -> np.dtype:
-    """The precision of an array, as NumPy calls it."""
+    """The dtype of an array, as NumPy's dtype."""
     return np.dtype(str(array.dtype).rpartition(".")[2]) if is_foreign(array) else array.dtype
 
 
 def like(values, array):
-    """Numbers in the namespace, on the device and in the precision of an array."""
+    """Convert values to the library, the device and the dtype of an array."""
     if not is_foreign(array):
         return values
     if hasattr(values, "shape") and type(values) is not type(array):
-        values = host(values)  # Of a third library.
+        values = host(values)  # From a third library.
     return namespace(array).asarray(values, dtype=array.dtype, device=device(array))
 
 
 def host(array) -> np.ndarray:
-    """Numbers for NumPy, in their precision: of few, or of sums."""
+    """Convert an array to NumPy; for small arrays and sums."""
     if not is_foreign(array):
         return array
     return convert_to_numpy(array, namespace(array))
 
 
 def detached(array):
-    """The same numbers outside the graph of automatic derivatives, which torch keeps for tensors that require them."""
+    """Detach a torch tensor from the graph of automatic differentiation."""
     return array.detach() if getattr(array, "requires_grad", False) is True else array
 
 
 def take(array, rows):
-    """Some rows: a slice, or row numbers; a view where they lie in one piece."""
+    """Some rows, by a slice or by row numbers; a view if the rows are contiguous."""
     if isinstance(array, np.ndarray) and isinstance(rows, np.ndarray):
         return array.take(rows, axis=0)  # Several times as fast as by index.
     if isinstance(rows, slice) and getattr(array, "format", None) == "csr":
@@ -150,21 +150,21 @@ def _stretch(X, rows: slice):
 
 
 def index_like(rows: np.ndarray, array):
-    """Row numbers in the namespace and on the device of an array; short ones become long ones there."""
+    """Convert row numbers to the library and the device of an array, as 64-bit integers."""
     xp, short = namespace(array), rows.dtype == np.uint32 and array.shape[0] <= np.iinfo(np.int32).max
     numbers = rows.view(np.int32) if short else rows.astype(np.int64, copy=False)
     return xp.astype(xp.asarray(numbers, device=device(array)), xp.int64, copy=False)
 
 
 def doubled(array):
-    """The same numbers in double precision."""
+    """Convert an array to double precision."""
     if not is_foreign(array):
         return array.astype(np.float64, copy=False)
     return namespace(array).astype(array, namespace(array).float64, copy=False)
 
 
 def summed(array):
-    """The sum, in double precision, where the array is."""
+    """The sum, in double precision, on the device of the array."""
     return namespace(array).sum(array, dtype=namespace(array).float64)
 
 

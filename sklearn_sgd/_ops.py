@@ -1,7 +1,7 @@
 """Element-wise primitives in which the formulas of losses, penalties and optimizers are written.
 
-Each takes numbers, NumPy arrays, arrays of other libraries, and the symbols that :mod:`sklearn_sgd._engine.expressions`
-puts in their place to read a formula.
+Each function accepts numbers, NumPy arrays, arrays of other libraries, and the symbols with which
+:mod:`sklearn_sgd._engine.expressions` reads a formula.
 """
 
 from sklearn_sgd._namespace import namespace
@@ -15,7 +15,7 @@ def sign(a):
 
 
 def clip(a, low, high):
-    """The nearest value between ``low`` and ``high``; None stands for no bound above."""
+    """The nearest value between ``low`` and ``high``; if ``high`` is None, there is no upper bound."""
     return namespace(a).clip(a, low, high)
 
 

@@ -10,12 +10,12 @@ FIELDS = ("alpha", "l1_ratio", "epsilon", "quantile")
 
 
 def part_class(choice: Any, table: Mapping) -> Any:
-    """Return the class that a name stands for, or a part as it is: enough to read traits from."""
+    """Return the class for a name, or the part itself. Traits can be read from both."""
     return table.get(choice) if isinstance(choice, str) else choice
 
 
 def make_part(choice: Any, table: Mapping, params: Mapping[str, Any]) -> Any:
-    """Return the part that a name stands for, with its fields from parameters of the same names; a part as it is."""
+    """Return the part for a name, with its fields set from the parameters; a part is returned as it is."""
     if choice is not None and not isinstance(choice, str):
         return checked(choice)
     kind = table[choice]

@@ -1,4 +1,4 @@
-"""The batches that `fit` takes, for training loops of your own."""
+"""The batches that `fit` uses, for your own training loops."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["Batches"]
 
 
 class Batches:
-    """Batches of samples: those that `fit` takes for the same parameters.
+    """Batches of samples: those that `fit` uses for the same parameters.
 
     Each iteration is an epoch: it yields all batches, and the next one yields the batches of the next epoch. The first
     iteration is the first epoch of `fit`, the second one its second epoch, and so on, sample by sample. (With
@@ -23,7 +23,7 @@ class Batches:
     Parameters
     ----------
     *arrays : array-like, sparse matrix or data frame of shape (n_samples, ...)
-        What is cut into batches: X and y, for example. Of one array, the batches are its parts.
+        Arrays to cut into batches, for example X and y. For a single array, each batch is a part of it, not a tuple.
     batch_size : int or None, default=32
         Samples per batch; None: all samples.
     shuffle : bool or 'batches', default=True

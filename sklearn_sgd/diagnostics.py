@@ -1,4 +1,4 @@
-"""Numbers about a fit: its path, its objective, the noise of its gradients, the cost of its updates.
+"""Diagnostics of a fit: its path, its objective, the noise of its gradients, the cost of its updates.
 
 Parameter vectors are the coefficients, then the intercept.
 """
@@ -139,9 +139,9 @@ class GradientNoise(NamedTuple):
 def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     """Gradient noise of a fitted regressor.
 
-    Its `scale` is the simple noise scale: batches much smaller than that give steps that are mostly noise, batches much
-    larger spend samples on exactness that a step does not need. It grows as the fit nears the minimum, where the full
-    gradient vanishes.
+    Its `scale` is the simple noise scale. With batches much smaller than that, steps are mostly noise. With much larger
+    batches, steps are more exact than necessary. The scale grows as the fit approaches the minimum, where the full
+    gradient is zero.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     """
     X, y = _check_data(X, y)
     slopes, full, penalty, ones = slopes_of(estimator, X, y)
-    # Of each coordinate by itself: a difference of mean squares would be lost in a large mean.
+    # Each coordinate is centred first: a difference of mean squares would lose its digits if the mean is large.
     each = X.multiply(slopes[:, None]).tocsr() if sparse.issparse(X) else slopes[:, None] * X
     variances = sparsefuncs.mean_variance_axis(each, axis=0)[1] if sparse.issparse(X) else each.var(axis=0)
     return GradientNoise(full + penalty, float(variances.sum() + ones * slopes.var()), len(y))
@@ -196,9 +196,9 @@ class CriticalBatchSize(NamedTuple):
         Critical batch size, ``min_rows / min_updates``: there a fit takes twice the fewest updates and reads
         twice the fewest samples.
     min_updates : float
-        Updates that even the largest batches need.
+        Number of updates that even the largest batches need.
     min_rows : float
-        Samples that even the smallest batches read.
+        Number of samples that even the smallest batches read.
 
     Examples
     --------
@@ -290,8 +290,8 @@ class Cost(NamedTuple):
 def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: int = 3) -> Cost:
     """Cost per update and per epoch: counted, and measured on this machine.
 
-    Times one epoch, then `epochs` more: the time that a fit spends before and after its epochs drops out. The fastest
-    of `repeats` fits counts; one before them compiles.
+    The function times fits of one epoch and of `epochs` more, and subtracts, so that the time before and after the
+    epochs cancels. It uses the fastest of `repeats` fits. An earlier fit compiles, and is not timed.
 
     Parameters
     ----------
@@ -328,12 +328,12 @@ def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: i
     long, short = (min(repeat(fit, timer=perf_counter, number=1, repeat=repeats)) for fit in fits)
     updates = more.n_updates_ / more.n_iter_
     numbers = X.nnz if sparse.issparse(X) else X.size
-    seen = more.n_samples_seen_ / more.n_iter_ / len(y)  # less than 1 where a last batch is dropped
+    seen = more.n_samples_seen_ / more.n_iter_ / len(y)  # less than 1 if a last batch is dropped
     return Cost(updates, 2 * numbers * seen / updates, max(long - short, 0.0) / epochs)
 
 
 def n_updates(estimator: Any, X: Any = None, y: Any = None) -> int:
-    """Updates of a fitted regressor, or of the one at the end of a pipeline, as a scorer for a search.
+    """Number of updates of a fitted regressor, or of the one at the end of a pipeline; for use as a scorer in a search.
 
     Parameters
     ----------

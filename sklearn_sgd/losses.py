@@ -1,12 +1,12 @@
 """Losses: a measure of the error of one prediction, and its slope.
 
-A loss is a named tuple of its numbers with two formulas, written for a target ``y`` and a raw prediction ``p`` that are
-both scalars (in machine code) or both arrays. Field names are those of the estimators' parameters where there is
-one.
+A loss is a named tuple whose fields are its parameters. It has two formulas, for a target ``y`` and a raw prediction
+``p`` that are both scalars (in machine code) or both arrays. Fields have the names of the estimators' parameters, if
+there is a parameter.
 
-A loss may restrict its targets: ``allows(y)`` returns whether each is allowed, and ``domain`` says what they must be.
-It may have a link: raw predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` maps them back.
-``curvature`` is a bound on the second derivative in ``p``, if there is one. The minimum over ``p`` is 0 for each
+A loss may restrict its targets: ``allows(y)`` returns whether each is allowed, and ``domain`` describes the allowed
+ones. A loss may have a link: raw predictions ``p`` are ``link`` of the predictions, and ``inverse_link`` maps them
+back. ``curvature`` is a bound on the second derivative in ``p``, if there is one. The minimum over ``p`` is 0 for each
 target.
 """
 
@@ -31,7 +31,7 @@ __all__ = [
     "Tweedie",
 ]
 
-# Raw predictions beyond this are no farther away; targets below that are as good as 0.
+# Raw predictions are clipped at this value; smaller targets count as 0.
 LARGEST, SMALLEST = 80.0, 1e-20
 
 
@@ -94,7 +94,7 @@ class Huber(NamedTuple):
     Parameters
     ----------
     epsilon : float, default=0.1
-        Residual, in units of y, where the loss turns linear; larger than 0.
+        Residual, in units of y, at which the loss becomes linear; larger than 0.
 
     References
     ----------
@@ -196,7 +196,7 @@ class Quantile(NamedTuple):
     Parameters
     ----------
     quantile : float, default=0.5
-        Share of targets that are to lie below the prediction, between 0 and 1.
+        Share of targets below the prediction, between 0 and 1.
 
     References
     ----------
@@ -267,7 +267,7 @@ class LogCosh(NamedTuple):
     Parameters
     ----------
     scale : float, default=1.0
-        Residual, in units of y, around which the loss turns linear; larger than 0.
+        Residual, in units of y, around which the loss becomes linear; larger than 0.
 
     References
     ----------
@@ -306,7 +306,7 @@ class Cauchy(NamedTuple):
     Parameters
     ----------
     scale : float, default=1.0
-        Residual, in units of y, that pulls the most; larger than 0.
+        Residual, in units of y, at which the slope is largest; larger than 0.
 
     References
     ----------

@@ -1,14 +1,14 @@
 """Optimizers: from a gradient to a direction and a rate.
 
-An optimizer is a named tuple of its numbers with one formula for one coordinate (or an array of them):
+An optimizer is a named tuple whose fields are its parameters. It has one formula, for one coordinate or an array:
 ``step(g, pull, w, m, v, rate, t) -> direction, rate, m, v``. Its arguments are the gradient ``g`` of the loss, the
 gradient ``pull`` of the smooth part of the penalty (0 for the intercept), the parameter ``w``, the moments ``m`` and
 ``v`` that it keeps, the rate of the schedule, and the number ``t`` of the update: 1, 2, ... It returns the rate that it
 uses, because the proximal step of the penalty must use the same rate: then the minimum of the objective is a fixed
 point. ``moments`` is the number of moments that it keeps.
 
-The numbers are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, as torch does with
-``weight_decay``.
+The defaults are those of ``torch.optim``. All but :class:`AdamW` follow the sum of gradient and pull, as torch does
+with ``weight_decay``.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ __all__ = [
     "RMSprop",
 ]
 
-# Stands for a rate of 0 where something is divided by it.
+# Used instead of a rate of 0 in a denominator.
 TINY = 1e-30
 
 
@@ -162,7 +162,7 @@ class Adagrad(NamedTuple):
 
 
 class RMSprop(NamedTuple):
-    """Rates over the size of recent gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
+    """Rates divided by the size of recent gradients: ``m <- rho * m + (1 - rho) * g**2``, otherwise as Adagrad.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ class RMSprop(NamedTuple):
 
 
 class Adam(NamedTuple):
-    """Momentum over the size of recent gradients, both corrected for their start at 0.
+    """Momentum divided by the size of recent gradients, both corrected for their start at 0.
 
     ``m <- beta1 * m + (1 - beta1) * g``, ``v <- beta2 * v + (1 - beta2) * g**2``,
     ``w <- w - rate * m' / (sqrt(v') + eps)`` with ``m' = m / (1 - beta1**t)`` and ``v' = v / (1 - beta2**t)``.
@@ -241,7 +241,7 @@ class Adam(NamedTuple):
 
 
 class AdamW(NamedTuple):
-    """Adam with decoupled decay: the pull of the penalty does not enter the moments, and acts at the schedule's rate.
+    """Adam with decoupled decay: the gradient of the penalty does not enter the moments; it uses the schedule's rate.
 
     ``penalty="l2"`` with ``alpha`` is what torch calls ``weight_decay=alpha``; the intercept does not decay.
 
@@ -283,7 +283,7 @@ class AdamW(NamedTuple):
 
 
 class Adadelta(NamedTuple):
-    """The rate is the size of recent steps over that of recent gradients, so it has no units.
+    """The rate is the size of recent steps divided by that of recent gradients, so it has no units.
 
     ``v <- rho * v + (1 - rho) * g**2``, ``step = sqrt(m + eps) / sqrt(v + eps) * g``, ``m <- rho * m + (1 - rho) *
     step**2``, ``w <- w - rate * step``. torch's default rate is 1.

@@ -1,10 +1,10 @@
 """Penalties on the coefficients, the intercept excluded.
 
-A penalty is a named tuple of its numbers with three formulas for one coefficient ``w`` (or an array of them): its
-``value``, the ``gradient`` of its smooth part, and the proximal step ``prox(w, rate) = argmin_u (u - w)**2 / (2 * rate)
-+ h(u)`` of its non-smooth part ``h``, which is what makes coefficients exactly zero. A penalty that differs from one
-coefficient to another indexes its numbers by ``j``, the number of the coefficient; ``...`` means all of them.
-Field names are those of the estimators' parameters.
+A penalty is a named tuple whose fields are its parameters, with the names of the estimators' parameters. It has three
+formulas for one coefficient ``w`` (or an array of them): its ``value``, the ``gradient`` of its smooth part, and the
+proximal step ``prox(w, rate) = argmin_u (u - w)**2 / (2 * rate) + h(u)`` of its non-smooth part ``h``, which makes
+coefficients exactly zero. A penalty that differs between coefficients indexes its fields by ``j``, the number of the
+coefficient; ``...`` means all of them.
 
 References
 ----------
@@ -107,7 +107,7 @@ class ElasticNet(NamedTuple):
     Parameters
     ----------
     alpha : float, default=1e-4
-        Strength of the whole.
+        Strength of the penalty.
     l1_ratio : float, default=0.15
         Share of the absolute value, between 0 (ridge) and 1 (lasso).
 
@@ -174,7 +174,7 @@ class Box(NamedTuple):
     Parameters
     ----------
     low, high : float or array-like of shape (n_features,), default=-inf, inf
-        The bounds, of all coefficients or of each.
+        Bounds: one number for all coefficients, or one for each.
     penalty : named tuple, default=NoPenalty()
         The penalty on the coefficients that are allowed.
 
@@ -209,7 +209,7 @@ class Box(NamedTuple):
         return True
 
     def spread(self, n_features: int, dtype) -> "Box":
-        """The same with bounds for each coefficient."""
+        """Return the penalty with bounds for each coefficient."""
         try:
             low, high = (np.full(n_features, bound, dtype) for bound in (self.low, self.high))
         except ValueError as error:

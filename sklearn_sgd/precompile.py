@@ -2,7 +2,7 @@
 
 ``python -m sklearn_sgd.precompile`` writes machine code to the folder that later fits read: that of the environment
 variables ``SKLEARN_SGD_CACHE_DIR`` or ``NUMBA_CACHE_DIR``, else the package itself, else the user's cache. Machine code
-is for the processor and the versions that it was compiled with; on others a fit compiles what it needs, once.
+is for the processor and the versions that it was compiled with. Elsewhere a fit compiles what it needs, once.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def precompile(dtypes: tuple[str, ...] = DTYPES) -> int:
     Returns
     -------
     number : int
-        How many pieces of machine code were compiled now; 0 if all were there.
+        Number of functions that were compiled in this call; 0 if all were on disk.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def precompile(dtypes: tuple[str, ...] = DTYPES) -> int:
 
 
 def _all_parts(dtype: np.dtype) -> Iterator[Parts]:
-    """Every part of the package once, the others plain."""
+    """Every loss, optimizer and penalty of the package once, each with plain other parts."""
     for loss in LOSSES.values():
         yield Parts(loss(), NoPenalty(), SGD())
     for optimizer in OPTIMIZERS.values():

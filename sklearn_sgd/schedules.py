@@ -1,7 +1,7 @@
 """Schedules: the learning rate of each update.
 
-A schedule is a function from an array of update numbers (1, 2, ...) to an array of rates; the functions here make one.
-Any NumPy function of that kind can be given as ``learning_rate``. Those made here can be saved with a model.
+A schedule is a function from an array of update numbers (1, 2, ...) to an array of rates. The functions of this module
+return schedules, which can be saved with a model. Any NumPy function of that kind can be passed as ``learning_rate``.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ Schedule = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, repr=False)
 class Formula:
-    """A formula of this module, below, and its numbers: unlike a closure, it can be saved, compared and read."""
+    """A formula of this module and its numbers. Unlike a closure, it can be saved, compared and printed."""
 
     formula: Callable[..., np.ndarray]
     numbers: tuple[Any, ...]
 
     @property
     def name(self) -> str:
-        """The name of the formula, which is that of the function that makes a schedule of it."""
+        """The name of the formula: that of the public function that returns the schedule."""
         return self.formula.__name__.strip("_")
 
     def __call__(self, t):
@@ -37,7 +37,7 @@ class Formula:
         return {"name": self.name, "numbers": list(self.numbers)}
 
     def __setstate__(self, state):
-        # Frozen, so by way of the dictionary.
+        # The class is frozen, so the dictionary is changed.
         vars(self).update(vars(formula_of(state["name"], state["numbers"])))
 
 
@@ -72,7 +72,7 @@ def constant(eta0: float = 0.01) -> Schedule:
 
 
 def _constant(eta0: float, t: np.ndarray) -> np.ndarray:
-    rates = np.empty(t.shape)  # Sooner than np.full, as a stream of single rows can tell.
+    rates = np.empty(t.shape)  # Faster than np.full, which matters in streams of single rows.
     rates.fill(eta0)
     return rates
 
@@ -194,7 +194,7 @@ def exponential(eta0: float = 0.01, factor: float = 0.999) -> Schedule:
 
 
 def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Schedule:
-    """Rate that falls from ``eta0`` to ``lowest`` along half a wave, and stays there.
+    """Rate that falls from ``eta0`` to ``lowest`` along half a cosine wave, and then stays constant.
 
     ``lowest + (eta0 - lowest) * (1 + cos(pi * (t - 1) / updates)) / 2`` at update t: torch's ``CosineAnnealingLR``,
     which rises again after as many updates.
@@ -230,14 +230,14 @@ def _cosine(eta0: float, updates: int, lowest: float, t: np.ndarray) -> np.ndarr
 
 
 def _half_wave(start: float, end: float, share: np.ndarray) -> np.ndarray:
-    """From start to end as the share done goes from 0 to 1."""
+    """A value between start and end, for a share from 0 to 1."""
     return end + (start - end) * 0.5 * (1.0 + np.cos(np.pi * np.clip(share, 0.0, 1.0)))
 
 
 def one_cycle(
     eta_max: float = 0.1, updates: int = 1000, rise: float = 0.3, start: float = 0.04, end: float = 4e-6
 ) -> Schedule:
-    """Rate that rises to ``eta_max`` and falls almost to 0, along half waves, and stays there.
+    """Rate that rises to ``eta_max``, falls almost to 0, both along half cosine waves, and then stays constant.
 
     torch's ``OneCycleLR``: with its ``div_factor`` 1 / start and ``final_div_factor`` start / end.
 
@@ -246,7 +246,7 @@ def one_cycle(
     eta_max : float, default=0.1
         The highest rate.
     updates : int, default=1000
-        Updates in all.
+        Total number of updates.
     rise : float, default=0.3
         Share of the updates in which the rate rises.
     start : float, default=0.04
@@ -280,7 +280,7 @@ def _one_cycle(eta_max: float, updates: int, rise: float, start: float, end: flo
 
 
 def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Schedule:
-    """Another schedule, times a factor that rises from ``start`` to 1 along a line; as torch's ``LinearLR``.
+    """Another schedule, multiplied by a factor that rises linearly from ``start`` to 1; as torch's ``LinearLR``.
 
     Parameters
     ----------

@@ -1,6 +1,8 @@
 """All private names of the package that the tests touch, so that a renaming is mended in one place."""
 
+import itertools
 import sys
+from types import SimpleNamespace
 
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
@@ -42,7 +44,7 @@ def effective_share(state, n_rows):
 
 
 def used(**params):
-    """Parameters without those that have no use with the others, which a fit would warn of."""
+    """Parameters without those that have no effect with the others, which a fit would warn of."""
     needless = {name for name, *_ in unused.unused(MiniBatchSGDRegressor(**params))}
     return {name: value for name, value in params.items() if name not in needless}
 
@@ -57,6 +59,13 @@ def keep_in(monkeypatch, *places):
     for name in ("SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(store, "_own_folders", lambda: [*places])
+
+
+def with_slow_compiler(monkeypatch, seconds):
+    """Let each function take so many seconds to compile, by the clock that users' waits are measured with."""
+    times = itertools.count()
+    monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: seconds * ((next(times) + 1) // 2)))
+    monkeypatch.setattr(store, "_wait", store.Wait())
 
 
 def interrupt_compilation(monkeypatch, calls):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from internals import keep_in, store
+from internals import keep_in, store, with_slow_compiler
 from numpy.testing import assert_allclose
 
 import sklearn_sgd
@@ -253,6 +253,44 @@ def test_processes_that_save_at_once(tmp_path):
     assert compiled[0] == compiled[2] != compiled[1]
     assert start(*losses).communicate(timeout=300)[0] == "".join(compiled)
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_long_compilation_prints_a_line(monkeypatch, tmp_path, caplog, writable):
+    """With the number of functions, the seconds, and what follows for later fits; a short one prints nothing."""
+    folder = tmp_path / "code"
+    if not writable:
+        folder.write_text("a file where the folder would be")
+    keep_in(monkeypatch, folder)
+
+    factor = 0.0625 if writable else 0.0703125
+
+    class Scaled(NamedTuple):
+        """The squared error times a number: a formula that no other test has compiled."""
+
+        def value(self, y, p):
+            return factor * (p - y) ** 2
+
+        def gradient(self, y, p):
+            return 2 * factor * (p - y)
+
+    X = np.linspace(-1, 1, 40).reshape(20, 2)
+    before = store.compilations
+    with_slow_compiler(monkeypatch, 3.0)
+    MiniBatchSGDRegressor(Scaled(), learning_rate="constant", tol=None).fit(X, X[:, 0])
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == store.compilations - before > 0
+    assert all(line.startswith("sklearn_sgd compiled 1 function in 3.0 s. ") for line in lines)
+    assert all((str(folder) if writable else "set SKLEARN_SGD_CACHE_DIR") in line for line in lines)
+
+
+def test_waits_for_the_compiler_add_up(caplog):
+    """Functions that a fit compiles one after the other count together, those of another fit do not."""
+    wait = store.Wait()
+    for start in (0.0, 1.5, 10.0, 11.0, 12.0):
+        wait.add(start, start + 0.9, None)
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith("sklearn_sgd compiled 3 functions in 2.7 s.")
 
 
 def test_a_class_defined_anew_is_another_part():

@@ -329,14 +329,14 @@ def test_parameters_without_use_here(cluster):
     X, y = linear(300)
     held_out = {"X_val": X, "y_val": y}
     model = DaskMiniBatchSGDRegressor(early_stopping=True, validation_fraction=0.3, epochs=2)
-    with pytest.warns(UserWarning, match="validation_fraction=0.3 has no use.*without Dask") as told:
+    with pytest.warns(UserWarning, match="validation_fraction=0.3 has no effect.*without Dask") as told:
         model.fit(*spread(X, y), **held_out)
     assert told[0].filename == __file__
     model = DaskMiniBatchSGDRegressor(batch_size=None, sync_rows=50, epochs=2)
-    with pytest.warns(UserWarning, match="sync_rows=50 has no use.*batch_size"):
+    with pytest.warns(UserWarning, match="sync_rows=50 has no effect.*batch_size"):
         model.fit(*spread(X, y))
     model.set_params(batch_size=7, tol=None).fit(*spread(X, y))
-    with pytest.warns(UserWarning, match="DaskOnlineSGDRegressor: alpha=0.5 has no use"):
+    with pytest.warns(UserWarning, match="DaskOnlineSGDRegressor: alpha=0.5 has no effect"):
         DaskOnlineSGDRegressor(alpha=0.5, epochs=1).fit(*spread(X, y))
 
 

@@ -1,6 +1,8 @@
 """Documentation covers all that is public, and says the commands that work."""
 
+import ast
 import inspect
+import json
 import os
 import re
 import tomllib
@@ -154,3 +156,18 @@ def test_mathml_of_two_lines(mathml):
 def test_mathml_of_an_unknown_command(mathml):
     with pytest.raises(Exception, match="unknowncommand"):
         mathml(r"\unknowncommand{x}", "inline")
+
+
+def test_notebooks_for_the_browser_install_the_package_first(monkeypatch, tmp_path):
+    """The added cell is Python with IPython's top-level await; the cells of the example follow unchanged."""
+    monkeypatch.syspath_prepend(REPOSITORY / "docs" / "_ext")
+    cells = [{"cell_type": "code", "source": ["import sklearn_sgd"], "metadata": {}, "outputs": []}]
+    path = tmp_path / "example.ipynb"
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
+    first, *others = json.loads(import_module("browser").prepare(path))["cells"]
+    assert others == cells
+    tree = compile("".join(first["source"]), "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    needed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
+    modules = {re.match(r"[\w-]+", line)[0].replace("scikit-learn", "sklearn") for line in needed}
+    assert modules - imported == {"llvmlite"}

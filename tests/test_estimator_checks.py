@@ -19,7 +19,7 @@ SOME_PENALTIES = [None, "l2", "l1", "elasticnet", Box(-10.0, 10.0)]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Some checks set a parameter of that name, where there is one.
-    pytest.mark.filterwarnings("ignore:.*alpha=0.01 has no use:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*alpha=0.01 has no effect:UserWarning"),
 ]
 
 # Chosen for their tags and paths: positive targets only; a schedule, averaged; constraints; samples that are held out.

@@ -380,7 +380,7 @@ def test_second_derivatives(loss, closed, offset):
 class TestInfluence:
     """The sandwich is the sum of squares of what each row moves: the infinitesimal jackknife."""
 
-    @pytest.mark.filterwarnings("ignore:.*has no use:UserWarning")
+    @pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
     def test_ridge(self):
         X, y = rows(n=40, offset=3.0)
         weight, alpha, h = np.random.default_rng(0).uniform(0.5, 2.0, 40), 0.2, 1e-4
@@ -400,7 +400,7 @@ class TestInfluence:
             assert_allclose(table.covariance, moves.T @ moves, rtol=1e-5)
             assert "Penalised" in str(table)
 
-    @pytest.mark.filterwarnings("ignore:.*has no use:UserWarning")
+    @pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
     @pytest.mark.parametrize("loss", ["huber", "logcosh", "expectile", "squared_epsilon_insensitive"])
     def test_other_losses(self, loss):
         from scipy.optimize import minimize
@@ -462,7 +462,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match=match):
             coefficient_table(BatchGDRegressor().fit(X, y), X, y, **arguments)
 
-    @pytest.mark.filterwarnings("ignore:.*has no use:UserWarning")
+    @pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
     def test_classic_formula_of_other_losses(self):
         X, y = rows()
         for loss in ("huber", "expectile", "logcosh", "cauchy", "squared_epsilon_insensitive"):

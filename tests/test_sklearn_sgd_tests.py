@@ -95,7 +95,7 @@ def cases():
 
 # Few steps on columns that are not scaled, so some fits are rightly said to end worse than a constant.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:.*l1_ratio=.* has no use:UserWarning")  # SGDRegressor does not say so.
+@pytest.mark.filterwarnings("ignore:.*l1_ratio=.* has no effect:UserWarning")  # SGDRegressor does not say so.
 @pytest.mark.parametrize(("test", "arguments"), list(cases()))
 def test_of_sgd_regressor(test, arguments):
     test(**arguments)

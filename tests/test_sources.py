@@ -222,7 +222,7 @@ def test_a_missing_level_names_what_helps(pa):
     ("options", "told"),
     [
         ({"fill": "0"}, "fill must be a number, or a dict"),
-        ({"fill": {"z": 0.0}}, "fill must name columns that are read; z is none"),
+        ({"fill": {"z": 0.0}}, "fill must name columns that are read; got z"),
         ({"drop_missing_targets": True}, "drop_missing_targets=True needs a target"),
         ({"drop_missing_targets": True, "target": "y0", "fill": {"y0": 0}}, "omit fill for the targets"),
     ],

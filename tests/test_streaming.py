@@ -567,7 +567,7 @@ def test_wrong_arguments(parquet):
         ArraySource(X, y, chunk_rows=0)
     for wrong, told in {
         "features": "no column 'z'",
-        "levels": "levels must name features; z is none",
+        "levels": "levels must name features; got z",
         "unknown": "unknown must be",
         "as_frame": "the transformer sees levels",
     }.items():

@@ -1,4 +1,4 @@
-"""A parameter that is set, and has no use with the values of the others, is told of; and only such a one."""
+"""A parameter that is set, and has no effect with the values of the others, gives a warning; and no other does."""
 
 import warnings
 
@@ -65,13 +65,13 @@ def learn(kind, **params):
                     getattr(fresh, method)(X[some], Y[some])
                 numbers += [theta(fresh), fresh.loss_curve_]
     texts = [str(warning.message) for warning in said if warning.category is UserWarning]
-    return np.concatenate(numbers), {text.partition("=")[0].rpartition(" ")[2] for text in texts if "no use" in text}
+    return np.concatenate(numbers), {text.partition("=")[0].rpartition(" ")[2] for text in texts if "no effect" in text}
 
 
 @pytest.mark.parametrize("kind", [MiniBatchSGDRegressor])
 @pytest.mark.parametrize("context", CONTEXTS, ids=str)
-def test_what_is_said_to_have_no_use_has_no_effect(kind, context):
-    """And what has none is said to have none."""
+def test_warnings_name_the_parameters_without_effect(kind, context):
+    """Exactly the parameters that change nothing are named."""
     before, said = learn(kind, **context)
     assert said == set()
     for name, value in VALUES.items():
@@ -86,17 +86,20 @@ def test_what_is_said_to_have_no_use_has_no_effect(kind, context):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"alpha": 0.9, "loss": "quantile"}, "alpha=0.9 has no use.*penalty='l2' or 'l1' or 'elasticnet'.*'optimal'"),
-        ({"alpha": 0.9, "penalty": L1(0.1)}, "alpha=0.9 has no use"),
+        (
+            {"alpha": 0.9, "loss": "quantile"},
+            "alpha=0.9 has no effect.*'l2' or 'l1' or 'elasticnet'.*'optimal'",
+        ),
+        ({"alpha": 0.9, "penalty": L1(0.1)}, "alpha=0.9 has no effect"),
         (
             {"eta0": 0.5},
-            "eta0=0.5 has no use.*learning_rate='constant' or 'invscaling' or 'adaptive' or 'pa1' or 'pa2'",
+            "eta0=0.5 has no effect.*learning_rate='constant' or 'invscaling' or 'adaptive' or 'pa1' or 'pa2'",
         ),
-        ({"eta0": 0.5, "learning_rate": np.sqrt}, "eta0=0.5 has no use"),
-        ({"quantile": 0.9}, "quantile=0.9 has no use.*loss='quantile' or 'expectile'"),
-        ({"epsilon": 0.9, "loss": Huber(2.0)}, "epsilon=0.9 has no use.*loss='huber'"),
-        ({"power_t": 0.9, "learning_rate": "constant"}, "power_t=0.9 has no use.*'invscaling'"),
-        ({"l1_ratio": 0.5, "penalty": "l1"}, "l1_ratio=0.5 has no use.*penalty='elasticnet'"),
+        ({"eta0": 0.5, "learning_rate": np.sqrt}, "eta0=0.5 has no effect"),
+        ({"quantile": 0.9}, "quantile=0.9 has no effect.*loss='quantile' or 'expectile'"),
+        ({"epsilon": 0.9, "loss": Huber(2.0)}, "epsilon=0.9 has no effect.*loss='huber'"),
+        ({"power_t": 0.9, "learning_rate": "constant"}, "power_t=0.9 has no effect.*'invscaling'"),
+        ({"l1_ratio": 0.5, "penalty": "l1"}, "l1_ratio=0.5 has no effect.*penalty='elasticnet'"),
     ],
     ids=str,
 )
@@ -106,14 +109,14 @@ def test_message(kind, params, message):
         model = kind(**params)
         with pytest.warns(UserWarning, match=f"^{kind.__name__}: {message}") as said:
             getattr(model, method)(X, Y)
-        said = [warning for warning in said if "no use" in str(warning.message)]
+        said = [warning for warning in said if "no effect" in str(warning.message)]
         assert len(said) == 1
         assert said[0].category is UserWarning
         assert said[0].filename == __file__
 
 
 def test_several_at_once():
-    with pytest.warns(UserWarning, match="no use") as said:
+    with pytest.warns(UserWarning, match="no effect") as said:
         BatchGDRegressor(eta0=0.5, alpha=1.0, quantile=0.2).fit(X, Y)
     assert [str(warning.message).split("=")[0].split()[-1] for warning in said] == ["alpha", "eta0", "quantile"]
 
@@ -137,13 +140,13 @@ def test_nothing_is_said(kind, params):
 
 def test_a_stream_says_it_once():
     model = OnlineSGDRegressor(quantile=0.9)
-    with pytest.warns(UserWarning, match="quantile=0.9 has no use"):
+    with pytest.warns(UserWarning, match="quantile=0.9 has no effect"):
         model.partial_fit(X, Y)
     for _ in range(3):
         model.partial_fit(X, Y)
-    with pytest.warns(UserWarning, match="epsilon=0.7 has no use"):
+    with pytest.warns(UserWarning, match="epsilon=0.7 has no effect"):
         model.set_params(quantile=0.5, epsilon=0.7).partial_fit(X, Y)
-    with pytest.warns(UserWarning, match="alpha=0.7 has no use"):
+    with pytest.warns(UserWarning, match="alpha=0.7 has no effect"):
         fit_stream(OnlineSGDRegressor(alpha=0.7), [(X[:30], Y[:30]), (X[30:], Y[30:])])
 
 
@@ -151,7 +154,7 @@ def test_a_warning_that_is_an_error_changes_nothing():
     model = OnlineSGDRegressor(quantile=0.9)
     for method in ("fit", "partial_fit", "fit"):
         before = dict(vars(model))
-        with warnings.catch_warnings(action="error", category=UserWarning), pytest.raises(UserWarning, match="no use"):
+        with warnings.catch_warnings(action="error"), pytest.raises(UserWarning, match="no effect"):
             getattr(model, method)(X, Y)
         assert vars(model) == before
 
@@ -160,7 +163,7 @@ def test_searches():
     """A grid of all pairs tells which of them are the same fit; a list of grids has none of those."""
     model = MiniBatchSGDRegressor(epochs=5, random_state=0)
     pairs = {"penalty": [None, "l2"], "alpha": [0.01, 0.1]}
-    with pytest.warns(UserWarning, match="has no use") as said:
+    with pytest.warns(UserWarning, match="has no effect") as said:
         search = GridSearchCV(model, pairs, cv=2).fit(X, Y)
     assert {str(warning.message).split()[1] for warning in said} == {"alpha=0.01", "alpha=0.1"}
     assert all(warning.filename == __file__ for warning in said)
@@ -178,7 +181,7 @@ class Ridge(MiniBatchSGDRegressor):
 def test_defaults_are_those_of_the_class():
     Ridge(0.3).fit(X, Y)
     Ridge(0.3, penalty=None).fit(X, Y)
-    with pytest.warns(UserWarning, match=r"Ridge: eta0=0.01 has no use"):
+    with pytest.warns(UserWarning, match=r"Ridge: eta0=0.01 has no effect"):
         Ridge(0.3, eta0=0.01).fit(X, Y)
 
 

@@ -30,7 +30,7 @@ def told(model, *args, **kwargs):
     """The model, fitted, and what it warned of, without its name."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", message=".*has no use")
+        warnings.filterwarnings("ignore", message=".*has no effect")
         model.fit(*args, **kwargs)
     assert all(warning.category is ConvergenceWarning for warning in caught)
     return model, [str(warning.message).partition(": ")[2] for warning in caught]

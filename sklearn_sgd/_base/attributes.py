@@ -33,9 +33,9 @@ def _model_property(name: str) -> Any:
 
 
 class _OnlyAfterFit:
-    """An attribute that some fits set, and others do not: where it is missing, the error says which fits set it.
+    """An attribute that only some fits set. If it is missing, the error names the fits that set it.
 
-    It has no `__set__`, so the value that a fit sets is found before it.
+    The descriptor has no `__set__`, so a value that a fit has set takes precedence.
     """
 
     def __init__(self, condition: str):
@@ -56,14 +56,14 @@ class _OnlyAfterFit:
 class FittedAttributes:
     """Properties that read the fitted model."""
 
-    # The result of the last fit, to which `predict` and the attributes belong.
+    # The result of the last fit, which `predict` and the attributes use.
     _fitted: FittedModel | None = None
 
     n_features_in_: int
     batch_size_: int
 
     validation_scores_: Any = _OnlyAfterFit("fit with early_stopping=True, and not by partial_fit")
-    stop_reason_: Any = _OnlyAfterFit("fit, and not by partial_fit, which always takes one pass over its rows")
+    stop_reason_: Any = _OnlyAfterFit("fit, and not by partial_fit, which always makes one pass over its samples")
 
     coef_: Any = _model_property("coef")
     intercept_: float = _model_property("intercept")
@@ -92,7 +92,7 @@ class FittedAttributes:
 
     @property
     def _loss_counts(self) -> tuple[int, int]:
-        """How many losses there were, of which `loss_curve_` has the last, and how many of them were of chunks."""
+        """Number of losses so far, of which `loss_curve_` has the last, and how many belong to chunks."""
         state = longest(self._states)
         return state.n_forgotten + state.n_losses, state.n_chunks
 

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, where it has them (1.9 and later): a fit is a task, and each of its epochs is a subtask."""
+"""scikit-learn's callbacks (version 1.9 and later): a fit is a task, and each of its epochs is a subtask."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ class Tasks:
     """Tasks of one fit, as callbacks see them: the estimator, the data as the user gave them, and the progress."""
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any):
-        # An epoch may take microseconds: it is a task only if there is a callback to call.
+        # An epoch may take microseconds, so it becomes a task only if there is a callback.
         self.has_callbacks = has_callbacks(estimator)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
@@ -26,7 +26,7 @@ class Tasks:
             self.epoch = self.fit.subcontext(task_name="epoch").call_on_fit_task_begin(**self.data)
 
     def end_epoch(self, attributes: Callable[[], dict]) -> bool:
-        """Call the callbacks at the end of an epoch; return whether one of them asks to stop.
+        """Call the callbacks at the end of an epoch; return whether one of them requests to stop.
 
         ``attributes()`` returns the attributes of the estimator fitted so far; called only if a callback needs it.
         """

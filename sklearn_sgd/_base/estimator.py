@@ -53,10 +53,10 @@ class BaseGDRegressor(
 
     _parameter_constraints: dict = params.CONSTRAINTS
     _parameter_uses: dict[str, Use] = USES
-    # Of each class, which may be a user's: defaults, and the values of all parameters, the package's own first.
+    # For each class, also a user's subclass: defaults, and values of all parameters, the package's own first.
     _parameter_defaults: dict[str, Any]
     _parameter_values: Any
-    # For classes of users whose constructor does not name it.
+    # For subclasses of users whose constructor lacks this parameter.
     inference: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -64,7 +64,7 @@ class BaseGDRegressor(
         cls._parameter_defaults = params.defaults_of(cls)
         cls._parameter_values = property(operator.attrgetter(*params.CONSTRAINTS | cls._parameter_defaults))
 
-    # Where the HTML representation of an estimator links to.
+    # The link in the HTML representation of an estimator.
     _doc_link_module = "sklearn_sgd"
     _doc_link_template = DOCS + "generated/sklearn_sgd.{estimator_name}.html"
 
@@ -89,7 +89,7 @@ class BaseGDRegressor(
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data. A C-ordered array of float64 or float32, a read-only memory map included, is not copied.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets. Several targets are fitted in one pass over the samples, each as if it were alone.
+            Targets. Several targets are fitted in one pass over the samples, each as if it were fitted alone.
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights. Only their ratios matter; a sample of weight 0 has no effect.
         coef_init : array-like of shape (n_features,) or (n_targets, n_features), default=None
@@ -117,7 +117,7 @@ class BaseGDRegressor(
         Warns
         -----
         UserWarning
-            If a parameter differs from its default and has no use with the values of the others.
+            If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
             If the descent diverged (the last finite parameters are kept), ended worse than the best constant
             prediction or far from the minimum, or was interrupted (Ctrl-C) after its first epoch: the result is then
@@ -166,7 +166,7 @@ class BaseGDRegressor(
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             New samples.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets, as many per sample as before.
+            Their targets. The number of targets per sample must not change between calls.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, relative to the mean of all weights so far.
 
@@ -185,7 +185,7 @@ class BaseGDRegressor(
         Warns
         -----
         UserWarning
-            If a parameter differs from its default and has no use with the values of the others.
+            If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
             If the descent left the finite range; the regressor is then as it was before the call.
         """
@@ -206,7 +206,7 @@ class BaseGDRegressor(
 
     @cores()
     def _partial_fit_validated(self, X: Any, y: Any, sample_weight: Any) -> bool:
-        """Validate a chunk that does not look like the last one, and learn from it; False if the descent diverged."""
+        """Validate a chunk that the cache does not accept, and learn from it; False if the descent diverged."""
         model = self._fitted
         resolved = None if model is None else model.parameters
         if resolved is None or not resolved.are(self._parameter_values):
@@ -249,7 +249,7 @@ class BaseGDRegressor(
     def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:
         """Continue learning from a chunk of `fit_stream`.
 
-        ``again``: an earlier epoch has seen the samples, so they are not new. ``within``: the epoch goes on.
+        ``again``: an earlier epoch has used the samples, so they are not new. ``within``: the epoch is not over.
         """
         before = self._fitted or FittedModel()
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
@@ -279,8 +279,9 @@ class BaseGDRegressor(
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets, with the loss and the link of the last fit.
 
-        Many samples are taken in blocks of a megabyte, so that frames, integers and lists are never converted as a
-        whole. Floats on a device are one product; what must be converted there, blocks as large as memory takes.
+        Many samples are processed in blocks of a megabyte, so that frames, integers and lists are never converted as a
+        whole. Floats on a device need one product. Other arrays on a device are converted in blocks that fit into
+        memory.
 
         Parameters
         ----------
@@ -313,7 +314,7 @@ class BaseGDRegressor(
         return predict_in_blocks(self, X)
 
     def _is_plain(self, X: Any, like: Any = None) -> bool:
-        """Return whether X needs no validation, beside an array like the coefficients."""
+        """Return whether X needs no validation: it is an array of the same kind as the coefficients."""
         coef = self._fitted.coef if like is None else like  # type: ignore[union-attr]
         return (
             type(coef) is np.ndarray

@@ -26,7 +26,7 @@ class FittedModel:
     Parameters
     ----------
     states : tuple of State
-        State of each target; not changed any more. Of a ``stream`` by column they are made when they are first read.
+        State of each target; never changed. For states by column they are created when they are first read.
     shape : tuple
         () for y of one dimension, else (n_targets,).
     link : object or None
@@ -34,15 +34,15 @@ class FittedModel:
     parameters : ResolvedParameters or None
         Parameters of the fit. They are not pickled.
     stream_cache : StreamCache or None
-        What `partial_fit` may skip when the next chunk looks like the last one. It is not pickled.
+        Lets `partial_fit` skip work if the next chunk is like the last one. It is not pickled.
     finish : callable or None
         Function (state, target, scores) -> coefficients and intercept, for streams. It is not pickled.
     by_column : StatesByColumn or None
-        The states of a stream of sparse rows of many columns, if it keeps them so. They are pickled as they are.
+        The states of a stream of sparse rows with many columns, if they are stored by column. They are pickled.
     finished : bool
         Whether there is, or was, such a function.
     scores : tuple of Scores
-        Scores of each target, where ``inference=True`` keeps them.
+        Scores of each target, if ``inference=True``.
     """
 
     states: tuple[State, ...]
@@ -87,18 +87,18 @@ class FittedModel:
         else:
             made = self.states[0].predictor()
         for key, value in zip(("coef", "intercept"), made, strict=True):
-            # Two threads that come here at once return the same object. A value that was assigned is kept.
+            # Two threads that get here at the same time return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
         return self.__dict__[name]
 
     @property
     def known_coef(self) -> Any:
-        """The coefficients if they have been made, else an array of their kind, without making them."""
+        """The coefficients if they have been computed, else an array of the same library and dtype."""
         return self.__dict__["coef"] if "coef" in self.__dict__ else self.progress[0].vectors.coef
 
     @property
     def progress(self) -> tuple[State, ...]:
-        """How far each target has come: its state, maybe without columns."""
+        """The state of each target, possibly without its columns."""
         return self.states if self.by_column is None else self.by_column.states
 
     def __getstate__(self) -> dict:
@@ -113,7 +113,10 @@ class FittedModel:
         return other
 
     def to_go_on(self, finishing: bool) -> list[State] | StatesByColumn:
-        """Return the states as they go on; without final steps from what those so far lead to, which predicts."""
+        """Return the states from which a stream continues.
+
+        If there are no final steps any more, the states continue from the coefficients that predict.
+        """
         if self.by_column is not None and self.finished == finishing:
             return self.by_column
         states = [state.fork() for state in self.states]
@@ -124,7 +127,7 @@ class FittedModel:
         return states
 
     def after(self, position: State | StatesByColumn, X: Any, y: np.ndarray) -> Self:
-        """Return the model of one target after another chunk that looks like the last one, X and y."""
+        """Return the model of one target after another chunk X, y that the stream cache has accepted."""
         scores = self.scores
         if isinstance(position, State) and scores:
             scores = scores_after(self.stream_cache.stream.recipe, scores, (position,), (X, y[:, None], None))
@@ -132,7 +135,7 @@ class FittedModel:
         return type(self)(states, (), self.link, self.parameters, self.stream_cache, self.finish, scores)
 
     def seen_again(self, before: Self) -> Self:
-        """Return this model, whose scores are of rows that those before know, too."""
+        """Return this model with scores that do not count rows twice which the earlier model has seen."""
         pairs = zip(self.scores, before.scores, strict=False)
         return self.replace(scores=tuple(after.seen_again(earlier) for after, earlier in pairs))
 
@@ -184,7 +187,7 @@ def densified(coef: Any, intercept: Any) -> np.ndarray:
 
 
 def mean_curve(curves: list[list[float]]) -> list[float]:
-    """Return the mean of curves; each that is shorter is continued by its last value."""
+    """Return the mean of curves; a shorter curve is continued by its last value."""
     epochs = max(map(len, curves))
     return [fmean(some) for some in zip(*(curve + curve[-1:] * (epochs - len(curve)) for curve in curves), strict=True)]
 

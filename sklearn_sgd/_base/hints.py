@@ -1,4 +1,4 @@
-"""Hints in the errors of calls that are refused: what was probably meant."""
+"""Hints in error messages: what was probably meant."""
 
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SYNONYMS = {
 
 
 def _is_number(value: Any) -> bool:
-    """Return whether the value is a positive number, and no truth value."""
+    """Return whether the value is a positive number, and not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0
 
 
@@ -65,7 +65,7 @@ HINTS: dict[str, Callable[[Any], str]] = {
 
 
 class HintsMixin:
-    """Hints where scikit-learn, or skl2onnx, refuses an estimator."""
+    """Hints for the errors of scikit-learn and skl2onnx."""
 
     def _validate_params(self) -> None:
         try:
@@ -79,7 +79,7 @@ class HintsMixin:
 
     @property
     def onnx_shape_calculator(self) -> Callable[[], Any]:
-        # skl2onnx looks for this name on a model, and calls it. Only a model without a converter has it.
+        # skl2onnx calls a method of this name, if a model has one. Only a model without a converter has it.
         skl2onnx = sys.modules.get("skl2onnx")
         if skl2onnx is None or any(_has_converter(skl2onnx, kind) for kind in type(self).__mro__):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute 'onnx_shape_calculator'")

@@ -1,4 +1,4 @@
-"""The objective of a regressor apart from any descent: its parts, what coefficients cost, and its gradient."""
+"""The objective of a regressor: its parts, its penalty for given coefficients, and its gradient."""
 
 from typing import Any
 
@@ -10,28 +10,28 @@ from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._engine.resolve import Parts, make_parts
 from sklearn_sgd._engine.traits import PenaltyReading, read
 
-# Step along a gradient, as a share of a coefficient, that shows what a penalty leaves of it.
+# Length of the proximal step from which a subgradient is computed, as a share of a coefficient.
 NEARBY = 1e-7
 
-# How far rounding may lead past a bound, as a share of it.
+# Relative amount by which rounding may exceed a bound.
 ROUNDING = 1e-6
 
 
 def parts_of(estimator: Any, X: Any) -> Parts:
-    """Return loss, penalty and optimizer as `fit` takes them for X."""
+    """Return the loss, the penalty and the optimizer that `fit` uses for X."""
     return make_parts(ResolvedParameters(estimator).params, np.dtype(np.float64), X.shape[1], foreign=False)
 
 
 def cost_of(penalty: Any, w: np.ndarray) -> np.ndarray:
-    """Return the cost of each row of coefficients; infinite where one of them is not allowed."""
+    """Return the penalty for each row of coefficients; infinity if one of them is not allowed."""
     allowed = np.isclose(penalty.prox(w, 0.0, ...), w, rtol=ROUNDING, atol=0.0, equal_nan=True)
     return np.where(allowed.all(axis=-1), (penalty.value(w) + 0.0 * w).sum(axis=-1), np.inf)
 
 
 def slopes_of(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Return the slope of each sample's loss, their mean gradient, what the penalty adds to it, and 1 for an intercept.
+    """Return the slope of each sample's loss, the mean gradient, the gradient of the penalty, and 1.
 
-    The last number is 0 without intercept.
+    The last number is 0 if there is no intercept.
     """
     check_is_fitted(estimator)
     loss, penalty, _ = parts_of(estimator, X)
@@ -42,10 +42,10 @@ def slopes_of(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _subgradient(penalty: Any, w: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """Return the subgradient of a penalty that leaves least of the gradient of the loss.
+    """Return the subgradient of the penalty whose sum with the gradient g of the loss is smallest.
 
-    Its smooth part has a gradient. What the rest leaves of both is how far a short proximal step leads: nothing of a
-    coefficient that the penalty holds at 0, or at a bound.
+    The sum is the displacement of a short proximal step divided by its length. It is 0 for a coefficient that the
+    penalty holds at 0 or at a bound.
     """
     pull = penalty.gradient(w) + 0.0 * w
     if read(PenaltyReading, penalty, len(w)).is_smooth:

@@ -1,4 +1,4 @@
-"""Parameters of the regressors: what they may be, and the parts and schedule that they are resolved to."""
+"""Parameters of the regressors: their constraints, and the parts and the schedule that follow from them."""
 
 import inspect
 import operator
@@ -63,9 +63,9 @@ def defaults_of(kind: type) -> dict[str, Any]:
 
 
 class ResolvedParameters:
-    """Valid parameters of an estimator at one moment, and what was resolved from them for each kind of X.
+    """The valid parameters of an estimator, and the recipes that follow from them for each kind of X.
 
-    They are made once per fit and kept with the fitted model, so that calls of `partial_fit` need not resolve them.
+    They are created once per fit and stored with the fitted model, so that `partial_fit` need not resolve them again.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class ResolvedParameters:
 
     def __init__(self, estimator: Any):
         self.values = estimator._parameter_values
-        # Those of the package come first; a class of the user may have others.
+        # The package's own parameters come first; a user's subclass may have others.
         self.params = dict(zip(CONSTRAINTS, self.values, strict=False))
         self._recipes: dict[tuple, Recipe] = {}
 
@@ -99,7 +99,7 @@ class ResolvedParameters:
 
 
 def can_stream(estimator: Any) -> bool:
-    """Return whether the estimator has `partial_fit`; the error says why not, as that of MLPRegressor does."""
+    """Return True if the estimator has `partial_fit`; else raise an AttributeError with the reason."""
     if estimator.optimizer == "sgd" and estimator.early_stopping is False:
         return True  # The most frequent case: this function runs in each call.
     if estimator.early_stopping is True:

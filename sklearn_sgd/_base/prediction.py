@@ -1,4 +1,4 @@
-"""Prediction for X of any kind: checked, converted and multiplied in blocks, where that takes memory or time."""
+"""Prediction for any kind of X, in blocks if conversion or checks would take memory or time."""
 
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ def predict_in_blocks(estimator: Any, X: Any) -> Any:
     size = max(1, BLOCK // estimator.n_features_in_)
     if sparse.issparse(X) or num_samples(X) <= size:
         return model.predict(check_samples(estimator, X, dtype=floats(X), reset=False, summed=False))
-    # Of what must be converted there is only a block at a time; other blocks are checked and used in one reading.
+    # Only one block at a time is converted. Blocks that need no conversion are checked and used while in the cache.
     validate_data(estimator, X, reset=False, skip_check_array=True)
     cut, is_plain = X.__getitem__ if isinstance(X, np.ndarray) else partial(safe_indexing, X), estimator._is_plain
     blocks = map(cut, gen_batches(num_samples(X), size if is_plain(X[:1]) else 8 * size))

@@ -1,4 +1,4 @@
-"""What each update of a fit did: its batch, its loss, and where it led."""
+"""A record of each update of a fit: its batch, its loss, and the parameters after it."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from sklearn_sgd._namespace import dispatches, host
 
 
 class FitRecord(NamedTuple):
-    """What each update of a fit did.
+    """A record of each update of a fit.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ class FitRecord(NamedTuple):
         Fitted clone.
     path : ndarray of shape (n_updates + 1, n_features + 1)
         Parameters that `predict` would use at the start and after each update: coefficients and, last, the intercept.
-        Where `fit` ends with more than updates (final steps on all samples, the best parameters of early stopping, the
-        best constant), one more row has what it returns.
+        If `fit` does not end with its last update (final steps on all samples, the best parameters of early stopping,
+        the best constant), a last row has the parameters that it returns.
     losses : ndarray of shape (n_updates,)
         Mean loss of each batch, before the update.
     batches : list of ndarray of shape (n_samples_in_batch,)
@@ -45,7 +45,7 @@ class FitRecord(NamedTuple):
 
 
 class Recorder:
-    """Takes notes of a descent."""
+    """Records the updates of a descent."""
 
     def __init__(self) -> None:
         self.path: list[np.ndarray] = []
@@ -53,12 +53,12 @@ class Recorder:
         self.batches: list[np.ndarray] = []
 
     def follow(self, descent: Descent) -> None:
-        """Take notes from here on."""
+        """Start recording."""
         descent.record = self
         self._note(descent)
 
     def __call__(self, descent: Descent, rows: Any, losses: float) -> None:
-        """Note an update on some rows, whose losses before it have this sum."""
+        """Record an update on some rows; ``losses`` is the sum of their losses before it."""
         self._note(descent)
         self.losses.append(losses / descent.weight_of(rows))
         self.batches.append(np.array(rows, dtype=np.intp))
@@ -75,13 +75,13 @@ def record_fit(
     """Fit a clone, and record each of its updates.
 
     The clone ends with the coefficients that `fit` of the estimator itself would end with: the batches are the same,
-    and so are the steps, to rounding. Recording makes a fit slow, and holds all parameters after each update in memory.
-    Warnings that concern convergence are left to `fit`.
+    and so are the steps, to rounding. Recording makes a fit slow, and stores all parameters after each update. It gives
+    no ConvergenceWarning; `fit` does.
 
     Parameters
     ----------
     estimator : regressor of this package, or pipeline that ends in one
-        Not changed. Of a pipeline the record is that of the last step.
+        Not changed. For a pipeline, the fit of the last step is recorded.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples. Arrays of other libraries on a device are copied to NumPy.
     y : array-like of shape (n_samples,)

@@ -1,4 +1,4 @@
-"""What fits warn of, and the remedies, which follow from where the losses went."""
+"""The warnings of fits, with remedies that depend on the losses."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ LATER = (
     "Remedy: more epochs, average='auto', or as average the number of a later update, after which the average starts."
 )
 
-# What is said of each kind of verdict, and how its remedy is made of the estimator and the verdict.
+# The message for each kind of verdict. The remedies depend on the estimator and the verdict.
 MESSAGES = {
     "left": "The descent left the finite range in epoch {n_epochs}; the last finite parameters are kept. {shorter}",
     "grew": "The steps are too long: in {n_epochs} epochs the loss rose from {first:.3g} to {last:.3g}. {shorter}",
@@ -48,12 +48,12 @@ MESSAGES = {
 
 
 def warn(estimator: Any, message: str) -> None:
-    """Give a ConvergenceWarning that names the class, at the line of the user."""
+    """Give a ConvergenceWarning that names the class and points to the user's line."""
     warnings.warn(f"{type(estimator).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
 
 
 def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:
-    """Give one warning of what is wrong with the fits of all targets, if anything is: of the worst."""
+    """Give one warning for the fits of all targets: that of the worst verdict, if there is one."""
     found = [verdict for verdict in verdicts if verdict]
     if not found:
         return
@@ -78,7 +78,7 @@ def shorter_steps(estimator: Any) -> str:
 
 
 def longer_steps(estimator: Any, ended: str) -> str:
-    """Return the remedy for a descent that is still on its way."""
+    """Return the remedy for a descent that has not arrived yet."""
     more = "more epochs" if ended == "epochs" else "a smaller tol and more epochs"
     if estimator.learning_rate == "auto":
         return f"Remedy: {more}."
@@ -93,7 +93,7 @@ def _automatic(estimator: Any) -> str:
 
 
 def _rates(estimator: Any, size: str) -> str:
-    """Return what makes the rates of a schedule larger or smaller."""
+    """Return the change of a parameter that makes the rates of a schedule larger or smaller."""
     if estimator.learning_rate == "optimal":
         return "a larger alpha" if size == "smaller" else "a smaller alpha"
     return f"{size} rates of the schedule" if callable(estimator.learning_rate) else f"a {size} eta0"

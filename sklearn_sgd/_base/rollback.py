@@ -9,9 +9,9 @@ import numpy as np
 
 @contextmanager
 def rollback_on_error(estimator: Any) -> Iterator[Callable[[], None]]:
-    """Restore the attributes of an estimator, and its source of random numbers, if the block raises an error.
+    """Restore the attributes of an estimator, and its RandomState, if the block raises an error.
 
-    The block is given a function that does the same.
+    The context manager returns a function that does the same.
     """
     attributes, before, source = vars(estimator), dict(vars(estimator)), estimator.random_state
     drawn = source.get_state() if isinstance(source, np.random.RandomState) else None

@@ -1,4 +1,4 @@
-"""X as the engine takes it, with the meaning that it has for the user, whose X is never changed."""
+"""Conversion of X to the form that the engine needs. The user's X is never changed."""
 
 import copy
 from typing import Any
@@ -15,9 +15,9 @@ SCIPY = "?bBhHiIlLqQfd"
 
 
 def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, **form: Any) -> Any:
-    """Return X validated: an array or a CSR matrix, of a dtype that was asked for, finite unless the form says not.
+    """Return X validated: an array or a CSR matrix, of an allowed dtype, finite unless ``form`` allows other values.
 
-    Entries of a CSR matrix are sorted and occur once, if they are to be ``summed``; products do without.
+    With ``summed``, the entries of a CSR matrix are sorted and occur only once; products do not need this.
     """
     form = {"accept_sparse": "csr"} | form
     refuse_misplaced(X)
@@ -29,9 +29,9 @@ def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, *
 
 
 def refuse_misplaced(X: Any) -> None:
-    """Raise an error if entries of a CSR or CSC matrix are outside of it, since compiled loops believe their places.
+    """Raise an error if entries of a CSR or CSC matrix are outside of it: compiled loops do not check indices.
 
-    SciPy does not look at them when a matrix is made, nor does it in products.
+    SciPy checks them neither when a matrix is made nor in products.
     """
     if not sparse.issparse(X) or X.format not in ("csr", "csc") or X.ndim != 2:
         return
@@ -46,26 +46,26 @@ def refuse_misplaced(X: Any) -> None:
 
 
 def settled(X: Any, summed: bool = True) -> Any:
-    """Return X in a form whose meaning scikit-learn's checks keep: X itself in most cases.
+    """Return X in a form that scikit-learn's checks handle correctly: X itself in most cases.
 
-    Of a frame of sparse columns they may return another dtype than they are asked for, or refuse it; entries of a
-    matrix that occur several times they cast, but do not add up; tensors with gradients they do not convert.
+    For a frame of sparse columns, the checks may return another dtype than requested, or raise an error. They cast
+    duplicate entries of a matrix, but do not sum them. They do not convert tensors that require gradients.
     """
     if sparse.issparse(X):
-        # A product of a matrix of floats and a vector adds them up itself.
+        # The product of a float matrix and a vector sums duplicates anyway.
         return without_duplicates(X) if summed or X.dtype.kind != "f" else X
     return matrix_of(X) if is_sparse_frame(X) else detached(X)
 
 
 def without_duplicates(X: Any) -> Any:
-    """Return a matrix in which each entry occurs once, those of a row in the order of the columns; X if it is one.
+    """Return a matrix without duplicate entries, those of a row in the order of the columns; X if it has this form.
 
-    SciPy adds up entries that occur several times, in their own dtype. COO and BSR are added up when they are converted
-    to CSR, and other formats have none.
+    SciPy sums duplicate entries in their own dtype. Those of COO and BSR are summed in the conversion to CSR, and other
+    formats have none.
     """
     if X.format not in ("csr", "csc") or X.ndim != 2:
         return X
-    # SciPy notes what it finds in the matrix that it is asked for, and so would change the user's hash.
+    # SciPy stores the result of this check in the matrix, which would change the hash of the user's object.
     if X.format == "csr" and copy.copy(X).has_canonical_format and len(X.indices) == len(X.data) == X.nnz:
         return X
     X = X.tocsr(copy=True)
@@ -75,19 +75,19 @@ def without_duplicates(X: Any) -> Any:
 
 
 def is_sparse_frame(X: Any) -> bool:
-    """Return whether X is a pandas frame of sparse columns alone."""
+    """Return whether X is a pandas frame with sparse columns only."""
     dtypes = getattr(X, "dtypes", ()) if hasattr(X, "iloc") else ()
     return np.ndim(dtypes) == 1 and len(dtypes) > 0 and all(hasattr(dtype, "fill_value") for dtype in dtypes)
 
 
 def matrix_of(frame: Any) -> Any:
-    """Return a frame of sparse columns as a matrix, or dense if what its columns leave out is not 0."""
+    """Return a frame of sparse columns as a matrix; as a dense frame if a fill value is not 0."""
     dtypes = set(frame.dtypes)
     if any(dtype.fill_value != 0 for dtype in dtypes):
         return frame.sparse.to_dense()
     dtype, *others = dtypes
     if others or dtype.subtype.char not in SCIPY:
-        # Of columns of several types, such as booleans and numbers, pandas makes objects.
+        # pandas converts columns of different types, such as booleans and numbers, to objects.
         single = np.result_type(*(each.subtype for each in dtypes)) == np.float32
         frame = frame.astype(type(dtype)(np.float32 if single else np.float64, 0.0))
     return frame.sparse.to_coo()

@@ -1,8 +1,8 @@
-"""The saved form of a regressor: numbers, strings, lists, dictionaries, arrays of NumPy, and objects of the user.
+"""The saved form of a regressor: numbers, strings, lists, dictionaries, NumPy arrays, and objects of the user.
 
-pickle, joblib, cloudpickle and skops take it from ``__getstate__``, and a checkpoint of a stream writes it as JSON and
-arrays. It names no class of this package, so a reader need not trust any but the regressor itself, and nothing private
-must stay where it is. What is read is checked: compiled loops believe the lengths and the precision of arrays.
+pickle, joblib, cloudpickle and skops get it from ``__getstate__``, and a checkpoint of a stream writes it as JSON and
+arrays. It contains no class of this package. So a reader has to trust the regressor's class only, and private modules
+can be moved. Everything that is read is checked, because compiled loops do not check lengths and dtypes of arrays.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ from sklearn_sgd.schedules import Formula, formula_of
 # Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
 SCHEMA = 4
 
-# What the saved form says of itself; these keys and that of the model are all that are private.
+# Keys for the schema and the version. They and the key of the model are the only private ones.
 SCHEMA_KEY, VERSION_KEY = "_schema", "_version"
 KEYS = SCHEMA_KEY, VERSION_KEY, "_fitted"
 
-# The keys of a part, or a schedule, of this package.
+# The keys for a part or a schedule of this package.
 PART, SCHEDULE = "part of sklearn_sgd", "schedule of sklearn_sgd"
 
 CLASSES: dict[str, type] = {
@@ -45,7 +45,7 @@ NAMES = {kind: name for name, kind in CLASSES.items()}
 
 
 class NotReadable(ValueError):
-    """What was saved has another form than this version reads. The message says what is wrong."""
+    """The saved form cannot be read by this version. The message gives the reason."""
 
 
 def saved(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def restored(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return parameters and fitted attributes from their saved form; an error if it is of another version."""
     attributes = {key: value for key, value in state.items() if key not in KEYS}
     schema, version = (state.get(key) for key in (SCHEMA_KEY, VERSION_KEY))
-    # Parameters without fitted attributes were always saved as they are.
+    # The saved form of an estimator that is not fitted has never changed.
     if schema != SCHEMA and (schema is not None or any(key.endswith("_") for key in attributes) or "_fitted" in state):
         theirs = "an earlier version" if schema is None else f"version {version}"
         raise NotReadable(
@@ -83,7 +83,7 @@ def restored(state: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def saved_part(value: Any) -> Any:
-    """Return a part or a schedule of this package by its name and its numbers; any other value as it is."""
+    """Return a part or a schedule of this package as its name and its fields; any other value as it is."""
     if type(value) in NAMES:
         return {PART: NAMES[type(value)], "fields": {name: saved_part(getattr(value, name)) for name in value._fields}}
     if type(value) is Formula:
@@ -110,7 +110,7 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
         return None
     known: dict[int, Any] = {}
     form = model.__getstate__() | {"link": saved_part(model.link), "shape": list(model.shape)}
-    # States by column are saved as they are, so that what goes on from them has the same bits.
+    # States by column are saved unchanged, so that a stream continues with the same bits.
     form["states"] = _plain(model.states if model.by_column is None else (), known)
     form["by_column"] = _plain(model.by_column, known)
     form["scores"] = _plain(model.scores, known)
@@ -137,7 +137,7 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
 
 
 def _plain(value: Any, known: dict[int, Any]) -> Any:
-    """Return a value of the engine without its classes. What targets share is shared in the saved form too."""
+    """Return a value of the engine without its classes. Objects that targets share are shared in the result."""
     if id(value) in known:
         return known[id(value)]
     made = value
@@ -146,7 +146,7 @@ def _plain(value: Any, known: dict[int, Any]) -> Any:
     elif is_dataclass(value):
         made = {field.name: _plain(getattr(value, field.name), known) for field in fields(value)}
         if isinstance(value, State):
-            made["losses"] = np.array(value.loss_curve)  # Its list may have one more, of a chunk that was undone.
+            made["losses"] = np.array(value.loss_curve)  # The list may have one more loss, of a chunk that was undone.
     elif isinstance(value, Table):
         made = value.numbers()
     elif hasattr(value, "_asdict"):
@@ -160,7 +160,7 @@ def _plain(value: Any, known: dict[int, Any]) -> Any:
 
 
 def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
-    """Return the value of the engine of that type, as the annotations of its fields have it."""
+    """Return the value of the engine of that type, built by the annotations of its fields."""
     if get_origin(kind) in (Union, UnionType):
         if value is None:
             return None
@@ -173,7 +173,7 @@ def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
     elif kind is np.ndarray:
         made = _array(value)
     elif kind is Table:
-        made = Table(_array(value).copy())  # Streams change it, and not what they were restored from.
+        made = Table(_array(value).copy())  # A copy, because streams change the table.
     elif get_origin(kind) is tuple:
         made = tuple(_rebuilt(get_args(kind)[0], item, known) for item in value)
     elif get_origin(kind) is list:
@@ -195,12 +195,12 @@ def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
 def _array(value: Any) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise ValueError(f"{type(value).__name__} is in the place of an array of numbers")
-    # Matrices keep their order, on which the rounding of products depends.
+    # Matrices keep their memory order, which affects the rounding of products.
     return np.ascontiguousarray(value) if value.ndim == 1 else value
 
 
 def _check(state: State, n_features: int) -> None:
-    """Raise an error unless the arrays that compiled loops read are as a new state has them."""
+    """Raise an error unless the arrays that compiled loops read have the shapes and dtypes of a new state."""
     vectors = state.vectors
     if vectors.coef.dtype not in (np.float32, np.float64) or vectors.coef.shape != (n_features + 1,):
         raise ValueError(f"coef of {n_features} features cannot be {_described(vectors.coef)}")
@@ -222,7 +222,7 @@ def _check(state: State, n_features: int) -> None:
             raise ValueError(f"preconditioner of {n_features} features cannot be {_described(inverse)}")
         _check_filled(state.step.preconditioner, n_features)
     if state.statistics is not None:
-        # Targets may come after the columns.
+        # The targets may follow the columns.
         mean, moment = state.statistics.mean, state.statistics.moment
         counts = state.statistics.counts
         is_whole = mean.ndim == 1 and len(mean) >= n_features and moment.shape in (mean.shape, 2 * mean.shape)
@@ -232,7 +232,7 @@ def _check(state: State, n_features: int) -> None:
 
 
 def _check_columns(by_column: StatesByColumn, n_features: int) -> None:
-    """The same of states by column."""
+    """Check states by column in the same way."""
     for state in by_column.states:
         _check(state, 0)
     rows, width = by_column.columns.numbers(), STATISTICS + PARAMETERS * len(by_column.states)
@@ -246,7 +246,7 @@ def _check_columns(by_column: StatesByColumn, n_features: int) -> None:
 
 
 def _check_filled(preconditioner: Preconditioner, n_features: int) -> None:
-    """The same of the filled columns among sparse ones, which compiled loops find by their numbers."""
+    """Check the filled columns in the same way: compiled loops use their numbers as indices."""
     filled, shared = preconditioner.filled, preconditioner.shared
     if filled is None or shared is None:
         if filled is not shared:

@@ -1,4 +1,4 @@
-"""The standard deviation of a new target, which `predict` returns where it is asked for."""
+"""The standard deviation of a new target, for ``predict(X, return_std=True)``."""
 
 from typing import Any
 

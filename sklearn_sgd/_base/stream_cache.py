@@ -1,4 +1,4 @@
-"""What `partial_fit` may skip when the next chunk looks like the last one."""
+"""A cache that lets `partial_fit` skip work if the next chunk is like the last one."""
 
 from abc import ABC, abstractmethod
 from operator import is_
@@ -13,9 +13,9 @@ from sklearn_sgd._engine.stream import Stream
 
 
 class StreamCache(ABC):
-    """Knows the last chunk of a stream, and recognises a like chunk, which needs no validation and no new plan.
+    """Recognises a chunk of the same kind as the last one, which needs no validation and no new plan.
 
-    The last chunk had one target and no sample weights. And no parameter has changed since.
+    The last chunk had one target and no sample weights. No parameter has changed since.
     """
 
     def __init__(self, parameters: ResolvedParameters, stream: Any, X: Any):
@@ -36,16 +36,16 @@ class StreamCache(ABC):
 
     @abstractmethod
     def accepts(self, values: tuple, X: Any, y: Any) -> bool:
-        """Return whether X and y look like the last chunk, and the values of the parameters are the same objects."""
+        """Return whether X and y have the form of the last chunk, and the parameters are the same objects."""
 
 
 class _ArrayCache(StreamCache):
-    """For arrays, of the shape of the last one."""
+    """For arrays with the shape of the last one."""
 
     def __init__(self, parameters: ResolvedParameters, stream: Stream, X: np.ndarray):
         super().__init__(parameters, stream, X)
         self.shape, self.column = X.shape, X.shape[:1]
-        # If a value that is not finite shows in the loss, the chunk need not be read for that before.
+        # If a value that is not finite shows in the loss, the chunk need not be checked before.
         self.finite = stream.shows_not_finite
 
     def accepts(self, values: tuple, X: Any, y: Any) -> bool:
@@ -84,7 +84,7 @@ class _MatrixCache(StreamCache):
         )
 
     def _is_canonical(self, X: Any) -> bool:
-        """Return whether the columns of each row are in the matrix, and in ascending order."""
+        """Return whether the column indices of each row are valid and in ascending order."""
         indices, indptr = X.indices, X.indptr
         if len(X.data) != len(indices) or indptr[-1] != len(indices) or not len(indices):
             return False

@@ -1,4 +1,4 @@
-"""The epochs of `fit`: when they end, what is reported of them, and the comparison with a constant at their end."""
+"""The epochs of `fit`: when they end, what is printed, and the comparison with a constant at the end."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -30,9 +30,9 @@ def deadline_after(time_budget: float | None) -> float:
 
 
 class Scorer:
-    """D² on validation data, of each target, which for the squared error is R².
+    """D² on validation data for each target. For the squared error this is R².
 
-    D² is 1 less the loss over that of the best constant; like scikit-learn's R², it is 0 or 1 where that has none.
+    D² is 1 minus the loss divided by that of the best constant. If the latter is 0, it is 0 or 1, as scikit-learn's R².
     """
 
     def __init__(self, formulas: Formulas, X_val: Any, y_val: Any, weight_val: Any):
@@ -64,12 +64,12 @@ def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts:
 
 
 class Session(NamedTuple):
-    """What belongs to one call of `fit` besides plans and states.
+    """The context of one call of `fit`, besides plans and states.
 
     Parameters
     ----------
     estimator : regressor of this package
-        Its parameters say when to stop.
+        Its parameters determine when to stop.
     score : Scorer or None
         The score on validation data.
     given : bool
@@ -81,7 +81,7 @@ class Session(NamedTuple):
     attributes : callable
         Function (plan, states) -> attributes of the fitted estimator.
     recorder : Recorder or None
-        What takes notes of each update.
+        The recorder of updates.
     """
 
     estimator: Any

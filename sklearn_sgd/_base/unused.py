@@ -1,4 +1,4 @@
-"""Parameters that are set and have no use with the values of the others: one table, and one warning."""
+"""Parameters that are set and have no effect with the values of the others: a table and a warning."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -34,17 +34,17 @@ def number_of(role: str, table: Mapping[Any, Any], field: str) -> Use:
 
 
 def either(*uses: Use) -> Use:
-    """Return the use of a parameter that has several."""
+    """Return the use of a parameter that has several uses."""
     return Use(lambda params: any(use.applies(params) for use in uses), ", or ".join(use.words for use in uses))
 
 
 def _fades(params: Mapping[str, Any]) -> bool:
-    """Return whether there is `partial_fit`, and something in it that older samples can count less in."""
+    """Return whether `partial_fit` exists and uses statistics in which older samples can count less."""
     once = params["early_stopping"] or hasattr(part_class(params["optimizer"], OPTIMIZERS), "refreshes_table")
     return not once and (params["learning_rate"] == "auto" or params["average"] not in ("auto", False))
 
 
-# All others always have one.
+# All other parameters always have an effect.
 USES: dict[str, Use] = {
     "alpha": either(number_of("penalty", PENALTIES, "alpha"), one_of("learning_rate", "optimal")),
     "l1_ratio": number_of("penalty", PENALTIES, "l1_ratio"),
@@ -59,7 +59,7 @@ USES: dict[str, Use] = {
 
 
 def unused(estimator: Any) -> Iterator[tuple[str, Any, Any, str]]:
-    """Yield the parameters that have no use and not their default: name, value, default, and what they are for."""
+    """Yield the parameters without effect that differ from their default: name, value, default, and purpose."""
     params, uses = {name: getattr(estimator, name) for name in CONSTRAINTS}, estimator._parameter_uses
     for name, default in estimator._parameter_defaults.items():
         value = getattr(estimator, name) if name in uses else default
@@ -69,16 +69,16 @@ def unused(estimator: Any) -> Iterator[tuple[str, Any, Any, str]]:
 
 
 def warn_of_unused(estimator: Any) -> None:
-    """Give a UserWarning for each parameter that is set and has no use, as scikit-learn does in places."""
+    """Give a UserWarning for each parameter that is set and has no effect."""
     for name, value, _, words in unused(estimator):
-        message = f"{name}={value!r} has no use with the other parameters: it is for {words}."
+        message = f"{name}={value!r} has no effect with the other parameters: it is for {words}."
         warnings.warn(f"{type(estimator).__name__}: {message}", UserWarning, stacklevel=user_stacklevel())
 
 
 def clone_with(estimator: Any, **params: Any) -> Any:
-    """Return a clone with these parameters, and those that have no use with them at their defaults.
+    """Return a clone with these parameters; parameters without effect get their defaults.
 
-    A class of a user may have a constructor that does not name them.
+    The constructor of a user's subclass may lack them.
     """
     cloned = clone(estimator)
     vars(cloned).update(params)

@@ -16,11 +16,11 @@ from sklearn_sgd._base.fitted import densified
 from sklearn_sgd._base.samples import check_samples, is_sparse_frame
 from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
 
-# The fast path: input that validation would neither convert nor refuse, for which validation takes longer than a step.
+# The fast path, for input that validation would neither convert nor reject: validation takes longer than a step.
 
 
 def is_plain_matrix(X: Any, n_features: int, dtype: np.dtype, finite: bool = False) -> bool:
-    """Return whether X is a C-ordered array of these features and this dtype, finite unless that is known."""
+    """Return whether X is a C-ordered array of this width and dtype; finite unless that is known."""
     return (
         type(X) is np.ndarray
         and X.ndim == 2
@@ -46,7 +46,7 @@ def is_plain_column(values: Any, X: np.ndarray, finite: bool = False) -> bool:
 def all_finite(array: np.ndarray) -> bool:
     """Return whether the sum of squares of a C-ordered array is finite: if so, all its values are.
 
-    If it overflows, the caller takes the way through scikit-learn's validation.
+    If the sum overflows, the caller uses scikit-learn's validation.
     """
     return math.isfinite(np.vdot(array, array))
 
@@ -74,7 +74,7 @@ def can_defer_finite_check(estimator: Any, X: Any, sample_weight: Any) -> bool:
 
 
 def as_columns(y: np.ndarray) -> np.ndarray:
-    """Return targets as columns, each of which is contiguous where NumPy can do so."""
+    """Return targets as columns, each of which is contiguous if possible."""
     return y[:, None] if y.ndim == 1 else y if is_foreign(y) else np.asfortranarray(y)
 
 
@@ -102,7 +102,7 @@ def check_targets(estimator: Any, name: str, values: Any, X: Any, number: int | 
 
 
 def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
-    """Return sample weights, none of which is negative; None if none are given."""
+    """Return validated sample weights; None if none are given."""
     if values is None:
         return None
     values = _check_numbers(name, np.full(X.shape[0], values) if isinstance(values, Real) else values, X)

@@ -1,4 +1,4 @@
-"""The best constant prediction: what progress is measured by, and what a fit must not end worse than."""
+"""The best constant prediction: the unit of progress, and a bound for the loss of a fit."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,24 +11,24 @@ from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, scratch_rows, summed, take, total
 from sklearn_sgd._ops import clip
 
-# Samples that the best constant is searched on, targets among which the search starts, and rows of a block.
+# Number of samples for the search of the best constant, of candidates at its start, and of rows in a block.
 SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 
-# Share up to which two sums may differ by rounding.
+# Relative difference of two sums that rounding may cause.
 CLOSE = 1e-12
 
-# Times the power mean of losses that their mean counts as in a typical residual, at most, and the power.
+# The mean loss counts in a typical residual as at most so many times the power mean of the losses; and the power.
 OUTLIER, ROOT = 10.0, 1.0 / 32.0
 
-# Noise that is left to learn, at least, in units of all.
+# The least share of the noise that is not learned yet.
 SHARE_LEFT = 1e-5
 
-# Share of the typical residual aside of which the curvature of a loss is taken; spread of first predictions, likewise.
+# In units of the typical residual: distance at which curvatures are evaluated, and spread of the first predictions.
 ASIDE, SPREAD = 0.01, 0.1
 
 
 def best_constant(formulas: Formulas, data, used) -> float:
-    """The raw constant of least loss on some rows that the model can predict: 0 for one without intercept."""
+    """The best constant raw prediction for some rows; 0 for a model without intercept."""
     if not data.rows.bias:
         return 0.0
     if isinstance(data.rows, RemoteRows):
@@ -38,7 +38,7 @@ def best_constant(formulas: Formulas, data, used) -> float:
 
 
 def constant_of(formulas: Formulas, y, weight) -> float:
-    """The raw constant of least loss on targets and weights (None: all 1), in double precision."""
+    """The best constant raw prediction for targets and weights (None: all 1), in double precision."""
     loss = formulas.parts.loss
     if formulas.is_quadratic:
         return mean_target(y, weight)
@@ -56,7 +56,7 @@ def constant_of(formulas: Formulas, y, weight) -> float:
         total = float(np.sum(slopes, dtype=np.float64))
         return total if abs(total) > CLOSE * np.sum(abs(slopes)) else 0.0
 
-    # Not convex, a loss may have minima elsewhere: the search is around the best candidates, as many as are as good.
+    # If the loss is not convex there may be several minima: the search is around all of the best candidates.
     values = np.array([weight @ loss.value(y, p) for p in candidates])
     good = np.flatnonzero(values <= (1.0 + CLOSE) * values.min())
     best, low, high = (float(candidates[i]) for i in (good[0], max(good[0] - 1, 0), min(good[-1] + 1, len(values) - 1)))
@@ -67,13 +67,13 @@ def constant_of(formulas: Formulas, y, weight) -> float:
 
 
 def mean_target(y, weight) -> float:
-    """The mean of targets, by weights (None: all 1); within their range, whatever the rounding."""
+    """The weighted mean of targets (None: all weights are 1); within their range in spite of rounding."""
     mean = total(y) / y.shape[0] if weight is None else total(weight * y) / total(weight)
     return min(max(mean, float(namespace(y).min(y))), float(namespace(y).max(y)))
 
 
 def typical_residual(loss, data, used, z) -> float:
-    """A residual of about the size that the predictions z have for some rows."""
+    """A typical residual of the predictions z for some rows."""
     sums = host(residual_sums(loss, data, used, z))
     return float(usual_value(sums) / max(sums[2], 1e-300))
 
@@ -85,9 +85,9 @@ def usual_loss(loss, data, used, z) -> float:
 
 
 def residual_sums(loss, data, used, z) -> Any:
-    """Sums over some rows with the predictions z: of weights, losses, and slopes, absolute and squared.
+    """Sums over some rows with the predictions z: of weights, losses, absolute slopes and squared slopes.
 
-    And of the rows with a loss: of weights, and of a root of it. The sums stay where the rows are.
+    Also, over the rows whose loss is not 0, of weights and of a root of the loss. The sums stay on the device.
     """
     if isinstance(data.rows, RemoteRows):
         return data.rows.residual_sums(loss, z)
@@ -100,7 +100,7 @@ def residual_sums(loss, data, used, z) -> Any:
 
 
 def usual_value(sums: Any) -> Any:
-    """The sum of losses; no more than some rows with a loss beyond all proportion leave of it, by its power mean."""
+    """The sum of losses, limited by the power mean, so that a few extremely large losses do not dominate it."""
     xp, value, weight, roots = namespace(sums), sums[1], sums[4], sums[5]
     most = OUTLIER * weight * (roots / clip(weight, 1e-300, None)) ** (1.0 / ROOT)
     return xp.where(weight > 0.0, xp.minimum(value, most), value)
@@ -113,23 +113,23 @@ def targets_and_weights(data, used):
 
 
 def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, preconditioner) -> np.ndarray:
-    """Coefficients to start from beside a constant: down the preconditioned gradient, until predictions are spread.
+    """First coefficients: a step along the preconditioned gradient, until the predictions have a small spread.
 
     The gradient is that of the loss smoothed over a typical residual. A constant that many targets share is a kink of
-    the loss itself, which no exact descent leaves.
+    the loss itself, from which an exact descent does not move.
     """
     size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
     g = smoothed_gradient(loss, data, kept, X, mean, constant, size) / (X.shape[0] if kept is None else len(kept))
     d = preconditioner.apply(g)
     if not d @ g > 0.0 and preconditioner.is_full:
-        # The rounding of an inverse with narrow directions may lead anywhere; its diagonal leads down.
+        # If the inverse has narrow directions, rounding may make its direction ascend; its diagonal descends.
         d = preconditioner.diagonal * g
     fall = float(d @ g)
     return -SPREAD * size / np.sqrt(fall) * d if fall > 0.0 else np.zeros_like(d)
 
 
 def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
-    """Sum over rows of the gradients beside a constant, on both sides."""
+    """Sum over rows of the gradients for predictions above and below a constant."""
     if isinstance(X, RemoteRows):
         return X.smoothed_gradient(loss, mean, constant, size)
     g = np.zeros(X.shape[1])
@@ -163,10 +163,10 @@ def constant_loss(loss, data, kept: np.ndarray | None, constant: float) -> float
 def training_loss(
     loss, data, kept: np.ndarray | None, X, coef: np.ndarray, intercept: float, rounding: float = 0.0
 ) -> float:
-    """Mean loss of a model on the rows of X that it was fitted on.
+    """Mean loss of a model on its training rows.
 
-    Each prediction may be off by a share ``rounding`` of the sizes of its terms, and counts as if it were off in favour
-    of the model.
+    Each prediction may have an error of ``rounding`` times the sizes of its terms. It is assumed to be in favour of the
+    model.
     """
     if isinstance(data.rows, RemoteRows):
         return data.rows.training_loss(loss, coef, intercept, rounding)
@@ -183,10 +183,10 @@ def training_loss(
 
 
 def expected_loss(loss, data, kept: np.ndarray, X, coef: np.ndarray, intercept: float, share: float) -> float:
-    """Mean loss that is expected on new rows of a model that has learned such a share of the noise in its rows.
+    """Mean loss expected on new rows, for a model that has learned a share of the noise of its training rows.
 
-    By generalised cross-validation: each row would be missed by more if it had not been learned from, by one over what
-    is left of the noise. Losses with a link count as parabolas of that residual.
+    By generalised cross-validation: if a row had not been learned, its residual would be larger by the factor 1 / (1 -
+    share). Losses with a link are treated as parabolas with that residual.
 
     References
     ----------
@@ -209,7 +209,7 @@ def raw_predictions(rows, block, w: np.ndarray) -> np.ndarray:
 
 
 def _blocks(data, kept: np.ndarray | None) -> Iterator:
-    """The rows, block by block; on a device as many at once as memory takes."""
+    """The rows, block by block; on a device, blocks are as large as memory allows."""
     n = data.y.shape[0] if kept is None else len(kept)
     size = max(BLOCK, scratch_rows(data.rows.X)) if is_foreign(data.y) else BLOCK
     for start in range(0, n, size):
@@ -217,10 +217,10 @@ def _blocks(data, kept: np.ndarray | None) -> Iterator:
 
 
 def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights of rows by the curvature of their losses at w, and its mean.
+    """Weights of rows by the curvature of their losses at w, and the mean curvature.
 
-    ``slope**2 / (2 * loss)``: the curvature of the parabola with the same slope and value, and a minimum of 0; taken at
-    both sides of the prediction, at a small share of the typical residual, to see a kink for what it is.
+    ``slope**2 / (2 * loss)`` is the curvature of the parabola with the same slope and value, and a minimum of 0. It is
+    evaluated on both sides of the prediction, at a small share of the typical residual, so that kinks are included.
     """
     if isinstance(data.rows, RemoteRows):
         return data.rows.row_curvatures(loss, w)
@@ -243,7 +243,7 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
 
 
 def weighted_curvatures(loss, data, used, z, sums):
-    """The curvatures of some rows, times their weights, from the sums over all rows."""
+    """The curvatures of some rows times their weights, scaled by the sums over all rows."""
     aside, size = ASIDE * usual_value(sums) / clip(sums[2], 1e-300, None), (sums[3] / sums[0]) ** 0.5
     (y, s), curvature = targets_and_weights(data, used), 0.0
     for p in (z - aside, z + aside):
@@ -253,7 +253,7 @@ def weighted_curvatures(loss, data, used, z, sums):
 
 
 def _mean_loss(loss, data, kept, predict) -> float:
-    """Mean loss of raw predictions for some rows and their targets, asked for block by block."""
+    """Mean loss of raw predictions for some rows and their targets, computed block by block."""
     losses = weight = 0.0
     for block in _blocks(data, kept):
         y, s = targets_and_weights(data, block)

@@ -1,9 +1,9 @@
 """The cores that a fit uses: one pool of threads, closed at its end, and no threads of BLAS beside it.
 
-A fit makes hundreds of products of small matrices. BLAS would wake its threads for each of them, and where cores are
-shared they wait for each other a hundred times as long as the product takes. So segments of samples are given to our
-own threads, and each product stays in the thread that asks for it. Sums are made in the order of the segments: the bits
-do not depend on the number of threads.
+A fit computes hundreds of products of small matrices. BLAS would use its threads for each of them. If other processes
+use the cores, these threads wait for each other a hundred times as long as a product takes. So segments of samples are
+distributed over a pool of the package, and each product is computed in one thread. Sums are computed in the order of
+the segments, so the bits do not depend on the number of threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ from sklearn_sgd._engine.locks import ForkSafeLock
 
 
 def threads() -> int:
-    """As many as OpenMP may use, which joblib limits in its processes; one in a thread: others share the cores then."""
+    """Number of threads for a fit: that of OpenMP, which joblib limits in its processes; 1 outside the main thread."""
     return openmp_effective_n_threads() if current_thread() is main_thread() else 1
 
 
@@ -30,7 +30,7 @@ class Pool:
         self.number = threads()
 
     def map(self, function: Callable, *values: Iterable) -> Iterator:
-        """Results in the order of the values."""
+        """Apply a function to values; the results are in the order of the values."""
         if self.number < 2:
             return map(function, *values)
         if self.executor is None:
@@ -48,7 +48,7 @@ _pool: ContextVar[Pool | None] = ContextVar("pool", default=None)
 
 @contextmanager
 def cores() -> Iterator[None]:
-    """Have one pool of threads for a fit, and let BLAS use one thread meanwhile."""
+    """Use one pool of threads for a fit, during which BLAS uses one thread."""
     pool = Pool()
     token = _pool.set(pool)
     try:
@@ -60,7 +60,7 @@ def cores() -> Iterator[None]:
 
 
 def map_on_cores(function: Callable, *values: Iterable) -> Iterator:
-    """Results in the order of the values, from the threads of the fit; outside a fit one after the other."""
+    """Apply a function to values, in the threads of the fit; outside a fit one after the other."""
     pool = _pool.get()
     return pool.map(function, *values) if pool else map(function, *values)
 
@@ -70,7 +70,7 @@ _lock, _users, _numbers = ForkSafeLock(), 0, list[tuple[Any, int]]()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let BLAS use one thread, in the whole process: the last of several users restores the number."""
+    """Let BLAS use one thread in the whole process; the last of several users restores the number."""
     global _users
     with _lock:
         if not _users:

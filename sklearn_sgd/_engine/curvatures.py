@@ -1,6 +1,7 @@
-"""Statistics of the columns for full batches of losses whose curvature varies: of a sample of rows, if they are many.
+"""Statistics of the columns for full batches of losses whose curvature varies.
 
-The geometry need only be roughly right, since steps are along gradients of all rows.
+If there are many rows, the statistics are those of a sample. The preconditioner need not be exact, because the
+gradients are those of all rows.
 
 References
 ----------
@@ -32,7 +33,7 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
 
 
 def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, float]:
-    """Statistics of rows weighted by the curvature of their losses at w, and its mean; of a sample, if that will do."""
+    """Statistics of rows weighted by the curvature of their losses at w, of a sample if possible; mean curvature."""
     X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
     some = sample_of(X, plan.row_indices)
     if some is not None:
@@ -68,5 +69,5 @@ def sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
 
 
 def _shows(X, some: np.ndarray, weights: np.ndarray, columns: ColumnStatistics) -> bool:
-    """Whether columns vary in some rows, and not by a few of them alone."""
+    """Whether each column varies in the sample, and not in a few rows only."""
     return shows(take(X, some), weights[some] if weights.shape[0] else weights, columns, dtype_of(X))

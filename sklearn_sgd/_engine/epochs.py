@@ -1,4 +1,4 @@
-"""The only loop over epochs: a generator that yields what each epoch cost."""
+"""The only loop over epochs: a generator that yields the loss of each epoch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from sklearn_sgd._namespace import take, total
 
 
 def quiet():
-    """No warnings of NumPy: a descent that diverges is reported as such."""
+    """Suppress NumPy's warnings: a descent that diverges is reported in another way."""
     return np.errstate(all="ignore")
 
 
 class Epoch(NamedTuple):
-    """The mean loss of an epoch, each row's taken before its own update, and the penalty at its end."""
+    """The mean loss of an epoch, where the loss of each row is taken before its update, and the penalty at its end."""
 
     loss: float
     penalty: float
@@ -29,7 +29,7 @@ class Epoch(NamedTuple):
 
 
 class Descent:
-    """The way of one target: a plan, and the state that goes on by it.
+    """The descent of one target: a plan, and the state that it changes.
 
     Steps are ``share`` of those of the plan's schedule.
 
@@ -45,7 +45,7 @@ class Descent:
         self.weight, self.share = plan.weight, 1.0
 
     def begin(self) -> None:
-        """Make ready for an epoch."""
+        """Prepare an epoch."""
         if isinstance(self.run, Memory):
             self.run.begin_epoch()
         if self.plan.is_reweighted:
@@ -55,7 +55,7 @@ class Descent:
         self.total = self.state.first_batch_excess
 
     def advance(self, order: Any, start: int, stop: int) -> None:
-        """Take the rows from one place in the order to another, which are whole batches."""
+        """Process the rows from one position in the order to another; these are whole batches."""
         plan, state = self.plan, self.state
         rows = order if stop - start == len(order) else order[start:stop]
         piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor * self.share)
@@ -67,7 +67,7 @@ class Descent:
             self.record(self, rows, losses)
 
     def end(self, order: Any) -> Epoch:
-        """Count the epoch; one that left the finite range is undone."""
+        """Count the epoch, or undo it if it left the finite range."""
         plan, state = self.plan, self.state
         penalty = plan.penalty_value(state.vectors.coef)
         finite = abs(self.total) <= plan.largest_loss and state.finite(plan.average_from > 0, plan.largest_loss)
@@ -98,10 +98,10 @@ class Descent:
 
 
 def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]:
-    """Go on from where the descents stand, epoch by epoch, until all are ``stopped``; states are up to date then.
+    """Continue the descents epoch by epoch, until all are ``stopped``. The states are up to date after each epoch.
 
-    The descents are those of several targets on the same rows. They take turns at pieces of an epoch, so that rows come
-    from memory once for all targets.
+    The descents are those of several targets on the same rows. They process a piece of an epoch one after the other, so
+    that the rows are read from memory once for all targets.
     """
     plan = descents[0].plan
     numbers, generator = plan.used.copy() if plan.shuffles else plan.used, descents[0].state.generator
@@ -113,7 +113,7 @@ def epochs(descents: Sequence[Descent]) -> Iterator[list[tuple[Descent, Epoch]]]
 
 
 def one_epoch(descents: Sequence[Descent], order: Any = None) -> list[tuple[Descent, Epoch]]:
-    """Go on over the rows of the plans, in this order or their own."""
+    """Continue the descents for one epoch, with the rows in this order or in their own."""
     plan = descents[0].plan
     if order is None:
         order = epoch_order(plan, plan.used, descents[0].state.generator)

@@ -1,9 +1,9 @@
-"""Formulas read as expressions: what a part computes, whatever its class is called.
+"""Formulas read as expressions.
 
-The formulas of a part are called with symbols in the place of numbers and arrays. What comes back is an expression: the
-same formula as data. From it follow the machine code (:mod:`sklearn_sgd._engine.compiled`), the key of that code in the
-cache, which is the formula itself, and the traits (:mod:`sklearn_sgd._engine.traits`) that choose how the descent runs.
-So a formula that changed, wherever it is defined, is another formula, and two classes with the same formula are one.
+The formulas of a part are called with symbols instead of numbers and arrays. The result is an expression: the same
+formula as data. From it follow the machine code (:mod:`sklearn_sgd._engine.compiled`), the key of that code in the
+cache, and the traits (:mod:`sklearn_sgd._engine.traits`) that determine how the descent runs. So a changed formula has
+another key, wherever it is defined, and two classes with the same formula are treated alike.
 """
 
 from collections.abc import Callable
@@ -30,11 +30,11 @@ CONDITIONS = {"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"}
 
 
 class Untraceable(TypeError):
-    """A formula that cannot be read as one expression, with the reason."""
+    """A formula cannot be read as one expression. The message gives the reason."""
 
 
 class Expression:
-    """An operation on expressions and numbers; its ``value`` is known if only numbers of the part are in it."""
+    """An operation on expressions and numbers. Its ``value`` is known if it depends only on fields of the part."""
 
     __slots__ = ("args", "op", "value")
 
@@ -85,7 +85,7 @@ def _clip(a, a_min=None, a_max=None, *, min=None, max=None):
 
 
 def apply(op: str, *args: Any) -> Expression:
-    """The expression of an operation; computed if all that it depends on is known."""
+    """The expression of an operation; computed if all its arguments are known."""
     for a in args:
         if not isinstance(a, (Expression, Real, np.bool_)):
             raise Untraceable(f"it computes with {type(a).__name__}, which is neither a number nor an array")
@@ -101,7 +101,7 @@ def _reflected(op: str):
 
 
 def _operators() -> None:
-    """Python's operators are those operations, too."""
+    """Define Python's operators as these operations."""
     binary = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow", "and": "and", "or": "or"}
     for name, op in binary.items():
         setattr(Expression, f"__{name}__", lambda self, other, op=op: apply(op, self, other))
@@ -118,7 +118,7 @@ _operators()
 
 
 class Index:
-    """Stands for the number j of the coefficient at hand: it serves to index fields, and for nothing else."""
+    """Symbol for the number j of the current coefficient. It can only be used to index fields."""
 
     def __eq__(self, other: object) -> bool:
         raise Untraceable("it computes with the number of a coefficient, which may only index a field")
@@ -128,7 +128,7 @@ class Index:
 
 
 class Column:
-    """A field that holds a number for each coefficient: ``field[j]`` is that of the coefficient at hand."""
+    """A field with a number for each coefficient: ``field[j]`` is that of the current one."""
 
     __iter__ = None
 
@@ -142,7 +142,7 @@ class Column:
 
 
 class Symbols(NamedTuple):
-    """A part whose numbers are symbols, the numbers, and those that are one for each coefficient."""
+    """A part whose fields are symbols; their numbers; and the fields with a number for each coefficient."""
 
     part: Any
     numbers: list[float]
@@ -154,14 +154,14 @@ class Symbols(NamedTuple):
 
 
 def symbols(part) -> Symbols:
-    """The part with symbols in the place of its numbers, those of parts inside included."""
+    """Replace the fields of a part by symbols, also those of parts inside it."""
     numbers: list[float] = []
     columns: list[np.ndarray] = []
     return Symbols(_symbol(part, numbers, columns), numbers, columns)
 
 
 def _symbol(field: Any, numbers: list[float], columns: list[np.ndarray]) -> Any:
-    """The symbol of a field; what is neither a number nor a part is left as it is."""
+    """The symbol of a field; a value that is neither a number nor a part is returned as it is."""
     if isinstance(field, tuple):
         return tuple.__new__(type(field), [_symbol(inner, numbers, columns) for inner in field])
     if isinstance(field, (bool, np.bool_)) or not isinstance(field, (Real, np.ndarray)):
@@ -176,7 +176,7 @@ def _symbol(field: Any, numbers: list[float], columns: list[np.ndarray]) -> Any:
 
 
 def variable(name: str) -> Expression:
-    """A value that is not known before the fit."""
+    """A variable: a value that is not known before the fit."""
     return Expression("variable", name)
 
 
@@ -184,7 +184,7 @@ Program = tuple[tuple, ...]
 
 
 def program(*outputs: Any) -> Program:
-    """Expressions as a list of instructions, each written once, the outputs last: equal for equal formulas."""
+    """Expressions as a list of instructions without repetitions, outputs last; equal for equal formulas."""
     lines: dict[tuple, int] = {}
     seen: dict[int, int] = {}
 
@@ -202,7 +202,7 @@ def program(*outputs: Any) -> Program:
 
 
 def evaluate(formula: Callable, *args, outputs: int = 1) -> Any:
-    """The expressions that a formula returns for symbols; refused with the reason if it cannot be read."""
+    """The expressions that a formula returns for symbols; an Untraceable error if it cannot be read."""
     try:
         result = formula(*args)
     except Untraceable:

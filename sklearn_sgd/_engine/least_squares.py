@@ -1,12 +1,11 @@
-"""Least squares of many rows from a few readings of X: the geometry of a sample, and conjugate gradients of all rows.
+"""Least squares of many rows in a few passes over X: a preconditioner from a sample, conjugate gradients of all rows.
 
-Covariances of all rows cost O(N P**2), those of a sample O(c P**3) with c rows for each column. In their geometry the
-objective is nearly round, so that each conjugate step, which reads X once, leaves about 1 / c of what was missing. The
-preconditioned gradient measures that (the Newton decrement).
+Covariances of all rows cost O(N P**2), those of a sample with c rows for each column O(c P**3). With the latter as
+preconditioner the condition number is nearly 1. So each conjugate step, which is one pass over X, leaves about 1 / c of
+the distance to the minimum. The Newton decrement measures this distance.
 
-The moments that the automatic step keeps are then those of the sample, made consistent with what all rows have shown:
-their minimum, their loss there, and the spread of the target. So the descent, which needs no more than these, ends in
-the minimum of all rows.
+The automatic step then keeps the moments of the sample, corrected so that they have the minimum of all rows, its loss,
+and the spread of the target. The descent depends on these moments only, and so ends at the minimum of all rows.
 
 References
 ----------
@@ -30,28 +29,28 @@ from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on a larger
-# sample than must be, which may spare a reading.
+# Number of columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on
+# a larger sample than necessary, which may save a pass.
 COLUMNS, SPENT = 30, 4
 
-# Readings at most; the share of what is missing that a reading may leave.
+# Maximum number of passes; the share of the distance that a pass may leave.
 READINGS, SLOW = 12, 0.25
 
-# What may be missing: of the spread of the target, which is the precision of a fit; of what the noise of the rows
-# costs; of the tolerance.
+# Largest distances at the end: as a share of the variance of the target, of the excess loss by the noise of the rows,
+# and of the tolerance.
 PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
-    """Rows of a sample; None where covariances of all rows cost no more."""
+    """Return the size of the sample; None if covariances of all rows cost no more."""
     size = sample_size(n_rows, n_columns) if n_columns > COLUMNS else None
     return size and max(size, min(SPENT * n_rows // n_columns, n_rows // TIMES))
 
 
 def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStatistics | None:
-    """Moments of columns and target whose minimum is that of all rows; None where the sample does not lead there.
+    """Return moments of columns and target with the minimum of all rows; None if the sample does not lead there.
 
-    ``plan`` has rows that are not centred, and all of them in one batch.
+    The rows of ``plan`` are not centred, and form one batch.
     """
     sampled = _geometry_of_sample(plan, size)
     found = sampled and conjugate_steps(plan, sampled[0], tol)
@@ -166,7 +165,7 @@ def _spread_of_target(plan: Plan) -> tuple[float, float]:
 
 
 def _reading(plan: Plan, rows, y: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """One reading of X: from parameters to the mean loss for these targets, and its gradient."""
+    """Return the function from parameters to the mean loss and its gradient, which is one pass over X."""
     batch = all_rows(plan)(plan.data._replace(rows=rows, y=y), plan.used, plan.parts.loss)
 
     def read(w: np.ndarray) -> tuple[float, np.ndarray]:

@@ -7,17 +7,17 @@ import numpy as np
 from sklearn_sgd._engine.passes.choose import permute
 from sklearn_sgd._engine.plan import Plan
 
-# Rows in a run that stays together, where the order of single rows is that of contiguous runs.
+# Number of rows in a contiguous run, for shuffle='batches' with single rows.
 RUN = 256
 
 
 def seeded(random_state: np.random.RandomState) -> np.random.Generator:
-    """The generator of a fit, from its random state: all orders of its rows come from it."""
+    """The generator of a fit, seeded by its random state. It determines all orders of the rows."""
     return np.random.default_rng(random_state.randint(2**31 - 1))
 
 
 def epoch_order(plan: Plan, numbers: Any, generator: np.random.Generator) -> Any:
-    """Numbers of rows, batch after batch, shuffled in their place; not where that changes nothing."""
+    """Row numbers, batch by batch, shuffled in place; not shuffled if this changes nothing."""
     if plan.is_remote:
         return plan.X.epoch(plan)
     return next_order(numbers, plan.batch_size, plan.shuffle if plan.shuffles else False, plan.drop_last, generator)
@@ -26,7 +26,7 @@ def epoch_order(plan: Plan, numbers: Any, generator: np.random.Generator) -> Any
 def next_order(
     numbers: np.ndarray, batch_size: int, shuffle: bool | str, drop_last: bool, generator: np.random.Generator
 ) -> np.ndarray:
-    """Numbers of rows, batch after batch, of the next epoch; those of the last one are shuffled in their place."""
+    """Row numbers of the next epoch, batch by batch; those of the last one are shuffled in place."""
     n = len(numbers)
     if shuffle == "batches":
         run = batch_size if batch_size > 1 else min(RUN, max(1, n // 64))
@@ -37,7 +37,7 @@ def next_order(
 
 
 def _shuffled_runs(numbers: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
-    """Contiguous runs in random order; a last short one stays last, so that batches stay whole."""
+    """Contiguous runs in random order; a shorter last one stays last, so that batches stay whole."""
     whole = len(numbers) // run * run
     runs, order = numbers[:whole].reshape(-1, run), numbers.copy()
     np.take(runs, generator.permutation(len(runs)), axis=0, out=order[:whole].reshape(-1, run), mode="clip")

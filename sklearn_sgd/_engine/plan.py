@@ -1,4 +1,4 @@
-"""The Plan: what an epoch does with the rows, as a value. Nothing here changes anything."""
+"""The Plan: an immutable description of what an epoch does with the rows."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import Elsewhere, dtype_of, is_foreign, total
 
-# Entries of X that are taken for one target after the other; updates of one target whose rates are made at once.
+# Number of entries of X that are processed for one target after the other; number of rates computed at once.
 PIECE, RATES = 1 << 15, 1 << 16
 
-# Shares of an average that there is not.
+# The weights of an average that does not exist.
 NO_MIXES = np.empty(0)
 
-# The largest sum of losses of each precision: squares, which are not halved as losses are, have a sum, too.
+# The largest sum of losses for each precision. The sum of squares, which is twice as large, must also be finite.
 DOUBLE, SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 LARGEST = {kind: float(np.finfo(kind).max) / 4.0 for kind in (DOUBLE, SINGLE)}
 
@@ -33,9 +33,9 @@ class Data(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of an epoch: numbers of rows in their order, and a rate and a share of the average for each update.
+    """A part of an epoch: row numbers in their order, and for each update a rate and a weight in the average.
 
-    ``n_done`` updates came before it. The rates are those of the schedule times ``rate_factor``.
+    ``n_done`` is the number of updates before it. The rates are those of the schedule times ``rate_factor``.
     """
 
     order: np.ndarray
@@ -46,7 +46,7 @@ class Piece(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What one epoch does with the rows of X, or those of ``row_indices``.
+    """Describes what one epoch does with the rows of X, or with those of ``row_indices``.
 
     Attributes
     ----------
@@ -55,9 +55,9 @@ class Plan(NamedTuple):
     data : Data
         The same for the passes.
     row_indices : ndarray or None
-        Numbers of the rows that count; None: all.
+        Numbers of the rows to use; None: all.
     schedule : callable
-        From update numbers to rates.
+        Function from update numbers to rates.
     preconditioner : Preconditioner or None
         That of the automatic step.
     normal : NormalMatrix or None
@@ -67,15 +67,15 @@ class Plan(NamedTuple):
     searches : bool
         Whether steps on all rows, if there are any, are as long as a search says, on their predictions alone.
     parts, formulas : Parts, Formulas
-        Loss, penalty and optimizer, and what they compute.
+        Loss, penalty and optimizer, and their formulas.
     finishes : bool
-        Whether steps on all rows may follow the descent.
+        Whether final steps on all rows may follow the descent.
     noise : bool
-        Whether a step sees fewer than all rows.
+        Whether a step uses less than all rows.
     average_from : int
-        Number of the first update that counts in the average; 0: none does.
+        Number of the first update in the average; 0: no average.
     decay_limit : float
-        Update number past which rates and shares do not fall.
+        Update number after which rates and weights of the average do not fall.
     settles : bool
         Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
     is_far_off : bool
@@ -111,34 +111,34 @@ class Plan(NamedTuple):
 
     @property
     def n_entries(self) -> int:
-        """Entries of X, of a sparse one those that are stored."""
+        """Number of entries of X; for sparse X, of stored entries."""
         return self.X.nnz if issparse(self.X) else self.X.shape[0] * self.X.shape[1]
 
     @property
     def is_remote(self) -> bool:
-        """Whether the rows are not in this process: they have no order here, and an epoch takes all of them at once."""
+        """Whether the rows are in other processes. They have no order here, and an epoch uses all of them at once."""
         return isinstance(self.X, Elsewhere)
 
     @property
     def used(self) -> Any:
-        """Numbers of the rows."""
+        """Numbers of the rows in use."""
         if self.is_remote:
             return range(self.n_rows)
         return row_numbers(self.n_rows) if self.row_indices is None else self.row_indices
 
     @property
     def remembers(self) -> bool:
-        """Whether each row's last slope is remembered."""
+        """Whether the last slope of each row is stored."""
         return hasattr(self.parts.optimizer, "refreshes_table") and self.batch_size < self.n_rows
 
     @property
     def is_reweighted(self) -> bool:
-        """Whether rows are weighted anew in each epoch: in full batches of a loss whose curvature varies."""
+        """Whether rows get new weights in each epoch: in full batches of a loss whose curvature varies."""
         return self.preconditioner is not None and not self.formulas.is_quadratic and not self.noise
 
     @property
     def shuffles(self) -> bool:
-        """Whether each epoch takes the rows in another order."""
+        """Whether each epoch has another order of the rows."""
         return bool(self.shuffle) and self.batch_size < self.n_rows and not self.is_remote
 
     @property
@@ -148,26 +148,27 @@ class Plan(NamedTuple):
 
     @property
     def largest_loss(self) -> float:
-        """The largest sum of losses; one beyond the precision of X has no gradient there."""
-        # The normal matrix is in double precision, whatever that of X is.
+        """The largest sum of losses. A larger one has no finite gradient in the precision of X."""
+        # The normal matrix is always in double precision.
         return LARGEST[DOUBLE if self.normal and not self.noise else dtype_of(self.X)]
 
     def penalty_value(self, w: np.ndarray) -> float:
-        """The penalty on parameters, the intercept excluded."""
+        """The penalty on the parameters, without the intercept."""
         if self.formulas.is_unpenalised:
             return 0.0
         return float(np.sum(self.parts.penalty.value(w[:-1]), dtype=float))
 
     def n_updates(self, n_rows: int) -> int:
-        """Updates on so many rows; on remote ones, those of an epoch."""
+        """Number of updates for so many rows; for remote rows, that of an epoch."""
         if self.is_remote:
             return self.X.n_updates(self)
         return -(-n_rows // self.batch_size)
 
     def piece_rows(self, targets: int) -> int:
-        """Rows, in whole batches, that are taken at once: of several targets so many as stay in the cache for each.
+        """Number of rows, in whole batches, that form a piece.
 
-        Rates of more would not. Each piece of sparse rows costs O(P). On another device a piece costs transfers.
+        For several targets, a piece of the rows and its rates must stay in the cache. Each piece of sparse rows costs
+        O(P). On another device a piece costs transfers.
         """
         if self.remembers or self.is_remote or is_foreign(self.X):
             return self.n_rows
@@ -178,17 +179,17 @@ class Plan(NamedTuple):
         return max(1, size // self.batch_size) * self.batch_size
 
     def piece(self, order: np.ndarray, n_done: int, rate_factor: float = 1.0) -> Piece:
-        """These rows, after so many updates."""
+        """The piece with these rows, after ``n_done`` updates."""
         return Piece(order, *self.rates(n_done, self.n_updates(len(order)), rate_factor), n_done, rate_factor)
 
     def rates(self, n_done: int, n_updates: int, rate_factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rates and shares of the average for so many updates, after those done."""
+        """Rates and weights of the average for so many updates, after those done."""
         t = np.arange(n_done + 1, n_done + 1 + n_updates)
         rates = self.schedule(t)
         return rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t)
 
     def mixes(self, t: np.ndarray) -> np.ndarray:
-        """Share of the newest parameters in the average at each update: 1 before it starts; none without average.
+        """Weight of the newest parameters in the average at each update: 1 before it starts; empty without average.
 
         It falls up to the update number ``decay_limit``.
         """
@@ -204,5 +205,5 @@ class Plan(NamedTuple):
 
 
 def row_numbers(n_rows: int) -> np.ndarray:
-    """0, 1, 2, ...; in 32 bits where they fit, as a shuffle of what the caches hold is several times faster."""
+    """0, 1, 2, ...; in 32 bits if possible, because a shuffle within the caches is several times faster."""
     return np.arange(n_rows, dtype=np.uint32 if n_rows <= 1 << 32 else np.int64)

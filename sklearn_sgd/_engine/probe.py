@@ -1,4 +1,4 @@
-"""How much of the training rows' noise a descent has learned: found by one that has nothing else to learn.
+"""The share of the training rows' noise that a descent has learned, measured by a second descent on noise only.
 
 References
 ----------
@@ -15,14 +15,14 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take
 
-# Rows up to which there is a descent on noise, which takes as long as the fit itself; of more the formula is as good.
+# Largest number of rows for a descent on noise, which takes as long as the fit. For more, the formula is as good.
 ROWS = 10_000
 
 
 class Probe:
-    """A descent on random signs, by the same plan: what it predicts of them is what noise a fit has learned.
+    """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
 
-    For the squared error of few rows; elsewhere the share follows from the curvatures of the columns.
+    It is used for the squared error and few rows. Otherwise the share follows from the curvatures of the columns.
     """
 
     def __init__(self, plan: Plan, state: State):
@@ -43,7 +43,7 @@ class Probe:
         self.descent = Descent(plan._replace(data=data), state)
 
     def share(self, state: State) -> float:
-        """The share of the noise that is learned after another epoch, where a state is now."""
+        """The share of the noise that is learned after another epoch."""
         if self.descent is None:
             return self.formula.share(state.window[RELATIVE_TIME] * (AVERAGE if self.plan.average_from else 1.0))
         one_epoch([self.descent])

@@ -1,4 +1,4 @@
-"""Rows that are not in this process."""
+"""Rows that are in other processes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from sklearn_sgd._namespace import Elsewhere
 
 
 class RemoteRows(Elsewhere, ABC):
-    """Rows elsewhere, in the place of X and of the rows of a plan: what the engine must know of all rows at once.
+    """Rows of other processes, used instead of X and of the rows of a plan. Its methods return values over all rows.
 
-    Each method does what the function of that name in the engine does for rows in this process. The rows are not
-    numbered here: an epoch has no order, and its pass takes all that it has.
+    Each method does the same as the function of that name in the engine for rows in this process. The rows have no
+    numbers here: an epoch has no order, and its pass uses all rows.
 
     Attributes
     ----------
     shape : tuple of int
-        Numbers of rows, none of which has the weight 0, and of columns.
+        Number of rows, all with a weight above 0, and number of columns.
     dtype : dtype
         Precision of all rows.
     weight : float
-        Total weight, as the user gave it. The rows themselves count with weights of mean 1.
+        Total weight, as given by the user. The rows have weights of mean 1.
     bias : number
         Entry of the last column: 1, or 0 without intercept.
     """
@@ -36,7 +36,7 @@ class RemoteRows(Elsewhere, ABC):
     @property
     @abstractmethod
     def n_workers(self) -> int:
-        """Threads that share the work."""
+        """Number of threads that share the work."""
 
     @abstractmethod
     def with_intercept(self, fit_intercept: bool) -> Self:
@@ -44,7 +44,7 @@ class RemoteRows(Elsewhere, ABC):
 
     @abstractmethod
     def centred(self, mean: np.ndarray) -> Self:
-        """The rows less the mean of their columns."""
+        """The rows with the mean of each column subtracted."""
 
     @abstractmethod
     def measure(self, weight: Any, centred: bool, with_target: bool) -> Any:
@@ -56,19 +56,19 @@ class RemoteRows(Elsewhere, ABC):
 
     @abstractmethod
     def best_constant(self, formulas: Formulas) -> float:
-        """The raw constant of least loss."""
+        """The best constant raw prediction."""
 
     @abstractmethod
     def residual_sums(self, loss: Any, constant: float) -> np.ndarray:
-        """Sums of weights, losses, and slopes, absolute and squared, beside a constant."""
+        """Sums of weights, losses, absolute slopes and squared slopes, for predictions next to a constant."""
 
     @abstractmethod
     def smoothed_gradient(self, loss: Any, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
-        """Sum of the gradients on both sides of a constant."""
+        """Sum of the gradients for predictions above and below a constant."""
 
     @abstractmethod
     def scores(self, objective: Any, none: Any) -> Any:
-        """The scores of all rows, from those of none."""
+        """The scores of all rows, starting from empty scores."""
 
     @abstractmethod
     def training_loss(self, loss: Any, coef: np.ndarray, intercept: float, rounding: float = 0.0) -> float:
@@ -80,11 +80,11 @@ class RemoteRows(Elsewhere, ABC):
 
     @abstractmethod
     def epoch(self, plan: Any) -> range:
-        """As many numbers as rows that an epoch takes."""
+        """A range over the rows of an epoch."""
 
     @abstractmethod
     def n_updates(self, plan: Any) -> int:
-        """Updates in an epoch."""
+        """Number of updates in an epoch."""
 
     @abstractmethod
     def choose(self, plan: Any) -> Callable:

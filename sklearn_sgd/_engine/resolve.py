@@ -1,4 +1,4 @@
-"""The Recipe: what parameters alone say, before there are data; a name becomes a part only here."""
+"""The Recipe: everything that follows from the parameters without data. Names become parts only here."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +15,7 @@ from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES, Positive
 
-# Learning rates that ask each row how far to go.
+# Learning rates for which the length of a step depends on the loss of its row.
 PASSIVE = ("pa1", "pa2")
 
 
@@ -28,7 +28,7 @@ class Parts(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """Parameters, the parts and their formulas, and the schedule, unless the step is automatic."""
+    """Parameters, parts with their formulas, and the schedule, unless the step is automatic."""
 
     params: dict[str, Any]
     parts: Parts
@@ -37,39 +37,39 @@ class Recipe(NamedTuple):
 
     @property
     def automatic(self) -> bool:
-        """Whether the data say how far to go."""
+        """Whether the step is automatic."""
         return self.params["learning_rate"] == "auto"
 
     @property
     def remembers(self) -> bool:
-        """Whether each row's last slope is remembered."""
+        """Whether the last slope of each row is stored."""
         return hasattr(self.parts.optimizer, "refreshes_table")
 
     def average_from(self, noise: bool) -> int:
-        """Number of the first update that counts in the average, of steps with noise or without; 0: none does."""
+        """Number of the first update in the average, for steps with or without noise; 0: no average."""
         average = self.params["average"]
         return int(self.automatic and noise and not self.remembers if average == "auto" else average)
 
     @property
     def finishes(self) -> bool:
-        """Whether steps on all rows may follow the descent."""
+        """Whether final steps on all rows may follow the descent."""
         return self.automatic and self.params["average"] == "auto" and not self.remembers
 
     @property
     def finishes_by_scores(self) -> bool:
-        """Whether a stream predicts with the minimum on its scores: with losses whose moments are not all there is."""
+        """Whether a stream predicts with the minimum that its scores give: losses other than the squared error."""
         return self.params["inference"] and self.finishes and not self.formulas.is_quadratic
 
     @property
     def finishes_streams(self) -> bool:
-        """Whether a stream predicts with the minimum on its moments: with the squared error they are all there is."""
+        """Whether a stream predicts with the minimum that follows from its moments: the squared error."""
         return self.finishes and self.formulas.is_quadratic and self.formulas.pulls_linearly
 
 
 def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -> Recipe:
-    """What parameters say for rows of such a precision and length; refused if they contradict each other.
+    """Return the recipe for rows of a dtype and a number of features; an error if parameters contradict each other.
 
-    Arrays of other libraries than NumPy take Python's own numbers.
+    For arrays of libraries other than NumPy the fields of parts are Python numbers.
     """
     choice, parts = params["learning_rate"], make_parts(params, dtype, n_features, foreign)
     formulas = Formulas(parts, n_features)
@@ -92,10 +92,10 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
 
 
 def check_scores(formulas: Formulas, n_features: int) -> None:
-    """Refuse to keep scores where there are no standard errors, or too many columns."""
+    """Raise an error for ``inference=True`` if there are no standard errors, or too many columns."""
     if not formulas.is_smooth and (formulas.terms is None or formulas.terms.lasso):
         raise ValueError(
-            "inference=True keeps what standard errors are made of, which L1, elasticnet, positive=True and bounds do "
+            "inference=True is for standard errors, which L1, elasticnet, positive=True and bounds do "
             "not have. Remedy: penalty=None or 'l2', or inference=False."
         )
     if n_features > FULL:
@@ -106,7 +106,7 @@ def check_scores(formulas: Formulas, n_features: int) -> None:
 
 
 def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool) -> Parts:
-    """Loss, penalty and optimizer, from names or as they are."""
+    """Return the loss, the penalty and the optimizer, given by name or as instances."""
     if params["penalty"] == "elasticnet" and params["l1_ratio"] is None:
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
     penalty = make_part(params["penalty"], PENALTIES, params)
@@ -118,7 +118,7 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
 
 
 def make_passive(params: Mapping[str, Any], parts: Parts, formulas: Formulas) -> Parts:
-    """The parts with a passive-aggressive step in the place of the optimizer, which asks for one row at a time."""
+    """Return the parts with a passive-aggressive step instead of the optimizer; it needs single rows."""
     name, batch_size = params["learning_rate"], params["batch_size"]
     if not (formulas.loss.is_like(EpsilonInsensitive()) and formulas.is_plain):
         raise ValueError(f"learning_rate={name!r} is for loss='epsilon_insensitive' and optimizer='sgd'.")
@@ -130,7 +130,7 @@ def make_passive(params: Mapping[str, Any], parts: Parts, formulas: Formulas) ->
 
 
 def make_schedule(params: Mapping[str, Any], loss) -> schedules.Schedule:
-    """The function from update numbers to rates."""
+    """Return the function from update numbers to rates."""
     choice = params["learning_rate"]
     if callable(choice):
         return partial(_checked_rates, choice)
@@ -144,21 +144,21 @@ def make_schedule(params: Mapping[str, Any], loss) -> schedules.Schedule:
 
 
 def _spread(penalty, n_features: int, dtype):
-    """The penalty with bounds for each coefficient, wherever it has some."""
+    """Return the penalty with one pair of bounds for each coefficient, if it has bounds."""
     if hasattr(penalty, "penalty"):
         penalty = penalty._replace(penalty=_spread(penalty.penalty, n_features, dtype))
     return penalty.spread(n_features, dtype) if hasattr(penalty, "spread") else penalty
 
 
 def _in_precision(part, dtype):
-    """A part whose numbers are of X's precision, lest a kernel convert each coefficient to a wider one and back."""
+    """Return a part with fields in the precision of X, so that kernels need not convert each coefficient."""
     if isinstance(part, tuple):
         return type(part)(*(_in_precision(field, dtype) for field in part))
     return dtype.type(part) if isinstance(part, float) else part
 
 
 def _checked_rates(schedule: schedules.Schedule, t: np.ndarray) -> np.ndarray:
-    """The answer of a schedule that is not ours."""
+    """Return the rates of a user's schedule, checked."""
     rates = np.ascontiguousarray(schedule(t), dtype=np.float64)
     if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""When to stop, and what to keep: a consumer of epochs."""
+"""When to stop, and which parameters to keep."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +29,7 @@ from sklearn_sgd._namespace import dtype_of
 # The "adaptive" rate is divided by this when progress stalls, until it is below the smallest.
 DIVISOR, SMALLEST = 5.0, 1e-6
 
-# Share of the progress that counts which may be missing to the minimum where that is known.
+# Largest known distance to the minimum, as a share of the tolerance.
 MISSING = 0.1
 
 # The same in units of what the noise of the rows costs.
@@ -38,10 +38,10 @@ NOISY = 0.02
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
 
-# Rows on which the loss of an average is measured after each epoch.
+# Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
 
-# Epochs of full batches after those with noise, at most.
+# Maximum number of full-batch epochs after those with noise.
 MOST_EPOCHS = 20
 # Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
 # average; precisions of X by which a prediction may be off.
@@ -49,32 +49,32 @@ MARGIN, NOISE, ROUNDING = 1e-3, 1e-2, 8.0
 
 
 class Stopping:
-    """Counts epochs without progress: of the objective, or of a score on held-out rows, whose best parameters it keeps.
+    """Counts epochs without progress of the objective, or of a score on held-out rows, whose best parameters it keeps.
 
-    ``losses`` are the objectives of the epochs, on their way; ``values`` what progress was measured by, which falls;
-    ``n_at_first_rate`` is the number of epochs before an adaptive rate fell, if it did.
+    ``losses`` are the objectives of the epochs; ``values`` are the values by which progress is measured, smaller is
+    better; ``n_at_first_rate`` is the number of epochs before an adaptive rate fell, if it did.
 
     Parameters
     ----------
     margin : float or None
-        Progress that counts; None: go on whatever happens.
+        The least progress of an epoch; None: never stop.
     patience : int
-        Epochs without progress to stop after.
+        Number of epochs without progress after which to stop.
     least_samples : float
-        Rows to visit in any case.
+        Number of rows to process in any case.
     smallest_rate : float
-        An adaptive rate above this falls instead of stopping; infinity for other rates.
+        An adaptive rate above this is reduced instead of stopping; infinity for other rates.
     objective : callable
-        From an epoch and the state after it to what progress is measured by.
+        Function from an epoch and the state after it to the value by which progress is measured.
     score : callable or None
-        From parameters to a score on held-out rows.
+        Function from parameters to a score on held-out rows.
     excess : callable or None
-        From a state to what its loss exceeds the minimum by.
+        Function from a state to the excess of its loss over the minimum.
     has_grown : callable
-        From objectives of epochs and the state after them to whether the descent diverges.
+        Function from the objectives of epochs and the state after them to whether the descent diverges.
     ends_at_once : bool
-        Whether one epoch is enough: it has noise, and the minimum of many rows is known from a few readings of X, so
-        that another epoch would cost more than all else.
+        Whether one epoch is enough: the minimum is known from a few passes over X, so that a noisy epoch more would
+        cost more than the rest of the fit.
     """
 
     def __init__(
@@ -106,22 +106,22 @@ class Stopping:
         self.stalled = 0
 
     def reason(self, epoch: Epoch, state: State) -> str | None:
-        """Why to stop after this epoch, if so."""
+        """The reason to stop after this epoch, or None."""
         if not epoch.finite:
             return "diverged"
         return self._stalled(epoch, state)
 
     @property
     def scores(self) -> list[float]:
-        """The scores of the epochs, if there are some."""
+        """The scores of the epochs, if there is a score."""
         return [-value for value in self.values] if self.score else []
 
     def kept(self, state: State) -> State:
-        """The state that a fit which stops here ends in: with the best parameters, if there is a score."""
+        """The final state of a fit that stops here: with the best parameters, if there is a score."""
         return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
-        """Why to stop for lack of progress, if so; an adaptive rate that can still fall falls instead."""
+        """The reason to stop for lack of progress, or None; an adaptive rate is reduced first, if possible."""
         current = -self.score(*state.predictor()) if self.score else self.objective(epoch, state)
         self.losses.append(epoch.loss + epoch.penalty)
         self.values.append(current)
@@ -135,7 +135,7 @@ class Stopping:
             return None
         if self.ends_at_once and self.margin is not None:
             return "tol"
-        # Not after the first epoch, whose loss tells of the start: a curve has two ends.
+        # Not after the first epoch, whose loss is mainly that of the start.
         known = self.excess if self.margin is not None and state.n_epochs > 1 else None
         if known and known(state) <= MISSING * self.margin:
             return "tol"
@@ -181,13 +181,13 @@ def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
-    """Whether a descent, on sparse rows of many columns and without a penalty, learns their noise if it goes on."""
+    """Whether a longer descent would learn noise: on sparse rows with many columns and without a penalty."""
     by_entries = plan.preconditioner is not None and state.step is not None and state.step.shares is not None
     return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
 
 
 class Fit:
-    """The fit of one target: its descent, when that stops and why, and the state after its last whole epoch."""
+    """The fit of one target: its descent, its stopping rule, and the state after its last complete epoch."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class Fit:
         score: Callable | None,
         worst: float | None = None,
     ):
-        """``worst`` is the best constant's mean loss on the samples that a score is of, where the user gave them."""
+        """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them."""
         exact = plan.normal if not plan.noise else None
         kept, loss = plan.row_indices, plan.parts.loss
         used: Any = slice(None) if kept is None else kept
@@ -209,7 +209,7 @@ class Fit:
             self.baseline = (exact.variance + (self.constant - exact.target) ** 2) / 2
         else:
             self.baseline = constant_loss(loss, plan.data, kept, self.constant)
-        # Losses of one's own may be negative, though they should not.
+        # A user's loss may be negative, although it should not be.
         unit = abs(self.baseline)
         if plan.formulas.has_bounded_slopes:
             unit = min(unit, usual_loss(loss, plan.data, used, self.constant))
@@ -254,9 +254,10 @@ class Fit:
         return excess * max(1.0, MISSING * self.progress / max(worth, 1e-300))
 
     def objective(self, epoch: Epoch, state: State) -> float:
-        """What progress is measured by: the mean loss on the way; where noise ends at the minimum, the loss there.
+        """The value by which progress is measured.
 
-        With sparse rows of many columns that are not penalised, the loss expected on new rows.
+        It is the mean loss of the epoch; if final steps lead to the minimum, the loss there; and for sparse rows with
+        many columns and no penalty, the loss expected on new rows.
         """
         plan = self.descent.plan
         if self.probe:
@@ -276,11 +277,11 @@ class Fit:
 
     @property
     def rounding(self) -> float:
-        """By which share of its terms a prediction may be off."""
+        """The error of a prediction by rounding, relative to its terms."""
         return ROUNDING * float(np.finfo(self.completed.vectors.coef.dtype).eps)
 
     def training_loss(self, state: State, rounding: float = 0.0, some: Any = None) -> float:
-        """Mean loss of a state's predictor on the training rows, or some of them."""
+        """Mean loss of a state's predictor on the training rows, or on some of them."""
         plan = self.descent.plan
         rows = plan.row_indices if some is None else some
         return training_loss(plan.parts.loss, plan.data, rows, plan.X, *state.predictor(), rounding)
@@ -290,11 +291,11 @@ class Fit:
         return not (loss <= most or self.training_loss(state, self.rounding) <= most)
 
     def has_grown(self, losses: list[float], state: State) -> bool:
-        """Whether the descent diverges, as the objectives of its epochs and the predictor tell."""
+        """Whether the descent diverges, judged by the objectives of its epochs and the predictor."""
         return grows(losses, self.baseline) and self.exceeds(self.most, state, np.inf)
 
     def end_epoch(self, epoch: Epoch) -> None:
-        """Count an epoch of the descent, which is over if there is a reason to stop."""
+        """Count an epoch of the descent; it ends if there is a reason to stop."""
         state, first = self.descent.state, not self.completed.n_epochs
         self.has_left = not epoch.finite
         self.reason = self.stopping.reason(epoch, state)
@@ -304,7 +305,7 @@ class Fit:
         self.earlier, self.completed = self.completed, state.fork()
 
     def kept(self) -> State:
-        """The state that the fit would end in now."""
+        """The final state if the fit ended now."""
         return self.stopping.kept(self.completed)
 
     def before_last_epoch(self, state: State) -> State:
@@ -312,7 +313,7 @@ class Fit:
         return state.with_parameters(self.earlier.vectors, self.earlier.centre)
 
     def end(self) -> State:
-        """The state that the fit ends in."""
+        """The final state of the fit."""
         state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin
         if self.reason == "tol" and self.is_lost_in_rounding:
             self.reason = "stalled"
@@ -341,7 +342,7 @@ class Fit:
 def finished_on_all_rows(plan: Plan, state: State, enough: float) -> tuple[np.ndarray, Plan]:
     """Parameters after epochs of full batches, and the plan of these.
 
-    They reach directions too narrow for steps with noise, and exact zeros, which an average does not have.
+    These move along directions that are too narrow for noisy steps, and reach exact zeros, which an average lacks.
     """
     plan = plan._replace(
         batch_size=plan.n_rows, noise=False, shuffle=False, average_from=0, schedule=decaying_rate(1.0, False)

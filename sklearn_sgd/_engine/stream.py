@@ -1,6 +1,6 @@
-"""A stream of small chunks that look alike: the short way through `partial_fit`.
+"""The fast path of `partial_fit` for chunks of the same kind.
 
-It takes the steps that the epochs take, with the same bits, and does before the first of them what does not change.
+It makes the same updates as the epochs, with the same bits. What does not change between chunks is prepared once.
 """
 
 from typing import Any, NamedTuple, Self
@@ -20,12 +20,12 @@ from sklearn_sgd._engine.prepare import NO_WEIGHT, learn_columns, stream_schedul
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 
-# Updates whose rates are made at once.
+# Number of updates whose rates are computed at once.
 AHEAD = 256
 
 
 class Rates(NamedTuple):
-    """Rates and shares of the average for the updates after ``first``, up to ``last``, made by a step and a factor."""
+    """Rates and weights of the average for the updates after ``first``, up to ``last``."""
 
     first: int
     last: int
@@ -35,61 +35,61 @@ class Rates(NamedTuple):
     mixes: np.ndarray
 
     def addresses(self, n_done: int) -> dict[str, Any]:
-        """Where those after so many updates are."""
+        """The addresses of the values after so many updates."""
         ahead = self.rates.itemsize * (n_done - self.first)
         found = {"rates": address(self.rates) + ahead}
         return found | {"mixes": address(self.mixes) + ahead} if len(self.mixes) else found
 
 
 class Stream:
-    """Goes on through chunks like the last one: as many dense rows, without weights, of one target, in one piece.
+    """Processes chunks like the last one: the same number of dense rows, one target, no weights, in one piece.
 
     Parameters
     ----------
     recipe : Recipe
-        What the parameters were resolved to.
+        The recipe of the parameters.
     plan : Plan
         Plan of the last chunk.
     order : ndarray
-        Numbers of the rows of a chunk, in their order.
+        Row numbers of a chunk, in order.
     call : BoundCall
-        The pass, with all arguments that stay.
+        The pass, with all arguments that do not change.
     """
 
     def __init__(self, recipe: Recipe, plan: Plan, order: np.ndarray, call: BoundCall):
         nothing: Any = None
         self.recipe, self.plan, self.order, self.call = recipe, plan._replace(X=None, data=nothing), order, call
         self.dtype, self.n_updates = plan.X.dtype, plan.n_updates(len(order))
-        # Rates of a function of the user's are made when they are due.
+        # The rates of a user's function are computed when they are needed.
         own = isinstance(recipe.params["learning_rate"], str)
         self.ahead = self.n_updates * max(1, AHEAD // self.n_updates * own)
         self.most = plan.largest_loss
         self.known: Rates | None = None
-        # Whether values that are not finite show in the loss, as those of a squared error do, and nowhere before.
+        # Whether values that are not finite are found only by the loss, as for the squared error.
         self.shows_not_finite = plan.formulas.is_quadratic and plan.preconditioner is None and not plan.drop_last
 
     @classmethod
     def of(cls, recipe: Recipe, descent: Descent) -> Self | None:
-        """The stream of chunks like that of a descent; None where there is no short way."""
+        """The stream for chunks like that of a descent; None if there is no fast path."""
         plan, state = descent.plan, descent.state
         if type(plan.X) is not np.ndarray or plan.data.weight.shape[0] or not isinstance(descent.run, Pass):
             return None
         order = epoch_order(plan, plan.used, state.generator)
         if len(order) > plan.piece_rows(1) or descent.run.drivers.plain:
             return None
-        # A schedule of the user's is not called for numbers that change with each chunk.
+        # A user's schedule is not called for more updates than there are.
         none = np.zeros(plan.n_updates(len(order)))
         piece = Piece(order, none, none if plan.average_from else NO_MIXES, state.n_updates, 1.0)
         call = descent.run.call(plan, piece, state.vectors, state.window)
         return cls(recipe, plan, order, BoundCall(*call))
 
     def advance(self, X: np.ndarray, y: np.ndarray, known: State | StatesByColumn) -> State | None:
-        """The state after another chunk, from one that is not changed.
+        """The state after another chunk; the given state is not changed.
 
-        None where there is more to do: if something is not finite, the epochs find out what, and report it.
+        None if the fast path cannot be used: if a value is not finite, the epochs find and report it.
         """
         if not isinstance(known, State):
-            return None  # There were sparse rows in between.
+            return None  # There were sparse rows in the meantime.
         if known.first_targets is not None:
             return None
         state, dtype, plan = known.fork(), self.dtype, self.plan
@@ -121,7 +121,7 @@ class Stream:
         return state
 
     def _rates(self, state: State) -> Rates:
-        """Rates that hold those of the next updates."""
+        """Rates that include those of the next updates."""
         known, done, step = self.known, state.n_updates, state.step if self.plan.preconditioner else None
         made_so = known and known.step is step and known.factor == state.rate_factor
         if known and made_so and known.first <= done <= known.last - self.n_updates:
@@ -135,8 +135,8 @@ class Stream:
 class StreamFinish(NamedTuple):
     """The final step of a stream of the squared error: from running moments to the minimum on all rows seen.
 
-    It is made when coefficients are asked for, and changes nothing in the state. An average of iterates alone is worth
-    half of its rows.
+    It is computed when coefficients are read, and does not change the state. An average of the parameters alone would
+    be as accurate as the minimum on half of the rows.
     """
 
     penalty: Any
@@ -145,14 +145,14 @@ class StreamFinish(NamedTuple):
 
     @classmethod
     def of(cls, recipe: Recipe) -> Self | None:
-        """That of a recipe; None where predictions are those of the descent itself."""
+        """The final step for a recipe; None if predictions are those of the descent itself."""
         if not recipe.finishes_streams:
             return None
         return cls(recipe.parts.penalty, recipe.formulas.is_smooth, float(recipe.params["fit_intercept"]))
 
-    @one_blas_thread()  # The same bits in a program that has more.
+    @one_blas_thread()  # One BLAS thread: the same bits in a program with several threads.
     def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
-        """Coefficients and intercept of a target to predict with."""
+        """Coefficients and intercept with which a target is predicted."""
         if not state.knows_targets or state.step is None:
             return state.predictor()
         normal, w = state.normal_matrix(target), state.vectors.average

@@ -1,9 +1,9 @@
-"""A table of numbers of which rows are replaced without a copy of the others, while earlier versions stay readable.
+"""A table of numbers whose rows can be replaced without copying the others, while earlier versions stay readable.
 
 References
 ----------
-Baker, H. G., "Shallow binding makes functional arrays fast", ACM SIGPLAN Notices 26, 1991: the newest version holds the
-numbers, and each earlier one what it had in the place of its successor's.
+Baker, H. G., "Shallow binding makes functional arrays fast", ACM SIGPLAN Notices 26, 1991: the newest version has the
+numbers, and each earlier version has the rows in which it differs from its successor.
 """
 
 import numpy as np
@@ -16,13 +16,14 @@ _lock = ForkSafeLock()
 class Table:
     """A version of a table.
 
-    To replace rows costs those rows. To read the newest version is free; an earlier one is copied when it is first read
-    after its successor was made, which costs the whole table. Threads may read any version at any time.
+    Replacing rows costs the size of these rows. Reading the newest version costs nothing more. An earlier version is
+    copied when it is first read after it got a successor, which costs the size of the table. Threads may read any
+    version at any time.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_numbers)
-        The numbers, which belong to the table from then on.
+        The numbers. The table takes ownership of the array.
     """
 
     def __init__(self, rows: np.ndarray):
@@ -45,7 +46,7 @@ class Table:
         with _lock:
             own = self._own()
             self._before, self._successor = (numbers, own.take(numbers, axis=0)), Table(own)
-            # This version is read by way of its successor from here on, so that an interrupt leaves it as it is.
+            # From here on this version is read through its successor, so that an interrupt does not damage it.
             self._rows = None
             own[numbers] = rows
             return self._successor
@@ -53,7 +54,7 @@ class Table:
     def _own(self) -> np.ndarray:
         """Return the numbers of this version, which no other version changes."""
         if self._rows is None:
-            # All versions up to the newest, the first to be undone first.
+            # All versions up to the newest, in the order in which they are undone.
             versions, version = list[Table](), self
             while version._rows is None:
                 versions.append(version)

@@ -1,7 +1,8 @@
-"""Traits: what the engine must know of a part, read off its formulas.
+"""Traits of a part, derived from its formulas.
 
-Nothing here asks for a class, so a copy of a part under another name has the same traits, and a subclass that overrides
-a formula has those of its own formula. A formula that cannot be read has no traits, and takes the general way.
+Traits do not depend on the class. So a copy of a part under another name has the same traits, and a subclass that
+overrides a formula has the traits of its own formula. A formula that cannot be read has no traits, and uses the general
+code.
 """
 
 from functools import cached_property, lru_cache
@@ -14,14 +15,14 @@ from sklearn_sgd._engine.expressions import Expression, Index, Untraceable, eval
 # A polynomial: from the sorted names of the variables in a product to its coefficient.
 Polynomial = dict[tuple[str, ...], float]
 
-# A residual beyond all proportion, and a slope that is not in proportion to it.
+# An extremely large residual, and a slope that does not grow in proportion to it.
 FAR, FLAT = 1e30, 1e15
 
 SQUARED_ERROR: Polynomial = {("p", "p"): 0.5, ("p", "y"): -1.0, ("y", "y"): 0.5}
 
 
 def polynomial(e: Any) -> Polynomial | None:
-    """The polynomial in the variables that an expression is, numbers of the part as they are; None if it is none."""
+    """The polynomial in the variables that equals an expression; None if it is not a polynomial."""
     try:
         return _polynomial(e, {})
     except RecursionError:
@@ -29,7 +30,7 @@ def polynomial(e: Any) -> Polynomial | None:
 
 
 def _polynomial(e: Any, known: dict[int, Polynomial | None]) -> Polynomial | None:
-    """The same; ``known`` are the polynomials of expressions that were met before."""
+    """The same, with the polynomials of subexpressions in ``known``."""
     if not isinstance(e, Expression):
         return {(): float(e)} if e else {}
     if e.value is not None:
@@ -49,7 +50,7 @@ def _polynomial(e: Any, known: dict[int, Polynomial | None]) -> Polynomial | Non
 
 
 def _combined(op: str, a: Polynomial, b: Polynomial | None = None) -> Polynomial | None:
-    """The polynomial that an operation makes of others, if it is one."""
+    """The polynomial that results from an operation on polynomials, or None."""
     if op == "neg":
         return _sum(a, {}, -1.0)
     assert b is not None
@@ -83,7 +84,7 @@ def _product(a: Polynomial, b: Polynomial) -> Polynomial:
 
 
 def _threshold(e: Any, w: Expression) -> Any:
-    """The t of an expression ``sign(w) * max(abs(w) - t, 0)``; None if it is another one."""
+    """The t of an expression ``sign(w) * max(abs(w) - t, 0)``; None for any other expression."""
     match e:
         case Expression(
             op="mul",
@@ -97,19 +98,19 @@ def _threshold(e: Any, w: Expression) -> Any:
 
 
 class ElasticNetTerms(NamedTuple):
-    """A penalty ``ridge / 2 * w**2 + lasso * |w|``, by its numbers: what can be applied late, in closed form."""
+    """A penalty ``ridge / 2 * w**2 + lasso * |w|``, which can be applied later in closed form."""
 
     ridge: float
     lasso: float
 
 
 def _owner(kind: type, name: str) -> int:
-    """How far up the bases of a class a name is defined."""
+    """The number of base classes up to the one that defines a name."""
     return next((k for k, base in enumerate(kind.__mro__) if name in vars(base)), -1)
 
 
 class Reading:
-    """A part whose formulas were read, or the reason why they cannot be. ``compiled`` holds functions by precision."""
+    """A part with its expressions, or the reason why they cannot be read. ``compiled``: functions by precision."""
 
     def __init__(self, part: Any):
         self.part = part
@@ -130,7 +131,7 @@ class Reading:
             self.refusal = "it is too long"
 
     def _check_columns(self, columns: list[np.ndarray]) -> None:
-        """Refuse fields that hold a number for each coefficient, where formulas do not know the coefficient."""
+        """Raise an error for fields with a number for each coefficient, except in penalties."""
         if columns:
             raise Untraceable("a field of it holds an array, which only those of a penalty may")
 
@@ -149,22 +150,22 @@ class LossReading(Reading):
 
     @cached_property
     def is_quadratic(self) -> bool:
-        """Whether it is half the squared error."""
+        """Whether the loss is half the squared error."""
         slope = {("p",): 1.0, ("y",): -1.0}
         return self.refusal is None and polynomial(self.value) == SQUARED_ERROR and polynomial(self.slope) == slope
 
     @cached_property
     def curvature(self) -> float:
-        """A bound on the second derivative, in the prediction; infinite if none is known."""
+        """A bound on the second derivative with respect to the prediction; infinity if none is known."""
         if self.is_quadratic:
             return 1.0
         kind = type(self.part)
         if _owner(kind, "curvature") > _owner(kind, "gradient"):
-            return np.inf  # That of a class whose formula was overridden.
+            return np.inf  # The bound belongs to a base class whose formula was overridden.
         return float(getattr(self.part, "curvature", np.inf))
 
     def is_like(self, loss: Any) -> bool:
-        """Whether it has the formulas of another one, whatever its numbers are."""
+        """Whether the loss has the formulas of another one, for any values of the fields."""
         other = LossReading(loss)
         return self.refusal is None and program(self.value, self.slope) == program(other.value, other.slope)
 
@@ -187,23 +188,23 @@ class PenaltyReading(Reading):
 
     @cached_property
     def is_smooth(self) -> bool:
-        """Whether it acts by its gradient alone, so that a step may mix the coefficients."""
+        """Whether the penalty has a gradient only, so that a step may combine coefficients."""
         return self.refusal is None and self.prox is self.w
 
     @cached_property
     def has_no_pull(self) -> bool:
-        """Whether it has no smooth part."""
+        """Whether the penalty has no smooth part."""
         return self.refusal is None and polynomial(self.pull) == {}
 
     @cached_property
     def is_linear(self) -> bool:
-        """Whether its pull is in proportion to the coefficient, as that of a parabola is."""
+        """Whether the gradient of the smooth part is proportional to the coefficient."""
         pull = polynomial(self.pull) if self.refusal is None else None
         return pull is not None and set(pull) <= {("w",)}
 
     @cached_property
     def terms(self) -> ElasticNetTerms | None:
-        """Its numbers, if it is of the elastic net's family; None if it is another one."""
+        """The terms of a penalty of the elastic net family; None for other penalties."""
         if self.refusal is not None:
             return None
         pull, threshold = polynomial(self.pull), 0.0 if self.is_smooth else _threshold(self.prox, self.w)
@@ -219,7 +220,7 @@ class OptimizerReading(Reading):
 
     @property
     def moments(self) -> int:
-        """How many moments it keeps; one that does not say may keep both."""
+        """The number of moments; 2 if the optimizer does not have the attribute."""
         return getattr(self.part, "moments", 2)
 
     def _read(self, part: Any) -> tuple:
@@ -230,7 +231,7 @@ class OptimizerReading(Reading):
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether it follows the gradient at the schedule's rate: gradient descent itself."""
+        """Whether the step is plain gradient descent: the gradient at the schedule's rate."""
         if self.refusal is not None:
             return False
         direction, rate = map(polynomial, self.step[:2])
@@ -244,7 +245,7 @@ def _read_own(reading: type[Reading], kind: type, numbers: tuple) -> Reading:
 
 
 def read(reading: type, part: Any, *more: Any) -> Any:
-    """A part as it is now; formulas of other packages may have changed since they were last read."""
+    """Read a part now: formulas of other packages may have changed since they were last read."""
     own = type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
     if own and isinstance(part, tuple) and all(isinstance(number, (int, float, np.floating)) for number in part):
         return _read_own(reading, type(part), tuple(map(float, part)))
@@ -252,11 +253,11 @@ def read(reading: type, part: Any, *more: Any) -> Any:
 
 
 class Formulas:
-    """The formulas of a loss, a penalty and an optimizer, each read by itself, and what follows from them."""
+    """The formulas of a loss, a penalty and an optimizer, and their common traits."""
 
     def __init__(self, parts: Any, n_features: int | None = None):
         self.parts = parts
-        # The passes over rows, by precision; see ``passes.choose``.
+        # The passes, by precision; see ``passes.choose``.
         self.drivers: dict[np.dtype, Any] = {}
         self.loss: LossReading = read(LossReading, parts.loss)
         self.penalty: PenaltyReading = read(PenaltyReading, parts.penalty, n_features)
@@ -272,21 +273,21 @@ class Formulas:
 
     @property
     def refused(self) -> Reading | None:
-        """A part of which no machine code can be made; None if all can."""
+        """A part that cannot be compiled; None if all can."""
         return next((part for part in (self.loss, self.penalty, self.optimizer) if part.refusal), None)
 
     @property
     def refusal(self) -> str | None:
-        """Why no machine code can be made of the parts; None if it can."""
+        """The reason why the parts cannot be compiled; None if they can."""
         return self.refused.refusal if self.refused else None
 
     @cached_property
     def has_bounded_slopes(self) -> bool:
-        """Whether no row pulls beyond all proportion, however far its target is: the loss is a robust one."""
+        """Whether the slope of the loss is bounded: the loss is a robust one."""
         with np.errstate(all="ignore"):
             return all(abs(float(self.parts.loss.gradient(np.float64(0.0), np.float64(z)))) < FLAT for z in (-FAR, FAR))
 
     @property
     def is_lazy(self) -> bool:
-        """Whether a coefficient whose column a row leaves out changes by decay and threshold alone."""
+        """Whether a coefficient whose column has no entry in a row changes only by decay and soft threshold."""
         return self.is_plain and self.terms is not None

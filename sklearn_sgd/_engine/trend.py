@@ -1,22 +1,22 @@
-"""What the losses of epochs tell: whether they still fall, how far they may fall yet, whether they grow.
+"""The trend of the losses of epochs: whether they still fall, how far they may fall, whether they grow.
 
-Five epochs of noise alone fall one below the other once in 120 times; those of a descent on its way do nearly always.
+Five losses that are only noise descend in one of 120 cases; those of a descent with progress nearly always.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# Epochs whose losses tell where a descent goes, and how many of them foretell the next ones; standard errors past which
-# a slope is none of noise; times the start past which a loss is beyond all noise.
+# Number of epochs for a trend, and for its extrapolation; number of standard errors from which a slope is significant;
+# ratio to the first loss from which a loss cannot be noise.
 LATEST, ENOUGH, CERTAIN, BEYOND = 5, 3, 4.0, 10.0
 
 
 def latest_falls(values: Sequence[float], noise: bool) -> np.ndarray:
-    """By how much each of the latest epochs lowered the values; empty if they did not fall steadily.
+    """The amounts by which the latest epochs lowered the values; empty if the values did not fall steadily.
 
-    With noise each epoch must have lowered them, and the first does not count, since its loss tells of the start.
-    Without noise the lowest so far count, since momentum goes up and down.
+    With noise each epoch must have lowered the values, and the first epoch does not count, since its loss is mainly
+    that of the start. Without noise the running minimum counts, since momentum oscillates.
     """
     curve = np.array(values[1:]) if noise else np.minimum.accumulate(values)
     falls = -np.diff(curve[-LATEST - 1 :])
@@ -24,9 +24,9 @@ def latest_falls(values: Sequence[float], noise: bool) -> np.ndarray:
 
 
 def fall_to_come(falls: np.ndarray) -> float:
-    """How far values fall yet if each fall is to the one before as the latest were, by the smallest of their ratios.
+    """The sum of all further falls if they continue as a geometric series, with the smallest of the latest ratios.
 
-    0 if these are not known; infinite if the falls do not become smaller.
+    0 if the ratios are not known; infinity if the falls do not become smaller.
     """
     if len(falls) < ENOUGH or not (falls > 0.0).all():
         return 0.0
@@ -35,7 +35,7 @@ def fall_to_come(falls: np.ndarray) -> float:
 
 
 def slopes_down(values: Sequence[float]) -> bool:
-    """Whether the values of the later half of the epochs fall, by Welch's test, in the noise that they have."""
+    """Whether the values of the later half of the epochs fall significantly, by Welch's test."""
     later = np.array(values[len(values) // 2 :])
     if len(later) < 2 * LATEST:
         return False
@@ -45,12 +45,12 @@ def slopes_down(values: Sequence[float]) -> bool:
 
 
 def rises(losses: Sequence[float]) -> bool:
-    """Whether each of the latest epochs raised the losses, and the later ones no less than the earlier."""
+    """Whether each of the latest epochs raised the losses, and the later ones by no less than the earlier."""
     steps = np.diff(losses[-LATEST - 1 :])
     return len(steps) == LATEST and bool((steps > 0.0).all() and steps[-2:].sum() >= steps[:2].sum())
 
 
 def grows(losses: Sequence[float], constant: float) -> bool:
-    """Whether losses have risen above the start and the best constant, steadily or beyond all noise."""
+    """Whether losses have risen above the start and the best constant, steadily or by more than noise."""
     start = max(losses[0], constant)
     return losses[-1] > start + (0.0 if rises(losses) else BEYOND * abs(start))

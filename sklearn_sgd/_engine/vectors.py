@@ -7,9 +7,9 @@ import numpy as np
 
 
 class Vectors(NamedTuple):
-    """Parameters with the intercept last, their average, and what moments the optimizer keeps.
+    """Parameters with the intercept last, their average, and the moments of the optimizer.
 
-    The average is in double precision: in a long stream a share of it is less than a float32 holds.
+    The average is in double precision: in a long stream, the weight of an update is below the precision of float32.
     """
 
     coef: np.ndarray
@@ -18,22 +18,22 @@ class Vectors(NamedTuple):
     v: np.ndarray | None = None
 
     def copy(self) -> "Vectors":
-        """The same numbers in arrays of their own."""
+        """A copy with its own arrays."""
         m, v = self.m, self.v
         moments = None if m is None else m.copy(), None if v is None else v.copy()
         return Vectors(self.coef.copy(), self.average.copy(), *moments)
 
     def with_moments(self, number: int) -> "Vectors":
-        """With so many moments, 0 at first."""
+        """The vectors with so many moments, which are 0 at first."""
         if (number > 0) == (self.m is not None) and (number > 1) == (self.v is not None):
             return self
         m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))
         return self._replace(m=m if number > 0 else None, v=v if number > 1 else None)
 
     def finite(self, averaged: bool, most: float) -> bool:
-        """Whether parameters, and their average if there is one, have squares of no larger sum; moments are numbers.
+        """Whether the sums of squares of parameters and average are within the limit, and no moment is NaN.
 
-        Predictions are in range, too, then.
+        Then predictions are in range, too.
         """
         return (
             _within(self.coef, most)
@@ -44,9 +44,9 @@ class Vectors(NamedTuple):
 
 
 def _within(vector: np.ndarray, most: float) -> bool:
-    """Whether the sum of squares is no more, in the precision of the vector if possible, which is found sooner.
+    """Whether the sum of squares is within the limit; in the precision of the vector if possible, which is faster.
 
-    This product of NumPy, unlike others, does not warn of numbers that are not finite.
+    Unlike other products of NumPy, this one does not warn of values that are not finite.
     """
     return bool(np.vdot(vector, vector) <= most) or bool(np.square(vector, dtype=np.float64).sum() <= most)
 

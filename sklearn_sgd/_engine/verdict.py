@@ -1,4 +1,4 @@
-"""How a fit has ended: whether it diverged, how its predictor compares with the best constant, what is missing."""
+"""How a fit has ended: whether it diverged, is worse than the best constant, or stopped far from the minimum."""
 
 from typing import Any, NamedTuple
 
@@ -24,16 +24,16 @@ KINDS = (
     *("stalled", "lost", "rises", "falls", "far", "average"),
 )
 
-# Times the progress that counts past which the minimum is far; times the best constant's loss that validation samples
-# have where they cannot be like those learned from.
+# Distance to the minimum, in units of the tolerance, from which it is far; loss of validation samples, in units of that
+# of the best constant, from which they must differ from the training samples.
 FAR, UNLIKE = 10.0, 10.0
 
-# Rows of a sample for each column, on which a step is taken: what it gains from the noise of fewer would be more.
+# Rows of a sample for each column, for a trial step. With fewer rows, the step would mostly fit their noise.
 ROWS_PER_COLUMN = 100
 
 
 class Verdict(NamedTuple):
-    """What is wrong with a fit: one of `KINDS`, why it ended, its epochs, and the losses of the first and the last."""
+    """What is wrong with a fit: one of `KINDS`, the reason why it ended, its epochs, its first and its last loss."""
 
     kind: str
     ended: str
@@ -48,13 +48,13 @@ class Verdict(NamedTuple):
 
 
 def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
-    """The state that a fit ends in, for its own reason or else that of all, and what is wrong with it, if anything."""
+    """The final state of a fit, and its verdict or None. The reason is its own, or else that of all targets."""
     state, plan = fit.end(), fit.descent.plan
     kind, loss = "left" if fit.has_left else None, None
     if not kind:
         loss = predictor_loss(fit, state)
         if loss is not None and not abs(loss) * plan.weight <= plan.largest_loss:
-            # The last steps led where there is no loss: they are taken back, as those of an epoch are.
+            # The final steps led to parameters without a finite loss. They are undone, as those of an epoch are.
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
@@ -63,17 +63,17 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
 
 
 def predictor_loss(fit: Fit, state: State) -> float | None:
-    """The mean loss of the parameters that predict; None where it is known to be no more than the best constant's.
+    """The mean loss of the parameters that predict; None if it is known to be at most that of the best constant.
 
-    The losses of the epochs are those of the parameters on their way. They tell of the last ones, if some rows say the
-    same, but not of an average.
+    The losses of the epochs are those of the parameters during the epoch. They are a bound for the last parameters, if
+    a sample of the rows confirms it, but not for an average.
     """
     plan = fit.descent.plan
     is_average = plan.average_from > 0 and not fit.is_finished
     if is_average or not state.loss_curve[-1] <= fit.most:
         return fit.training_loss(state)
     if plan.preconditioner and not (plan.noise or fit.stopping.score):
-        return None  # No such step raises the loss.
+        return None  # A step of the automatic kind does not raise the loss.
     if plan.is_remote or plan.n_rows <= SAMPLE:
         return fit.training_loss(state)
     some = _some_rows(plan, SAMPLE)
@@ -83,14 +83,14 @@ def predictor_loss(fit: Fit, state: State) -> float | None:
 
 
 def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
-    """What is wrong with a fit whose losses are numbers, if anything."""
+    """The kind of verdict for a fit with finite losses, or None."""
     plan, stopping, losses = fit.descent.plan, fit.stopping, fit.stopping.losses
     if ended in ("diverged", "stalled"):
         return "grew" if ended == "diverged" else "lost" if fit.is_lost_in_rounding else ended
     worse = None
     if loss is not None and _allows_zero(plan):
         if plan.preconditioner and not plan.preconditioner.diagonal.any():
-            # No column varies, so the minimum is known: it is the constant.
+            # No column varies, so the constant is the minimum.
             if fit.exceeds(fit.baseline, state, loss):
                 state.finish(np.append(np.zeros(plan.X.shape[1]), fit.constant))
         elif fit.exceeds(fit.most, state, loss):
@@ -117,49 +117,49 @@ def _allows_zero(plan: Plan) -> bool:
 
 
 def _is_unlike(fit: Fit, worst: float) -> bool:
-    """Whether validation samples have, in some epoch, far more loss than those learned from, and both constants."""
+    """Whether the validation loss was, in some epoch, far above the training loss and the losses of both constants."""
     pairs = zip(fit.stopping.scores, fit.stopping.losses, strict=True)
     return any((1.0 - score) * worst > UNLIKE * max(worst, fit.baseline, loss) for score, loss in pairs)
 
 
 def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float) -> bool:
-    """Whether the last parameters are better than their average, which predicts, by more than a margin."""
+    """Whether the last parameters are better by more than a margin than their average, which predicts."""
     plan, last = fit.descent.plan, state.loss_curve[-1]
     is_average = plan.average_from > 0 and not (fit.is_finished or fit.stopping.score or fit.probe)
     return is_average and loss is not None and loss > last + margin
 
 
 def _direction(fit: Fit, loss: float) -> str:
-    """Whether the steps of a fit that ends with this loss were too long, too short, or right, unlike their average."""
+    """Whether the steps of a fit that ends with this loss were too long, too short, or only their average is bad."""
     losses, is_average = fit.stopping.losses, fit.descent.plan.average_from > 0
     if is_average and losses[-1] <= fit.most:
         return "average"
-    # The loss of an average, or of the epoch of the best score, is not the next on the way.
+    # The loss of an average, or of the epoch with the best score, does not continue the curve.
     curve = losses if len(losses) > 1 and (is_average or fit.stopping.score) else [*losses, loss]
     return "short" if (np.diff(curve[-3:]) < 0.0).all() else "long"
 
 
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
-    """ "falls" if the epochs ended while each still brought more than ``tol``, "far" if far more is missing anyway."""
+    """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
     stopping, plan = fit.stopping, fit.descent.plan
     if fit.is_finished:
-        return None  # The minimum is known, and reached.
+        return None  # The minimum is known, and was reached.
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
     if fit.probe:
-        return "falls" if fast else None  # What the training rows could still show is not expected of others.
-    # An adaptive rate that has become small makes small steps: what may come is judged by those before.
+        return "falls" if fast else None  # Further progress on the training rows is not expected on new rows.
+    # An adaptive rate that has become small makes small steps, so the steps before are extrapolated.
     early = values[: stopping.n_at_first_rate or None]
     before = latest_falls(early, noise)
     known = fast or fall_to_come(before) - (early[-1] - values[-1]) > FAR * margin
-    # Where there is no noise, or no more, what a step gains is missing, but for validation samples that ended the fit.
+    # Without noise, the gain of one more step is missing, unless validation samples ended the fit.
     exact = not stopping.score and (not noise or (stopping.n_at_first_rate > 0 and ended == "tol"))
     perhaps = known or exact or len(before) >= ENOUGH or slopes_down(early)
     some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
     if not perhaps or fit.training_loss(state, fit.rounding, some) <= fit.progress:
-        return None  # No loss is less than 0.
-    # The losses on the way of an average fall as its noise does, and those of other noise may fall by chance.
+        return None  # No loss is below 0.
+    # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
     known = known and not (plan.preconditioner and noise)
     if not known and not gain_of_a_step(fit, state, some) > FAR * fit.progress:
         return None
@@ -167,12 +167,12 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
 
 
 def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
-    """By how much one more step, on some rows, lowers the objective of the predictor there: so far is the minimum.
+    """The amount by which one more step lowers the objective on some rows: an estimate of the distance to the minimum.
 
-    A step in the coordinates of the automatic one, as long as a secant tells.
+    It has the preconditioner of the plan, or else inverse variances. A secant gives its length.
     """
     plan, penalty, state = fit.descent.plan, fit.descent.plan.parts.penalty, state.fork()
-    state.recentre(fit.descent.state.centre)  # Where the rows of the plan are.
+    state.recentre(fit.descent.state.centre)  # On the device of the rows of the plan.
     w = state.vectors.average
     rows = all_rows(plan._replace(n_rows=len(some)))(plan.data, some, plan.parts.loss)
     mean, preconditioner = (0.0, plan.preconditioner) if plan.preconditioner else _spread(plan, some)
@@ -196,7 +196,7 @@ def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
 
 
 def _spread(plan: Plan, some: Any) -> tuple[Any, Preconditioner]:
-    """Means of the columns of some rows, and the inverse of their variances; 0 and 1, if rows are elsewhere."""
+    """Means of the columns of some rows, and the inverse of their variances; 0 and 1 for remote rows."""
     if plan.is_remote or is_foreign(plan.X):
         return 0.0, Preconditioner(np.ones(plan.X.shape[1]))
     X = doubled(take(plan.X, some))
@@ -207,5 +207,5 @@ def _spread(plan: Plan, some: Any) -> tuple[Any, Preconditioner]:
 
 
 def _some_rows(plan: Plan, number: int) -> Any:
-    """About so many row numbers, evenly spaced; all of rows that are on a cluster."""
+    """About so many row numbers, evenly spaced; all of them for remote rows."""
     return plan.used if plan.is_remote else np.ascontiguousarray(plan.used[:: -(-plan.n_rows // number)])

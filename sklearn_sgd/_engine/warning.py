@@ -1,8 +1,8 @@
-"""Where a warning points to."""
+"""The stack level of warnings."""
 
 import sys
 
-# Whose frames are not the user's: in a search there are some of all of them.
+# Packages whose frames are not the user's. In a search, frames of all of them are on the stack.
 NOT_THE_USER = (__name__.partition(".")[0], "sklearn", "joblib", "contextlib")
 
 

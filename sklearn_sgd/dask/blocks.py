@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn_sgd.dask import workers
 from sklearn_sgd.dask.workers import RowView, Summary
 
-# Results that are combined by one task. Dask's own tree reductions, of bags and of arrays, build and send a graph for
-# each sum, and take two to four times as long: see `sums` in benchmarks/cluster.py.
+# Number of results that one task combines. Dask's own tree reductions build and send a graph for each sum, and take two
+# to four times as long: see `sums` in benchmarks/cluster.py.
 FAN = 16
 
 
@@ -57,15 +57,15 @@ class Blocks:
         return self.client.gather(futures)
 
     def map(self, task: Callable, *columns: Any, **constants: Any) -> list:
-        """Start a task on each block, with its entry of each column."""
+        """Start a task on each block, with its entry of each sequence in ``columns``."""
         return self.client.map(task, self.futures, *columns, pure=False, **constants)
 
     def values(self, view: RowView, function: Callable, *args: Any) -> list:
-        """Return what a function returns for each block, seen in a view."""
+        """Return the result of a function for each block, with the samples transformed by a view."""
         return self.gather(self._apply(view, function, args))
 
     def reduce(self, view: RowView, function: Callable, *args: Any, combine: Callable = workers.add) -> Any:
-        """Return the values of all blocks combined in their order: on the workers while they are many, then here."""
+        """Return the combined values of all blocks, in their order. While there are many, workers combine them."""
         futures = self._apply(view, function, args)
         while len(futures) > FAN:
             parts = [futures[start : start + FAN] for start in range(0, len(futures), FAN)]
@@ -77,7 +77,7 @@ class Blocks:
 
     @cached_property
     def chains(self) -> list[list[int]]:
-        """Numbers of the blocks of each chain: those that lie on a worker, in as many runs as it has threads."""
+        """Numbers of the blocks of each chain: each thread of a worker has one of the worker's chains."""
         wait(self.futures)
         threads, places = self.client.nthreads(), self.client.who_has(self.futures)
         held: dict[str, list[int]] = {}
@@ -86,7 +86,7 @@ class Blocks:
         return sorted(chain for place, numbers in held.items() for chain in _split(numbers, threads.get(place, 1)))
 
     def n_batches(self, batch_size: int, drop_last: bool) -> np.ndarray:
-        """Batches of each block, the last one of which may be short; batches do not go on in the next block."""
+        """Number of batches of each block; the last one may be smaller, since a batch lies within a block."""
         return self.lengths // batch_size if drop_last else -(-self.lengths // batch_size)
 
     def n_updates(self, batch_size: int, drop_last: bool) -> int:
@@ -95,12 +95,12 @@ class Blocks:
         return int(max(n_batches[numbers].sum() for numbers in self.chains))
 
     def legs(self, batch_size: int, drop_last: bool) -> list[tuple[int, int]]:
-        """At which of its batches a chain starts, and stops for an average."""
+        """The batches at which a chain starts, and stops to be averaged."""
         longest = self.n_updates(batch_size, drop_last)
         every = -(-self.sync_rows // batch_size) if self.sync_rows else max(1, longest)
         return [(start, min(start + every, longest)) for start in range(0, longest, every)]
 
 
 def _split(numbers: list[int], parts: int) -> list[list[int]]:
-    """Return as many runs of numbers as there are parts, or fewer; none is empty."""
+    """Return contiguous parts of the numbers, at most as many as requested; none is empty."""
     return [part.tolist() for part in np.array_split(numbers, min(parts, len(numbers)))]

@@ -1,4 +1,4 @@
-"""Local descent: each thread of each worker descends over its own chain of blocks, and the results are averaged.
+"""Local descent: each thread of each worker makes updates on its own chain of blocks, and the results are averaged.
 
 References
 ----------
@@ -23,7 +23,7 @@ from sklearn_sgd.dask.workers import Block, RowView, SentPlan
 
 
 class Start(NamedTuple):
-    """What all chains start from after an average, and which of its batches each takes, up to the next one."""
+    """The parameters from which all chains start, and the batches of each chain up to the next average."""
 
     vectors: Vectors
     window: np.ndarray
@@ -35,7 +35,7 @@ class Start(NamedTuple):
 
 
 class End(NamedTuple):
-    """What a chain ends with: the sum of its losses, the samples that it took and their weight, and what it learned."""
+    """The result of a chain: the sum of its losses, its number of samples and their weight, and its parameters."""
 
     loss: float
     n_samples: int
@@ -45,7 +45,7 @@ class End(NamedTuple):
 
 
 class LocalDescent:
-    """The pass in which all chains descend on their own, and are averaged by their numbers of samples."""
+    """The pass in which all chains make updates independently, and are then averaged by numbers of samples."""
 
     def __init__(self, blocks: Blocks, plan: Plan):
         _check_batches(blocks, plan)
@@ -64,11 +64,11 @@ class LocalDescent:
             weight += sum(end.weight for end in ends)
             n_samples = np.array([end.n_samples for end in ends])
             average(vectors, window, ends, n_samples / n_samples.sum())
-        # Samples that are left out leave the others with weights whose mean is not 1.
+        # If samples are left out, the mean weight of the others is not 1.
         return loss * len(piece.order) / weight if plan.drop_last and weight else loss
 
     def _run(self, view: RowView, start: Start) -> list[End]:
-        """Let all chains descend from a start."""
+        """Run all chains from a start."""
         submit, futures = self.blocks.client.submit, self.blocks.futures
         rest = view, self.sent, self.preconditioner, start
         return self.blocks.gather(
@@ -77,7 +77,7 @@ class LocalDescent:
 
 
 def _check_batches(blocks: Blocks, plan: Plan) -> None:
-    """Raise an error if there is no whole batch, and warn of blocks that have none, or are shorter than batches."""
+    """Raise an error if no block has a whole batch; warn if some blocks have none, or are smaller than a batch."""
     size, lengths = plan.batch_size, blocks.lengths
     remedy = "Use a smaller batch_size, or larger chunks: X.rechunk, or frame.repartition"
     if plan.drop_last and lengths.max() < size:
@@ -101,11 +101,11 @@ def _check_batches(blocks: Blocks, plan: Plan) -> None:
 
 
 def average(vectors: Vectors, window: np.ndarray, ends: list[End], shares: np.ndarray) -> None:
-    """Set vectors and window to the means of those of all chains, by their shares."""
+    """Set vectors and window to the weighted means of those of all chains."""
     for mean, *learned in zip(vectors, *(end.vectors for end in ends), strict=True):
         if mean is not None:
             mean[:] = shares @ np.array(learned, dtype=np.float64)
-    # Paces are those of one chain: the others' begin at other updates.
+    # The counters of updates differ between chains; those of one chain are kept.
     window[:NEXT] = shares @ np.array([end.window[:NEXT] for end in ends])
     window[NEXT:] = ends[0].window[NEXT:]
 
@@ -121,7 +121,7 @@ def descend(
     preconditioner: Preconditioner | None,
     start: Start,
 ) -> End:
-    """Descend over a part of a chain, block by block, in an order that depends on the seed and the blocks alone."""
+    """Make the updates of a part of a chain, block by block; their order depends only on the seed and the blocks."""
     vectors, window, n_done = start.vectors.copy(), start.window.copy(), start.n_done
     loss, n_samples, weight, position, size = 0.0, 0, 0.0, 0, sent.plan.batch_size
     turns = np.arange(len(blocks))

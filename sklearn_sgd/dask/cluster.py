@@ -1,4 +1,4 @@
-"""Samples on a cluster in the place of X: what the engine must know of all of them, from sums over the blocks."""
+"""Samples on a cluster instead of X. The values that the engine needs are computed from sums over the blocks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from sklearn_sgd.penalties import NoPenalty
 
 @dataclass(frozen=True, eq=False)
 class ClusterRows(RemoteRows):
-    """The samples of all blocks, as they are or less the mean of their columns."""
+    """The samples of all blocks, centred or not."""
 
     blocks: Blocks
     shape: tuple[int, int]
@@ -43,12 +43,12 @@ class ClusterRows(RemoteRows):
 
     @property
     def view(self) -> RowView:
-        """How a worker sees its samples."""
+        """The transformation that a worker applies to its samples."""
         return RowView(self.weight / self.shape[0], self.bias, self.mean)
 
     @property
     def n_workers(self) -> int:
-        """Threads that share the work."""
+        """Number of threads that share the work."""
         return self.blocks.n_threads
 
     def with_intercept(self, fit_intercept: bool) -> Self:
@@ -56,10 +56,10 @@ class ClusterRows(RemoteRows):
         return replace(self, bias=self.dtype.type(fit_intercept), mean=None)
 
     def centred(self, mean: np.ndarray) -> Self:
-        """Return the samples less the mean of their columns."""
+        """Return the samples with the mean of each column subtracted."""
         return replace(self, mean=mean)
 
-    # What is known before the descent
+    # Before the descent
 
     def measure(self, weight: Any, centred: bool, with_target: bool) -> ColumnStatistics:
         """Return the statistics of the features, and of the target; by their own weights, or by curvature."""
@@ -77,7 +77,7 @@ class ClusterRows(RemoteRows):
         return self.blocks.client.submit(task, *args, pure=False).result()
 
     def best_constant(self, formulas: Formulas) -> float:
-        """Return the raw constant of least loss: from the means of all blocks, or from samples of the targets."""
+        """Return the best constant raw prediction, from the means of all blocks or from samples of the targets."""
         if formulas.is_quadratic:
             weight, y = map(np.array, zip(*self.blocks.values(self.view, workers.mean_target), strict=True))
         else:
@@ -118,20 +118,20 @@ class ClusterRows(RemoteRows):
         return (weights, mean) if 0.0 < mean < np.inf else (np.empty(0, self.dtype), 1.0)
 
     def scores(self, objective: Any, none: Any) -> Any:
-        """Return the scores of all samples, from those of none."""
+        """Return the scores of all samples, starting from empty scores."""
         return self.blocks.reduce(self.view, workers.scores_of, objective, none, combine=workers.merge_scores)
 
     # The passes
 
     def epoch(self, plan: Plan) -> range:
-        """Return as many numbers as samples that an epoch takes: with ``drop_last``, those in whole batches."""
+        """Return a range over the samples of an epoch; with ``drop_last``, over those in whole batches."""
         if plan.batch_size >= self.shape[0]:
             return range(self.shape[0])
         n_batches = self.blocks.n_batches(plan.batch_size, plan.drop_last)
         return range(int(np.minimum(n_batches * plan.batch_size, self.blocks.lengths).sum()))
 
     def n_updates(self, plan: Plan) -> int:
-        """Return the updates in an epoch: of small batches, those of the longest chain."""
+        """Return the number of updates in an epoch; with small batches, that of the longest chain."""
         return 1 if plan.batch_size >= self.shape[0] else self.blocks.n_updates(plan.batch_size, plan.drop_last)
 
     def choose(self, plan: Plan) -> Callable:
@@ -152,7 +152,7 @@ class ClusterBatch(WholeBatch):
 
     def __init__(self, plan: Plan):
         super().__init__()
-        # A gradient does not depend on penalty and optimizer: without them a worker compiles it once for all.
+        # A gradient does not depend on penalty and optimizer. Without them, a worker compiles it only once.
         parts = plan.parts._replace(penalty=NoPenalty(), optimizer=SGD())
         self.sent = SentPlan.of(plan._replace(schedule=np.zeros_like, parts=parts, formulas=Formulas(parts)))
 

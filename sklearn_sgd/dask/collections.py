@@ -11,7 +11,7 @@ from distributed import Client, default_client
 def aligned_partitions(X: Any, **columns: Any) -> list[tuple]:
     """Return the partitions of X, each with those of the columns that belong to it.
 
-    A column of known chunks is cut as X is. A column that is None is left out.
+    An array with known chunks is rechunked like X. None is left out.
     """
     parts, lengths = _partitions("X", X)
     given = [parts]

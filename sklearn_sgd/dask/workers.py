@@ -1,4 +1,4 @@
-"""What runs on the workers: samples of a partition are validated, and sums over them are computed."""
+"""Functions that run on the workers: they validate the samples of a partition, and compute sums over them."""
 
 import pickle
 from functools import lru_cache, reduce
@@ -26,7 +26,7 @@ ALL = slice(None)
 
 
 class RowView(NamedTuple):
-    """How a worker sees its samples: weights over their mean, the intercept's column, columns less their mean."""
+    """How a worker transforms its samples: divide weights by their mean, add the intercept, centre columns."""
 
     mean_weight: float
     bias: Any
@@ -41,7 +41,7 @@ class Block(NamedTuple):
     weight: np.ndarray | None
 
     def data(self, view: RowView) -> Data:
-        """Return the samples as the passes take them."""
+        """Return the samples in the form that the passes need."""
         rows = as_rows(self.X, bool(view.bias))
         if view.mean is not None:
             rows = less_mean(rows, view.mean)
@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What is known of a block before the descent."""
+    """Summary of a block before the descent."""
 
     n_samples: int
     n_features: int
@@ -59,9 +59,9 @@ class Summary(NamedTuple):
 
 
 class SentPlan(NamedTuple):
-    """A plan on its way to the workers: without samples, and without what a task need not bring.
+    """A plan in the form that is sent to the workers, without the samples.
 
-    Formulas are not pickled, but the parts that they belong to: each worker reads those of equal parts once.
+    The parts are pickled, and not their formulas. Each worker reads the formulas of equal parts once.
     """
 
     plan: Plan
@@ -69,7 +69,7 @@ class SentPlan(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
-        """Return what is sent of a plan."""
+        """Return the form of a plan that is sent."""
         nothing: Any = None
         formulas = cloudpickle.dumps(plan.formulas.parts)
         plan = plan._replace(X=None, data=nothing, n_rows=0, row_indices=None, formulas=nothing)
@@ -106,7 +106,7 @@ def load_block(model: Any, number: int, X: Any, y: Any, weight: Any = None) -> B
 
 
 def summarise(block: Block) -> Summary:
-    """Return what is known of a block before the descent."""
+    """Return the summary of a block before the descent."""
     weight = float(len(block.y)) if block.weight is None else float(block.weight.sum(dtype=np.float64))
     return Summary(len(block.y), block.X.shape[1], block.X.dtype, weight)
 
@@ -128,11 +128,11 @@ def eigenvalue_of_sample(sample: list, covariance: np.ndarray, mean: np.ndarray,
     return largest_eigenvalue(covariance, X, mean, scale)
 
 
-# Sums over the samples of a block, and how those of several blocks are combined
+# Sums over the samples of a block, and their combination over several blocks
 
 
 class CurvatureWeights(NamedTuple):
-    """Weights of samples by the curvature of their losses at w, computed on the workers from ``sums`` over all."""
+    """Weights of samples by the curvature of their losses at w; workers compute them from ``sums`` over all samples."""
 
     view: RowView
     loss: Any
@@ -140,13 +140,13 @@ class CurvatureWeights(NamedTuple):
     sums: np.ndarray
 
     def of(self, data: Data) -> np.ndarray:
-        """Return the weights of samples that are seen in this view."""
+        """Return the weights for samples transformed by this view."""
         z = baseline.raw_predictions(data.rows, ALL, self.w)
         return baseline.weighted_curvatures(self.loss, data, ALL, z, self.sums)
 
 
 def apply(block: Block, view: RowView, function: Any, args: tuple) -> Any:
-    """Return a function of a block and its samples as they are seen in a view."""
+    """Return the result of a function of a block and its transformed samples."""
     with quiet():
         return function(block, block.data(view), *args)
 
@@ -160,7 +160,7 @@ def add(terms: list) -> Any:
 
 
 def merge_all(statistics: list[ColumnStatistics]) -> ColumnStatistics:
-    """Return the statistics of the samples of all."""
+    """Return the merged statistics of all blocks."""
     total = statistics[0]
     for some in statistics[1:]:
         total = merge(total, some)
@@ -168,12 +168,12 @@ def merge_all(statistics: list[ColumnStatistics]) -> ColumnStatistics:
 
 
 def merge_scores(scores: list[Scores]) -> Scores:
-    """Return the scores of the samples of all."""
+    """Return the merged scores of all blocks."""
     return reduce(Scores.merged, scores)
 
 
 def scores_of(block: Block, data: Data, objective: Objective, none: Scores) -> Scores:
-    """Return the scores of the samples, from those of none."""
+    """Return the scores of the samples, starting from empty scores."""
     return none.counted_at(objective, block.X, data.y, data.weight)
 
 
@@ -246,10 +246,10 @@ def predict_frame(frame: Any, model: Any, dtype: np.dtype) -> Any:
 
 
 class Score(NamedTuple):
-    """What R² is made of, of some samples: how many, the weight and the mean of the targets, and sums of squares.
+    """The sums from which R² is computed: number of samples, weight and mean of the targets, and sums of squares.
 
-    The mean is ``first``, a target, and what is left to it; ``spread`` is about the mean. So no large numbers, whose
-    digits are lost, are subtracted from each other.
+    The mean is stored as ``first``, one of the targets, and the difference from it; ``spread`` is the sum of squares
+    about the mean. So large numbers are not subtracted from each other, which would lose digits.
     """
 
     n_samples: int
@@ -260,7 +260,7 @@ class Score(NamedTuple):
     errors: float
 
     def merged(self, other: "Score") -> "Score":
-        """Return the same of the samples of both."""
+        """Return the sums over the samples of both."""
         weight = self.weight + other.weight
         share = other.weight / weight if weight else 0.0
         move = (other.first - self.first) + (other.rest - self.rest)
@@ -275,7 +275,7 @@ class Score(NamedTuple):
 
 
 def score_of(model: Any, X: Any, y: Any, weight: Any = None) -> Score:
-    """Return what R² is made of, of a partition."""
+    """Return the sums of a partition from which R² is computed."""
     y = np.asarray(y, dtype=np.float64).ravel()
     s = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64).ravel()
     total, first = float(s.sum()), float(y[0]) if len(y) else 0.0

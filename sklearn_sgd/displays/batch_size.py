@@ -77,9 +77,9 @@ class BatchSizeDisplay:
         Parameters
         ----------
         search : GridSearchCV or the like
-            Fitted, over a parameter whose name ends in ``batch_size``. Where it also searched others, the best score
-            for each batch size counts. Updates are drawn if it had `scoring` among whose names is ``updates``, that of
-            :func:`sklearn_sgd.diagnostics.n_updates`; the score is then the one that it refits for, or the first one.
+            A fitted search over a parameter whose name ends in ``batch_size``. If it also searched other parameters,
+            the best score for each batch size is used. Updates are drawn if its `scoring` has an entry ``updates``,
+            :func:`sklearn_sgd.diagnostics.n_updates`; the score is then that of `refit`, or the first one.
         score_name : str, default='mean score (R² unless set)'
             What the score is, with its unit.
         ax : array-like of matplotlib Axes, default=None
@@ -122,7 +122,7 @@ class BatchSizeDisplay:
         Parameters
         ----------
         estimator : MiniBatchSGDRegressor, or pipeline that ends in one
-            Not changed. It is fitted once before, so that no time is that of compiling.
+            Not changed. It is fitted once before, so that the times do not include compilation.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)

@@ -67,7 +67,7 @@ class CoefficientDisplay:
         features : list of str, default=None
             Names of the coefficients to draw, in this order; None: all, in the order of the table.
         intercept : bool, default=False
-            Whether the intercept is drawn, too. Its unit is another one.
+            Whether the intercept is drawn, too. It has another unit than the coefficients.
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
 

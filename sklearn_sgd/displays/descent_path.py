@@ -12,9 +12,10 @@ from sklearn_sgd.displays._axes import COLORS, feature_names, named_estimators, 
 class DescentPathDisplay:
     """Paths of fits over contours of the objective, for two of the parameters; side by side if there are several.
 
-    Use :meth:`from_estimator` to make one. The other parameters, if there are any, are held where the first path ends,
-    or the own path if the penalty does not allow that; then the contours are a cut through the objective, and a path,
-    which also moves across it, need not descend. There are no contours where parameters are not allowed.
+    Use :meth:`from_estimator` to make one. If there are other parameters, the contours are a section of the objective:
+    the others have the values at the end of the first path, or at the end of the panel's own path if the penalty does
+    not allow the former. A path also moves out of the section, so it need not descend the contours. There are no
+    contours where parameters are not allowed.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class DescentPathDisplay:
     updates : dict of str to int, default=None
         Numbers of updates; None: as many as the paths have rows after the first one.
     minima : dict of str to ndarray of shape (2,), default=None
-        Where the objective is least, in each panel that has such a point.
+        The minimum of the objective, for each panel that contains one.
 
     Attributes
     ----------
@@ -41,7 +42,7 @@ class DescentPathDisplay:
     lines_ : dict of str to matplotlib Line2D
         Paths.
     contours_ : dict of str to matplotlib QuadContourSet
-        Contours; the levels stand at even distances along a parabola. None where bounds leave only a line.
+        Contours; the levels are those of evenly spaced points on a parabola. None if the bounds leave only a line.
 
     Examples
     --------
@@ -169,7 +170,7 @@ class DescentPathDisplay:
         for number, (panel, (name, path)) in enumerate(zip(self.axes_, self.paths.items(), strict=True)):
             values = np.ma.masked_invalid(self.values[name])
             low, high = values.min(), values.max()
-            # Bounds may leave so little of the plane that no point of the grid is allowed.
+            # Bounds may be so narrow that no point of the grid is allowed.
             if low is not np.ma.masked and low < high:
                 levels = low + (high - low) * (np.arange(1, n_levels + 1) / (n_levels + 1)) ** 2
                 self.contours_[name] = panel.contour(*self.grid, values, levels, colors="0.65", linewidths=0.7)
@@ -190,7 +191,7 @@ class DescentPathDisplay:
 
 
 def _minimum(height: Any, plane: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-    """Return where the objective is least; None where that is not within the grid."""
+    """Return the minimum of the objective; None if it is not within the grid."""
     at = np.unravel_index(np.argmin(np.where(np.isfinite(values), values, np.inf)), values.shape)
     if any(index in (0, size - 1) for index, size in zip(at, values.shape, strict=True)):
         return None

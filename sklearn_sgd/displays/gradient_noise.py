@@ -19,11 +19,11 @@ class GradientNoiseDisplay:
     Parameters
     ----------
     batch_sizes : ndarray of shape (n_sizes,)
-        Rows in a batch.
+        Samples per batch.
     spreads : ndarray of shape (n_sizes,)
         Root mean square distance of batch gradients from the full gradient.
     noise : GradientNoise
-        What theory says of them.
+        The noise according to theory.
     positions : ndarray of shape (n_positions,)
         Values of a parameter.
     surface : ndarray of shape (n_positions,)
@@ -114,7 +114,7 @@ class GradientNoiseDisplay:
         n_batches : int, default=200
             Batches to draw of each size.
         parameter : int, default=0
-            Parameter that the surfaces are drawn along: the number of a feature, or -1 for the intercept.
+            Parameter on the horizontal axis of the surfaces: the number of a feature, or -1 for the intercept.
         batch_size : int, default=8
             Samples in the batches whose surfaces are drawn, at most all samples.
         n_surfaces : int, default=8
@@ -148,7 +148,7 @@ class GradientNoiseDisplay:
         batches = [rng.choice(n, size, replace=False) for _ in range(n_surfaces)]
         at = np.append(estimator.coef_, estimator.intercept_)
         column = np.ones(n) if parameter in (-1, len(names)) else X[:, parameter]
-        # Where the minima of most batches lie, were the loss the squared error.
+        # The range with the minima of most batches, for the squared error.
         reach = 3 * np.std(y - X @ at[:-1] - at[-1]) / np.sqrt(size * np.mean(column**2)) or 1.0
         positions = at[parameter] + np.linspace(-reach, reach, 121)
         line = np.tile(at, (len(positions), 1))
@@ -196,7 +196,7 @@ class GradientNoiseDisplay:
         spread.set_xticks([], minor=True)
         spread.legend(fontsize="small", loc="lower left")
         self.batch_lines_ = []
-        # There is no line where the penalty does not allow the parameter.
+        # The line has gaps where the penalty does not allow the parameter.
         batch_surfaces, surface = map(np.ma.masked_invalid, (self.batch_surfaces, self.surface))
         for number, values in enumerate(batch_surfaces):
             label = f"one batch of {self.batch_size}, its minimum" if not number else None

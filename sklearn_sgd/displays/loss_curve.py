@@ -20,17 +20,17 @@ UNITS = {
     "second": "time (seconds)",
 }
 
-# Of models that learned by `partial_fit`, and beside others.
+# Labels for models that learned by `partial_fit`, alone and together with others.
 CALLS, BOTH = "calls of partial_fit (chunks of samples)", "epochs, or calls of partial_fit"
 
 
 class LossCurveDisplay:
     """Loss of each epoch, or of each update, of one or several fits, against epochs, updates or seconds.
 
-    Use :meth:`from_estimator` to make one. For a model that learned by `partial_fit`, or from a stream, it is the loss
-    of each call that `loss_curve_` has kept. Given the samples, ``per="update"`` draws the loss of each batch before
-    its update, thin, and its running mean: the losses of batches are noisy, and fall on average. Scores on validation
-    samples, where a fit has some, are drawn beside the losses, thin, with an axis on the right.
+    Use :meth:`from_estimator` to make one. For a model that learned by `partial_fit`, or from a stream, the display
+    shows the loss of each call in `loss_curve_`. If samples are given, ``per="update"`` draws the loss of each batch
+    before its update as a thin line, and its running mean: the losses of batches are noisy, and fall on average. If a
+    fit has scores on validation samples, they are drawn as thin lines with an axis on the right.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class LossCurveDisplay:
     validation_scores : dict of str to array-like of shape (n_epochs,), default={}
         D² on validation samples, after each epoch; R² for the squared error.
     seconds : dict of str to float, default={}
-        Seconds that each fit took; its epochs are taken to be equally long.
+        Duration of each fit; its epochs are assumed to take equally long.
     n_losses : dict of str to int, default={}
-        Numbers of losses that there were, of which a curve has the last ones. By default it has all.
+        Total numbers of losses, if a curve has only the last of them. By default it has all.
     n_calls : dict of str to int, default={}
-        How many of these losses were of calls of `partial_fit`. By default none.
+        Numbers of losses that belong to calls of `partial_fit`. By default none.
     update_losses : dict of str to ndarray of shape (n_updates,), default={}
         Mean loss of each batch, before its update.
 
@@ -60,7 +60,7 @@ class LossCurveDisplay:
     lines_ : dict of str to matplotlib Line2D
         Losses; of updates, their running means.
     update_lines_ : dict of str to matplotlib Line2D
-        Losses of single updates, if there are some and they are drawn.
+        Losses of single updates, if they are drawn.
     validation_lines_ : dict of str to matplotlib Line2D
         Scores.
 
@@ -208,7 +208,7 @@ class LossCurveDisplay:
         return self
 
     def _positions(self, name: str, per: str) -> np.ndarray:
-        """Return what the losses of epochs are drawn against."""
+        """Return the positions of the losses of epochs on the horizontal axis."""
         last = self.n_losses[name]
         unit = {
             "epoch": lambda: 1.0,
@@ -218,7 +218,7 @@ class LossCurveDisplay:
         return np.arange(last - len(self.loss_curves[name]) + 1.0, last + 1) * unit
 
     def _show_means(self) -> None:
-        """Let the axis hold the running means: single samples have losses next to 0, which would hide all else."""
+        """Set the limits of the axis by the running means: the losses of single samples are often nearly 0."""
         means = np.concatenate([line.get_ydata() for line in self.lines_.values()])
         means, (low, high) = means[np.isfinite(means)], self.ax_.get_ylim()
         if len(means) and means.min() > 0.0:
@@ -234,7 +234,7 @@ class LossCurveDisplay:
         return x, (sums[x] - sums[first]) / (x - first)
 
     def _unit(self) -> str:
-        """Return what the losses are counted by."""
+        """Return the unit of the horizontal axis."""
         if not any(self.n_calls.values()):
             return UNITS["epoch"]
         return CALLS if all(self.n_calls[name] >= self.n_losses[name] for name in self.loss_curves) else BOTH

@@ -1,7 +1,8 @@
-"""What coefficients are worth: standard errors, tests and intervals of a fit, and intervals of its predictions.
+"""Standard errors, tests and intervals of coefficients, and intervals of predictions.
 
-A table belongs to the parameters that the model predicts with. They are the minimum of the objective on a sample, and
-its covariance is that of the sandwich ``H^-1 S H^-1``: the curvature of the objective, and the scatter of the slopes.
+A table is about the parameters that the model predicts with, which are the minimum of the objective on the samples.
+Their covariance is the sandwich ``H^-1 S H^-1`` of the curvature H of the objective and the sum S of products of the
+gradients.
 """
 
 from sklearn_sgd.inference.coefficients import coefficient_table

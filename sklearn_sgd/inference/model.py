@@ -1,4 +1,4 @@
-"""What a fitted model says of itself: its parameters, its loss, and a penalty that has a second derivative."""
+"""The values of a fitted model that inference needs: its parameters, its loss, and its penalty."""
 
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ class Model(NamedTuple):
         return np.column_stack((self.coef, self.intercept)) if self.has_intercept else self.coef
 
     def transformed(self, X: Any) -> Any:
-        """Return X as the regressor gets it."""
+        """Return X after the transformers of the pipeline."""
         return X if self.before is None else self.before.transform(X)
 
     @property

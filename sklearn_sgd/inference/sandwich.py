@@ -1,4 +1,4 @@
-"""The sandwich of the curvature and the scatter, and the table that is made of it."""
+"""The sandwich estimator, and the table that is made from it."""
 
 import warnings
 
@@ -8,10 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
 
-# Distance from the minimum, in standard errors, from which on a table says so; eigenvalues that are 0, relative.
+# Distance from the minimum, in standard errors, from which a table warns; relative eigenvalues that count as 0.
 FAR, SINGULAR = 1.0, 1e-14
 
-# Rounding of parameters that a fit, of float32 for instance, may leave.
+# Rounding error of parameters that a fit, for example in float32, may leave.
 ROUNDED = 1e-6
 
 
@@ -44,7 +44,7 @@ def refuse_overflow(matrix: np.ndarray) -> None:
 
 
 def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
-    """Return the covariance with the intercept that belongs to columns as they are."""
+    """Return the covariance with the intercept for columns that are not centred."""
     if centre is None:
         return covariance
     move = np.eye(len(covariance))
@@ -53,7 +53,7 @@ def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
 
 
 def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.ndarray, covariance: np.ndarray) -> None:
-    """Warn if the parameters are far from the minimum on these rows, farther than they are rounded."""
+    """Warn if the parameters are far from the minimum on these rows, by more than rounding."""
     parameters = model.parameters[t].copy()
     if centre is not None:
         parameters[-1] += centre @ parameters[:-1]

@@ -36,14 +36,14 @@ class CoefficientTable:
     method : str, default=''
         Formula of the covariance.
     notes : tuple of str, default=()
-        What a reader must know about it.
+        Notes that are printed below the table.
 
     Attributes
     ----------
     std_err : ndarray of shape (n_parameters,)
         Standard errors.
     z : ndarray of shape (n_parameters,)
-        Coefficients in units of them.
+        Coefficients divided by their standard errors.
     p_value : ndarray of shape (n_parameters,)
         Two-sided probability of a larger `z` if the true coefficient is 0.
     low, high : ndarray of shape (n_parameters,)

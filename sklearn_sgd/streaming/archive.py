@@ -1,4 +1,4 @@
-"""Plain values in a ZIP archive: one file of JSON, and one in NumPy's format for each array. Nothing in it can run.
+"""Plain values in a ZIP archive: a JSON file, and a file in NumPy's format for each array. Reading it cannot run code.
 
 NumPy reads such an archive, too: ``numpy.load(path)``. The files are not compressed, which would take ten times as long
 as to force them to the disk; the archive has a checksum of each.
@@ -15,16 +15,16 @@ import numpy as np
 
 JSON = "checkpoint.json"
 
-# Kinds of arrays that hold their values themselves.
+# Kinds of arrays that contain their values, not references to objects.
 KINDS = "biufcSUmM"
 
 
 class NotPlain(TypeError):
-    """A value that an archive cannot hold. The message says where it is."""
+    """A value that an archive cannot contain. The message names its place."""
 
 
 class Unsaved:
-    """What stands in an archive for an object that it cannot hold: the name of a parameter, and the type of it."""
+    """Placeholder in an archive for an object that it cannot contain: the name of the parameter, and its type."""
 
     def __init__(self, name: str, kind: str):
         self.name, self.kind = name, kind
@@ -52,7 +52,7 @@ def write_archive(file: IO[bytes], comment: str, content: Mapping[str, Any]) -> 
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether an archive can hold a value."""
+    """Return whether an archive can contain a value."""
     try:
         _encoded(value, "", lambda array: "")
     except NotPlain:
@@ -70,7 +70,7 @@ def read_archive(content: bytes) -> dict[str, Any]:
     """Return what `write_archive` wrote; a ValueError or a BadZipFile if it is damaged."""
     arrays: dict[str, np.ndarray] = {}
     with ZipFile(BytesIO(content)) as archive:
-        # What is compressed may be much longer than the file.
+        # Compressed content may be much larger than the file.
         if any(entry.compress_type != ZIP_STORED for entry in archive.infolist()):
             raise BadZipFile("it is compressed")
 
@@ -87,7 +87,7 @@ def read_archive(content: bytes) -> dict[str, Any]:
 
 
 def _read_array(content: bytes) -> np.ndarray:
-    """Return an array from NumPy's format, of which as many bytes must be there as its header says."""
+    """Return an array from NumPy's format; the number of bytes must be that of its header."""
     file = BytesIO(content)
     version = np.lib.format.read_magic(file)
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
@@ -100,7 +100,7 @@ def _read_array(content: bytes) -> np.ndarray:
 
 
 def _encoded(value: Any, where: str, add: Callable[[np.ndarray], str]) -> Any:
-    """Return a value as JSON has it: what JSON does not know is a dictionary of one entry, named by its type."""
+    """Return a value as JSON. A type that JSON lacks becomes a dictionary with one entry, the name of the type."""
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return value

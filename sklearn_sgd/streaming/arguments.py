@@ -1,4 +1,4 @@
-"""What `fit_stream` is given: what it cannot work with is an error, and what has no effect is a warning."""
+"""Checks of the arguments of `fit_stream`: invalid ones raise an error, ones without effect give a warning."""
 
 import inspect
 import warnings
@@ -15,7 +15,7 @@ from sklearn_sgd._base.estimator import BaseGDRegressor
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.streaming.sources import IterableSource, Source
 
-# What `fit_stream` does when it is given neither.
+# The defaults of `fit_stream`, if neither is given.
 DEFAULTS = {"epochs": 1, "time_budget": None}
 
 
@@ -33,7 +33,7 @@ def check_estimator(estimator: Any) -> None:
     try:
         _ = estimator.partial_fit
     except AttributeError as error:
-        # The parameters do not allow it; scikit-learn says in the cause which.
+        # The parameters do not allow it; the cause of scikit-learn's error names them.
         raise AttributeError(f"{error.__cause__ or error}") from error
 
 
@@ -47,7 +47,7 @@ def check_transformer(transformer: Any) -> None:
 
 
 def check_limits(source: Source, epochs: int, **limits: Any) -> None:
-    """Raise an error for numbers that are out of range; those that are None set no limit."""
+    """Raise an error for limits that are out of range; None means no limit."""
     for name, value in {"epochs": epochs, **limits}.items():
         if value is None or name == "time_budget":
             continue
@@ -61,7 +61,7 @@ def check_limits(source: Source, epochs: int, **limits: Any) -> None:
 
 
 def warn_of_ignored(estimator: Any, **given: Any) -> None:
-    """Warn of parameters of a regressor of this package that are for `fit`, where `fit_stream` was given none."""
+    """Warn of parameters of the regressor that are for `fit` only, if `fit_stream` got no argument of that name."""
     if not isinstance(estimator, BaseGDRegressor):
         return
     kind = type(estimator).__name__
@@ -96,7 +96,7 @@ def names_of(source: Source, transformer: Any) -> list[str] | None:
 
 
 def check_names(estimator: Any, names: list[str] | None) -> None:
-    """Raise an error if an estimator learned from columns of other names, or in another order."""
+    """Raise an error if the estimator has learned from columns with other names, or in another order."""
     known = getattr(estimator, "feature_names_in_", None)
     if names is None or known is None or list(known) == names:
         return
@@ -110,9 +110,9 @@ def check_names(estimator: Any, names: list[str] | None) -> None:
 
 @contextmanager
 def named_features(estimator: Any, names: list[str] | None, X: Any) -> Iterator[None]:
-    """Let an estimator learn from an array whose columns have these names, which it gets when it is new.
+    """Let an estimator learn from an array whose columns have these names. A new estimator gets the names afterwards.
 
-    Meanwhile it has none: scikit-learn would warn that the array has no names.
+    During the call the estimator has no names, because scikit-learn would warn that the array has none.
     """
     if names is None or hasattr(X, "columns") or not isinstance(estimator, BaseEstimator):
         yield
@@ -129,12 +129,12 @@ def named_features(estimator: Any, names: list[str] | None, X: Any) -> Iterator[
         if known is not None:
             attributes["feature_names_in_"] = known
         if (model := attributes.get("_fitted")) is not None and isinstance(estimator, BaseGDRegressor):
-            # Another array, without names, is not like this one.
+            # The stream cache must not accept an array without names.
             attributes["_fitted"] = model.replace(stream_cache=None)
 
 
 def without_names(estimator: Any, names: list[str] | None, X: Any) -> Any:
-    """Return the estimator, or one that is the same without names for an array whose columns have these names."""
+    """Return the estimator, or a copy without names if the columns of the array have its names."""
     if names is None or hasattr(X, "columns") or "feature_names_in_" not in getattr(estimator, "__dict__", {}):
         return estimator
     twin = object.__new__(type(estimator))

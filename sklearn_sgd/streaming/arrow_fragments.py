@@ -16,8 +16,8 @@ SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".arrow": "i
 class Fragment(NamedTuple):
     """A part of a dataset that is read in order: a row group, a record batch, or a file.
 
-    ``read`` takes the columns and the number of rows of a batch. ``constants`` are the columns of a partition. Of
-    ``text`` the types are guesses, and a column of text may be one of numbers.
+    ``read`` takes the columns and the number of rows of a batch. ``constants`` are the columns of a partition. With
+    ``text``, the column types are guesses, and a column of strings may contain numbers.
     """
 
     name: str
@@ -51,7 +51,7 @@ def open_dataset(data, format: str | None):
 
 
 def _not_data(data: Any) -> str:
-    """Return the error of what is not data for an ArrowSource, with what to give instead."""
+    """Return the error message for invalid data of an ArrowSource, with the remedy."""
     told = f"data must be a path, a list of paths, or a Dataset or a Table of pyarrow; got {type(data).__name__}."
     if hasattr(data, "to_arrow"):
         return f"{told} Give it as a table: data.to_arrow()."
@@ -71,7 +71,7 @@ def filter_of(dataset) -> Any:
 def fragments_of(dataset, numbers: set[str], categories: set[str]) -> Iterator[Fragment]:
     """Yield the row groups of Parquet files, the record batches of IPC files, and other files as a whole.
 
-    Of a filtered dataset these are the row groups, files and tables in which the filter may let rows pass.
+    For a filtered dataset these are the row groups, files and tables that may have rows that pass the filter.
     """
     condition, parts = filter_of(dataset), dataset
     if condition is not None:
@@ -113,7 +113,7 @@ def _split(part, path: str, schema, numbers: set[str], categories: set[str]) -> 
 
 
 def _split_filtered(part, path: str, schema, numbers: set[str], condition) -> Iterator[Fragment]:
-    """Yield the fragments of a file, or of a table, of whose rows only some pass a filter; how many is not known."""
+    """Yield the fragments of a file, or of a table, with a filter; the number of rows that pass is unknown."""
     import pyarrow.dataset as ds
 
     own, format = part.physical_schema, getattr(part, "format", None)
@@ -130,7 +130,7 @@ def _split_filtered(part, path: str, schema, numbers: set[str], condition) -> It
 
 
 def wide_schema(schema, own, numbers: set[str]):
-    """Return a schema in which the numbers of a CSV file are wide, or booleans.
+    """Return a schema in which numbers of a CSV file have a wide type; booleans stay.
 
     pyarrow infers the types of CSV columns from the first rows of the first file; other rows may not fit them.
     """
@@ -156,7 +156,7 @@ def _read_row_group(part, group: int, categories: set[str], columns: list[str], 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # Of two cores one is for reading, one for learning.
+    # With two cores, one reads and one learns.
     threads = pa.cpu_count() > 2
     options = {"pre_buffer": False, "buffer_size": BUFFER, "read_dictionary": [*categories.intersection(columns)]}
     with part.open() as file, pq.ParquetFile(file, metadata=part.metadata, **options) as parquet:
@@ -175,7 +175,7 @@ def _read_batch(part, number: int, columns: list[str], n_rows: int):
 
 
 def _scan(part, schema, columns: list[str], n_rows: int, condition=None):
-    """Yield batches of a file of another format, in order, of the rows that pass a condition."""
+    """Yield batches of a file of another format, in order, with the rows that pass a condition."""
     yield from part.to_batches(
         schema=schema, columns=columns, filter=condition, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
     )
@@ -184,8 +184,8 @@ def _scan(part, schema, columns: list[str], n_rows: int, condition=None):
 def _scan_csv(part, schema, numbers: set[str], columns: list[str], n_rows: int):
     """Yield batches of a CSV file, in order.
 
-    Where a value is not of the type of its column, such as a boolean below numbers, the columns of numbers are read as
-    text from there on, which has no such types, but takes longer.
+    If a value does not have the type of its column, such as a boolean in a column of numbers, the columns of numbers
+    are read as text from this place on. This always works, but is slower.
     """
     import pyarrow as pa
 

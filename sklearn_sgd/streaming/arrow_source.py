@@ -133,7 +133,7 @@ class ArrowSource(Source):
             if name not in names:
                 raise ValueError(f"There is no column {name!r}; there are {', '.join(names)}.")
         if strange := set(self.levels) - set(self.features):
-            raise ValueError(f"levels must name features; {', '.join(sorted(strange))} is none.")
+            raise ValueError(f"levels must name features; got {', '.join(sorted(strange))}.")
         if self.unknown not in ("error", "ignore"):
             raise ValueError(f"unknown must be 'error' or 'ignore'; got {self.unknown!r}.")
         if self.as_frame and (self.levels or fill is not None):
@@ -141,7 +141,7 @@ class ArrowSource(Source):
         if not isinstance(fill, Mapping | Real | None):
             raise ValueError(f"fill must be a number, or a dict from columns to numbers and levels; got {fill!r}.")
         if strange := set(fill if isinstance(fill, Mapping) else ()) - set(self.columns):
-            raise ValueError(f"fill must name columns that are read; {', '.join(sorted(map(str, strange)))} is none.")
+            raise ValueError(f"fill must name columns that are read; got {', '.join(sorted(map(str, strange)))}.")
         if self.drop_missing_targets and not self.targets:
             raise ValueError("drop_missing_targets=True needs a target.")
         if self.drop_missing_targets and isinstance(fill, Mapping) and set(fill) & set(self.targets):

@@ -1,9 +1,9 @@
-"""How many parameters a descent has made use of so far.
+"""The effective number of parameters of a descent.
 
-Steps of total length t on columns of curvatures s, which are shares of the rows, fit a share ``1 - exp(-t s)`` of what
-each column could. Their sum over the columns, in units of the number of rows, is the share x of the rows' noise that
-has been learned, too. As more is learned less is left to learn from, which slows all columns down alike: x solves
-``x = sum(1 - exp(-t (1 - x) s)) / n``.
+For columns with the curvatures s, steps of total length t fit a share ``1 - exp(-t s)`` of what each column could fit.
+The sum of these shares over the columns, divided by the number of rows, is also the share x of the noise of the rows
+that has been learned. The residuals become smaller as more is learned, which slows down all columns alike. So x is the
+solution of ``x = sum(1 - exp(-t (1 - x) s)) / n``.
 
 References
 ----------
@@ -18,12 +18,12 @@ from scipy.optimize import brentq
 
 from sklearn_sgd._engine.automatic.step_size import DECAY
 
-# Age of the parameters in an average, as a share of the way.
+# Age of the averaged parameters, as a share of the total length of the steps.
 AVERAGE = (DECAY + 1.0) / (DECAY + 2.0)
 
 
 class Effective(NamedTuple):
-    """Curvatures of the columns, each once, how often they occur, and the number of rows."""
+    """The distinct curvatures of the columns, their multiplicities, and the number of rows."""
 
     shares: np.ndarray
     numbers: np.ndarray
@@ -31,11 +31,11 @@ class Effective(NamedTuple):
 
     @classmethod
     def of(cls, shares: np.ndarray, n_rows: float) -> "Effective":
-        """Those of columns with such shares of the rows."""
+        """Return the value for columns with these shares of the rows."""
         return cls(*np.unique(shares[shares > 0.0], return_counts=True), n_rows)
 
     def share(self, time: float) -> float:
-        """The effective number of parameters after steps of this total length, in units of the number of rows."""
+        """Return the effective number of parameters after steps of this total length, divided by the number of rows."""
 
         def excess(x: float) -> float:
             return -float(self.numbers @ np.expm1(-time * (1.0 - x) * self.shares)) / self.n_rows - x

@@ -1,4 +1,4 @@
-"""The final steps: from where the descent ended to the minimum, and how far above it that is."""
+"""The final steps: from the end of the descent to the minimum, and the distance to it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -8,16 +8,16 @@ import numpy as np
 from sklearn_sgd._engine.automatic.preconditioner import Geometry, Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
-# Rounding of a gradient, in units of that of a number and of the spread of the target.
+# Rounding error of a gradient, in units of the machine epsilon times the standard deviation of the target.
 ROUNDING = 100.0
 
-# Final steps at most: on all rows, on moments without and with a penalty that has a proximal step.
+# Maximum number of final steps: on all rows; on moments without, and with a penalty that has a proximal step.
 STEPS, SHORT, LONG = 30, 3, 1000
 
-# Gain of a step, in units of what it would gain on average from noise alone, which is not by chance.
+# Gain of a step that is not by chance, in units of the mean gain from noise alone.
 BEYOND_NOISE = 10.0
 
-# Final steps at least, where directions are narrow.
+# Minimum number of final steps if directions are narrow.
 SURE = 6
 
 # Share of the loss that directions of nearly dependent columns must be worth, to be followed.
@@ -31,9 +31,9 @@ def rounding_of(geometry: Geometry, kind: Any, slope: float, centre: np.ndarray)
 
 
 class NormalMatrix(NamedTuple):
-    """All that the squared error depends on: covariances of the columns, with the target, and of it; its mean.
+    """The moments on which the squared error depends: covariances of columns and target, and the mean of the target.
 
-    ``mean`` is that of the columns, which is 0 where they are centred.
+    ``mean`` is the mean of the columns; 0 if they are centred.
     """
 
     covariance: np.ndarray
@@ -44,30 +44,30 @@ class NormalMatrix(NamedTuple):
 
     @classmethod
     def of(cls, statistics: ColumnStatistics, n_columns: int, target: int) -> Self:
-        """That of a target, from statistics of columns and all targets after them."""
+        """Return the matrix of a target, from statistics of the columns followed by all targets."""
         t, scaled = n_columns + target, statistics.moment / statistics.weight
         return cls(scaled[:n_columns, :n_columns], scaled[:n_columns, t], scaled[t, t], statistics.mean[t])
 
     def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Products of the covariances with the coefficients, gradient of the mean loss, and that of the intercept."""
+        """Return the covariances times the coefficients, the gradient of the mean loss, and that of the intercept."""
         coef = w[:-1].astype(np.float64)
         product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + np.sum(self.mean * coef)))
         return product, product - self.with_target + error * self.mean, error
 
     def loss(self, coef: np.ndarray, product: np.ndarray, error: float) -> float:
-        """The mean loss, from the coefficients, their product with the covariances, and the intercept's gradient."""
+        """Return the mean loss, from the coefficients, the covariances times them, and the intercept's gradient."""
         squares = self.variance - 2.0 * coef @ self.with_target + coef @ product + error * error
         return max(0.5 * float(squares), 0.0) if squares == squares else float(squares)
 
 
 class FinalSteps:
-    """Newton steps on all rows, one at least, until what is missing to the minimum is small enough.
+    """Newton steps on all rows, at least one, until the distance to the minimum is small enough.
 
-    Preconditioned by covariances the squared error is round: a step along the direction of the whole gradient ends in
-    the minimum, half its product with the gradient (the Newton decrement) above it. Epochs with noise come near; a last
-    step by it is Le Cam's one-step estimator (A. W. van der Vaart, "Asymptotic Statistics", 1998, section 5.7). Where
-    directions are so narrow that the rounding of their covariances counts, further steps follow, conjugate to each
-    other.
+    With the inverse covariance as preconditioner, one step along the gradient of all rows ends at the minimum. Half its
+    product with the gradient (the Newton decrement) is the distance to the minimum. Epochs with noise end near the
+    minimum; a last step from there is Le Cam's one-step estimator (A. W. van der Vaart, "Asymptotic Statistics", 1998,
+    section 5.7). If directions are so narrow that the rounding of their covariances matters, further conjugate steps
+    follow.
 
     Where columns are nearly linear combinations of each other, a prediction by their differences goes astray as soon as
     a new row differs by more than all rows did. These directions are followed only if they are worth `WORTH` of the
@@ -76,7 +76,7 @@ class FinalSteps:
     Parameters
     ----------
     gradient : callable
-        From parameters to the gradient of the mean loss, that of the intercept last.
+        Function from parameters to the gradient of the mean loss, with that of the intercept last.
     geometry : Geometry
         The directions and variances of the columns.
     penalty : part
@@ -152,10 +152,10 @@ class FinalSteps:
 def short_finish(
     normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float, weight: float
 ) -> np.ndarray:
-    """Parameters a few steps nearer to the minimum on moments of rows of such a weight.
+    """Return parameters after a few steps towards the minimum, on moments of rows with this weight.
 
-    Narrow directions come near slowly in these. Conjugate steps follow while they gain more than the noise of so many
-    rows would let them gain.
+    Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in so
+    many rows would.
     """
     w = w[:-1]
     for _ in range(SHORT):
@@ -181,10 +181,10 @@ def short_finish(
 
 
 def proximal_finish(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
-    """Parameters at the minimum on moments, with a penalty that has a proximal step: exact zeros where it has them.
+    """Return parameters at the minimum on moments, with a penalty that has a proximal step.
 
-    Accelerated proximal gradient steps, restarted where they would rise (B. O'Donoghue and E. Candes, "Adaptive restart
-    for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015).
+    By accelerated proximal gradient steps, restarted when the objective would rise (B. O'Donoghue and E. Candes,
+    "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015).
     """
     variance = np.maximum(normal.covariance.diagonal(), 0.0)
     scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)

@@ -1,4 +1,4 @@
-"""Statistics of the columns of arrays on a device: products of as many rows as memory takes, read by one transfer."""
+"""Statistics of the columns of arrays on a device: products of blocks of rows, read by one transfer."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -13,7 +13,7 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, like, namespace, scr
 def measure_there(
     X, weight, centred: bool, y: Any = None, beside: Sequence[Any] = ()
 ) -> tuple[ColumnStatistics, list[float]]:
-    """Statistics as of ``statistics.measure``, of the same rows, and numbers that come to the host with them."""
+    """Return the same as ``statistics.measure``, and numbers that are read with the same transfer."""
     xp, p = namespace(X), X.shape[1]
     parts = [
         _sums(
@@ -33,7 +33,7 @@ def measure_there(
 
 
 def _segments(X, full: bool) -> Iterator[Any]:
-    """The rows that are measured, as many at once as memory takes."""
+    """Yield the rows in blocks that fit into memory."""
     n, p = X.shape
     size, every = stretches(n, p, full)
     most = max(1, scratch_rows(X) * dtype_of(X).itemsize // 8)
@@ -47,7 +47,7 @@ def _segments(X, full: bool) -> Iterator[Any]:
 
 
 def _sums(X, s, full: bool, centred: bool, y) -> Any:
-    """Weight, means and moments of a few rows and their targets, in one vector on their device."""
+    """Return weight, means and moments of some rows and their targets, in one vector on their device."""
     xp, is_copy = namespace(X), X.dtype != namespace(X).float64
     Z, root = doubled(X), None if s is None else xp.sqrt(s)[:, None]
     weight = summed(xp.ones_like(X[:, 0])) if s is None else summed(s)
@@ -68,7 +68,7 @@ def _sums(X, s, full: bool, centred: bool, y) -> Any:
         Z = Z * root
     parts.append(Z.T @ Z if full else xp.sum(Z * Z, axis=0))
     if y is not None:
-        # Within the targets, so that targets that are all the same are met.
+        # Within the range of the targets, so that the mean of equal targets is exact.
         middle = xp.minimum(xp.maximum(mean_of(y), xp.min(y, axis=0)), xp.max(y, axis=0)) if centred else mean_of(y)
         rest = y - middle if root is None else (y - middle) * root
         parts += [middle, Z.T @ rest, rest.T @ rest]
@@ -76,7 +76,7 @@ def _sums(X, s, full: bool, centred: bool, y) -> Any:
 
 
 def _statistics(found: np.ndarray, p: int, targets: int, full: bool) -> ColumnStatistics:
-    """The statistics in such a vector."""
+    """Return the statistics in such a vector."""
     sizes = [1, p, p * p if full else p, targets, p * targets, targets * targets]
     (weight,), mean, moment, middle, side, spread = np.split(found, np.cumsum(sizes)[:-1])
     if full:
@@ -86,7 +86,7 @@ def _statistics(found: np.ndarray, p: int, targets: int, full: bool) -> ColumnSt
 
 
 def largest_eigenvalue_there(X, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int) -> float:
-    """The length of the last of so many products with the correlations of X, from a number for each row on."""
+    """Return the norm after so many products with the correlations of X, starting from a number for each row."""
     xp, z = namespace(X), like(start, X)
     mean, scale = (like(vector, doubled(X[:1, 0])) for vector in (mean, scale))
     for _ in range(powers):

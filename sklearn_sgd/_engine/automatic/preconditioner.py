@@ -1,12 +1,11 @@
 """The preconditioner of the automatic step: the inverse of the covariance of the columns, or of its diagonal.
 
-In the coordinates in which the columns are uncorrelated and of variance one the objective is round, whatever the units,
-offsets and correlations of the columns: a few epochs suffice. A step follows ``K g``, with the gradient g of the
-centred columns and the preconditioner K, which maps those coordinates back to the user's units.
+In coordinates in which the columns are uncorrelated and have variance 1, the contours of the objective are circles,
+for any units, offsets and correlations of the columns. So a few epochs suffice. A step is along ``K g``, with
+the gradient g of the centred columns and the preconditioner K, which maps these coordinates back to the user's units.
 
-Of many sparse columns, those with gaps are in units of their entries that are not 0, and rare ones learn more slowly
-than others: one over its variance would give a column a step as long as it is rare, and what it learns from a few rows
-is mostly noise.
+If there are many sparse columns, those with gaps are scaled by the mean square of their entries, and rare ones learn
+more slowly. The inverse variance would give very long steps to rare columns, which learn mostly noise from few rows.
 """
 
 from typing import NamedTuple
@@ -20,14 +19,14 @@ from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatis
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
-# Spread of a column, in units of its offset, that may be the rounding of sums: it does not vary then.
+# A column does not vary if its standard deviation, in units of its offset, is below this: it may be rounding.
 ROUNDING = 1e-12
 
-# Directions whose variance is below this share of the largest are learned more slowly, in proportion, where steps have
-# noise; without noise those below the other share, per column, are not: they are not told from rounding.
+# With noise, directions whose variance is below this share of the largest are learned more slowly, in proportion.
+# Without noise, those below the other share, times the number of columns, are omitted, because they may be rounding.
 FLOOR, NULL = 1e-5, 2e-15
 
-# The same, in units of that, up to which covariances do not tell directions well enough, for their rounding.
+# Share, in units of the latter, below which rounding makes directions too inaccurate.
 NARROW = 1e6
 
 # Variance of a direction, in units of the largest, below which columns are nearly linear combinations of each other:
@@ -37,21 +36,21 @@ DEPENDENT = 1e-10
 # Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
 HIDDEN = 10.0
 
-# The same where gradients within rounding are left out.
+# The same, if gradients within rounding are left out.
 SMALLEST = 1e-21
 
-# Rows, entries of sparse ones, and iterations for the largest eigenvalue where covariances are not kept.
+# Number of rows, entries of sparse rows, and iterations for the largest eigenvalue, if there are no covariances.
 SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 100_000, 10
 
-# Rows for each filled column among sparse ones, for their covariances.
+# Number of rows per filled column for the covariances of filled columns among sparse ones.
 ROWS = 50
 
 
 class Geometry(NamedTuple):
     """The directions in which columns are uncorrelated: scales of the columns, and variances along the directions.
 
-    The floor that keeps noise small hides what is missing in narrow directions, by a share of v / (v + floor). Here
-    there is none, so that what is missing to a minimum can be known.
+    The floor, which reduces noise, would shrink the distance to the minimum along narrow directions by v / (v + floor).
+    The geometry has no floor, so that this distance can be computed.
     """
 
     scale: np.ndarray
@@ -60,12 +59,12 @@ class Geometry(NamedTuple):
 
     @property
     def null(self) -> float:
-        """The variance up to which a direction is not told from one that columns do not span."""
+        """The variance up to which a direction may be rounding only."""
         return NULL * len(self.values) * max(float(self.values[-1]), 1.0)
 
     @property
     def is_narrow(self) -> bool:
-        """Whether the products of columns, in their rounding, do not tell all directions well enough."""
+        """Whether rounding of the covariances makes some directions too inaccurate."""
         return bool(((self.values > self.null) & (self.values < NARROW * self.null)).any())
 
     @property
@@ -83,13 +82,13 @@ class Geometry(NamedTuple):
         return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent().apply(g, rounding)))
 
     def inverse(self, shares: np.ndarray) -> np.ndarray:
-        """The inverse of the covariances whose variances along the directions are these, null ones left out."""
+        """Return the inverse covariances for these variances along the directions; null directions are omitted."""
         return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
 
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
-        """The Newton step for a gradient, whose parts within ``rounding`` are 0.
+        """Return the Newton step for a gradient, whose components below ``rounding`` count as 0.
 
-        The variance along a null direction is not known, only that it is small; what is missing is not underrated.
+        The variance along a null direction is only known to be small, so the distance is not underestimated.
         """
         along = self.vectors.T @ (self.scale * g)
         along = np.where(abs(along) > rounding, along, 0.0)
@@ -100,9 +99,9 @@ class Geometry(NamedTuple):
 class Preconditioner(NamedTuple):
     """The inverse of a covariance matrix (P, P), or of its diagonal (P,).
 
-    Of sparse rows of many columns it is diagonal but for the ``filled`` columns, which have a preconditioner of their
-    own, ``shared``: (F, F) or (F,). ``inverse`` is 1 there. The scale of a column without new entries stays in
-    proportion to the ``unit``.
+    For sparse rows with many columns it is diagonal, except for the ``filled`` columns, which have their own
+    preconditioner ``shared`` of shape (F, F) or (F,). ``inverse`` is 1 there. The scale of a column without new entries
+    stays in proportion to ``unit``.
     """
 
     inverse: np.ndarray
@@ -112,17 +111,17 @@ class Preconditioner(NamedTuple):
 
     @property
     def is_full(self) -> bool:
-        """Whether it mixes the coefficients."""
+        """Whether the preconditioner is a matrix that combines coefficients."""
         return self.inverse.ndim == 2 or (self.shared is not None and self.shared.ndim == 2)
 
     @property
     def apart(self) -> np.ndarray:
-        """The inverse, where all columns have the same kind of it; else the diagonal alone."""
+        """The inverse, if all columns have the same kind; else the diagonal only."""
         return self.inverse if self.filled is None else self.diagonal
 
     @property
     def diagonal(self) -> np.ndarray:
-        """The diagonal alone."""
+        """The diagonal only."""
         if self.filled is None or self.shared is None:
             return self.inverse.diagonal() if self.is_full else self.inverse
         diagonal = self.inverse.copy()
@@ -130,7 +129,7 @@ class Preconditioner(NamedTuple):
         return diagonal
 
     def apply(self, g: np.ndarray) -> np.ndarray:
-        """The direction of a gradient, the intercept apart."""
+        """Return the direction for a gradient, without the intercept."""
         if self.inverse.ndim == 2:
             return self.inverse @ g
         d = self.inverse * g
@@ -140,26 +139,26 @@ class Preconditioner(NamedTuple):
 
 
 class Step(NamedTuple):
-    """All that the automatic step takes from the columns.
+    """The values that the automatic step derives from the columns.
 
     Attributes
     ----------
     preconditioner : Preconditioner
-        From gradients to directions.
+        The map from gradients to directions.
     largest : float
         Largest eigenvalue of the covariance of the preconditioned columns.
     length : float
-        Mean squared length of a preconditioned row, the intercept's one included.
+        Mean squared norm of a preconditioned row, including the intercept.
     weight : float
-        Weight of the rows that it was made of.
+        Weight of the rows from which the step was computed.
     variance : ndarray
-        Variances of the columns then.
+        Variances of the columns at that time.
     news : ndarray
-        Variances from which on a column varies by so much more that the step should be made anew.
+        Variances from which the step should be computed again, because the column varies by much more.
     geometry : Geometry or None
-        What the preconditioner was made of, if it mixes the coefficients and is of all rows.
+        The source of the preconditioner, if it is a full matrix from all rows.
     shares : ndarray or None
-        Of sparse rows of many columns, the curvatures of the preconditioned columns, at most 1.
+        For sparse rows with many columns, the curvatures of the preconditioned columns, at most 1.
     """
 
     preconditioner: Preconditioner
@@ -173,13 +172,13 @@ class Step(NamedTuple):
 
     @property
     def is_filled(self) -> np.ndarray:
-        """Whether a column is filled, among sparse ones."""
+        """Whether each column is filled, for sparse rows with many columns."""
         filled = self.preconditioner.filled
         return np.isin(np.arange(len(self.variance)), () if filled is None else filled)
 
     @property
     def hides(self) -> bool:
-        """Whether steps with noise hardly reach some direction that the columns have, for its floor."""
+        """Whether noisy steps converge too slowly along some direction, because of the floor."""
         if self.geometry is None:
             return False
         values, null = self.geometry.values, self.geometry.null
@@ -201,7 +200,7 @@ def make_step(
     known: Step | None = None,
     follows: bool = False,
 ) -> Step:
-    """The step for columns: by covariances where they were measured, unless the penalty acts on single coordinates.
+    """Return the step for columns: by covariances, if known, unless the penalty acts on single coordinates.
 
     ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
     in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay. ``known``
@@ -253,7 +252,7 @@ def make_step(
 def _for_entries(
     step: Step, statistics: ColumnStatistics, scale: np.ndarray, curvatures: np.ndarray, X, known: Step | None
 ) -> Step:
-    """The step for sparse rows of many columns, from that by the diagonal; without X the filled ones have one, too."""
+    """Return the step for sparse rows with many columns, from the diagonal one; without X it stays diagonal."""
     shares = curvatures * (scale > 0.0)
     filled, inverse = np.flatnonzero(statistics.filled), step.preconditioner.inverse
     shared = inverse[filled]
@@ -264,7 +263,7 @@ def _for_entries(
             shared = _of_filled(X, filled, statistics.mean[filled], scale[filled]).astype(shared.dtype)
         elif before.filled is not None and before.shared is not None and np.array_equal(before.filled, filled):
             shared = before.shared
-    # A column that is new to a stream is in the next step, so there is no news.
+    # A column that is new to a stream is a part of the next step, so it does not renew this one.
     news = np.full(len(shares), np.inf)
     length = float(shares.sum()) + mean_length(statistics.left_out, statistics.weight)
     preconditioner = Preconditioner(inverse, filled, shared, statistics.weight + KNOWN)
@@ -272,9 +271,9 @@ def _for_entries(
 
 
 def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The preconditioner of filled columns among sparse ones: the inverse of their covariances in some rows.
+    """Return the preconditioner of filled columns among sparse ones: the inverse of their covariances in some rows.
 
-    Their correlations are drawn towards none where rows are few.
+    If there are few rows, the correlations are shrunk towards 0.
     """
     number = min(SAMPLE, max(TYPICAL, ROWS * len(filled)))
     rows = take(X, slice(None, None, max(1, X.shape[0] // number)))[:, filled].toarray()
@@ -289,14 +288,14 @@ def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np
 
 
 def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:
-    """Largest eigenvalue of the correlation matrix; by power iteration on rows of X where it is not at hand."""
+    """Return the largest eigenvalue of the correlation matrix; by power iteration on X if the matrix is unknown."""
     if covariance.ndim == 2:
         return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
     if isinstance(X, RemoteRows):
         return X.largest_eigenvalue(covariance, mean, scale)
     rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else SAMPLE
     X = take(X, slice(None, None, max(1, X.shape[0] // rows)))
-    # Columns without entries make no difference. Ones alone may be orthogonal to what is sought.
+    # Columns without entries do not matter. A vector of ones could be orthogonal to the eigenvector.
     z, largest = 1.0 + np.sin(np.arange(X.shape[0])), 1.0
     if is_foreign(X):
         return largest_eigenvalue_there(X, mean, scale, z, POWERS + 1) or 1.0

@@ -1,7 +1,7 @@
-"""Formulas to machine code: each a loop over the entries of arrays, made with LLVM directly in some milliseconds.
+"""Compile formulas to machine code with LLVM: each becomes a loop over the entries of arrays.
 
-A function reads its arrays entry by entry, computes the instructions of a program, and writes or adds up what it
-returns. What depends on numbers of the part alone is computed once, before the loop, in double precision; the rest in
+A function reads its arrays entry by entry, computes the instructions of a program, and writes or sums its outputs.
+Expressions that depend only on fields of the part are computed once, before the loop, in double precision; the rest in
 the precision of the arrays. All functions return a double and take pointers, 64-bit integers and doubles.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from sklearn_sgd._engine.compiled import elementary, store
 from sklearn_sgd._engine.expressions import CONDITIONS, Program
 
-# Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
+# Allow reassociation and contraction, but do not assume that there is no NaN or infinity: a fit must detect them.
 FAST = ("reassoc", "contract", "arcp", "nsz")
 
 # Operations that are LLVM's own; others are of the C library.
@@ -29,21 +29,21 @@ COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "
 
 
 class Kernel(NamedTuple):
-    """What a loop reads, computes and leaves.
+    """The inputs, the program and the outputs of a loop.
 
     Attributes
     ----------
     program : Program
         Instructions; the last line names the outputs.
     n_numbers : int
-        Numbers of the part before those that are one for each coefficient.
+        Number of scalar fields of the part; they precede the fields with a number for each coefficient.
     arrays : sequence of str
-        Variables that are entries of arrays, and arrays that are written to. Without any there is no loop.
+        Variables that are entries of arrays, and arrays for outputs. If there are none, there is no loop.
     scalars : sequence of str
-        Variables that are numbers.
+        Variables that are scalars.
     outputs : sequence of str
-        For each output the array that it is written to, or ``+k`` to add it to the k-th of the sums, or ``=`` to return
-        that of the last entry.
+        For each output: the array to write it to, or ``+k`` to add it to the k-th of the sums, or ``=`` to return that
+        of the last entry.
     """
 
     program: Program
@@ -54,7 +54,7 @@ class Kernel(NamedTuple):
 
 
 def compile_kernels(name: str, kernels: Mapping[str, Kernel], dtype: np.dtype) -> dict[str, int]:
-    """Addresses of the functions of a part, compiled unless they were before."""
+    """Addresses of the functions of a part; they are compiled if necessary."""
     key = store.key_of("kernels", dtype.name, list(kernels.items()), SOURCE)
     return store.load(f"{name}-{dtype.name}-{key}", lambda: _make(kernels, dtype))
 
@@ -71,7 +71,7 @@ def _make(kernels: Mapping[str, Kernel], dtype: np.dtype) -> tuple[dict[str, str
 
 
 class _Loop:
-    """One function, as it is written."""
+    """Builder of one function."""
 
     def __init__(self, module, role: str, kernel: Kernel, dtype: np.dtype):
         from llvmlite import ir
@@ -87,11 +87,11 @@ class _Loop:
         self.arrays = dict(zip(arrays, rest, strict=False))
         self.scalars = dict(zip(scalars, rest[len(arrays) :], strict=True))
         for argument in (self.numbers, self.sums, *self.arrays.values()):
-            # The drivers give no two overlapping arrays, so entries may be computed side by side.
+            # The drivers never pass overlapping arrays, so entries may be computed in parallel.
             argument.add_attribute("noalias")
 
     def write(self) -> None:
-        """Write the function: numbers first, then the loop, if there are arrays, then the sums."""
+        """Write the function: first the fields, then the loop, if there are arrays, then the sums."""
         *lines, (_, *outputs) = self.kernel.program
         entry = self.function.append_basic_block("entry")
         self.before = self.inside = after = self.ir.IRBuilder(entry)
@@ -131,13 +131,13 @@ class _Loop:
         after.ret(returned)
 
     def _instruction(self, op: str, *args):
-        """Whether a line varies from entry to entry, and its value."""
+        """Whether an instruction varies from entry to entry, and its value."""
         if op == "constant":
             return False, self.double(float.fromhex(args[0]))
         if op == "number":
             return False, self.before.load(self.before.gep(self.numbers, [self.integer(args[0])]))
         if op == "column":
-            # After the numbers proper, column after column.
+            # After the scalar fields, one column after the other.
             start = self.inside.add(self.inside.mul(self.n, self.integer(args[0])), self.q)
             place = self.inside.gep(self.numbers, [self.inside.add(start, self.integer(self.kernel.n_numbers))])
             return True, self._narrow(self.inside, self.inside.load(place))
@@ -173,11 +173,11 @@ class _Loop:
             return self._call(builder, "llvm.fabs", a)
         if op == "sign":
             one, zero = a.type(1.0), a.type(0.0)
-            # 0 and NaN as they are.
+            # 0 and NaN stay as they are.
             below = builder.select(builder.fcmp_ordered("<", a, zero), a.type(-1.0), a)
             return builder.select(builder.fcmp_ordered(">", a, zero), one, below)
         if op in ("max", "min"):
-            # The other one unless this one wins or is NaN, as numpy.maximum has it.
+            # The other operand, unless this one is larger or NaN, as in numpy.maximum.
             wins = builder.fcmp_unordered(">" if op == "max" else "<", a, b)
             return builder.select(builder.and_(wins, builder.fcmp_ordered("ord", b, b)), a, b)
         return self._power(builder, a, b) if op == "pow" else self._function(builder, op, a)
@@ -220,7 +220,7 @@ class _Loop:
         return builder.not_(*values) if op == "not" else getattr(builder, f"{op}_")(*values)
 
     def _truth(self, builder, place: int):
-        """A line as a condition."""
+        """The value of an instruction as a condition."""
         value = self.lines[place][1]
         boolean = value.type == self.ir.IntType(1)
         return value if boolean else builder.fcmp_unordered("!=", value, value.type(0.0))
@@ -230,7 +230,7 @@ class _Loop:
         return builder.uitofp(self.lines[place][1], self.real if varies else self.double)
 
     def _value(self, builder, place: int, varies: bool):
-        """A line in the precision of the arrays, if what it is for varies; else in double precision."""
+        """The value of an instruction: in the precision of the arrays if its use varies, else in double precision."""
         value = self.lines[place][1]
         if value.type == self.ir.IntType(1):
             return self._number(builder, place, varies)

@@ -1,7 +1,7 @@
-"""The functions of parts, as the drivers call them: compiled from their formulas, or as plain Python.
+"""The functions of parts that drivers call: compiled from their formulas, or plain Python.
 
-Loss, optimizer and penalty are compiled apart, each for a precision, and take their numbers as data. All functions have
-the arguments ``(numbers, sums, n, *arrays, *scalars)``.
+Loss, optimizer and penalty are compiled separately, each for a precision. Their fields are arguments. All functions
+have the arguments ``(numbers, sums, n, *arrays, *scalars)``.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ NONE = np.zeros(0)
 
 
 class Functions(NamedTuple):
-    """What the drivers call: addresses, or Python functions; 0 where there is nothing to do.
+    """Functions that the drivers call: addresses, or Python functions; 0 if there is nothing to do.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Functions(NamedTuple):
     prox : function (numbers, sums, n, w, h)
         The proximal step of the penalty.
     loss_numbers, optimizer_numbers, penalty_numbers : ndarray
-        Their numbers.
+        Values of their fields.
     """
 
     block: Any
@@ -68,7 +68,7 @@ def compiled_functions(formulas: Formulas, dtype: np.dtype) -> Functions:
 
 
 def _compiled(name: str, reading: Any, kernels: Callable, dtype: np.dtype) -> dict[str, Any]:
-    """Addresses of the functions of a part, and its numbers."""
+    """Addresses of the functions of a part, and the values of its fields."""
     if dtype not in reading.compiled:
         made = kernels(reading, len(reading.symbols.numbers))
         addresses = emit.compile_kernels(name, made, dtype) if made else {}
@@ -107,7 +107,7 @@ def _penalty_kernels(penalty: PenaltyReading, count: int) -> dict[str, emit.Kern
 
 
 def python_functions(parts: Any, formulas: Formulas) -> Functions:
-    """The same on arrays, in plain Python."""
+    """The same functions in plain Python, on arrays."""
     loss, penalty, optimizer = parts
 
     def slopes(numbers, sums, n, y, z, s, c):

@@ -1,11 +1,11 @@
-"""Typed values, and the instructions on them: what a driver's Python means in LLVM."""
+"""Typed values and the instructions on them: the LLVM form of a driver's Python."""
 
 import ast
 from typing import Any, NamedTuple
 
 import numpy as np
 
-# Reassociation and contraction, but no assumption that there is no NaN and no infinity: a fit must see them.
+# Allow reassociation and contraction, but do not assume that there is no NaN or infinity: a fit must detect them.
 FAST = ("reassoc", "contract", "arcp", "nsz")
 
 # Bytes of an argument.
@@ -15,17 +15,17 @@ COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "
 
 
 class Value(NamedTuple):
-    """A value in the code: of a kind of :mod:`.words`, or a literal number, which has none yet."""
+    """A value in the code: it has a kind of :mod:`.words`, or is a literal, which has no kind yet."""
 
     kind: str
     ir: Any
 
 
 class Instructions:
-    """A function as it is written: its variables, blocks and instructions, for one precision and kind of rows.
+    """Builder of a function: its variables, blocks and instructions, for one precision and kind of rows.
 
-    It is called through an entry, which takes the address of its arguments, in WORD bytes each: one argument of 25 is
-    given from Python ten times as fast as 25.
+    It is called through an entry point, which takes the address of its arguments, of WORD bytes each. From Python, one
+    argument is passed ten times as fast as 25.
     """
 
     def __init__(self, name: str, arguments: dict[str, str], kinds: dict[str, np.dtype]):
@@ -56,7 +56,7 @@ class Instructions:
             self.given.append(Value(kind, value))
 
     def end(self, result: Value) -> str:
-        """Return a result in double precision; the name of the entry."""
+        """Write the return of a result in double precision; return the name of the entry point."""
         self.builder.ret(self.cast(result, "double"))
         self.entry.branch(self.function.blocks[1])
         byte = self.ir.IntType(8)
@@ -95,7 +95,7 @@ class Instructions:
         raise TypeError(f"{have} cannot be {kind}")
 
     def common(self, a: Value, b: Value) -> str:
-        """The kind in which two values meet."""
+        """The common kind of two values."""
         kinds = {a.kind, b.kind} - {"literal"}
         floating = any(v.kind == "literal" and isinstance(v.ir, float) for v in (a, b))
         for kind in ("double", "real"):
@@ -145,7 +145,7 @@ class Instructions:
         return Value(value.kind, self.builder.fneg(value.ir) if value.kind != "integer" else self.builder.neg(value.ir))
 
     def place(self, array: Value, index: Value):
-        """Where an entry of an array is."""
+        """The address of an entry of an array."""
         return self.builder.gep(array.ir, [self.cast(index, "integer")], inbounds=True)
 
     def load(self, array: Value, index: Value) -> Value:

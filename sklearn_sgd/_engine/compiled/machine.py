@@ -1,4 +1,4 @@
-"""Drivers as Python calls them: compiled, or as the plain Python that they are."""
+"""Drivers as callable objects: compiled, or as plain Python."""
 
 import ctypes
 import hashlib
@@ -39,7 +39,7 @@ for module in (
 ):
     translate.remember(module)
 
-# Drivers for all kinds of rows are made for each of them; the others are for one kind.
+# Functions that return a driver for a kind of rows.
 BUILDERS: dict[str, Callable] = {
     "minibatch": minibatch.build,
     "automatic": automatic.build,
@@ -79,7 +79,7 @@ def source(name: str, layout: str) -> FunctionType:
 
 @cache
 def fingerprint(function: FunctionType) -> str:
-    """A hash of the code of a function and of all functions and numbers that it uses, as they are in this process."""
+    """A hash of the code of a function and of all functions and numbers that it uses in this process."""
     digest = hashlib.sha256()
 
     def add(value: Any, done: set) -> None:
@@ -105,7 +105,7 @@ def fingerprint(function: FunctionType) -> str:
 
 
 def _data_offset() -> int | None:
-    """Where an array object holds the address of its entries; None if it is not found."""
+    """Offset of the address of the entries in an array object; None if it is not found."""
     sample = np.empty(1)
     slots = (ctypes.c_size_t * 4).from_address(id(sample))
     found = [k for k, slot in enumerate(slots) if slot == sample.ctypes.data]
@@ -119,20 +119,20 @@ _word_at = ctypes.c_size_t.from_address
 def address(array: np.ndarray) -> int:
     """The address of the entries of an array.
 
-    Read from the array object: ``array.ctypes.data`` takes ten times as long, and a small call has a dozen arrays.
+    It is read from the array object: ``array.ctypes.data`` takes ten times as long, and a call has a dozen arrays.
     """
     return _word_at(id(array) + OFFSET).value if OFFSET is not None else array.ctypes.data
 
 
 def address_of(array: np.ndarray, dtype: np.dtype) -> int:
-    """The address of the entries of an array, which must be of that type and in one piece."""
+    """The address of the entries of an array, which must have that dtype and be contiguous."""
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"A driver takes contiguous arrays of {dtype}; got {array.dtype}.")
     return address(array)
 
 
 class Driver:
-    """A driver for one precision and kind of rows; called with its arguments by name."""
+    """A driver for one precision and kind of rows. It is called with a mapping of its arguments."""
 
     def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
         if kinds["real"] not in (np.float32, np.float64):
@@ -145,7 +145,7 @@ class Driver:
 
 
 class PlainDriver(Driver):
-    """The same as plain Python."""
+    """A driver that runs as plain Python."""
 
     def __call__(self, values: Mapping[str, Any]) -> float:
         """Run the driver."""
@@ -153,7 +153,7 @@ class PlainDriver(Driver):
 
 
 def _plain(value: Any, kind: str) -> Any:
-    """An argument for plain Python: arrays flat; row numbers in 64 bits, in which their products fit."""
+    """An argument for plain Python: arrays are flattened; row numbers get 64 bits, so that products do not overflow."""
     if not isinstance(value, np.ndarray):
         return value
     return value.astype(np.int64) if kind in ("rows", "indices") and len(value) else value.reshape(-1)
@@ -171,7 +171,7 @@ class Call(NamedTuple):
 
 
 class CompiledDriver(Driver):
-    """The same as machine code."""
+    """A driver that runs as machine code."""
 
     def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
         super().__init__(name, layout, kinds)
@@ -198,11 +198,11 @@ class CompiledDriver(Driver):
         return translate.compile_driver(self.function, kinds)
 
     def __call__(self, values: Mapping[str, Any]) -> float:
-        """Run the driver, without the interpreter's lock. An array may be given by its address, as a number."""
+        """Run the driver without the interpreter's lock. An array may be passed as an address."""
         return self.run(self.words.pack(*self.words_of(values)))
 
     def words_of(self, values: Mapping[str, Any]) -> list:
-        """The arguments as numbers, in their order."""
+        """The arguments as numbers, in order."""
         given = []
         for name, dtype in self.slots:
             value = values[name]
@@ -211,9 +211,9 @@ class CompiledDriver(Driver):
 
 
 class BoundCall:
-    """A call of a compiled driver whose arguments stay, but for some. Threads may use one at once.
+    """A call of a compiled driver with most arguments fixed. Threads may use it concurrently.
 
-    Each call has scratch memory of its own, unless that is among what changes.
+    Each call allocates its own scratch memory, unless this is one of the arguments that change.
     """
 
     def __init__(self, driver: CompiledDriver, values: dict[str, Any], scratch: tuple[str, ...] = ("work", "sums")):
@@ -223,7 +223,7 @@ class BoundCall:
         self.scratch = [(place, array.shape, array.dtype) for place, array in arrays.items()]
 
     def __call__(self, changed: Mapping[str, Any]) -> float:
-        """Run the driver; arrays that changed, which must be as those before are, may be given by their addresses."""
+        """Run the driver. Changed arrays, with the dtype and order of those before, may be passed as addresses."""
         given, places = self.given.copy(), self.places
         memory = [(place, np.zeros(shape, dtype)) for place, shape, dtype in self.scratch]
         for place, array in memory:
@@ -235,7 +235,7 @@ class BoundCall:
 
 
 def bound(call: Call, scratch: tuple[str, ...]) -> Callable[[Mapping[str, Any]], float]:
-    """A call whose arguments stay, but for those it is given, which may be missing; in plain Python, too."""
+    """A call with fixed arguments, except those passed later, which may be missing here; also in plain Python."""
     if isinstance(call.driver, CompiledDriver):
         return BoundCall(call.driver, dict.fromkeys(call.driver.arguments, 0) | call.values, scratch)
     return lambda changed: call.driver({**call.values, **changed})

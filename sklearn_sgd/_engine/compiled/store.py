@@ -1,16 +1,19 @@
-"""Machine code on disk: object files by the hash of what they were made of, and their way back into a process.
+"""Machine code on disk: object files are stored under the hash of their source, and loaded into the process.
 
-A file is written under another name and renamed, so that processes may write the same one at once. It holds a checksum;
-one that does not fit, or that cannot be read, is made anew. Where no folder can be written, nothing is kept; files that
-someone else wrote there are read.
+A file is written under another name and then renamed, so that several processes may write the same file at the same
+time. It contains a checksum; a file with a wrong checksum, or one that cannot be read, is compiled again. If no folder
+can be written, nothing is stored. Files that another user wrote there are still read.
 """
 
 import contextlib
 import hashlib
 import json
+import logging
+import math
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -27,7 +30,7 @@ MATHEMATICS = {name + suffix for name in _NAMES.split() for suffix in ("", "f")}
 
 
 def missing() -> str | None:
-    """Why no machine code can be made; None if it can."""
+    """The reason why nothing can be compiled; None if it can."""
     try:
         import llvmlite.binding  # noqa: F401
     except ImportError as error:
@@ -37,7 +40,7 @@ def missing() -> str | None:
 
 @cache
 def target() -> tuple[str, str]:
-    """Name and features of the processor that machine code is made for; NUMBA_CPU_NAME and _FEATURES replace them."""
+    """Name and features of the target processor; NUMBA_CPU_NAME and NUMBA_CPU_FEATURES replace them."""
     from llvmlite import binding
 
     name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
@@ -47,7 +50,7 @@ def target() -> tuple[str, str]:
 
 @cache
 def processor() -> str:
-    """What machine code depends on besides its source: the processor, and the version of LLVM's Python package."""
+    """What machine code depends on besides its source: the processor and the version of llvmlite."""
     import llvmlite
     from llvmlite import binding
 
@@ -55,14 +58,14 @@ def processor() -> str:
 
 
 def key_of(*described: Any) -> str:
-    """The name of what is made of these descriptions on this processor."""
+    """The key of machine code with this description, on this processor."""
     return hashlib.sha256(repr((processor(), *described)).encode()).hexdigest()[:40]
 
 
 def folders() -> list[Path]:
-    """Where object files may be kept, the first place first.
+    """Folders for object files, in the order in which they are tried.
 
-    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself, and
+    SKLEARN_SGD_CACHE_DIR, or NUMBA_CACHE_DIR, which many images and clusters set already; else the package itself and
     the user's cache.
     """
     given = os.environ.get("SKLEARN_SGD_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
@@ -73,13 +76,13 @@ def folders() -> list[Path]:
 def _own_folders() -> list[Path]:
     base = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Caches"}.get(sys.platform)
     user, places = Path(os.environ.get("XDG_CACHE_HOME") or base or "~/.cache"), [Path(__file__).parent / "__pycache__"]
-    with contextlib.suppress(RuntimeError):  # No home.
+    with contextlib.suppress(RuntimeError):  # There is no home directory.
         places.append(user.expanduser() / "sklearn_sgd")
     return places
 
 
 def read(name: str) -> tuple[dict[str, str], bytes] | None:
-    """The symbols and the object code of a file, if one is there and whole, in a folder that need not be writable."""
+    """The symbols and the object code of a file, if it exists and is undamaged. Its folder need not be writable."""
     for place in folders():
         with contextlib.suppress(OSError, ValueError):
             digest, head, code = (place / f"{name}.o").read_bytes().split(b"\n", 2)
@@ -88,8 +91,8 @@ def read(name: str) -> tuple[dict[str, str], bytes] | None:
     return None
 
 
-def write(name: str, symbols: dict[str, str], code: bytes) -> None:
-    """Keep object code in the first place where it can be written, if there is one."""
+def write(name: str, symbols: dict[str, str], code: bytes) -> Path | None:
+    """Write object code to the first folder that can be written, and return that folder; None if there is none."""
     head = json.dumps(symbols).encode()
     digest = hashlib.sha256(head + code).hexdigest().encode()
     for place in folders():
@@ -100,13 +103,14 @@ def write(name: str, symbols: dict[str, str], code: bytes) -> None:
                 with os.fdopen(number, "wb") as file:
                     file.write(b"\n".join((digest, head, code)))
                 Path(path).replace(place / f"{name}.o")
-                return
+                return place
             finally:
                 Path(path).unlink(missing_ok=True)
+    return None
 
 
 class Loaded:
-    """Object code in this process: the address of each of its functions."""
+    """Object code loaded into this process, with the address of each of its functions."""
 
     def __init__(self, symbols: dict[str, str], code: bytes):
         from llvmlite import binding
@@ -118,7 +122,7 @@ class Loaded:
 
 
 def machine():
-    """LLVM's view of this processor."""
+    """LLVM's target machine for this processor."""
     from llvmlite import binding
 
     _initialize()
@@ -157,20 +161,51 @@ def optimised(module) -> bytes:
 _loaded: dict[str, Loaded] = {}
 _lock = ForkSafeLock()
 
-# How many times something was compiled in this process.
+# Number of compilations in this process.
 compilations = 0
+
+# Seconds of compiling after which a line is printed.
+SLOW = 2.0
+NOT_STORED = "not stored, because no folder can be written: set SKLEARN_SGD_CACHE_DIR to one that can"
+
+
+# Its lines go to stderr, unless the user configures logging.
+logger = logging.getLogger("sklearn_sgd")
+
+
+class Wait:
+    """The time that a user has been waiting for the compiler.
+
+    A fit compiles a few functions, one after the other. Those that follow each other within a second count as one wait.
+    """
+
+    functions, seconds, last = 0, 0.0, -math.inf
+
+    def add(self, start: float, end: float, folder: Path | None) -> None:
+        """Add a function that was compiled in this time; print a line if the wait is long."""
+        if start - self.last > 1.0:
+            self.functions, self.seconds = 0, 0.0
+        self.functions, self.seconds, self.last = self.functions + 1, self.seconds + end - start, end
+        if self.seconds > SLOW:
+            later = f"stored in {folder}, so later fits load it" if folder else NOT_STORED
+            functions = "1 function" if self.functions == 1 else f"{self.functions} functions"
+            logger.warning("sklearn_sgd compiled %s in %.1f s. The machine code is %s.", functions, self.seconds, later)
+            self.functions, self.seconds = 0, 0.0
+
+
+_wait = Wait()
 
 
 def load(name: str, make: Callable[[], tuple[dict[str, str], bytes]]) -> dict[str, int]:
-    """Addresses of the functions of that name: of this process, from disk, or made now."""
+    """Addresses of the functions of that name: already loaded, from disk, or compiled now."""
     global compilations
     with _lock:
         if name not in _loaded:
             known = read(name)
             if known is None:
                 compilations += 1
-                known = make()
-                write(name, *known)
+                start, known = time.monotonic(), make()
+                _wait.add(start, time.monotonic(), write(name, *known))
             _loaded[name] = Loaded(*known)
         return _loaded[name].addresses
 

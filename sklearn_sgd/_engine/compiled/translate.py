@@ -1,9 +1,9 @@
-"""Drivers to machine code: a small part of Python, over flat arrays and numbers, translated to LLVM as it stands.
+"""Compile drivers to machine code: a subset of Python with flat arrays and numbers is translated to LLVM.
 
-The drivers are written in assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries of arrays, and
-calls of functions written in the same way, which are inserted where they are called. The kinds of their arguments are
-annotated; all other kinds follow. A number that is written in a driver takes the precision of what it meets, as in
-NumPy. Conditions are evaluated as a whole: ``and`` and ``or`` do not stop early.
+The drivers use assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries of arrays, and calls of
+functions written in the same way, which are inlined. The kinds of their arguments are annotated; all other kinds
+follow. A literal gets the precision of the other operand, as in NumPy. Conditions are evaluated completely: ``and`` and
+``or`` do not stop early.
 """
 
 import ast
@@ -22,26 +22,26 @@ from sklearn_sgd._engine.compiled import instructions, store
 from sklearn_sgd._engine.compiled.drivers import words
 from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
-# What these lines are is part of what machine code is made of.
+# This source is a part of the key of machine code.
 SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, instructions.__file__))).hexdigest()
 
 _trees: dict[tuple[str, int], ast.FunctionDef] = {}
 
 
 def remember(module: ModuleType) -> None:
-    """Read the source of a module now: later it may be that of another version of the package."""
+    """Read the source of a module now; later the file may belong to another version of the package."""
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.FunctionDef):
             _trees[str(module.__file__), node.lineno] = node
 
 
 def tree_of(function: FunctionType) -> ast.FunctionDef:
-    """The syntax of a function of a module that is remembered."""
+    """The syntax tree of a function of a remembered module."""
     return _trees[function.__code__.co_filename, function.__code__.co_firstlineno]
 
 
 def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[dict[str, str], bytes]:
-    """The symbols and the object code of a driver; ``kinds`` are the types of its real numbers, indices and rows."""
+    """Compile a driver; return symbols and object code. ``kinds`` are the dtypes of real numbers, indices and rows."""
     from llvmlite import binding
 
     hints = get_type_hints(driver, include_extras=True)
@@ -54,7 +54,7 @@ def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[di
 
 
 class _Scope:
-    """A function that is written out: its variables, and where it returns to."""
+    """A function during translation: its variables, and the block to which it returns."""
 
     def __init__(self, to: Instructions, function: FunctionType, given: list):
         self.to, self.function = to, function
@@ -62,7 +62,7 @@ class _Scope:
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         self.outer = function.__globals__ | {name: cell.cell_contents for name, cell in cells.items()}
         self.slots: dict[str, Value] = {}
-        # Arguments and tuples that are never assigned anew are values, not variables.
+        # Arguments and tuples that are assigned only once are values, not variables.
         self.fixed: dict[str, Any] = {}
         names = [argument.arg for argument in self.tree.args.args]
         variables = [node for node in ast.walk(self.tree) if isinstance(node, ast.Name)]
@@ -70,15 +70,15 @@ class _Scope:
         for name, value in zip(names, given, strict=True):
             self.fixed[name] = value
             if name in stores:
-                self._name(name, value)  # A branch may assign it, and another may not.
+                self._name(name, value)  # One branch may assign it, and another may not.
         self.exit = to.block("exit")
-        # Where its results are, and whether they are one.
+        # The variables of its results, and whether there is only one.
         self.results: list[Value] = []
         self.is_one = True
         self.loops: list[Any] = []
 
     def run(self) -> Any:
-        """Write the function out; what it returns."""
+        """Write the function, and return its results."""
         self.body(self.tree.body)
         if not self.to.builder.block.is_terminated:
             self.to.builder.branch(self.exit)
@@ -87,7 +87,7 @@ class _Scope:
         return found[0] if found and self.is_one else found or None
 
     def body(self, statements: list[ast.stmt]) -> None:
-        """Write statements, until one leaves the block."""
+        """Write statements up to one that leaves the block."""
         for statement in statements:
             if self.to.builder.block.is_terminated:
                 return
@@ -114,7 +114,7 @@ class _Scope:
         self.assign(target, self.to.binary(node.op, self.value(target), self.value(node.value)))
 
     def assign(self, target: ast.expr, value: Any) -> None:
-        """Give a variable, several, or an entry a value."""
+        """Assign a value to a variable, to several, or to an entry."""
         match target:
             case ast.Tuple(elts=targets):
                 for each, item in zip(targets, value, strict=True):
@@ -278,7 +278,7 @@ def _of_double(name: str) -> Callable:
 
 
 def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
-    """A call by address: arrays as they are, integers for the count, all other numbers in double precision."""
+    """A call by address: arrays are pointers, the count is an integer, all other numbers are in double precision."""
     given = []
     for k, argument in enumerate(arguments):
         array = argument.kind in to.elements
@@ -288,7 +288,7 @@ def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
 
 
 def _prefetch(to: Instructions, array: Value, index: Value) -> None:
-    """Read, keep in the second level, data: more lines can be on their way to it at once than to the first."""
+    """A prefetch for reading into the second-level cache, which can have more requests in flight than the first."""
     byte, number = to.ir.IntType(8).as_pointer(), to.ir.IntType(32)
     address = to.builder.bitcast(to.builder.gep(array.ir, [to.cast(index, "integer")]), byte)
     to.intrinsic("llvm.prefetch.p0", to.ir.VoidType(), address, number(0), number(2), number(1))

@@ -1,7 +1,6 @@
-"""The passes on arrays of NumPy, where no machine code can be made, and for batches that are made elsewhere.
+"""The passes on NumPy arrays: used if nothing can be compiled, and for full batches.
 
-They take the steps of the drivers. What a step needs of a batch stands apart, so that ``full_batch`` can give it for
-all rows at once.
+They make the same steps as the drivers. A batch is a separate class, so that ``full_batch`` can replace it by all rows.
 """
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn_sgd._namespace import take, total
 
 
 class Batch:
-    """Some rows: mean gradients of their loss, and slopes of it along a direction."""
+    """A batch of rows: the mean gradient of their losses, and the slope along a direction."""
 
     def __init__(self, data, chunk, loss):
         self.rows, self.loss = data.rows, loss
@@ -22,7 +21,7 @@ class Batch:
         self.z = self.slopes = self.along = self.direction = None
 
     def gradient(self, w):
-        """Sums of the losses and of their squared slopes, and the mean gradient."""
+        """Return the sums of the losses and of their squared slopes, and the mean gradient."""
         self.z = self._predict(w)
         slopes = self.loss.gradient(self.y, self.z)
         self.slopes = self.s * slopes
@@ -33,7 +32,7 @@ class Batch:
         return losses, total(self.s * slopes * slopes), g / self.y.shape[0]
 
     def slope(self, w, d, step):
-        """Slope of the mean loss at the end of a step, in its direction; after ``gradient`` at w."""
+        """Return the slope of the mean loss at the end of a step, in its direction; needs ``gradient`` at w before."""
         if self.direction is not d:
             self.direction, self.along = d, self._predict(d)
         slopes = self.s * self.loss.gradient(self.y, self.z - step * self.along)
@@ -63,7 +62,7 @@ def slope(data, order, loss, start, stop, predictions, along, length):
 
 
 def minibatch(plan, piece, vectors, window, batch_of=Batch) -> float:
-    """One pass by an explicit schedule."""
+    """Run one pass by a schedule."""
     w, average, m, v = vectors
     parts, size, loss = plan.parts, plan.batch_size, 0.0
     for k, rate in enumerate(piece.rates.astype(w.dtype)):
@@ -84,7 +83,7 @@ def minibatch(plan, piece, vectors, window, batch_of=Batch) -> float:
 
 
 def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
-    """One pass by the automatic step."""
+    """Run one pass of the automatic step."""
     w, average, penalty, preconditioner = vectors.coef, vectors.average, plan.parts.penalty, plan.preconditioner
     loss = 0.0
     for k, rate in enumerate(piece.rates):
@@ -98,7 +97,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
         fall, lean = d @ g, d[:-1] @ pull
         step = step_length(rate, len(chunk), plan.batch_size, window, plan.noise, losses, squares)
         if fall > 0.0 and 0.0 < step < np.inf:
-            # The curvature of the penalty along the whole step: there the slope is exact, whatever its pull is.
+            # The curvature of the penalty along the whole step, so that the slope at the end is exact for any penalty.
             bend = d[:-1] @ (pull - penalty.gradient(w[:-1] - w.dtype.type(step) * d[:-1])) / step
             if plan.searches and not plan.noise:
                 step = rows.length(w, d, step, fall, lean, bend)
@@ -115,7 +114,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
 
 
 def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float, noise: bool) -> float:
-    """The step, or where it would pass the minimum of the batch's objective, the secant's guess; see the drivers."""
+    """Return the length of the step, or the secant estimate of the minimum before its end; see the drivers."""
 
     def slope_at(length):
         return rows.slope(w, d, length) - lean + length * bend

@@ -1,4 +1,4 @@
-"""The one decision which pass runs: by traits of the formulas, by what the rows are, and by what can be compiled."""
+"""The choice of the pass, by the traits of the formulas, the kind of rows, and whether they can be compiled."""
 
 import warnings
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from sklearn_sgd._namespace import is_foreign
 
 
 def choose(plan) -> Callable[..., float]:
-    """The pass on the normal matrix, on arrays, or the driver for the rows and formulas of a plan."""
+    """Return the pass for a plan: on the normal matrix, on arrays, or by a driver."""
     if isinstance(plan.X, RemoteRows):
         return plan.X.choose(plan)
     name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
@@ -57,7 +57,7 @@ class WholeEpoch:
 
 
 def _driver_name(plan, name: str) -> str:
-    """The driver that goes once through each row, where there is one."""
+    """Return the name of the driver that reads each row once, if there is one."""
     lazy, sparse, single = plan.formulas.is_lazy, plan.data.rows.layout == "csr", plan.batch_size == 1
     if plan.preconditioner:
         if plan.preconditioner.filled is not None and plan.noise and lazy:
@@ -69,7 +69,7 @@ def _driver_name(plan, name: str) -> str:
 
 
 def all_rows(plan) -> Any:
-    """All rows as one batch."""
+    """Return all rows as one batch."""
     if isinstance(plan.X, RemoteRows):
         return plan.X.all_rows(plan)
     if is_foreign(plan.X):
@@ -79,7 +79,7 @@ def all_rows(plan) -> Any:
 
 
 def drivers_of(plan) -> native.Drivers | None:
-    """The drivers for the formulas of a plan, if they can be read, and machine code can be made; None: on arrays."""
+    """Return the drivers for the formulas of a plan; None if they cannot be compiled."""
     if not can_compile() or not _is_readable(plan.formulas):
         return None
     known, dtype = plan.formulas.drivers, plan.data.y.dtype
@@ -89,7 +89,7 @@ def drivers_of(plan) -> native.Drivers | None:
 
 
 def in_python(plan) -> native.Drivers:
-    """The same in plain Python, for passes that there are not on arrays."""
+    """Return the drivers in plain Python, for passes that do not exist on arrays."""
     return native.Drivers(plan.formulas, plan.data.y.dtype, plain=True)
 
 
@@ -99,17 +99,17 @@ def permute(order: np.ndarray, generator: np.random.Generator) -> None:
 
 
 def settle(**missed: Any) -> None:
-    """Give sparse columns, and their averages, what they missed of a penalty; see the driver."""
+    """Apply to sparse columns, and their averages, the missed steps of a penalty; see the driver."""
     native.settle(missed, plain=native.is_plain() or not can_compile())
 
 
 def visit(values: dict[str, Any], dtype: np.dtype) -> Callable[[dict[str, Any]], float]:
-    """What gives sparse columns what they missed, and learns their new entries; see the driver."""
+    """Return the function that updates sparse columns with their missed steps and new entries; see the driver."""
     return native.visit(values, dtype, plain=native.is_plain() or not can_compile())
 
 
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
-    """From shifts to sums over the entries of sparse columns; None where no machine code can be made."""
+    """Return the function from shifts to sums over the entries of sparse columns; None if it cannot be compiled."""
     return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None
 
 
@@ -119,7 +119,7 @@ def score_driver(name: str) -> Callable[[dict[str, Any]], float] | None:
 
 
 def _is_readable(formulas: Formulas) -> bool:
-    """Whether machine code can be made of formulas; one warning says why not, of parts that are named tuples."""
+    """Return whether formulas can be compiled; give one warning with the reason if a named tuple cannot."""
     if formulas.refusal is None:
         return True
     parts = tuple(type(part) for part in formulas.parts)
@@ -130,7 +130,7 @@ def _is_readable(formulas: Formulas) -> bool:
             RuntimeWarning,
             stacklevel=user_stacklevel(),
         )
-        # Not before: where warnings are errors, the next call fails like the first.
+        # Not before the warning: if warnings are errors, the next call must fail like the first.
         _warned.add(parts)
     return False
 
@@ -140,7 +140,7 @@ _warned: set[tuple[type, ...]] = set()
 
 @cache
 def can_compile() -> bool:
-    """Whether machine code can be made; one warning says why, if not."""
+    """Return whether anything can be compiled; give one warning with the reason if not."""
     if (reason := store.missing()) is None:
         return True
     warnings.warn(

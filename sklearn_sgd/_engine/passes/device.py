@@ -1,9 +1,9 @@
 """The passes over arrays of other libraries, on their device: the host reads an epoch once, at its end.
 
-Parameters, average, moments and preconditioner go to the device in one transfer at the beginning; what has become of
-them comes back in one, together with the losses, at the end. Rates and shares of the average are known before, and go
-with the operations as plain numbers. Rows are gathered for several batches at once; those that lie in their order are
-not copied at all.
+Parameters, average, moments and preconditioner are copied to the device in one transfer at the beginning. Their new
+values are copied back in one, together with the losses, at the end. Rates and weights of the average are known before,
+and are passed to the operations as plain numbers. Rows are gathered for several batches at once; rows in their own
+order are not copied.
 """
 
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, wei
 from sklearn_sgd._engine.passes.formulas import ArrayParts
 from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
 
-# Entries of a batch up to which operations take less time than their start: a column of ones spares some of them.
+# Entries of a batch up to which starting an operation takes longer than the operation: a column of ones saves some.
 SMALL = 1 << 18
 
-# Batches that are gathered at once, and whose predictions are kept, at most.
+# Maximum number of batches that are gathered at once, and whose predictions are stored.
 MANY = 1024
 
 
 class Rows(NamedTuple):
-    """Some rows of an array, with targets and weights (None: all 1); less ``mean`` (None: 0).
+    """Some rows of an array, with targets and weights (None: all 1); ``mean`` is subtracted (None: 0).
 
-    Where offsets are moderate they are subtracted from sums, so that X is not copied; else ``at_once`` rows are centred
-    at a time. X may have a last column of ones, for the intercept.
+    If offsets are moderate, they are subtracted from sums, so that X is not copied. Otherwise ``at_once`` rows are
+    centred at a time. X may have a last column of ones, for the intercept.
     """
 
     X: Any
@@ -40,11 +40,11 @@ class Rows(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many there are."""
+        """Number of rows."""
         return self.y.shape[0]
 
     def between(self, start: int, stop: int) -> "Rows":
-        """The rows from one place to another, not copied."""
+        """Return the rows from one position to another, without a copy."""
         stop = min(stop, self.number)
         if start == 0 and stop == self.number:
             return self
@@ -52,11 +52,11 @@ class Rows(NamedTuple):
         return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once, self.has_ones)
 
     def weighted(self, values: Any) -> Any:
-        """Values of the rows, times the weights."""
+        """Return values of the rows, times their weights."""
         return values if self.weight is None else self.weight * values
 
     def products(self, w: Any) -> Any:
-        """Products of the rows with coefficients."""
+        """Return products of the rows with coefficients."""
         if self.mean is None:
             return self.X @ w
         if self.at_once is None:
@@ -64,7 +64,7 @@ class Rows(NamedTuple):
         return namespace(w).concat([X @ w for X, _ in self._centred()])
 
     def sum(self, c: Any) -> Any:
-        """The sum of the rows, each times a number."""
+        """Return the sum of the rows, each times a number."""
         if self.mean is None:
             return self.X.T @ c
         if self.at_once is None:
@@ -79,7 +79,7 @@ class Rows(NamedTuple):
 
 
 class OnDevice:
-    """What the passes share: the formulas of a plan on the device, rows batch by batch, and transfers."""
+    """Base of the passes: the formulas of a plan on the device, rows batch by batch, and transfers."""
 
     def __init__(self, plan):
         self.example = plan.data.y[:1]
@@ -90,7 +90,7 @@ class OnDevice:
         self.at_once = scratch_rows(plan.X)
 
     def up(self, *vectors: np.ndarray | None) -> list[Any]:
-        """Arrays of NumPy on the device, each in its precision, by one transfer; None for None."""
+        """Copy NumPy arrays to the device, each in its dtype, by one transfer; None stays None."""
         packed = np.concatenate([vector.ravel() for vector in vectors if vector is not None], dtype=np.float64)
         there = self.xp.asarray(packed, dtype=self.xp.float64, device=self.device)
         start, made = 0, list[Any]()
@@ -104,7 +104,7 @@ class OnDevice:
         return made
 
     def down(self, *arrays: Any) -> list[Any]:
-        """Arrays in double precision for NumPy, flat, by one transfer; None for None."""
+        """Copy arrays to NumPy, flat and in double precision, by one transfer; None stays None."""
         flat = [None if a is None else self.wide(self.xp.reshape(a, (-1,))) for a in arrays]
         packed, start, made = host(self.xp.concat([a for a in flat if a is not None])), 0, list[Any]()
         for part in flat:
@@ -113,22 +113,22 @@ class OnDevice:
         return made
 
     def wide(self, array: Any) -> Any:
-        """An array in double precision."""
+        """Return an array in double precision."""
         return array if array.dtype == self.xp.float64 else self.xp.astype(array, self.xp.float64)
 
     def zeros(self, number: int) -> Any:
-        """So many zeros on the device, in double precision, without a transfer."""
+        """Return zeros on the device, in double precision, without a transfer."""
         return self.xp.zeros(number, dtype=self.xp.float64, device=self.device)
 
     def order(self, plan, order: Any) -> Any:
-        """Row numbers on the device; of rows that lie in this order, the range of them."""
+        """Return row numbers on the device; for contiguous rows, their range."""
         n, first = len(order), int(order[0]) if len(order) else 0
         if not n or (int(order[-1]) - first == n - 1 and not (plan.shuffles and (np.diff(order) != 1).any())):
             return range(first, first + n)
         return index_like(order, plan.data.y)
 
     def stretches(self, plan, order: Any, size: int, mean: Any) -> Iterator[Rows]:
-        """The rows in this order, in whole batches of a size, as many at once as memory takes; one batch at least."""
+        """Yield the rows in this order, in whole batches, as many at once as fit into memory; at least one batch."""
         rows, y, weight = plan.data
         few = size * max(1, min(self.at_once // size, MANY))
         if isinstance(order, range):
@@ -137,7 +137,7 @@ class OnDevice:
             for start in range(0, n, stretch := few if far else size * MANY):
                 some = there.between(start, start + stretch)
                 if far and some.number <= self.at_once:
-                    # Several times the same entries are needed in a batch: they are centred once, if there is room.
+                    # A batch needs the same entries several times, so they are centred once, if there is room.
                     some = some._replace(X=some.X - mean, mean=None)
                 yield some._replace(at_once=self.at_once) if far else some
             return
@@ -152,7 +152,7 @@ class OnDevice:
             yield Rows(X, targets, s, has_ones=X.shape[1] > rows.X.shape[1])
 
     def batches(self, plan, order: Any, mean: Any) -> Iterator[tuple[Rows, Iterator[Rows]]]:
-        """The same, with the batches that they consist of."""
+        """Yield the same, with the batches in it."""
         size = plan.batch_size
         for some in self.stretches(plan, order, size, mean):
             yield some, (some.between(start, start + size) for start in range(0, some.number, size))
@@ -164,34 +164,34 @@ class OnDevice:
         return rows.products(w[:-1]) + w[-1] if bias else rows.products(w[:-1])
 
     def sum_of(self, rows: Rows, c: Any, bias: float) -> Any:
-        """The sum of rows, each times a number, that of the intercept last."""
+        """Return the sum of rows, each times a number, with that of the intercept last."""
         if rows.has_ones:
             return rows.X.T @ c
         last = self.xp.sum(c) if bias else self.xp.sum(0.0 * c)
         return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))])
 
     def pull(self, w: Any) -> Any:
-        """The gradient of the penalty, 0 for the intercept."""
+        """Return the gradient of the penalty; 0 for the intercept."""
         pull, zeros = self.parts.pull(w[:-1]), self.xp.zeros_like(w)
         zeros[:-1] = pull
         return zeros
 
 
 def is_far(plan) -> bool:
-    """Whether the offsets of columns would take digits from sums of products, in units of what varies."""
+    """Return whether the offsets of columns, relative to their spread, would cost digits in sums of products."""
     mean, known = plan.data.rows.mean, plan.preconditioner
     return known is None or bool((mean * mean * known.diagonal > NEAR).any())
 
 
 class AllRows(OnDevice):
-    """Some rows as one batch, whose gradients the host reads."""
+    """Rows as one batch, whose gradients the host reads."""
 
     def __init__(self, plan):
         super().__init__(plan)
         self.plan = plan
 
     def __call__(self, data, chunk, loss) -> "AllRows":
-        """The rows as one batch, as ``full_batch`` makes it."""
+        """Return the rows as one batch, as ``full_batch`` does."""
         self.plan, self.chunk = self.plan._replace(data=data), chunk
         return self
 
@@ -210,7 +210,7 @@ class AllRows(OnDevice):
         return float(found[0]), float(found[1]), found[2:] / n
 
     def reweighted_statistics(self, w: np.ndarray) -> tuple[ColumnStatistics, float]:
-        """Statistics of the columns, rows weighted by the curvature of their losses at w; the mean of the curvatures.
+        """Return statistics of rows weighted by the curvature of their losses at w, and the mean curvature.
 
         See ``row_curvatures``.
         """
@@ -232,7 +232,7 @@ class Minibatch(OnDevice):
     """One pass by an explicit schedule."""
 
     def __call__(self, plan, piece, vectors, window) -> float:
-        """Take the steps, and change the vectors; the sum of the losses."""
+        """Make the steps, which change the vectors; return the sum of the losses."""
         bias, total, averaged, k = plan.data.rows.bias, self.zeros(1)[0], piece.mixes.size > 0, 0
         w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
         is_plain = plan.formulas.is_plain and not (self.pulls or self.has_prox or moments[0] is not None)
@@ -254,7 +254,7 @@ class Minibatch(OnDevice):
         return finish(vectors, *self.down(w, average, *moments, total))
 
     def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> list:
-        """Change the parameters by the optimizer and the proximal step; the moments after that."""
+        """Change the parameters by the optimizer and the proximal step; return the new moments."""
         pull = self.pull(w) if self.pulls else 0.0
         m, v = (0.0 if moment is None else moment for moment in moments)
         d, h, *after = self.parts.step(g, pull, w, m, v, rate, t)
@@ -268,7 +268,7 @@ class Minibatch(OnDevice):
 
 
 def finish(vectors, w, average, m, v, total) -> float:
-    """Take over what an epoch has made of the vectors; the sum of its losses."""
+    """Copy the results of an epoch to the vectors; return the sum of its losses."""
     for vector, found in zip(vectors, (w, average, m, v), strict=True):
         if found is not None:
             vector[:] = found

@@ -8,20 +8,20 @@ from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
 
-# Tries for the length of a step in a first epoch of batches, or of all rows; spare ones in later epochs, at least,
-# beyond those that were not enough in the last one.
+# Number of tries for the length of a step in a first epoch, with batches or with all rows; minimum number of spare
+# tries in later epochs, beyond those that were not enough in the last one.
 FIRST, FIRST_EXACT, SPARE = 4, 12, 2
 
-# Share of the slope at the start up to which there is none.
+# Share of the slope at the start below which a slope counts as 0.
 EXACT = 1e-9
 
 
 class Automatic(OnDevice):
-    """One pass by the automatic step, the steps of the drivers; see there for what the numbers mean.
+    """One pass of the automatic step; see the drivers for the meaning of the numbers.
 
-    The length of a step is found in a number of tries that is fixed for an epoch: a step that has its length takes part
-    in the rest without effect. Where that did not suffice the epoch, which has changed nothing, is taken once more with
-    twice as many. Most steps need one try; half the squared error needs none, since the minimum along a line is known.
+    The number of tries for the length of a step is fixed for an epoch. If a step has its length, further tries do not
+    change it. If the tries of some step do not suffice, the epoch, which has changed nothing, is repeated with twice as
+    many. Most steps need one try; half the squared error needs none, since the minimum along a line is known.
     """
 
     def __init__(self, plan):
@@ -29,19 +29,19 @@ class Automatic(OnDevice):
         self.is_quadratic, self.tries = plan.formulas.is_quadratic, FIRST if plan.noise else FIRST_EXACT
 
     def __call__(self, plan, piece, vectors, window) -> float:
-        """Take the steps, and change the vectors and the window; the sum of the losses."""
+        """Make the steps, which change the vectors and the window; return the sum of the losses."""
         tries, order = 0 if self.is_quadratic else self.tries, self.order(plan, piece.order)
         ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
         while 0 < tries <= missing and tries < TRIES:
             tries = min(2 * tries, TRIES)
             ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
-        # Fewer in the next epoch, but one by one: an epoch that is taken twice costs more than a try too many.
+        # Reduced by one per epoch: a repeated epoch costs more than an unnecessary try.
         self.tries = int(min(max(missing + SPARE, tries - 1), TRIES))
         window[:3] = known
         return finish(vectors, *ends)
 
     def _attempt(self, plan, piece, order, vectors, window, tries: int) -> tuple:
-        """What an epoch of so many tries makes of the vectors, how many were not enough somewhere, and the window."""
+        """Return the vectors after an epoch with so many tries, the tries that did not suffice, and the window."""
         data, noise, bias = plan.data, plan.noise, plan.data.rows.bias
         averaged, inverse = piece.mixes.size > 0, with_intercept(plan.preconditioner.apart)
         vectors = vectors if averaged else vectors._replace(average=None)
@@ -79,7 +79,7 @@ class Automatic(OnDevice):
     def remember(
         self, known: Any, count: float, squares: Any, losses: Any, size: int, noise: bool
     ) -> tuple[Any, float]:
-        """Squared slopes and losses of recent samples, and their number, after another batch; see ``step_length``."""
+        """Return squared slopes, losses and number of recent samples after another batch; see ``step_length``."""
         new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW) if noise else 0.0
         if noise:
             limit, times = MOST * size * known, new * count
@@ -89,12 +89,12 @@ class Automatic(OnDevice):
 
 
 class LineSearch:
-    """The length of a step, on the device: the given one, or a shorter one if that leads too far.
+    """The length of a step, on the device: the given one, or a shorter one if that would pass the minimum.
 
     Returns
     -------
     step, most : arrays without dimension
-        The length, 0 if the step is left out, and the number of the last try that did not suffice.
+        The length, or 0 if the step is omitted, and the number of the last try that did not suffice.
     """
 
     def __init__(self, device: OnDevice, noise: bool, tries: int):
@@ -103,7 +103,7 @@ class LineSearch:
         self.one = self.none + 1.0
 
     def __call__(self, rows: Rows, w, z, d, g, pull, step, along) -> tuple[Any, Any]:
-        """Find it, for a step down ``d``, along which predictions change by ``along``."""
+        """Return the length for a step along ``-d``, which changes predictions by ``along``."""
         xp, device = self.xp, self.device
         fall, lean, bend = xp.sum(d * g), 0.0, 0.0
         possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
@@ -122,7 +122,7 @@ class LineSearch:
             slopes = device.wide(self.parts.slope(rows.y, z - narrow * along) @ weighted) / -rows.number
             return slopes if pull is None else slopes + (lengths * bend - lean)
 
-        # Of the length at hand and of half of it, as long as batches are not all rows.
+        # For the current length and half of it, if batches are not all rows.
         shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
         done, steep, most, none, steepest = ~possible, fall, self.none, EXACT * fall, -0.5 * fall
         for number in range(1, self.tries + 1):
@@ -140,7 +140,7 @@ class LineSearch:
 
 
 def with_intercept(inverse: np.ndarray) -> np.ndarray:
-    """A preconditioner, full or a diagonal, with 1 for the intercept."""
+    """Return a preconditioner, full or diagonal, with 1 for the intercept."""
     if inverse.ndim == 1:
         return np.append(inverse, inverse.dtype.type(1.0))
     whole = np.zeros((len(inverse) + 1,) * 2, inverse.dtype)

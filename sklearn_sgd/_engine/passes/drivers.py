@@ -1,4 +1,4 @@
-"""The passes of the drivers: their arguments made of a plan's data, for machine code or plain Python."""
+"""The passes of the drivers: they convert the data of a plan to arguments, for machine code or plain Python."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def is_plain() -> bool:
 class Drivers:
     """The passes for the formulas of parts, by machine code or in plain Python.
 
-    Arrays that stay are given by their addresses.
+    Arrays that do not change are passed as addresses.
     """
 
     def __init__(self, formulas: Formulas, dtype: np.dtype, plain: bool = False):
@@ -34,16 +34,16 @@ class Drivers:
             self.functions = functions.compiled_functions(formulas, dtype)
         self.shared = self.functions._asdict()
         if not self.plain:
-            # Arrays that stay are given by their addresses; ``functions`` keeps them.
+            # Arrays that do not change are passed as addresses; ``functions`` keeps them alive.
             numbers = {name: value for name, value in self.shared.items() if isinstance(value, np.ndarray)}
             self.shared |= {name: machine.address_of(value, value.dtype) for name, value in numbers.items()}
 
     def steps(self, name: str) -> "Pass":
-        """A driver that steps by itself, as a pass."""
+        """A driver that makes the steps itself, as a pass."""
         return Pass(self, name)
 
     def variance_reduced(self, plan, piece, vectors, remembered, mean, renew: float) -> float:
-        """Steps of reduced variance; of sparse columns only those that a batch has entries in, if that is possible."""
+        """Variance-reduced steps; if possible, only on the sparse columns that occur in a batch."""
         if not len(piece.order):
             return 0.0
         more = {"remembered": remembered, "known": mean, "renew": renew}
@@ -58,7 +58,7 @@ class Drivers:
         return self.call("variance_reduced", plan.data, piece.order, steps)()
 
     def _lags(self, plan, piece) -> bool:
-        """Whether what columns without entries miss has a closed form: at a constant rate, without averages."""
+        """Whether the steps of columns without entries have a closed form: at a constant rate, without averages."""
         known, rows = plan.preconditioner, plan.data.rows
         apart = known.filled is not None or (rows.mean is None and known.inverse.ndim == 1)
         smooth = self.terms is not None and not self.terms.lasso and not len(piece.mixes)
@@ -84,7 +84,7 @@ class Drivers:
         return driver("slope", "dense", self.dtype, NO_INDEX, order.dtype, self.plain)(values)
 
     def stepping(self, plan, piece, vectors, more: dict[str, Any], batches: int, coefs: int) -> dict[str, Any]:
-        """The arguments of a driver that steps, with memory for numbers of each row of a batch and each coefficient."""
+        """The arguments of a driver that makes steps, with scratch memory per row of a batch and per coefficient."""
         size, length = min(plan.batch_size, len(piece.order)), len(vectors.coef)
         averaged = piece.mixes.shape[0] > 0
         return {
@@ -123,7 +123,7 @@ def _targets(data, order) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pass:
-    """A driver that steps by itself: called with a plan, a piece of an epoch, the vectors and the window."""
+    """A driver that makes the steps itself; called with a plan, a piece of an epoch, vectors and window."""
 
     drivers: Drivers
     name: str
@@ -141,7 +141,7 @@ class Pass:
         )
 
     def work(self, batch: int, n_columns: int) -> np.ndarray:
-        """Memory for a call on batches of so many rows."""
+        """Scratch memory for a call with batches of so many rows."""
         _, batches, coefs = OWN[self.name]
         return np.zeros(batches * batch + coefs * (n_columns + 1), self.drivers.dtype)
 
@@ -196,7 +196,7 @@ def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]
     return plan.parts.optimizer._asdict()
 
 
-# Of each driver that steps: its own arguments, and how many numbers it needs for each row of a batch, and coefficient.
+# For each driver that makes steps: its own arguments, and its scratch memory for each row of a batch and coefficient.
 OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
     "minibatch": (_minibatch, 4, 4),
     "automatic": (_automatic, 6, 5),
@@ -226,7 +226,7 @@ def driver(name: str, layout: str, dtype, indices, order, plain: bool):
 
 
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Of each sparse column the sums of the driver, of entries less ``shift`` where they are squared: (4, P)."""
+    """The sums of the driver for each sparse column, of shape (4, P); ``shift`` is subtracted before squaring."""
     sums, weighted = np.zeros((rows.columns, 4)), weight.shape[0] > 0
     numbers = {"order": order, "n": len(order), "weight": weight if weighted else NOTHING, "weighted": int(weighted)}
     numbers |= {"shift": shift, "sums": sums}
@@ -244,22 +244,22 @@ def score_driver(name: str) -> Callable[[dict[str, Any]], float]:
 
 
 def settle(missed: dict[str, Any], plain: bool) -> None:
-    """Give sparse columns, and their averages, what they missed of a penalty; see the driver."""
+    """Apply to sparse columns, and their averages, the missed steps of a penalty; see the driver."""
     driver("settle", "csr", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain)(missed)
 
 
 def visit(values: dict[str, Any], dtype: np.dtype, plain: bool) -> Callable[[dict[str, Any]], float]:
-    """The driver of that name, for columns of a precision, with arguments of which all arrays are given later."""
+    """The driver of that name, for columns of a precision; all arrays are passed later."""
     call = machine.Call(driver("visit", "csr", dtype, NO_INDEX, NO_INDEX, plain), values)
     return machine.bound(call, scratch=())
 
 
-# Random numbers that are drawn at once.
+# Number of random numbers that are drawn at once.
 DRAWS = 8192
 
 
 def permute(order: np.ndarray, generator: np.random.Generator, plain: bool) -> None:
-    """Shuffle row numbers in place: Fisher and Yates. Many draws at once cost a third of single ones."""
+    """Shuffle row numbers in place, by Fisher-Yates. Drawing many numbers at once costs a third of single draws."""
     kinds = np.dtype(np.float64), np.dtype(np.uint32), order.dtype
     shuffle = None if plain else driver("permute", "dense", *kinds, plain)
     for start in range(1, len(order), DRAWS):

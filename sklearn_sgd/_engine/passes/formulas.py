@@ -1,7 +1,7 @@
-"""Formulas on arrays of another library: the expressions that were read of a part, in the functions of that library.
+"""Formulas on arrays of another library: the expressions of a part are evaluated by the functions of that library.
 
-So formulas that are written in functions of NumPy run on a device, too, and what occurs twice in one is computed once.
-A part that cannot be read is called with the arrays themselves.
+So formulas that use NumPy functions also run on a device, and a subexpression that occurs twice is computed once. A
+part that cannot be read is called with the arrays themselves.
 """
 
 import operator
@@ -13,7 +13,7 @@ from sklearn_sgd._engine.expressions import CONDITIONS, EVALUATE, program
 from sklearn_sgd._engine.traits import Formulas, Reading
 from sklearn_sgd._namespace import like, namespace
 
-# Operations of Python, and functions that bear another name in the standard than in the expressions.
+# Python's operations, and functions with another name in the array API standard than in the expressions.
 OPERATORS: dict[str, Callable] = {
     name: getattr(operator, python)
     for name, python in {"div": "truediv", **{op: op for op in ("add", "sub", "mul", "pow", "neg", "abs")}}.items()
@@ -22,18 +22,18 @@ NAMES = {"arctan": "atan"}
 
 
 class Formula:
-    """Expressions as a function of their variables: numbers of Python, and arrays in the precision of ``example``.
+    """Expressions as a function of their variables: Python numbers, and arrays of the dtype of ``example``.
 
     Parameters
     ----------
     reading : Reading
-        The part that the expressions are of, with its numbers.
+        The part to which the expressions belong.
     outputs : tuple
-        What is returned for them.
+        The outputs to return.
     example : array of one dimension
-        Of the library, the device and the precision.
+        An array of the library, the device and the dtype.
     known : dict
-        Variables that are always the same number.
+        Variables with a constant value.
     """
 
     def __init__(self, reading: Reading, outputs: tuple, example: Any, **known: float):
@@ -44,7 +44,7 @@ class Formula:
         self.steps: list[tuple[int, str, tuple[int, ...]]] = []
         self.conditions = {number for number, (op, *_) in enumerate(lines) if op in CONDITIONS}
         self.columns = {number for number, (op, *_) in enumerate(lines) if op == "column"}
-        # Of variables that are arrays, or are not, the functions to call one after the other.
+        # The functions to call in order, for each set of variables that are arrays.
         self.functions: dict[tuple[bool, ...], list[tuple[int, Callable, tuple[int, ...]]]] = {}
         for number, (op, *args) in enumerate(lines):
             if op == "constant":
@@ -61,7 +61,7 @@ class Formula:
                 self.steps.append((number, op, tuple(args)))
 
     def __call__(self, **variables: Any) -> tuple:
-        """The values of the outputs."""
+        """Return the values of the outputs."""
         values = self.values.copy()
         for number, name in self.variables:
             values[number] = variables[name]
@@ -71,7 +71,7 @@ class Formula:
         return tuple(values[number] for number in self.outputs)
 
     def _functions(self, kinds: tuple[bool, ...]) -> list[tuple[int, Callable, tuple[int, ...]]]:
-        """What to call where these variables are arrays; numbers alone are computed by NumPy."""
+        """Return the functions to call if these variables are arrays; NumPy computes with numbers only."""
         arrays = self.columns | {number for (number, _), kind in zip(self.variables, kinds, strict=True) if kind}
         made = self.functions[kinds] = []
         for number, op, args in self.steps:
@@ -83,7 +83,7 @@ class Formula:
         return made
 
     def _function(self, op: str, args: tuple[int, ...], arrays: set[int]) -> Callable:
-        """The function for an operation on arrays and numbers."""
+        """Return the function for an operation on arrays and numbers."""
         xp, example = self.xp, self.example
         if op == "where":
             return lambda condition, *terms: xp.where(condition, *map(self._array, terms))
@@ -97,21 +97,21 @@ class Formula:
             function = OPERATORS[op] if op in OPERATORS else getattr(xp, NAMES.get(op, op))
         if not (self.conditions & arrays).intersection(args):
             return function
-        # The truth of a condition counts as a number.
+        # A condition counts as a number, 0 or 1.
         truths = [k in self.conditions and k in arrays for k in args]
         return lambda *terms: function(
             *(xp.astype(term, example.dtype) if truth else term for term, truth in zip(terms, truths, strict=True))
         )
 
     def _extreme(self, op: str, a: Any, b: Any) -> Any:
-        """The larger or smaller of two values, one of which may be a number."""
+        """Return the larger or smaller of two values, one of which may be a number."""
         if hasattr(a, "shape") and hasattr(b, "shape"):
             return (self.xp.maximum if op == "max" else self.xp.minimum)(a, b)
         array, bound = (a, b) if hasattr(a, "shape") else (b, a)
         return self.xp.clip(array, bound, None) if op == "max" else self.xp.clip(array, None, bound)
 
     def _array(self, value: Any) -> Any:
-        """A number as an array: of two numbers alone some libraries do not know the precision."""
+        """Return a number as an array: for two numbers, some libraries cannot infer the dtype."""
         return value if hasattr(value, "shape") else self.xp.full_like(self.example[:1], value)[0]
 
 
@@ -121,9 +121,9 @@ class ArrayParts:
     Parameters
     ----------
     formulas : Formulas
-        What was read of the parts.
+        The formulas of the parts.
     example : array of one dimension
-        Of the library, the device and the precision.
+        An array of the library, the device and the dtype.
     """
 
     def __init__(self, formulas: Formulas, example: Any):

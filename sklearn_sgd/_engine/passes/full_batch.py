@@ -1,6 +1,6 @@
-"""The full batch on all cores: one pass over X for a gradient, in segments of rows summed in their order.
+"""The full batch on all cores: one pass over X for a gradient, in segments of rows that are summed in order.
 
-The segments depend on the number of rows alone, so any number of threads gives the same bits. Compiled kernels release
+The segments depend only on the number of rows, so any number of threads gives the same bits. Compiled kernels release
 the interpreter's lock.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_sgd._engine.cores import map_on_cores
 
-# Rows of a segment at least, segments at most; entries of X from which all this is worth while, and from which threads.
+# Minimum rows of a segment, maximum number of segments; minimum entries of X for segments, and for threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 
 # Intercepts that differ by the rounding of a move of the centre.
@@ -54,9 +54,9 @@ def level(slope_at: Callable[[float], float], length: float, fall: float) -> flo
 
 
 class WholeBatch(ABC):
-    """All rows as one batch: mean gradients, and slopes, which are gradients at another point.
+    """All rows as one batch: mean gradients, and slopes, which follow from gradients at another point.
 
-    The last gradient is remembered: that at the end of an accepted step is the next epoch's.
+    The last gradient is stored: the gradient at the end of an accepted step is that of the next epoch.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class WholeBatch(ABC):
         """Sums of the losses, of their squared slopes, and of the gradients."""
 
     def __call__(self, data, chunk, loss):
-        """The rows, as ``arrays`` asks for a batch."""
+        """Return the batch for the passes of ``arrays``."""
         if data is not self.data:
             self.known = (None, None)
         self.data, self.chunk, self.loss = data, chunk, loss
@@ -83,7 +83,7 @@ class WholeBatch(ABC):
         return total, squares, g.copy()
 
     def slope(self, w, d, step):
-        """Slope of the mean loss at the end of a step, in its direction."""
+        """Return the slope of the mean loss at the end of a step, in its direction."""
         return -(self.gradient(w - w.dtype.type(step) * d)[2] @ d)
 
 
@@ -98,7 +98,7 @@ class AllRows(WholeBatch):
         super().__init__()
         self.passes = passes
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
-        # Python's own threads would wait for each other, and not know how scikit-learn is configured in this one.
+        # In plain Python, threads would wait for each other, and have another configuration of scikit-learn.
         self.map: Callable = map_on_cores if compiled and n_entries >= THREADED else map
         self.direction: Any = None
         self.share, self.missing, self.before_that = 1.0, np.inf, np.inf

@@ -1,7 +1,7 @@
 """Full batches of the squared error from the normal matrix: O(P**2), however many rows.
 
-The rows enter the squared error by their second moments alone. The automatic step measures these anyway; by a schedule
-it pays if epochs are many.
+The squared error depends on the rows only through their second moments. The automatic step computes these anyway. For a
+schedule they pay off if there are many epochs.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
 
 def automatic(plan, piece, vectors, window) -> float:
-    """One epoch, which is one step; that of ``arrays``, to rounding."""
+    """Run one epoch, which is one step; equal to that of ``arrays``, to rounding."""
     normal, preconditioner, penalty = plan.normal, plan.preconditioner, plan.parts.penalty
     w = vectors.coef[:-1].astype(np.float64)
     product, g, error = normal.gradient(plan.data.rows.bias, vectors.coef)
@@ -36,17 +36,17 @@ def automatic(plan, piece, vectors, window) -> float:
 
 
 class AllRows:
-    """All rows as one batch, as ``arrays.minibatch`` asks for it."""
+    """All rows as one batch, for ``arrays.minibatch``."""
 
     def __init__(self, plan):
         self.normal, self.bias, self.weight, self.n_rows = plan.normal, plan.data.rows.bias, plan.weight, plan.n_rows
 
     def __call__(self, data, chunk, loss):
-        """The batch, which does not change."""
+        """Return the batch, which does not change."""
         return self
 
     def gradient(self, w):
-        """Sum of the losses, and the mean gradient."""
+        """Return the sum of the losses, and the mean gradient."""
         product, g, error = self.normal.gradient(self.bias, w)
         loss = self.normal.loss(w[:-1].astype(np.float64), product, error)
         return self.weight * loss, None, np.append(g, error) * (self.weight / self.n_rows)

@@ -1,4 +1,4 @@
-"""Passive-aggressive steps: a row's step is as long as its own loss requires, and no longer."""
+"""Passive-aggressive steps: the loss of a row determines the length of its step."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 class PassiveAggressive(NamedTuple):
-    """How far to go along a row with loss l and squared length q: ``min(limit, l / (q + soft))``.
+    """The length of the step along a row with loss l and squared norm q: ``min(limit, l / (q + soft))``.
 
-    PA-I has a ``limit``, PA-II is ``soft``.
+    PA-I uses ``limit``, and PA-II uses ``soft``.
 
     References
     ----------
@@ -21,15 +21,15 @@ class PassiveAggressive(NamedTuple):
 
     @property
     def moments(self) -> int:
-        """How many moments are kept."""
+        """The number of moments."""
         return 0
 
     @property
     def is_passive(self) -> bool:
-        """Whether each row says how far to go."""
+        """Whether the length of a step depends on the loss of its row."""
         return True
 
 
 def variant(name: str, eta0: float) -> PassiveAggressive:
-    """The variant that a learning rate names; ``eta0`` is what the authors call C."""
+    """Return the variant for the name of a learning rate; ``eta0`` is the authors' C."""
     return PassiveAggressive(eta0, 0.0) if name == "pa1" else PassiveAggressive(np.inf, 0.5 / eta0)

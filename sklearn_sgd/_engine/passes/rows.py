@@ -1,7 +1,7 @@
-"""Rows of X, dense or sparse, as they are or less the mean of their columns.
+"""Rows of X, dense or sparse, centred or not.
 
-The intercept is the coefficient of a last column whose every entry is ``bias``: 1, or 0 for a model without intercept.
-Sparse rows are never centred themselves: what is missing is added to sums of them, by ``offset`` and ``centre``.
+The intercept is the coefficient of a last column whose entries are ``bias``: 1, or 0 for a model without intercept.
+Sparse rows are never centred themselves; ``offset`` and ``centre`` correct predictions and sums.
 """
 
 from typing import Any, NamedTuple
@@ -12,20 +12,20 @@ from scipy import sparse
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, is_foreign, like, take
 
-# Bytes of rows that a driver reads twice, and rows at most. Few, so that reading and computing take turns quickly.
+# Maximum bytes of rows that a driver reads twice, and maximum rows; small, so that reading and computing overlap.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 11, 256
 
-# Bytes of shuffled rows that are requested before their turn, and rows at most.
+# Maximum bytes of shuffled rows that are prefetched, and maximum rows.
 AHEAD_BYTES, AHEAD_ROWS = 32768, 32
 
-# The address of an array that a driver does not read.
+# A placeholder for an array that a driver does not read.
 NOTHING = 0
 
 NO_INDEX = np.dtype(np.uint32)
 
 
 class Dense(NamedTuple):
-    """Rows of an array; less ``mean``, if there is one, which is NumPy's."""
+    """Rows of an array; if ``mean`` is given, it is subtracted. It is a NumPy array."""
 
     X: Any
     bias: Any
@@ -71,7 +71,7 @@ class Dense(NamedTuple):
 
 
 class Csr(NamedTuple):
-    """Rows of a matrix in compressed sparse row format; less ``mean``, which is never subtracted from a row."""
+    """Rows of a CSR matrix. If ``mean`` is given, it is subtracted, but never from single rows."""
 
     data: np.ndarray
     indices: np.ndarray
@@ -125,17 +125,17 @@ Rows = Dense | Csr
 
 
 def block_rows(rows: Rows) -> int:
-    """Rows that a driver takes together."""
+    """Number of rows that a driver processes together."""
     return max(1, min(BLOCK_ROWS, BLOCK_BYTES // (rows.row_bytes() + 1)))
 
 
 def rows_ahead(rows: Rows) -> int:
-    """How many rows ahead of its turn one is requested."""
+    """Number of rows by which prefetches are ahead."""
     return max(1, min(AHEAD_ROWS, AHEAD_BYTES // (rows.row_bytes() + 1)))
 
 
 def as_rows(X, fit_intercept: bool) -> Any:
-    """The rows of an array or CSR matrix, not copied."""
+    """Return the rows of an array or CSR matrix, without a copy."""
     if isinstance(X, RemoteRows):
         return X.with_intercept(fit_intercept)
     bias = dtype_of(X).type(fit_intercept)
@@ -148,22 +148,22 @@ def as_rows(X, fit_intercept: bool) -> Any:
 
 
 def less_mean(rows: Any, mean: np.ndarray) -> Any:
-    """The same rows, centred."""
+    """Return the same rows, centred."""
     if isinstance(rows, RemoteRows):
         return rows.centred(mean)
     return rows._replace(mean=mean)
 
 
 def unsigned(indices: np.ndarray) -> np.ndarray:
-    """A view as unsigned integers; of long ones as they are."""
+    """Return a view as unsigned 32-bit integers; 64-bit integers are returned as they are."""
     return in_one_piece(indices.view(np.uint32) if indices.dtype == np.int32 else indices)
 
 
 def signed(indices: np.ndarray) -> np.ndarray:
-    """The view undone, for SciPy."""
+    """Undo the view, for SciPy."""
     return indices.view(np.int32) if indices.dtype == np.uint32 else indices
 
 
 def in_one_piece(array: Any) -> Any:
-    """The array as drivers take it: C-ordered, not copied if it is."""
+    """Return the array in C order, without a copy if possible."""
     return array if is_foreign(array) else np.ascontiguousarray(array)

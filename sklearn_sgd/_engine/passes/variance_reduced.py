@@ -1,4 +1,4 @@
-"""The passes of reduced variance (SVRG, SAGA): a row's slope counts by how it differs from the one remembered of it."""
+"""Variance-reduced passes (SVRG, SAGA): they use the difference between the slope of a row and its stored slope."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ import numpy as np
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.passes.arrays import Batch
 
-# Rows of a block in a pass that remembers all of them.
+# Rows of a block in the pass that stores the slopes of all rows.
 BLOCK = 4096
 
 
 class Memory:
-    """The pass together with what it remembers: the slope of each row's loss, and the mean gradient that they make."""
+    """The pass with its stored values: the slope of each row's loss, and the mean gradient of these slopes."""
 
     def __init__(self, run: Callable, plan):
         self.run, self.refreshes = run, plan.parts.optimizer.refreshes_table
@@ -20,7 +20,7 @@ class Memory:
         self.slopes = self.mean = np.empty(0)
 
     def begin_epoch(self) -> None:
-        """Forget what an optimizer remembers for one epoch only."""
+        """Discard stored slopes if the optimizer keeps them for one epoch only."""
         if self.refreshes:
             self.slopes = np.empty(0)
 
@@ -33,7 +33,7 @@ class Memory:
         return self.run(plan, piece, vectors, self.slopes, self.mean, renew)
 
     def remember(self, plan, w: np.ndarray) -> None:
-        """Remember all rows as they are at w."""
+        """Store the slopes of all rows at w."""
         data, used = plan.data, plan.used
         self.slopes, self.mean = np.zeros(data.y.shape[0], w.dtype), np.zeros(len(w))
         for start in range(0, len(used), BLOCK):
@@ -44,7 +44,7 @@ class Memory:
 
 
 def longest(rows, weight: np.ndarray, used: np.ndarray, preconditioner: Preconditioner) -> float:
-    """Largest squared length of a weighted, preconditioned row, the intercept's one included."""
+    """Largest squared norm of a weighted, preconditioned row, including the intercept."""
     most, inverse = 0.0, preconditioner.apart
     for start in range(0, len(used), BLOCK):
         chunk = used[start : start + BLOCK]

@@ -9,12 +9,12 @@ from scipy import linalg, sparse
 from sklearn_sgd._engine.passes.choose import score_driver
 from sklearn_sgd._namespace import doubled, host
 
-# Added to a matrix of ones on the diagonal, so that dependent columns do no harm.
+# Added to the diagonal of a scaled matrix, so that dependent columns are harmless.
 RIDGE = 1e-12
 
 
 class Root:
-    """The Cholesky factor of a matrix, in units of its diagonal; a LinAlgError if it has none."""
+    """The Cholesky factor of a matrix scaled by its diagonal; a LinAlgError if there is none."""
 
     def __init__(self, A: np.ndarray):
         size = np.sqrt(np.maximum(A.diagonal(), 0.0))
@@ -28,7 +28,7 @@ class Root:
         return self.scale * linalg.cho_solve(self.factor, self.scale * g)
 
     def noise(self, scatter: np.ndarray) -> float:
-        """Return twice what a step gains on average from noise of such a scatter."""
+        """Return twice the mean gain of a step from noise with this covariance."""
         scaled = scatter * np.multiply.outer(self.scale, self.scale)
         return float(np.trace(linalg.cho_solve(self.factor, scaled)))
 
@@ -58,7 +58,7 @@ def weighted_products(Z: np.ndarray, c: np.ndarray, d: np.ndarray) -> tuple[np.n
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Yield slices of so many rows, the last one of no more."""
+    """Yield slices of so many rows; the last one may be smaller."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 

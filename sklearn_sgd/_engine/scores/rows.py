@@ -1,6 +1,6 @@
-"""Sums over rows in blocks: what the covariance of the coefficients is made of.
+"""Sums over rows in blocks, from which the covariance of the coefficients is computed.
 
-Columns are centred on their means, so that an offset costs no digits: the intercept is then the prediction there.
+Columns are centred, so that an offset costs no digits. The intercept is then the prediction at the means.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.products import blocks, dense
 from sklearn_sgd._namespace import take
 
-# Numbers in a block of rows, which is dense and in double precision.
+# Number of entries in a block of rows, which is dense and in double precision.
 ENTRIES = 1 << 18
 
 
 class Rows(NamedTuple):
-    """Validated rows: samples, targets (n, targets), weights, and numbers of the groups that they are of, or None."""
+    """Validated rows: samples, targets (n, targets), weights, and numbers of their groups, or None."""
 
     X: Any
     y: np.ndarray
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
             yield rows, dense(take(self.X, rows))
 
     def predict(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weighted means of the columns, and raw predictions, in one reading."""
+        """Return the weighted means of the columns, and raw predictions, in one pass."""
         mean, p = np.zeros(self.X.shape[1]), np.empty(self.y.shape)
         for rows, block in self.blocks():
             mean += self.weight[rows] @ block
@@ -45,15 +45,15 @@ class Rows(NamedTuple):
         return mean / self.weight.sum(), p
 
     def designs(self, mean: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield blocks of the samples less their means, with a column of ones; as they are if there are no means."""
+        """Yield blocks of the centred samples, with a column of ones; without means, the samples as they are."""
         for rows, block in self.blocks():
             yield rows, block if mean is None else np.column_stack((block - mean, np.ones(len(block))))
 
 
 class RowSlopes(NamedTuple):
-    """Second derivatives and slopes of rows, not weighted; and where the slope of the loss jumps.
+    """Second derivatives and slopes of rows, without weights, and the jumps of the slope of the loss.
 
-    If it does, the second derivative is the mean, in all rows.
+    If there are jumps, the second derivative is the mean, in all rows.
     """
 
     curvature: np.ndarray
@@ -62,7 +62,7 @@ class RowSlopes(NamedTuple):
 
 
 def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows) -> RowSlopes:
-    """Return what rows say of a target, of which ``y`` are the values and ``p`` the raw predictions."""
+    """Return second derivatives and slopes for the targets ``y`` and the raw predictions ``p``."""
     counted = data.counted
     y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
     g, found = np.asarray(loss.gradient(y, p), dtype=np.float64), second.jumps(loss, y[counted], p[counted])
@@ -86,13 +86,13 @@ class Sums:
 
     @classmethod
     def zeros(cls, n_parameters: int, n_groups: int | None) -> "Sums":
-        """Return sums of no rows."""
+        """Return empty sums."""
         square = (n_parameters, n_parameters)
         groups = None if n_groups is None else np.zeros((n_groups, n_parameters))
         return cls(np.zeros(square), np.zeros(square), np.zeros(n_parameters), groups)
 
     def add(self, Z: np.ndarray, curvature: np.ndarray, scores: np.ndarray, groups: np.ndarray | None) -> None:
-        """Count rows."""
+        """Add rows to the sums."""
         self.curvature += (Z * curvature[:, None]).T @ Z
         self.score += scores.sum(axis=0)
         if self.of_groups is None:
@@ -103,7 +103,7 @@ class Sums:
 
 
 class Target(NamedTuple):
-    """What a target's rows say, weighted: second derivatives and slopes; and the penalty's slope at weight 1."""
+    """Weighted second derivatives and slopes of the rows of a target, and the penalty's slope at weight 1."""
 
     curvature: np.ndarray
     slope: np.ndarray
@@ -116,7 +116,7 @@ def scores(Z: np.ndarray, target: Target, weight: np.ndarray, rows: slice) -> np
 
 
 def add_up(data: Rows, mean: np.ndarray | None, targets: list[Target]) -> list[Sums]:
-    """Return the sums of each target, in one reading."""
+    """Return the sums of each target, in one pass."""
     n_groups = None if data.groups is None else int(data.groups.max()) + 1
     sums = [Sums.zeros(len(targets[0].pull), n_groups) for _ in targets]
     for rows, Z in data.designs(mean):
@@ -129,7 +129,7 @@ def add_up(data: Rows, mean: np.ndarray | None, targets: list[Target]) -> list[S
 def scatter_by_leverage(
     data: Rows, mean: np.ndarray | None, targets: list[Target], breads: list[np.ndarray], power: float
 ) -> list[np.ndarray]:
-    """Return outer products of the scores over ``(1 - leverage)**power``, in one more reading."""
+    """Return outer products of the scores divided by ``(1 - leverage)**power``, in another pass."""
     scatters = [np.zeros_like(bread) for bread in breads]
     for rows, Z in data.designs(mean):
         for target, bread, scatter in zip(targets, breads, scatters, strict=True):

@@ -1,4 +1,4 @@
-"""Steps on batches by the automatic step: preconditioned directions, as long as the batch allows."""
+"""The automatic step on batches: preconditioned directions, and a length that does not raise the batch's objective."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, precondition
 from sklearn_sgd._engine.compiled.drivers.words import (
@@ -15,19 +15,19 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# Samples over which the curvature of the loss is remembered.
+# Number of samples over which the curvature of the loss is averaged.
 WINDOW = 1000.0
 
-# Mean squared slopes, and losses, of remembered samples that those of a batch count as, per sample, at most.
+# Largest ratio of the squared slopes (or losses) of a batch, per sample, to the averages.
 MOST = 100.0
 
 
 def step_length(rate, size, batch, window, noise, losses, squares):
-    """The step that the curvature of recent samples allows; ``window`` holds their squared slopes, losses and number.
+    """The length of a step by the curvature of recent samples; ``window`` has their squared slopes, losses, number.
 
-    A short batch steps in proportion, so that its rows count no more than others. No batch counts as more than `MOST`
-    rows of those remembered, in ``window[2]``, by its squared slopes or its losses: a row whose loss is a million times
-    that of others would hide the curvature of as many.
+    The step of a smaller batch is shorter in proportion, so that its rows count no more than others. In the window, the
+    squared slopes and losses of a batch count at most as `MOST` times the averages: otherwise one row with a million
+    times the loss of others would hide the curvature of a million rows.
     """
     keep = max(0.0, 1.0 - size / WINDOW) if noise else 0.0
     known, limit, share = keep * window[0], MOST * size * window[0], 1.0
@@ -43,7 +43,7 @@ def step_length(rate, size, batch, window, noise, losses, squares):
 
 
 def build(layout):
-    """The driver for a kind of rows."""
+    """Return the driver for a kind of rows."""
     accumulate, dot, offset = build_accumulate(layout), layout.dot, layout.offset
 
     def automatic(
@@ -80,7 +80,7 @@ def build(layout):
             for j in range(p + 1):
                 fall += d[j] * g[j]
             if pull and step > 0.0 and step < 1e308:
-                # Its curvature along the whole step: there the slope is exact, whatever the pull is.
+                # The curvature of the penalty along the whole step: the slope at the end is exact for any penalty.
                 for j in range(p):
                     slope[j] = w[j] - narrow(step, bias) * d[j]
                 invoke(pull, penalty_numbers, sums, p, slope, bent)
@@ -101,7 +101,7 @@ def build(layout):
                 for j in range(p + 1):
                     w[j] -= go * d[j]
                 if prox:
-                    # Such a penalty comes with a diagonal: the step has a length of its own for each coefficient.
+                    # With such a penalty the preconditioner is diagonal, so each coefficient has its own length.
                     for j in range(p):
                         bent[j] = go * inverse[j]
                     invoke(prox, penalty_numbers, sums, p, w, bent)

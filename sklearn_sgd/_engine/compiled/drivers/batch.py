@@ -1,13 +1,13 @@
-"""What is done with a batch: its predictions, losses and gradient; and the steps that all drivers share."""
+"""Predictions, losses and gradient of a batch, and the functions that all drivers share."""
 
 from sklearn_sgd._engine.compiled.drivers.words import invoke, prefetch, tail
 
-# Rows whose gradients are summed in X's precision.
+# Number of rows whose gradients are summed in the precision of X.
 MOST = 256
 
 
 def build_accumulate(layout):
-    """The sums of a batch, for a kind of rows."""
+    """Return the function that computes the sums of a batch, for a kind of rows."""
     dot, add, offset, centre = layout.dot, layout.add, layout.offset, layout.centre
 
     def accumulate(
@@ -34,8 +34,8 @@ def build_accumulate(layout):
     ):
         """Predictions z, targets and weights of a batch, its losses and squared slopes in ``sums``, its gradient in g.
 
-        Chunks of rows, which the first cache holds, are read twice: for predictions and for the gradient. Gradients of
-        up to `MOST` rows or so are summed in X's precision before the sum joins one in double precision.
+        Chunks of rows that fit into the first-level cache are read twice: for predictions and for the gradient. The
+        gradients of about `MOST` rows are summed in the precision of X, and these sums in double precision.
         """
         p = rows[6]
         for j in range(p + 1):
@@ -73,7 +73,7 @@ def build_accumulate(layout):
 
 
 def precondition(inverse, full, p, g, d):
-    """The direction of a gradient: rows of the inverse, which is symmetric, four at a time; or its diagonal."""
+    """Multiply a gradient by the preconditioner: four rows of the symmetric matrix at a time, or the diagonal."""
     if full:
         for j in range(p):
             d[j] = 0.0
@@ -101,22 +101,22 @@ def precondition(inverse, full, p, g, d):
 
 
 def mix_in(average, w, size, mix):
-    """Let the average follow the parameters."""
+    """Update the average with the parameters."""
     for j in range(size):
         average[j] += mix * (w[j] - average[j])
 
 
-# Attempts to shorten a step before it is left out.
+# Number of attempts to shorten a step before it is omitted.
 TRIES = 60
 
 
-# Share of the mean slope of a step that its middle must have at least. Where it has less, the slope has not fallen
-# along a line, as the step takes it to do, but at once; the rest of the step goes along a tail that does not hold it.
+# The slope in the middle of a step must be at least this share of the mean slope. If it is smaller, the slope did not
+# fall linearly, as the step assumes, but at the beginning, and the rest of the step is along a flat tail.
 BENT = 0.5
 
 
 def slope_at(length, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums):
-    """Slope of the batch's objective after a step, in its direction: falling, if it is negative."""
+    """Slope of the batch's objective at the end of a step, in its direction."""
     for q in range(n):
         trial[q] = z[q] - length * along[q]
     invoke(slopes, numbers, sums, n, targets, trial, s, c)
@@ -127,14 +127,14 @@ def slope_at(length, lean, bend, n, targets, z, s, c, along, trial, slopes, numb
 
 
 def line_search(step, fall, lean, bend, noise, n, targets, z, s, c, along, trial, slopes, numbers, sums):
-    """The step, or where it would pass the minimum of the batch's objective, the secant's guess of that minimum.
+    """The length of a step; if it would pass the minimum of the batch's objective, the secant estimate of that.
 
-    ``fall`` is the slope of the objective at the start, downwards; ``lean`` and ``bend`` are the penalty's slope and
-    curvature. By convexity no batch's objective rises. Each further guess takes the start for half as steep (the
-    Illinois algorithm): the secants of a bent slope alone would creep up to the minimum.
+    ``fall`` is the descent rate at the start; ``lean`` and ``bend`` are the slope and the curvature of the penalty. If
+    the objective is convex, it does not rise. For each further estimate the slope at the start is halved (the Illinois
+    algorithm), because the secants of a curved slope alone would converge slowly.
 
-    A batch that is not all rows may have its minimum at infinity, as counts of 0 under a logarithmic link have. Its
-    step is halved until the slope falls along it as that of a parabola does, or nearly (see `BENT`).
+    A batch that is not all rows may have its minimum at infinity, for example counts of 0 with the log link. Its step
+    is halved until the slope falls along it nearly as that of a parabola does (see `BENT`).
     """
     steep, length = fall, step
     for _ in range(TRIES):

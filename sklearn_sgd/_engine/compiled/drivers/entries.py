@@ -7,9 +7,9 @@ def entries(
     X: Reals, indices: Indices, indptr: Indices, order: Rows, n: Integer, weight: Reals, weighted: Integer,
     shift: Doubles, sums: Doubles,
 ) -> Double:  # fmt: skip
-    """Of each column, side by side: weights of its entries, and of those that are not 0; their sum, and their squares'.
+    """For each column: weights of its entries, weights of those that are not 0, their sum, their sum of squares.
 
-    ``shift`` is subtracted from them before they are squared.
+    ``shift`` is subtracted from the entries before they are squared.
     """
     for q in range(n):
         i, s = order[q], 1.0

@@ -18,7 +18,7 @@ STRETCH = 4096
 
 
 def build(layout):
-    """The driver for a kind of rows."""
+    """Return the driver for a kind of rows."""
     accumulate = build_accumulate(layout)
 
     def gradient(

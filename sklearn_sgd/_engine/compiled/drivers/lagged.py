@@ -1,7 +1,8 @@
-"""Steps of reduced variance on sparse rows at the cost of each batch's non-zeros.
+"""Variance-reduced steps on sparse rows, at the cost of the non-zeros of each batch.
 
-A column in no row of a batch moves by its remembered mean gradient, which does not change meanwhile, and by decay: n
-such steps are one, with the sum of a geometric series. It is given them at its next visit, and at the end of the pass.
+The coefficient of a column that does not occur in a batch changes by the stored mean gradient, which is constant in the
+meantime, and by decay. So n such steps equal one, by the sum of a geometric series. It is applied when the column next
+occurs, and at the end of the pass.
 
 References
 ----------
@@ -26,7 +27,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 
 
 def series(a, n):
-    """The power ``a**n``, and the sum of all lower ones from ``a**0`` on."""
+    """The power ``a**n``, and the sum of ``a**0`` to ``a**(n - 1)``."""
     power, total, base, sums = 1.0, 0.0, a, 1.0
     while n > 0:
         if n - 2 * (n // 2) == 1:
@@ -39,7 +40,7 @@ def series(a, n):
 
 
 def catch_up(j, k, w, inverse, known, seen, rate, ridge):
-    """Give column j the steps up to number k that it missed."""
+    """Apply to column j the missed steps up to number k."""
     missed = k - int(seen[j])
     if missed > 0:
         step = rate * float(inverse[j])
@@ -55,7 +56,7 @@ def lagged(
     remembered: Reals, known: Doubles, renew: Double, block: Function, loss_numbers: Doubles, ridge: Double,
     seen: Doubles, work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
-    """One pass at a constant rate; ``known`` is the mean gradient that the remembered slopes of all rows make.
+    """One pass at a constant rate; ``known`` is the mean gradient for the stored slopes of all rows.
 
     The ``filled`` columns are centred. The array g is 0 between updates.
     """
@@ -110,7 +111,7 @@ def lagged(
 
 
 def move(j, k, size, w, inverse, known, seen, rate, ridge, renew, g):
-    """Step number k of column j, unless it is done."""
+    """Make step number k of column j, unless it was made before."""
     if int(seen[j]) == k:
         step = rate * float(inverse[j])
         w[j] -= step * (g[j] / size + known[j] + ridge * float(w[j]))

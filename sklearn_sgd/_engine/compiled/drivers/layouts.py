@@ -1,23 +1,23 @@
-"""Kinds of rows: how dense and sparse rows are multiplied with coefficients and added to sums.
+"""Kinds of rows: products of dense and sparse rows with coefficients, and their sums.
 
 ``rows`` is ``(X, indices, indptr, mean, centred, bias, p)``. The intercept is the coefficient of a last column whose
-every entry is ``bias``: 1, or 0 without intercept. Dense rows are centred entry by entry, sparse ones never: what is
-missing is added to predictions by ``offset`` and subtracted from sums by ``centre``.
+entries are ``bias``: 1, or 0 without intercept. Dense rows are centred entry by entry. Sparse rows are not centred;
+``offset`` corrects predictions, and ``centre`` corrects sums.
 """
 
 from types import SimpleNamespace
 
 from sklearn_sgd._engine.compiled.drivers.words import prefetch
 
-# Columns that are worked on while as many of a later row are requested: more requests at once would keep waiting.
+# Number of columns processed while as many columns of a later row are prefetched. More prefetches would have to wait.
 SPAN = 128
 
-# Entries of a cache line: of eight bytes each, or fewer than it has.
+# Number of entries in a cache line, for entries of eight bytes.
 LINE = 8
 
 
 def dense_request(rows, i, head, end):
-    """Request the entries ``head`` to ``end`` of row i, line by line; the last one may lie on one line more."""
+    """Prefetch the entries ``head`` to ``end`` of row i, line by line; the last entry may be on an additional line."""
     X, p = rows[0], rows[6]
     j, stop = i * p + head, i * p + end
     while j < stop:
@@ -40,7 +40,7 @@ def dense_dot(rows, i, w):
 
 
 def dense_add(rows, i, c, g, later):
-    """Add c times row i to g, and request a later row meanwhile."""
+    """Add c times row i to g, and prefetch a later row."""
     X, _, _, mean, centred, bias, p = rows
     start, head = i * p, 0
     while head < p:
@@ -57,7 +57,7 @@ def dense_add(rows, i, c, g, later):
 
 
 def dense_square(rows, i):
-    """Squared length of row i, not centred, the intercept's column apart."""
+    """Squared norm of row i, not centred, without the intercept's column."""
     X, p = rows[0], rows[6]
     total, start = rows[5] - rows[5], i * p
     for j in range(p):
@@ -66,16 +66,16 @@ def dense_square(rows, i):
 
 
 def dense_offset(rows, w):
-    """What centring adds to each raw prediction: nothing, since the entries are centred."""
+    """The correction of raw predictions for centring: 0, since the entries are centred."""
     return rows[5] - rows[5]
 
 
 def dense_centre(rows, g):
-    """Centre a sum of rows, which is centred."""
+    """Centre a sum of rows: nothing to do."""
 
 
 def sparse_dot(rows, i, w):
-    """Raw prediction for row i, but for the offset."""
+    """Raw prediction for row i, without the offset."""
     X, indices, indptr, _, _, bias, p = rows
     z = bias * w[p]
     for q in range(int(indptr[i]), int(indptr[i + 1])):
@@ -84,7 +84,7 @@ def sparse_dot(rows, i, w):
 
 
 def sparse_add(rows, i, c, g, later):
-    """Add c times row i to g, and request a later row."""
+    """Add c times row i to g, and prefetch a later row of the matrix."""
     X, indices, indptr, _, _, bias, p = rows
     q, stop = int(indptr[later]), int(indptr[later + 1])
     while q < stop:
@@ -97,7 +97,7 @@ def sparse_add(rows, i, c, g, later):
 
 
 def sparse_square(rows, i):
-    """Squared length of row i, the intercept's column apart."""
+    """Squared norm of row i, without the intercept's column."""
     X, indptr = rows[0], rows[2]
     total = rows[5] - rows[5]
     for q in range(int(indptr[i]), int(indptr[i + 1])):
@@ -106,7 +106,7 @@ def sparse_square(rows, i):
 
 
 def sparse_offset(rows, w):
-    """What centring adds to each raw prediction."""
+    """The correction of raw predictions for centring."""
     _, _, _, mean, centred, bias, p = rows
     z = bias - bias
     if centred:

@@ -1,10 +1,10 @@
-"""Plain descent on sparse rows at the cost of each batch's non-zeros.
+"""Plain descent on sparse rows, at the cost of the non-zeros of each batch.
 
-Coefficients are u times a scale, which takes the decay of all. What else a column missed since it was last visited, it
-is given at the next visit, and every column at the end of the pass: soft thresholds, and the shares of the average. The
-averages are a times what is left of the start. ``now`` holds the sums of thresholds S, of shares Q (in units of what is
-left), and of their products, over the updates so far; ``seen`` holds those that are needed at the last visit of each
-column, ``clock`` all of them after each update.
+Coefficients are u times a scale, which contains the decay of all columns. Soft thresholds and the average are updated
+lazily: a column gets what it missed when it next occurs, and every column at the end of the pass. The averages are a
+times the remaining weight of the start. ``now`` has the sums of the thresholds S, of the weights Q of the average (in
+units of the remaining weight), and of their products, over the updates so far. ``seen`` has the values that are needed
+from the last update of each column, ``clock`` all of them after each update.
 """
 
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
@@ -23,25 +23,25 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# A scale below this is multiplied into the coefficients; a decay is at least that.
+# If the scale is below this, it is multiplied into the coefficients; a decay factor is at least this.
 SMALL, LEAST = 1e-6, 1e-12
 
 
 def shrink(j, u, seen, now):
-    """Apply to column j the thresholds since its last visit, without a branch, which would often be guessed wrong."""
+    """Apply to column j the thresholds since its last update; without a branch, which would often be mispredicted."""
     threshold = now[0] - seen[j]
     u[j] -= max(-threshold, min(threshold, float(u[j])))
     seen[j] = now[0]
 
 
 def follow(j, u, a, seen, now):
-    """Apply to the average of column j the shares of the updates since its last visit."""
+    """Apply to the average of column j the weights of the updates since its last one."""
     a[j] += u[j] * (now[1] - seen[j])
     seen[j] = now[1]
 
 
 def shrink_and_follow(j, u, a, seen, now, clock, ticks):
-    """Both; a column that reaches zero on the way counts in the average until then."""
+    """Apply both; a coefficient that reaches zero in the meantime counts in the average until then."""
     start, shares, products = seen[3 * j], seen[3 * j + 1], seen[3 * j + 2]
     value, threshold, q, r = float(u[j]), now[0] - start, now[1], now[2]
     size = abs(value)
@@ -61,7 +61,7 @@ def shrink_and_follow(j, u, a, seen, now, clock, ticks):
 
 
 def catch_up(j, u, a, seen, now, clock, ticks, averaged, lasso):
-    """Apply to column j, and to its average, what it missed since its last visit."""
+    """Apply to column j, and to its average, everything since its last update."""
     if averaged and lasso > 0.0:
         shrink_and_follow(j, u, a, seen, now, clock, ticks)
     elif averaged:
@@ -118,7 +118,7 @@ def lazy(
         invoke(block, loss_numbers, sums, size, targets, z, s, c)
         total += sums[0]
         rate, decay = rates[k] / size, 1.0 - rates[k] * ridge
-        # A decay to nothing would leave nothing to divide by.
+        # A scale of 0 could not be divided by.
         if abs(decay) < LEAST:
             decay = LEAST
         scale *= decay

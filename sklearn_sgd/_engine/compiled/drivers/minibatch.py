@@ -16,7 +16,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 
 
 def build(layout):
-    """The driver for a kind of rows."""
+    """Return the driver for a kind of rows."""
     accumulate = build_accumulate(layout)
 
     def minibatch(
@@ -45,7 +45,7 @@ def build(layout):
                 slope[j] = share * g[j]
             if pull:
                 invoke(pull, penalty_numbers, sums, p, w, pulled)
-            # Always in the precision of X, as the optimizer computes.
+            # Always in the precision of X, as in the optimizer.
             rate = rates[k]
             invoke(update, optimizer_numbers, sums, p + 1, slope, pulled, w, m, v, h, rate, 1.0 * (done + k + 1))
             if prox:

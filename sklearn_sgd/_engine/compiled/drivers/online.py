@@ -1,6 +1,6 @@
-"""Single dense rows by a schedule, plain descent: one way through the coefficients for each row.
+"""Plain descent on single dense rows by a schedule: one pass over the coefficients for each row.
 
-Each coefficient is changed, and at once multiplied with the next row, while a later row is on its way.
+Each coefficient is updated, and at once multiplied with the next row, while a later row is prefetched.
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in

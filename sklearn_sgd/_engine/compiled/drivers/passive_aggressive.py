@@ -1,4 +1,4 @@
-"""Passive-aggressive steps on single rows: each as long as the row's own loss requires, and no longer."""
+"""Passive-aggressive steps on single rows: the loss of the row determines the length of the step."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in
 from sklearn_sgd._engine.compiled.drivers.words import (
@@ -17,7 +17,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 
 
 def build(layout):
-    """The driver for a kind of rows."""
+    """Return the driver for a kind of rows."""
     dot, add, square = layout.dot, layout.add, layout.square
 
     def passive_aggressive(

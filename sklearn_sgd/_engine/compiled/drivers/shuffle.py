@@ -4,7 +4,7 @@ from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Integer,
 
 
 def permute(order: Rows, start: Integer, draws: Doubles, n: Integer) -> Double:
-    """Swap row numbers from a place on with earlier ones, which draws between 0 and 1 choose: Fisher and Yates."""
+    """Fisher-Yates shuffle: swap row numbers, from a position on, with earlier ones chosen by numbers in [0, 1)."""
     for q in range(n):
         i = start + q
         j = int(draws[q] * (i + 1))

@@ -1,6 +1,6 @@
-"""Single rows by the automatic step, without penalty: the direction of a row is the row itself, preconditioned.
+"""The automatic step on single rows, without penalty: the direction is the preconditioned row.
 
-What the slope of the loss makes of it is one number, so no gradient is made.
+The slope of the loss is only a factor, so no gradient is computed.
 """
 
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length

@@ -1,4 +1,4 @@
-"""Steps of reduced variance (SVRG, SAGA): a row's slope counts by how it differs from the one remembered of it."""
+"""Variance-reduced steps (SVRG, SAGA): they use the difference between the slope of a row and its stored slope."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in, precondition
 from sklearn_sgd._engine.compiled.drivers.words import (
@@ -17,7 +17,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 
 
 def build(layout):
-    """The driver for a kind of rows."""
+    """Return the driver for a kind of rows."""
     dot, add, offset, centre = layout.dot, layout.add, layout.offset, layout.centre
 
     def variance_reduced(
@@ -28,7 +28,7 @@ def build(layout):
         block: Function, loss_numbers: Doubles, pull: Function, prox: Function, penalty_numbers: Doubles,
         work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
-        """One pass; ``known`` is the mean gradient that the remembered slopes of all rows make."""
+        """One pass; ``known`` is the mean gradient for the stored slopes of all rows."""
         rows = (X, indices, indptr, mean, centred, bias, p)
         most, total, g = min(batch, n), 0.0, tail(sums, 2)
         z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)

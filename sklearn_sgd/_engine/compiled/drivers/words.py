@@ -1,4 +1,4 @@
-"""The words of the drivers: kinds of arguments, and what plain Python and compiled code do in different ways."""
+"""Types of the drivers' arguments, and functions that differ between plain Python and compiled code."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ Integer = Annotated[Any, "integer"]
 Indices = Annotated[Any, "indices"]
 Rows = Annotated[Any, "rows"]
 
-# A function of a part: an address, or in plain Python the function itself; 0 for none.
+# A function of a part: an address, or the function itself in plain Python; 0 for none.
 Function = Annotated[Any, "function"]
 
 
@@ -25,14 +25,14 @@ def invoke(function, numbers, sums, n, *args):
 
 
 def tail(array, start):
-    """The array from an entry on, not copied."""
+    """A view of the array from an entry on."""
     return array[start:]
 
 
 def narrow(number, like):
-    """A number in the precision of another."""
+    """Convert a number to the precision of another one."""
     return type(like)(number)
 
 
 def prefetch(array, i):
-    """Request an entry for the processor's second cache; plain Python has no such request."""
+    """Prefetch an entry into the second-level cache; does nothing in plain Python."""
