@@ -162,22 +162,25 @@ class State:
             known = decayed(known, share)
         self.statistics = merge(known, new) if known else new
         self.window = self.window if self.statistics.counts is None else lengthened(self.window)
-        merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         self.since_step += new.weight
+        grows = self.step is None or self.since_step > growth * self.step.weight
+        if known and self.step and not grows and self.step.still_holds(known, self.statistics, n_columns):
+            self.recentre(self.statistics.mean[:n_columns])
+            return
+        merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         if known is None or self.step is None or (merged.counts is None and self.step.shares is not None):
             self._go_on_with(make(merged), merged.centre)
             return
-        if merged.counts is not None and self.since_step <= growth * self.step.weight:
+        if merged.counts is not None and not grows:
             # Scales of rare columns are those of all rows seen; the largest eigenvalue may be older.
             self.recentre(merged.centre)
             before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
             self._keep_spreads(before, self.step)
             return
         is_news = merged.variance > self.step.news
-        if self.since_step > growth * self.step.weight or np.count_nonzero(is_news):
+        if grows or is_news.any():
             self._go_on_with(make(merged), merged.centre)
-        else:
-            self.recentre(merged.centre)
+        self.recentre(merged.centre)
         self.news = news_for_average(known, merged, is_news)
 
     def learn_entries(self, weight: float, gained: float) -> None:

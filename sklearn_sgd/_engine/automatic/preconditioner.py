@@ -15,7 +15,7 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.entries import KNOWN, KNOWN_EXACTLY, NEWS, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
-from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics
+from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, brings_news
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
@@ -169,6 +169,10 @@ class Step(NamedTuple):
     news: np.ndarray
     geometry: Geometry | None = None
     shares: np.ndarray | None = None
+
+    def still_holds(self, known: ColumnStatistics, merged: ColumnStatistics, n_columns: int) -> bool:
+        """Return whether new rows bring no news about dense columns, as in most small calls."""
+        return merged.counts is None and self.shares is None and not brings_news(known, merged, self.news, n_columns)
 
     @property
     def is_filled(self) -> np.ndarray:

@@ -285,14 +285,25 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     return columns._replace(mean=np.zeros_like(mean), moment=moment + weight * spread)
 
 
+def brings_news(known: ColumnStatistics, merged: ColumnStatistics, news: np.ndarray, n_columns: int) -> bool:
+    """Return whether one of the first columns varies by more than ``news``, or mostly in new rows."""
+    earlier, now = known.squares[:n_columns], merged.squares[:n_columns]
+    is_news = (earlier < (1.0 - _least(known, merged)) * now) | (now > news * merged.weight)
+    return bool(np.count_nonzero(is_news))
+
+
+def _least(known: ColumnStatistics, merged: ColumnStatistics) -> float:
+    """Return the share of new rows in the spread of a column from which on it varies mostly in these."""
+    return max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
+
+
 def news_for_average(known: ColumnStatistics, merged: ColumnStatistics, is_news: np.ndarray) -> np.ndarray | None:
     """Of columns that vary mostly in new rows, or are news anyway, the share of these in their spread; of others 0.
 
     With the way of all centres; None if there is no such column.
     """
     earlier, now = known.squares, merged.squares
-    least = max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
-    recent = earlier < (1.0 - least) * now
+    recent = earlier < (1.0 - _least(known, merged)) * now
     if not (np.count_nonzero(recent) or np.count_nonzero(is_news)):
         return None
     part = 1.0 - earlier / np.maximum(now, 1e-300)
