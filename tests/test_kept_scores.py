@@ -366,7 +366,7 @@ class TestRefusals:
     def test_penalties(self, params):
         X, y = rows()
         for call in ("fit", "partial_fit"):
-            with pytest.raises(ValueError, match="inference=True keeps what standard errors are made of"):
+            with pytest.raises(ValueError, match="inference=True is for standard errors"):
                 getattr(MiniBatchSGDRegressor(inference=True, **params), call)(X, y)
 
     def test_many_columns(self):
