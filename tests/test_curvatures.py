@@ -124,3 +124,21 @@ def test_few_readings_reach_the_minimum(monkeypatch, loss, kind, dtype, penalty)
     coef = model.coef_.astype(float)
     found = objective(part, model, X.astype(float), y.astype(float)) + 0.5 * params.get("alpha", 0.0) * coef @ coef
     assert found < (1.0 + 1e-4) * best
+
+
+@pytest.mark.parametrize("loss", ["squared_epsilon_insensitive", "expectile"])
+def test_a_long_row(loss):
+    """No sample shows it, and the curvature of all rows is measured in each epoch."""
+    X, y = problem()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X[N // 2] *= 1e3
+    center, scale = X.mean(axis=0), X.std(axis=0)
+    part, (Q, _) = LOSSES[loss](), np.linalg.qr(np.column_stack([(X - center) / scale, np.ones(N)]))
+
+    def value_and_slope(w):
+        return np.mean(part.value(y, Q @ w)), Q.T @ part.gradient(y, Q @ w) / N
+
+    best = minimize(value_and_slope, Q.T @ y, jac=True, options={"gtol": 1e-9}).fun
+    model = BatchGDRegressor(loss).fit(X, y)
+    constant = min(np.mean(part.value(y, c)) for c in np.linspace(*np.quantile(y, [0.2, 0.8])))
+    assert objective(part, model, X, y) - best < 5e-4 * constant
