@@ -34,6 +34,9 @@ __all__ = [
 # Raw predictions are clipped at this value; smaller targets count as 0.
 LARGEST, SMALLEST = 80.0, 1e-20
 
+# Residuals from which on log-cosh is linear to rounding.
+LINEAR = 20.0
+
 
 def _exp(self, p):
     """Predictions from raw predictions."""
@@ -290,7 +293,11 @@ class LogCosh(NamedTuple):
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
         r = abs(p - y) / self.scale
-        return self.scale * self.scale * (r + log1p(0.5 * expm1(-2.0 * r)))
+        # Half the logarithm of 1 + sinh(r)**2, which keeps its digits near 0; from LINEAR on it is r - log(2).
+        q = clip(r, 0.0, LINEAR)
+        e = expm1(q)
+        s = 0.5 * (e + e / (1.0 + e))
+        return self.scale * self.scale * (0.5 * log1p(s * s) + (r - q))
 
     def gradient(self, y, p):
         """Slope of the loss in ``p``."""

@@ -124,3 +124,19 @@ def test_few_readings_reach_the_minimum(monkeypatch, loss, kind, dtype, penalty)
     coef = model.coef_.astype(float)
     found = objective(part, model, X.astype(float), y.astype(float)) + 0.5 * params.get("alpha", 0.0) * coef @ coef
     assert found < (1.0 + 1e-4) * best
+
+
+def test_a_long_row():
+    """No sample shows it, and the curvature of all rows is measured in each epoch."""
+    n, rng = 33_000, np.random.default_rng(33008)
+    X = rng.standard_normal((n, 8)) @ (np.eye(8) + 0.3 * rng.standard_normal((8, 8)))
+    y = X @ rng.standard_normal(8) / 8.0 + 0.5 * rng.standard_t(3, n) + 1.0
+    X[n // 2] *= 1e3
+    part, Q = LOSSES["squared_epsilon_insensitive"](), np.linalg.qr(X)[0]
+
+    def value_and_slope(w):
+        return np.mean(part.value(y, Q @ w)), Q.T @ part.gradient(y, Q @ w) / n
+
+    best = minimize(value_and_slope, Q.T @ y, jac=True, options={"gtol": 1e-9}).fun
+    model = BatchGDRegressor("squared_epsilon_insensitive", fit_intercept=False).fit(X, y)
+    assert objective(part, model, X, y) - best < 1e-3 * np.mean(part.value(y, 0.0))

@@ -205,3 +205,10 @@ def test_instance_survives_clone_and_search():
     model = clone(MiniBatchSGDRegressor(Huber(1.35)))
     assert model.loss == Huber(1.35)
     assert model.loss in [Huber(1.0), Huber(1.35)]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_log_cosh_keeps_its_digits_near_0(dtype):
+    """Where it is a parabola, in small units of the target."""
+    r = 10.0 ** np.arange(-18, -3).astype(dtype)
+    assert_allclose(LOSSES["logcosh"]().value(np.zeros_like(r), r), 0.5 * r * r, rtol=1e-6)

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
-from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import train_test_split
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -292,3 +292,27 @@ def test_elevators(shared_data, kind, loss):
     with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
         model = kind(loss, random_state=0).fit(X, y)
     assert model.score(X_test, y_test) > LinearRegression().fit(X, y).score(X_test, y_test) - 1e-3
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_sums_of_columns_in_single_precision(kind):
+    """By rounding they are no exact sums: its direction, which no target is about, has no coefficients of 1e7."""
+    rng = np.random.default_rng(0)
+    Z = np.log(abs(rng.standard_normal((600, 4))))
+    X, y = np.c_[Z, Z[:, 0] + Z[:, 1]].astype(np.float32), rng.standard_normal(600)
+    model = kind(random_state=0).fit(X, y.astype(np.float32))
+    assert model.stop_reason_ == "tol"
+    assert abs(model.coef_).max() < 1.0
+    assert model.score(X, y) > LinearRegression().fit(Z, y).score(Z, y) - 1e-4
+
+
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
+@pytest.mark.parametrize("digits", [4, 5])
+def test_rounded_sums_of_columns_and_other_losses(offset, digits):
+    """The inverse in single precision does not tell their direction from its rounding along the others."""
+    rng = np.random.default_rng(1)
+    Z = rng.standard_normal((600, 4)) + offset
+    X = np.round(np.c_[Z, Z[:, 0] + Z[:, 1]], digits).astype(np.float32)
+    y = rng.poisson(np.exp(0.3 * (Z[:, 0] - offset) + 1.0))
+    peer = PoissonRegressor(alpha=0.0, tol=1e-6).fit(Z - offset, y)
+    assert BatchGDRegressor("poisson").fit(X, y).score(X, y) > peer.score(Z - offset, y) - 1e-3

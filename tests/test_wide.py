@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, some_weights, theta
-from sklearn.linear_model import Ridge
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression, Ridge
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
@@ -85,3 +86,27 @@ def test_threads_change_no_bit(monkeypatch):
         internals.on_threads(monkeypatch, number)
         fits.append(theta(BatchGDRegressor().fit(X, y)))
     assert_array_equal(*fits)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_nearly_the_same_columns(kind, dtype):
+    """A target that is about their difference is followed."""
+    X, y = problem("chain", MOST + 1)
+    e = np.random.default_rng(1).standard_normal(N)
+    X[:, 1] = X[:, 0] + 1e-4 * e
+    X, y = X.astype(dtype), (e + 0.1 * y).astype(dtype)
+    peer = LinearRegression().fit(X.astype(float), y)
+    assert kind().fit(X, y).score(X, y) > peer.score(X.astype(float), y) - 1e-4
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_a_minimum_that_is_not_reached_is_known(kind):
+    """A small part of the target is about a difference that is too small to be followed safely."""
+    X, y = problem("chain", MOST + 1)
+    e = np.random.default_rng(1).standard_normal(N)
+    X[:, 1] = X[:, 0] + 1e-6 * e
+    with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
+        model = kind().fit(X, y + 0.3 * e)
+    assert model.stop_reason_ == "stalled"
+    assert abs(model.coef_).max() < 100.0

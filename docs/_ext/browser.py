@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("jupyterlite_core", "jupyterlite_pyodide_kernel", "hatchling")
+NEEDED = ("jupyterlite_core", "jupyter_server", "jupyterlite_pyodide_kernel", "hatchling")
 
 # The imports load what the package needs, except the compiler.
 FIRST_CELL = """\

@@ -39,7 +39,8 @@ def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, 
     if some is not None:
         weight, curvature = row_curvatures(loss, data, some, w)
         columns = measure(X, some, weight, centred)
-        if _shows(X, some, weight, columns):
+        # Where a descent searches for lengths, a sample has been found to do.
+        if _shows(X, some, weight, columns) and (plan.searches or not _has_long_rows(X, plan.row_indices, columns)):
             return columns, curvature
     weight, curvature = row_curvatures(loss, data, plan.row_indices, w)
     return measure(X, plan.row_indices, weight, centred), curvature

@@ -268,11 +268,12 @@ def reweighted(plan: Plan, state: State) -> Plan:
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
     make = partial(_make_step, plan.X, plan.formulas, False, False, curvature, statistics)
-    step, hidden = make(follows=is_foreign(plan.X)), 0.0
-    if step.geometry and step.geometry.without_dependent() is not step.geometry and not is_foreign(plan.X):
+    step, hidden, dtype = make(follows=is_foreign(plan.X)), 0.0, dtype_of(plan.X)
+    if step.geometry and step.geometry.without_dependent(dtype) is not step.geometry and not is_foreign(plan.X):
         losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(w)
         slope = float(np.sqrt(squares / plan.weight))
-        hidden = step.geometry.hidden(g[:-1], rounding_of(step.geometry, g.dtype, slope, state.centre)) / curvature
+        rounding = rounding_of(step.geometry, dtype, slope, state.centre)
+        hidden = step.geometry.hidden(g[:-1], rounding, dtype) / curvature
         if hidden >= WORTH * losses / plan.weight:
             step, hidden = make(follows=True), 0.0
     return plan._replace(preconditioner=step.preconditioner, hidden=hidden)

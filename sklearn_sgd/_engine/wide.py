@@ -16,12 +16,13 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.automatic.preconditioner import is_varying
+from sklearn_sgd._engine.automatic.final_step import WORTH
+from sklearn_sgd._engine.automatic.preconditioner import NULL, is_varying
 from sklearn_sgd._engine.automatic.sample import sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
-from sklearn_sgd._engine.baseline import mean_target
-from sklearn_sgd._engine.least_squares import Geometry, conjugate_steps
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
+from sklearn_sgd._engine.least_squares import Found, Geometry, conjugate_steps
+from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
 # Rows of a sample for each column, and at least; rows for each column from which on the minimum is sought here.
@@ -34,8 +35,9 @@ PAYS, FEW = 150, 2000
 # Directions of large variance, and rows that they are found in, for each.
 DIRECTIONS, ROWS = 100, 20
 
-# What is added to variances along directions, in units of those of columns: rounding does not tell less.
-SMALL = 1e-9
+# What is added to variances along directions, in units of those of columns and by the precision of X; times as much
+# below which it hides what is missing along a direction.
+SMALL, HIDDEN = {DOUBLE: 1e-10, SINGLE: 1e-9}, 10.0
 
 # Readings at most.
 READINGS = 60
@@ -64,11 +66,13 @@ class KnownMinimum(NamedTuple):
 class Wide(NamedTuple):
     """What is common to all targets: statistics of the columns, and a sample of rows in their units, with its geometry.
 
-    ``some`` are the numbers of its rows; each is divided by the root of their number.
+    ``some`` are the numbers of its rows; each is divided by the root of their number. ``whole`` is the geometry with
+    the directions of nearly dependent columns, if there are some.
     """
 
     columns: ColumnStatistics
     geometry: Geometry
+    whole: Geometry | None
     rows: np.ndarray
     some: np.ndarray
 
@@ -93,8 +97,10 @@ class Wide(NamedTuple):
         rows = (rows - mean) * (scale * np.sqrt(1.0 / size))
         if weight.shape[0]:
             rows *= np.sqrt(weight)[:, None]
-        solve = (_by_covariances if pays else _by_directions)(rows, ridge * scale * scale)
-        return cls(columns, Geometry(mean, ridge, scale, solve, np.zeros(p + 1)), rows, some)
+        added = SMALL[dtype_of(plan.X)] * p
+        solve, exact = (_by_covariances if pays else _by_directions)(rows, ridge * scale * scale, added)
+        geometry = Geometry(mean, ridge, scale, solve, np.zeros(p + 1))
+        return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
     def minimum(self, plan: Plan, tol: float | None) -> KnownMinimum | None:
         """The minimum on the rows of a plan, by steps from that of the sample."""
@@ -104,27 +110,50 @@ class Wide(NamedTuple):
         along = self.rows.T @ ((y - constant) * np.sqrt(s / len(y)))
         start = np.append(self.geometry.scale * self.geometry.solve(along), constant)
         found = conjugate_steps(plan, self.geometry._replace(start=start), tol, READINGS, np.inf)
+        if found and self.whole:
+            found = self._with_hidden(plan, tol, found)
         return found and KnownMinimum(found.w, found.loss, found.missing, not found.reached)
 
+    def _with_hidden(self, plan: Plan, tol: float | None, found: Found) -> Found:
+        """The same with what is missing along directions of nearly dependent columns; at the minimum, if it is much."""
+        assert self.whole
+        rows = gradient_in_double(plan.parts.loss, plan.data, plan.row_indices, plan.X, self.whole.mean, found.w)
+        g = rows * (plan.n_rows / plan.weight) + np.append(self.whole.ridge * found.w[:-1], 0.0)
+        hidden = 0.5 * float(self.whole.step(g) @ g)
+        if hidden >= WORTH * found.loss:
+            followed = conjugate_steps(plan, self.whole._replace(start=found.w), tol, READINGS, np.inf)
+            if followed and followed.loss < found.loss:
+                return followed
+        return found._replace(missing=max(found.missing, hidden), reached=False)
 
-def _by_covariances(rows: np.ndarray, ridge: np.ndarray):
-    """From a vector to its product with the inverse covariances of scaled rows."""
+
+def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float):
+    """From a vector to its product with the inverse covariances of scaled rows.
+
+    And the same with less added to these, where that hides directions; else None.
+    """
     correlation = rows.T @ rows
     # Columns that the sample hardly shows vary as the others do.
-    correlation[np.diag_indices_from(correlation)] = np.maximum(correlation.diagonal() + ridge, 1.0) + SMALL * len(
-        ridge
-    )
-    return partial(linalg.cho_solve, linalg.cho_factor(correlation, lower=True, overwrite_a=True), check_finite=False)
+    diagonal = np.maximum(correlation.diagonal() + ridge, 1.0)
+
+    def solve(more: float):
+        correlation[np.diag_indices_from(correlation)] = diagonal + more
+        return partial(linalg.cho_solve, linalg.cho_factor(correlation, lower=True), check_finite=False)
+
+    first = solve(added)
+    size = abs(correlation).sum(axis=0).max()
+    inverse = 1.0 / (linalg.lapack.dpocon(first.args[0][0], size, uplo="L")[0] * size)
+    return first, solve(NULL * len(ridge) * size) if inverse * added * HIDDEN > 1.0 else None
 
 
-def _by_directions(rows: np.ndarray, ridge: np.ndarray):
+def _by_directions(rows: np.ndarray, ridge: np.ndarray, added: float):
     """The same from the directions in which they vary most, found by a product with random ones."""
     p = rows.shape[1]
     random = linalg.qr(np.random.default_rng(p).standard_normal((p, DIRECTIONS)), mode="economic")[0]
     for _ in range(2):
         random = linalg.qr(rows.T @ (rows @ random), mode="economic")[0]
     _, values, vectors = linalg.svd(rows @ random, full_matrices=False)
-    directions, values = random @ vectors.T, values * values + SMALL * p
-    rest = max((float(np.sum(rows * rows)) - float(values.sum())) / (p - DIRECTIONS), SMALL * p) + float(ridge.mean())
+    directions, values = random @ vectors.T, values * values + added
+    rest = max((float(np.sum(rows * rows)) - float(values.sum())) / (p - DIRECTIONS), added) + float(ridge.mean())
     shares = 1.0 / np.maximum(values + float(ridge.mean()), rest) - 1.0 / rest
-    return lambda v: v / rest + directions @ (shares * (directions.T @ v))
+    return lambda v: v / rest + directions @ (shares * (directions.T @ v)), None

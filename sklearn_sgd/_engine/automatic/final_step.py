@@ -112,10 +112,12 @@ class FinalSteps:
         w, missing = self._improved(w.astype(np.float64), enough, self.wide)
         if self.wide is self.geometry:
             return w, missing
-        missing = self._step(self._slope(w), self.geometry)[0]
-        if missing <= enough or missing < WORTH * self.loss(w):
+        missing, loss = self._step(self._slope(w), self.geometry)[0], self.loss(w)
+        if missing <= enough or missing < WORTH * loss:
             return w, missing
-        return self._improved(w, enough, self.geometry)
+        found, least = self._improved(w, enough, self.geometry)
+        # Along null directions less may be missing than it seems, and steps may be of rounding alone.
+        return (found, least) if self.loss(found) < loss else (w, missing)
 
     def _improved(self, w: np.ndarray, enough: float, geometry: Geometry) -> tuple[np.ndarray, float]:
         """The same along the directions of a geometry."""

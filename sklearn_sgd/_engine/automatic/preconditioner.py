@@ -33,11 +33,16 @@ NARROW = 1e6
 # coefficients along it are of differences of less than 1e-5 of their spread, and new rows may differ by far more.
 DEPENDENT = 1e-10
 
+# The same in units of the precision of the inverse, whose rounding along such a direction is a step along all others.
+PRECISE = 10.0
+
 # Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
 HIDDEN = 10.0
 
 # The same, if gradients within rounding are left out.
 SMALLEST = 1e-21
+
+DOUBLE = np.dtype(np.float64)
 
 # Number of rows, entries of sparse rows, and iterations for the largest eigenvalue, if there are no covariances.
 SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 100_000, 10
@@ -58,28 +63,32 @@ class Geometry(NamedTuple):
     vectors: np.ndarray
 
     @property
+    def largest(self) -> float:
+        """The largest variance, or that of a column; of no direction, too."""
+        return float(np.max(self.values, initial=1.0))
+
+    @property
     def null(self) -> float:
         """The variance up to which a direction may be rounding only."""
-        return NULL * len(self.values) * max(float(self.values[-1]), 1.0)
+        return NULL * len(self.values) * self.largest
 
     @property
     def is_narrow(self) -> bool:
         """Whether rounding of the covariances makes some directions too inaccurate."""
         return bool(((self.values > self.null) & (self.values < NARROW * self.null)).any())
 
-    @property
-    def dependent(self) -> float:
-        """The variance up to which a direction is one of nearly dependent columns."""
-        return max(self.null, DEPENDENT * max(float(self.values[-1]), 1.0))
+    def dependent(self, dtype: np.dtype = DOUBLE) -> float:
+        """The variance up to which a direction is one of nearly dependent columns, to steps of this precision."""
+        return max(self.null, max(DEPENDENT, PRECISE * float(np.finfo(dtype).eps)) * self.largest)
 
-    def without_dependent(self) -> "Geometry":
+    def without_dependent(self, dtype: np.dtype = DOUBLE) -> "Geometry":
         """The directions along which columns are no linear combinations of each other, nor nearly so."""
-        wide = self.values > self.dependent
+        wide = self.values > self.dependent(dtype)
         return self if wide.all() else Geometry(self.scale, self.values[wide], self.vectors[:, wide])
 
-    def hidden(self, g: np.ndarray, rounding: float) -> float:
+    def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
         """What is missing to the minimum along the other directions, by a gradient."""
-        return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent().apply(g, rounding)))
+        return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent(dtype).apply(g, rounding)))
 
     def inverse(self, shares: np.ndarray) -> np.ndarray:
         """Return the inverse covariances for these variances along the directions; null directions are omitted."""
@@ -92,7 +101,7 @@ class Geometry(NamedTuple):
         """
         along = self.vectors.T @ (self.scale * g)
         along = np.where(abs(along) > rounding, along, 0.0)
-        shares = np.where(self.values > self.null, self.values, SMALLEST * max(float(self.values[-1]), 1.0))
+        shares = np.where(self.values > self.null, self.values, SMALLEST * self.largest)
         return self.scale * (self.vectors @ (along / shares))
 
 
@@ -247,7 +256,7 @@ def make_step(
     if noise:
         shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
     else:
-        shares = np.where(values > (geometry.null if follows else geometry.dependent), values, np.inf)
+        shares = np.where(values > (geometry.null if follows else geometry.dependent(dtype)), values, np.inf)
     length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
     preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
     return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)
