@@ -316,3 +316,10 @@ def test_rounded_sums_of_columns_and_other_losses(offset, digits):
     y = rng.poisson(np.exp(0.3 * (Z[:, 0] - offset) + 1.0))
     peer = PoissonRegressor(alpha=0.0, tol=1e-6).fit(Z - offset, y)
     assert BatchGDRegressor("poisson").fit(X, y).score(X, y) > peer.score(Z - offset, y) - 1e-3
+
+
+@pytest.mark.parametrize("degree", [3, 5])
+def test_powers_in_single_precision_and_other_losses(degree):
+    X, y = powers(degree, 0)
+    scores = [BatchGDRegressor("logcosh").fit(X.astype(kind), y).score(X, y) for kind in (np.float32, np.float64)]
+    assert scores[0] > scores[1] - 1e-3

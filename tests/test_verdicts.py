@@ -533,3 +533,12 @@ def test_one_target_out_of_all_proportion(kind, loss):
     # `tol` is in units of the best constant's loss, which one such target makes large: full batches stop early.
     for model, least in zip(models, (0.9, 0.3), strict=True):
         assert model.score(X, y) > least
+
+
+def test_no_warning_at_the_minimum_of_many_rows():
+    """The minimum of some rows is elsewhere, by more than the tolerance: most rows have hardly any loss."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((33_000, 8))
+    y = rng.gamma(2.0, np.exp(0.3 * X[:, 0]) / 2.0)
+    y[rng.random(len(y)) < 0.9] = 1.0
+    assert BatchGDRegressor("gamma").fit(X, y).stop_reason_ == "tol"

@@ -161,7 +161,9 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return None  # No loss is below 0.
     # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
     known = known and not (plan.preconditioner and noise)
-    if not known and not gain_of_a_step(fit, state, some) > FAR * fit.progress:
+    # A step on some rows gains from their noise, too, or from the absence of one that counts: all have the last word.
+    rows = (some, plan.used) if len(some) < plan.n_rows else (some,)
+    if not known and not all(gain_of_a_step(fit, state, each) > FAR * fit.progress for each in rows):
         return None
     return "falls" if fast else "far"
 

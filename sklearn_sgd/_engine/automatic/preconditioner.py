@@ -33,8 +33,8 @@ NARROW = 1e6
 # coefficients along it are of differences of less than 1e-5 of their spread, and new rows may differ by far more.
 DEPENDENT = 1e-10
 
-# The same in units of the precision of the inverse, whose rounding along such a direction is a step along all others.
-PRECISE = 10.0
+# The same in units of the precision of the inverse, of which such a direction leaves little along all others.
+PRECISE = 0.1
 
 # Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
 HIDDEN = 10.0
