@@ -4,7 +4,7 @@ import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import covering, some_weights, theta
+from problems import REGRESSORS, covering, some_weights, theta
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
 
@@ -110,3 +110,16 @@ def test_a_minimum_that_is_not_reached_is_known(kind):
         model = kind().fit(X, y + 0.3 * e)
     assert model.stop_reason_ == "stalled"
     assert abs(model.coef_).max() < 100.0
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize(("n", "p"), [(402, 401), (500, 401), (801, 401)])
+def test_hardly_more_rows_than_columns(kind, n, p):
+    """The sample is all rows then, and there is no step from 400 to 401 columns."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)).cumsum(axis=1)
+    y = X @ rng.standard_normal(p) / p + rng.standard_normal(n)
+    model = kind(random_state=0).fit(X, y)
+    Z, t = (X - X.mean(axis=0)) / X.std(axis=0), y - y.mean()
+    best = np.mean((t - Z @ np.linalg.lstsq(Z, t, rcond=None)[0]) ** 2)
+    assert np.mean((y - model.predict(X)) ** 2) < best + 1e-4 * y.var()

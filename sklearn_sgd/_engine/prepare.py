@@ -42,7 +42,7 @@ from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._engine.wide import ENOUGH, Wide
+from sklearn_sgd._engine.wide import Wide
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
 # The preconditioner is made anew when a stream has grown by this share.
@@ -229,7 +229,7 @@ def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
     """What the minimum is sought with before the descent: of the squared error of dense rows of many columns."""
     formulas, X = recipe.formulas, rows.X
     sought = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly
-    if not (sought and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows >= ENOUGH * X.shape[1]):
+    if not (sought and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows > X.shape[1]):
         return None
     return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1])))
 

@@ -25,8 +25,8 @@ from sklearn_sgd._engine.least_squares import Found, Geometry, conjugate_steps
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Rows of a sample for each column, and at least; rows for each column from which on the minimum is sought here.
-PER_COLUMN, LEAST, ENOUGH = 6, 4096, 2
+# Rows of a sample for each column, and at least.
+PER_COLUMN, LEAST = 6, 4096
 
 # Columns, squared, for each row, up to which covariances of a sample cost less than the readings that they spare; and
 # columns up to which they cost little anyway.
