@@ -323,3 +323,16 @@ def test_powers_in_single_precision_and_other_losses(degree):
     X, y = powers(degree, 0)
     scores = [BatchGDRegressor("logcosh").fit(X.astype(kind), y).score(X, y) for kind in (np.float32, np.float64)]
     assert scores[0] > scores[1] - 1e-3
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_rounded_sums_without_a_warning(kind, loss):
+    """A column is the sum of others, but for rounding: its direction gains what noise gains, and is not missed."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((600, 4))
+    X, y = np.round(np.c_[Z, Z[:, 0] + Z[:, 1]], 6), rng.poisson(np.exp(0.3 * Z[:, 0] + 1.0))
+    model = kind(loss, random_state=0).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    peer = kind(loss, random_state=0).fit(X[:, :4], y)
+    assert model.score(X, y) == pytest.approx(peer.score(X[:, :4], y), abs=5e-3)

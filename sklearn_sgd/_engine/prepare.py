@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.automatic.final_step import WORTH, rounding_of
+from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.on_device import measure_there
-from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
+from sklearn_sgd._engine.automatic.preconditioner import Geometry, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
     ColumnStatistics,
@@ -268,15 +268,25 @@ def reweighted(plan: Plan, state: State) -> Plan:
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
     make = partial(_make_step, plan.X, plan.formulas, False, False, curvature, statistics)
-    step, hidden, dtype = make(follows=is_foreign(plan.X)), 0.0, dtype_of(plan.X)
-    if step.geometry and step.geometry.without_dependent(dtype) is not step.geometry and not is_foreign(plan.X):
-        losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(w)
-        slope = float(np.sqrt(squares / plan.weight))
-        rounding = rounding_of(step.geometry, dtype, slope, state.centre)
-        hidden = step.geometry.hidden(g[:-1], rounding, dtype) / curvature
-        if hidden >= WORTH * losses / plan.weight:
-            step, hidden = make(follows=True), 0.0
+    step = make(follows=is_foreign(plan.X))
+    hidden, loss = (0.0, 0.0) if is_foreign(plan.X) else _hidden(plan, state, step.geometry, curvature)
+    if hidden > WORTH * loss:
+        step, hidden = make(follows=True), 0.0
     return plan._replace(preconditioner=step.preconditioner, hidden=hidden)
+
+
+def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: float) -> tuple[float, float]:
+    """Return what is missing to the minimum along directions of nearly dependent columns, and the mean loss.
+
+    What noise alone would gain there is not missing.
+    """
+    dtype = dtype_of(plan.X)
+    if geometry is None or (wide := geometry.without_dependent(dtype)) is geometry:
+        return 0.0, 0.0
+    losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(state.vectors.coef)
+    loss, slope = losses / plan.weight, float(np.sqrt(squares / plan.weight))
+    missing = geometry.hidden(g[:-1], rounding_of(geometry, dtype, slope, state.centre), dtype) / curvature
+    return (missing if missing > gain_by_chance(geometry, wide, loss, plan.weight) else 0.0), loss
 
 
 def _refuse_foreign(recipe: Recipe, X) -> None:

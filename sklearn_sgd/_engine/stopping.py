@@ -172,7 +172,7 @@ def final_steps(plan: Plan, state: State, variance: float) -> FinalSteps | Known
         gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
     rounding = rounding_of(geometry, kind, variance**0.5, state.centre)
     loss = partial(_loss_at, plan, state)
-    return FinalSteps(gradient, geometry, plan.parts.penalty, rounding, loss)
+    return FinalSteps(gradient, geometry, plan.parts.penalty, rounding, plan.weight, loss)
 
 
 def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:

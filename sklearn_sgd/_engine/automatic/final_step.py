@@ -30,6 +30,11 @@ def rounding_of(geometry: Geometry, kind: Any, slope: float, centre: np.ndarray)
     return ROUNDING * float(np.finfo(kind).eps) * slope * (1.0 + offset)
 
 
+def gain_by_chance(geometry: Geometry, wide: Geometry, loss: float, weight: float) -> float:
+    """Return what the directions that only the first geometry has lower the mean loss by if they are noise, at most."""
+    return (BEYOND_NOISE + len(geometry.values) - len(wide.values)) * loss / weight
+
+
 class NormalMatrix(NamedTuple):
     """The moments on which the squared error depends: covariances of columns and target, and the mean of the target.
 
@@ -83,6 +88,8 @@ class FinalSteps:
         The penalty, which is smooth.
     rounding : float
         Gradients up to which there is none, along a direction of variance one.
+    weight : float
+        Total weight of the rows.
     loss : callable
         From parameters to the mean loss.
     """
@@ -93,10 +100,11 @@ class FinalSteps:
         geometry: Geometry,
         penalty: Any,
         rounding: float,
+        weight: float,
         loss: Callable[[np.ndarray], float],
     ):
         self.gradient, self.geometry, self.penalty, self.rounding = gradient, geometry, penalty, rounding
-        self.loss, self.wide = loss, geometry.without_dependent()
+        self.weight, self.loss, self.wide = weight, loss, geometry.without_dependent()
 
     @property
     def is_narrow(self) -> bool:
@@ -112,7 +120,10 @@ class FinalSteps:
         w, missing = self._improved(w.astype(np.float64), enough, self.wide)
         if self.wide is self.geometry:
             return w, missing
-        missing, loss = self._step(self._slope(w), self.geometry)[0], self.loss(w)
+        everywhere, loss = self._step(self._slope(w), self.geometry)[0], self.loss(w)
+        if everywhere <= gain_by_chance(self.geometry, self.wide, loss, self.weight):
+            return w, missing
+        missing = everywhere
         if missing <= enough or missing < WORTH * loss:
             return w, missing
         found, least = self._improved(w, enough, self.geometry)
