@@ -11,6 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from tests.problems import REGRESSORS
@@ -292,6 +294,8 @@ def test_elevators(shared_data, kind, loss):
     with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
         model = kind(loss, random_state=0).fit(X, y)
     assert model.score(X_test, y_test) > LinearRegression().fit(X, y).score(X_test, y_test) - 1e-3
+    scaled = make_pipeline(StandardScaler(), LinearRegression()).fit(X, y)
+    assert scaled.score(X_test, y_test) < -1000.0  # What the documentation says of it: the direction is followed there.
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)
@@ -336,3 +340,18 @@ def test_rounded_sums_without_a_warning(kind, loss):
     assert model.stop_reason_ == "tol"
     peer = kind(loss, random_state=0).fit(X[:, :4], y)
     assert model.score(X, y) == pytest.approx(peer.score(X[:, :4], y), abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"epochs": 1}, {"epochs": 3, "tol": None}, {"average": True}, {"early_stopping": True}],
+    ids=lambda params: " ".join(params),
+)
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_full_batches_decide_about_dependent_columns_whatever_ends_them(loss, params):
+    X, y = hardly_dependent(1.0, np.random.default_rng(0))
+    assert BatchGDRegressor(loss, random_state=0, **params).fit(X, y).score(X, y) > 0.98
+    X, y = hardly_dependent(0.2, np.random.default_rng(0))
+    with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
+        model = BatchGDRegressor(loss, random_state=0, **params).fit(X, y)
+    assert abs(model.coef_).max() < 10.0

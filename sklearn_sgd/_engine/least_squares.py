@@ -68,7 +68,7 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
     return ColumnStatistics(plan.weight, np.append(geometry.mean, w[-1]), moment, sampled=True)
 
 
-class Geometry(NamedTuple):
+class SampleGeometry(NamedTuple):
     """Means, scales, and directions of the columns, the penalty's curvature, and parameters to start from.
 
     ``solve`` multiplies a vector with the inverse covariances of scaled columns, the penalty's curvature among them.
@@ -85,7 +85,7 @@ class Geometry(NamedTuple):
         return np.append(self.scale * self.solve(self.scale * g[:-1]), g[-1])
 
 
-def _geometry_of_sample(plan: Plan, size: int) -> tuple[Geometry, np.ndarray] | None:
+def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarray] | None:
     """That of so many rows, and their covariances; None if they do not show all directions well."""
     X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
     some = sample(plan.n_rows, size)
@@ -108,7 +108,7 @@ def _geometry_of_sample(plan: Plan, size: int) -> tuple[Geometry, np.ndarray] | 
         return None
     middle = float(mean[p]) if centred else 0.0
     solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
-    geometry = Geometry(mean[:p], ridge, scale, solve, np.append(side, middle))
+    geometry = SampleGeometry(mean[:p], ridge, scale, solve, np.append(side, middle))
     return geometry._replace(start=geometry.step(geometry.start)), covariance
 
 
@@ -122,7 +122,7 @@ class Found(NamedTuple):
 
 
 def conjugate_steps(
-    plan: Plan, geometry: Geometry, tol: float | None, readings: int = READINGS, slow: float = SLOW
+    plan: Plan, geometry: SampleGeometry, tol: float | None, readings: int = READINGS, slow: float = SLOW
 ) -> Found | None:
     """The minimum on all rows; None if the decrement does not fall to a share ``slow`` with each reading."""
     ridge = np.append(geometry.ridge, 0.0)

@@ -215,8 +215,11 @@ class Fit:
             unit = min(unit, usual_loss(loss, plan.data, used, self.constant))
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
-        self.is_lost_in_rounding = self.progress < np.finfo(np.float64).eps * abs(self.baseline)
-        self.final, self.is_finished = None if score else final_steps(plan, state, 2.0 * self.baseline), False
+        self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
+        final = final_steps(plan, state, 2.0 * self.baseline)
+        self.final, self.is_finished = None if score else final, False
+        # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
+        self.decides = final if final and final.leaves_out and not plan.noise else None
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         is_sampled = state.statistics is not None and state.statistics.sampled
         # Of other losses by steps on all rows.
@@ -314,18 +317,21 @@ class Fit:
 
     def end(self) -> State:
         """The final state of the fit."""
-        state, plan, margin = self.kept(), self.descent.plan, self.stopping.margin
+        state, plan, final = self.kept(), self.descent.plan, self.decides or self.final
         if self.reason == "tol" and self.is_lost_in_rounding:
             self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
-        if not plan.finishes or self.stopping.score or not (averages or self.reason == "tol"):
+        enough = MISSING * (TOL * self.baseline if self.stopping.margin is None else self.progress)
+        ends = plan.finishes and not self.stopping.score and (averages or self.reason == "tol")
+        if not (ends or self.decides):
+            if plan.hidden > enough > 0.0:
+                self.reason = "stalled"
             return state
-        enough = MISSING * (TOL * self.baseline if margin is None else margin)
         self.is_finished = True
-        if self.final:
-            w, missing = self.final.improved(state.vectors.average, enough)
+        if final:
+            w, missing = final.improved(state.vectors.average, enough)
             state.finish(w)
-            if self.reason == "tol" and self.final.is_narrow and missing > enough > 0.0:
+            if (self.decides or self.reason == "tol") and final.is_narrow and missing > enough > 0.0:
                 self.reason = "stalled"
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
@@ -334,7 +340,7 @@ class Fit:
             state.finish(w)
         else:
             self.is_finished = False
-        if self.reason == "tol" and plan.hidden > enough > 0.0:
+        if plan.hidden > enough > 0.0:
             self.reason = "stalled"
         return state
 

@@ -21,7 +21,7 @@ from sklearn_sgd._engine.automatic.preconditioner import NULL, is_varying
 from sklearn_sgd._engine.automatic.sample import sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
-from sklearn_sgd._engine.least_squares import Found, Geometry, conjugate_steps
+from sklearn_sgd._engine.least_squares import Found, SampleGeometry, conjugate_steps
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
@@ -54,6 +54,11 @@ class KnownMinimum(NamedTuple):
     missing: float
     is_narrow: bool
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether something is left to decide: `Wide` has decided."""
+        return False
+
     def excess(self, w: np.ndarray) -> float:
         """How far the objective is above its minimum; infinity if that is not known."""
         return self.missing if np.array_equal(w, self.w.astype(w.dtype)) else np.inf
@@ -71,8 +76,8 @@ class Wide(NamedTuple):
     """
 
     columns: ColumnStatistics
-    geometry: Geometry
-    whole: Geometry | None
+    geometry: SampleGeometry
+    whole: SampleGeometry | None
     rows: np.ndarray
     some: np.ndarray
 
@@ -99,7 +104,7 @@ class Wide(NamedTuple):
             rows *= np.sqrt(weight)[:, None]
         added = SMALL[dtype_of(plan.X)] * p
         solve, exact = (_by_covariances if pays else _by_directions)(rows, ridge * scale * scale, added)
-        geometry = Geometry(mean, ridge, scale, solve, np.zeros(p + 1))
+        geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1))
         return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
     def minimum(self, plan: Plan, tol: float | None) -> KnownMinimum | None:

@@ -111,6 +111,11 @@ class FinalSteps:
         """Whether rounding hides directions, so that the minimum may be out of reach."""
         return self.geometry.is_narrow
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there are directions of nearly dependent columns."""
+        return self.wide is not self.geometry
+
     def excess(self, w: np.ndarray) -> float:
         """How far the objective is above its minimum, the directions of nearly dependent columns apart."""
         return self._step(self._slope(w), self.wide)[0]
@@ -118,7 +123,7 @@ class FinalSteps:
     def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
         """Parameters whose objective is so little above the minimum, or after `STEPS`; and how much it is."""
         w, missing = self._improved(w.astype(np.float64), enough, self.wide)
-        if self.wide is self.geometry:
+        if not self.leaves_out:
             return w, missing
         everywhere, loss = self._step(self._slope(w), self.geometry)[0], self.loss(w)
         if everywhere <= gain_by_chance(self.geometry, self.wide, loss, self.weight):
