@@ -62,7 +62,7 @@ WAYS = {
 def test_as_if_all_columns_were_in_each_chunk(monkeypatch, params, size, filled):
     """To rounding; also after a fit, and with weights."""
     X, y = words(filled=filled)
-    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y)) if size > 1 else None
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
     kind = OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor
     found = []
     for whole in (False, True):

@@ -191,13 +191,13 @@ class BaseGDRegressor(
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
-        if cache is not None and sample_weight is None and cache.accepts(self._parameter_values, X, y):
+        if cache is not None and cache.accepts(self._parameter_values, X, y, sample_weight):
             if cache.has_domain:
                 validation.check_target_domain(self, cache.loss, y)
             known: Any = model.by_column or model.states[0]  # type: ignore[union-attr]
-            position = cache.stream.advance(X, y, known)
+            position = cache.stream.advance(X, y, sample_weight, known)
             if position is not None:
-                self._fitted = model.after(position, X, y)  # type: ignore[union-attr]
+                self._fitted = model.after(position, X, y, sample_weight)  # type: ignore[union-attr]
                 return self
         with rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -223,8 +223,8 @@ class BaseGDRegressor(
             shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
             shape, position = model.shape, model.to_go_on(finishes(recipe))  # type: ignore[union-attr]
-        stream = SparseStream.of(recipe, X) if shape == () and weight is None else None
-        if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, position)):
+        stream = SparseStream.of(recipe, X) if shape == () else None
+        if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, weight, position)):
             attributes = self._fitted_attributes(
                 stream.form(X).plan, reached, shape, resolved, finish=finish_of(recipe)
             )
@@ -233,10 +233,8 @@ class BaseGDRegressor(
             chunk = Chunk.of(recipe, X, position)
             plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
             descents = [*map(Descent, plans, chunk.states)]
-            cache = model.stream_cache if model else None
-            if weight is None:
-                alike = (stream or Stream.of(recipe, descents[0])) if shape == () else None
-                cache = StreamCache.of(self, resolved, alike, X)
+            alike = (stream or Stream.of(recipe, descents[0])) if shape == () else None
+            cache = StreamCache.of(self, resolved, alike, X)
             done = one_epoch(descents)
             if diverged := [descent for descent, epoch in done if not epoch.finite]:
                 self._report_not_finite(diverged)

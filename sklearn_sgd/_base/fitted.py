@@ -126,11 +126,13 @@ class FittedModel:
                 state.go_on_from(w, b)
         return states
 
-    def after(self, position: State | StatesByColumn, X: Any, y: np.ndarray) -> Self:
-        """Return the model of one target after another chunk X, y that the stream cache has accepted."""
+    def after(self, position: State | StatesByColumn, X: Any, y: np.ndarray, weight: Any) -> Self:
+        """Return the model of one target after another chunk that the stream cache has accepted."""
         scores = self.scores
         if isinstance(position, State) and scores:
-            scores = scores_after(self.stream_cache.stream.recipe, scores, (position,), (X, y[:, None], None))
+            weight = position.relative(weight, X)
+            chunk = X, y[:, None], weight if len(weight) else None
+            scores = scores_after(self.stream_cache.stream.recipe, scores, (position,), chunk)
         states = (position,) if isinstance(position, State) else position
         return type(self)(states, (), self.link, self.parameters, self.stream_cache, self.finish, scores)
 

@@ -15,7 +15,7 @@ from sklearn_sgd._engine.stream import Stream
 class StreamCache(ABC):
     """Recognises a chunk of the same kind as the last one, which needs no validation and no new plan.
 
-    The last chunk had one target and no sample weights. No parameter has changed since.
+    The last chunk had one target. No parameter has changed since. Samples of weight 0 need another plan.
     """
 
     def __init__(self, parameters: ResolvedParameters, stream: Any, X: Any):
@@ -35,8 +35,19 @@ class StreamCache(ABC):
         return _MatrixCache(parameters, stream, X)
 
     @abstractmethod
-    def accepts(self, values: tuple, X: Any, y: Any) -> bool:
-        """Return whether X and y have the form of the last chunk, and the parameters are the same objects."""
+    def accepts(self, values: tuple, X: Any, y: Any, weight: Any) -> bool:
+        """Return whether the chunk has the form of the last one, and the parameters are the same objects."""
+
+    def takes_weights(self, weight: Any, y: np.ndarray) -> bool:
+        """Return whether there are no sample weights, or valid ones in the precision of the targets, none 0."""
+        return weight is None or (
+            type(weight) is np.ndarray
+            and weight.shape == y.shape
+            and weight.dtype == y.dtype
+            and weight.flags.c_contiguous
+            and bool(weight.min() > 0.0)
+            and bool(weight.max() < np.inf)
+        )
 
 
 class _ArrayCache(StreamCache):
@@ -48,7 +59,7 @@ class _ArrayCache(StreamCache):
         # If a value that is not finite shows in the loss, the chunk need not be checked before.
         self.finite = stream.shows_not_finite
 
-    def accepts(self, values: tuple, X: Any, y: Any) -> bool:
+    def accepts(self, values: tuple, X: Any, y: Any, weight: Any) -> bool:
         return (
             type(X) is type(y) is np.ndarray
             and X.shape == self.shape
@@ -58,6 +69,7 @@ class _ArrayCache(StreamCache):
             and y.flags.c_contiguous
             and all(map(is_, values, self.values))
             and (self.finite or (all_finite(X) and all_finite(y)))
+            and self.takes_weights(weight, y)
         )
 
 
@@ -68,7 +80,7 @@ class _MatrixCache(StreamCache):
         super().__init__(parameters, stream, X)
         self.n_columns = X.shape[1]
 
-    def accepts(self, values: tuple, X: Any, y: Any) -> bool:
+    def accepts(self, values: tuple, X: Any, y: Any, weight: Any) -> bool:
         return (
             type(X) is self.kind
             and type(y) is np.ndarray
@@ -81,6 +93,7 @@ class _MatrixCache(StreamCache):
             and self._is_canonical(X)
             and all_finite(X.data)
             and all_finite(y)
+            and self.takes_weights(weight, y)
         )
 
     def _is_canonical(self, X: Any) -> bool:

@@ -20,12 +20,13 @@ from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose, visit
 from sklearn_sgd._engine.passes.drivers import Pass, rare_table
-from sklearn_sgd._engine.passes.rows import in_one_piece
+from sklearn_sgd._engine.passes.rows import NOTHING, in_one_piece
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
 from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vectors import Vectors
+from sklearn_sgd._namespace import total
 
 # Updates of which the shares of the average are made at once.
 AHEAD = 256
@@ -44,7 +45,7 @@ class Form(NamedTuple):
 
 
 class SparseStream:
-    """Goes on through chunks of sparse rows, without weights, of one target.
+    """Goes on through chunks of sparse rows of one target.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class SparseStream:
         return None if way is None else cls(recipe, way)
 
     @quiet()
-    def advance(self, X: Any, y: np.ndarray, known: StatesByColumn | State) -> StatesByColumn | None:
+    def advance(self, X: Any, y: np.ndarray, weight: Any, known: StatesByColumn | State) -> StatesByColumn | None:
         """The states after another chunk, from those before it; None where there is more to do."""
         if not isinstance(known, StatesByColumn):
             return None  # There were arrays in between.
@@ -76,13 +77,17 @@ class SparseStream:
         if others or bare.first_targets is not None or len(filled) > FULL or known.way != way or not 0 < n <= RATES:
             return None
         state, share, form = bare.fork(), remembered(self.recipe, n), self.form(X)
-        if not state.count_rows(n) or not share:
+        if not share or not (weight is None or weight.all()):
             return None
+        weight = state.weigh(weight, X)
+        gained = total(weight) if len(weight) else float(n)
         numbers, places = columns_of(X, filled)
         p, plan, kept, clock = len(numbers), form.plan, known.kept + log(share), known.clocks[0]
         rows, w, average = known.columns.take(numbers), np.empty(p + 1, X.dtype), np.empty(p + 1)
         w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
         entries = {"X": in_one_piece(X.data), "indices": places, "p": p, "w": w, "average": average}
+        if len(weight):
+            entries |= {"weight": weight, "shares": np.repeat(weight, np.diff(X.indptr)), "weighted": 1}
         entries["window"], acquaintances, shared = state.window, known.known, known.shared
         if way.automatic:
             entries["inverse"] = np.zeros(p, X.dtype)
@@ -90,7 +95,7 @@ class SparseStream:
             among = np.searchsorted(numbers, filled) if len(filled) else NO_COLUMNS
             if len(filled):
                 entries["inverse"][among], before = -1.0, rows[among, 0]
-            sums = self._visit(form, state, entries | missed, n, share)
+            sums = self._visit(form, state, entries | missed, gained, share)
             if sums is None:
                 return None
             acquaintances = share * max(0.0, known.known - float(sums[0])) + float(sums[1])
@@ -112,8 +117,8 @@ class SparseStream:
         if not (abs(loss) <= most and state.finite(way.averaged, most, vectors)):
             return None
         state.take_over(vectors)
-        state.end_epoch(n, len(piece.rates), loss / n, float(piece.rates[-1]))
-        state.count_first_loss(loss / n, float(n))
+        state.end_epoch(n, len(piece.rates), loss / gained, float(piece.rates[-1]))
+        state.count_first_loss(loss / gained, gained)
         clock = way.mixed(clock, piece.mixes) if way.automatic else way.after(clock, plan, bare, state)
         way.note(rows, 0, vectors, state.window, clock)
         columns = known.columns.replaced(numbers, rows)
@@ -121,18 +126,18 @@ class SparseStream:
             *(way, known.n_columns, (state,), known.filled, shared, columns, (clock,), kept, acquaintances)
         )
 
-    def _visit(self, form: Form, state: State, given: dict[str, Any], n: int, share: float) -> np.ndarray | None:
-        """Let columns, and the state, learn from the entries of n rows; the acquaintances before and after.
+    def _visit(self, form: Form, state: State, given: dict[str, Any], gained: float, share: float) -> np.ndarray | None:
+        """Let columns, and the state, learn from the entries of new rows; the acquaintances before and after.
 
         None if there is more to do.
         """
         statistics, step, places = state.statistics, state.step, given["indices"]
-        if statistics is None or step is None or state.since_step + n > GROWTH * step.weight:
+        if statistics is None or step is None or state.since_step + gained > GROWTH * step.weight:
             return None
-        total, sums = share * statistics.weight + n, np.zeros(3 + 3 * given["p"])
-        given |= {"weight": statistics.weight, "gained": float(n), "least": max(FILLED * total, LEAST)}
+        everything, sums = share * statistics.weight + gained, np.zeros(3 + 3 * given["p"])
+        given |= {"earlier": statistics.weight, "gained": gained, "least": max(FILLED * everything, LEAST)}
         form.visit(given | {"entries": len(places), "numbers": sums})
-        state.learn_entries(total, n)
+        state.learn_entries(everything, gained)
         return None if sums[2] else sums
 
     def _shared(self, rows: np.ndarray, state: State, known: np.ndarray) -> tuple[np.ndarray, int]:
@@ -192,5 +197,6 @@ class SparseStream:
         steps: Any = choose(plan)
         run = bound(steps.call(plan, piece, vectors, np.zeros(LONG)), scratch=())
         stays = {"centred": int(self.recipe.params["fit_intercept"]), "averaged": int(self.way.averaged)}
+        stays |= {"shares": NOTHING, "weighted": 0}
         first = visit(stays | self.way.terms._asdict(), dtype)
         return Form((n_rows, size, dtype), plan, plan.used, len(rates), steps, first, run)

@@ -116,25 +116,22 @@ class State:
     # Before a descent
 
     def weigh(self, weight, X):
-        """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
-        n_rows, dtype = X.shape[0], dtype_of(X)
+        """Count the weights of new rows, and return them as `relative` does."""
+        n_rows = X.shape[0]
         if isinstance(X, Elsewhere):
             # They have their weights with them, already of mean 1.
             self.weight_sum, self.weight_rows = X.weight, n_rows
-            return np.empty(0, dtype)
-        if weight is None:
-            even = self.count_rows(n_rows)
-            return np.empty(0, dtype) if even else like(np.full(n_rows, self.weight_rows / self.weight_sum, dtype), X)
-        self.weight_sum += total(weight)
-        self.weight_rows += int(total(doubled(weight != 0)))
-        mean = self.weight_sum / self.weight_rows if self.weight_rows else 1.0
-        return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
+            return np.empty(0, dtype_of(X))
+        self.weight_sum += n_rows if weight is None else total(weight)
+        self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
+        return self.relative(weight, X)
 
-    def count_rows(self, number: int) -> bool:
-        """Count rows of weight 1; whether the mean weight so far is 1, too."""
-        self.weight_sum += number
-        self.weight_rows += number
-        return self.weight_sum == self.weight_rows
+    def relative(self, weight, X):
+        """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
+        dtype, mean = dtype_of(X), self.weight_sum / self.weight_rows if self.weight_rows else 1.0
+        if weight is None:
+            return np.empty(0, dtype) if mean == 1.0 else like(np.full(X.shape[0], 1.0 / mean, dtype), X)
+        return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
 
     @property
     def is_young(self) -> bool:

@@ -19,6 +19,7 @@ from sklearn_sgd._engine.plan import NO_MIXES, Piece, Plan
 from sklearn_sgd._engine.prepare import NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import total
 
 # Number of updates whose rates are computed at once.
 AHEAD = 256
@@ -42,7 +43,7 @@ class Rates(NamedTuple):
 
 
 class Stream:
-    """Processes chunks like the last one: the same number of dense rows, one target, no weights, in one piece.
+    """Processes chunks like the last one: the same number of dense rows, one target, in one piece.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ class Stream:
     def of(cls, recipe: Recipe, descent: Descent) -> Self | None:
         """The stream for chunks like that of a descent; None if there is no fast path."""
         plan, state = descent.plan, descent.state
-        if type(plan.X) is not np.ndarray or plan.data.weight.shape[0] or not isinstance(descent.run, Pass):
+        if type(plan.X) is not np.ndarray or plan.row_indices is not None or not isinstance(descent.run, Pass):
             return None
         order = epoch_order(plan, plan.used, state.generator)
         if len(order) > plan.piece_rows(1) or descent.run.drivers.plain:
@@ -80,11 +81,12 @@ class Stream:
         # A user's schedule is not called for more updates than there are.
         none = np.zeros(plan.n_updates(len(order)))
         piece = Piece(order, none, none if plan.average_from else NO_MIXES, state.n_updates, 1.0)
-        call = descent.run.call(plan, piece, state.vectors, state.window)
+        even = plan._replace(data=plan.data._replace(weight=NO_WEIGHT))
+        call = descent.run.call(even, piece, state.vectors, state.window)
         return cls(recipe, plan, order, BoundCall(*call))
 
-    def advance(self, X: np.ndarray, y: np.ndarray, known: State | StatesByColumn) -> State | None:
-        """The state after another chunk; the given state is not changed.
+    def advance(self, X: np.ndarray, y: np.ndarray, weight: Any, known: State | StatesByColumn) -> State | None:
+        """The state after another chunk, whose weights are not 0; the given state is not changed.
 
         None if the fast path cannot be used: if a value is not finite, the epochs find and report it.
         """
@@ -93,17 +95,18 @@ class Stream:
         if known.first_targets is not None:
             return None
         state, dtype, plan = known.fork(), self.dtype, self.plan
-        if not state.count_rows(len(X)):
-            return None
+        weight = state.weigh(weight, X)
         coef, average, m, v = state.vectors
         changed = {"X": address(X), "y": address(y), "w": address(coef), "average": address(average)}
+        if len(weight):
+            changed |= {"weight": address(weight), "weighted": 1}
         if m is not None:
             changed |= {"m": address(m), "done": state.n_updates}
         if v is not None:
             changed["v"] = address(v)
         if plan.preconditioner:
             with quiet():
-                learn_columns(self.recipe, X, y[:, None], NO_WEIGHT, state)
+                learn_columns(self.recipe, X, y[:, None], weight, state)
             if state.coef_before is not None or state.step is None:
                 return None
             inverse = state.step.preconditioner.inverse
@@ -114,10 +117,14 @@ class Stream:
         state.predict_with(averaged=bool(plan.average_from))
         if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
             return None
-        n_rows = len(self.order)
-        loss /= n_rows
+        n_rows, every, used = len(self.order), float(len(X)), float(len(self.order))
+        if len(weight):
+            every = used = total(weight)
+            if n_rows < len(weight):
+                used = total(weight[:n_rows])
+        loss /= used
         state.end_epoch(n_rows, self.n_updates, loss, float(rates.rates[n_done + self.n_updates - 1 - rates.first]))
-        state.count_first_loss(loss, float(plan.n_rows))
+        state.count_first_loss(loss, every)
         return state
 
     def _rates(self, state: State) -> Rates:

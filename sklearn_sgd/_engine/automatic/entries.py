@@ -6,6 +6,9 @@ KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
 # Numbers of a column in the table of a stream: of its statistics, and then of each target.
 STATISTICS, PARAMETERS = 5, 6
 
+# Share of the weight of rows that may be the rounding of sums.
+SUMMED = 1e-12
+
 # Growth of a column's variance, or of the mean square of its entries, that is news.
 NEWS = 2.0
 

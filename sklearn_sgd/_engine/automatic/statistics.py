@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.automatic.entries import mean_square
+from sklearn_sgd._engine.automatic.entries import SUMMED, mean_square
 from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, take, total
@@ -28,8 +28,8 @@ SEGMENT, SEGMENTS = 1 << 14, 16
 # Share of the entries of a column that are not 0, and their number, from which on it is filled.
 FILLED, LEAST = 0.5, 30.0
 
-# Rows from which offsets of columns are guessed; share of the weight of rows that may be the rounding of sums.
-TYPICAL, ROUNDING = 1000, 1e-12
+# Rows from which offsets of columns are guessed.
+TYPICAL = 1000
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
@@ -179,7 +179,7 @@ def _from_sums(
     shift, none = guess, np.zeros(len(guess))
     stored, counts, totals, squares = sums(shift)
     mean, gaps = totals / weight if centred and weight else none, weight - stored
-    gaps[abs(gaps) <= ROUNDING * weight] = 0.0  # Sums of weights differ by their order.
+    gaps[abs(gaps) <= SUMMED * weight] = 0.0  # Sums of weights differ by their order.
 
     def moments() -> np.ndarray:
         return squares + gaps * shift * shift - weight * (mean - shift) ** 2

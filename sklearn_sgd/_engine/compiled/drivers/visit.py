@@ -7,6 +7,7 @@ from sklearn_sgd._engine.automatic.entries import (
     NEWS,
     PARAMETERS,
     STATISTICS,
+    SUMMED,
     acquaintance,
     mean_square,
     share_of_rows,
@@ -17,12 +18,14 @@ from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices,
 
 
 def visit(
-    X: Reals, indices: Indices, entries: Integer, p: Integer, rows: Doubles,
-    centred: Integer, least: Double, weight: Double, gained: Double, kept: Double, share: Double, left: Double,
+    X: Reals, indices: Indices, shares: Reals, weighted: Integer, entries: Integer, p: Integer, rows: Doubles,
+    centred: Integer, least: Double, earlier: Double, gained: Double, kept: Double, share: Double, left: Double,
     window: Doubles, averaged: Integer,
     ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals, numbers: Doubles,
 ) -> Double:  # fmt: skip
-    """Bring columns up to date, learn their entries in ``gained`` rows, and scale those that are not filled.
+    """Bring columns up to date, learn their entries in rows of weight ``gained``, and scale those that are not filled.
+
+    ``shares`` are the weights of the entries.
 
     The filled ones are those whose ``inverse`` is negative at first; they have ``least`` entries and more.
 
@@ -31,9 +34,11 @@ def visit(
     columns are filled now or not any more, or have squares, or one over them, out of range.
     """
     for e in range(entries):
-        at = 3 + 3 * int(indices[e])
-        numbers[at] += 1.0
-        numbers[at + 1] += 1.0 if X[e] != 0.0 else 0.0
+        at, s = 3 + 3 * int(indices[e]), 1.0
+        if weighted:
+            s = float(shares[e])
+        numbers[at] += s
+        numbers[at + 1] += s if X[e] != 0.0 else 0.0
     forgotten = log(share)
     for j in range(p):
         r, at = (STATISTICS + PARAMETERS) * j, 3 + 3 * j
@@ -52,22 +57,26 @@ def visit(
         if inverse[j] >= 0.0:
             numbers[0] += fade * known
         count *= fade
-        mean, moment = with_gaps(mean, fade * moment, fade * then, weight)
+        mean, moment = with_gaps(mean, fade * moment, fade * then, earlier)
         numbers[at + 2] = 0.0
         if count > 0.0 and inverse[j] >= 0.0:
-            numbers[at + 2] = mean_square(mean, moment, weight, count) * share_of_rows(count, weight, KNOWN)
+            numbers[at + 2] = mean_square(mean, moment, earlier, count) * share_of_rows(count, earlier, KNOWN)
         rest = gained - numbers[at]
-        rows[r], rows[r + 1] = with_gaps(mean, share * moment, share * weight, share * weight + rest)
+        if abs(rest) < SUMMED * gained:
+            rest = 0.0
+        rows[r], rows[r + 1] = with_gaps(mean, share * moment, share * earlier, share * earlier + rest)
         rows[r + 2] = share * count + numbers[at + 1]
-        rows[r + 3] = share * weight + rest
+        rows[r + 3] = share * earlier + rest
         rows[r + 4] = kept + forgotten
     for e in range(entries):
-        r, value = (STATISTICS + PARAMETERS) * int(indices[e]), float(X[e])
-        rows[r + 3] += 1.0
+        r, value, s = (STATISTICS + PARAMETERS) * int(indices[e]), float(X[e]), 1.0
+        if weighted:
+            s = float(shares[e])
+        rows[r + 3] += s
         delta = value - rows[r]
         if centred:
-            rows[r] += delta / rows[r + 3]
-        rows[r + 1] += delta * (value - rows[r])
+            rows[r] += s * delta / rows[r + 3]
+        rows[r + 1] += s * delta * (value - rows[r])
     for j in range(p):
         r, spread = (STATISTICS + PARAMETERS) * j, numbers[3 * j + 5]
         count, total = rows[r + 2], rows[r + 3]
@@ -86,5 +95,5 @@ def visit(
                     factor = sqrt(spread / wider)
                     w[j] *= factor
                     average[j] *= factor
-        rows[r + 3] = share * weight + gained
+        rows[r + 3] = share * earlier + gained
     return 0.0
