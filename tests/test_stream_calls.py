@@ -42,7 +42,7 @@ def chunks(n_rows, dtype, number=40, seed=0):
 
 
 @pytest.mark.parametrize(
-    "dtype, n_rows, weighted",
+    ("dtype", "n_rows", "weighted"),
     [(np.float64, 1, False), (np.float32, 7, False), (np.float64, 7, True), (np.float32, 1, True)],
 )
 @pytest.mark.parametrize("params", WAYS, ids=lambda params: "-".join(map(str, params)) or "default")
