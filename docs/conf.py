@@ -38,6 +38,7 @@ default_role = "code"
 autosummary_generate = True
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"  # the column of contents is too narrow for the class of each method
 # The documentation builds without them.
 autodoc_mock_imports = ["cloudpickle", "dask", "distributed"]
 

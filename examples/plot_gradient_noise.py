@@ -30,7 +30,7 @@ GradientNoiseDisplay.from_estimator(model, X, y, parameter=list(X.columns).index
 plt.show()
 
 # %%
-# # For large batches the measured points lie below the line, because a batch does not contain a sample twice: the
+# For large batches the measured points lie below the line, because a batch does not contain a sample twice: the
 # batch of all samples has no noise.
 #
 # How large should a batch be? The *noise scale* is the batch size at which the noise is as large as the gradient
