@@ -1,5 +1,6 @@
 """Configuration of the documentation: ``python -m sphinx -W docs docs/_build/html``."""
 
+import logging
 import re
 import sys
 from functools import cache
@@ -13,6 +14,9 @@ from sphinx.errors import ExtensionError
 from sphinx_gallery.sorting import ExplicitOrder
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+# Pages must not depend on whether their build compiled something for long.
+logging.getLogger("sklearn_sgd").setLevel("ERROR")
 
 project = "sklearn_sgd"
 author = "the sklearn_sgd developers"
@@ -38,6 +42,7 @@ default_role = "code"
 autosummary_generate = True
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"  # the column of contents is too narrow for the class of each method
 # The documentation builds without them.
 autodoc_mock_imports = ["cloudpickle", "dask", "distributed"]
 
@@ -82,6 +87,7 @@ sphinx_gallery_conf = {
     "doc_module": "sklearn_sgd",
     "backreferences_dir": "generated/backreferences",
     "matplotlib_animations": (True, "jshtml"),
+    "remove_config_comments": True,
     "default_thumb_file": str(Path(__file__).parent / "images" / "terminal.png"),
     "download_all_examples": False,
     "show_signature": False,
@@ -106,7 +112,7 @@ html_sidebars = {
         *("index", "getting_started", "introduccion", "user_guide", "how_to_choose", "streaming", "defaults"),
         *("performance", "dask", "batch_size", "losses", "penalties", "optimizers", "stopping", "automatic_step"),
         *("from_sgdregressor", "coming_from", "add_a_loss", "glossary", "contributing", "changelog"),
-        *("csv_to_model", "troubleshooting", "works_with", "support"),
+        *("csv_to_model", "troubleshooting", "works_with", "support", "sparse", "saving", "inference"),
     )
 }
 html_static_path = ["_static"]

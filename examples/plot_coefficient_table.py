@@ -38,10 +38,11 @@ def load_flights():
     day = np.sort(rng.integers(0, 360, n))
     flights = pd.DataFrame({"month": 1 + day // 30, "day": 1 + day % 30, "dep_delay": rng.gamma(0.3, 60.0, n) - 5.0})
     flights["distance"], flights["hour"] = rng.uniform(100, 3000, n), rng.integers(5, 24, n)
-    flights["carrier"], flights["origin"] = rng.choice(list("ABCDEFGH"), n), rng.choice(["EWR", "JFK", "LGA"], n)
-    weather = rng.normal(0, 8, 360)[day]
+    carrier = rng.integers(0, 8, n)
+    flights["carrier"], flights["origin"] = np.array(list("ABCDEFGH"))[carrier], rng.choice(["EWR", "JFK", "LGA"], n)
+    weather = rng.normal(0, 8, (360, 1)) + rng.normal(0, 8, (360, 8))  # on each day, and for each airline
     flights["arr_delay"] = (
-        flights["dep_delay"] - 6 + 4 * (flights["carrier"] == "B") + weather + 10 * rng.standard_t(4, n)
+        flights["dep_delay"] - 6 + 4 * (flights["carrier"] == "B") + weather[day, carrier] + 10 * rng.standard_t(4, n)
     )
     return flights
 
@@ -54,9 +55,9 @@ X["distance"] /= 1000.0
 y = flights["arr_delay"].to_numpy(float)
 
 # %%
-# With ``inference=True`` the model keeps two small matrices beside its coefficients, whatever the number of flights. A
-# minute late at the start is a minute late at the end, and little of it is made up in the air: about a minute in a
-# thousand miles. The coefficients are those of the best fit to all flights, not an average of the steps on the way.
+# With ``inference=True`` the model keeps two small matrices beside its coefficients, whatever the number of flights.
+# The coefficient of ``dep_delay`` is near 1: a flight that leaves a minute later arrives about a minute later. The
+# coefficients are those of the best fit to all flights, not an average of the updates.
 
 model = MiniBatchSGDRegressor("huber", epsilon=10.0, inference=True)
 for start in range(0, len(y), CHUNK):
@@ -65,18 +66,8 @@ table = coefficient_table(model)
 print(table)
 
 # %%
-# The forest plot shows the airlines, in minutes against the one that flies most. An interval that does not touch the
-# line at 0 looks like a finding.
-
-airlines = [name for name in table.feature_names if name.startswith("carrier_")]
-airlines = sorted(airlines, key=lambda name: table.coef[table.feature_names.index(name)])
-figure, ax = plt.subplots(layout="constrained")
-CoefficientDisplay.from_table(table, features=airlines, ax=ax)
-ax.set_title("coefficients of the airlines, with intervals")
-
-# %%
-# But are flights independent? They share the weather of their day. With the rows at hand, ``groups=`` gives errors that
-# allow for that. They are larger, which no formula for independent flights can know. The wide bars are those.
+# But are flights independent? They share the weather of their day. With the rows at hand, ``groups=`` gives standard
+# errors that allow for that. They are larger: the formula for independent flights cannot know of the days.
 
 days = (31 * flights["month"] + flights["day"]).to_numpy()
 by_day = coefficient_table(model, X, y, groups=days)
@@ -84,17 +75,20 @@ ratio = by_day.std_err / table.std_err
 print(f"Standard errors by {len(np.unique(days))} days over those of independent flights:")
 for name, value in zip(table.feature_names, ratio, strict=True):
     print(f"    {name:<12} {value:.1f}")
+
+# %%
+# The forest plot shows the airlines, in minutes against the one that flies most. The thin intervals are those of
+# independent flights, the wide pale ones allow for days. An interval that does not touch the line at 0 is evidence of
+# a difference.
+
+airlines = [name for name in table.feature_names if name.startswith("carrier_")]
+airlines = sorted(airlines, key=lambda name: table.coef[table.feature_names.index(name)])
 at = [table.feature_names.index(name) for name in airlines]
-ax.errorbar(
-    by_day.coef[at],
-    range(len(at)),
-    xerr=1.96 * by_day.std_err[at],
-    color="0.8",
-    lw=6,
-    ls="none",
-    zorder=0,
-    label="by day",
-)
-ax.set_xlabel("minutes later at arrival than the largest airline, intervals of 95 %")
+figure, ax = plt.subplots(layout="constrained")
+CoefficientDisplay.from_table(table, features=airlines, ax=ax)
+wide = {"color": "0.8", "lw": 6, "ls": "none", "zorder": 0, "label": "by day"}
+ax.errorbar(by_day.coef[at], range(len(at)), xerr=1.96 * by_day.std_err[at], **wide)
+ax.set_title("coefficients of the airlines, with intervals of 95 %")
+ax.set_xlabel("minutes later at arrival than the largest airline")
 ax.legend()
 plt.show()

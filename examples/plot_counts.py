@@ -23,7 +23,7 @@ y = rng.poisson(mean)
 print(f"{N} hours, {y.sum()} calls, at most {y.max()} in an hour; none in {np.mean(y == 0):.0%} of them.")
 
 # %%
-# # No scaler and no learning rate are needed: the automatic step takes the curvature of the loss into account. All
+# No scaler and no learning rate are needed: the automatic step takes the curvature of the loss into account. All
 # three classes end where scikit-learn's ``PoissonRegressor`` does.
 
 models = {

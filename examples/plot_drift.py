@@ -41,7 +41,7 @@ for name, model in models.items():
     print(f"{name:<22}{marks[0]:6.2f}{marks[1]:21.2f}{marks[2]:13.2f}{model.prequential_loss_:14.2f}")
 
 # %%
-# # Short half lives follow at once. While nothing changes they have a larger loss, because their parameters are
+# Short half lives follow at once. While nothing changes they have a larger loss, because their parameters are
 # estimated from fewer samples. The model that never forgets also learns in the end, because later samples count more
 # in its average, but that takes as long as the stream was before. The curves show ``recent_loss_``, a mean over about
 # the last thousand samples. ``prequential_loss_``, the mean over all samples, hides the change.

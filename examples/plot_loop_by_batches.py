@@ -7,6 +7,7 @@ Here :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` uses for the 
 ``drop_last`` and ``random_state``. So the loop by hand and ``fit`` end with the same parameters.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from sklearn_sgd import Batches, MiniBatchSGDRegressor
@@ -21,11 +22,13 @@ x = (hours - hours.mean()) / hours.std()
 
 weight, bias, rate, epochs = 0.0, 0.0, 0.3, 4
 batches = Batches(x, marks, batch_size=3, random_state=0)
+losses = []
 for _ in range(epochs):
     for x_batch, y_batch in batches:
         error = weight * x_batch + bias - y_batch
         weight = weight - rate * np.mean(error * x_batch)
         bias = bias - rate * np.mean(error)
+        losses.append((np.mean(error**2) / 2, np.mean((weight * x + bias - marks) ** 2) / 2))
 print(f"by hand:  weight of hours {weight:.6f}   bias {bias:.6f}   updates {epochs * len(batches)}")
 
 # %%
@@ -36,6 +39,19 @@ model = MiniBatchSGDRegressor(
 ).fit(x[:, None], marks)
 print(f"by fit:   weight of hours {model.coef_[0]:.6f}   bias {model.intercept_:.6f}   updates {model.n_updates_}")
 assert np.allclose([weight, bias], [model.coef_[0], model.intercept_])
+
+# %%
+# The loss of each batch is noisy, because each batch has other students. The loss on all students falls almost
+# steadily, because the gradient of a batch is right on average.
+
+figure, ax = plt.subplots(layout="constrained")
+updates = np.arange(1, len(losses) + 1)
+of_batch, of_all = zip(*losses, strict=True)
+ax.plot(updates, of_batch, "o--", color="#D55E00", mfc="white", label="of its batch, before")
+ax.plot(updates, of_all, "s-", color="black", mfc="white", label="all, after")
+ax.set(xlabel="updates", ylabel="loss (half the squared error)", title="loss of each update", xticks=updates)
+ax.legend(title="students")
+plt.show()
 
 # %%
 # With ``batch_size=1`` the same two loops are online gradient descent, and with ``batch_size=None`` the classic one

@@ -24,7 +24,7 @@ X, y = load_diabetes(return_X_y=True, scaled=False)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# # Ten epochs at a constant rate. A rate that is too large for the noise of its batches, or too small to arrive in
+# Ten epochs at a constant rate. A rate that is too large for the noise of its batches, or too small to arrive in
 # ten epochs, gives a ConvergenceWarning. In a grid such fits are expected, and the score shows them.
 
 descent = MiniBatchSGDRegressor(learning_rate="constant", epochs=10, tol=None, random_state=0)
@@ -53,7 +53,7 @@ plt.show()
 
 # %%
 # The automatic step needs neither a rate nor a scaler. But a penalty needs the scaler, because it compares
-# coefficients.
+# coefficients. The score depends on the penalty, and not on the batch size.
 
 automatic = make_pipeline(StandardScaler(), MiniBatchSGDRegressor(penalty="l2", random_state=0))
 step = "minibatchsgdregressor__"

@@ -20,7 +20,7 @@ from sklearn_sgd import MiniBatchSGDRegressor
 N, P = 400_000, 20
 
 # %%
-# # The table is written in parts, as an array of float32. It has 32 MB here. If it were a thousand times larger,
+# The table is written in parts, as an array of float32. It has 32 MB here. If it were a thousand times larger,
 # nothing below would change but the check at the end.
 
 folder = tempfile.TemporaryDirectory()

@@ -2,7 +2,7 @@
 How uncertain is a prediction?
 ==============================
 
-The squared error predicts the mean, and says nothing about the spread. The quantile loss predicts the value that a
+The squared error predicts the mean, and not the spread. The quantile loss predicts the value that a
 given share of the targets is below; two of these values make a band. Here the spread grows with x, and the band should
 contain 90 % of the targets everywhere.
 """
@@ -20,7 +20,7 @@ y = 5 + 2 * X[:, 0] + (0.5 + 0.6 * X[:, 0]) * rng.standard_normal(4000)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# # Three fits, one for each quantile. The slopes show that the spread grows: the upper line rises faster than the
+# Three fits, one for each quantile. The slopes show that the spread grows: the upper line rises faster than the
 # lower one.
 
 models = {
@@ -35,7 +35,7 @@ for quantile, model in models.items():
     print(f"{quantile:>8}{model.intercept_:>12.2f}{model.coef_[0]:>8.2f}{below:>30.3f}{loss:>15.3f}")
 
 # %%
-# # The band of the squared error, the mean plus and minus 1.64 standard deviations of the residuals, contains about
+# The band of the squared error, the mean plus and minus 1.64 standard deviations of the residuals, contains about
 # as many targets in total, but too many on the left and too few on the right.
 
 mean = MiniBatchSGDRegressor(random_state=0).fit(X_train, y_train)

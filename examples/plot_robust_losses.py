@@ -23,7 +23,7 @@ wild = (X[:, 0] > 0) & (rng.random(200) < 0.25)
 y[wild] = rng.normal(-8, 0.5, wild.sum())
 
 # %%
-# # The true line is y = 2 x + 1. A quarter of the samples on the right have other targets. The last loss is written
+# The true line is y = 2 x + 1. A quarter of the samples on the right have other targets. The last loss is written
 # here, as two formulas. It is that of Geman and McClure, which is never larger than ½. It is flat far from the
 # target, so samples far off have no effect.
 

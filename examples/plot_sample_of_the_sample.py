@@ -13,7 +13,7 @@ import numpy as np
 from sklearn_sgd import BatchGDRegressor
 
 # %%
-# # The population is known here: y = 2 x + noise, with x of variance 1. At w = 0, before the first step, the slope of
+# The population is known here: y = 2 x + noise, with x of variance 1. At w = 0, before the first step, the slope of
 # the objective along w is -2 in the population.
 
 rng = np.random.default_rng(0)
@@ -55,7 +55,7 @@ for name, (size, slopes) in {f"other tables of {N}": (N, samples), **drawn}.item
     print(f"{name:<24}{slopes.mean():>7.3f}{slopes.std():>9.3f}{scaled:>15.2f}{downhill:>17.1%}")
 
 # %%
-# # The means agree: the gradient of a batch is right on average. Its spread falls with the square root of B. Batches
+# The means agree: the gradient of a batch is right on average. Its spread falls with the square root of B. Batches
 # of ten cost a hundredth of an exact step, and nearly all of them point downhill. A single observation mostly has the
 # right sign, and hardly ever the right size. Short steps average over many of them.
 

@@ -33,8 +33,8 @@ for word, stars_more in worth.items():
 print(reviews[0], f"\n-> {stars[0]:.1f} stars")
 
 # %%
-# # The L1 penalty keeps the words that matter; the coefficients of the others are exactly 0. Each model is fitted
-# twice, and the second fit is timed, so that no time includes compilation.
+# The L1 penalty makes the coefficients of most words exactly 0. Each model is fitted twice, and the second fit is
+# timed, so that no time includes compilation.
 
 train, test, y_train, y_test = train_test_split(reviews, stars, random_state=0)
 words = CountVectorizer(binary=True, min_df=5).fit(train)
@@ -58,7 +58,7 @@ for name, model in models.items():
     print(f"{name:<24}{model.score(X_test, y_test):7.3f}{seconds:10.2f}{kept:13d}")
 
 # %%
-# # The ten largest coefficients of the lasso. Six of them are the words that were given a value; the others were kept
+# The ten largest coefficients of the lasso. Six of them are the words that were given a value; the others were kept
 # by chance, and are too small to see. In a pipeline the model predicts from text.
 
 lasso = models["OnlineSGDRegressor, L1"]

@@ -2,9 +2,9 @@
 Where do the three descents go?
 ===============================
 
-Gradient descent on all samples goes straight downhill, on batches of samples it wavers, and on single samples it jumps.
-All three arrive near the minimum, and they pay for it differently. The data are nine students: the hours that they
-studied, and their marks.
+Gradient descent on all samples goes straight downhill. On batches of samples it is noisy, and on single samples it is
+noisier still. All three come near the minimum, after different numbers of updates. The data are nine students: the
+hours that they studied, and their marks.
 """
 
 import matplotlib.pyplot as plt
@@ -40,43 +40,59 @@ models = {
 # minimum.
 
 
-def named(display):
+def three_panels():
+    """Return a figure and its panels, with the same unit of length on both axes."""
+    return plt.subplots(
+        1, 3, figsize=(8, 4), sharex=True, sharey=True, layout="constrained", subplot_kw={"aspect": "equal"}
+    )
+
+
+def name_axes(axes):
     """Name the axes as the course does."""
-    for ax in display.axes_:
+    for ax in axes:
         ax.set_xlabel("weight of hours")
-    display.axes_[0].set_ylabel("bias")
-    return display
+        ax.title.set_fontsize("medium")
+    axes[0].set_ylabel("bias")
+    axes[0].legend(loc="lower right", fontsize="small")
 
 
-display = named(DescentPathDisplay.from_estimator(models, X, marks))
+figure, axes = three_panels()
+display = DescentPathDisplay.from_estimator(models, X, marks, ax=axes)
+name_axes(axes)
 plt.show()
 
 # %%
 # The same in motion. The three descents read the same number of samples in the same time; drag the slider to go
 # through the epochs. (The player needs no network.)
 
-moving = named(display.plot(n_levels=4))
-moving.figure_.set_dpi(50)
-for ax in moving.axes_:
+figure, axes = three_panels()
+moving = display.plot(n_levels=4, ax=axes)
+name_axes(axes)
+axes[0].get_legend().remove()
+for ax in axes:
     ax.lines[2].set_visible(False)  # the star at the end
     ax.plot([], [], "o", color="#D55E00", mec="black", ms=8, zorder=4)
 
 
 def show(epoch):
     """Show the paths up to this time."""
-    for ax, (name, path) in zip(moving.axes_, moving.paths.items(), strict=True):
+    for ax, (name, path) in zip(axes, moving.paths.items(), strict=True):
         done = int(epoch / 8 * (len(path) - 1))
         moving.lines_[name].set_data(*path[: done + 1].T)
         ax.lines[-1].set_data(*path[done : done + 1].T)
-        ax.set_title(f"{name}\n{done} updates, {epoch:.1f} epochs")
+        ax.set_title(f"{name}\n{done} updates")
+    figure.suptitle(f"{epoch:.1f} epochs")
 
 
-animation = FuncAnimation(moving.figure_, show, frames=np.linspace(0, 8, 25), interval=350)
+# sphinx_gallery_capture_repr_block = ()
+plt.rcParams["animation.html"] = "jshtml"  # in a notebook, the player
+animation = FuncAnimation(figure, show, frames=np.linspace(0, 8, 17), interval=500)
 plt.show()
+animation
 
 # %%
-# The loss of each batch before its update (thin), and its mean over an epoch's updates: the losses of batches are
-# noisy, and fall on average.
+# The loss of each batch before its update (pale), and its mean over an epoch's updates (bold): the losses of batches
+# are noisy, and fall on average.
 
 losses = LossCurveDisplay.from_estimator(models, X, marks, per="update")
 losses.ax_.set_title("loss of each batch (pale), and its running mean")
@@ -91,7 +107,9 @@ online = {
     "falling rate": OnlineSGDRegressor(**constant | {"learning_rate": "invscaling", "power_t": 0.5}),
     "constant rate, averaged": OnlineSGDRegressor(**constant | {"average": True}),
 }
-calm = named(DescentPathDisplay.from_estimator(online, X, marks))
+figure, axes = three_panels()
+calm = DescentPathDisplay.from_estimator(online, X, marks, ax=axes)
+name_axes(axes)
 plt.show()
 
 # %%

@@ -45,7 +45,7 @@ learning_rate : {'auto', 'constant', 'invscaling', 'optimal', 'adaptive', 'pa1',
       raises the objective of its own batch. It is not the gradient descent of a textbook.
     - 'constant': ``eta0``.
     - 'invscaling': ``eta0 / t**power_t``.
-    - 'optimal': ``1 / (alpha * (t + t0))``, with SGDRegressor's choice of t0.
+    - 'optimal': ``1 / (alpha * (t0 + t - 1))``, with SGDRegressor's choice of t0.
     - 'adaptive': ``eta0``, divided by 5 whenever `n_iter_no_change` epochs made no progress.
     - 'pa1', 'pa2': ``min(eta0, l / q)`` and ``l / (q + 1 / (2 * eta0))``, with the loss l of a sample and its squared
       length q (passive-aggressive). For single samples and the loss 'epsilon_insensitive'.
@@ -95,8 +95,8 @@ quantile : float, default=0.5
     1.
 half_life : float or None, default=None
     The number of samples of a stream after which a sample counts half, for `partial_fit` on data that drift. The
-    statistics of the features fade at that pace, and the steps and the shares of new parameters in the average stay
-    large enough to follow. If None, all samples count the same.
+    statistics of the features forget old samples at that rate, and the steps, and the weights of new parameters in the
+    average, stay large enough to follow the drift. If None, all samples count the same.
 inference : bool, default=False
     If True, `fit` and `partial_fit` keep what robust standard errors need, so that
     :func:`~sklearn_sgd.inference.coefficient_table` needs no samples. This takes the square of the number of features,

@@ -207,7 +207,7 @@ class GradientNoiseDisplay:
             self.positions, surface, **style, markevery=_minimum(surface), label="all samples, their minimum"
         )
         surfaces.set(
-            xlabel=self.label, ylabel="objective (units of the loss)", title="Each batch redefines the objective"
+            xlabel=self.label, ylabel="objective (units of the loss)", title="Each batch has its own objective"
         )
         surfaces.legend(fontsize="small", loc="upper center")
         return self
