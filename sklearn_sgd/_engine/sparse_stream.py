@@ -113,7 +113,7 @@ class SparseStream:
             return None
         state.take_over(vectors)
         state.end_epoch(n, len(piece.rates), loss / n, float(piece.rates[-1]))
-        state.count_first_loss(loss / n, float(n))
+        state.count_first_loss(loss / n, float(n), n)
         clock = way.mixed(clock, piece.mixes) if way.automatic else way.after(clock, plan, bare, state)
         way.note(rows, 0, vectors, state.window, clock)
         columns = known.columns.replaced(numbers, rows)

@@ -55,6 +55,7 @@ class State:
     n_forgotten: int = 0
     prequential_sum: float = 0.0
     prequential_weight: float = 0.0
+    prequential_rows: int = 0
     recent_sum: float = 0.0
     recent_weight: float = 0.0
     statistics: ColumnStatistics | None = None
@@ -71,10 +72,7 @@ class State:
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
         """A new descent, from zero or from the parameters given."""
         w = np.zeros(n_features + 1, dtype=dtype)
-        if coef is not None:
-            w[:-1] = coef
-        if intercept is not None:
-            w[-1] = intercept
+        w[:-1], w[-1] = 0.0 if coef is None else coef, 0.0 if intercept is None else intercept
         return cls(
             Vectors(w, w.astype(np.float64)), np.zeros(n_features), generator, fresh=coef is None and intercept is None
         )
@@ -357,10 +355,11 @@ class State:
         """Go on at a lower rate."""
         self.rate_factor /= divisor
 
-    def count_first_loss(self, loss: float, weight: float) -> None:
+    def count_first_loss(self, loss: float, weight: float, n_rows: int) -> None:
         """Count the mean loss of a chunk of such a total weight, seen for the first time; the last ones are kept."""
         self.prequential_sum += loss * weight
         self.prequential_weight += weight
+        self.prequential_rows += n_rows
         keep = exp(-weight / RECENT)
         self.recent_sum = keep * self.recent_sum + (1.0 - keep) * loss
         self.recent_weight = keep * self.recent_weight + (1.0 - keep)
@@ -369,15 +368,15 @@ class State:
             self.n_forgotten += self.n_losses - KEPT
             self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
 
-    def count_first_epoch(self, loss: float, weight: float) -> None:
+    def count_first_epoch(self, loss: float, weight: float, n_rows: int) -> None:
         """The same of the first epoch of a fit, which is no chunk."""
-        self.count_first_loss(loss, weight)
+        self.count_first_loss(loss, weight, n_rows)
         self.n_chunks -= 1
 
     def restore_prequential_loss(self, earlier: "State") -> None:
         """Take the losses of samples before they were learned from an earlier state: later ones were not new."""
-        self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
-        self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
+        for name in ("prequential_sum", "prequential_weight", "prequential_rows", "recent_sum", "recent_weight"):
+            setattr(self, name, getattr(earlier, name))
 
     def stay_in_epoch(self, earlier: "State") -> None:
         """Take the chunk after an earlier state as a part of the same epoch."""

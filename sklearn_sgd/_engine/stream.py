@@ -117,7 +117,7 @@ class Stream:
         n_rows = len(self.order)
         loss /= n_rows
         state.end_epoch(n_rows, self.n_updates, loss, float(rates.rates[n_done + self.n_updates - 1 - rates.first]))
-        state.count_first_loss(loss, float(plan.n_rows))
+        state.count_first_loss(loss, float(plan.n_rows), plan.n_rows)
         return state
 
     def _rates(self, state: State) -> Rates:
