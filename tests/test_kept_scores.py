@@ -11,7 +11,7 @@ from problems import csr
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from sklearn_sgd.inference import coefficient_table
+from sklearn_sgd.inference import coefficient_table, predict_interval
 from sklearn_sgd.losses import LOSSES, Huber
 from sklearn_sgd.streaming import ArraySource, fit_stream, load_checkpoint
 
@@ -107,10 +107,11 @@ class TestClassicFormula:
             coefficient_table(streamed(*rows(n=500), 500, loss=loss), robust=False)
 
 
-def test_rows_are_counted_whatever_they_weigh():
+@pytest.mark.parametrize("robust", [True, False])
+def test_rows_are_counted_whatever_they_weigh(robust):
     X, y = rows(n=900)
     weight = np.random.default_rng(1).integers(0, 4, 900) * 7.0
-    table = coefficient_table(streamed(X, y, 100, weight))
+    table = coefficient_table(streamed(X, y, 100, weight), robust=robust)
     assert table.n_samples == np.count_nonzero(weight)
 
 
@@ -285,6 +286,84 @@ class TestStreams:
         assert_array_equal(kept.coef_, plain.coef_)
         with pytest.warns(ConvergenceWarning, match="standard errors from the minimum"):
             assert coefficient_table(kept).n_samples == 3000
+
+
+class TestLeverage:
+    """Rows with a large leverage come early, and are not what they seemed to be."""
+
+    @pytest.mark.parametrize("size", [50, 1000])
+    @pytest.mark.parametrize("order", [0, 1])
+    def test_as_statsmodels(self, size, order):
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(order)
+        X, y = rng.standard_normal((4000, 3)), rng.standard_normal(4000)
+        X[:, 0] = np.where(rng.random(4000) < 0.002, 30.0, 1.0) * X[:, 0]
+        y += X @ [0.0, 1.0, -1.0] + 0.3 * np.abs(X[:, 0]) * rng.standard_normal(4000)
+        table = coefficient_table(streamed(X, y, size))
+        theirs = sm.OLS(y, sm.add_constant(X, prepend=False)).fit(cov_type="HC0")
+        assert_allclose(table.std_err, theirs.bse, rtol=0.03)
+
+    @pytest.mark.parametrize("loss", ["huber", "poisson"])
+    def test_as_with_rows(self, loss):
+        rng = np.random.default_rng(3)
+        X = rng.standard_normal((4000, 3)) * np.where(rng.random((4000, 1)) < 0.005, 6.0, 1.0)
+        raw = X @ [0.2, 0.1, -0.1] + 1.0
+        y = rng.poisson(np.exp(raw)) * 1.0 if loss == "poisson" else raw + rng.standard_t(4, 4000)
+        params = NUMBERS.get(loss, {})
+        full = coefficient_table(BatchGDRegressor(loss, **params, **MINIMUM).fit(X, y), X, y)
+        table = coefficient_table(streamed(X, y, 200, loss=loss, **params))
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.15)
+        assert_allclose(table.std_err, full.std_err, rtol=0.1)
+
+    def test_weights_and_epochs(self):
+        X, y = rows(n=600)
+        weight = np.random.default_rng(0).uniform(0.5, 2.0, 600)
+        model = streamed(X, y, 100, weight)
+        (scores,) = model._fitted.scores
+        assert len(scores.leading.y) <= 32
+        with_rows = coefficient_table(BatchGDRegressor(**MINIMUM).fit(X, y, weight), X, y, weight)
+        assert_allclose(coefficient_table(model).std_err, with_rows.std_err, rtol=0.03)
+
+
+class TestOrder:
+    """Sorted files are noticed, and random ones are not taken for sorted."""
+
+    def sorted_rows(self, loss, by):
+        X, y = rows(loss, n=6000)
+        y = y + 10.0 * ((X[:, 0] - 5.0) ** 2 if loss != "poisson" else np.round((X[:, 0] - 5.0) ** 2))
+        order = np.argsort(y if by == "target" else X[:, 0], kind="stable")
+        return X[order], y[order]
+
+    @pytest.mark.parametrize("by", ["target", "column"])
+    @pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson", "quantile"])
+    def test_sorted(self, loss, by):
+        X, y = self.sorted_rows(loss, by)
+        model = streamed(X, y, 200, loss=loss)
+        with pytest.warns(UserWarning, match="not in random order"):
+            coefficient_table(model)
+        order = np.random.default_rng(0).permutation(len(y))
+        coefficient_table(streamed(X[order], y[order], 200, loss=loss))  # Warnings are errors.
+
+    def test_intervals_of_predictions(self):
+        X, y = self.sorted_rows("poisson", "target")
+        with pytest.warns(UserWarning, match="not in random order"):
+            predict_interval(streamed(X, y, 200, loss="poisson"), X[:2])
+
+    def test_moments_do_not_depend_on_the_order(self):
+        """So the classic formula of the squared error does not, and nothing is to be noticed."""
+        X, y = self.sorted_rows("squared_error", "target")
+        model = MiniBatchSGDRegressor()
+        streamed_on(model, X, y, 200)
+        sm = pytest.importorskip("statsmodels.api")
+        theirs = sm.OLS(y, sm.add_constant(X, prepend=False)).fit()
+        assert_allclose(coefficient_table(model, robust=False).std_err, theirs.bse, rtol=1e-6)
+
+    @pytest.mark.parametrize("loss", ["squared_error", "poisson", "quantile"])
+    @pytest.mark.parametrize("n", [300, 3000])
+    def test_independent_rows(self, loss, n):
+        for seed in range(8):
+            X, y = rows(loss, n=n, seed=seed)
+            coefficient_table(streamed(X, y, 50, loss=loss))  # Warnings are errors.
 
 
 class TestState:

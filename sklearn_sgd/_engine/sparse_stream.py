@@ -118,7 +118,7 @@ class SparseStream:
             return None
         state.take_over(vectors)
         state.end_epoch(n, len(piece.rates), loss / gained, float(piece.rates[-1]))
-        state.count_first_loss(loss / gained, gained)
+        state.count_first_loss(loss / gained, gained, n)
         clock = way.mixed(clock, piece.mixes) if way.automatic else way.after(clock, plan, bare, state)
         way.note(rows, 0, vectors, state.window, clock)
         columns = known.columns.replaced(numbers, rows)

@@ -56,6 +56,7 @@ class State:
     n_forgotten: int = 0
     prequential_sum: float = 0.0
     prequential_weight: float = 0.0
+    prequential_rows: int = 0
     recent_sum: float = 0.0
     recent_weight: float = 0.0
     statistics: ColumnStatistics | None = None
@@ -72,10 +73,7 @@ class State:
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
         """Return a new descent, which starts at zero or at the given parameters."""
         w = np.zeros(n_features + 1, dtype=dtype)
-        if coef is not None:
-            w[:-1] = coef
-        if intercept is not None:
-            w[-1] = intercept
+        w[:-1], w[-1] = 0.0 if coef is None else coef, 0.0 if intercept is None else intercept
         return cls(
             Vectors(w, w.astype(np.float64)), np.zeros(n_features), generator, fresh=coef is None and intercept is None
         )
@@ -354,10 +352,11 @@ class State:
         """Continue at a lower rate."""
         self.rate_factor /= divisor
 
-    def count_first_loss(self, loss: float, weight: float) -> None:
+    def count_first_loss(self, loss: float, weight: float, n_rows: int) -> None:
         """Count the mean loss of a chunk of this total weight that was not seen before; the last losses are kept."""
         self.prequential_sum += loss * weight
         self.prequential_weight += weight
+        self.prequential_rows += n_rows
         keep = exp(-weight / RECENT)
         self.recent_sum = keep * self.recent_sum + (1.0 - keep) * loss
         self.recent_weight = keep * self.recent_weight + (1.0 - keep)
@@ -366,15 +365,16 @@ class State:
             self.n_forgotten += self.n_losses - KEPT
             self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
 
-    def count_first_epoch(self, loss: float, weight: float) -> None:
+    def count_first_epoch(self, loss: float, weight: float, n_rows: int) -> None:
         """Count the mean loss of the first epoch of a fit in the same way; it is not a chunk."""
-        self.count_first_loss(loss, weight)
+        self.count_first_loss(loss, weight, n_rows)
         self.n_chunks -= 1
 
     def restore_prequential_loss(self, earlier: "State") -> None:
         """Copy the prequential losses of an earlier state, because the samples since then were not new."""
         self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
         self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
+        self.prequential_rows = earlier.prequential_rows
 
     def stay_in_epoch(self, earlier: "State") -> None:
         """Count the chunk after an earlier state as a part of the same epoch."""

@@ -304,7 +304,7 @@ class Fit:
         self.reason = self.stopping.reason(epoch, state)
         self.descent.stopped = self.reason is not None
         if first:
-            state.count_first_epoch(epoch.loss, self.descent.plan.weight)
+            state.count_first_epoch(epoch.loss, self.descent.plan.weight, self.descent.plan.n_rows)
         self.earlier, self.completed = self.completed, state.fork()
 
     def kept(self) -> State:

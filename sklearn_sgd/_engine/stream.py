@@ -124,7 +124,7 @@ class Stream:
                 used = total(weight[:n_rows])
         loss /= used
         state.end_epoch(n_rows, self.n_updates, loss, float(rates.rates[n_done + self.n_updates - 1 - rates.first]))
-        state.count_first_loss(loss, every)
+        state.count_first_loss(loss, every, plan.n_rows)
         return state
 
     def _rates(self, state: State) -> Rates:

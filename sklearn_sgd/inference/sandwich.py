@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.sums import Sums
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
 
@@ -65,6 +67,18 @@ def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.nda
             f"The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum of the objective "
             "on these rows, to which standard errors belong. Remedy: give the rows of the fit, or fit for longer.",
             ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_order(scores: Sums, objective: Objective) -> None:
+    """Warn if a stream was not in random order."""
+    if not scores.is_in_random_order(objective):
+        warnings.warn(
+            "The samples of this stream were not in random order: early ones differ from later ones, as in a sorted "
+            "file. Standard errors that are computed without samples may be wrong. Remedy: shuffle the samples, or "
+            "give X and y.",
+            UserWarning,
             stacklevel=4,
         )
 

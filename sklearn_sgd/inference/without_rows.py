@@ -3,9 +3,11 @@
 import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.state import State
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far
+from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_of_order
 from sklearn_sgd.inference.table import CoefficientTable
 
 # Squared error that rounding of moments may hide, in units of the variance of the targets.
@@ -38,8 +40,11 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
     tables = []
     for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
         scores, known = kept[t].counted(objective, (w, float(intercept)), half_life), None
+        if not half_life:
+            warn_of_order(scores, objective)
+        scores = settled(scores.seen_from(scores.parameters(w, float(intercept))), objective)
         centre = scores.centre if model.has_intercept else None
-        slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
+        slope, bend = scores.gradient(objective, scores.at)
         bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
         if method == "classic":
             known = scores.pearson / scores.weight * n / (n - k) if dispersion is None else float(dispersion)
@@ -82,9 +87,7 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
             "This model has the covariances of a sample of its many rows, from which standard errors would be off by "
             "some percent. Remedy: fit with inference=True, or give X and y."
         )
-    # Rows of later epochs of `fit_stream` are in the moments again, but they are not new.
-    first = states[0].prequential_weight or np.inf
-    n, k = round(min(states[0].statistics.weight, first)), model.parameters.shape[1]
+    n, k = _n_remembered(states[0]), model.parameters.shape[1]
     if n <= k:
         raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
     centre = states[0].statistics.leading(model.coef.shape[1]).mean if model.has_intercept else None
@@ -105,6 +108,16 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
         df = n - k if dispersion is None else None
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, "classic"))
     return tables
+
+
+def _n_remembered(state: State) -> int:
+    """Return how many rows with a weight are in the moments, in which old ones count less under a ``half_life``.
+
+    Rows that are read again are in the moments again, but they are not new.
+    """
+    assert state.statistics is not None
+    weight, first = state.statistics.weight, state.prequential_weight
+    return round(weight if not first else state.prequential_rows * min(weight / first, 1.0))
 
 
 def _mean_square(normal: NormalMatrix, w: np.ndarray, intercept: float, centre: np.ndarray | None) -> float:

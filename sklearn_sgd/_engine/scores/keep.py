@@ -10,6 +10,7 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.kept import REACH, Scores
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
@@ -90,7 +91,7 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
 def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:
     """Count the losses of a chunk before it was learned; return the scores if they are kept."""
     for descent, epoch in done:
-        descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+        descent.state.count_first_loss(epoch.loss, descent.plan.weight, descent.plan.n_rows)
     if not recipe.params["inference"]:
         return ()
     states = [descent.state for descent, _ in done]
@@ -119,7 +120,7 @@ class ScoreFinish(NamedTuple):
         """Coefficients and intercept of a target to predict with."""
         if scores is None or not scores.is_known:
             return state.predictor()
-        scores = scores.counted(self.objective, state.predictor(), self.half_life)
+        scores = settled(scores.counted(self.objective, state.predictor(), self.half_life), self.objective)
         w = scores.minimum(self.objective)
         if w is None:
             return state.predictor()

@@ -1,6 +1,7 @@
 """Products and inverses of small matrices."""
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,24 @@ class Root:
     """The Cholesky factor of a matrix scaled by its diagonal; a LinAlgError if there is none."""
 
     def __init__(self, A: np.ndarray):
-        size = np.sqrt(np.maximum(A.diagonal(), 0.0))
-        self.scale = np.where(size > 0.0, 1.0 / np.where(size > 0.0, size, 1.0), 0.0)
-        scaled = A * np.multiply.outer(self.scale, self.scale)
-        np.fill_diagonal(scaled, 1.0 + RIDGE)
-        self.factor = linalg.cho_factor(scaled, lower=True)
+        with np.errstate(all="ignore"):
+            scale = 1.0 / np.sqrt(A.diagonal())
+        self.scale = scale if np.isfinite(scale).all() else np.where(np.isfinite(scale), scale, 0.0)
+        scaled = A * self.scale[:, None] * self.scale
+        scaled.flat[:: len(scaled) + 1] = 1.0 + RIDGE
+        # The functions of SciPy that call LAPACK take several times as long for small matrices.
+        self.factor, failed = linalg.lapack.dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)
+        if failed or not isfinite(self.factor.trace()):
+            raise linalg.LinAlgError("The matrix is not positive definite.")
 
     def solve(self, g: np.ndarray) -> np.ndarray:
         """Return the product of the inverse with a vector."""
-        return self.scale * linalg.cho_solve(self.factor, self.scale * g)
+        return self.scale * linalg.lapack.dpotrs(self.factor, self.scale * g, lower=1)[0]
 
     def noise(self, scatter: np.ndarray) -> float:
         """Return twice the mean gain of a step from noise with this covariance."""
         scaled = scatter * np.multiply.outer(self.scale, self.scale)
-        return float(np.trace(linalg.cho_solve(self.factor, scaled)))
+        return float(np.trace(linalg.lapack.dpotrs(self.factor, scaled, lower=1)[0]))
 
 
 def designed(X: np.ndarray, centre: np.ndarray, has_intercept: bool) -> np.ndarray:
@@ -44,17 +49,27 @@ def designed(X: np.ndarray, centre: np.ndarray, has_intercept: bool) -> np.ndarr
     return design
 
 
-def weighted_products(Z: np.ndarray, c: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums of outer products of rows, weighted by c, and by d, from one product of matrices."""
-    n, k = Z.shape
+def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the sum of the outer products of rows, weighted by c."""
+    return Z.T @ (Z * c[:, None])
+
+
+def weighted_products(
+    Z: np.ndarray, c: np.ndarray | None, d: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the sums of the outer products of rows, weighted by c, or not, and by d, from one product of matrices.
+
+    Also return the sum of ``scale * z**2`` of each row z.
+    """
+    c = np.ones(len(Z)) if c is None else c
     if (driver := score_driver("multiples")) is None:
-        scaled = np.column_stack((Z * c[:, None], Z * d[:, None]))
+        scaled, sizes = np.column_stack((Z * c[:, None], Z * d[:, None])), np.square(Z) @ scale
     else:
-        scaled = np.empty((n, 2 * k))
-        c, d = np.ascontiguousarray(c), np.ascontiguousarray(d)
-        driver({"design": Z, "n": n, "k": k, "c": c, "d": d, "scaled": scaled})
+        (n, k), c, d = Z.shape, np.ascontiguousarray(c), np.ascontiguousarray(d)
+        scaled, sizes = np.empty((n, 2 * k)), np.empty(n)
+        driver({"design": Z, "n": n, "k": k, "c": c, "d": d, "scale": scale, "scaled": scaled, "sizes": sizes})
     both = Z.T @ scaled
-    return both[:, :k], both[:, k:]
+    return both[:, : Z.shape[1]], both[:, Z.shape[1] :], sizes
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:

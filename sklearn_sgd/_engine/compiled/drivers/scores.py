@@ -1,4 +1,4 @@
-"""Centred rows, and multiples of them: NumPy would process each short row on its own."""
+"""Rows less a centre, and multiples of rows: NumPy would process each short row separately."""
 
 from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Integer
 
@@ -13,12 +13,17 @@ def designs(X: Doubles, n: Integer, p: Integer, centre: Doubles, design: Doubles
     return 0.0
 
 
-def multiples(design: Doubles, n: Integer, k: Integer, c: Doubles, d: Doubles, scaled: Doubles) -> Double:
-    """Write c and d times n rows of k columns, side by side."""
+def multiples(
+    design: Doubles, n: Integer, k: Integer, c: Doubles, d: Doubles, scale: Doubles, scaled: Doubles, sizes: Doubles
+) -> Double:
+    """Write c and d times n rows of k columns, side by side; and the sum of squares of each row, times the scales."""
     for i in range(n):
-        read, write, a, b = i * k, 2 * i * k, c[i], d[i]
+        read, write, a, b, total = i * k, 2 * i * k, c[i], d[i], 0.0
         for j in range(k):
-            scaled[write + j] = a * design[read + j]
+            z = design[read + j]
+            scaled[write + j] = a * z
+            scaled[write + k + j] = b * z
         for j in range(k):
-            scaled[write + k + j] = b * design[read + j]
+            total += scale[j] * design[read + j] * design[read + j]
+        sizes[i] = total
     return 0.0

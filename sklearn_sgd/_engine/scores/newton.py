@@ -1,0 +1,57 @@
+"""The minimum of the losses of a block of rows and of the sums of earlier rows, by Newton's method."""
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.scores.block import Block
+from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.products import Root, weighted_product
+from sklearn_sgd._engine.scores.sums import Sums
+
+# Steps to a minimum at most; gain of a step, in units of what noise alone would gain, at which it is reached.
+STEPS, LITTLE = 100, 0.01
+
+# Loss, in units of a typical one, up to which the parabola of a row is as steep as that of this loss: kinks would need
+# many steps.
+SMOOTHED = 0.3
+
+# Share of the decrease that the slope promises, which a step must reach; length of a step that is too short to go on.
+ENOUGH, SHORT = 1e-4, 1e-6
+
+
+def minimum_with(sums: Sums, objective: Objective, block: Block) -> np.ndarray:
+    """Return the parameters at the minimum of the parabolas of earlier rows and the losses of a block.
+
+    No step raises the objective. The second derivative of a row is at least that of the parabola with a minimum of 0,
+    ``slope**2 / (2 * loss)``, so that rows far away and kinks have one.
+    """
+    (Z, y, s, *_), loss, w, weight = block, objective.loss, sums.at, float(block.s.sum())
+    for _ in range(STEPS):
+        p = Z @ w
+        g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))
+        typical = float(np.mean(v)) / max(float(np.mean(np.abs(g))), 1e-300) * float(np.sqrt(np.mean(g * g)))
+        c = g * g / (2.0 * np.maximum(v, max(SMOOTHED * typical, 1e-300)))
+        if not len(sums.jumps):
+            c = np.maximum(c, second.curvature_beside(loss, y, p, g))
+        pull, bend = objective.pull(w, len(sums.centre))
+        slope = sums.gradient(objective, w)[0] + (s * g) @ Z + weight * pull
+        curvature, scatter = weighted_product(Z, s * c), weighted_product(Z, np.square(s * g))
+        try:
+            root = Root(sums.curvature + curvature + np.diag((sums.weight + weight) * bend))
+            d, noise = -root.solve(slope), root.noise(sums.scatter + scatter)
+        except (ValueError, linalg.LinAlgError):
+            return w
+        fall = -float(slope @ d)
+        if not fall > LITTLE * noise:
+            return w
+        along, now, length = Z @ d, sums.value(objective, w, weight) + float(s @ v), 1.0
+        while True:
+            after = sums.value(objective, w + length * d, weight) + float(s @ loss.value(y, p + length * along))
+            if after <= now - ENOUGH * length * fall:
+                break
+            length *= 0.5
+            if length < SHORT:
+                return w
+        w = w + length * d
+    return w

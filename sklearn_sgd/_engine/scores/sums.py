@@ -1,0 +1,178 @@
+"""Sums over the rows of a model: the objective as a parabola, and the outer products of scores.
+
+Around the parameters ``a`` where they are seen, the losses of some rows are approximated by a parabola, with their
+slope and their second derivative there. The sum of the parabolas is all that a stream remembers of its objective. Its
+minimum is as good as that of the objective itself if each ``a`` was near it, because the error of a parabola decreases
+with the square of the distance. A step from there to the minimum is Le Cam's one-step estimator.
+
+References
+----------
+Luo, L. and Song, P. X.-K., "Renewable estimation and incremental inference in generalized linear models with streaming
+data sets", Journal of the Royal Statistical Society B 82, 2020.
+Schifano, E. D., Wu, J., Wang, C., Yan, J. and Chen, M.-H., "Online updating of statistical inference in the big data
+setting", Technometrics 58, 2016.
+Chen, X., Liu, W. and Zhang, Y., "Quantile regression under memory constraint", Annals of Statistics 47, 2019.
+"""
+
+from math import isfinite
+from typing import NamedTuple, Self
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_sgd._engine.scores.leverage import Leading
+from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.products import Root
+
+# Rows for each parameter that the first parabola is made of; rows that are counted together, at least.
+FIRST, TOGETHER = 10, 256
+
+# Excess of the distances of rows over what random order gives, from which the order is not random: where it is a share
+# of the variance of scores that is visible in standard errors; in any case; and what chance adds, times the parameters.
+VISIBLE, MANY, CHANCE = 0.025, 6.0, 8.0
+
+# Steps from the last minimum on the parabolas: one, and more for penalties that are no parabolas, and for rounding.
+LAST = 3
+
+# Gain of a step, in units of that from noise alone, which shows that the parabolas contradict each other.
+ABSURD = 1e4
+
+
+class Sums(NamedTuple):
+    """The sums of a target.
+
+    Attributes
+    ----------
+    centre : ndarray of shape (n_features,)
+        What is subtracted from rows; 0 without intercept.
+    at : ndarray of shape (n_parameters,)
+        Parameters where rows are seen, the intercept for rows less the centre.
+    weight : float
+        Weight of the rows in the sums, in which old ones count less under a ``half_life``.
+    curvature, product : ndarray of shape (n_parameters, n_parameters), (n_parameters,)
+        Sum of the second derivatives, and of their products with the parameters where they were taken. Where slopes
+        jump, they follow from the density of residuals.
+    slope, scatter : ndarray of shape (n_parameters,), (n_parameters, n_parameters)
+        Sum of the slopes of the losses, and of the outer products of scores, which are slopes with the penalty's.
+    size : float
+        Sum of logarithms of residuals, where slopes jump.
+    jumps : ndarray of shape (n_jumps, 3)
+        Where the slope of the loss jumps, by how much, and from what.
+    pending : list of ndarray
+        Rows that wait to be counted, each with its target and its weight; forks share the list.
+    n_pending, n_held : int
+        How many of these are of this fork; and how many of these, the first ones, wait for others like them.
+    pearson, n_seen : float
+        Sum of squared Pearson residuals at ``at``, of the squared error and deviances; number of rows, in which old
+        ones count less under a ``half_life``.
+    moved : float
+        Sum of the squared distances from ``at`` to the parameters where rows were seen, by their second derivatives.
+    leading : Leading
+        The rows with the largest leverage.
+    """
+
+    centre: np.ndarray
+    at: np.ndarray
+    weight: float
+    curvature: np.ndarray
+    product: np.ndarray
+    slope: np.ndarray
+    scatter: np.ndarray
+    size: float
+    jumps: np.ndarray
+    pending: list[np.ndarray]
+    n_pending: int
+    n_held: int = 0
+    pearson: float = 0.0
+    n_seen: float = 0.0
+    moved: float = 0.0
+    leading: Leading = Leading.none(0)
+
+    @classmethod
+    def none(cls, n_features: int, has_intercept: bool) -> Self:
+        """Return the sums of no rows."""
+        k = n_features + has_intercept
+        squares, vectors = (np.zeros((k, k)) for _ in range(2)), (np.zeros(k) for _ in range(3))
+        C, S = squares
+        at, product, slope = vectors
+        none = cls(np.zeros(n_features), at, 0.0, C, product, slope, S, 0.0, np.zeros((0, 3)), [], 0)
+        return none._replace(leading=Leading.none(k))
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether there is an intercept."""
+        return len(self.at) > len(self.centre)
+
+    @property
+    def n_rows(self) -> float:
+        """How many rows are remembered, those that wait included."""
+        return self.n_seen + self.n_pending
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the sums are finite; where a product is not, the squares on the diagonal are not either."""
+        return isfinite(self.curvature.trace() + self.scatter.trace() + self.slope.sum())
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are enough rows for a minimum."""
+        return self.n_rows >= FIRST * len(self.at)
+
+    def parameters(self, w: np.ndarray, intercept: float) -> np.ndarray:
+        """Return parameters in the order and about the centre of these sums."""
+        w = np.asarray(w, dtype=np.float64)
+        return np.append(w, intercept + self.centre @ w) if self.has_intercept else w
+
+    def gradient(self, objective: Objective, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slope of the objective's sum at parameters, and the second derivative of the penalty's."""
+        of_rows = self.curvature @ w - self.product + self.slope
+        if objective.penalty is None:
+            return of_rows, np.zeros(len(w))
+        slope, bend = objective.pull(w, len(self.centre))
+        return of_rows + self.weight * slope, self.weight * bend
+
+    def seen_from(self, w: np.ndarray) -> Self:
+        """Return these sums with other parameters ``at``."""
+        way = w - self.at
+        of_way = self.curvature @ way
+        from_rows = self.curvature @ self.at - self.product
+        moved = self.moved + float(way @ (of_way + 2.0 * from_rows))
+        pearson = self.pearson + float(way @ (of_way + 2.0 * (from_rows + self.slope)))
+        return self._replace(at=w, moved=max(moved, 0.0), pearson=max(pearson, 0.0))
+
+    def is_in_random_order(self, objective: Objective) -> bool:
+        """Return whether the rows may have been in random order.
+
+        In random order, `moved` is about the noise ``trace(H^-1 S)`` times a logarithm of the number of rows. It is
+        much more if early rows differ from later ones: then scores and parabolas are those of other parameters.
+        """
+        _, bend = self.gradient(objective, self.at)
+        try:
+            noise = Root(self.curvature + np.diag(bend)).noise(self.scatter)
+        except linalg.LinAlgError:
+            return True
+        k, first = len(self.at), max(TOGETHER, FIRST * len(self.at))
+        excess = self.moved / max(noise, 1e-300) / (1.0 + np.log(max(self.n_seen / first, 1.0)))
+        share = self.moved * k / max(noise * self.n_seen, 1e-300)
+        chance = CHANCE / k
+        return not (excess > MANY + chance or (share > VISIBLE and excess > 1.0 + chance))
+
+    def value(self, objective: Objective, w: np.ndarray, weight: float) -> float:
+        """Return the objective's sum, less a constant, with the penalty of further rows of such a weight."""
+        of_rows = float(w @ (0.5 * self.curvature @ w - self.product + self.slope))
+        return of_rows + (self.weight + weight) * objective.cost(w, len(self.centre))
+
+    def minimum(self, objective: Objective) -> np.ndarray | None:
+        """Return the parameters at the minimum of the parabolas; None if they have none, or contradict each other."""
+        w = self.at
+        try:
+            for number in range(LAST):
+                g, bend = self.gradient(objective, w)
+                root = Root(self.curvature + np.diag(bend))
+                d = -root.solve(g)
+                if not number and not -float(g @ d) <= ABSURD * root.noise(self.scatter):
+                    return None
+                w = w + d
+        except (ValueError, linalg.LinAlgError):
+            return None
+        return w if np.isfinite(w).all() else None
