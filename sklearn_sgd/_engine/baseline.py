@@ -216,8 +216,17 @@ def _blocks(data, kept: np.ndarray | None) -> Iterator:
         yield slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
 
 
-def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights of rows by the curvature of their losses at w, and the mean curvature.
+def step_by_curvature(sums, mean):
+    """The length of a step for rows of this mean curvature: at least that by the curvature of the rows with most loss.
+
+    ``sums`` are `residual_sums`. A target beyond all proportion, of a loss with bounded slopes, does not make it longer.
+    """
+    xp = namespace(sums)
+    return xp.maximum(2.0 * usual_value(sums) / clip(sums[3], 1e-300, None), 1.0 / mean)
+
+
+def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Weights of rows by the curvature of their losses at w, the mean curvature, and the length of a step by it.
 
     ``slope**2 / (2 * loss)`` is the curvature of the parabola with the same slope and value, and a minimum of 0. It is
     evaluated on both sides of the prediction, at a small share of the typical residual, so that kinks are included.
@@ -233,13 +242,13 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[
         weight.append(weighted_curvatures(loss, data, block, z[number], sums))
         mean += total(weight[number]) / float(sums[0])
     if not 0.0 < mean < np.inf:
-        return data.weight, 1.0
+        return data.weight, 1.0, 1.0
     whole = np.concatenate(weight) / mean
     if kept is not None:
         spread = np.zeros(data.y.shape[0])
         spread[kept] = whole
         whole = spread
-    return whole, mean
+    return whole, mean, float(step_by_curvature(sums, mean))
 
 
 def weighted_curvatures(loss, data, used, z, sums):

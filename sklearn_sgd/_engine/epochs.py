@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.order import epoch_order
-from sklearn_sgd._engine.outliers import usual_share
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
@@ -42,15 +41,15 @@ class Descent:
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.stopped = plan, state, False
         self.run: Any = choose(plan)
-        self.weight, self.share = plan.weight, 1.0
+        self.weight, self.share, self.sampled = plan.weight, 1.0, True
 
     def begin(self) -> None:
         """Prepare an epoch."""
         if isinstance(self.run, Memory):
             self.run.begin_epoch()
         if self.plan.is_reweighted:
-            self.plan = reweighted(self.plan, self.state)
-            self.share = usual_share(self.plan, self.state)
+            self.sampled = self.sampled and not self.was_stopped
+            self.plan, self.share = reweighted(self.plan, self.state, self.sampled)
         self.before = self.state.vectors.copy()
         self.total = self.state.first_batch_excess
 
@@ -79,6 +78,11 @@ class Descent:
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
         return Epoch(loss, penalty, finite)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the last step on all rows was stopped early, where steps show it."""
+        return self.plan.searches and not self.plan.noise and self.run.rows.was_stopped
 
     @property
     def excess(self) -> float:
