@@ -116,7 +116,7 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
         state.end_fit()
     report_verdicts(estimator, verdicts)
     own = _slowest(fits).reason
-    if "diverged" in (own, reason):
+    if own and "diverged" in (own, reason):
         reason = own
     if reason == "tol" and any(fit.reason == "stalled" for fit in fits):
         reason = "stalled"

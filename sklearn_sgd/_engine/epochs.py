@@ -13,6 +13,10 @@ from sklearn_sgd._engine.prepare import reweighted
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
 
+# Where curvatures are evaluated, in units of the typical residual; how much farther, up to which distance, after an
+# epoch that lowered the objective by less than this share: a row at whose prediction the loss is flat may stop a step.
+ASIDE, WIDER, FARTHEST, CALM = 0.01, 10.0, 100.0, 1e-3
+
 
 def quiet():
     """Suppress NumPy's warnings: a descent that diverges is reported in another way."""
@@ -30,7 +34,8 @@ class Epoch(NamedTuple):
 class Descent:
     """The descent of one target: a plan, and the state that it changes.
 
-    Steps are ``share`` of those of the plan's schedule.
+    Steps are ``share`` of those of the plan's schedule. Where rows get new weights, curvatures are evaluated ``aside``
+    of their predictions, and of a sample only while it shows what stops a step.
 
     ``record``, if there is one, is called after each update: with the descent, the numbers of the rows of its batch,
     and the sum of their losses before it.
@@ -42,6 +47,7 @@ class Descent:
         self.plan, self.state, self.stopped = plan, state, False
         self.run: Any = choose(plan)
         self.weight, self.share, self.sampled = plan.weight, 1.0, True
+        self.objective, self.aside = np.inf, ASIDE
 
     def begin(self) -> None:
         """Prepare an epoch."""
@@ -49,7 +55,7 @@ class Descent:
             self.run.begin_epoch()
         if self.plan.is_reweighted:
             self.sampled = self.sampled and not self.was_stopped
-            self.plan, self.share = reweighted(self.plan, self.state, self.sampled)
+            self.plan, self.share = reweighted(self.plan, self.state, self.sampled, self.aside)
         self.before = self.state.vectors.copy()
         self.total = self.state.first_batch_excess
 
@@ -77,6 +83,9 @@ class Descent:
         n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
+        falls = loss + penalty < self.objective - CALM * abs(self.objective)
+        self.objective, self.aside = loss + penalty, max(ASIDE, self.aside / WIDER) if falls else self.aside * WIDER
+        self.aside = min(self.aside, FARTHEST)
         return Epoch(loss, penalty, finite)
 
     @property

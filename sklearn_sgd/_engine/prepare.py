@@ -254,16 +254,16 @@ def stream_schedule(plan: Plan, step: Step) -> Callable:
     return automatic_rates(step, plan.batch_size, plan.decay_limit)
 
 
-def reweighted(plan: Plan, state: State, sampled: bool = True) -> tuple[Plan, float]:
+def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[Plan, float]:
     """The plan with rows weighted by the curvature of their losses, where the descent stands now; the length of steps.
 
     As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
     """
     intercept, w = bool(plan.data.rows.bias), state.vectors.coef
     if is_foreign(plan.X):
-        statistics, curvature, length = device.AllRows(plan).reweighted_statistics(w)
+        statistics, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
     else:
-        statistics, curvature, length = reweighted_statistics(plan, w, sampled)
+        statistics, curvature, length = reweighted_statistics(plan, w, sampled, aside)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))

@@ -369,7 +369,7 @@ def finished_on_all_rows(
         [(_, epoch)] = one_epoch([descent])
         objective = epoch.loss + epoch.penalty
         if before == np.inf and not objective <= most:
-            state.fall_back(constant)
+            state.start_at(np.zeros(plan.X.shape[1]), constant, 0.0)
             before = most
             continue
         has_ended = objective > before - enough and not descent.was_stopped

@@ -110,12 +110,10 @@ class ClusterRows(RemoteRows):
         total, weight = self.blocks.reduce(self.view, workers.training_loss, loss, coef, intercept, rounding)
         return float(total / weight)
 
-    def row_curvatures(self, loss: Any, w: np.ndarray) -> tuple[Any, float, float]:
-        """Return weights of samples by the curvature of their losses, which the workers compute, their mean, and the
-        length of a step by it.
-        """
+    def row_curvatures(self, loss: Any, w: np.ndarray, aside: float) -> tuple[Any, float, float]:
+        """Return weights of samples by the curvature of their losses, which the workers compute; see the baseline."""
         sums = self.blocks.reduce(self.view, workers.residual_sums_at, loss, w)
-        weights = CurvatureWeights(self.view, loss, w.copy(), sums)
+        weights = CurvatureWeights(self.view, loss, w.copy(), sums, aside)
         mean = self.blocks.reduce(self.view, workers.curvature_sum, weights) / sums[0]
         if not 0.0 < mean < np.inf:
             return np.empty(0, self.dtype), 1.0, 1.0

@@ -62,7 +62,7 @@ class Automatic(OnDevice):
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
                 rate = float(piece.rates[k]) * (rows.number / plan.batch_size)
                 known, count = self.remember(known, count, squares, losses, rows.number, noise)
-                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None) if noise else self.none + rate
+                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None) if noise else search.none + rate
                 step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
                 far = self.xp.maximum(far, most)
                 step = self.xp.astype(step, w.dtype, copy=False)
