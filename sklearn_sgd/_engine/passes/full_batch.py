@@ -22,11 +22,13 @@ CLOSE = 1e-6, 1e-12
 # Largest ratio of the slope at the end of a step to that at its start: for the first estimate of its length, and later.
 NEARLY, LEVEL = 0.25, 0.05
 
-# A step shorter than this share of the expected one may be due to a few rows, and is no estimate for other directions.
+# A step shorter than this share of the expected one may be due to a few rows, and is no estimate for other directions; a
+# sample does not contain such rows.
 SHORT = 0.25
 
-# Maximum number of estimates of a length; maximum ratio of an estimate to the first one.
-TRIES, LONGEST = 60, 8.0
+# Maximum number of estimates of a length; maximum ratio of an estimate to the first one; minimum share of the interval
+# that an estimate moves, since secants of slopes that grow exponentially hardly move.
+TRIES, LONGEST, LEAST_SHARE = 60, 8.0, 0.05
 
 
 def level(slope_at: Callable[[float], float], length: float, fall: float) -> float:
@@ -49,7 +51,8 @@ def level(slope_at: Callable[[float], float], length: float, fall: float) -> flo
         if high == np.inf:
             length = min(most, length * min(4.0, fall / max(fall + slope, 1e-300)))
         else:
-            length = low + (high - low) * (below / (below - above) if above < np.inf else 0.5)
+            share = below / (below - above) if above < np.inf else 0.5
+            length = low + (high - low) * min(max(share, LEAST_SHARE), 1.0 - LEAST_SHARE)
     return low
 
 
@@ -134,6 +137,11 @@ class AllRows(WholeBatch):
             self.share = length / step
             self.before_that, self.missing = self.missing, 0.5 * fall * max(length, SHORT * step)
         return length
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the last step was stopped early, perhaps by a few rows."""
+        return self.share < SHORT
 
     @property
     def excess(self) -> float:
