@@ -22,8 +22,8 @@ CLOSE = 1e-6, 1e-12
 # Largest ratio of the slope at the end of a step to that at its start: for the first estimate of its length, and later.
 NEARLY, LEVEL = 0.25, 0.05
 
-# A step shorter than this share of the expected one may be due to a few rows, and is no estimate for other directions; a
-# sample does not contain such rows.
+# A step shorter than this share of the expected one may be due to a few rows, and is no estimate for other directions.
+# A sample may not contain such rows.
 SHORT = 0.25
 
 # Maximum number of estimates of a length; maximum ratio of an estimate to the first one; minimum share of the interval
