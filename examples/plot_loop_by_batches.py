@@ -46,8 +46,9 @@ assert np.allclose([weight, bias], [model.coef_[0], model.intercept_])
 
 figure, ax = plt.subplots(layout="constrained")
 updates = np.arange(1, len(losses) + 1)
-for values, style, label in zip(zip(*losses, strict=True), ("o--", "s-"), ("its batch, before", "all, after"), strict=True):
-    ax.plot(updates, values, style, color="black" if style == "s-" else "#D55E00", mfc="white", label=label)
+of_batch, of_all = zip(*losses, strict=True)
+ax.plot(updates, of_batch, "o--", color="#D55E00", mfc="white", label="of its batch, before")
+ax.plot(updates, of_all, "s-", color="black", mfc="white", label="all, after")
 ax.set(xlabel="updates", ylabel="loss (half the squared error)", title="loss of each update", xticks=updates)
 ax.legend(title="students")
 plt.show()

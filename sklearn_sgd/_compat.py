@@ -83,7 +83,7 @@ class SilentCallbackContext:
         return self
 
     def call_on_fit_task_end(self, **_):
-        """Return that no callback asks to stop."""
+        """Return False: no callback requests to stop."""
         return False
 
 

@@ -93,7 +93,7 @@ class Momentum(NamedTuple):
 
 
 class Nesterov(NamedTuple):
-    """Momentum that looks ahead: ``m <- momentum * m + g``, ``w <- w - rate * (g + momentum * m)``.
+    """Momentum with the gradient one step ahead: ``m <- momentum * m + g``, ``w <- w - rate * (g + momentum * m)``.
 
     As ``torch.optim.SGD(momentum=..., nesterov=True)``.
 

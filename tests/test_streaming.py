@@ -537,7 +537,7 @@ def test_what_a_generator_raises_is_the_cause():
     ("source", "told"),
     [
         ([np.eye(3)], "it has no targets"),
-        ([(np.eye(3), np.ones(3), np.ones(3), 1)], "4 things"),
+        ([(np.eye(3), np.ones(3), np.ones(3), 1)], "4 items"),
         ([(np.eye(3), np.ones(2))], "inconsistent"),
     ],
 )

@@ -14,10 +14,10 @@ from sklearn_sgd._ops import clip
 # Number of samples for the search of the best constant, of candidates at its start, and of rows in a block.
 SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 
-# Relative difference of two sums that rounding may cause.
+# Largest relative difference of two sums that rounding may cause.
 CLOSE = 1e-12
 
-# The mean loss counts in a typical residual as at most so many times the power mean of the losses; and the power.
+# In a typical residual, the mean loss is limited to this multiple of the power mean of the losses; and the power.
 OUTLIER, ROOT = 10.0, 1.0 / 32.0
 
 # The least share of the noise that is not learned yet.
@@ -79,7 +79,7 @@ def typical_residual(loss, data, used, z) -> float:
 
 
 def usual_loss(loss, data, used, z) -> float:
-    """The mean loss with the predictions z, without what rows beyond all proportion add to it."""
+    """The mean loss with the predictions z, without the contribution of rows whose losses are out of proportion."""
     sums = host(residual_sums(loss, data, used, z))
     return abs(float(usual_value(sums) / sums[0]))
 

@@ -82,11 +82,11 @@ class Descent:
 
     @property
     def excess(self) -> float:
-        """What the objective exceeds its minimum by, where the steps on all rows show it."""
+        """Excess of the objective over its minimum, if the steps on all rows show it."""
         return self.run.rows.excess if self.plan.searches and not self.plan.noise else np.inf
 
     def loss_at(self, w: np.ndarray) -> float:
-        """Mean loss of parameters, where the steps are on all rows."""
+        """Mean loss at some parameters, if the steps are on all rows."""
         return float(self.run.rows(self.plan.data, self.plan.used, self.plan.parts.loss).gradient(w)[0]) / self.weight
 
     def weight_of(self, order: Any) -> float:

@@ -1,11 +1,11 @@
-"""Locks that a forked process begins anew: a thread that held one is not there, and would never release it."""
+"""Locks that are new in a forked process, in which the thread that held one does not exist."""
 
 import os
 from threading import RLock
 
 
 class ForkSafeLock:
-    """A lock of a process, which the thread that holds it may take again."""
+    """A reentrant lock, which is replaced by a new one in a forked process."""
 
     def __init__(self):
         self._renew()

@@ -76,13 +76,13 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
     if choice == "auto" and hasattr(parts.optimizer, "refreshes_table"):
         if not formulas.curvature < np.inf:
             raise ValueError(
-                f"optimizer={params['optimizer']!r} needs a learning_rate for loss={params['loss']!r}: 'auto' asks "
+                f"optimizer={params['optimizer']!r} needs a learning_rate for loss={params['loss']!r}: 'auto' needs "
                 "for a loss whose curvature is bounded, such as 'squared_error' or 'huber'."
             )
     elif choice == "auto" and not formulas.is_plain:
         raise ValueError(
-            f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' is a step of its own. Give, say, "
-            "learning_rate='constant' and eta0, or optimizer='sgd'."
+            f"optimizer={params['optimizer']!r} needs a learning_rate: 'auto' cannot be combined with it. "
+            "Use for example learning_rate='constant' and eta0, or optimizer='sgd'."
         )
     if params["inference"]:
         check_scores(formulas, n_features)

@@ -1,7 +1,7 @@
-"""Where a descent over many rows begins, with another loss than the squared error: at the minimum of some of them.
+"""The start of a descent over many rows, with another loss than the squared error: the minimum of a sample of them.
 
-What all rows then have to add is what the sample's noise costs, a share of about P / n of the loss with n rows, which
-few readings of X remove.
+The loss at that start exceeds the minimum of all rows by the noise of the sample, which is a share of about P / n of
+the loss for n rows. A few passes over X remove it.
 """
 
 from sklearn_sgd._engine.automatic.sample import sample, sample_size
@@ -9,7 +9,7 @@ from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.plan import Data, Plan
 from sklearn_sgd._namespace import take
 
-# Share of the rows in a sample, at least; epochs on them, at most; what may be missing, in units of what noise costs.
+# Minimum share of the rows in a sample; maximum number of epochs on it; excess that may remain, in units of the noise.
 SHARE, MOST_EPOCHS, MISSING = 1 / 16, 20, 0.1
 
 

@@ -20,7 +20,7 @@ from sklearn_sgd.streaming.sources import Chunk
 if TYPE_CHECKING:
     from sklearn_sgd.streaming.arrow_source import ArrowSource
 
-# In place of the number of a level; how many levels are known by their hash at a time.
+# Numbers in place of that of a level; maximum number of levels whose hash is stored.
 UNKNOWN, MISSING, LEVELS = -1, -2, 1 << 20
 
 

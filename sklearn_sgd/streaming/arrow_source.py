@@ -75,7 +75,7 @@ class ArrowSource(Source):
     ImportError
         If pyarrow is not installed.
     ValueError
-        If a column does not exist or an option is invalid. What is wrong inside the files is a :class:`ChunkError` of
+        If a column does not exist or an option is invalid. Errors in the content of files are a :class:`ChunkError` of
         `fit_stream`, which names file, row group, column and row.
 
     Examples

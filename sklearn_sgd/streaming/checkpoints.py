@@ -71,7 +71,7 @@ NUMBERS = [name for name in POSITION if name != "source"]
 
 
 def load_checkpoint(path: str | os.PathLike, estimator: Any = None) -> Checkpoint:
-    """Read a checkpoint, to use its model or to see how far it is. :func:`fit_stream` resumes from it without this.
+    """Read a checkpoint, to use its model or to read its position. :func:`fit_stream` resumes from it without this.
 
     The file holds numbers, strings and arrays, and none of it can run: a file of unknown origin can do no harm.
 
@@ -125,7 +125,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             f"{error}. Use checkpoint=None, and save the estimator in another way."
         ) from error
     if os.name == "posix":
-        # The new name is on the disk when its folder is.
+        # The new name is on the disk only after its folder is written.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -134,7 +134,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 class StoredCheckpoint:
-    """A checkpoint in a file: read and whole, but not made an estimator yet."""
+    """A checkpoint that was read from a file and is complete, before the estimator is restored."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -223,7 +223,7 @@ def as_json(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(value: Any) -> Any:
-    """Return what JSON knows in the place of a value that it does not know."""
+    """Return a description of a value that JSON does not support."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return sorted(map(repr, value)) if isinstance(value, set | frozenset) else repr(value)

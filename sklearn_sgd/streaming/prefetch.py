@@ -10,7 +10,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Seconds that the caller waits for the thread to end, and for an item before it looks whether to go on waiting: no
+# Seconds that the caller waits for the thread to end; and for an item, before it checks the deadline again, because no
 # platform waits longer than some days at a time.
 PATIENCE, LOOK = 5.0, 60.0
 

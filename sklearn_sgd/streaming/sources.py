@@ -267,7 +267,7 @@ def as_chunk(item) -> Chunk:
         return item
     if isinstance(item, tuple):
         if not 1 <= len(item) <= 3:
-            raise ValueError(f"a chunk must be (X, y) or (X, y, sample_weight); got {len(item)} things")
+            raise ValueError(f"a chunk must be (X, y) or (X, y, sample_weight); got {len(item)} items")
         return Chunk(*item)
     return Chunk(item)
 

@@ -26,14 +26,14 @@ ROUNDING = 1e-12
 # Without noise, those below the other share, times the number of columns, are omitted, because they may be rounding.
 FLOOR, NULL = 1e-5, 2e-15
 
-# Share, in units of the latter, below which rounding makes directions too inaccurate.
+# Share, in units of the latter share, below which rounding makes directions too inaccurate.
 NARROW = 1e6
 
-# Variance of a direction, in units of the largest, below which columns are nearly linear combinations of each other:
-# coefficients along it are of differences of less than 1e-5 of their spread, and new rows may differ by far more.
+# Variance of a direction, in units of the largest, below which columns are nearly linear combinations of each other.
+# Coefficients along it belong to differences of less than 1e-5 of their spread, and new rows may differ by far more.
 DEPENDENT = 1e-10
 
-# The same in units of the precision of the inverse, of which such a direction leaves little along all others.
+# The same in units of the precision: such a direction makes the inverse inaccurate along all others.
 PRECISE = 0.1
 
 # Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
@@ -64,7 +64,7 @@ class Geometry(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """The largest variance, or that of a column; of no direction, too."""
+        """The largest variance; at least 1, the variance of a single column."""
         return float(np.max(self.values, initial=1.0))
 
     @property
@@ -78,16 +78,16 @@ class Geometry(NamedTuple):
         return bool(((self.values > self.null) & (self.values < NARROW * self.null)).any())
 
     def dependent(self, dtype: np.dtype = DOUBLE) -> float:
-        """The variance up to which a direction is one of nearly dependent columns, to steps of this precision."""
+        """The variance up to which a direction belongs to nearly dependent columns, for steps of this precision."""
         return max(self.null, max(DEPENDENT, PRECISE * float(np.finfo(dtype).eps)) * self.largest)
 
     def without_dependent(self, dtype: np.dtype = DOUBLE) -> "Geometry":
-        """The directions along which columns are no linear combinations of each other, nor nearly so."""
+        """The geometry without directions along which columns are nearly linear combinations of each other."""
         wide = self.values > self.dependent(dtype)
         return self if wide.all() else Geometry(self.scale, self.values[wide], self.vectors[:, wide])
 
     def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
-        """What is missing to the minimum along the other directions, by a gradient."""
+        """The distance to the minimum along the omitted directions, computed from a gradient."""
         return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent(dtype).apply(g, rounding)))
 
     def inverse(self, shares: np.ndarray) -> np.ndarray:
@@ -180,7 +180,7 @@ class Step(NamedTuple):
     shares: np.ndarray | None = None
 
     def still_holds(self, known: ColumnStatistics, merged: ColumnStatistics, n_columns: int) -> bool:
-        """Return whether new rows bring no news about dense columns, as in most small calls."""
+        """Return whether the step is still valid for dense columns after new rows, as in most small calls."""
         return merged.counts is None and self.shares is None and not brings_news(known, merged, self.news, n_columns)
 
     @property
@@ -216,9 +216,10 @@ def make_step(
     """Return the step for columns: by covariances, if known, unless the penalty acts on single coordinates.
 
     ``ridge`` is the curvature of the penalty, in the user's units. A column that does not vary gets no direction. Early
-    in a stream covariances are drawn towards variances, since rows to come will not lie where few rows lay. ``known``
-    is an earlier step for sparse columns, of which the largest eigenvalue and correlations may still be used. Steps
-    without noise leave out directions of nearly dependent columns, unless the descent ``follows`` these.
+    in a stream covariances are shrunk towards variances, because later rows may lie in other directions than the
+    first. ``known`` is an earlier step for sparse columns, of which the largest eigenvalue and correlations may
+    still be used. Steps without noise leave out directions of nearly dependent columns, unless the descent
+    ``follows`` these.
     """
     covariance = statistics.moment / statistics.weight if statistics.weight else statistics.moment
     full, by_entries = covariance.ndim == 2, statistics.counts is not None

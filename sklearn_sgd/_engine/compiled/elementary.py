@@ -1,18 +1,18 @@
-"""Exponential, logarithm and what follows from them, as instructions that LLVM computes for many entries side by side.
+"""Exponential, logarithm and related functions, as instructions that LLVM computes for many entries side by side.
 
-Calls of the C library go entry by entry, and take longer than reading the samples. Here an argument is reduced to a
-short interval around 0, where a Taylor series is exact to rounding. Results differ from the C library's in the last
-digit or two; numbers below the smallest normal one are 0. All is in double precision.
+Calls of the C library process one entry at a time, and take longer than reading the samples. Here an argument is
+reduced to a short interval around 0, where a Taylor series is exact to rounding. Results differ from the C library's in
+the last digit or two; numbers below the smallest normal one are 0. All is in double precision.
 """
 
 from collections.abc import Callable
 from math import factorial
 from typing import Any
 
-# Its sum with a number rounds that to an integer, which are the last bits of the sum.
+# Added to a number, it rounds the number to an integer, which the last bits of the sum then contain.
 ROUNDER = 1.5 * 2.0**52
 
-# log 2 in two parts, of which multiples of the first are exact; one over it.
+# log 2 as a sum of two parts, of which integer multiples of the first are exact; and 1 / log 2.
 LOG_2, REST, PER_LOG_2 = (
     float.fromhex("0x1.62e42fee00000p-1"),
     float.fromhex("0x1.a39ef35793c76p-33"),
@@ -22,7 +22,7 @@ LOG_2, REST, PER_LOG_2 = (
 # Range of the exponential; powers of two that make small numbers normal.
 LEAST, MOST, SMALLEST, LIFT = -707.7, 710.0, 2.0**-1022, 54
 
-# Where a hyperbolic tangent is 1.
+# From here on a hyperbolic tangent is 1 to rounding.
 ONE = 20.0
 
 MANTISSA, BIAS, ROOT_HALF = 52, 1023, 0x3FE6A09E667F3BCD
@@ -44,7 +44,7 @@ def functions(ir, builder, call: Callable) -> dict[str, Callable]:
 
 
 class _Writer:
-    """What writes instructions. None of them may be reordered: roundings are what they are made of."""
+    """Writer of instructions. They must not be reordered: the functions depend on how each of them rounds."""
 
     def __init__(self, ir, builder, call: Callable):
         self.ir, self.to, self.call = ir, builder, call
@@ -58,7 +58,7 @@ class _Writer:
         return total
 
     def exponential(self, x: Any, less: bool) -> Any:
-        """``exp(x)``, or 1 ``less``: of ``x = k log 2 + r``, ``2**k (exp(r) - 1) + 2**k``."""
+        """``exp(x)``, or with ``less`` ``exp(x) - 1``: for ``x = k log 2 + r``, ``2**k (exp(r) - 1) + 2**k``."""
         to, double = self.to, self.double
         below = to.fcmp_ordered("<", x, double(LEAST))
         x = to.select(below, double(LEAST), x)
@@ -75,7 +75,7 @@ class _Writer:
         return result if less else to.select(below, double(0.0), result)
 
     def log(self, x: Any) -> Any:
-        """``log(x)``: of ``x = 2**k (1 + f)``, with ``s = f / (2 + f)``, ``k log 2 + log((1 + s) / (1 - s))``."""
+        """``log(x)``: for ``x = 2**k (1 + f)`` and ``s = f / (2 + f)``, ``k log 2 + log((1 + s) / (1 - s))``."""
         to, double, integer = self.to, self.double, self.integer
         small = to.fcmp_ordered("<", x, double(SMALLEST))
         bits = to.bitcast(to.select(small, to.fmul(x, double(2.0**LIFT)), x), integer)
@@ -96,7 +96,7 @@ class _Writer:
         return to.select(inside, result, outside)
 
     def log1p(self, x: Any) -> Any:
-        """``log(1 + x)``, with what the sum loses."""
+        """``log(1 + x)``, corrected for the rounding of the sum."""
         to, double = self.to, self.double
         u = to.fadd(x, double(1.0))
         inside = to.and_(to.fcmp_ordered(">", u, double(0.0)), to.fcmp_ordered("<", u, double(float("inf"))))

@@ -22,7 +22,7 @@ FAST = ("reassoc", "contract", "arcp", "nsz")
 # Operations that are LLVM's own; others are of the C library.
 INTRINSICS = {"sqrt", "pow", "sin", "cos"}
 
-# What these lines are is part of what machine code is made of.
+# The hash of this source is a part of the key of machine code.
 SOURCE = hashlib.sha256(b"".join(Path(module).read_bytes() for module in (__file__, elementary.__file__))).hexdigest()
 
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}

@@ -115,7 +115,7 @@ class Drivers:
 
 
 def _targets(data, order) -> dict[str, Any]:
-    """The arguments that say which rows, with their targets and weights."""
+    """The arguments for the rows, their targets and their weights."""
     weighted = data.weight.shape[0] > 0
     weight = data.weight if weighted else NOTHING
     return {"y": data.y, "weight": weight, "weighted": int(weighted), "order": order, "n": len(order)}

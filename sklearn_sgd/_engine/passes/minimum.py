@@ -15,7 +15,7 @@ class Arrival:
     rows: Any
 
     def __call__(self, plan, piece, vectors, window) -> float:
-        """Take the step, which changes the vectors; the loss before it needs a reading of X but for the minimum's."""
+        """Take the step, which changes the vectors. The loss before it may need a pass over X."""
         w, there = vectors.coef, plan.minimum.w.astype(vectors.coef.dtype)
         if np.array_equal(w, there):
             loss = plan.weight * plan.minimum.loss

@@ -13,7 +13,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# Rows that are worked on at once.
+# Number of rows that are processed at once.
 STRETCH = 4096
 
 
@@ -60,7 +60,7 @@ def slope(
 ) -> Double:  # fmt: skip
     """Slope of the summed losses of the rows from ``start`` to ``stop`` after a step, in its direction.
 
-    ``predictions`` are those before the step, ``along`` what it subtracts from them, for each unit of its length.
+    ``predictions`` are those before the step. A step of length 1 subtracts ``along`` from them.
     """
     targets, s, c, trial = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
     total, head = 0.0, start

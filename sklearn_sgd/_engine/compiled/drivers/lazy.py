@@ -1,10 +1,10 @@
 """Plain descent on sparse rows, at the cost of the non-zeros of each batch.
 
 Coefficients are u times a scale, which contains the decay of all columns. Soft thresholds and the average are updated
-lazily: a column gets what it missed when it next occurs, and every column at the end of the pass. The averages are a
-times the remaining weight of the start. ``now`` has the sums of the thresholds S, of the weights Q of the average (in
-units of the remaining weight), and of their products, over the updates so far. ``seen`` has the values that are needed
-from the last update of each column, ``clock`` all of them after each update.
+lazily: missed updates are applied to a column when it next occurs, and to every column at the end of the pass. The
+averages are a times the remaining weight of the start. ``now`` has the sums of the thresholds S, of the weights Q of
+the average (in units of the remaining weight), and of their products, over the updates so far. ``seen`` has the values
+that are needed from the last update of each column, ``clock`` all of them after each update.
 """
 
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
