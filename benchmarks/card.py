@@ -1,4 +1,4 @@
-"""Tensors on a graphics card: this package, and what one would write in torch by hand.
+"""Tensors on a graphics card: this package, and the same work written in torch.
 
 ``SCIPY_ARRAY_API=1 python benchmarks/card.py`` on a machine with a card, in less than two minutes; with
 ``--device cpu --rows 20000`` a check of the script, on tensors of the host.
@@ -21,7 +21,7 @@ from sklearn_sgd.streaming import ArraySource, predict_stream
 
 COLUMNS, EPOCHS, ETA = 100, 20, 0.1
 
-# Batch sizes, and what is asked of each kind of work: times the torch of the same line, or milliseconds.
+# Batch sizes, and the goal for each kind of work: a multiple of the time of torch in the same line, or milliseconds.
 SIZES = (65536, 8192, 512)
 ASKED = {
     "full batch": "1.3x",
@@ -62,7 +62,7 @@ class Torch:
         return w, b
 
     def captured(self, size, rate, steps=100):
-        """Mini-batches by a graph of many steps that is captured once: what launches cost is left out."""
+        """Mini-batches by a graph of many steps that is captured once, so that starting operations costs nothing."""
         w, b = self.X.new_zeros(self.X.shape[1]), self.X.new_zeros(())
         rows = torch.zeros((steps, size), dtype=torch.int64, device=self.X.device)
 
@@ -98,7 +98,7 @@ class Table:
         self.device, self.laps = device, laps
 
     def milliseconds(self, work, laps: int) -> float:
-        """Median of some laps, after one to warm up."""
+        """Return the median of some repetitions, after one to warm up."""
         times = []
         for _ in range(laps + 1):
             self.wait()

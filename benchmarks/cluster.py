@@ -1,4 +1,4 @@
-"""What an epoch on a Dask cluster moves, what a sum costs, and a block's passes: ``python benchmarks/cluster.py``.
+"""Bytes and time of an epoch on a Dask cluster, of a sum, and of a block: ``python benchmarks/cluster.py``.
 
 The cluster is two processes of this machine. Bytes are those that come to or leave the process of client and scheduler,
 all protocols included; what both send each other counts twice.
@@ -20,7 +20,7 @@ FIXED = {"learning_rate": "constant", "eta0": 1e-4, "tol": None, "random_state":
 
 @contextmanager
 def traffic():
-    """A function that says how many bytes came and went so far."""
+    """Return a function that returns the number of bytes received and sent so far."""
     from distributed.comm import tcp
 
     moved, came, went = [0], tcp.from_frames, tcp.to_frames
@@ -53,7 +53,7 @@ def seconds(work, laps=5) -> float:
 
 
 def passes() -> None:
-    """One core over the rows of a block: seconds of an epoch, as the difference between fits of few epochs and more."""
+    """Seconds of an epoch over the rows of a block, on one core, by the difference of a long and a short fit."""
     from threadpoolctl import threadpool_limits
 
     from sklearn_sgd._engine.automatic.statistics import measure

@@ -1,4 +1,4 @@
-"""Import, what is compiled when, and memory, each in new processes: ``python benchmarks/compile_time.py``."""
+"""Import, compilation and memory, each in new processes: ``python benchmarks/compile_time.py``."""
 
 import os
 import statistics
@@ -59,8 +59,8 @@ print((status("VmHWM") - before), X.nbytes / 2**20)
 CLASSES = ("BatchGDRegressor", "MiniBatchSGDRegressor", "OnlineSGDRegressor")
 
 
-def answers(code: str, **environment) -> list[float]:
-    """What a new process prints."""
+def numbers_of(code: str, **environment) -> list[float]:
+    """Return the numbers that a new process prints."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env=os.environ | environment,
@@ -72,17 +72,17 @@ def answers(code: str, **environment) -> list[float]:
 
 
 def compile_table() -> None:
-    """What first fits compile, and how long they take with an empty cache and with a full one, beyond later fits."""
+    """Print what first fits compile, and their additional seconds with an empty cache and with a full one."""
     print(f"{'first fit in a new process':<68} {'compiled':>8} {'empty cache':>12} {'full cache':>11}")
     for name, X in FITS.items():
         code = FIT.format(name.partition(", CSR")[0].partition(", float")[0], X)
         with tempfile.TemporaryDirectory() as folder:
-            runs = [answers(code, SKLEARN_SGD_CACHE_DIR=folder) for _ in range(4)]
+            runs = [numbers_of(code, SKLEARN_SGD_CACHE_DIR=folder) for _ in range(4)]
         warm = statistics.median(first - later for first, later, _ in runs[1:])
         print(f"{name:<68} {runs[0][2]:>8.0f} {runs[0][0] - runs[0][1]:>10.2f} s {warm:>9.2f} s")
     with tempfile.TemporaryDirectory() as folder:
-        answers(FIT.format("MiniBatchSGDRegressor()", "X"), SKLEARN_SGD_CACHE_DIR=folder)
-        first, later, number = answers(FIT.format(OWN, "X"), SKLEARN_SGD_CACHE_DIR=folder)
+        numbers_of(FIT.format("MiniBatchSGDRegressor()", "X"), SKLEARN_SGD_CACHE_DIR=folder)
+        first, later, number = numbers_of(FIT.format(OWN, "X"), SKLEARN_SGD_CACHE_DIR=folder)
     print(f"{OWN + ', a loss of the user, all else cached':<68} {number:>8.0f} {first - later:>10.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "sklearn_sgd.precompile"]
@@ -94,8 +94,8 @@ def compile_table() -> None:
 def main() -> None:
     theirs, ours = [], []
     for _ in range(5):
-        theirs += answers(IMPORT.format("sklearn.linear_model"))
-        ours += answers(IMPORT.format("sklearn_sgd"))
+        theirs += numbers_of(IMPORT.format("sklearn.linear_model"))
+        ours += numbers_of(IMPORT.format("sklearn_sgd"))
     own, other = statistics.median(ours), statistics.median(theirs)
     print(f"import sklearn_sgd: {own:.2f} s, {own / other:.2f} times that of sklearn.linear_model")
     compile_table()
@@ -108,7 +108,7 @@ def main() -> None:
         ("BatchGDRegressor(), Fortran order", "BatchGDRegressor()", '.copy(order="F")'),
         ("BatchGDRegressor(), integers", "BatchGDRegressor()", ".astype(int)"),
     ):
-        extra, size = answers(MEMORY.format(", ".join(CLASSES), form, model, model))
+        extra, size = numbers_of(MEMORY.format(", ".join(CLASSES), form, model, model))
         print(f"{name}: {extra:.0f} MB more at the peak of fit, of X {extra / size:.0%}")
 
 

@@ -1,4 +1,4 @@
-"""Coverage of the intervals of ``coefficient_table``: how often do they hold the true coefficients, in simulation?
+"""Coverage of the intervals of ``coefficient_table``: how often do they contain the true coefficients, in simulations?
 
 ``python benchmarks/coverage.py`` draws each case again and again (correlated columns; ``spread`` is noise that grows
 with the first one), fits it, once by ``fit`` and once as a stream in one pass, and counts the slopes inside their
@@ -82,7 +82,7 @@ def streamed(X: np.ndarray, y: np.ndarray, **params):
 
 
 class Case(NamedTuple):
-    """A case with so many rows and columns."""
+    """A case: loss, number of rows and of columns."""
 
     loss: str
     params: dict[str, float]
@@ -156,7 +156,7 @@ def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float,
 
 
 def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
-    """Mean squared error of the slopes of streams that predict with an average, in units of that of a fit."""
+    """Mean squared error of the slopes of streams that predict with an average, divided by that of a fit."""
     cases = ("huber", {"epsilon": 1.0}), ("poisson", {}), ("quantile", {"quantile": 0.5})
     for (loss, params), n, p in product(cases, rows, columns):
         errors = np.zeros(2)
@@ -168,7 +168,7 @@ def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[
 
 
 def times(n_chunks: int) -> Iterator[str]:
-    """Median time of a chunk with ``inference=True``, in units of that without."""
+    """Median time of a chunk with ``inference=True``, divided by that without."""
     for loss in ("squared_error", "huber", "poisson", "quantile"):
         X, y, _ = draw(np.random.default_rng(0), 1000 * n_chunks, 20, loss, "even")
         models = [MiniBatchSGDRegressor(loss, inference=inference) for inference in (False, True)]

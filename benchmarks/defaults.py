@@ -34,12 +34,12 @@ FILES = {
 
 
 def data_folder() -> Path:
-    """Where the files are, if anywhere."""
+    """Return the folder of the files, or None."""
     return Path(os.environ.get("SKLEARN_SGD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def read(path: Path, target: str, drop: list[str]):
-    """Raw columns: gaps filled with the median, text one-hot."""
+    """Raw columns: missing values are imputed by the median, text is one-hot encoded."""
     frame = pd.read_csv(path).dropna(subset=[target]).drop(columns=drop)
     y = frame.pop(target).to_numpy(float)
     frame = frame.fillna(frame.median(numeric_only=True))
@@ -47,7 +47,7 @@ def read(path: Path, target: str, drop: list[str]):
 
 
 def problems():
-    """Name, X and y of each set at hand."""
+    """Name, X and y of each data set whose file exists."""
     yield "diabetes", *datasets.load_diabetes(return_X_y=True, scaled=False)
     yield "digits", *datasets.load_digits(return_X_y=True)
     for name, load in {"wine": datasets.load_wine, "breast cancer": datasets.load_breast_cancer}.items():
@@ -72,7 +72,7 @@ def row(label: str, gaps: dict[str, float], seconds: float) -> str:
 
 
 def table(splits, models: dict, references: dict) -> None:
-    """A row per model: R² on new rows less least squares's, over the sets, and seconds for all."""
+    """A row for each model: R² on new rows less that of least squares, over the data sets, and seconds for all."""
     print(HEADER)
     for label, model in models.items():
         gaps, start = {}, time.perf_counter()

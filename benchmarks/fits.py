@@ -1,4 +1,4 @@
-"""Fits to the minimum, beside what users would pick instead: seconds, and by how much they miss it.
+"""Fits to the minimum, compared with the usual alternatives: seconds, and the excess over the minimum.
 
 ``python benchmarks/fits.py [--quick] [--widths]``; also the items ``fits`` and ``widths`` of ``run.py``.
 """
@@ -28,7 +28,7 @@ def columns(n: int, p: int, rng) -> np.ndarray:
 
 
 def chain(n: int, p: int, rng) -> np.ndarray:
-    """Columns of which each resembles the one before."""
+    """Columns, each of which is correlated with the one before."""
     X = rng.standard_normal((n, p))
     for j in range(1, p):
         X[:, j] = 0.9 * X[:, j - 1] + 0.19**0.5 * X[:, j]
@@ -36,7 +36,7 @@ def chain(n: int, p: int, rng) -> np.ndarray:
 
 
 def targets(X: np.ndarray, loss: str, rng) -> np.ndarray:
-    """Targets with noise that the loss is for."""
+    """Targets with the kind of noise that the loss is made for."""
     z = X @ rng.standard_normal(X.shape[1]) * 0.5 / np.sqrt(X.shape[1])
     if loss == "poisson":
         return rng.poisson(np.exp(z - z.mean() + 0.5)).astype(float)
@@ -100,7 +100,7 @@ def fits(quick: bool):
 
 
 def widths(quick: bool):
-    """Least squares over numbers of columns, with about as many entries of X: no cliff where covariances end."""
+    """Least squares for several numbers of columns, with about as many entries of X in each case."""
     head = ("columns", 8), ("rows", 10), ("Ridge", 8), ("BatchGD", 8), ("times", 6), ("behind", 9), ("MiniBatch", 9)
     yield " ".join(f"{name:>{width}}" for name, width in (*head, ("behind", 9)))
     for p in (50, 100) if quick else (50, 100, 200, 300, 400, 401, 500, 700, 1000, 2000):

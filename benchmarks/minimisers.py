@@ -1,4 +1,4 @@
-"""How near the defaults end to minimisers of their objective, and how soon.
+"""Distance of the defaults from the minimum of their objective, and seconds.
 
 Quantile loss against QuantileRegressor, Huber's against L-BFGS, on those sets of defaults.py that have at most 6,000
 rows; seconds to the own stop against StandardScaler + SGDRegressor on those of at least 10,000, and on two that are
@@ -30,7 +30,7 @@ def made():
 
 
 def minimum(loss, Z, y) -> float:
-    """The least mean loss, by somebody else's method."""
+    """The least mean loss, by a method of another package."""
     if isinstance(loss, Quantile):
         return loss.value(y, QuantileRegressor(quantile=loss.quantile, alpha=0).fit(Z, y).predict(Z)).mean()
     A = np.column_stack([Z, np.ones(len(y))])
@@ -44,7 +44,7 @@ def minimum(loss, Z, y) -> float:
 
 
 def seconds(model, X, y) -> float:
-    """Median of some fits, after one that compiles."""
+    """Median time of some fits, after one that compiles."""
     model.fit(X, y)
     laps = []
     for _ in range(LAPS):

@@ -41,17 +41,17 @@ def lap(work) -> float:
 
 
 def seconds(*works, laps: int) -> np.ndarray:
-    """Laps of each work, in turn, after one to warm up: (works, laps)."""
+    """Seconds of each work, in alternating repetitions, after one to warm up: (works, repetitions)."""
     for work in works:
         work()
     return np.array([[lap(work) for work in works] for _ in range(laps)]).T
 
 
-def ratio(work: str, against: str, asked: float, ours, theirs, laps: int = 5) -> str:
+def ratio(work: str, against: str, goal: float, ours, theirs, laps: int = 5) -> str:
     """One row: how many times faster ours is."""
     own, other = seconds(ours, theirs, laps=laps)
     low, middle, high = np.quantile(other / own, [0.25, 0.5, 0.75])
-    return f"{work:<64} {against:<34} {asked:>5.1f}x {middle:>12.1f}x   {low:.1f}..{high:.1f}"
+    return f"{work:<64} {against:<34} {goal:>5.1f}x {middle:>12.1f}x   {low:.1f}..{high:.1f}"
 
 
 def fit(solver, data: dict, epochs: int | None = None, **settings):
@@ -62,7 +62,7 @@ def fit(solver, data: dict, epochs: int | None = None, **settings):
 
 
 def shapes(quick: bool) -> list[tuple[int, int, int]]:
-    """Rows, columns, and which goal is theirs: X of 160 MB as float64, and one of 16 MB that caches may hold."""
+    """Rows, columns, and the number of their goal: X of 160 MB as float64, and one of 16 MB for caches."""
     if quick:
         return [(2_000, p, goal) for goal, p in enumerate((10, 100, 1000))]
     return [(2_000_000, 10, 0), (200_000, 10, 0), (200_000, 100, 1), (20_000, 1000, 2)]
@@ -71,8 +71,8 @@ def shapes(quick: bool) -> list[tuple[int, int, int]]:
 def online(quick: bool):
     """Online and mini-batch epochs."""
     yield HEAD
-    asked = {("float64", True): (4.5, 5, 4), ("float32", True): (4, 7, 5), ("float64", "batches"): (4.5, 9, 4.5)}
-    for (dtype, shuffle), goals in asked.items():
+    goals_of = {("float64", True): (4.5, 5, 4), ("float32", True): (4, 7, 5), ("float64", "batches"): (4.5, 9, 4.5)}
+    for (dtype, shuffle), goals in goals_of.items():
         for n, p, goal in shapes(quick):
             data = Simulated(n, p, dtype=np.dtype(dtype).type).get_data()
             rate = {**CONSTANT, "eta0": 0.1 / p}
@@ -94,7 +94,7 @@ def online(quick: bool):
 
 
 def batch(quick: bool):
-    """Full batches, and defaults to the solution; two threads where said."""
+    """Full batches, and fits with the defaults; on two threads where the table says so."""
     yield HEAD
     n = 20_000 if quick else 1_000_000
     data = Simulated(n, 50).get_data()
@@ -233,7 +233,7 @@ def calls(quick: bool):
 
 
 def predict(quick: bool):
-    """Prediction of many rows: one at a time, in blocks, all at once; as they are, and converted."""
+    """Prediction of many rows: one at a time, in blocks, all at once; without and with conversion."""
     import pandas as pd
 
     n, p = (20_000 if quick else 1_000_000), 50
@@ -297,7 +297,7 @@ def picture_of_memory(rows, sizes):
 
 
 def scaling(quick: bool):
-    """The course's costs: an epoch is O(N P), an update O(B P), whatever the other is."""
+    """The costs of the course: an epoch is O(N P), an update O(B P)."""
     laps, big = 3, 1 if quick else 20
     grids = {
         "epoch against N (B = 32, P = 10)": ([625 * big * k for k in (1, 4, 16, 64)], lambda v: (v, 10, 32), False),
@@ -374,7 +374,7 @@ def risk(quick: bool):
 
 
 def descend(name, settings, data, objective, patience):
-    """Seconds and excess risk of a solver, for more and more epochs, until it is near or has had its time."""
+    """Seconds and excess risk of a solver for more and more epochs, until it is near or the time is over."""
     for epochs in (1, 2, 5, 10, 20) if settings is not None else (None,):
         solver = SOLVERS[name](**(settings or {}))
         solver.set_objective(**data)
@@ -404,7 +404,7 @@ ITEMS = (online, batch, fits, widths, sparse, sparse_calls, calls, predict, memo
 
 
 def machine() -> str:
-    """Where and when, with what."""
+    """The machine, the date and the versions."""
     packages = ["numpy", "scipy", "llvmlite", *(r for s in SOLVERS.values() for r in s.requirements)]
     names = packages_distributions()
     cpu = next((line.split(":")[1].strip() for line in open_lines("/proc/cpuinfo") if "model name" in line), "?")

@@ -1,4 +1,4 @@
-"""What defaults make of sparse rows: R² on new rows and seconds, beside SGDRegressor() and the best of three ridges.
+"""The defaults on sparse rows: R² on new rows and seconds, compared with SGDRegressor() and the best of three ridges.
 
 ``python benchmarks/sparse_defaults.py [--rows N]``, one thread, medians of up to three fits. The sets: words drawn by a
 power law; one-hot columns of a table whose categories follow one, beside numbers in units of their own; and, where the
@@ -54,7 +54,7 @@ def table(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
 
 
 def letters(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Words by their groups of two to four letters."""
+    """Words, as counts of their groups of two to four letters."""
     from wordfreq import get_frequency_dict
 
     known = get_frequency_dict("en", "large")

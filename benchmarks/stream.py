@@ -45,12 +45,12 @@ def make(path: Path, n_rows: int) -> None:
 
 
 def read_dataset(path: Path) -> dict:
-    """pyarrow, batches of a dataset: as one would, in the order of the file, looked at by nobody."""
+    """pyarrow, batches of a dataset: its usual interface, in the order of the file, without use of the values."""
     return {"rows": sum(batch.num_rows for batch in ds.dataset(path).to_batches(columns=[*FEATURES, "y"]))}
 
 
 def read_batches(path: Path) -> dict:
-    """pyarrow, batches of a file: as one would for little memory."""
+    """pyarrow, batches of a file: the usual interface if memory is scarce."""
     return {"rows": sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches(columns=[*FEATURES, "y"]))}
 
 
@@ -85,7 +85,7 @@ WAYS = {way.__name__: way for way in (read_dataset, read_batches, scan_groups, r
 
 
 def measured(way: str, path: Path) -> dict:
-    """What a process of its own tells of a way."""
+    """Return the measurements of one reader, in a new process."""
     done = subprocess.run(
         [sys.executable, __file__, "--way", way, str(path)], capture_output=True, text=True, check=False
     )
@@ -95,7 +95,7 @@ def measured(way: str, path: Path) -> dict:
 
 
 def measure(way: str, path: Path) -> None:
-    """Tell of a way in this process. Kernels are loaded, or compiled, before; the peak includes it."""
+    """Measure one reader in this process, and print the results. Functions are compiled before."""
     fit_stream(MiniBatchSGDRegressor(), [(np.ones((64, COLUMNS), np.float32), np.ones(64, np.float32))])
     first, before, start = peak_memory(), resource.getrusage(resource.RUSAGE_SELF), perf_counter()
     told, seconds = WAYS[way](path), perf_counter() - start
@@ -116,7 +116,7 @@ def peak_memory() -> float:
 
 
 def processor() -> str:
-    """Its name, where the system tells."""
+    """Return the name of the processor, if the system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -1,1 +1,1 @@
-"""Data, made here: each module has a Dataset with ``get_data() -> {"X": ..., "y": ...}``."""
+"""Simulated data: each module has a Dataset with ``get_data() -> {"X": ..., "y": ...}``."""

@@ -1,4 +1,4 @@
-"""Normal columns, in units and with offsets of their own if ``raw``; linear targets with noise."""
+"""Normal columns, with different units and offsets if ``raw``; linear targets with noise."""
 
 import numpy as np
 

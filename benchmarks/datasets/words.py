@@ -1,4 +1,4 @@
-"""Sparse rows, as of word counts: as many entries in each, at columns drawn at random."""
+"""Sparse rows, like word counts: the same number of entries in each, in random columns."""
 
 import numpy as np
 from scipy import sparse

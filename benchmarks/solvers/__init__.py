@@ -1,11 +1,11 @@
-"""Those who fit: each module has a Solver with ``set_objective(X, y)``, ``run(epochs)`` and ``get_result()``."""
+"""Solvers: each module has a Solver with ``set_objective(X, y)``, ``run(epochs)`` and ``get_result()``."""
 
 import importlib
 import pkgutil
 
 
 class BaseSolver:
-    """A scikit-learn estimator as a solver; what others must be like.
+    """A scikit-learn estimator as a solver; other solvers have the same methods.
 
     Parameters
     ----------

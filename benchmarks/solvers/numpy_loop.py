@@ -1,4 +1,4 @@
-"""Mini-batches as one writes them in NumPy: a gather, two products, a step."""
+"""Mini-batches in NumPy: select the rows, two products, a step."""
 
 import numpy as np
 
