@@ -1,5 +1,6 @@
 """Configuration of the documentation: ``python -m sphinx -W docs docs/_build/html``."""
 
+import logging
 import re
 import sys
 from functools import cache
@@ -13,6 +14,9 @@ from sphinx.errors import ExtensionError
 from sphinx_gallery.sorting import ExplicitOrder
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+# Pages must not depend on whether their build compiled something for long.
+logging.getLogger("sklearn_sgd").setLevel("ERROR")
 
 project = "sklearn_sgd"
 author = "the sklearn_sgd developers"

@@ -3,8 +3,8 @@ Why do noisy gradients work?
 ============================
 
 The gradient over a batch is the mean of a random sample, like the result of a poll: it has an error, but no bias, and
-the error falls with the square root of the batch size. Four times the samples halve the error. This does not pay
-while the descent is far from the minimum, where almost any gradient points roughly downhill.
+the error falls with the square root of the batch size. Four times the samples halve the error. Far from the minimum
+this is of little use, because almost any gradient points roughly downhill there.
 """
 
 import matplotlib.pyplot as plt

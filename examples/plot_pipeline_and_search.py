@@ -53,7 +53,7 @@ plt.show()
 
 # %%
 # The automatic step needs neither a rate nor a scaler. But a penalty needs the scaler, because it compares
-# coefficients.
+# coefficients. The score depends on the penalty, and not on the batch size.
 
 automatic = make_pipeline(StandardScaler(), MiniBatchSGDRegressor(penalty="l2", random_state=0))
 step = "minibatchsgdregressor__"

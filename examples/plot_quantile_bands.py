@@ -2,7 +2,7 @@
 How uncertain is a prediction?
 ==============================
 
-The squared error predicts the mean, and says nothing about the spread. The quantile loss predicts the value that a
+The squared error predicts the mean, and not the spread. The quantile loss predicts the value that a
 given share of the targets is below; two of these values make a band. Here the spread grows with x, and the band should
 contain 90 % of the targets everywhere.
 """

@@ -33,8 +33,8 @@ for word, stars_more in worth.items():
 print(reviews[0], f"\n-> {stars[0]:.1f} stars")
 
 # %%
-# The L1 penalty keeps the words that matter; the coefficients of the others are exactly 0. Each model is fitted
-# twice, and the second fit is timed, so that no time includes compilation.
+# The L1 penalty makes the coefficients of most words exactly 0. Each model is fitted twice, and the second fit is
+# timed, so that no time includes compilation.
 
 train, test, y_train, y_test = train_test_split(reviews, stars, random_state=0)
 words = CountVectorizer(binary=True, min_df=5).fit(train)

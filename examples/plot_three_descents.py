@@ -2,9 +2,9 @@
 Where do the three descents go?
 ===============================
 
-Gradient descent on all samples goes straight downhill, on batches of samples it wavers, and on single samples it jumps.
-All three arrive near the minimum, and they pay for it differently. The data are nine students: the hours that they
-studied, and their marks.
+Gradient descent on all samples goes straight downhill. On batches of samples it is noisy, and on single samples it is
+noisier still. All three come near the minimum, after different numbers of updates. The data are nine students: the
+hours that they studied, and their marks.
 """
 
 import matplotlib.pyplot as plt

@@ -49,7 +49,7 @@ def fit_and_record(name, rate, model):
 
 # %%
 # Textbook gradient descent: the same constant rate and ten epochs for each of the three batch sizes. The full
-# gradient makes only ten updates in that time, and ends worse than a constant, which a ConvergenceWarning would say.
+# gradient makes only ten updates in that time, and ends worse than a constant. (Its ConvergenceWarning is turned off.)
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 textbook = {"learning_rate": "constant", "eta0": 0.05, "epochs": 10, "tol": None}
@@ -73,7 +73,7 @@ for size, score in zip(sizes, search.cv_results_["mean_test_score"], strict=True
     print(f"    batch_size={size if size else 'None (all samples)':<19}{score:>7.3f}{best}")
 
 # %%
-# With ``learning_rate="auto"``, the default, there is no rate to choose, and every batch size arrives.
+# With ``learning_rate="auto"``, the default, there is no rate to choose, and every batch size reaches least squares.
 
 for kind in (BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor):
     fit_and_record(kind.__name__, "auto (default)", kind(random_state=0))
@@ -81,7 +81,7 @@ fit_and_record("SGDRegressor", "its default", SGDRegressor(random_state=0))
 fit_and_record("LinearRegression", "-", LinearRegression())
 
 # %%
-# A stream: 50 samples at a time. Each sample is predicted first, then learned, then forgotten.
+# A stream: 50 samples at a time. Each sample is predicted before it is learned, and is not stored.
 
 print("\nStream by partial_fit, 50 samples at a time")
 stream = OnlineSGDRegressor()

@@ -692,6 +692,22 @@ def test_budget_of_seconds_when_nothing_comes(monkeypatch):
 # What grows with the number of chunks
 
 
+def test_where_no_thread_can_be_started(monkeypatch):
+    """As in a browser: the caller's thread reads, and the coefficients are those of plain calls."""
+    X, y = linear(120, 3)
+    chunks = [(X[:50], y[:50]), (X[50:], y[50:])]
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    model, plain = fit_stream(OnlineSGDRegressor(), chunks, read_ahead=2), OnlineSGDRegressor()
+    for part in chunks:
+        plain.partial_fit(*part)
+    assert_array_equal(model.coef_, plain.coef_)
+    assert_array_equal(np.concatenate(list(predict_stream(model, chunks))), plain.predict(X))
+
+
 @one_step_per_chunk
 @all_kinds
 def test_losses_of_a_long_stream_are_bounded(kind, monkeypatch, tmp_path):

@@ -18,6 +18,8 @@ PATIENCE, LOOK = 5.0, 60.0
 def prefetch(items: Generator[Item, None, None], depth: int, deadline: float = inf) -> Generator[Item, None, None]:
     """Yield the same items, up to ``depth`` of which a thread makes in advance; with 0 there is no thread.
 
+    Where no thread can be started, as in a browser, the caller's thread makes the items.
+
     An exception of ``items`` is raised here, after the items before it. No item is waited for after the deadline. When
     this generator ends or is closed, ``items`` is closed by the thread that runs it, and the thread ends.
 
@@ -45,7 +47,9 @@ def prefetch(items: Generator[Item, None, None], depth: int, deadline: float = i
             results.put((None, error, True))
 
     thread = Thread(target=read, name="sklearn_sgd-reader", daemon=True)
-    thread.start()
+    if not _starts(thread):
+        yield from items
+        return
     try:
         while True:
             try:
@@ -67,3 +71,12 @@ def prefetch(items: Generator[Item, None, None], depth: int, deadline: float = i
         stopped.set()
         permits.release()
         thread.join(PATIENCE)
+
+
+def _starts(thread: Thread) -> bool:
+    """Start a thread; return False if the system does not allow another one."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
