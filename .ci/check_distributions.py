@@ -47,7 +47,7 @@ def faults_of_sdist(names: list[str], version: str) -> list[str]:
     needed = ["pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "sklearn_sgd/py.typed"]
     needed += ["tests/test_docs.py", "docs/conf.py", "examples/quickstart.py", ".ci/run"]
     faults += [f"the sdist lacks {name}" for name in needed if name not in inside]
-    junk = re.compile(r"(^|/)(__pycache__|\.venv[^/]*|_build|\.[a-z]+_cache|\.git)/|\.(pyc|nbi|nbc)$")
+    junk = re.compile(r"(^|/)(__pycache__|\.venv[^/]*|_build|\.[a-z_]+_cache|\.git)/|\.(pyc|nbi|nbc)$")
     return faults + [f"the sdist contains {name}" for name in sorted(inside) if junk.search(name)]
 
 

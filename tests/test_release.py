@@ -75,9 +75,11 @@ def test_distributions_of_a_folder(checks, tmp_path):
     sdist(tmp_path, number, NEEDED)
     assert checks.faults_of(tmp_path) == []
     assert any("the tag is v0.0.9" in fault for fault in checks.faults_of(tmp_path, "v0.0.9"))
-    sdist(tmp_path, number, [*NEEDED[1:], "docs/_build/index.html", "sklearn_sgd/__pycache__/a.pyc"])
+    junk = [".import_linter_cache/a.json", "docs/_build/index.html", "sklearn_sgd/__pycache__/a.pyc"]
+    sdist(tmp_path, number, [*NEEDED[1:], *junk])
     assert checks.faults_of(tmp_path) == [
         "the sdist lacks pyproject.toml",
+        "the sdist contains .import_linter_cache/a.json",
         "the sdist contains docs/_build/index.html",
         "the sdist contains sklearn_sgd/__pycache__/a.pyc",
     ]
