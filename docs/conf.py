@@ -111,7 +111,7 @@ html_sidebars = {
         *("index", "getting_started", "introduccion", "user_guide", "how_to_choose", "streaming", "defaults"),
         *("performance", "dask", "batch_size", "losses", "penalties", "optimizers", "stopping", "automatic_step"),
         *("from_sgdregressor", "coming_from", "add_a_loss", "glossary", "contributing", "changelog"),
-        *("csv_to_model", "troubleshooting", "works_with", "support"),
+        *("csv_to_model", "troubleshooting", "works_with", "support", "sparse", "saving", "inference"),
     )
 }
 html_static_path = ["_static"]
