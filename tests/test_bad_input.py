@@ -379,6 +379,10 @@ def test_interrupt_leaves_the_estimator_as_it_was():
         ("penalty", "none", "use penalty=None."),
         ("loss", "mse", "loss='squared_error'."),
         ("loss", Huber, "loss=Huber()."),
+        ("loss", "Huber", "Its name here is loss='huber'."),
+        ("optimizer", "Adam", "Its name here is optimizer='adam'."),
+        ("penalty", "Ridge", "Its name here is penalty='l2'."),
+        ("penalty", "lasso", "Its name here is penalty='l1'."),
     ],
 )
 @both_methods

@@ -1,7 +1,7 @@
 """Hints in error messages: what was probably meant."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
 
@@ -9,20 +9,30 @@ from sklearn_sgd._compat import InvalidParameterError
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
-# Names of other libraries, and of earlier versions of scikit-learn, for losses.
+# Names of other libraries, and of earlier versions of scikit-learn, for losses and penalties.
 SYNONYMS = {
-    "mse": "squared_error",
-    "squared_loss": "squared_error",
-    "l2": "squared_error",
-    "mae": "absolute_error",
-    "l1": "absolute_error",
-    "pinball": "quantile",
+    "loss": {
+        "mse": "squared_error",
+        "squared_loss": "squared_error",
+        "l2": "squared_error",
+        "mae": "absolute_error",
+        "l1": "absolute_error",
+        "pinball": "quantile",
+    },
+    "penalty": {"ridge": "l2", "lasso": "l1", "elastic_net": "elasticnet", "elastic-net": "elasticnet"},
 }
 
 
 def _is_number(value: Any) -> bool:
     """Return whether the value is a positive number, and not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0
+
+
+def _of_name(parameter: str, value: Any, names: Iterable[str]) -> str:
+    """Return a hint for a name with other capitals, or of another library."""
+    lower = value.lower() if isinstance(value, str) else ""
+    name = lower if lower in names else SYNONYMS.get(parameter, {}).get(lower)
+    return f"Its name here is {parameter}={name!r}." if name else ""
 
 
 def _of_learning_rate(value: Any) -> str:
@@ -38,22 +48,23 @@ def _of_optimizer(value: Any) -> str:
     """Return a hint for an optimizer that is not valid."""
     if isinstance(value, str) and value in ("auto", "constant", "invscaling", "optimal", "adaptive"):
         return f"{value!r} is a learning rate: use learning_rate={value!r}."
-    return ""
+    return _of_name("optimizer", value, OPTIMIZERS)
 
 
 def _of_penalty(value: Any) -> str:
     """Return a hint for a penalty that is not valid."""
     if _is_number(value):
         return f"For a penalty of this strength use penalty='l2', alpha={value!s}."
-    return "For no penalty use penalty=None." if isinstance(value, str) and value == "none" else ""
+    if isinstance(value, str) and value.lower() == "none":
+        return "For no penalty use penalty=None."
+    return _of_name("penalty", value, ("l2", "l1", "elasticnet"))
 
 
 def _of_loss(value: Any) -> str:
     """Return a hint for a loss that is not valid."""
-    name = SYNONYMS.get(value) if isinstance(value, str) else None
     if isinstance(value, type) and value in LOSSES.values():
         return f"Give an instance, not the class: loss={value.__name__}()."
-    return f"Its name here is loss={name!r}." if name else ""
+    return _of_name("loss", value, LOSSES)
 
 
 HINTS: dict[str, Callable[[Any], str]] = {

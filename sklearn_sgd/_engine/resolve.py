@@ -77,7 +77,7 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
         if not formulas.curvature < np.inf:
             raise ValueError(
                 f"optimizer={params['optimizer']!r} needs a learning_rate for loss={params['loss']!r}: 'auto' needs "
-                "for a loss whose curvature is bounded, such as 'squared_error' or 'huber'."
+                "a loss whose curvature is bounded, such as 'squared_error' or 'huber'."
             )
     elif choice == "auto" and not formulas.is_plain:
         raise ValueError(
