@@ -1,39 +1,39 @@
-"""How well sparse columns are known from their entries: formulas for numbers, in drivers, and for arrays."""
+"""Formulas for sparse columns with few entries. They are used for numbers, in drivers, and for arrays."""
 
-# Entries of a sparse column from which it is known half as well as a full one: in descents with noise, and without.
+# Number of entries with which `acquaintance` is one half: in descents with noise, and without.
 KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
 
-# Numbers of a column in the table of a stream: of its statistics, and then of each target.
+# Numbers for each column in the table of a stream: for its statistics, and for each target.
 STATISTICS, PARAMETERS = 5, 6
 
-# Growth of a column's variance, or of the mean square of its entries, that is news.
+# Factor by which the variance of a column, or the mean square of its entries, must grow to renew the step.
 NEWS = 2.0
 
 
 def acquaintance(count):
-    """How well a column is known from so many entries, in steps with noise; 1 is best.
+    """Return how reliable a column with this number of entries is, in steps with noise: between 0 and 1.
 
-    The curvatures of the preconditioned columns are in proportion.
+    The curvatures of the preconditioned columns are proportional to it.
     """
     return count / (count + KNOWN)
 
 
 def share_of_rows(count, weight, known):
-    """Share of the rows in which a column has entries, drawn to 1: as if ``known`` more rows had entries in all."""
+    """Return the share of rows in which a column has entries, as if it had entries in ``known`` additional rows."""
     return (count + known) / (weight + known)
 
 
 def mean_length(acquaintances, weight):
-    """Mean squared length of a preconditioned row, the intercept's one included, by the sum of acquaintances."""
+    """Return the mean squared norm of a preconditioned row, including the intercept, from the sum of acquaintances."""
     return 1.0 + acquaintances * (1.0 + KNOWN / max(weight, 1e-300))
 
 
 def mean_square(mean, moment, weight, count):
-    """Mean square of the entries of a column, from its mean and its sum of centred squares in all rows."""
+    """Return the mean square of the entries of a column, from its mean and its sum of centred squares over all rows."""
     return (moment + weight * mean * mean) / count
 
 
 def with_gaps(mean, moment, weight, total):
-    """The mean and the sum of centred squares after rows without entries, from one weight of all rows to another."""
-    gaps = (total - weight) / total  # 0 exactly if there are none, however machine code divides.
+    """Return mean and sum of centred squares after rows without entries, which raise the weight of all to ``total``."""
+    gaps = (total - weight) / total  # Exactly 0 if there are none, also in machine code.
     return mean - gaps * mean, moment + gaps * weight * mean * mean
