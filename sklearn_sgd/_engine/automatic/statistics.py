@@ -1,4 +1,4 @@
-"""Statistics of the columns: weighted means, and covariances or variances, of rows that may come in parts.
+"""Statistics of the columns: weighted means, and covariances or variances; the rows may come in several parts.
 
 References
 ----------
@@ -18,41 +18,41 @@ from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, take, total
 
-# Columns up to which covariances are kept, not only variances; multiplications to spend on them; rows, or entries, of a
-# block at least.
+# Maximum number of columns for covariances; maximum number of multiplications for them; minimum rows, and entries, of a
+# block.
 FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 16
 
-# Rows of a segment at least, segments at most.
+# Minimum rows of a segment, maximum number of segments.
 SEGMENT, SEGMENTS = 1 << 14, 16
 
-# Share of the entries of a column that are not 0, and their number, from which on it is filled.
+# Minimum share and number of non-zero entries of a filled column.
 FILLED, LEAST = 0.5, 30.0
 
-# Rows from which offsets of columns are guessed; share of the weight of rows that may be the rounding of sums.
+# Rows for a first estimate of the means; share of the weight of rows that may be due to rounding.
 TYPICAL, ROUNDING = 1000, 1e-12
 
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
-# Shares of new rows in the spread of a column from which they are news: of all, and over their share in all rows.
+# Minimum share of new rows in the spread of a column that is news: absolute, and relative to their share in all rows.
 SHARE, ABOVE = 0.1, 4.0
 
 
 class Excerpt(sparse.csr_array):
-    """Some of the columns of sparse rows of many columns, of which it remains a part."""
+    """Selected columns of a sparse matrix with many columns; they are treated as columns of the whole matrix."""
 
 
 def by_entries(X) -> bool:
-    """Whether X has sparse rows of many columns, of which the entries are measured, and no covariances."""
+    """Return whether X is sparse with many columns: then statistics of entries are measured instead of covariances."""
     return sparse.issparse(X) and (X.shape[1] > FULL or isinstance(X, Excerpt))
 
 
 class ColumnStatistics(NamedTuple):
     """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
 
-    Of sparse rows of many columns also the weight of each column's entries that are not 0; and if only some of the
-    columns are here, ``left_out``, the sum of `acquaintance` of the others. ``sampled``: whether rows show themselves
-    by a sample, and by what all of them have at the minimum.
+    For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column. If only some of
+    the columns are included, ``left_out`` is the sum of `acquaintance` over the others. ``sampled``: whether these are
+    the statistics of a sample, shifted so that their minimum is that of all rows.
     """
 
     weight: float
@@ -63,7 +63,7 @@ class ColumnStatistics(NamedTuple):
     sampled: bool = False
 
     def leading(self, number: int) -> "ColumnStatistics":
-        """Statistics of so many columns; targets may come after them."""
+        """Return the statistics of the first columns; the targets may follow them."""
         if len(self.mean) == number:
             return self
         moment = self.moment[:number, :number] if self.moment.ndim == 2 else self.moment[:number]
@@ -71,7 +71,7 @@ class ColumnStatistics(NamedTuple):
 
     @property
     def filled(self) -> np.ndarray:
-        """Whether a column has few gaps, so that it is centred; all columns where gaps were not counted."""
+        """Whether a column has few zeros, so that it is centred; all columns if zeros were not counted."""
         if self.counts is None:
             return np.ones(len(self.mean), bool)
         return self.counts >= max(FILLED * self.weight, LEAST)
@@ -83,7 +83,7 @@ class ColumnStatistics(NamedTuple):
 
     @property
     def entry_square(self) -> np.ndarray:
-        """Mean squares of the entries of each column that are not 0, where these were counted."""
+        """Mean squares of the non-zero entries of each column, if these were counted."""
         assert self.counts is not None
         return mean_square(self.mean, self.moment, self.weight, np.where(self.counts > 0.0, self.counts, 1.0))
 
@@ -99,19 +99,19 @@ class ColumnStatistics(NamedTuple):
 
 
 def affordable(n_rows: int, n_columns: int) -> bool:
-    """Whether covariances are kept, and measured on all rows."""
+    """Return whether covariances are kept, and measured on all rows."""
     return n_columns <= FULL and n_rows * n_columns**2 < 2 * BUDGET
 
 
 def stretches(n: int, p: int, full: bool) -> tuple[int, int]:
-    """Rows of a block, and of how many blocks one is measured: evenly spaced ones where all would cost too much."""
+    """Return the rows of a block, and k if every k-th block is measured, because all of them would take too long."""
     return max(BLOCK, ENTRIES // (p + 1)), max(1, int(n * p * p / BUDGET)) if full else 1
 
 
 def measure(
     X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None
 ) -> ColumnStatistics:
-    """Statistics of the columns of a matrix and of targets, all rows or those kept; no weights: all 1."""
+    """Return the statistics of columns and targets, for all rows or those in ``kept``; without weights all are 1."""
     if type(X) is np.ndarray and kept is None and X.shape[0] == 1 and centred:
         row = doubled(X[0])
         row = row if y is None else np.concatenate((row, doubled(y[0])))
@@ -122,14 +122,14 @@ def measure(
     full = p <= FULL and not by_entries(X)
     size, every = stretches(n, p, full)
     if sparse.issparse(X):
-        # Where there are many columns, each block has many entries for each of them.
+        # With many columns, a block has many entries for each of them.
         size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
-    # Of many blocks, segments that threads may take.
+    # Many blocks are divided into segments for threads.
     starts = range(0, n, size * every)
     length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))
     segments = [starts[k : k + length] for k in range(0, len(starts), length)]
 
-    @np.errstate(all="ignore")  # Of NumPy's own in each thread: columns out of range are refused with a step for them.
+    @np.errstate(all="ignore")  # NumPy's setting is per thread. Columns out of range are refused when a step is made.
     def of_segment(starts: range) -> ColumnStatistics:
         columns, near = None, True
         for start in starts:
@@ -152,7 +152,7 @@ def measure(
 def measure_entries(
     X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, sums: Callable[[np.ndarray], np.ndarray] | None
 ) -> ColumnStatistics:
-    """The same of sparse rows of many columns, by a function from shifts to sums over entries, if there is one."""
+    """Return the same for sparse rows with many columns; ``sums`` maps shifts to sums over entries, if it is given."""
     if sums is None:
         return measure(X, kept, weight, centred)
     n = X.shape[0] if kept is None else len(kept)
@@ -162,7 +162,7 @@ def measure_entries(
 
 
 def _typical(X) -> np.ndarray:
-    """Means of the columns with few gaps in a few rows; 0 of the others."""
+    """Return the means of the columns with few zeros in a few rows; 0 for the others."""
     n, p = X.shape
     counts = np.bincount(X.indices, minlength=p)
     return np.where(counts >= FILLED * n, np.bincount(X.indices, X.data, p) / max(n, 1), 0.0)
@@ -171,15 +171,16 @@ def _typical(X) -> np.ndarray:
 def _from_sums(
     weight: float, centred: bool, sums: Callable[[np.ndarray], np.ndarray], guess: np.ndarray
 ) -> ColumnStatistics:
-    """Statistics from sums over the entries of columns: of weights, of those not 0, and of both powers of entries.
+    """Return the statistics from sums over entries: of weights, weights of non-zeros, entries, and their squares.
 
-    Columns with few gaps are less a number near their mean, ``shift``, before they are squared, so that spreads are not
-    lost in it: the ``guess`` from a few rows, if it is near, or the mean itself, in another reading.
+    From columns with few zeros a number near their mean, ``shift``, is subtracted before squaring; otherwise small
+    spreads would be lost in large means. The number is ``guess``, the mean in a few rows, if it is near enough; else
+    the mean of all rows, in another pass.
     """
     shift, none = guess, np.zeros(len(guess))
     stored, counts, totals, squares = sums(shift)
     mean, gaps = totals / weight if centred and weight else none, weight - stored
-    gaps[abs(gaps) <= ROUNDING * weight] = 0.0  # Sums of weights differ by their order.
+    gaps[abs(gaps) <= ROUNDING * weight] = 0.0  # Sums of weights depend on their order.
 
     def moments() -> np.ndarray:
         return squares + gaps * shift * shift - weight * (mean - shift) ** 2
@@ -193,12 +194,12 @@ def _from_sums(
 
 
 def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:
-    """Statistics of a row: it is the mean, and there is no spread."""
+    """Return the statistics of a single row, whose mean is the row, and whose spread is 0."""
     return ColumnStatistics(weight, row, np.zeros((len(row),) * (1 + full)))
 
 
 def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
-    """Statistics of the rows of both."""
+    """Return the statistics of the rows of both."""
     weight = a.weight + b.weight
     if not weight:
         return a
@@ -214,9 +215,10 @@ def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
 
 
 def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
-    """Statistics of a few rows of an array, and whether these are near enough to 0 to be centred afterwards.
+    """Return the statistics of a block of rows, and whether the columns are near enough to 0 to be centred afterwards.
 
-    To subtract the mean from sums, not entries, spares a copy, and is as good while spreads are not lost in offsets.
+    If the mean is subtracted from sums instead of entries, no copy is needed. This is as exact if the means are not
+    large.
     """
     ones, weight = np.ones(X.shape[0]) if s is None else s, X.shape[0] * 1.0 if s is None else total(s)
     root = None if s is None or bool(np.all(s == 1.0)) else np.sqrt(s)[:, None]
@@ -233,7 +235,7 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
             return _measure_dense(X, s, full, centred, y, near=False)
     if y is None:
         return ColumnStatistics(weight, mean, moment), near
-    # Within the targets, so that targets that are all the same are met.
+    # Within the range of the targets, so that the mean of equal targets is exact.
     middle = np.clip(means(y, ones, weight), y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
     rest = y - middle if root is None else (y - middle) * root
     p = X.shape[1]
@@ -244,12 +246,12 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
 
 
 def means(X, weight, sum_of_weights: float) -> np.ndarray:
-    """Weighted means of columns."""
+    """Return the weighted means of columns."""
     return weight @ X / sum_of_weights
 
 
 def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatistics:
-    """Statistics of a few sparse rows: centring would fill gaps, but columns without gaps can be, and may need it."""
+    """Return the statistics of a block of sparse rows; only columns without zeros can be centred before squaring."""
     weight, p = float(s.sum()), X.shape[1]
     if not full:
         return _measure_entries(X, s, weight, centred)
@@ -267,7 +269,7 @@ def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatis
 
 
 def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnStatistics:
-    """The same of many columns, at the cost of the entries."""
+    """Return the same for many columns, at the cost of the entries."""
     p, values, each = X.shape[1], doubled(X.data), np.repeat(s, np.diff(X.indptr))
 
     def sums(shift: np.ndarray) -> np.ndarray:
@@ -279,7 +281,7 @@ def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnSt
 
 
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
-    """The same statistics about 0 instead of the means."""
+    """Return the same statistics about 0 instead of the means."""
     weight, mean, moment, *_ = columns
     spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
     return columns._replace(mean=np.zeros_like(mean), moment=moment + weight * spread)
@@ -293,14 +295,14 @@ def brings_news(known: ColumnStatistics, merged: ColumnStatistics, news: np.ndar
 
 
 def _least(known: ColumnStatistics, merged: ColumnStatistics) -> float:
-    """Return the share of new rows in the spread of a column from which on it varies mostly in these."""
+    """Return the smallest share of new rows in the spread of a column with which it varies mostly in these rows."""
     return max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
 
 
 def news_for_average(known: ColumnStatistics, merged: ColumnStatistics, is_news: np.ndarray) -> np.ndarray | None:
-    """Of columns that vary mostly in new rows, or are news anyway, the share of these in their spread; of others 0.
+    """Return the share of new rows in the spread of columns that vary mostly in them; and the change of all centres.
 
-    With the way of all centres; None if there is no such column.
+    The share is also given for the columns in ``is_news``; for all others it is 0. None if there is no such column.
     """
     earlier, now = known.squares, merged.squares
     recent = earlier < (1.0 - _least(known, merged)) * now
@@ -311,7 +313,7 @@ def news_for_average(known: ColumnStatistics, merged: ColumnStatistics, is_news:
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
-    """The same statistics, of rows that count as such a share of what they did."""
+    """Return the same statistics with all weights multiplied by a share."""
     weight, mean, moment, counts, left_out, sampled = columns
     counts = None if counts is None else counts * share
     return ColumnStatistics(weight * share, mean, moment * share, counts, left_out * share, sampled)
