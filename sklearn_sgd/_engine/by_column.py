@@ -1,9 +1,8 @@
-"""States of streams of sparse rows of many columns, of which a chunk costs its entries, not the number of columns.
+"""States of streams of sparse rows with many columns: the cost of a chunk depends on its entries, not on all columns.
 
-A chunk is learned as if there were no other columns than those of its entries, and the filled ones: the states of these
-are an excerpt of all, go on as any others do, and are put back. What other columns miss meanwhile, they are given when
-they are next part of an excerpt: rows without them in the statistics, the pull of the penalty, and shares of the
-average.
+A chunk is learned as if there were no other columns than the filled ones and those with entries in it. Their states are
+taken as an excerpt, continue like any other state, and are then stored again. Missed updates of the other columns are
+applied when they are next in an excerpt: rows without entries in the statistics, the penalty, and the averaging.
 """
 
 from collections.abc import Sequence
@@ -25,14 +24,14 @@ from sklearn_sgd._engine.table import Table
 from sklearn_sgd._engine.traits import ElasticNetTerms
 from sklearn_sgd._engine.vectors import Vectors
 
-# The logarithm of what is left of something of which nothing is left: a number, so that differences are.
+# Used as the logarithm of 0, so that differences are finite.
 NOTHING_LEFT = -800.0
 
 NO_COLUMNS = np.empty(0, np.intp)
 
 
 class Clock(NamedTuple):
-    """What a column of a target has missed that has never been part of a chunk.
+    """Sums over the updates of a target since the start, from which the missed updates of a column follow.
 
     Attributes
     ----------
@@ -74,7 +73,7 @@ class Way(NamedTuple):
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Way | None":
-        """The way of a recipe; None where clocks do not tell what a column has missed."""
+        """Return the way for a recipe; None if the missed updates of a column do not follow from clocks."""
         formulas, averaged = recipe.formulas, recipe.average_from(noise=True) > 0
         passive = hasattr(recipe.parts.optimizer, "is_passive")
         if formulas.terms is None or recipe.remembers or not (formulas.is_lazy or passive):
@@ -105,9 +104,9 @@ class Way(NamedTuple):
     def catch_up(
         self, rows: np.ndarray, clock: Clock, window: np.ndarray, scale: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Parameters and their average, of which the ``rows`` have what they were, and when.
+        """Return parameters and averages, brought up to date; ``rows`` have their last values, and the times of these.
 
-        ``scale`` is that of the automatic step for each column, over its unit.
+        ``scale`` is that of the automatic step for each column, divided by its unit.
         """
         w, average, left, time, decay, threshold = rows.T
         if self.automatic and any(self.terms):
@@ -124,7 +123,7 @@ class Way(NamedTuple):
     def note(self, rows: np.ndarray, target: int, vectors: Vectors, window: np.ndarray, clock: Clock) -> None:
         """Write parameters that are up to date into rows of the table."""
         (w, average, *_), at = vectors, STATISTICS + PARAMETERS * target
-        # Averaging may have been switched off on the way: go on from what predicts.
+        # Averaging may have been turned off since: continue from the parameters that predict.
         rows[:, at], rows[:, at + 1] = (w if self.averaged else average)[:-1] * clock.sign, average[:-1]
         rows[:, at + 2], rows[:, at + 3] = clock.left, window[TIME] if len(window) > TIME else 0.0
         rows[:, at + 4], rows[:, at + 5] = clock.decay, clock.threshold
@@ -178,7 +177,7 @@ class StatesByColumn(NamedTuple):
 
     @classmethod
     def of(cls, way: Way, states: Sequence[State]) -> "StatesByColumn":
-        """The same states by their columns."""
+        """Return the states, stored by column."""
         for state in states:
             if not way.centred:
                 state.forget_intercept()
@@ -194,11 +193,11 @@ class StatesByColumn(NamedTuple):
         return cls(way, p, bare, filled, shared, Table(_rows(way, states, clocks, 0.0)), clocks, 0.0, known)
 
     def whole(self) -> tuple[State, ...]:
-        """The states as they are otherwise."""
+        """Return ordinary states, with all columns."""
         return tuple(self.excerpt(np.arange(self.n_columns)))
 
     def excerpt(self, numbers: np.ndarray) -> list[State]:
-        """States of these columns, among which are the filled ones, to be changed."""
+        """Return states of these columns, which include the filled ones. They may be changed."""
         rows, first = self.columns.take(numbers), self.states[0]
         statistics, step, scale = None, None, np.zeros(len(numbers))
         if first.statistics is not None:
@@ -216,12 +215,12 @@ class StatesByColumn(NamedTuple):
         return states
 
     def of_entries(self, X) -> tuple[Excerpt, list[State]]:
-        """X without columns that have no entries, and the states of the others; filled ones stay."""
+        """Return X without columns that have no entries, and the states of the others; filled columns remain."""
         X, numbers = _excerpt_of(X, self.filled)
         return X, self.excerpt(numbers)
 
     def _statistics(self, rows: np.ndarray, total: float, filled: np.ndarray) -> ColumnStatistics:
-        """Statistics of columns, from those at other times: since then they had no entries."""
+        """Return the current statistics of columns that have had no entries since the times of the stored ones."""
         mean, moment, counts, weight, kept = rows[:, :STATISTICS].T
         share = np.exp(self.kept - kept)
         left_out = share * acquaintance(counts)
@@ -230,14 +229,14 @@ class StatesByColumn(NamedTuple):
         return ColumnStatistics(total, mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
 
     def _step(self, statistics: ColumnStatistics, known: Step, like: np.ndarray) -> Step:
-        """The step for these columns."""
+        """Return the step for these columns."""
         step = make_step(statistics, like, 0.0, separable=True, stream=True, known=known)
         return step._replace(preconditioner=step.preconditioner._replace(shared=self.shared), weight=known.weight)
 
     def after(
         self, recipe: Recipe, plans: Sequence[Plan], numbers: np.ndarray, states: Sequence[State]
     ) -> "StatesByColumn":
-        """The states after a chunk, with these states of its columns."""
+        """Return the states after a chunk, given the states of its columns."""
         first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
         columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
         if self.way.automatic and first.statistics is not None:
@@ -255,7 +254,7 @@ class StatesByColumn(NamedTuple):
 
 
 def _bare(state: State) -> State:
-    """The same state, of no column."""
+    """Return the same state without columns."""
     none, statistics, step = np.empty(0), state.statistics, state.step
     if statistics is not None:
         statistics = ColumnStatistics(statistics.weight, none, none, none)
@@ -287,7 +286,7 @@ def _rows(way: Way, states: Sequence[State], clocks: Sequence[Clock], kept: floa
 
 
 def _filled(statistics: ColumnStatistics) -> tuple[np.ndarray, float]:
-    """Which columns are filled, and the sum of the acquaintance with all others."""
+    """Return which columns are filled, and the sum of the acquaintance with all others."""
     filled = statistics.filled
     assert statistics.counts is not None
     return np.flatnonzero(filled), statistics.left_out + float(acquaintance(statistics.counts)[~filled].sum())
@@ -315,7 +314,7 @@ class Chunk(NamedTuple):
 
     @classmethod
     def of(cls, recipe: Recipe, X: Any, position: Sequence[State] | StatesByColumn) -> "Chunk":
-        """The chunk of X for states that may be changed, or are by column."""
+        """Return the chunk of X for states that may be changed, or are stored by column."""
         way = Way.of(recipe) if by_entries(X) else None
         if isinstance(position, StatesByColumn) and position.way == way:
             whole = position
@@ -323,20 +322,20 @@ class Chunk(NamedTuple):
             states = list(position.whole() if isinstance(position, StatesByColumn) else position)
             statistics = states[0].statistics
             if way is None or (statistics is not None and statistics.counts is None):
-                return cls(X, states)  # The second is of a stream that began with arrays.
+                return cls(X, states)  # The second case is a stream that began with arrays.
             whole = StatesByColumn.of(way, states)
         X, numbers = _excerpt_of(X, whole.filled)
         return cls(X, whole.excerpt(numbers), whole, numbers)
 
     def end(self, recipe: Recipe, plans: Sequence[Plan]) -> "tuple[State, ...] | StatesByColumn":
-        """What the states of the chunk have become, after the descents of these plans."""
+        """Return the states of the chunk after the descents by these plans."""
         return tuple(self.states) if self.whole is None else self.whole.after(recipe, plans, self.numbers, self.states)
 
 
 def columns_of(X, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of columns that are ``filled`` or have entries in X, and the places of entries among them."""
+    """Return the numbers of columns that are ``filled`` or have entries in X, and the entries' places among them."""
     if X.shape[0] == 1 and not len(filled):
-        return X.indices.copy(), row_numbers(len(X.indices))  # The user may change his own.
+        return X.indices.copy(), row_numbers(len(X.indices))  # A copy, because users may change their matrix.
     numbers, places = np.unique(X.indices, return_inverse=True)
     if len(filled):
         numbers = np.union1d(numbers, filled)
@@ -345,7 +344,7 @@ def columns_of(X, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _excerpt_of(X, filled: np.ndarray) -> tuple[Excerpt, np.ndarray]:
-    """The rows of X without columns that have no entries, and the numbers of the others; ``filled`` ones stay."""
+    """Return X without columns that have no entries, and the numbers of the others; ``filled`` columns remain."""
     numbers, places = columns_of(X, filled)
     indices = places.astype(X.indices.dtype)
     return Excerpt((X.data, indices, X.indptr), shape=(X.shape[0], len(numbers))), numbers
