@@ -1,13 +1,13 @@
 """The automatic step on sparse rows at the cost of each batch's non-zeros.
 
-Columns with gaps are not centred, and each has a scale of its own; the ``filled`` ones, of which a row has most, are
-centred, and preconditioned together. A column in no row of a batch does not move, but for two things that it is given
-at its next visit, and at the end of the pass: the pull of the penalty, and the shares of the average.
+Columns with many zeros are not centred, and each has a scale of its own. The ``filled`` columns, which have entries in
+most rows, are centred and preconditioned together. A column without entries in a batch does not move with the gradient.
+The effects of the penalty and of averaging are applied when it next occurs, and at the end of the pass.
 
-A penalty pulls for a time, the sum of the steps' lengths, along the flow ``w' = -k (ridge w + lasso sign(w))``, with
-the scale k of the column, and meanwhile the average follows by ``a' = pace (w - a)``. Both are known in closed form, so
-it does not matter in how many parts. A pace is that of the shares of the average on steps of mean length, and is made
-anew when the number of updates has grown by a quarter. The window holds them.
+A penalty acts for a time, which is the sum of the lengths of the steps, by ``w' = -k (ridge w + lasso sign(w))``, where
+k is the scale of the column. Meanwhile the average follows by ``a' = pace (w - a)``. Both have closed forms, so the
+result does not depend on the number of parts of the time. The pace corresponds to the weights of the average on steps
+of mean length. It is computed again whenever the number of updates has grown by a quarter. The window stores all paces.
 """
 
 from math import exp, log
@@ -39,35 +39,35 @@ from sklearn_sgd._engine.compiled.drivers.words import (
     tail,
 )
 
-# What is left of the start of an average, below which the average is brought up to date.
+# Remaining weight of the start of an average, below which the average is brought up to date.
 LEAST = 1e-100
 
-# Below it series are exact.
+# Below this value the series are exact to rounding.
 SMALL = 1.0 / 16.0
 
-# Below it a logarithm of 1 and a number is less exact than the number.
+# Below this value log(1 + x) is less exact than x.
 TINY = 1e-6
 
-# The pace of an average that is what the coefficient is.
+# The pace of an average that equals the coefficient.
 ENDLESS = 1e200
 
 
-# What the table of columns has side by side, so that a visit costs one line of the cache: the coefficient, its average,
-# its scale, the gradient or direction, and under a penalty the time of the last visit. The others are for alignment.
+# Places in a row of the table of columns, which fits into a cache line: the coefficient, its average, its scale, the
+# gradient or direction, and under a penalty the time of the last visit. Other places are for alignment.
 MEAN, SCALE, MOVE, SEEN, NARROW, WIDE = 1, 2, 3, 4, 4, 8
 
 
 def mean_decay(x):
-    """``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1."""
+    """Return ``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1."""
     if x < SMALL:
-        square = x * x  # Pairs of terms do not wait for each other.
+        square = x * x  # In pairs, so that terms are computed in parallel.
         last = 1.0 / 120.0 - x / 720.0 + square * (1.0 / 5040.0 - x / 40320.0)
         return 1.0 - x / 2.0 + square * (1.0 / 6.0 - x / 24.0 + square * last)
     return (1.0 - exp(-x)) / x
 
 
 def follow(size, mean, decay, pace, threshold):
-    """The size of a coefficient that does not reach 0, and its average, after ``w' = -decay w - threshold`` for 1."""
+    """Return a size that does not reach 0, and its average, after ``w' = -decay w - threshold`` for time 1."""
     flat = mean_decay(decay)
     rest = 1.0 - decay * flat
     if pace > 0.0:
@@ -86,7 +86,7 @@ def follow(size, mean, decay, pace, threshold):
 
 
 def flow(value, mean, time, pace, ridge, lasso):
-    """A coefficient and its average after a time under a penalty."""
+    """Return a coefficient and its average after a time under a penalty."""
     if lasso <= 0.0:
         return follow(value, mean, ridge * time, pace * time, 0.0)
     size, sign = abs(value), -1.0 if value < 0.0 else 1.0
@@ -94,7 +94,7 @@ def flow(value, mean, time, pace, ridge, lasso):
     if end <= 0.0:
         until, after = 0.0, sign * mean
         if size > 0.0:
-            # It reaches 0 on the way.
+            # It reaches 0 before the end of the time.
             until, steep = size / lasso, ridge * size / lasso
             if steep > TINY:
                 until = log(1.0 + steep) / ridge
@@ -106,7 +106,7 @@ def flow(value, mean, time, pace, ridge, lasso):
 
 
 def catch_up(value, mean, start, scale, window, ridge, lasso):
-    """A coefficient and its average with what they missed of a penalty from a time on, through all paces since."""
+    """Return a coefficient and its average after the missed effect of a penalty since a time, over all paces."""
     time = window[TIME]
     if time > start and (value != 0.0 or mean != 0.0):
         last = int(window[PACES])
@@ -128,14 +128,14 @@ def settle(
     p: Integer, w: Doubles, average: Doubles, scale: Doubles, seen: Doubles, window: Doubles,
     ridge: Double, lasso: Double,
 ) -> Double:  # fmt: skip
-    """Give all columns, and their averages, what they missed of a penalty since they were seen."""
+    """Apply to all columns, and their averages, the missed effect of a penalty."""
     for j in range(p):
         w[j], average[j] = catch_up(w[j], average[j], seen[j], scale[j], window, ridge, lasso)
     return 0.0
 
 
 def keep_pace(window, t, mix, unit):
-    """Let a pace begin with update t, if it is time, that makes ``mix`` the share of an update of mean length."""
+    """Begin a new pace with update t, if it is due, so that ``mix`` is the weight of an update of mean length."""
     place = FIRST + 2 * int(window[PACES])
     if t >= window[NEXT] or (mix == 1.0) != (window[place + 1] == ENDLESS):
         pace, until = ENDLESS, 1
@@ -151,7 +151,7 @@ def keep_pace(window, t, mix, unit):
 
 
 def request(rows, i):
-    """Request a sparse row."""
+    """Prefetch a sparse row."""
     X, indices, indptr = rows
     e, end = int(indptr[i]), int(indptr[i + 1])
     while e < end:
@@ -161,7 +161,7 @@ def request(rows, i):
 
 
 def visit(table, at, scale, now, window, ridge, lasso):
-    """Give a column of the table what it missed of a penalty since its last visit; most were in the pace of ``now``."""
+    """Apply to a column of the table the missed effect of a penalty; in most cases the pace in ``now`` applies."""
     time, since, pace = now
     start, value, mean = table[at + SEEN], table[at], table[at + MEAN]
     if time > start and (value != 0.0 or mean != 0.0):
@@ -174,7 +174,7 @@ def visit(table, at, scale, now, window, ridge, lasso):
 
 
 def present(window):
-    """The time, when the pace began, and the pace."""
+    """Return the time, the time at which the pace began, and the pace."""
     place = FIRST + 2 * int(window[PACES])
     return window[TIME], window[place], window[place + 1]
 
@@ -187,11 +187,11 @@ def rare(
     window: Doubles, noise: Integer, block: Function, slopes: Function, loss_numbers: Doubles,
     ridge: Double, lasso: Double, unit: Double, done: Integer, table: Doubles, work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
-    """One pass. ``filled`` are the numbers of the filled columns, ``shared`` their preconditioner, ``inverse`` 1 there.
+    """One pass. ``filled``: numbers of the filled columns; ``shared``: their preconditioner; their ``inverse`` is 1.
 
-    The numbers of the penalty are in units of time; ``done`` updates came before. Moves in the table are 0 between
-    updates. Without a penalty the average is ``left`` times what is kept of it plus the shares so far of the
-    parameters.
+    The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Moves in the
+    table are 0 between updates. Without a penalty the average is ``left`` times its stored value, plus the weights so
+    far times the parameters.
     """
     most, pulls = min(batch, n), ridge > 0.0 or lasso > 0.0
     width = WIDE if pulls else NARROW
