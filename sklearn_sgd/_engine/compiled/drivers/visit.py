@@ -1,4 +1,4 @@
-"""What columns of sparse rows are given when a chunk of a stream has entries in them, before it is learned."""
+"""The update of sparse columns that have entries in a chunk of a stream, before the chunk is learned."""
 
 from math import exp, log, sqrt
 
@@ -22,13 +22,13 @@ def visit(
     window: Doubles, averaged: Integer,
     ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals, numbers: Doubles,
 ) -> Double:  # fmt: skip
-    """Bring columns up to date, learn their entries in ``gained`` rows, and scale those that are not filled.
+    """Bring columns up to date, add their entries in ``gained`` rows, and scale those that are not filled.
 
-    The filled ones are those whose ``inverse`` is negative at first; they have ``least`` entries and more.
+    The filled columns are those whose ``inverse`` is negative at first; they have at least ``least`` entries.
 
-    ``rows`` are those of the table of :class:`.StatesByColumn`, before a chunk that leaves a ``share`` of the weight of
-    earlier rows. The first three ``numbers`` are the acquaintances with the columns before, and after; and how many
-    columns are filled now or not any more, or have squares, or one over them, out of range.
+    ``rows`` are those of the table of :class:`.StatesByColumn`. The chunk leaves a ``share`` of the weight of earlier
+    rows. The function writes to ``numbers``: the sums of acquaintances with the columns before and after; and the
+    number of columns that become filled or stop being filled, or whose squares or their inverses are out of range.
     """
     for e in range(entries):
         at = 3 + 3 * int(indices[e])
@@ -47,7 +47,7 @@ def visit(
             w[j], average[j] = catch_up(rows[c], rows[c + 1], rows[c + 3], k, window, ridge, lasso)
         elif averaged:
             average[j] = float(w[j]) + exp(left - rows[c + 2]) * (average[j] - float(w[j]))
-        # Since then there were rows without entries.
+        # Rows without entries since the last visit.
         fade = exp(kept - rows[r + 4])
         if inverse[j] >= 0.0:
             numbers[0] += fade * known
