@@ -1,7 +1,7 @@
-"""A stream of sparse rows of many columns, by the automatic step: the short way through `partial_fit`.
+"""Streams of sparse rows with many columns by the automatic step: a faster path through `partial_fit`.
 
-What columns have missed, the statistics of their new entries, and their scales are found in one driver; no step is made
-of them. There is more to do where columns become filled, or the step is to be renewed: that is left to `Chunk`.
+One driver applies missed updates to columns, adds the statistics of their new entries and computes their scales; no
+Step is made. If columns become filled, or the step must be renewed, `Chunk` does the work instead.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vectors import Vectors
 
-# Updates of which the shares of the average are made at once.
+# Number of updates whose weights in the average are computed at once.
 AHEAD = 256
 
 
 class Form(NamedTuple):
-    """What chunks of as many rows have in common: plan, rows, updates; and the drivers, of which arrays are missing."""
+    """Common parts of chunks with the same number of rows: plan, rows, updates, and drivers without arrays."""
 
     key: tuple[int, int, np.dtype]
     plan: Plan
@@ -57,20 +57,20 @@ class SparseStream:
     def __init__(self, recipe: Recipe, way: Way):
         self.recipe, self.way = recipe, way
         self.known: Form | None = None
-        # The number of updates before those whose shares of the average are known, and these.
+        # The number of updates before those whose weights in the average are stored, and these weights.
         self.ahead = 0, NO_MIXES
 
     @classmethod
     def of(cls, recipe: Recipe, X: Any) -> Self | None:
-        """The stream of a recipe and chunks like X; None where there is no short way."""
+        """Return the stream for a recipe and chunks like X; None if the faster path does not apply."""
         way = Way.of(recipe) if by_entries(X) and not recipe.params["drop_last"] else None
         return None if way is None else cls(recipe, way)
 
     @quiet()
     def advance(self, X: Any, y: np.ndarray, known: StatesByColumn | State) -> StatesByColumn | None:
-        """The states after another chunk, from those before it; None where there is more to do."""
+        """Return the states after another chunk, given those before it; None if `Chunk` must be used."""
         if not isinstance(known, StatesByColumn):
-            return None  # There were arrays in between.
+            return None  # Dense chunks came in between.
         (bare, *others), n, way = known.states, X.shape[0], self.way
         filled = known.filled if way.automatic else NO_COLUMNS
         if others or bare.first_targets is not None or len(filled) > FULL or known.way != way or not 0 < n <= RATES:
@@ -122,9 +122,9 @@ class SparseStream:
         )
 
     def _visit(self, form: Form, state: State, given: dict[str, Any], n: int, share: float) -> np.ndarray | None:
-        """Let columns, and the state, learn from the entries of n rows; the acquaintances before and after.
+        """Update columns and the state by the entries of n rows; return the acquaintances before and after.
 
-        None if there is more to do.
+        None if `Chunk` must be used.
         """
         statistics, step, places = state.statistics, state.step, given["indices"]
         if statistics is None or step is None or state.since_step + n > GROWTH * step.weight:
@@ -136,7 +136,7 @@ class SparseStream:
         return None if sums[2] else sums
 
     def _shared(self, rows: np.ndarray, state: State, known: np.ndarray) -> tuple[np.ndarray, int]:
-        """The preconditioner of filled columns, of which these are the statistics, and how many of them vary."""
+        """Return the preconditioner of filled columns with these statistics, and how many of them vary."""
         assert state.statistics is not None
         variance, mean = np.maximum(rows[:, 1] / state.statistics.weight, 0.0), rows[:, 0]
         varies = is_varying(variance, mean)
@@ -145,7 +145,7 @@ class SparseStream:
         return known, int(varies.sum())
 
     def _run(self, form: Form, state: State, given: dict[str, Any], piece: Piece, X: Any, y: np.ndarray) -> float:
-        """Run the pass, which changes the vectors that are given; the sum of the losses."""
+        """Run the pass, which changes the given vectors; return the sum of the losses."""
         p, given = given["p"], given | {"y": y, "indptr": X.indptr.astype(np.uint32)}
         given |= {"work": form.steps.work(form.plan.batch_size, p), "sums": np.zeros(8 + p)}
         given |= {"rates": piece.rates, "mixes": piece.mixes, "done": piece.n_done}
@@ -157,7 +157,7 @@ class SparseStream:
         return form.run(given | scaled | {"table": rare_table(p, self.way.terms)})
 
     def _piece(self, form: Form, state: State) -> Piece:
-        """The rows of a chunk, and what its updates need; shares of the average are made for many chunks at once."""
+        """Return the piece of an epoch for a chunk; weights of the average are computed for many chunks at once."""
         plan, used, number, done = form.plan, form.used, form.n_updates, state.n_updates
         if not self.way.automatic:
             return plan.piece(used, done, state.rate_factor)
@@ -172,7 +172,7 @@ class SparseStream:
         return Piece(used, rates, mixes, done, state.rate_factor)
 
     def form(self, X: Any) -> Form:
-        """What chunks like X have in common."""
+        """Return what chunks like X have in common."""
         size = batch_size_for(self.recipe.params, X, X.shape[0])
         key = X.shape[0], size, X.dtype
         if self.known is None or self.known.key != key:
@@ -180,7 +180,7 @@ class SparseStream:
         return self.known
 
     def _made(self, n_rows: int, size: int, dtype: np.dtype) -> Form:
-        """The form of chunks of so many rows, learned by steps of that size; its arrays are of one column."""
+        """Return the form of chunks with this number of rows and this batch size; its arrays have one column."""
         X = Excerpt((n_rows, 1), dtype=dtype)
         plan = build_plan(self.recipe, Selection(X, None, None, None), NO_WEIGHT, size, True, None, np.zeros(1))
         plan = plan._replace(data=plan.data._replace(y=np.zeros(n_rows, dtype)))
