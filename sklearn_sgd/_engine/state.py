@@ -1,4 +1,4 @@
-"""The State: where a descent stands, and all that it carries from call to call. Only its methods change it."""
+"""The State of a descent: everything that it keeps from call to call. Only its methods change it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,26 +16,27 @@ from sklearn_sgd._engine.automatic.window import SHORT, lengthened
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
 
-# Samples over which the recent loss of a stream is taken, and how many losses of its chunks are kept at least.
+# Number of samples for the recent loss of a stream, and minimum number of losses of its chunks that are kept.
 RECENT, KEPT = 1000.0, 10_000
 
-# Samples per column up to which a stream is young; losses of recent samples that a column which turns out to be wider
-# must cost, for its coefficient to be doubted.
+# Samples per column up to which a stream is young; factor by which a wider column must raise the recent loss for its
+# coefficient to be reduced.
 EARLY, MANY = 10.0, 10.0
 
 
 @dataclass
 class State:
-    """Where a descent stands: all that the next update depends on, besides the data and the parameters.
+    """State of a descent: everything that the next update depends on, besides the data and the Recipe.
 
-    The intercept is the prediction at ``centre``. Of the automatic step are ``statistics``, ``step``, ``since_step``
-    (the weight of the samples measured since it was made), ``window`` (see :mod:`.automatic.window`), ``news`` (of
-    columns that vary more than before, the share of the last samples in their spread, and how far centres moved) and
-    ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), ``coef_before``
-    and ``average_before`` (the parameters then, if they are others now), and of robust losses ``first_targets``.
+    The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
+    ``since_step``, the weight of the samples that were measured after the step was made; ``window``, see
+    :mod:`.automatic.window`; ``news``, for columns that vary more than before, the share of the last samples in their
+    spread, and the change of the centres; ``first_batch_excess``, the additional loss of the first batch at the
+    parameters before the samples were measured; ``coef_before`` and ``average_before``, these parameters, if they were
+    changed. ``first_targets`` is for robust losses.
 
-    ``losses`` has one for each epoch of a fit and each chunk of a stream, without the first ``n_forgotten``. Chunks
-    that are parts of one epoch count as one in ``n_epochs``.
+    ``losses`` has a loss for each epoch of a fit and for each chunk of a stream, without the first ``n_forgotten``.
+    Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
 
     vectors: Vectors
@@ -69,7 +70,7 @@ class State:
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
-        """A new descent, from zero or from the parameters given."""
+        """Return a new descent, which starts at zero or at the given parameters."""
         w = np.zeros(n_features + 1, dtype=dtype)
         if coef is not None:
             w[:-1] = coef
@@ -80,14 +81,14 @@ class State:
         )
 
     def fork(self) -> "State":
-        """A state that can go on without changing this one."""
+        """Return a copy that can continue without changing this state."""
         other = object.__new__(State)
         vars(other).update(vars(self))
         other.vectors, other.window = self.vectors.copy(), self.window.copy()
         return other
 
     def of_columns(self, w: np.ndarray, average: np.ndarray, centre: np.ndarray, statistics, step) -> "State":
-        """The same state of other columns, which can go on without changing this one."""
+        """Return the state for other columns; it can continue without changing this state."""
         coef, mean, *_ = self.vectors
         vectors = Vectors(np.append(w, coef[-1]).astype(coef.dtype, copy=False), np.append(average, mean[-1]))
         window = lengthened(self.window).copy()
@@ -105,21 +106,21 @@ class State:
 
     @property
     def recent_loss(self) -> float:
-        """The same of recent samples."""
+        """Mean loss of recent samples before they were learned."""
         return self.recent_sum / max(self.recent_weight, 1e-300)
 
     def predictor(self, w: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-        """Coefficients and intercept to predict with, from these parameters or the average."""
+        """Return coefficients and intercept for predictions, from these parameters or from the average."""
         w, dtype = self.vectors.average if w is None else w, self.vectors.coef.dtype
         return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
 
     # Before a descent
 
     def weigh(self, weight, X):
-        """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
+        """Return the weights divided by the mean of all non-zero weights so far; an empty array if all are 1."""
         n_rows, dtype = X.shape[0], dtype_of(X)
         if isinstance(X, Elsewhere):
-            # They have their weights with them, already of mean 1.
+            # Remote rows include their weights, of mean 1.
             self.weight_sum, self.weight_rows = X.weight, n_rows
             return np.empty(0, dtype)
         if weight is None:
@@ -131,31 +132,31 @@ class State:
         return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
 
     def count_rows(self, number: int) -> bool:
-        """Count rows of weight 1; whether the mean weight so far is 1, too."""
+        """Count rows of weight 1; return whether the mean weight so far is 1, too."""
         self.weight_sum += number
         self.weight_rows += number
         return self.weight_sum == self.weight_rows
 
     @property
     def is_young(self) -> bool:
-        """Whether a stream has shown few rows for each column."""
+        """Whether a stream has had few rows for each column."""
         return self.statistics is None or self.statistics.weight <= EARLY * len(self.centre)
 
     @property
     def knows_targets(self) -> bool:
-        """Whether the statistics hold the targets beside the columns."""
+        """Whether the statistics include the targets."""
         return self.statistics is not None and len(self.statistics.mean) > len(self.centre)
 
     def normal_matrix(self, target: int) -> NormalMatrix:
-        """All that the squared error of a target depends on."""
+        """Return the normal matrix, which determines the squared error of a target."""
         assert self.statistics is not None
         return NormalMatrix.of(self.statistics, len(self.centre), target)
 
     def learn_columns(self, new: ColumnStatistics, n_columns: int, share: float, make: Callable, growth: float) -> None:
-        """Count the statistics of new rows, older ones by a share, and renew the step when they have grown.
+        """Add the statistics of new rows, older ones times a share; renew the step if they have grown enough.
 
-        A column that varies by much more than the step knows is news, and renews it at once. One that varies mostly in
-        the new rows is news for the average alone.
+        A column that varies by much more than in the step renews the step at once. A column that varies mostly in the
+        new rows changes only the weights in the average.
         """
         known, self.news = self.statistics, None
         if known and share < 1.0:
@@ -172,7 +173,7 @@ class State:
             self._go_on_with(make(merged), merged.centre)
             return
         if merged.counts is not None and not grows:
-            # Scales of rare columns are those of all rows seen; the largest eigenvalue may be older.
+            # The scales of rare columns are computed from all rows so far; the largest eigenvalue may be older.
             self.recentre(merged.centre)
             before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
             self._keep_spreads(before, self.step)
@@ -184,13 +185,13 @@ class State:
         self.news = news_for_average(known, merged, is_news)
 
     def learn_entries(self, weight: float, gained: float) -> None:
-        """Count rows of which the statistics stand elsewhere, by column; with them the weight of all is this."""
+        """Count rows whose statistics are stored by column; ``weight`` is the weight of all rows with them."""
         assert self.statistics is not None
         self.statistics = self.statistics._replace(weight=weight)
         self.since_step += gained
 
     def scale_rows(self, acquaintances: float, n_filled: int) -> None:
-        """Know the length of rows from the sum of the acquaintances with columns, and how many filled ones vary."""
+        """Set the mean length of rows by the sum of acquaintances with columns and the varying filled columns."""
         assert self.statistics is not None
         assert self.step is not None
         preconditioner = self.step.preconditioner._replace(unit=self.statistics.weight + KNOWN)
@@ -198,15 +199,15 @@ class State:
         self.step = self.step._replace(preconditioner=preconditioner, length=length)
 
     def take_over(self, vectors: Vectors) -> None:
-        """Keep the intercept of vectors whose columns stand elsewhere."""
+        """Keep the intercept of vectors whose columns are stored elsewhere."""
         self.vectors = Vectors(vectors.coef[-1:].copy(), vectors.average[-1:].copy())
 
     def _go_on_with(self, step: Step, centre: np.ndarray) -> None:
-        """Go on with a new step, from another centre.
+        """Continue with a new step and another centre.
 
-        Of a few rows a column may look narrow, and its coefficient is large then. A column that turns out to be wider
-        keeps its share in the spread of predictions, not its coefficient; also with many rows, where the samples say
-        so (`count_excess`).
+        After few rows a column may seem narrow, and its coefficient is then large. If the column turns out to be wider,
+        its share in the spread of predictions is kept, and the coefficient becomes smaller. After many rows this is
+        undone unless the samples confirm it (`count_excess`).
         """
         before, self.step, self.since_step = self.step, step, 0.0
         wider = None
@@ -216,17 +217,14 @@ class State:
             wider = step.variance > NEWS * before.variance
         if before is not None and wider is not None and wider.any():
             self.coef_before, self.average_before = self.vectors.coef.copy(), self.vectors.average.copy()
-            # The prediction in the old centre stays: the new one may lie far away, by the same column.
+            # The prediction at the old centre is kept, because the new centre may be far away along the same column.
             factor = np.sqrt(before.variance[wider] / step.variance[wider])
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1][wider] *= factor
         self.recentre(centre)
 
     def _keep_spreads(self, before: Step, step: Step) -> None:
-        """Let sparse columns whose entries prove larger keep their share in the spread of predictions.
-
-        Of one entry its scale is a guess, and the coefficient that was learned from it, too.
-        """
+        """Keep the share of sparse columns in the spread of predictions, if later entries are larger than the first."""
         old, new = before.preconditioner, step.preconditioner
         if (larger := (NEWS * new.inverse < old.inverse) & ~before.is_filled & ~step.is_filled).any():
             factor = np.sqrt(new.inverse[larger] / old.inverse[larger])
@@ -234,7 +232,7 @@ class State:
                 w[:-1][larger] *= factor
 
     def follow(self, other: "State") -> None:
-        """Take over what does not depend on the target."""
+        """Copy everything that does not depend on the target from the state of another target."""
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
         self.statistics, self.news = other.statistics, other.news
         if len(other.window) > len(self.window):
@@ -245,7 +243,7 @@ class State:
         self.since_step = other.since_step
 
     def recentre(self, centre: np.ndarray) -> None:
-        """Let the intercept be the prediction at another point; no prediction changes."""
+        """Change the point at which the intercept is the prediction; no prediction changes."""
         move = centre - self.centre
         if np.count_nonzero(move):
             for w in (self.vectors.coef, self.vectors.average, self.coef_before, self.average_before):
@@ -254,18 +252,18 @@ class State:
             self.centre = centre
 
     def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
-        """Go on from other parameters."""
+        """Continue from other parameters."""
         for w in (self.vectors.coef, self.vectors.average):
             w[:-1], w[-1] = coef, intercept + self.centre.dot(coef)
 
     def forget_columns(self) -> None:
-        """Go on by a schedule, from columns as they are; the targets of the rows to come will not be known."""
+        """Continue by a schedule, without centring; the statistics of the targets are dropped."""
         self.recentre(np.zeros_like(self.centre))
         if self.statistics is not None:
             self.statistics = self.statistics.leading(len(self.centre))
 
     def forget_intercept(self) -> None:
-        """Go on as a model without intercept, which is 0, and whose columns are not centred."""
+        """Continue as a model without intercept: it becomes 0, and columns are not centred."""
         self.recentre(np.zeros_like(self.centre))
         for vector in self.vectors:
             if vector is not None:
@@ -274,7 +272,7 @@ class State:
             self.statistics = about_zero(self.statistics)
 
     def start_at(self, coef: np.ndarray | None, intercept: float, excess: float) -> None:
-        """Begin at these parameters; ``excess`` is what the first batch costs more without them."""
+        """Set the parameters; ``excess`` is the additional loss of the first batch at the parameters before."""
         self.first_batch_excess = excess
         for w in (self.vectors.coef, self.vectors.average):
             if coef is not None:
@@ -282,16 +280,17 @@ class State:
             w[-1] = intercept
 
     def remember(self, targets: np.ndarray | None, constant: float | None) -> None:
-        """Keep the first targets of a young stream; begin anew at a constant, if there is one."""
+        """Store the first targets of a young stream; if there is a constant, start again from it."""
         self.first_targets = targets
         if constant is not None:
             self.start_at(np.zeros(len(self.centre)), constant, self.first_batch_excess)
             self.window = np.zeros_like(self.window)
 
     def count_excess(self, excess: float, total: float) -> None:
-        """Note what the first batch, and all, would have cost more with the parameters from before columns were known.
+        """Store the additional loss of the first batch at the parameters before the columns were measured.
 
-        After many rows these are what is known best, and are kept unless they cost many times what rows cost.
+        ``total`` is that of all rows. After many rows the earlier parameters are restored, unless this loss is many
+        times the recent loss.
         """
         self.first_batch_excess = excess
         if not self.is_young and not total > MANY * self.recent_loss:
@@ -301,13 +300,13 @@ class State:
             self.first_batch_excess = 0.0
 
     def prepare(self, moments: int, penalty: Any, from_average: bool) -> None:
-        """Make ready for an optimizer that keeps so many moments, inside bounds, from the average or the last step."""
+        """Prepare for an optimizer with these moments, inside bounds, from the average or the last parameters."""
         self.vectors = self.vectors.with_moments(moments)
         if getattr(penalty, "holds_at_start", False):
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1] = penalty.prox(w[:-1], 0.0)
         if from_average:
-            # Averaging may have been switched off on the way: go on from what predicts.
+            # Averaging may have been turned off since: continue from the parameters that predict.
             self.vectors.coef[:] = self.vectors.average
 
     # During a descent
@@ -317,7 +316,7 @@ class State:
         if n_rows:
             self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
             self.coef_before = self.average_before = None
-            if len(self.losses) > self.n_losses:  # Another fork of the same state has gone on.
+            if len(self.losses) > self.n_losses:  # Another fork of the same state has continued.
                 self.losses = self.losses[: self.n_losses]
             self.losses.append(loss)
             self.n_losses += 1
@@ -326,14 +325,15 @@ class State:
         self.n_samples += n_rows
 
     def go_back_to(self, vectors: Vectors) -> None:
-        """Go on from earlier vectors."""
+        """Restore earlier vectors."""
         self.vectors = vectors
 
     def predict_with(self, averaged: bool) -> None:
         """Predict with the average, or with the last parameters.
 
-        The average forgets by updates. Of a column that has hardly varied before, it forgets by what the column varies,
-        and its predictions at the former centre stay.
+        The average usually forgets old parameters with the number of updates. For a column that has hardly varied
+        before, it forgets them by the share of the new rows in its spread; predictions at the former centre do not
+        change.
         """
         w, average, *_ = self.vectors
         if not averaged:
@@ -345,20 +345,20 @@ class State:
             average[-1] += change @ way
 
     def finite(self, averaged: bool, most: float, vectors: Vectors | None = None) -> bool:
-        """Whether the next step can start from these vectors: all that it depends on, and its squares, are numbers."""
+        """Return whether the next step can start from these vectors: they, their squares and the window are finite."""
         return (vectors or self.vectors).finite(averaged, most) and isfinite(self.window[0] + self.window[1])
 
     def end_fit(self) -> None:
-        """Forget what only a fit needs."""
+        """Drop what is needed during `fit` only."""
         if self.step is not None:
             self.step = self.step._replace(geometry=None)
 
     def lower_rate(self, divisor: float) -> None:
-        """Go on at a lower rate."""
+        """Continue at a lower rate."""
         self.rate_factor /= divisor
 
     def count_first_loss(self, loss: float, weight: float) -> None:
-        """Count the mean loss of a chunk of such a total weight, seen for the first time; the last ones are kept."""
+        """Count the mean loss of a chunk of this total weight that was not seen before; the last losses are kept."""
         self.prequential_sum += loss * weight
         self.prequential_weight += weight
         keep = exp(-weight / RECENT)
@@ -370,23 +370,23 @@ class State:
             self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
 
     def count_first_epoch(self, loss: float, weight: float) -> None:
-        """The same of the first epoch of a fit, which is no chunk."""
+        """Count the mean loss of the first epoch of a fit in the same way; it is not a chunk."""
         self.count_first_loss(loss, weight)
         self.n_chunks -= 1
 
     def restore_prequential_loss(self, earlier: "State") -> None:
-        """Take the losses of samples before they were learned from an earlier state: later ones were not new."""
+        """Copy the prequential losses of an earlier state, because the samples since then were not new."""
         self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
         self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
 
     def stay_in_epoch(self, earlier: "State") -> None:
-        """Take the chunk after an earlier state as a part of the same epoch."""
+        """Count the chunk after an earlier state as a part of the same epoch."""
         self.n_epochs = earlier.n_epochs
 
     # After a descent
 
     def with_parameters(self, vectors: Vectors, centre: np.ndarray) -> "State":
-        """The same state with other parameters."""
+        """Return the state with other parameters."""
         return replace(self, vectors=vectors, centre=centre)
 
     def finish(self, average: np.ndarray) -> None:
