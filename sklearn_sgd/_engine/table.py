@@ -16,9 +16,9 @@ _lock = ForkSafeLock()
 class Table:
     """A version of a table.
 
-    Replacing rows costs the size of these rows. Reading the newest version costs nothing more. An earlier version is
-    copied when it is first read after it got a successor, which costs the size of the table. Threads may read any
-    version at any time.
+    Replacing rows costs the size of these rows. Reading the newest version costs nothing more. If an earlier version is
+    read after it got a successor, it is copied first, which costs the size of the table. Threads may read any version
+    at any time.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Table:
             return self._own().copy()
 
     def replaced(self, numbers: np.ndarray, rows: np.ndarray) -> "Table":
-        """Return the version with other rows in the place of those."""
+        """Return a version in which these rows are replaced."""
         with _lock:
             own = self._own()
             self._before, self._successor = (numbers, own.take(numbers, axis=0)), Table(own)
@@ -52,9 +52,9 @@ class Table:
             return self._successor
 
     def _own(self) -> np.ndarray:
-        """Return the numbers of this version, which no other version changes."""
+        """Return the numbers of this version, in an array that no other version changes."""
         if self._rows is None:
-            # All versions up to the newest, in the order in which they are undone.
+            # All versions up to the newest, in the order in which their changes are undone.
             versions, version = list[Table](), self
             while version._rows is None:
                 versions.append(version)
