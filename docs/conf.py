@@ -87,6 +87,7 @@ sphinx_gallery_conf = {
     "doc_module": "sklearn_sgd",
     "backreferences_dir": "generated/backreferences",
     "matplotlib_animations": (True, "jshtml"),
+    "remove_config_comments": True,
     "default_thumb_file": str(Path(__file__).parent / "images" / "terminal.png"),
     "download_all_examples": False,
     "show_signature": False,

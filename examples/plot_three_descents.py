@@ -84,8 +84,11 @@ def show(epoch):
     figure.suptitle(f"{epoch:.1f} epochs")
 
 
-animation = FuncAnimation(figure, show, frames=np.linspace(0, 8, 25), interval=350)
+# sphinx_gallery_capture_repr_block = ()
+plt.rcParams["animation.html"] = "jshtml"  # in a notebook, the player
+animation = FuncAnimation(figure, show, frames=np.linspace(0, 8, 17), interval=500)
 plt.show()
+animation
 
 # %%
 # The loss of each batch before its update (pale), and its mean over an epoch's updates (bold): the losses of batches
