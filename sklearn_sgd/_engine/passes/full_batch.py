@@ -19,20 +19,20 @@ ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 # Intercepts that differ by the rounding of a move of the centre.
 CLOSE = 1e-6, 1e-12
 
-# Slope at the end of a step, in units of that at its start, with which the first guess will do, and a later one.
+# Largest ratio of the slope at the end of a step to that at its start: for the first estimate of its length, and later.
 NEARLY, LEVEL = 0.25, 0.05
 
-# Share of the expected step below which a short one says nothing of other directions: a few rows may have stopped it.
+# A step shorter than this share of the expected one may be due to a few rows, and is no estimate for other directions.
 SHORT = 0.25
 
-# Guesses of a length; times as long as the first one it may be.
+# Maximum number of estimates of a length; maximum ratio of an estimate to the first one.
 TRIES, LONGEST = 60, 8.0
 
 
 def level(slope_at: Callable[[float], float], length: float, fall: float) -> float:
     """The length where a convex function, which falls by ``fall`` at 0, is nearly level, and not higher than at 0.
 
-    By secants, the older end of two ends counting half as steep (the Illinois algorithm).
+    It is found by secants. The slope at the end that remains is halved each time (the Illinois algorithm).
     """
     low, high, below, above, most, enough = 0.0, np.inf, -fall, np.inf, LONGEST * length, NEARLY * fall
     for _ in range(TRIES):
@@ -90,7 +90,7 @@ class WholeBatch(ABC):
 class AllRows(WholeBatch):
     """All rows in this process, in segments.
 
-    Their predictions are kept, too. So X is read for the first slope along a direction, and for none of the others.
+    Their predictions are stored, too. So X is read only for the first slope along a direction.
     """
 
     def __init__(self, passes: Any, n_rows: int, n_entries: int, compiled: bool):
@@ -104,7 +104,7 @@ class AllRows(WholeBatch):
         self.share, self.missing, self.before_that = 1.0, np.inf, np.inf
 
     def __call__(self, data, chunk, loss):
-        """The rows; where only their centre has moved, what is known of them stays."""
+        """Return the rows. If only their centre has changed, the stored values are kept."""
         w, sums = self.known
         moves = self.data is not None and data is not self.data and data.y is self.data.y
         if w is not None and moves and data.rows.mean is not None and self.data.rows.mean is not None:
@@ -127,7 +127,7 @@ class AllRows(WholeBatch):
     def length(self, w, d, step: float, fall: float, lean: float, bend: float) -> float:
         """The step to where the objective along a direction is nearly level.
 
-        The first guess is the share of ``step`` that was right before.
+        The first estimate is the share of ``step`` that was right in the epoch before.
         """
         length = level(lambda t: self.slope(w, d, t) - lean + t * bend, step * self.share, fall)
         if length > 0.0:
@@ -137,7 +137,7 @@ class AllRows(WholeBatch):
 
     @property
     def excess(self) -> float:
-        """What the objective exceeds its minimum by, if what was missing goes on to shrink as it does."""
+        """Return the expected excess of the objective over its minimum, if it continues to fall at the same ratio."""
         return self.missing * min(1.0, self.missing / self.before_that) if self.before_that < np.inf else np.inf
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
