@@ -65,7 +65,7 @@ class Plan(NamedTuple):
     minimum : KnownMinimum or None
         The minimum on all rows, where it was found beforehand.
     searches : bool
-        Whether steps on all rows, if there are any, are as long as a search says, on their predictions alone.
+        Whether the length of steps on all rows is found by a line search on stored predictions.
     parts, formulas : Parts, Formulas
         Loss, penalty and optimizer, and their formulas.
     finishes : bool
@@ -81,7 +81,7 @@ class Plan(NamedTuple):
     is_far_off : bool
         Whether a target is so far from the others that its loss is many times that of all others.
     anew : bool
-        Whether the stream has begun anew, and columns that the rows do not have are forgotten, too.
+        Whether the stream has started again, so that columns without entries in these rows are forgotten, too.
     hidden : float
         What is missing to the minimum along directions of nearly dependent columns, where these are left out.
     """
