@@ -1,4 +1,4 @@
-"""Rows less a centre, and multiples of them: NumPy would take each short row for itself."""
+"""Centred rows, and multiples of them: NumPy would process each short row on its own."""
 
 from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Integer
 
