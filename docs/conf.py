@@ -124,6 +124,7 @@ html_js_files = ["pictures.js"]
 MISREADINGS = {
     r'<ol class="(?:upper|lower)(?:alpha|roman)': "an initial at the start of a paragraph became the number of a list",
     r"Alias for field number": "the field of a named tuple is not documented",
+    r"In the guide: *\.": "a page of the reference without a link to the guide",
     r'class="problematic"': "a reference or a role that leads nowhere",
     r'src="https?:': "a script or a picture that needs a network",
     r'<link[^>]* rel="stylesheet"[^>]* href="https?:': "a style that needs a network",

@@ -66,7 +66,7 @@ table = coefficient_table(model)
 print(table)
 
 # %%
-# But are flights independent? They share the weather of their day. With the rows at hand, ``groups=`` gives standard
+# But are flights independent? They share the weather of their day. With the rows in memory, ``groups=`` gives standard
 # errors that allow for that. They are larger: the formula for independent flights cannot know of the days.
 
 days = (31 * flights["month"] + flights["day"]).to_numpy()

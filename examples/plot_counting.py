@@ -24,7 +24,7 @@ for n, batch_size, drop_last in [(9, 3, False), (9, 4, False), (9, 4, True), (8,
     print(f"{n:>7}{batch_size:>12}  {drop_last!s:<9}{per_epoch:>19}{3 * per_epoch:>21}")
 
 # %%
-# Which students are in which batch? :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` takes. The students
+# Which students are in which batch? ``Batches`` yields the batches that ``fit`` takes. The students
 # are shuffled before each epoch, and each of them is used once per epoch.
 
 batches = Batches(np.arange(9), batch_size=3, random_state=0)

@@ -3,7 +3,7 @@ Gradient descent by hand: batches
 =================================
 
 The loop by batches has one more ``for``: in each epoch it goes over the batches, and takes a step on each of them.
-Here :class:`~sklearn_sgd.Batches` yields the batches that ``fit`` uses for the same ``batch_size``, ``shuffle``,
+Here ``Batches`` yields the batches that ``fit`` uses for the same ``batch_size``, ``shuffle``,
 ``drop_last`` and ``random_state``. So the loop by hand and ``fit`` end with the same parameters.
 """
 
@@ -55,4 +55,4 @@ plt.show()
 
 # %%
 # With ``batch_size=1`` the same two loops are online gradient descent, and with ``batch_size=None`` the classic one
-# of :doc:`plot_loop_classic`.
+# of the example before, "Gradient descent by hand: all samples".

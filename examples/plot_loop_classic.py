@@ -48,4 +48,4 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 plt.show()
 
 # %%
-# :doc:`plot_loop_by_batches` adds one ``for`` to this loop.
+# The next example, "Gradient descent by hand: batches", adds one ``for`` to this loop.

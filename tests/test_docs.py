@@ -113,6 +113,13 @@ def test_links_of_a_page_lead_somewhere(page):
             assert anchor in [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles], link
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_text_of_an_example_is_readable_in_a_notebook(path):
+    """Notebooks show Sphinx's roles as they are written, and a line that begins with # as a heading."""
+    text = path.read_text()
+    assert not re.findall(r":[a-z]+:`|^# #.*", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("quoted", ["left the finite range", "ends worse than the best constant prediction"])
 def test_troubleshooting_quotes_messages(quoted):
     """The page is found by the words of a message, so they are those of the code."""

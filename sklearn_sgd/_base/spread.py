@@ -6,8 +6,8 @@ from sklearn_sgd._namespace import dispatches, like
 
 
 def predict_std(estimator: Any, X: Any) -> Any:
-    """Return the standard deviation of a new target at each sample; of each target for several; where X is."""
-    # What a fit knows of its errors is in a package above this one, which other predictions do not need.
+    """Return the standard deviation of a new target at each sample, for each of several targets, on X's device."""
+    # Imported here: other predictions do not need this package, which is above `_base`.
     from sklearn_sgd.inference.prediction import standard_deviations
 
     found = standard_deviations(estimator, X)
