@@ -1,4 +1,4 @@
-"""The table of the coefficients of a fit: from rows, or from the moments that a fit of the squared error keeps."""
+"""The table of the coefficients of a fit: from rows, or from the sums that a model keeps."""
 
 from numbers import Real
 from typing import Any, NamedTuple
@@ -44,13 +44,13 @@ def coefficient_table(
     model : regressor of this package, or pipeline that ends in one
         Fitted. The table is about its `coef_` and `intercept_`.
     X : {array-like, CSR matrix} of shape (n_samples, n_features), default=None
-        The training samples. None: errors from the scores that a fit or a stream with ``inference=True`` keeps, or with
-        ``robust=False`` the classic formula from the moments that those of the squared error keep anyway.
+        The training samples. None: standard errors from the scores that a fit or a stream with ``inference=True``
+        keeps; with ``robust=False`` and the squared error, from the moments that every fit keeps.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
         Their targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights as in the fit: precisions, of which only ratios matter, as the weights of WLS and the ``var_weights`` of
-        GLM in statsmodels. They are no counts: for those repeat the rows, ``np.repeat(X, counts, axis=0)``. Rows of
+        GLM in statsmodels. They are not counts: for counts repeat the rows, ``np.repeat(X, counts, axis=0)``. Rows of
         weight 0 do not count.
     robust : bool or {'HC0', 'HC1', 'HC2', 'HC3'}, default=True
         True or 'HC0': the sandwich. 'HC1': times ``n / (n - k)``, for k parameters; 'HC2' and 'HC3': each row's slope
@@ -80,6 +80,8 @@ def coefficient_table(
     -----
     ConvergenceWarning
         If a coefficient is farther from the minimum of the objective on these rows than its standard error.
+    UserWarning
+        Without X and y, if the samples of a stream were not in random order, so that standard errors may be wrong.
 
     References
     ----------
@@ -140,7 +142,7 @@ def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
 def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -> Rows:
     """Return validated rows."""
     if hasattr(X, "dask"):
-        raise TypeError("coefficient_table takes rows in memory, or a memory map: give X.compute(), say.")
+        raise TypeError("coefficient_table takes rows in memory, or a memory map: for example X.compute().")
     X, y, weight = model.estimator._validate_input(model.resolved, model.transformed(X), y, sample_weight, False)[1:]
     y = doubled(host(as_columns(y)))
     weight = np.ones(len(y)) if weight is None else doubled(host(weight))
@@ -162,7 +164,7 @@ def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -
 
 
 class Slopes(NamedTuple):
-    """What the rows of a target say; for the classic formula the variance of slopes, in units of the curvature."""
+    """Slopes and second derivatives of a target; for the classic formula the dispersion."""
 
     target: Target
     dispersion: float | None
@@ -183,7 +185,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
         mean, share = float(curvature[0]), second.level(jumps[0])
         variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
         if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
-            raise ValueError("The classic formula of a loss whose slope jumps knows no weights and no dispersion.")
+            raise ValueError("The classic formula of a loss whose slope jumps has no weights and no dispersion.")
         return Slopes(Target(weight * mean, weight * g, pull), variance / mean, True)
     if method != "classic":
         return Slopes(Target(weight * curvature, weight * g, pull), None, False)

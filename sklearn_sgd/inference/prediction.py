@@ -12,7 +12,7 @@ from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
 from sklearn_sgd.inference.without_rows import classic
 
-# The level of a table that is not shown.
+# The level of a table of which only the covariance is used.
 LEVEL = 0.95
 
 
@@ -54,8 +54,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     table : CoefficientTable or list of CoefficientTable, default=None
         Table of this model, from :func:`coefficient_table`. None: the classic one, from moments that the model keeps.
     kind : {'mean', 'target'}, default='mean'
-        Whether the interval is to hold the mean, or a new target, for which the squared error and a classic table are
-        needed: targets are then taken to scatter about the mean by the same normal distribution everywhere.
+        Whether the interval contains the mean or a new target. A new target needs the squared error and a classic
+        table, and assumes the same normal distribution of the residuals for all X.
     level : float, default=None
         Probability of the intervals; None: that of the table.
 
@@ -86,8 +86,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
         raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
     X = known.transformed(X)
     X = check_samples(known.estimator, X, dtype=floats(X), reset=False, summed=False)
-    answers = [_interval(known, X, each, kind, level) for each in tables]
-    return answers if known.shape else answers[0]
+    intervals = [_interval(known, X, each, kind, level) for each in tables]
+    return intervals if known.shape else intervals[0]
 
 
 def standard_deviations(estimator: Any, X: Any) -> np.ndarray:
@@ -105,7 +105,7 @@ def standard_deviations(estimator: Any, X: Any) -> np.ndarray:
             "deviation is not known. Remedy: early_stopping=False."
         )
     known.check_penalty()
-    # What covariances of a sample are off by counts no more than the coefficients of many rows do: next to nothing.
+    # Covariances of a part of the samples change only the share of the coefficients, which is small for many samples.
     tables = classic(known, LEVEL, None, roughly=True)
     intervals = predict_interval(estimator, X, tables if known.shape else tables[0], kind="target")
     return np.column_stack([each.std_err for each in intervals]) if known.shape else intervals.std_err
@@ -115,8 +115,8 @@ def _interval(model: Model, X: Any, table: CoefficientTable, kind: str, level: f
     """Return the intervals of a target."""
     n = X.shape[0]
     raw, variance = np.empty(n), np.full(n, (table.dispersion or 0.0) if kind == "target" else 0.0)
-    nothing = np.zeros(X.shape[1]) if model.has_intercept else None
-    for rows, Z in Rows(X, np.empty((n, 0)), np.ones(n), None).designs(nothing):
+    centre = np.zeros(X.shape[1]) if model.has_intercept else None
+    for rows, Z in Rows(X, np.empty((n, 0)), np.ones(n), None).designs(centre):
         raw[rows] = Z @ table.coef
         variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, table.covariance, Z, optimize=True), 0.0)
     error = np.sqrt(variance)

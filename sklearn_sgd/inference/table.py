@@ -129,7 +129,7 @@ class CoefficientTable:
             for name, w, s, z, p, a, b in rows
         ]
 
-    def _said(self) -> list[str]:
+    def _footer(self) -> list[str]:
         """Return the lines below the table."""
         dispersion = [] if self.dispersion is None else [f"Dispersion: {self.dispersion:.6g}"]
         return [f"Rows: {self.n_samples}", f"Covariance: {self.method}", *dispersion, *self.notes]
@@ -141,7 +141,7 @@ class CoefficientTable:
         widths = [max(10, *(len(row[k]) + 2 for row in [titles, *rows])) for k in range(1, len(titles))]
         lines = [row[0].ljust(first) + "".join(map(str.rjust, row[1:], widths)) for row in [titles, *rows]]
         thick, thin = "=" * len(lines[0]), "-" * len(lines[0])
-        return "\n".join([thick, lines[0], thin, *lines[1:], thick, *self._said()])
+        return "\n".join([thick, lines[0], thin, *lines[1:], thick, *self._footer()])
 
     def _repr_html_(self) -> str:
         titles, rows = self._cells()
@@ -150,7 +150,7 @@ class CoefficientTable:
             f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>"
             for row in rows
         )
-        foot = "<br>".join(map(escape, self._said()))
+        foot = "<br>".join(map(escape, self._footer()))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{foot}</p>"
 
 

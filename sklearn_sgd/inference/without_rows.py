@@ -1,4 +1,4 @@
-"""Tables of models whose rows are gone: from the moments of the squared error, or from the scores that were kept."""
+"""Tables without rows: from the moments of the squared error, or from the scores of ``inference=True``."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_of_order
 from sklearn_sgd.inference.table import CoefficientTable
 
-# Squared error that rounding of moments may hide, in units of the variance of the targets.
+# Mean squared residual below which rounding of the moments is larger, in units of the variance of the targets.
 ROUNDING = 1e-11
 
 
 def from_scores(model: Model, method: str, level: float, dispersion: float | None = None) -> list[CoefficientTable]:
-    """Return a table for each target, of the scores that the model keeps: by the sandwich, or the classic formula."""
+    """Return a table for each target, from the scores that the model keeps, by the sandwich or the classic formula."""
     if method not in ("HC0", "HC1", "classic"):
         raise ValueError(f"robust={method!r} needs the leverage of each row: give X and y, or robust=True or 'HC1'.")
     kept = model.estimator._model.scores
@@ -24,7 +24,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         if knows_moments(model) and not model.estimator._model.states[0].statistics.sampled:
             more = " Or robust=False, the classic formula of the squared error, needs neither."
         raise ValueError(
-            "Robust standard errors need the rows, or a fit with inference=True, which keeps what they are made of: "
+            "Robust standard errors need the rows, or a fit with inference=True, which keeps their sums: "
             f"give X and y, or fit again.{more}"
         )
     objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
@@ -73,7 +73,7 @@ def knows_moments(model: Model) -> bool:
 def from_moments(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
     """Return a table for each target, by the classic formula, from the moments of columns and targets.
 
-    ``roughly``: moments of a sample will do.
+    ``roughly``: moments of a part of the rows are allowed.
     """
     states = model.estimator._model.states
     if not knows_moments(model):
@@ -84,7 +84,7 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
         )
     if states[0].statistics.sampled and not roughly:
         raise ValueError(
-            "This model has the covariances of a sample of its many rows, from which standard errors would be off by "
+            "This model has the covariances of a part of its many rows, from which standard errors would be wrong by "
             "some percent. Remedy: fit with inference=True, or give X and y."
         )
     n, k = _n_remembered(states[0]), model.parameters.shape[1]

@@ -1,1 +1,1 @@
-"""Scores, the slopes of single rows in the parameters: what the covariance of the parameters is made of."""
+"""Scores: the gradients of single samples, from which the covariance of the parameters is computed."""

@@ -1,6 +1,6 @@
-"""Second derivatives of losses, which have a value and a slope; where the slope jumps, by the density of residuals.
+"""Second derivatives of losses, from their slopes; where a slope jumps, from the density of the residuals.
 
-No class is asked for: what a loss does is seen from its slope, at the rows and between them.
+Only the slope of a loss is used, so that this works for every loss, also one of a user.
 
 References
 ----------
@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-# Step of a difference on both sides, and on one, in units of the residuals; at least, in those of what is subtracted.
+# Step of a central difference, and of one on one side, in units of the residuals; the least step, in units of the
+# numbers that are subtracted.
 STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-9
 
-# Halvings of an interval that a jump of the slope is in; change of a slope that counts.
+# Halvings of an interval that contains a jump of the slope; relative change of a slope that is not rounding.
 HALVINGS, SMALL = 60, 1e-6
 
 
 def has_link(loss: Any) -> bool:
-    """Return whether raw predictions are a function of predictions, so that their natural unit is 1."""
+    """Return whether the loss has a link. Raw predictions then have the unit 1, and not that of the targets."""
     return hasattr(loss, "inverse_link")
 
 
@@ -37,7 +38,7 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Return the same by a difference on one side from the slope at p: in half the time, off by a share `BESIDE`."""
+    """Return the same by a difference on one side of p, where the slope is known: in half the time."""
     largest = p @ p
     unit = 1.0
     if not has_link(loss):
@@ -48,14 +49,15 @@ def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray)
 
 
 def expected_curvature(loss: Any, p: np.ndarray) -> np.ndarray:
-    """Return the second derivative where the target is the prediction: its mean, if the slope is linear in y."""
+    """Return the second derivative for targets equal to the predictions: its mean, if the slope is linear in y."""
     return curvature(loss, loss.inverse_link(p) if has_link(loss) else p, p)
 
 
 def is_linear_in_target(loss: Any, p: np.ndarray, unit: float) -> bool:
     """Return whether the slope is linear in the target and 0 at the prediction, as that of a deviance is.
 
-    Targets are tried near the predictions and far away, in units of the residuals or, under a link, of predictions.
+    It is computed for targets near the predictions and far away, in units of the residuals or, with a link, of the
+    predictions.
     """
     mean = loss.inverse_link(p) if has_link(loss) else p
     far = mean if has_link(loss) else (max(unit, 1e-6 * float(np.max(np.abs(p), initial=0.0))) or 1.0)
@@ -68,12 +70,12 @@ def is_linear_in_target(loss: Any, p: np.ndarray, unit: float) -> bool:
     )
 
 
-# Predictions under a link at which its loss is tried.
+# Raw predictions at which a loss with a link is examined.
 TRIED = np.array([-1.0, 0.0, 1.0])
 
 
 def _remembered(trait: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return the same function of losses, which remembers them; those that cannot be hashed are looked at anew."""
+    """Return the same function of losses with a cache; for losses that cannot be hashed, without one."""
     known = lru_cache(maxsize=64, typed=True)(trait)  # Poisson() == Gamma(), but for their types.
 
     def look(loss: Any) -> bool:
@@ -104,7 +106,7 @@ def pearson(loss: Any, p: np.ndarray, slope: np.ndarray, c: np.ndarray) -> np.nd
 
 
 class Jump(NamedTuple):
-    """A jump of the slope: at which ``p - y``, by how much, from what."""
+    """A jump of the slope: the value of ``p - y``, the height, and the slope below the jump."""
 
     at: float
     size: float
@@ -114,8 +116,8 @@ class Jump(NamedTuple):
 def jumps(loss: Any, y: np.ndarray, p: np.ndarray, reach: float = 1.25) -> list[Jump]:
     """Return where the slope jumps; an empty list for a loss that has a second derivative.
 
-    They are looked for up to ``reach`` times the largest residual. Each interval between points that lie closer and
-    closer around 0 is halved, towards the larger change of the slope: the change vanishes unless there is a jump.
+    The search covers residuals up to ``reach`` times the largest one. Its intervals are smaller near 0. Each is halved,
+    towards the larger change of the slope: the change vanishes unless there is a jump.
     """
     if has_link(loss):
         return []
@@ -140,7 +142,7 @@ def jumps(loss: Any, y: np.ndarray, p: np.ndarray, reach: float = 1.25) -> list[
     for number in np.flatnonzero(np.abs(high_slope - low_slope) > SMALL * whole):
         jump = Jump(float(high[number]), float(high_slope[number] - low_slope[number]), float(low_slope[number]))
         if found and jump.at - found[-1].at <= 1e-9 * largest:
-            # One that is met from both sides, for the slope at a kink lies between.
+            # One jump found from both sides, since the slope at the kink lies between.
             jump = Jump(found[-1].at, found[-1].size + jump.size, found[-1].below)
             del found[-1]
         found.append(jump)
@@ -158,9 +160,9 @@ def level(jump: Jump) -> float:
 
 
 def mean_curvature(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
-    """Return the second derivative of the mean loss: jumps, times the density of residuals there.
+    """Return the second derivative of the mean loss: the heights of jumps times the density of the residuals there.
 
-    In units of the residuals as QuantReg of statsmodels.
+    The unit of the residuals is that of QuantReg in statsmodels.
     """
     e = y - p
     quartiles = np.percentile(e, (75.0, 25.0))
@@ -172,9 +174,9 @@ def mean_curvature(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.n
 
 
 def curvature_of_jumps(found: list[Jump], e: np.ndarray, unit: float, n: float) -> np.ndarray:
-    """Return what each row of the residuals e adds to the second derivative, by its nearness to jumps.
+    """Return the second derivative of each row with residual e: the height of a jump times the kernel at its distance.
 
-    By Epanechnikov's kernel, of Hall's and Sheather's width for n rows, in a unit of the residuals.
+    The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather for n rows, in a unit of the residuals.
     """
     total = np.zeros(len(e))
     for jump in found:
@@ -189,7 +191,7 @@ def curvature_of_jumps(found: list[Jump], e: np.ndarray, unit: float, n: float) 
 
 
 def _width(n: float, share: float) -> float:
-    """Width of the kernel, as a share of the rows, after Hall and Sheather, for intervals of 95 %."""
+    """Return the bandwidth of Hall and Sheather for intervals of 95 %, as a share of the rows."""
     z = float(ndtri(share))
     density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
     return float(n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3))

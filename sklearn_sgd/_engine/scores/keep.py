@@ -1,4 +1,4 @@
-"""When scores are kept: after a fit, in one more reading of the rows, and in a stream with each chunk."""
+"""When scores are computed: after a fit, in another pass over the rows, and in a stream with each chunk."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
 
 
 def _of_remote_rows(rows: RemoteRows, plan: Plan, state: State) -> Scores:
-    """Return the same of rows elsewhere: a sum over the places where they are."""
+    """Return the same of remote rows: the sum over the workers."""
     objective, bias = Objective.of(plan.formulas), bool(plan.data.rows.bias)
     coef, intercept = state.predictor()
     none = Scores.none(len(coef), bias)
@@ -78,7 +78,7 @@ def _of_remote_rows(rows: RemoteRows, plan: Plan, state: State) -> Scores:
 
 
 def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State], chunk: Any) -> tuple[Scores, ...]:
-    """Return the scores of all targets after a chunk of a stream: its samples, targets in columns, and weights."""
+    """Return the scores of all targets after a chunk of a stream: samples, targets in columns, and weights."""
     X, y, weight = chunk
     params, objective = recipe.params, Objective.of(recipe.formulas)
     known = known or [Scores.none(X.shape[1], params["fit_intercept"])] * len(states)
@@ -89,7 +89,7 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
 
 
 def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:
-    """Count the losses of a chunk before it was learned; return the scores if they are kept."""
+    """Count the losses of a chunk before it was learned; return the scores, with ``inference=True``."""
     for descent, epoch in done:
         descent.state.count_first_loss(epoch.loss, descent.plan.weight, descent.plan.n_rows)
     if not recipe.params["inference"]:
@@ -108,16 +108,16 @@ def _chunk_of(plans: Sequence[Plan]) -> tuple[Any, Any, Any]:
 
 
 class ScoreFinish(NamedTuple):
-    """The final step of a stream that keeps scores: to the minimum on all rows seen, as the scores have it.
+    """The final step of a stream with ``inference=True``: to the minimum of the parabolas of all rows seen.
 
-    It is made when coefficients are asked for, and changes nothing in the state.
+    It is computed when coefficients are read, and does not change the state.
     """
 
     objective: Objective
     half_life: float | None
 
     def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
-        """Coefficients and intercept of a target to predict with."""
+        """Return the coefficients and the intercept with which a target is predicted."""
         if scores is None or not scores.is_known:
             return state.predictor()
         scores = settled(scores.counted(self.objective, state.predictor(), self.half_life), self.objective)
@@ -134,7 +134,7 @@ def finishes(recipe: Recipe) -> bool:
 
 
 def finish_of(recipe: Recipe) -> StreamFinish | ScoreFinish | None:
-    """Return what makes the coefficients of a stream of its state; None where they are those of the descent itself."""
+    """Return the function from states to coefficients of a stream; None if they are those of the descent itself."""
     if recipe.finishes_by_scores:
         return ScoreFinish(Objective.of(recipe.formulas), recipe.params["half_life"])
     return StreamFinish.of(recipe)

@@ -38,7 +38,7 @@ class Scores(Sums):
 
     @np.errstate(all="ignore")
     def after(self, objective: Objective, X: Any, y: Any, s: Any, start: tuple, half_life: float | None) -> Self:
-        """Return the sums after more rows, whose first minimum is looked for from ``start``, which predicts now."""
+        """Return the sums after more rows. The search for the first minimum begins at ``start``, which predicts now."""
         least = TOGETHER if self.weight else max(TOGETHER, FIRST * len(self.at))
         n, known = X.shape[0], self
         if n < least:
@@ -59,7 +59,7 @@ class Scores(Sums):
 
     @np.errstate(all="ignore")
     def counted(self, objective: Objective, start: tuple, half_life: float | None, everything: bool = True) -> Self:
-        """Return the sums with the rows that wait; or those of them that need not wait for others."""
+        """Return the sums with the stored rows; or with those of them that need not wait for others."""
         if not self.n_pending:
             return self
         rows = self._rows[:, :-2], self._rows[:, -2], self._rows[:, -1]
@@ -133,7 +133,7 @@ class Scores(Sums):
         return self._replace(pending=known.pending, n_pending=known.n_pending, n_held=known.n_held)
 
     def _news(self, X: np.ndarray) -> tuple[bool, np.ndarray]:
-        """Whether columns vary that did not so far, and which rows show some that vary in few rows.
+        """Return whether columns vary that did not before, and which rows have other values in those of few such rows.
 
         Such rows wait for others: a coefficient that is not known yet is far from its minimum.
         """

@@ -1,4 +1,4 @@
-"""The objective at parameters that have the intercept last, if there is one: what the descent minimises."""
+"""The objective of the descent, as a function of parameters with the intercept last, if there is one."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ class Objective(NamedTuple):
 
     @classmethod
     def of(cls, formulas: Any) -> "Objective":
-        """Return that of the parts of a descent."""
+        """Return the objective of the parts of a descent."""
         no_pull = formulas.is_unpenalised or (formulas.terms is not None and not any(formulas.terms))
         return cls(formulas.parts.loss, formulas.is_quadratic, None if no_pull else formulas.parts.penalty)
 
