@@ -7,10 +7,11 @@ import numpy as np
 
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.outliers import usual_share
-from sklearn_sgd._engine.passes.choose import choose
+from sklearn_sgd._engine.passes.choose import choose, visits_rows
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import reweighted
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
 
@@ -42,6 +43,7 @@ class Descent:
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.stopped = plan, state, False
         self.run: Any = choose(plan)
+        self.visits = visits_rows(plan, self.run)
         self.weight, self.share = plan.weight, 1.0
 
     def begin(self) -> None:
@@ -61,6 +63,8 @@ class Descent:
         piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor * self.share)
         if len(piece.rates):
             self.rate = float(piece.rates[-1])
+        if self.visits:
+            count_rows(len(rows))
         losses = self.run(plan, piece, state.vectors, state.window)
         self.total += losses
         if self.record:

@@ -82,6 +82,8 @@ class Plan(NamedTuple):
         Whether a target is so far from the others that its loss is many times that of all others.
     anew : bool
         Whether the stream has begun anew, and columns that the rows do not have are forgotten, too.
+    part : int or None
+        Number of rows of an epoch; None: all.
     hidden : float
         What is missing to the minimum along directions of nearly dependent columns, where these are left out.
     """
@@ -108,6 +110,7 @@ class Plan(NamedTuple):
     minimum: Any = None
     hidden: float = 0.0
     searches: bool = False
+    part: int | None = None
 
     @property
     def n_entries(self) -> int:
