@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, table, trend, wide
+from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, table, trend
 from sklearn_sgd._engine.automatic import effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -135,12 +135,6 @@ def count_measured(monkeypatch):
 def without_samples(monkeypatch):
     """Let full batches of other losses than the squared error measure all samples in each epoch."""
     monkeypatch.setattr(curvatures, "sample_size", lambda *sizes: None)
-
-
-def by_directions(monkeypatch):
-    """Let few columns be known by directions of large variance, as many are."""
-    monkeypatch.setattr(wide, "FEW", 0)
-    monkeypatch.setattr(wide, "PAYS", 0)
 
 
 def count_fall_backs(monkeypatch):

@@ -229,7 +229,11 @@ def test_unfitted(kind):
 def test_attributes_that_only_some_fits_set(kind):
     X, y = linear()
     model = kind(epochs=2)
-    cases = {"stop_reason_": "fit, and not by partial_fit", "validation_scores_": "fit with early_stopping=True"}
+    cases = {
+        "stop_reason_": "fit, and not by partial_fit",
+        "n_readings_": "fit, and not by partial_fit",
+        "validation_scores_": "fit with early_stopping=True",
+    }
     for fitted, state in ((kind(), "not fitted yet"), (model.partial_fit(X, y), "")):
         for name, condition in cases.items():
             assert not hasattr(fitted, name)
@@ -240,6 +244,17 @@ def test_attributes_that_only_some_fits_set(kind):
     assert not hasattr(model, "validation_scores_")
     assert len(model.set_params(early_stopping=True).fit(X, y).validation_scores_) == model.n_iter_
     assert not hasattr(clone(model), "stop_reason_")
+
+
+@all_kinds
+def test_readings_of_a_schedule(kind):
+    """Each epoch reads X once, and the verdict at most once more for each of the loss and the average."""
+    X, y = linear()
+    model = kind(learning_rate="constant", eta0=1e-3, epochs=7, tol=None).fit(X, y)
+    assert 7.0 <= model.n_readings_ <= 9.0
+    pairs = kind(learning_rate="constant", eta0=1e-3, epochs=7, tol=None).fit(X, np.column_stack([y, y]))
+    assert pairs.n_readings_ == 2.0 * model.n_readings_
+    assert kind().fit(X, y, np.arange(len(y)) % 2).n_readings_ == kind().fit(X[1::2], y[1::2]).n_readings_
 
 
 def test_cache_of_a_stream_notices_parameters_and_other_chunks():

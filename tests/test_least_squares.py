@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, theta
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import Lasso, LinearRegression, Ridge
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.inference import coefficient_table
@@ -55,6 +55,7 @@ def test_few_readings_reach_the_minimum(monkeypatch, name, kind, penalty, weight
     params = internals.used(penalty=penalty, alpha=alpha, fit_intercept=fit_intercept)
     model = kind(**params, random_state=0).fit(X, y, weight)
     assert 1 <= len(readings) <= MOST
+    assert len(readings) < model.n_readings_ <= MOST
     assert max(measured) < N / 2
     strength = alpha * (N if weight is None else weight.sum())
     exact = Ridge(strength, fit_intercept=fit_intercept, solver="cholesky" if strength else "svd")
@@ -122,6 +123,14 @@ def test_where_a_sample_does_not_do(kind, name):
     best = 1.0 - np.sum((t - Z @ np.linalg.lstsq(Z, t, rcond=1e-13)[0]) ** 2) / np.sum(t**2)
     model = kind(random_state=0).fit(X, y)
     assert model.score(X, y) > best - (0.1 * model.tol if name == "nearly the same" else 1e-6)
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_a_lasso_needs_all_rows(kind):
+    """Its minimum depends on all covariances, not on those along the coefficients alone."""
+    X, y = design("correlated")
+    model, peer = kind(penalty="l1", alpha=0.3, random_state=0).fit(X, y), Lasso(0.3, tol=1e-10).fit(X, y)
+    assert_allclose(model.coef_, peer.coef_, atol=1e-6)
 
 
 def test_targets_without_noise_and_without_spread():

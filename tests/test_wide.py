@@ -6,9 +6,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, some_weights, theta
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.penalties import Positive
 
 N = 3_000
 MOST = internals.MOST_COVARIANCES
@@ -36,17 +37,13 @@ def problem(name, p):
 @covering(
     {
         "name": ["units", "chain", "factors", "rare", "twice"],
-        "way": ["covariances", "directions"],
         "kind": [BatchGDRegressor, MiniBatchSGDRegressor],
         "weighted": [False, True],
         "fit_intercept": [True, False],
         "dtype": [np.float64, np.float32],
     }
 )
-def test_the_minimum(monkeypatch, name, way, kind, weighted, fit_intercept, dtype):
-    """By covariances of a sample, or by directions of large variance, as with many columns."""
-    if way == "directions":
-        internals.by_directions(monkeypatch)
+def test_the_minimum(name, kind, weighted, fit_intercept, dtype):
     X, y = problem(name, MOST + 1)
     weight = some_weights(N) if weighted else None
     model = kind(fit_intercept=fit_intercept).fit(X.astype(dtype), y.astype(dtype), weight)
@@ -98,6 +95,59 @@ def test_nearly_the_same_columns(kind, dtype):
     X, y = X.astype(dtype), (e + 0.1 * y).astype(dtype)
     peer = LinearRegression().fit(X.astype(float), y)
     assert kind().fit(X, y).score(X, y) > peer.score(X.astype(float), y) - 1e-4
+
+
+def test_nearly_the_same_of_thousands():
+    """Their difference is seen, whatever covariances cost."""
+    rng = np.random.default_rng(0)
+    X, e = rng.standard_normal((2300, 2100)), rng.standard_normal(2300)
+    X[:, 1] = X[:, 0] + 1e-4 * e
+    y = e + 0.3 * rng.standard_normal(2300)
+    model = BatchGDRegressor().fit(X, y)
+    assert model.score(X, y) > Ridge(1e-9).fit(X, y).score(X, y) - 1e-4
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("name", ["units", "chain", "factors"])
+def test_no_more_rows_than_columns(name, kind, dtype):
+    """The rows are met, by coefficients no larger than needed."""
+    X, y = problem(name, MOST + 100)
+    X, y = X[:300].astype(dtype), y[:300].astype(dtype)
+    model = kind(random_state=0).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    assert model.score(X, y) > 1.0 - 1e-5
+    if name == "chain":
+        Z = X.astype(float) - X.mean(axis=0, dtype=float)
+        scale = Z.std(axis=0)
+        least = np.linalg.lstsq(Z / scale, y - y.mean(), rcond=1e-10)[0]
+        assert_allclose(model.coef_ * scale, least, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize(
+    ("penalty", "peer"),
+    [("l1", Lasso(0.1)), ("elasticnet", ElasticNet(0.1, l1_ratio=0.15)), (Positive(), LinearRegression(positive=True))],
+)
+def test_penalties_with_a_proximal_step_count(kind, penalty, peer):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, MOST + 1))
+    y = X[:, :5].sum(axis=1) + rng.standard_normal(N)
+    params = {} if isinstance(penalty, Positive) else {"alpha": 0.1}
+    model, peer = kind(penalty=penalty, **params, random_state=0).fit(X, y), peer.fit(X, y)
+    assert_allclose(model.coef_, peer.coef_, atol=0.005)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_ridge_of_fewer_rows_than_columns(kind, weighted):
+    X, y = problem("units", MOST + 100)
+    X, y = X[:300], y[:300]
+    weight = some_weights(300) if weighted else None
+    total = 300.0 if weight is None else weight.sum()
+    model = kind(penalty="l2", alpha=0.01).fit(X, y, weight)
+    peer = Ridge(0.01 * total).fit(X, y, weight)
+    assert_allclose(model.predict(X), peer.predict(X), atol=2e-3)
 
 
 @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])

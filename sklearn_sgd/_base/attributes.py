@@ -65,6 +65,8 @@ class FittedAttributes:
     validation_scores_: Any = _OnlyAfterFit("fit with early_stopping=True, and not by partial_fit")
     stop_reason_: Any = _OnlyAfterFit("fit, and not by partial_fit, which always makes one pass over its samples")
 
+    n_readings_: float = _OnlyAfterFit("fit, and not by partial_fit, which reads its samples once")  # type: ignore[assignment]
+
     coef_: Any = _model_property("coef")
     intercept_: float = _model_property("intercept")
     n_iter_: int = _state_property(lambda states: longest(states).n_epochs)

@@ -35,6 +35,7 @@ from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
+from sklearn_sgd._engine.readings import counting
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores.keep import end_chunk, finish_of, finishes
 from sklearn_sgd._engine.sparse_stream import SparseStream
@@ -141,7 +142,7 @@ class BaseGDRegressor(
             states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
             session = training.Session(self, score, X_val is not None, deadline, tasks, attributes)
-            with quiet():
+            with quiet(), counting() as readings:
                 try:
                     plans = make_plans(recipe, X, validation.as_columns(y), weight, states, train)
                 except ValueError:
@@ -149,7 +150,7 @@ class BaseGDRegressor(
                     raise
                 fitted = self._run_epochs(session, plans, states)
             self.__dict__.pop("validation_scores_", None)
-            self.__dict__.update(fitted)
+            self.__dict__.update(fitted, n_readings_=readings.rows / plans[0].n_rows)
             tasks.end_fit()
         return self
 

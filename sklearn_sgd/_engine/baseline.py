@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, scratch_rows, summed, take, total
@@ -130,6 +131,7 @@ def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, prec
 
 def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, size: float) -> np.ndarray:
     """Sum over rows of the gradients for predictions above and below a constant."""
+    count_rows(X.shape[0] if kept is None else len(kept))
     if isinstance(X, RemoteRows):
         return X.smoothed_gradient(loss, mean, constant, size)
     g = np.zeros(X.shape[1])
@@ -144,6 +146,7 @@ def smoothed_gradient(loss, data, kept, X, mean: np.ndarray, constant: float, si
 def gradient_in_double(loss, data, kept, X, mean: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Gradient of the mean loss at parameters in double precision, whatever that of X is; w[-1] is at the mean."""
     g, n_rows = np.zeros(len(w)), data.y.shape[0] if kept is None else len(kept)
+    count_rows(n_rows)
     constant = float(data.rows.bias * w[-1] - mean @ w[:-1])
     for block in _blocks(data, kept):
         (y, s), rows = targets_and_weights(data, block), doubled(take(X, block))
@@ -168,6 +171,7 @@ def training_loss(
     Each prediction may have an error of ``rounding`` times the sizes of its terms. It is assumed to be in favour of the
     model.
     """
+    count_rows(data.y.shape[0] if kept is None else len(kept))
     if isinstance(data.rows, RemoteRows):
         return data.rows.training_loss(loss, coef, intercept, rounding)
 
@@ -231,6 +235,7 @@ def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray, aside: fl
     ``slope**2 / (2 * loss)`` is the curvature of the parabola with the same slope and value, and a minimum of 0. It is
     evaluated on both sides of the prediction, ``aside`` of typical residuals from it, so that kinks are included.
     """
+    count_rows(data.rows.shape[0] if isinstance(data.rows, RemoteRows) else len(data.y if kept is None else kept))
     if isinstance(data.rows, RemoteRows):
         return data.rows.row_curvatures(loss, w, aside)
     z, weight, sums = [], [], np.zeros(6)

@@ -15,6 +15,7 @@ from sklearn_sgd._engine.automatic.sample import HEAVY, sample, sample_size, sho
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import row_curvatures
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, dtype_of, take, total
 
 
@@ -53,6 +54,7 @@ def reweighted_statistics(
 
 def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> bool:
     """Whether a row, in the sample or not, makes much of the spread of predictions, as some coefficients show."""
+    count_rows(len(X))
     w = np.sin(1.0 + np.arange(X.shape[1])) / np.sqrt(columns.variance)
     z = doubled(X @ w.astype(X.dtype))
     z = ((z if kept is None else z[kept]) - columns.mean @ w) ** 2

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.order import epoch_order
-from sklearn_sgd._engine.passes.choose import choose
+from sklearn_sgd._engine.passes.choose import choose, visits_rows
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import reweighted
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
 
@@ -46,6 +47,7 @@ class Descent:
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.stopped = plan, state, False
         self.run: Any = choose(plan)
+        self.visits = visits_rows(plan, self.run)
         self.weight, self.share, self.sampled = plan.weight, 1.0, True
         self.objective, self.aside = np.inf, ASIDE
 
@@ -66,6 +68,8 @@ class Descent:
         piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor * self.share)
         if len(piece.rates):
             self.rate = float(piece.rates[-1])
+        if self.visits:
+            count_rows(len(rows))
         losses = self.run(plan, piece, state.vectors, state.window)
         self.total += losses
         if self.record:

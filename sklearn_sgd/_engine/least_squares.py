@@ -22,16 +22,16 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
-from sklearn_sgd._engine.automatic.sample import TIMES, sample, sample_size, shows
+from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import mean_target
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Number of columns up to which covariances of all rows cost less; multiplications for each entry of X that are spent on
-# a larger sample than necessary, which may save a pass.
-COLUMNS, SPENT = 30, 4
+# Number of columns up to which covariances of all rows cost less; rows from which samples pay; multiplications in the
+# time in which a pass reads an entry of X; passes for which the size of the sample is chosen.
+COLUMNS, ROWS, AN_ENTRY, PASSES = 30, TIMES * LEAST, 26, 4
 
 # Maximum number of passes; the share of the distance that a pass may leave.
 READINGS, SLOW = 12, 0.25
@@ -43,8 +43,8 @@ PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Return the size of the sample; None if covariances of all rows cost no more."""
-    size = sample_size(n_rows, n_columns) if n_columns > COLUMNS else None
-    return size and max(size, min(SPENT * n_rows // n_columns, n_rows // TIMES))
+    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
+    return size if size < n_rows else None
 
 
 def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStatistics | None:
@@ -113,18 +113,26 @@ def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarr
 
 
 class Found(NamedTuple):
-    """Parameters near the minimum on all rows, their mean loss, what is missing, and whether that is little enough."""
+    """Parameters near the minimum on all rows, their mean loss, what is missing, and whether that is little enough.
+
+    ``first`` is the mean loss at the start, ``readings`` the number of passes over X.
+    """
 
     w: np.ndarray
     loss: float
     missing: float
     reached: bool
+    first: float
+    readings: int
 
 
 def conjugate_steps(
     plan: Plan, geometry: SampleGeometry, tol: float | None, readings: int = READINGS, slow: float = SLOW
 ) -> Found | None:
-    """The minimum on all rows; None if the decrement does not fall to a share ``slow`` with each reading."""
+    """Return parameters at the minimum on all rows, or near it; None if a pass leaves more than a share ``slow``.
+
+    Each pass over X is a conjugate step; the decrement measures what it leaves.
+    """
     ridge = np.append(geometry.ridge, 0.0)
     variance = _spread_of_target(plan)[1]
     rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
@@ -135,11 +143,13 @@ def conjugate_steps(
     objective, d, before = losses + 0.5 * float(w @ (ridge * w)), np.zeros_like(w), np.inf
     precise = 0.5 * variance * min(PRECISE, np.inf if tol is None else MISSING * tol)
     rounding = float(np.finfo(np.float64).eps) * variance
+    # With no more rows than columns nothing is left of the noise.
+    noise = NOISE * len(g) / plan.weight if plan.n_rows > len(g) else None
     for number in range(readings + 1):
         step = geometry.step(g)
         fall = float(step @ g)
         loss = objective - 0.5 * float(w @ (ridge * w))
-        reached = 0.5 * fall <= max(min(precise, NOISE * len(g) / plan.weight * loss), rounding)
+        reached = 0.5 * fall <= max(precise if noise is None else min(precise, noise * loss), rounding)
         if reached or number == readings:
             break
         if not fall <= slow * before:
@@ -148,11 +158,11 @@ def conjugate_steps(
         change = products(d)[1] + ridge * d
         bend = float(d @ change)
         if not bend > 0.0:
-            return None
+            break
         length = float(d @ g) / bend
         w, g, objective = w - length * d, g - length * change, objective - 0.5 * length * float(d @ g)
         before = fall
-    return Found(w, loss, 0.5 * fall, reached) if reached or slow == np.inf else None
+    return Found(w, loss, 0.5 * fall, reached, losses, 1 + number) if reached or slow == np.inf else None
 
 
 def _spread_of_target(plan: Plan) -> tuple[float, float]:

@@ -20,7 +20,8 @@ def epoch_order(plan: Plan, numbers: Any, generator: np.random.Generator) -> Any
     """Row numbers, batch by batch, shuffled in place; not shuffled if this changes nothing."""
     if plan.is_remote:
         return plan.X.epoch(plan)
-    return next_order(numbers, plan.batch_size, plan.shuffle if plan.shuffles else False, plan.drop_last, generator)
+    order = next_order(numbers, plan.batch_size, plan.shuffle if plan.shuffles else False, plan.drop_last, generator)
+    return order[: plan.part]
 
 
 def next_order(

@@ -80,6 +80,8 @@ class Plan(NamedTuple):
         Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
     anew : bool
         Whether the stream has started again, so that columns without entries in these rows are forgotten, too.
+    part : int or None
+        Number of rows of an epoch; None: all.
     hidden : float
         What is missing to the minimum along directions of nearly dependent columns, where these are left out.
     """
@@ -105,6 +107,7 @@ class Plan(NamedTuple):
     minimum: Any = None
     hidden: float = 0.0
     searches: bool = False
+    part: int | None = None
 
     @property
     def n_entries(self) -> int:

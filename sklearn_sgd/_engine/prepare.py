@@ -214,7 +214,7 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     ends = recipe.finishes and formulas.is_smooth and not recipe.remembers
     if not formulas.is_quadratic and (ends or not noise):
         return of_sample(X, rows.row_indices, weights, params["fit_intercept"])
-    needed = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly and not params["inference"]
+    needed = recipe.finishes and _is_linear(formulas) and not params["inference"]
     if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
         return None
     size = size_for_readings(rows.n_rows, X.shape[1])
@@ -225,11 +225,15 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
 
 
+def _is_linear(formulas: Formulas) -> bool:
+    """Whether the gradient of the objective is linear, and there is no proximal step, which would move the minimum."""
+    return formulas.is_quadratic and formulas.pulls_linearly and formulas.is_smooth
+
+
 def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
     """What the minimum is sought with before the descent: of the squared error of dense rows of many columns."""
-    formulas, X = recipe.formulas, rows.X
-    sought = recipe.finishes and formulas.is_quadratic and formulas.pulls_linearly
-    if not (sought and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows > X.shape[1]):
+    X, is_linear = rows.X, recipe.finishes and _is_linear(recipe.formulas)
+    if not (is_linear and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows > 1):
         return None
     return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1])))
 

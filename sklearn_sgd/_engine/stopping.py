@@ -41,6 +41,9 @@ TOL = 1e-3
 # Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
 
+# Share of the rows, and number of batches at least, of an epoch after which final steps lead to the minimum.
+PART, LEAST_BATCHES = 1 / 8, 8
+
 # Maximum number of full-batch epochs after those with noise.
 MOST_EPOCHS = 20
 # Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
@@ -186,6 +189,12 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
     return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
 
 
+def part_of_epoch(plan: Plan) -> int:
+    """Number of rows, in whole batches, of an epoch after which final steps lead to the minimum in any case."""
+    batches = max(LEAST_BATCHES, int(PART * plan.n_rows) // plan.batch_size)
+    return min(batches * plan.batch_size, plan.n_rows)
+
+
 class Fit:
     """The fit of one target: its descent, its stopping rule, and the state after its last complete epoch."""
 
@@ -238,6 +247,9 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
         )
+        # A stream that goes on from here finds the minimum by moments, however few updates there were.
+        if is_known and plan.normal and ends_at_once and self.stopping.margin is not None and plan.shuffles:
+            plan = plan._replace(part=part_of_epoch(plan))
         self.descent = Descent(plan, state)
         if plan.searches and not plan.noise:
             start_on_sample(self.descent, self.baseline)
@@ -360,7 +372,12 @@ def finished_on_all_rows(
     steps are cut short, and reach exact zeros, which an average lacks.
     """
     plan = plan._replace(
-        batch_size=plan.n_rows, noise=False, shuffle=False, average_from=0, schedule=decaying_rate(1.0, False)
+        batch_size=plan.n_rows,
+        noise=False,
+        shuffle=False,
+        part=None,
+        average_from=0,
+        schedule=decaying_rate(1.0, False),
     )
     state, centre, before = state.fork(), state.centre, np.inf
     state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)

@@ -69,6 +69,8 @@ def predictor_loss(fit: Fit, state: State) -> float | None:
     a sample of the rows confirms it, but not for an average.
     """
     plan = fit.descent.plan
+    if plan.minimum and fit.is_finished:
+        return plan.minimum.loss
     is_average = plan.average_from > 0 and not fit.is_finished
     if is_average or not state.loss_curve[-1] <= fit.most:
         return fit.training_loss(state)

@@ -1,15 +1,12 @@
 """Least squares of dense rows of many columns: the geometry of a sample, conjugate gradients of all rows, no moments.
 
-The covariances of a sample cost c P**3, with c rows for each column. Where that is more than some readings of X, they
-are taken as a few directions of large variance, and one variance for all others. No column must be seen in the sample:
-its scale is that of all rows then, or of none, and a step more finds what it does.
-
-References
-----------
-Frangella, Z., Tropp, J. A. and Udell, M., "Randomized Nystrom preconditioning", SIAM Journal on Matrix Analysis and
-Applications 44, 2023.
+The covariances of a sample cost c P**3, with c rows for each column, and leave 1 / c of the distance to the minimum
+with each pass over X. So c is the number for which both together cost least. The geometry need not be exact, and is
+computed in single precision unless columns are nearly linear combinations of others. With no more rows than columns it
+is that of the rows.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -18,29 +15,31 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH
 from sklearn_sgd._engine.automatic.preconditioner import NULL, is_varying
-from sklearn_sgd._engine.automatic.sample import sample, shows
+from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
 from sklearn_sgd._engine.least_squares import Found, SampleGeometry, conjugate_steps
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Rows of a sample for each column, and at least.
-PER_COLUMN, LEAST = 6, 4096
-
-# Columns, squared, for each row, up to which covariances of a sample cost less than the readings that they spare; and
-# columns up to which they cost little anyway.
-PAYS, FEW = 150, 2000
-
-# Directions of large variance, and rows that they are found in, for each.
-DIRECTIONS, ROWS = 100, 20
+# Multiplications, in single precision, in the time in which a pass reads an entry of X; passes for which the size of
+# the sample is chosen, at most.
+AN_ENTRY, PASSES = 64, 24
 
 # What is added to variances along directions, in units of those of columns and by the precision of X; times as much
 # below which it hides what is missing along a direction.
 SMALL, HIDDEN = {DOUBLE: 1e-10, SINGLE: 1e-9}, 10.0
 
-# Readings at most.
-READINGS = 60
+# Variance along all directions from which covariances in single precision will do, and what is added to these.
+PLAIN, ROUGH = 1e-3, 1e-6
+
+# Passes at most; how often they are repeated in single precision.
+READINGS, AGAIN = 60, 3
+
+# Entries of a block of rows that are scaled at once.
+BLOCK = 1 << 16
+
+Solve = Callable[[np.ndarray], np.ndarray]
 
 
 class KnownMinimum(NamedTuple):
@@ -84,26 +83,39 @@ class Wide(NamedTuple):
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """That of the rows of a plan, which are not centred."""
-        p, weight, centred = plan.X.shape[1], plan.data.weight, bool(plan.data.rows.bias)
-        pays = p <= max(FEW, (PAYS * plan.n_rows) ** 0.5)
-        size = min(max(PER_COLUMN * p, LEAST) if pays else ROWS * DIRECTIONS, plan.n_rows)
-        some = plan.used if size == plan.n_rows else plan.used[sample(plan.n_rows, size)]
-        rows, weight = doubled(take(plan.X, some)), weight[some] if weight.shape[0] else weight
-        columns = measure(rows, None, weight, centred)
-        if shows(rows, weight, columns, dtype_of(plan.X)):
+        (n, p), weight, centred = (plan.n_rows, plan.X.shape[1]), plan.data.weight, bool(plan.data.rows.bias)
+        size = best_size(n, p, AN_ENTRY, PASSES)
+        some = plan.used if size == n else plan.used[sample(n, size)]
+        X, weight = take(plan.X, some), weight[some] if weight.shape[0] else weight
+        columns = measure(X, None, weight, centred)
+        if shows(X, weight, columns, dtype_of(X)):
             share = plan.weight / columns.weight
             columns = columns._replace(weight=plan.weight, moment=columns.moment * share, sampled=True)
         else:
             columns = measure(plan.X, plan.row_indices, plan.data.weight, centred)
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
-        mean = columns.centre.astype(dtype_of(plan.X)).astype(np.float64)
+        mean = columns.centre.astype(dtype_of(X)).astype(np.float64)
         varies = is_varying(columns.variance, mean)
         scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
-        rows = (rows - mean) * (scale * np.sqrt(1.0 / size))
-        if weight.shape[0]:
-            rows *= np.sqrt(weight)[:, None]
-        added = SMALL[dtype_of(plan.X)] * p
-        solve, exact = (_by_covariances if pays else _by_directions)(rows, ridge * scale * scale, added)
+
+        def scaled(kind: np.dtype) -> np.ndarray:
+            """The rows of the sample in the units of the columns."""
+            rows, step = np.empty(X.shape, kind), max(1, BLOCK // p)
+            for start in range(0, size, step):
+                part = rows[start : start + step]
+                part[:] = X[start : start + step] - mean
+                part *= (scale * size**-0.5).astype(kind)
+            if weight.shape[0]:
+                rows *= np.sqrt(weight.astype(kind))[:, None]
+            return rows
+
+        added, ridge_of_scaled = SMALL[dtype_of(X)] * p, ridge * scale * scale
+        rows, solve, exact = scaled(SINGLE), None, None
+        if n > p:
+            solve = _in_single(rows, ridge_of_scaled)
+        if solve is None:
+            rows = scaled(DOUBLE)
+            solve, exact = (_by_covariances if n > p else _by_rows)(rows, ridge_of_scaled, added)
         geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1))
         return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
@@ -112,9 +124,9 @@ class Wide(NamedTuple):
         y = doubled(plan.data.y[self.some])
         s = doubled(plan.data.weight[self.some]) if plan.data.weight.shape[0] else np.ones(len(y))
         constant = mean_target(y, s) if plan.data.rows.bias else 0.0
-        along = self.rows.T @ ((y - constant) * np.sqrt(s / len(y)))
+        along = self.rows.T @ ((y - constant) * np.sqrt(s / len(y))).astype(self.rows.dtype)
         start = np.append(self.geometry.scale * self.geometry.solve(along), constant)
-        found = conjugate_steps(plan, self.geometry._replace(start=start), tol, READINGS, np.inf)
+        found = _followed(plan, self.geometry._replace(start=start), tol)
         if found and self.whole:
             found = self._with_hidden(plan, tol, found)
         return found and KnownMinimum(found.w, found.loss, found.missing, not found.reached)
@@ -126,20 +138,48 @@ class Wide(NamedTuple):
         g = rows * (plan.n_rows / plan.weight) + np.append(self.whole.ridge * found.w[:-1], 0.0)
         hidden = 0.5 * float(self.whole.step(g) @ g)
         if hidden >= WORTH * found.loss:
-            followed = conjugate_steps(plan, self.whole._replace(start=found.w), tol, READINGS, np.inf)
+            followed = _followed(plan, self.whole._replace(start=found.w), tol)
             if followed and followed.loss < found.loss:
                 return followed
         return found._replace(missing=max(found.missing, hidden), reached=False)
 
 
-def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float):
-    """From a vector to its product with the inverse covariances of scaled rows.
+def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found | None:
+    """Where conjugate steps lead; in single precision, whose rounding they add up, steps from there follow."""
+    found = conjugate_steps(plan, geometry, tol, READINGS, np.inf)
+    for _ in range(AGAIN if found and dtype_of(plan.X) == SINGLE else 0):
+        assert found
+        again = conjugate_steps(plan, geometry._replace(start=found.w), tol, READINGS, np.inf)
+        if not again or (again.first > found.first and not again.reached):
+            return found._replace(w=geometry.start, loss=found.first, missing=np.inf, reached=False)
+        found = again
+        if found.readings == 1:
+            break
+    return found
 
-    And the same with less added to these, where that hides directions; else None.
-    """
+
+def _correlations(rows: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations of scaled rows, and their diagonal with the penalty's curvature."""
     correlation = rows.T @ rows
     # Columns that the sample hardly shows vary as the others do.
-    diagonal = np.maximum(correlation.diagonal() + ridge, 1.0)
+    return correlation, np.maximum(correlation.diagonal() + ridge, 1.0)
+
+
+def _in_single(rows: np.ndarray, ridge: np.ndarray) -> Solve | None:
+    """From a vector to its product with the inverse covariances of scaled rows in single precision; None if it does
+    not do."""
+    correlation, diagonal = _correlations(rows, ridge)
+    correlation[np.diag_indices_from(correlation)] = diagonal + ROUGH
+    size = abs(correlation).sum(axis=0).max()
+    lower, refused = linalg.lapack.spotrf(correlation.T, lower=1, overwrite_a=1)
+    if refused or linalg.lapack.spocon(lower, size, uplo="L")[0] * size < PLAIN:
+        return None
+    return lambda v: linalg.cho_solve((lower, True), v.astype(SINGLE), check_finite=False).astype(DOUBLE)
+
+
+def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
+    """The same in double precision; and with less added to covariances, where that hides directions, else None."""
+    correlation, diagonal = _correlations(rows, ridge)
 
     def solve(more: float):
         correlation[np.diag_indices_from(correlation)] = diagonal + more
@@ -151,14 +191,27 @@ def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float):
     return first, solve(NULL * len(ridge) * size) if inverse * added * HIDDEN > 1.0 else None
 
 
-def _by_directions(rows: np.ndarray, ridge: np.ndarray, added: float):
-    """The same from the directions in which they vary most, found by a product with random ones."""
-    p = rows.shape[1]
-    random = linalg.qr(np.random.default_rng(p).standard_normal((p, DIRECTIONS)), mode="economic")[0]
-    for _ in range(2):
-        random = linalg.qr(rows.T @ (rows @ random), mode="economic")[0]
-    _, values, vectors = linalg.svd(rows @ random, full_matrices=False)
-    directions, values = random @ vectors.T, values * values + added
-    rest = max((float(np.sum(rows * rows)) - float(values.sum())) / (p - DIRECTIONS), added) + float(ridge.mean())
-    shares = 1.0 / np.maximum(values + float(ridge.mean()), rest) - 1.0 / rest
-    return lambda v: v / rest + directions @ (shares * (directions.T @ v)), None
+def _by_rows(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve]:
+    """The same of no more rows than columns, from their products with each other.
+
+    With a penalty by Woodbury's identity; without, vectors lie in the span of the rows, and so do the products.
+    """
+
+    def penalised(more: float) -> Solve:
+        root = np.sqrt(ridge + more)
+        A = rows / root
+        known = linalg.cho_factor(A @ A.T + np.eye(len(A)), lower=True)
+
+        def product(v: np.ndarray) -> np.ndarray:
+            u = v / root
+            return (u - A.T @ linalg.cho_solve(known, A @ u, check_finite=False)) / root
+
+        return product
+
+    def spanned(more: float) -> Solve:
+        known = linalg.cho_factor(rows @ rows.T + more * np.eye(len(rows)), lower=True)
+        half = partial(linalg.cho_solve, known, check_finite=False)
+        return lambda v: rows.T @ half(half(rows @ v))
+
+    solve = penalised if ridge.any() else spanned
+    return solve(added), solve(NULL * len(ridge) * float(np.sum(rows * rows)))

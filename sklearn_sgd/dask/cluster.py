@@ -14,6 +14,7 @@ from sklearn_sgd._engine.baseline import constant_of, step_by_curvature
 from sklearn_sgd._engine.passes import arrays, normal
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd.dask import workers
@@ -160,6 +161,7 @@ class ClusterBatch(WholeBatch):
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Return the sums of the losses, of their squared slopes, and of the gradients."""
+        count_rows(len(self.chunk))
         rows: ClusterRows = self.data.rows
         losses, squares, *g = rows.blocks.reduce(rows.view, workers.gradient_sums, self.sent, w)
         return float(losses), float(squares), np.array(g)

@@ -44,8 +44,9 @@ SMALLEST = 1e-21
 
 DOUBLE = np.dtype(np.float64)
 
-# Number of rows, entries of sparse rows, and iterations for the largest eigenvalue, if there are no covariances.
-SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 100_000, 10
+# Number of rows, also where the minimum is known, entries of sparse rows, and iterations for the largest eigenvalue, if
+# there are no covariances.
+SAMPLE, SMALL_SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 1000, 100_000, 10
 
 # Number of rows per filled column for the covariances of filled columns among sparse ones.
 ROWS = 50
@@ -244,7 +245,8 @@ def make_step(
         largest = known.largest if known else 1.0
         # Known minima need no rate.
         if not known and varies.any() and not (statistics.sampled and not noise):
-            largest = largest_eigenvalue(covariance, X, statistics.centre, scale)
+            rows = SMALL_SAMPLE if statistics.sampled else SAMPLE
+            largest = largest_eigenvalue(covariance, X, statistics.centre, scale, rows)
         step = Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, news)
         if not by_entries:
             return step
@@ -301,13 +303,13 @@ def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np
     return np.ascontiguousarray(Geometry(scale, values, vectors).inverse(shares))
 
 
-def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray) -> float:
+def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray, rows: int = SAMPLE) -> float:
     """Return the largest eigenvalue of the correlation matrix; by power iteration on X if the matrix is unknown."""
     if covariance.ndim == 2:
         return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
     if isinstance(X, RemoteRows):
         return X.largest_eigenvalue(covariance, mean, scale)
-    rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else SAMPLE
+    rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else rows
     X = take(X, slice(None, None, max(1, X.shape[0] // rows)))
     # Columns without entries do not matter. A vector of ones could be orthogonal to the eigenvector.
     z, largest = 1.0 + np.sin(np.arange(X.shape[0])), 1.0

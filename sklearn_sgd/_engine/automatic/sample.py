@@ -10,6 +10,10 @@ PER_COLUMN, LEAST, TIMES = 50, 4096, 8
 # Largest share of the variance of a column that one row may contribute; smallest spread in units of rounding.
 HEAVY, SPREAD = 0.1, 1e3
 
+# By how much passes over X reduce the distance to the minimum; passes in the time in which rows are copied and centred,
+# in their order, and random ones.
+REMAINS, ORDERED, RANDOM = 1e7, 3.5, 6.5
+
 
 def sample_size(n_rows: int, n_columns: int) -> int | None:
     """Return the size of a sample for so many columns; None if there are not many more rows."""
@@ -32,3 +36,17 @@ def shows(rows: np.ndarray, weight: np.ndarray, columns: ColumnStatistics, dtype
     else:
         largest = np.maximum(rows.max(axis=0) - mean, mean - rows.min(axis=0)) ** 2
     return bool((largest <= HEAVY * columns.weight * variance).all())
+
+
+def best_size(n_rows: int, n_columns: int, an_entry: int, most: int) -> int:
+    """Return the size of the sample with which its covariances, and the passes over X that they leave, cost least.
+
+    A pass costs ``an_entry`` multiplications for each entry of X. With c rows for each column it leaves 1 / c of the
+    distance to the minimum; there are at most so many. Covariances of all rows leave none.
+    """
+    passes = np.arange(2, most + 1)
+    sizes = np.maximum(n_columns * REMAINS ** (1.0 / passes), LEAST).astype(int)
+    costs = sizes * (n_columns + RANDOM * an_entry) + passes * float(an_entry) * n_rows
+    best = int(np.argmin(costs))
+    whole = n_rows * (n_columns + ORDERED * an_entry)
+    return int(sizes[best]) if sizes[best] < n_rows and costs[best] < whole else n_rows

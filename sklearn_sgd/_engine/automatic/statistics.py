@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sklearn_sgd._engine.automatic.entries import SUMMED, mean_square
 from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, take, total
 
@@ -117,10 +118,12 @@ def measure(
         row = row if y is None else np.concatenate((row, doubled(y[0])))
         return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
     if isinstance(X, RemoteRows):
+        count_rows(X.shape[0])
         return X.measure(weight, centred, y is not None)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = p <= FULL and not by_entries(X)
     size, every = stretches(n, p, full)
+    count_rows(n // every)
     if sparse.issparse(X):
         # With many columns, a block has many entries for each of them.
         size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
@@ -156,6 +159,7 @@ def measure_entries(
     if sums is None:
         return measure(X, kept, weight, centred)
     n = X.shape[0] if kept is None else len(kept)
+    count_rows(n)
     s = weight if kept is None or not weight.shape[0] else weight[kept]
     total = float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n)
     return _from_sums(total, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(X.shape[1]))

@@ -44,6 +44,13 @@ def choose(plan) -> Callable[..., float]:
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
 
 
+def visits_rows(plan, run: Callable[..., float]) -> bool:
+    """Whether a pass visits each row of its epoch, or has others read them, if they are read at all."""
+    known = plan.normal and not plan.noise
+    whole = plan.is_remote and plan.batch_size >= plan.n_rows
+    return not (known or whole or isinstance(run, (WholeEpoch, minimum.Arrival)))
+
+
 @dataclass(frozen=True)
 class WholeEpoch:
     """A pass on arrays over all rows as one batch."""

@@ -15,6 +15,7 @@ from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, step_by_curvature, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
 
 # Entries of a batch up to which starting an operation takes longer than the operation: a column of ones saves some.
@@ -197,6 +198,7 @@ class AllRows(OnDevice):
 
     def gradient(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses and of their squared slopes, and the mean gradient."""
+        count_rows(len(self.chunk))
         data, n = self.plan.data, len(self.chunk)
         there, mean = self.up(w.astype(dtype_of(data.y)), data.rows.mean)
         sums = self.zeros(len(w) + 2)

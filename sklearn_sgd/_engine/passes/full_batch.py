@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.cores import map_on_cores
+from sklearn_sgd._engine.readings import count_rows
 
 # Minimum rows of a segment, maximum number of segments; minimum entries of X for segments, and for threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
@@ -150,6 +151,7 @@ class AllRows(WholeBatch):
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses, of their squared slopes, and of the gradients, segment by segment."""
+        count_rows(len(self.chunk))
         sums, self.predictions = np.zeros((len(self.bounds) - 1, len(w))), np.empty(len(self.chunk), self.data.y.dtype)
         segment = partial(self.passes.gradient, self.data, w, self.chunk, self.loss)
         kept = [self.predictions] * len(sums)
