@@ -33,7 +33,7 @@ class State:
     :mod:`.automatic.window`; ``news``, for columns that vary more than before, the share of the last samples in their
     spread, and the change of the centres; ``first_batch_excess``, the additional loss of the first batch at the
     parameters before the samples were measured; ``coef_before`` and ``average_before``, these parameters, if they were
-    changed. ``first_targets`` is for robust losses.
+    changed. ``first_targets`` is for robust losses, and ``slopes`` for exact zeros.
 
     ``losses`` has a loss for each epoch of a fit and for each chunk of a stream, without the first ``n_forgotten``.
     Chunks that are parts of one epoch count as one in ``n_epochs``.
@@ -68,6 +68,7 @@ class State:
     coef_before: np.ndarray | None = None
     average_before: np.ndarray | None = None
     first_targets: np.ndarray | None = None
+    slopes: np.ndarray | None = None
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -111,8 +112,6 @@ class State:
         """Return coefficients and intercept for predictions, from these parameters or from the average."""
         w, dtype = self.vectors.average if w is None else w, self.vectors.coef.dtype
         return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
-
-    # Before a descent
 
     def weigh(self, weight, X):
         """Count the weights of new rows, and return them as `relative` does."""
@@ -248,8 +247,7 @@ class State:
 
     def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
         """Continue from other parameters."""
-        for w in (self.vectors.coef, self.vectors.average):
-            w[:-1], w[-1] = coef, intercept + self.centre.dot(coef)
+        self.start_at(coef, intercept + self.centre.dot(coef), self.first_batch_excess)
 
     def forget_columns(self) -> None:
         """Continue by a schedule, without centring; the statistics of the targets are dropped."""
@@ -380,6 +378,10 @@ class State:
         """Count the chunk after an earlier state as a part of the same epoch."""
         self.n_epochs = earlier.n_epochs
 
+    def learn_slopes(self, new: np.ndarray, share: float) -> None:
+        """Count mean slopes of new rows, and where they are, by a share."""
+        self.slopes = new if self.slopes is None else self.slopes + share * (new - self.slopes)
+
     # After a descent
 
     def with_parameters(self, vectors: Vectors, centre: np.ndarray) -> "State":
@@ -392,5 +394,4 @@ class State:
 
     def fall_back(self, constant: float) -> None:
         """Predict a constant."""
-        for w in (self.vectors.coef, self.vectors.average):
-            w[:-1], w[-1] = 0.0, constant
+        self.start_at(np.zeros(len(self.centre)), constant, 0.0)
