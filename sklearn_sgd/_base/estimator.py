@@ -33,11 +33,12 @@ from sklearn_sgd._compat import CallbackSupportMixin, fit_context
 from sklearn_sgd._engine.by_column import Chunk, StatesByColumn
 from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
+from sklearn_sgd._engine.finish_stream import finish_of, finishes
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.readings import counting
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.scores.keep import end_chunk, finish_of, finishes
+from sklearn_sgd._engine.scores.keep import end_chunk
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream import Stream

@@ -15,10 +15,10 @@ from sklearn_sgd._base.reports import report_verdicts, warn
 from sklearn_sgd._base.validation import as_columns, refuse_not_finite
 from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
 from sklearn_sgd._engine.epochs import epochs
+from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.order import seeded
 from sklearn_sgd._engine.scores.keep import scores_of_fit
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stopping import Fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
 from sklearn_sgd._namespace import doubled, dtype_of, total

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_after

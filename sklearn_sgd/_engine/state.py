@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, mean_length
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge, news_for_average
 from sklearn_sgd._engine.automatic.step_size import DECAY

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import proximal_finish, short_finish
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
-from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.drivers import Pass
@@ -143,35 +141,3 @@ class Stream:
         rates, mixes = plan.rates(done, self.ahead, state.rate_factor)
         self.known = Rates(done, done + self.ahead, step, state.rate_factor, rates, mixes)
         return self.known
-
-
-class StreamFinish(NamedTuple):
-    """The final step of a stream of the squared error: from running moments to the minimum on all rows seen.
-
-    It is computed when coefficients are read, and does not change the state. An average of the parameters alone would
-    be as accurate as the minimum on half of the rows.
-    """
-
-    penalty: Any
-    smooth: bool
-    bias: float
-
-    @classmethod
-    def of(cls, recipe: Recipe) -> Self | None:
-        """The final step for a recipe; None if predictions are those of the descent itself."""
-        if not recipe.finishes_streams:
-            return None
-        return cls(recipe.parts.penalty, recipe.formulas.is_smooth, float(recipe.params["fit_intercept"]))
-
-    @one_blas_thread()  # One BLAS thread: the same bits in a program with several threads.
-    def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
-        """Coefficients and intercept with which a target is predicted."""
-        if not state.knows_targets or state.step is None:
-            return state.predictor()
-        normal, w = state.normal_matrix(target), state.vectors.average
-        if self.smooth:
-            weight = state.statistics.weight if state.statistics else 1.0
-            return state.predictor(short_finish(normal, self.penalty, state.step.preconditioner, w, self.bias, weight))
-        if state.is_young:
-            return state.predictor()
-        return state.predictor(proximal_finish(normal, self.penalty, w, self.bias))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix, proximal_finish
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, proximal_minimum
 from sklearn_sgd._engine.baseline import gradient_in_double
 from sklearn_sgd._engine.plan import Data
 from sklearn_sgd._engine.resolve import Recipe
@@ -47,7 +47,7 @@ class SupportFinish(NamedTuple):
         covariance = columns.moment[:p, :p] * (curvature / columns.weight)
         # The parabola of that curvature, of which the slope at the average is the mean slope.
         normal = NormalMatrix(covariance, covariance @ before - slope, coef @ covariance @ coef, 0.0)
-        found = proximal_finish(normal, self.penalty, average, 0.0)
+        found = proximal_minimum(normal, self.penalty, average, 0.0)
         return state.predictor(np.append(np.where(found[:-1] == 0.0, 0.0, coef), average[-1]))
 
 

@@ -7,10 +7,10 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
+from sklearn_sgd._engine.fit import MARGIN, Fit
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stopping import MARGIN, Fit
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
 from sklearn_sgd._namespace import doubled, is_foreign, take
 

@@ -7,13 +7,14 @@ is that of the rows.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.automatic.final_step import WORTH
+from sklearn_sgd._engine.automatic.final_step import WORTH, Minimum
 from sklearn_sgd._engine.automatic.preconditioner import NULL, is_varying
 from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
@@ -42,28 +43,22 @@ BLOCK = 1 << 16
 Solve = Callable[[np.ndarray], np.ndarray]
 
 
-class KnownMinimum(NamedTuple):
-    """Parameters at the minimum of the objective on all rows, the mean loss there, and what may be missing.
-
-    It takes the place of `FinalSteps` where moments are not kept.
-    """
+@dataclass(frozen=True)
+class KnownMinimum(Minimum):
+    """Parameters at the minimum of the objective on all rows, the mean loss there, and what may be missing."""
 
     w: np.ndarray
     loss: float
     missing: float
     is_narrow: bool
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether something is left to decide: `Wide` has decided."""
-        return False
+    leaves_out: bool = False  # `Wide` has decided.
 
     def excess(self, w: np.ndarray) -> float:
-        """How far the objective is above its minimum; infinity if that is not known."""
+        """Return what may be missing at the minimum; infinity elsewhere."""
         return self.missing if np.array_equal(w, self.w.astype(w.dtype)) else np.inf
 
     def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
-        """The parameters, and what is missing."""
+        """Return the minimum, and what may be missing."""
         return self.w, self.missing
 
 

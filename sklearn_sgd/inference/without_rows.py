@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.state import State

@@ -1,24 +1,19 @@
 """The final steps: from the end of the descent to the minimum, and the distance to it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.preconditioner import Geometry, Preconditioner
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.automatic.normal_matrix import BEYOND_NOISE
+from sklearn_sgd._engine.automatic.preconditioner import Geometry
 
 # Rounding error of a gradient, in units of the machine epsilon times the standard deviation of the target.
 ROUNDING = 100.0
 
-# Maximum number of final steps: on all rows; on moments without, and with a penalty that has a proximal step.
-STEPS, SHORT, LONG = 30, 3, 1000
-
-# Gain of a step that is not by chance, in units of the mean gain from noise alone.
-BEYOND_NOISE = 10.0
-
-# Minimum number of final steps if directions are narrow.
-SURE = 6
+# Maximum number of final steps; minimum number if directions are narrow.
+STEPS, SURE = 30, 6
 
 # Share of the loss that directions of nearly dependent columns must be worth, to be followed.
 WORTH = 0.5
@@ -35,37 +30,30 @@ def gain_by_chance(geometry: Geometry, wide: Geometry, loss: float, weight: floa
     return (BEYOND_NOISE + len(geometry.values) - len(wide.values)) * loss / weight
 
 
-class NormalMatrix(NamedTuple):
-    """The moments on which the squared error depends: covariances of columns and target, and the mean of the target.
+class Minimum(ABC):
+    """The minimum of the objective on all rows, as far as it is known before the descent.
 
-    ``mean`` is the mean of the columns; 0 if they are centred.
+    Attributes
+    ----------
+    is_narrow : bool
+        Whether the minimum may be out of reach, because rounding hides directions.
+    leaves_out : bool
+        Whether `improved` has to decide about directions of nearly dependent columns, whatever ended the descent.
     """
 
-    covariance: np.ndarray
-    with_target: np.ndarray
-    variance: float
-    target: float
-    mean: Any = 0.0
+    is_narrow: bool
+    leaves_out: bool
 
-    @classmethod
-    def of(cls, statistics: ColumnStatistics, n_columns: int, target: int) -> Self:
-        """Return the matrix of a target, from statistics of the columns followed by all targets."""
-        t, scaled = n_columns + target, statistics.moment / statistics.weight
-        return cls(scaled[:n_columns, :n_columns], scaled[:n_columns, t], scaled[t, t], statistics.mean[t])
+    @abstractmethod
+    def excess(self, w: np.ndarray) -> float:
+        """Return how far the objective is above its minimum; infinity if that is not known."""
 
-    def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the covariances times the coefficients, the gradient of the mean loss, and that of the intercept."""
-        coef = w[:-1].astype(np.float64)
-        product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + np.sum(self.mean * coef)))
-        return product, product - self.with_target + error * self.mean, error
-
-    def loss(self, coef: np.ndarray, product: np.ndarray, error: float) -> float:
-        """Return the mean loss, from the coefficients, the covariances times them, and the intercept's gradient."""
-        squares = self.variance - 2.0 * coef @ self.with_target + coef @ product + error * error
-        return max(0.5 * float(squares), 0.0) if squares == squares else float(squares)
+    @abstractmethod
+    def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
+        """Return parameters at most ``enough`` above the minimum, if possible; and how far above it they are."""
 
 
-class FinalSteps:
+class FinalSteps(Minimum):
     """Newton steps on all rows, at least one, until the distance to the minimum is small enough.
 
     With the inverse covariance as preconditioner, one step along the gradient of all rows ends at the minimum. Half its
@@ -105,23 +93,14 @@ class FinalSteps:
     ):
         self.gradient, self.geometry, self.penalty, self.rounding = gradient, geometry, penalty, rounding
         self.weight, self.loss, self.wide = weight, loss, geometry.without_dependent()
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether rounding hides directions, so that the minimum may be out of reach."""
-        return self.geometry.is_narrow
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether there are directions of nearly dependent columns."""
-        return self.wide is not self.geometry
+        self.is_narrow, self.leaves_out = geometry.is_narrow, self.wide is not geometry
 
     def excess(self, w: np.ndarray) -> float:
-        """How far the objective is above its minimum, the directions of nearly dependent columns apart."""
+        """Return how far the objective is above its minimum, the directions of nearly dependent columns apart."""
         return self._step(self._slope(w), self.wide)[0]
 
     def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
-        """Parameters whose objective is so little above the minimum, or after `STEPS`; and how much it is."""
+        """Return parameters after at most `STEPS`, and how far their objective is above the minimum."""
         w, missing = self._improved(w.astype(np.float64), enough, self.wide)
         if not self.leaves_out:
             return w, missing
@@ -165,60 +144,3 @@ class FinalSteps:
     def _step(self, g: np.ndarray, geometry: Geometry) -> tuple[float, np.ndarray]:
         step = np.append(geometry.apply(g[:-1], self.rounding), g[-1])
         return 0.5 * float(step @ g), step
-
-
-def short_finish(
-    normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float, weight: float
-) -> np.ndarray:
-    """Return parameters after a few steps towards the minimum, on moments of rows with this weight.
-
-    Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in so
-    many rows would.
-    """
-    w = w[:-1]
-    for _ in range(SHORT):
-        g = normal.covariance @ w - normal.with_target + penalty.gradient(w)
-        d = preconditioner.apply(g)
-        fall, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
-        if not (fall > 0.0 and bend > 0.0):
-            break
-        w = w - min(1.0, fall / bend) * d
-    d, before = np.zeros_like(w), np.inf
-    for _ in range(STEPS):
-        product = normal.covariance @ w
-        g = product - normal.with_target + penalty.gradient(w)
-        step = preconditioner.apply(g)
-        fall = float(step @ g)
-        d = step + fall / before * d
-        slope, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
-        rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ product), 0.0)
-        if not (slope > 0.0 and bend > 0.0 and slope * slope > BEYOND_NOISE * rest / weight * bend):
-            break
-        w, before = w - slope / bend * d, fall
-    return np.append(w, normal.target if bias else 0.0)
-
-
-def proximal_finish(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
-    """Return parameters at the minimum on moments, with a penalty that has a proximal step.
-
-    By accelerated proximal gradient steps, restarted when the objective would rise (B. O'Donoghue and E. Candes,
-    "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015).
-    """
-    variance = np.maximum(normal.covariance.diagonal(), 0.0)
-    scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
-    largest = np.linalg.eigvalsh(normal.covariance * np.outer(scale, scale))[-1]
-    length = scale * scale / (max(float(largest), 1.0) + float(np.max(penalty.gradient(scale * scale), initial=0.0)))
-    w = w[:-1]
-    there, speed, small = w, 1.0, 1e-10 * np.sqrt(max(normal.variance, 0.0))
-    for _ in range(LONG):
-        g = normal.covariance @ there - normal.with_target + penalty.gradient(there)
-        after = np.asarray(penalty.prox(there - length * g, length, ...))
-        move = after - w
-        if float((there - after) @ move) > 0.0:
-            speed = 1.0
-        faster = 0.5 + 0.5 * np.sqrt(1.0 + 4.0 * speed * speed)
-        there, w = after + (speed - 1.0) / faster * move, after
-        speed = faster
-        if np.max(np.abs(move) * np.sqrt(variance), initial=0.0) <= small:
-            break
-    return np.append(w, normal.target if bias else 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.statistics import affordable, measure
 from sklearn_sgd._engine.passes import full_batch
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.final_step import NormalMatrix, proximal_finish
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, proximal_minimum
 
 # Share of the fall that the parabola promises, which a step must bring; trials of its length, each half of the last.
 ENOUGH, TRIES = 1e-4, 60
@@ -37,7 +37,7 @@ class ProximalNewton:
         product = plan.covariance @ coef
         loss = losses / len(piece.order)
         parabola = NormalMatrix(plan.covariance, product - g[:-1], 2.0 * abs(loss), 0.0)
-        d = proximal_finish(parabola, penalty, before, 0.0) - before
+        d = proximal_minimum(parabola, penalty, before, 0.0) - before
         d[-1] = -g[-1] / plan.curvature
         penalised = plan.penalty_value(before)
         objective, known = loss + penalised, plan.penalty_value(before + d) - penalised

@@ -1,7 +1,7 @@
 """When scores are computed: after a fit, in another pass over the rows, and in a stream with each chunk."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -10,13 +10,11 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.kept import REACH, Scores
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream import StreamFinish
-from sklearn_sgd._engine.support import SupportFinish, learn_slopes
+from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import doubled, host, take
 
 
@@ -109,36 +107,3 @@ def _chunk_of(plans: Sequence[Plan]) -> tuple[Any, Any, Any]:
     y = np.column_stack([doubled(host(take(each.data.y, used))) for each in plans])
     weight = host(take(plan.data.weight, used)) if plan.data.weight.shape[0] else None
     return plan.X if plan.row_indices is None else take(plan.X, used), y, weight
-
-
-class ScoreFinish(NamedTuple):
-    """The final step of a stream with ``inference=True``: to the minimum of the parabolas of all rows seen.
-
-    It is computed when coefficients are read, and does not change the state.
-    """
-
-    objective: Objective
-    half_life: float | None
-
-    def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
-        """Return the coefficients and the intercept with which a target is predicted."""
-        if scores is None or not scores.is_known:
-            return state.predictor()
-        scores = settled(scores.counted(self.objective, state.predictor(), self.half_life), self.objective)
-        w = scores.minimum(self.objective)
-        if w is None:
-            return state.predictor()
-        dtype, coef = state.vectors.coef.dtype, w[: len(scores.centre)]
-        return coef.astype(dtype), float(w[-1] - scores.centre @ coef) if scores.has_intercept else 0.0
-
-
-def finishes(recipe: Recipe) -> bool:
-    """Return whether there is a final step of a stream."""
-    return recipe.finishes_streams or recipe.finishes_by_scores or recipe.finishes_with_zeros
-
-
-def finish_of(recipe: Recipe) -> StreamFinish | ScoreFinish | SupportFinish | None:
-    """Return the function from states to coefficients of a stream; None if they are those of the descent itself."""
-    if recipe.finishes_by_scores:
-        return ScoreFinish(Objective.of(recipe.formulas), recipe.params["half_life"])
-    return SupportFinish.of(recipe) or StreamFinish.of(recipe)

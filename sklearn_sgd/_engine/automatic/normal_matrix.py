@@ -1,0 +1,101 @@
+"""The normal matrix: all that the squared error of a target depends on, and steps to the minimum on it."""
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+
+# Maximum number of steps: preconditioned ones, conjugate ones after them, and proximal ones.
+SHORT, CONJUGATE, PROXIMAL = 3, 30, 1000
+
+# Gain of a step that is not by chance, in units of the mean gain from noise alone.
+BEYOND_NOISE = 10.0
+
+
+class NormalMatrix(NamedTuple):
+    """The moments on which the squared error depends: covariances of columns and target, and the mean of the target.
+
+    ``mean`` is the mean of the columns; 0 if they are centred.
+    """
+
+    covariance: np.ndarray
+    with_target: np.ndarray
+    variance: float
+    target: float
+    mean: Any = 0.0
+
+    @classmethod
+    def of(cls, statistics: ColumnStatistics, n_columns: int, target: int) -> Self:
+        """Return the matrix of a target, from statistics of the columns followed by all targets."""
+        t, scaled = n_columns + target, statistics.moment / statistics.weight
+        return cls(scaled[:n_columns, :n_columns], scaled[:n_columns, t], scaled[t, t], statistics.mean[t])
+
+    def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the covariances times the coefficients, the gradient of the mean loss, and that of the intercept."""
+        coef = w[:-1].astype(np.float64)
+        product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + np.sum(self.mean * coef)))
+        return product, product - self.with_target + error * self.mean, error
+
+    def loss(self, coef: np.ndarray, product: np.ndarray, error: float) -> float:
+        """Return the mean loss, from the coefficients, the covariances times them, and the intercept's gradient."""
+        squares = self.variance - 2.0 * coef @ self.with_target + coef @ product + error * error
+        return max(0.5 * float(squares), 0.0) if squares == squares else float(squares)
+
+
+def conjugate_minimum(
+    normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float, weight: float
+) -> np.ndarray:
+    """Return parameters after a few steps towards the minimum, on moments of rows with this weight.
+
+    Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in so
+    many rows would.
+    """
+    w = w[:-1]
+    for _ in range(SHORT):
+        g = normal.covariance @ w - normal.with_target + penalty.gradient(w)
+        d = preconditioner.apply(g)
+        fall, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
+        if not (fall > 0.0 and bend > 0.0):
+            break
+        w = w - min(1.0, fall / bend) * d
+    d, before = np.zeros_like(w), np.inf
+    for _ in range(CONJUGATE):
+        product = normal.covariance @ w
+        g = product - normal.with_target + penalty.gradient(w)
+        step = preconditioner.apply(g)
+        fall = float(step @ g)
+        d = step + fall / before * d
+        slope, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
+        rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ product), 0.0)
+        if not (slope > 0.0 and bend > 0.0 and slope * slope > BEYOND_NOISE * rest / weight * bend):
+            break
+        w, before = w - slope / bend * d, fall
+    return np.append(w, normal.target if bias else 0.0)
+
+
+def proximal_minimum(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
+    """Return parameters at the minimum on moments, with a penalty that has a proximal step.
+
+    By accelerated proximal gradient steps, restarted when the objective would rise (B. O'Donoghue and E. Candes,
+    "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015).
+    """
+    variance = np.maximum(normal.covariance.diagonal(), 0.0)
+    scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
+    largest = np.linalg.eigvalsh(normal.covariance * np.outer(scale, scale))[-1]
+    length = scale * scale / (max(float(largest), 1.0) + float(np.max(penalty.gradient(scale * scale), initial=0.0)))
+    w = w[:-1]
+    there, speed, small = w, 1.0, 1e-10 * np.sqrt(max(normal.variance, 0.0))
+    for _ in range(PROXIMAL):
+        g = normal.covariance @ there - normal.with_target + penalty.gradient(there)
+        after = np.asarray(penalty.prox(there - length * g, length, ...))
+        move = after - w
+        if float((there - after) @ move) > 0.0:
+            speed = 1.0
+        faster = 0.5 + 0.5 * np.sqrt(1.0 + 4.0 * speed * speed)
+        there, w = after + (speed - 1.0) / faster * move, after
+        speed = faster
+        if np.max(np.abs(move) * np.sqrt(variance), initial=0.0) <= small:
+            break
+    return np.append(w, normal.target if bias else 0.0)

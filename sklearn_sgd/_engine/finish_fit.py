@@ -1,0 +1,83 @@
+"""From the end of the descent of a fit to the minimum on all rows."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.final_step import FinalSteps, Minimum, rounding_of
+from sklearn_sgd._engine.automatic.step_size import decaying_rate
+from sklearn_sgd._engine.baseline import gradient_in_double, training_loss
+from sklearn_sgd._engine.epochs import Descent, one_epoch
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import dtype_of
+
+# Maximum number of full-batch epochs after those with noise.
+MOST_EPOCHS = 20
+
+
+def minimum_of(plan: Plan, state: State, variance: float) -> Minimum | None:
+    """Return what is known of the minimum: for the squared error preconditioned by covariances, else None."""
+    if plan.minimum:
+        return plan.minimum
+    geometry, normal = state.step and state.step.geometry, plan.normal
+    formulas = plan.formulas
+    if plan.preconditioner is None or geometry is None or not (formulas.is_quadratic and formulas.pulls_linearly):
+        return None
+    kind = dtype_of(plan.X)
+    if normal and not geometry.is_narrow:
+        bias = plan.data.rows.bias
+        gradient: Callable = lambda w: np.append(*normal.gradient(bias, w)[1:])  # noqa: E731
+        kind = DOUBLE
+    elif geometry.is_narrow and not plan.is_remote and kind == SINGLE:
+        gradient = partial(gradient_in_double, plan.parts.loss, plan.data, plan.row_indices, plan.X, state.centre)
+        kind = DOUBLE
+    else:
+        rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
+        gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
+    rounding = rounding_of(geometry, kind, variance**0.5, state.centre)
+    loss = partial(_loss_at, plan, state)
+    return FinalSteps(gradient, geometry, plan.parts.penalty, rounding, plan.weight, loss)
+
+
+def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
+    """Return the mean loss of parameters, in the centre of a state."""
+    return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor(w))
+
+
+def full_batches(
+    plan: Plan, state: State, enough: float, constant: float, most: float
+) -> tuple[np.ndarray, float, bool]:
+    """Return parameters after epochs of full batches, what they leave out, and whether their progress has ended.
+
+    They begin at the average, or if its objective is more than ``most``, at a constant.
+
+    These move along directions that are too narrow for noisy steps, follow rows beyond all proportion, by which noisy
+    steps are cut short, and reach exact zeros, which an average lacks.
+    """
+    plan = plan._replace(
+        batch_size=plan.n_rows,
+        noise=False,
+        shuffle=False,
+        part=None,
+        average_from=0,
+        schedule=decaying_rate(1.0, False),
+    )
+    state, centre, before = state.fork(), state.centre, np.inf
+    state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)
+    descent, has_ended = Descent(plan, state), False
+    for _ in range(MOST_EPOCHS):
+        [(_, epoch)] = one_epoch([descent])
+        objective = epoch.loss + epoch.penalty
+        if before == np.inf and not objective <= most:
+            state.start_at(np.zeros(plan.X.shape[1]), constant, 0.0)
+            before = most
+            continue
+        has_ended = objective > before - enough and not descent.was_stopped
+        if has_ended or not epoch.finite:
+            break
+        before = objective
+    state.recentre(centre)
+    return state.vectors.average, descent.plan.hidden, has_ended

@@ -1,0 +1,216 @@
+"""The fit of one target: its descent, its stopping rule, and its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.normal_matrix import proximal_minimum
+from sklearn_sgd._engine.automatic.step_size import min_samples
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss, usual_loss
+from sklearn_sgd._engine.epochs import Descent, Epoch
+from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.probe import Probe
+from sklearn_sgd._engine.sampled_start import start_on_sample
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stopping import MISSING, Stopping
+from sklearn_sgd._engine.trend import grows
+
+# An "adaptive" rate below this does not fall any more.
+SMALLEST = 1e-6
+
+# Largest known distance to the minimum, in units of what the noise of the rows costs.
+NOISY = 0.02
+
+# Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
+TOL = 1e-3
+
+# Number of rows on which the loss of an average is computed after each epoch.
+SAMPLE = 10_000
+
+# Share of the rows, and number of batches at least, of an epoch after which final steps lead to the minimum.
+PART, LEAST_BATCHES = 1 / 8, 8
+
+# Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
+# average; precisions of X by which a prediction may be off.
+MARGIN, NOISE, ROUNDING = 1e-3, 1e-2, 8.0
+
+
+def is_prone_to_noise(plan: Plan, state: State) -> bool:
+    """Whether a longer descent would learn noise: on sparse rows with many columns and without a penalty."""
+    by_entries = plan.preconditioner is not None and state.step is not None and state.step.shares is not None
+    return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
+
+
+def part_of_epoch(plan: Plan) -> int:
+    """Number of rows, in whole batches, of an epoch after which final steps lead to the minimum in any case."""
+    batches = max(LEAST_BATCHES, int(PART * plan.n_rows) // plan.batch_size)
+    return min(batches * plan.batch_size, plan.n_rows)
+
+
+class Fit:
+    """The fit of one target: its descent, its stopping rule, and the state after its last complete epoch."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: State,
+        *,
+        tol: float | None,
+        patience: int,
+        falls: bool,
+        score: Callable | None,
+        worst: float | None = None,
+    ):
+        """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them."""
+        exact = plan.normal if not plan.noise else None
+        kept, loss = plan.row_indices, plan.parts.loss
+        used: Any = slice(None) if kept is None else kept
+        self.constant = best_constant(plan.formulas, plan.data, used)
+        if exact:
+            self.baseline = (exact.variance + (self.constant - exact.target) ** 2) / 2
+        else:
+            self.baseline = constant_loss(loss, plan.data, kept, self.constant)
+        # A user's loss may be negative, although it should not be.
+        unit = abs(self.baseline)
+        if plan.formulas.has_bounded_slopes:
+            unit = min(unit, usual_loss(loss, plan.data, used, self.constant))
+        self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        self.progress, self.worst = unit * (tol or 0.0), worst
+        self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
+        final = minimum_of(plan, state, 2.0 * self.baseline)
+        self.final, self.is_finished = None if score else final, False
+        # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
+        self.decides = final if final and final.leaves_out and not plan.noise else None
+        self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
+        is_sampled = state.statistics is not None and state.statistics.sampled
+        # Of other losses by steps on all rows.
+        self.is_sampled = is_sampled and plan.searches and not (score or plan.remembers)
+        is_known = self.final is not None and (is_sampled or plan.minimum is not None)
+        ends_at_once = (is_known or self.is_sampled) and plan.noise and plan.finishes
+        waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
+        self.stopping = Stopping(
+            margin=None if tol is None else tol * (1.0 if score else unit),
+            patience=1 if self.probe else patience,
+            least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
+            smallest_rate=SMALLEST if falls else np.inf,
+            objective=self.objective,
+            score=score,
+            excess=self.excess if self.final or (plan.searches and not (plan.noise or score)) else None,
+            has_grown=self.has_grown,
+            ends_at_once=ends_at_once,
+        )
+        # A stream that goes on from here finds the minimum by moments, however few updates there were.
+        if is_known and plan.normal and ends_at_once and self.stopping.margin is not None and plan.shuffles:
+            plan = plan._replace(part=part_of_epoch(plan))
+        self.descent = Descent(plan, state)
+        if plan.searches and not plan.noise:
+            start_on_sample(self.descent, self.baseline)
+        self.completed = state.fork()
+        self.earlier, self.has_left = self.completed, False
+        self.reason: str | None = None
+
+    def excess(self, state: State) -> float:
+        """How much the loss of a state's predictor exceeds the minimum, where that is known.
+
+        What is much more than the noise of the rows costs is worth another epoch, whatever the tolerance.
+        """
+        if self.final:
+            return self.final.excess(state.vectors.average)
+        plan, excess = self.descent.plan, self.descent.excess
+        worth = NOISY * (plan.X.shape[1] + 1) / plan.n_rows * abs(self.stopping.losses[-1])
+        return excess * max(1.0, MISSING * self.progress / max(worth, 1e-300))
+
+    def objective(self, epoch: Epoch, state: State) -> float:
+        """The value by which progress is measured.
+
+        It is the mean loss of the epoch; if final steps lead to the minimum, the loss there; and for sparse rows with
+        many columns and no penalty, the loss expected on new rows.
+        """
+        plan = self.descent.plan
+        if self.probe:
+            some = np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
+            share = self.probe.share(state)
+            return expected_loss(plan.parts.loss, plan.data, some, plan.X, *state.predictor(), share)
+        if not plan.remembers:
+            return epoch.loss + epoch.penalty
+        if self.final:
+            return self.excess(state)
+        return self.training_loss(state) + epoch.penalty
+
+    def needs_all_rows(self, plan: Plan, state: State) -> bool:
+        """Whether the minimum is reached by steps on all rows, or by no other final steps."""
+        if self.probe:
+            return False
+        hides = state.step is not None and state.step.hides
+        return not (plan.formulas.is_smooth and plan.formulas.is_quadratic) or hides
+
+    @property
+    def rounding(self) -> float:
+        """The error of a prediction by rounding, relative to its terms."""
+        return ROUNDING * float(np.finfo(self.completed.vectors.coef.dtype).eps)
+
+    def training_loss(self, state: State, rounding: float = 0.0, some: Any = None) -> float:
+        """Mean loss of a state's predictor on the training rows, or on some of them."""
+        plan = self.descent.plan
+        rows = plan.row_indices if some is None else some
+        return training_loss(plan.parts.loss, plan.data, rows, plan.X, *state.predictor(), rounding)
+
+    def exceeds(self, most: float, state: State, loss: float) -> bool:
+        """Whether the loss of a state's predictor exceeds another one by more than rounding."""
+        return not (loss <= most or self.training_loss(state, self.rounding) <= most)
+
+    def has_grown(self, losses: list[float], state: State) -> bool:
+        """Whether the descent diverges, judged by the objectives of its epochs and the predictor."""
+        return grows(losses, self.baseline) and self.exceeds(self.most, state, np.inf)
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        """Count an epoch of the descent; it ends if there is a reason to stop."""
+        state, first = self.descent.state, not self.completed.n_epochs
+        self.has_left = not epoch.finite
+        self.reason = self.stopping.reason(epoch, state)
+        self.descent.stopped = self.reason is not None
+        if first:
+            state.count_first_epoch(epoch.loss, self.descent.plan.weight, self.descent.plan.n_rows)
+        self.earlier, self.completed = self.completed, state.fork()
+
+    def kept(self) -> State:
+        """The final state if the fit ended now."""
+        return self.stopping.kept(self.completed)
+
+    def before_last_epoch(self, state: State) -> State:
+        """A state with the parameters from before its last epoch."""
+        return state.with_parameters(self.earlier.vectors, self.earlier.centre)
+
+    def end(self) -> State:
+        """Return the final state of the fit."""
+        state, plan = self.kept(), self.descent.plan
+        if self.reason == "tol" and self.is_lost_in_rounding:
+            self.reason = "stalled"
+        averages = 0 < plan.average_from <= state.n_updates
+        enough = MISSING * (TOL * self.baseline if self.stopping.margin is None else self.progress)
+        ends = plan.finishes and not self.stopping.score and (averages or self.reason == "tol")
+        missing = self._finish(state, enough, averages) if ends or self.decides else plan.hidden
+        if missing > enough > 0.0:
+            self.reason = "stalled"
+        return state
+
+    def _finish(self, state: State, enough: float, averages: bool) -> float:
+        """Finish a state at the minimum, if a way is known; return what is missing although steps have ended."""
+        plan, final, w = self.descent.plan, self.decides or self.final, state.vectors.average
+        hidden, self.is_finished = plan.hidden, True
+        if final:
+            w, missing = final.improved(w, enough)
+            if final.is_narrow and (self.decides or self.reason == "tol"):
+                hidden = max(hidden, missing)
+        elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
+            w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
+        elif averages and self.needs_all_rows(plan, state):
+            w, hidden, self.is_finished = full_batches(plan, state, enough, self.constant, self.most)
+            if self.is_finished and self.reason == "diverged":
+                self.reason = "tol"  # The noisy steps did, and these came back.
+        else:
+            self.is_finished = False
+        state.finish(w)
+        return hidden
