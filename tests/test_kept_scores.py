@@ -315,7 +315,30 @@ class TestLeverage:
         assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.15)
         assert_allclose(table.std_err, full.std_err, rtol=0.1)
 
-    def test_weights_and_epochs(self):
+    @pytest.mark.parametrize("place", [3, 2500])
+    @pytest.mark.parametrize("size", [100, 3000])
+    def test_one_sample_far_away(self, place, size):
+        """The residual of a sample with a leverage of nearly 1 needs the minimum in all its digits."""
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((3000, 3))
+        y = X @ [1.0, 2.0, 3.0] + rng.standard_normal(3000) * (1.0 + np.abs(X[:, 0]))
+        X[place] = [1e3, 0.0, 0.0]
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # It changes all that was known before.
+            table = coefficient_table(streamed(X, y, size))
+        theirs = sm.OLS(y, sm.add_constant(X, prepend=False)).fit(cov_type="HC0")
+        assert_allclose(table.std_err, theirs.bse, rtol=0.15 if place > size else 0.02)
+
+    def test_rare_levels(self):
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(0)
+        levels = np.eye(25)[np.minimum(rng.geometric(0.2, 3000) - 1, 24)][:, 1:]
+        X = np.column_stack((rng.standard_normal((3000, 2)), levels[:, levels.sum(axis=0) > 2]))
+        y = X[:, 0] + rng.standard_normal(3000)
+        theirs = sm.OLS(y, sm.add_constant(X, prepend=False)).fit(cov_type="HC0")
+        assert_allclose(coefficient_table(streamed(X, y, 100)).std_err, theirs.bse, rtol=0.1)
+
+    def test_few_are_kept(self):
         X, y = rows(n=600)
         weight = np.random.default_rng(0).uniform(0.5, 2.0, 600)
         model = streamed(X, y, 100, weight)

@@ -42,9 +42,11 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         scores, known = kept[t].counted(objective, (w, float(intercept)), half_life), None
         if not half_life:
             warn_of_order(scores, objective)
-        scores = settled(scores.seen_from(scores.parameters(w, float(intercept))), objective)
+        # Rows with a large leverage need the minimum in all its digits.
+        minimum = scores.minimum(objective)
+        scores = settled(scores if minimum is None else scores.seen_from(minimum), objective)
         centre = scores.centre if model.has_intercept else None
-        slope, bend = scores.gradient(objective, scores.at)
+        slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
         bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
         if method == "classic":
             known = scores.pearson / scores.weight * n / (n - k) if dispersion is None else float(dispersion)

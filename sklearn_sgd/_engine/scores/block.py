@@ -47,10 +47,15 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     known = _counted(sums, block, p := Z @ sums.at)
     g, c = slopes_of(known, objective, y, p)
     slope = (g if is_plain else s * g) @ Z
-    w = _moved(sums, objective, slope, known.weight)
-    if w is None:
+    step = _step(sums, objective, slope)
+    if step is None:
         return None
-    p_there = Z @ w
+    d, fall = step
+    along = Z @ d
+    weighted = along if c is None else c * along
+    length = fall / (fall + float((weighted if is_plain else s * weighted) @ along))
+    length = length if 0.0 < length <= 1.0 else 0.0
+    w, p_there = sums.at + length * d, p + length * along
     score = np.asarray(objective.loss.gradient(y, p_there), dtype=np.float64)
     if objective.is_quadratic:
         # The parabolas are exact, so that the rows may as well be seen where their scores are.
@@ -75,10 +80,10 @@ def _counted(sums: S, block: Block, p: np.ndarray) -> S:
     return sums._replace(weight=weight, n_seen=sums.n_seen + n_seen, size=size)
 
 
-def _moved(sums: S, objective: Objective, slope: np.ndarray, weight: float) -> np.ndarray | None:
-    """Return parameters near the minimum with further rows of such a slope, and a total weight; None if far away.
+def _step(sums: S, objective: Objective, slope: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Return the step to the minimum with further rows of such a slope, and the decrease it promises; None if far.
 
-    The second derivative of the further rows is that of the rows before, in proportion.
+    It knows the second derivative of the rows before only. That of the further rows limits its length.
     """
     g, bend = sums.gradient(objective, sums.at)
     g = g + slope
@@ -87,9 +92,9 @@ def _moved(sums: S, objective: Objective, slope: np.ndarray, weight: float) -> n
     try:
         root = Root(sums.curvature + np.diag(bend) if objective.penalty is not None else sums.curvature)
     except linalg.LinAlgError:
-        return sums.at
-    w = sums.at - (sums.weight / weight) * root.solve(g)
-    return w if np.isfinite(w).all() else sums.at
+        return np.zeros(len(g)), 0.0
+    d = -root.solve(g)
+    return d, -float(g @ d)
 
 
 def _added(
@@ -110,7 +115,10 @@ def _added(
     Z, y, s, is_plain, _ = block
     scores = score if is_plain else s * score
     weighted = c if is_plain else s if c is None else s * c
-    curvature, scatter, sizes = weighted_products(Z, weighted, scores * scores, inverse_diagonal(sums.curvature))
+    scale = inverse_diagonal(sums.curvature)
+    curvature, scatter, sizes = weighted_products(Z, weighted, scores * scores, scale)
+    if not scale.all():
+        sizes = np.square(Z) @ inverse_diagonal(sums.curvature + curvature)
     if objective.penalty is not None:
         pull = objective.pull(sums.at, len(sums.centre))[0]
         mixed = np.multiply.outer((scores * s) @ Z + 0.5 * float(s @ s) * pull, pull)

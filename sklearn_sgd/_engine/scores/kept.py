@@ -20,7 +20,7 @@ from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
 # Numbers in a block of rows, which is dense and in double precision. Larger blocks leave the caches.
-ENTRIES = 1 << 15
+ENTRIES = 1 << 16
 
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
 # steps.
