@@ -115,7 +115,9 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
     for state in final:
         state.end_fit()
     report_verdicts(estimator, verdicts)
-    reason = "diverged" if _slowest(fits).reason == "diverged" else reason
+    own = _slowest(fits).reason
+    if own and "diverged" in (own, reason):
+        reason = own
     if reason == "tol" and any(fit.reason == "stalled" for fit in fits):
         reason = "stalled"
     if reason == "interrupted":

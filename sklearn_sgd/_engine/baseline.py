@@ -23,8 +23,8 @@ OUTLIER, ROOT = 10.0, 1.0 / 32.0
 # The least share of the noise that is not learned yet.
 SHARE_LEFT = 1e-5
 
-# In units of the typical residual: distance at which curvatures are evaluated, and spread of the first predictions.
-ASIDE, SPREAD = 0.01, 0.1
+# Spread of the first predictions, in units of the typical residual.
+SPREAD = 0.1
 
 
 def best_constant(formulas: Formulas, data, used) -> float:
@@ -216,35 +216,44 @@ def _blocks(data, kept: np.ndarray | None) -> Iterator:
         yield slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
 
 
-def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights of rows by the curvature of their losses at w, and the mean curvature.
+def step_by_curvature(sums, mean):
+    """The length of a step for rows of this mean curvature: at least that by the rows with most loss.
+
+    ``sums`` are `residual_sums`. A target beyond all proportion does not make it longer.
+    """
+    xp = namespace(sums)
+    return xp.maximum(2.0 * usual_value(sums) / clip(sums[3], 1e-300, None), 1.0 / mean)
+
+
+def row_curvatures(loss, data, kept: np.ndarray | None, w: np.ndarray, aside: float) -> tuple[np.ndarray, float, float]:
+    """Weights of rows by the curvature of their losses at w, the mean curvature, and the length of a step by it.
 
     ``slope**2 / (2 * loss)`` is the curvature of the parabola with the same slope and value, and a minimum of 0. It is
-    evaluated on both sides of the prediction, at a small share of the typical residual, so that kinks are included.
+    evaluated on both sides of the prediction, ``aside`` of typical residuals from it, so that kinks are included.
     """
     if isinstance(data.rows, RemoteRows):
-        return data.rows.row_curvatures(loss, w)
+        return data.rows.row_curvatures(loss, w, aside)
     z, weight, sums = [], [], np.zeros(6)
     for block in _blocks(data, kept):
         z.append(doubled(raw_predictions(data.rows, block, w)))
         sums += residual_sums(loss, data, block, z[-1])
     mean = 0.0
     for number, block in enumerate(_blocks(data, kept)):
-        weight.append(weighted_curvatures(loss, data, block, z[number], sums))
+        weight.append(weighted_curvatures(loss, data, block, z[number], sums, aside))
         mean += total(weight[number]) / float(sums[0])
     if not 0.0 < mean < np.inf:
-        return data.weight, 1.0
+        return data.weight, 1.0, 1.0
     whole = np.concatenate(weight) / mean
     if kept is not None:
         spread = np.zeros(data.y.shape[0])
         spread[kept] = whole
         whole = spread
-    return whole, mean
+    return whole, mean, float(step_by_curvature(sums, mean))
 
 
-def weighted_curvatures(loss, data, used, z, sums):
+def weighted_curvatures(loss, data, used, z, sums, aside: float):
     """The curvatures of some rows times their weights, scaled by the sums over all rows."""
-    aside, size = ASIDE * usual_value(sums) / clip(sums[2], 1e-300, None), (sums[3] / sums[0]) ** 0.5
+    aside, size = aside * usual_value(sums) / clip(sums[2], 1e-300, None), (sums[3] / sums[0]) ** 0.5
     (y, s), curvature = targets_and_weights(data, used), 0.0
     for p in (z - aside, z + aside):
         slopes = loss.gradient(y, p)

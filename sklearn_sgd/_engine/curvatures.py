@@ -32,18 +32,23 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
     return columns._replace(weight=weight, moment=columns.moment * (weight / columns.weight), sampled=True)
 
 
-def reweighted_statistics(plan: Plan, w: np.ndarray) -> tuple[ColumnStatistics, float]:
-    """Statistics of rows weighted by the curvature of their losses at w, of a sample if possible; mean curvature."""
+def reweighted_statistics(
+    plan: Plan, w: np.ndarray, sampled: bool, aside: float
+) -> tuple[ColumnStatistics, float, float]:
+    """Statistics of rows weighted by the curvature of their losses at w; ``sampled``: of a sample if possible.
+
+    Also the mean curvature, and the length of a step by it.
+    """
     X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
-    some = sample_of(X, plan.row_indices)
+    some = sample_of(X, plan.row_indices) if sampled else None
     if some is not None:
-        weight, curvature = row_curvatures(loss, data, some, w)
+        weight, curvature, length = row_curvatures(loss, data, some, w, aside)
         columns = measure(X, some, weight, centred)
         # Where a descent searches for lengths, a sample has been found to do.
         if _shows(X, some, weight, columns) and (plan.searches or not _has_long_rows(X, plan.row_indices, columns)):
-            return columns, curvature
-    weight, curvature = row_curvatures(loss, data, plan.row_indices, w)
-    return measure(X, plan.row_indices, weight, centred), curvature
+            return columns, curvature, length
+    weight, curvature, length = row_curvatures(loss, data, plan.row_indices, w, aside)
+    return measure(X, plan.row_indices, weight, centred), curvature, length
 
 
 def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> bool:

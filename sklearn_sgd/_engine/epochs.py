@@ -6,13 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.order import epoch_order
-from sklearn_sgd._engine.outliers import usual_share
 from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import reweighted
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
+
+# Where curvatures are evaluated, in units of the typical residual; how much farther, up to which distance, after an
+# epoch that lowered the objective by less than this share: a row at whose prediction the loss is flat may stop a step.
+ASIDE, WIDER, FARTHEST, CALM = 0.01, 10.0, 100.0, 1e-3
 
 
 def quiet():
@@ -31,7 +34,8 @@ class Epoch(NamedTuple):
 class Descent:
     """The descent of one target: a plan, and the state that it changes.
 
-    Steps are ``share`` of those of the plan's schedule.
+    Steps are ``share`` of those of the plan's schedule. Where rows get new weights, curvatures are evaluated ``aside``
+    of their predictions, and of a sample only while it shows what stops a step.
 
     ``record``, if there is one, is called after each update: with the descent, the numbers of the rows of its batch,
     and the sum of their losses before it.
@@ -42,15 +46,16 @@ class Descent:
     def __init__(self, plan: Plan, state: State):
         self.plan, self.state, self.stopped = plan, state, False
         self.run: Any = choose(plan)
-        self.weight, self.share = plan.weight, 1.0
+        self.weight, self.share, self.sampled = plan.weight, 1.0, True
+        self.objective, self.aside = np.inf, ASIDE
 
     def begin(self) -> None:
         """Prepare an epoch."""
         if isinstance(self.run, Memory):
             self.run.begin_epoch()
         if self.plan.is_reweighted:
-            self.plan = reweighted(self.plan, self.state)
-            self.share = usual_share(self.plan, self.state)
+            self.sampled = self.sampled and not self.was_stopped
+            self.plan, self.share = reweighted(self.plan, self.state, self.sampled, self.aside)
         self.before = self.state.vectors.copy()
         self.total = self.state.first_batch_excess
 
@@ -78,7 +83,15 @@ class Descent:
         n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
+        falls = loss + penalty < self.objective - CALM * abs(self.objective)
+        self.objective, self.aside = loss + penalty, max(ASIDE, self.aside / WIDER) if falls else self.aside * WIDER
+        self.aside = min(self.aside, FARTHEST)
         return Epoch(loss, penalty, finite)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the last step on all rows was stopped early, where steps show it."""
+        return self.plan.searches and not self.plan.noise and self.run.rows.was_stopped
 
     @property
     def excess(self) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.baseline import OUTLIER, SAMPLE, best_constant, raw_predictions, residual_sums, usual_value
+from sklearn_sgd._engine.baseline import OUTLIER, SAMPLE, best_constant, raw_predictions
 from sklearn_sgd._engine.plan import SINGLE, Data, Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import doubled, dtype_of, host, namespace, take
@@ -30,16 +30,7 @@ def within_reach(plan: Plan) -> Plan:
     if not farthest > OUTLIER * distance * plan.n_rows:
         return plan
     far = distance * (FARTHEST_SINGLE if dtype_of(y) == SINGLE else FARTHEST)
-    return plan._replace(is_far_off=True, data=plan.data._replace(y=clip(plan.data.y, middle - far, middle + far)))
-
-
-def usual_share(plan: Plan, state: State) -> float:
-    """The share of the loss of all rows that is not due to a target far off, by which steps would be longer."""
-    if not plan.is_far_off:
-        return 1.0
-    raw = doubled(raw_predictions(plan.data.rows, plan.used, state.vectors.coef))
-    sums = host(residual_sums(plan.parts.loss, plan.data, plan.used, raw))
-    return float(usual_value(sums) / sums[1]) if sums[1] > 0.0 else 1.0
+    return plan._replace(data=plan.data._replace(y=clip(plan.data.y, middle - far, middle + far)))
 
 
 def look_back(plan: Plan, state: State) -> Plan:

@@ -78,8 +78,6 @@ class Plan(NamedTuple):
         Update number after which rates and weights of the average do not fall.
     settles : bool
         Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
-    is_far_off : bool
-        Whether a target is so far from the others that its loss is many times that of all others.
     anew : bool
         Whether the stream has begun anew, and columns that the rows do not have are forgotten, too.
     hidden : float
@@ -103,7 +101,6 @@ class Plan(NamedTuple):
     average_from: int
     decay_limit: float
     settles: bool = False
-    is_far_off: bool = False
     anew: bool = False
     minimum: Any = None
     hidden: float = 0.0

@@ -254,16 +254,16 @@ def stream_schedule(plan: Plan, step: Step) -> Callable:
     return automatic_rates(step, plan.batch_size, plan.decay_limit)
 
 
-def reweighted(plan: Plan, state: State) -> Plan:
-    """The plan with rows weighted by the curvature of their losses, where the descent stands now.
+def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[Plan, float]:
+    """The plan with rows weighted by the curvature of their losses, where the descent stands now; the length of steps.
 
     As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
     """
     intercept, w = bool(plan.data.rows.bias), state.vectors.coef
     if is_foreign(plan.X):
-        statistics, curvature = device.AllRows(plan).reweighted_statistics(w)
+        statistics, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
     else:
-        statistics, curvature = reweighted_statistics(plan, w)
+        statistics, curvature, length = reweighted_statistics(plan, w, sampled, aside)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
@@ -272,7 +272,7 @@ def reweighted(plan: Plan, state: State) -> Plan:
     hidden, loss = (0.0, 0.0) if is_foreign(plan.X) else _hidden(plan, state, step.geometry, curvature)
     if hidden > WORTH * loss:
         step, hidden = make(follows=True), 0.0
-    return plan._replace(preconditioner=step.preconditioner, hidden=hidden)
+    return plan._replace(preconditioner=step.preconditioner, hidden=hidden), length
 
 
 def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: float) -> tuple[float, float]:

@@ -75,7 +75,7 @@ class RemoteRows(Elsewhere, ABC):
         """Mean loss of a model."""
 
     @abstractmethod
-    def row_curvatures(self, loss: Any, w: np.ndarray) -> tuple[Any, float]:
+    def row_curvatures(self, loss: Any, w: np.ndarray, aside: float) -> tuple[Any, float, float]:
         """Weights of rows by the curvature of their losses, and its mean."""
 
     @abstractmethod

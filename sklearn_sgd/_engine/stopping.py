@@ -274,9 +274,11 @@ class Fit:
         return self.training_loss(state) + epoch.penalty
 
     def needs_all_rows(self, plan: Plan, state: State) -> bool:
-        """Whether the minimum is reached, or reached sooner, by steps on all rows."""
+        """Whether the minimum is reached by steps on all rows, or by no other final steps."""
+        if self.probe:
+            return False
         hides = state.step is not None and state.step.hides
-        return not plan.formulas.is_smooth or hides or (self.is_sampled and plan.noise)
+        return not (plan.formulas.is_smooth and plan.formulas.is_quadratic) or hides
 
     @property
     def rounding(self) -> float:
@@ -336,8 +338,10 @@ class Fit:
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             state.finish(proximal_finish(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
         elif averages and self.needs_all_rows(plan, state):
-            w, plan = finished_on_all_rows(plan, state, enough)
+            w, plan, self.is_finished = finished_on_all_rows(plan, state, enough, self.constant, self.most)
             state.finish(w)
+            if self.is_finished and self.reason == "diverged":
+                self.reason = "tol"  # The noisy steps did, and these came back.
         else:
             self.is_finished = False
         if plan.hidden > enough > 0.0:
@@ -345,22 +349,32 @@ class Fit:
         return state
 
 
-def finished_on_all_rows(plan: Plan, state: State, enough: float) -> tuple[np.ndarray, Plan]:
-    """Parameters after epochs of full batches, and the plan of these.
+def finished_on_all_rows(
+    plan: Plan, state: State, enough: float, constant: float, most: float
+) -> tuple[np.ndarray, Plan, bool]:
+    """Parameters after epochs of full batches, the plan of these, and whether their progress has ended.
 
-    These move along directions that are too narrow for noisy steps, and reach exact zeros, which an average lacks.
+    They begin at the average, or if its objective is more than ``most``, at a constant.
+
+    These move along directions that are too narrow for noisy steps, follow rows beyond all proportion, by which noisy
+    steps are cut short, and reach exact zeros, which an average lacks.
     """
     plan = plan._replace(
         batch_size=plan.n_rows, noise=False, shuffle=False, average_from=0, schedule=decaying_rate(1.0, False)
     )
     state, centre, before = state.fork(), state.centre, np.inf
     state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)
-    descent = Descent(plan, state)
+    descent, has_ended = Descent(plan, state), False
     for _ in range(MOST_EPOCHS):
         [(_, epoch)] = one_epoch([descent])
         objective = epoch.loss + epoch.penalty
-        if not epoch.finite or objective > before - enough:
+        if before == np.inf and not objective <= most:
+            state.start_at(np.zeros(plan.X.shape[1]), constant, 0.0)
+            before = most
+            continue
+        has_ended = objective > before - enough and not descent.was_stopped
+        if has_ended or not epoch.finite:
             break
         before = objective
     state.recentre(centre)
-    return state.vectors.average, descent.plan
+    return state.vectors.average, descent.plan, has_ended

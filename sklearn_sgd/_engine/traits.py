@@ -285,7 +285,7 @@ class Formulas:
     def has_bounded_slopes(self) -> bool:
         """Whether the slope of the loss is bounded: the loss is a robust one."""
         with np.errstate(all="ignore"):
-            return all(abs(float(self.parts.loss.gradient(np.float64(0.0), np.float64(z)))) < FLAT for z in (-FAR, FAR))
+            return all(abs(float(self.parts.loss.gradient(np.float64(1.0), np.float64(z)))) < FLAT for z in (-FAR, FAR))
 
     @property
     def is_lazy(self) -> bool:

@@ -104,7 +104,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return worse
     if not fit.progress or ended not in ("epochs", "tol", "early_stopping"):
         return None
-    if not stopping.score and rises(losses) and losses[-1] - losses[-2] > fit.progress:
+    if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"
     if kind := _unfinished(fit, state, ended):
         return kind

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.preconditioner import SAMPLE as SAMPLE_FOR_EIGENVALUE
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
-from sklearn_sgd._engine.baseline import constant_of
+from sklearn_sgd._engine.baseline import constant_of, step_by_curvature
 from sklearn_sgd._engine.passes import arrays, normal
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
 from sklearn_sgd._engine.plan import Plan
@@ -110,12 +110,14 @@ class ClusterRows(RemoteRows):
         total, weight = self.blocks.reduce(self.view, workers.training_loss, loss, coef, intercept, rounding)
         return float(total / weight)
 
-    def row_curvatures(self, loss: Any, w: np.ndarray) -> tuple[Any, float]:
-        """Return weights of samples by the curvature of their losses, which the workers compute, and their mean."""
+    def row_curvatures(self, loss: Any, w: np.ndarray, aside: float) -> tuple[Any, float, float]:
+        """Return weights of samples by the curvature of their losses, which the workers compute; see the baseline."""
         sums = self.blocks.reduce(self.view, workers.residual_sums_at, loss, w)
-        weights = CurvatureWeights(self.view, loss, w.copy(), sums)
+        weights = CurvatureWeights(self.view, loss, w.copy(), sums, aside)
         mean = self.blocks.reduce(self.view, workers.curvature_sum, weights) / sums[0]
-        return (weights, mean) if 0.0 < mean < np.inf else (np.empty(0, self.dtype), 1.0)
+        if not 0.0 < mean < np.inf:
+            return np.empty(0, self.dtype), 1.0, 1.0
+        return weights, mean, float(step_by_curvature(sums, mean))
 
     def scores(self, objective: Any, none: Any) -> Any:
         """Return the scores of all samples, starting from empty scores."""

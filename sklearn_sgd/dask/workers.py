@@ -138,11 +138,12 @@ class CurvatureWeights(NamedTuple):
     loss: Any
     w: np.ndarray
     sums: np.ndarray
+    aside: float
 
     def of(self, data: Data) -> np.ndarray:
         """Return the weights for samples transformed by this view."""
         z = baseline.raw_predictions(data.rows, ALL, self.w)
-        return baseline.weighted_curvatures(self.loss, data, ALL, z, self.sums)
+        return baseline.weighted_curvatures(self.loss, data, ALL, z, self.sums, self.aside)
 
 
 def apply(block: Block, view: RowView, function: Any, args: tuple) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
-from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
 from sklearn_sgd._namespace import take, total
 
 
@@ -123,7 +123,7 @@ def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float,
     for _ in range(TRIES):
         slope = slope_at(step)
         if slope > 1e-9 * fall:
-            step *= steep / (steep + slope)
+            step *= max(LEAST, steep / (steep + slope))
             steep *= 0.5
         elif not noise or slope < -0.5 * fall or slope_at(0.5 * step) <= 0.5 * BENT * (slope - fall):
             return step

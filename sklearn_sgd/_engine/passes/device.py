@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
-from sklearn_sgd._engine.baseline import residual_sums, targets_and_weights, weighted_curvatures
+from sklearn_sgd._engine.baseline import residual_sums, step_by_curvature, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
 from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
 
@@ -209,23 +209,22 @@ class AllRows(OnDevice):
         [found] = self.down(sums)
         return float(found[0]), float(found[1]), found[2:] / n
 
-    def reweighted_statistics(self, w: np.ndarray) -> tuple[ColumnStatistics, float]:
-        """Return statistics of rows weighted by the curvature of their losses at w, and the mean curvature.
-
-        See ``row_curvatures``.
-        """
+    def reweighted_statistics(self, w: np.ndarray, aside: float) -> tuple[ColumnStatistics, float, float]:
+        """Return statistics of rows weighted by the curvature of their losses at w; see ``row_curvatures``."""
         xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
         there, mean = self.up(w, data.rows.mean)
         parts = self.stretches(self.plan, range(self.plan.n_rows), self.at_once, mean)
         z = doubled(xp.concat([self.predict(rows, there, data.rows.bias) for rows in parts]))
         sums = residual_sums(loss, data, every, z)
-        curvatures = weighted_curvatures(loss, data, every, z, sums)
+        curvatures = weighted_curvatures(loss, data, every, z, sums, aside)
         mean = summed(curvatures) / sums[0]
         _, given = targets_and_weights(data, every)
         known = (mean > 0.0) & (mean < np.inf)
         weight, mean = xp.where(known, curvatures / mean, given), xp.where(known, mean, xp.ones_like(mean))
-        statistics, [curvature] = measure_there(self.plan.X, weight, bool(data.rows.bias), beside=[mean])
-        return statistics, curvature
+        length = xp.where(known, step_by_curvature(sums, mean), mean)
+        beside = [mean, length]
+        statistics, [curvature, step] = measure_there(self.plan.X, weight, bool(data.rows.bias), beside=beside)
+        return statistics, curvature, step
 
 
 class Minibatch(OnDevice):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
-from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
 from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
 
 # Number of tries for the length of a step in a first epoch, with batches or with all rows; minimum number of spare
@@ -62,7 +62,7 @@ class Automatic(OnDevice):
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
                 rate = float(piece.rates[k]) * (rows.number / plan.batch_size)
                 known, count = self.remember(known, count, squares, losses, rows.number, noise)
-                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None)
+                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None) if noise else search.none + rate
                 step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
                 far = self.xp.maximum(far, most)
                 step = self.xp.astype(step, w.dtype, copy=False)
@@ -124,6 +124,7 @@ class LineSearch:
 
         # For the current length and half of it, if batches are not all rows.
         shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
+        half = 0.5 * self.one
         done, steep, most, none, steepest = ~possible, fall, self.none, EXACT * fall, -0.5 * fall
         for number in range(1, self.tries + 1):
             slopes = slopes_at(shares * step)
@@ -133,7 +134,7 @@ class LineSearch:
             if self.noise:
                 enough &= (slope < steepest) | (slopes[1] <= 0.5 * BENT * (slope - fall))
             done = done | enough
-            guess = xp.where(over, step * steep / (steep + slope), 0.5 * step)
+            guess = step * xp.where(over, xp.clip(steep / (steep + slope), LEAST, None), half)
             step, steep = xp.where(done, step, guess), xp.where(over, 0.5 * steep, fall)
             most = xp.where(done, most, self.none + number)
         return xp.where(possible & done, step, self.none), most

@@ -22,11 +22,13 @@ CLOSE = 1e-6, 1e-12
 # Slope at the end of a step, in units of that at its start, with which the first guess will do, and a later one.
 NEARLY, LEVEL = 0.25, 0.05
 
-# Share of the expected step below which a short one says nothing of other directions: a few rows may have stopped it.
+# Share of the expected step below which a few rows may have stopped it: it says nothing of other directions, and a
+# sample does not show such rows.
 SHORT = 0.25
 
-# Guesses of a length; times as long as the first one it may be.
-TRIES, LONGEST = 60, 8.0
+# Guesses of a length; times as long as the first one it may be; share of the way between two ends that a guess goes, at
+# least: the secants of slopes that grow exponentially would go next to nowhere.
+TRIES, LONGEST, LEAST_SHARE = 60, 8.0, 0.05
 
 
 def level(slope_at: Callable[[float], float], length: float, fall: float) -> float:
@@ -49,7 +51,8 @@ def level(slope_at: Callable[[float], float], length: float, fall: float) -> flo
         if high == np.inf:
             length = min(most, length * min(4.0, fall / max(fall + slope, 1e-300)))
         else:
-            length = low + (high - low) * (below / (below - above) if above < np.inf else 0.5)
+            share = below / (below - above) if above < np.inf else 0.5
+            length = low + (high - low) * min(max(share, LEAST_SHARE), 1.0 - LEAST_SHARE)
     return low
 
 
@@ -134,6 +137,11 @@ class AllRows(WholeBatch):
             self.share = length / step
             self.before_that, self.missing = self.missing, 0.5 * fall * max(length, SHORT * step)
         return length
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the last step was stopped early, perhaps by a few rows."""
+        return self.share < SHORT
 
     @property
     def excess(self) -> float:

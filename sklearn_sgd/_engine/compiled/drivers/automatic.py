@@ -25,6 +25,8 @@ MOST = 100.0
 def step_length(rate, size, batch, window, noise, losses, squares):
     """The length of a step by the curvature of recent samples; ``window`` has their squared slopes, losses, number.
 
+    Without noise the rate is the length: it is known by the curvature of all rows.
+
     The step of a smaller batch is shorter in proportion, so that its rows count no more than others. In the window, the
     squared slopes and losses of a batch count at most as `MOST` times the averages: otherwise one row with a million
     times the loss of others would hide the curvature of a million rows.
@@ -39,7 +41,7 @@ def step_length(rate, size, batch, window, noise, losses, squares):
     window[0] = known + share * squares
     window[1] = keep * window[1] + share * 2.0 * losses
     window[2] = keep * window[2] + size
-    return rate * (size / batch) * window[1] / max(window[0], 1e-300)
+    return rate * (size / batch) * window[1] / max(window[0], 1e-300) if noise else rate
 
 
 def build(layout):

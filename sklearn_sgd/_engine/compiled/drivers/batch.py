@@ -106,8 +106,9 @@ def mix_in(average, w, size, mix):
         average[j] += mix * (w[j] - average[j])
 
 
-# Number of attempts to shorten a step before it is omitted.
-TRIES = 60
+# Number of attempts to shorten a step before it is omitted, and the share of a length that an attempt leaves, at least:
+# the secants of slopes that grow exponentially would leave next to nothing.
+TRIES, LEAST = 60, 0.1
 
 
 # The slope in the middle of a step must be at least this share of the mean slope. If it is smaller, the slope did not
@@ -140,7 +141,7 @@ def line_search(step, fall, lean, bend, noise, n, targets, z, s, c, along, trial
     for _ in range(TRIES):
         slope = slope_at(length, lean, bend, n, targets, z, s, c, along, trial, slopes, numbers, sums)
         if slope > 1e-9 * fall:
-            length *= steep / (steep + slope)
+            length *= max(LEAST, steep / (steep + slope))
             steep *= 0.5
         else:
             if noise == 0 or slope < -0.5 * fall:

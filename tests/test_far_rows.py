@@ -1,0 +1,92 @@
+"""Rows beyond all proportion: the minimum is found beside them, with losses whose curvature varies; against SciPy."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.losses import LOSSES
+from tests.problems import REGRESSORS
+
+FAR = {"y": 1e6, "X": 1e3}
+
+
+def far_rows(loss, n_rows, where, dtype=np.float64, seed=0):
+    """Return a problem of five columns, with one entry of y or X that is far from all others."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, 5))
+    z = X @ (0.4 * rng.standard_normal(5))
+    if loss in ("poisson", "tweedie"):
+        y = rng.poisson(np.exp(z)).astype(dtype)
+    elif loss == "gamma":
+        y = rng.gamma(2.0, np.exp(z) / 2.0).astype(dtype)
+    else:
+        y = (z + rng.standard_t(3, size=n_rows)).astype(dtype)
+    if where == "y":
+        y[n_rows // 3] = FAR["y"]
+    if where == "X":
+        X[n_rows // 3, 1] *= FAR["X"]
+    return X.astype(dtype), y
+
+
+def objectives(loss, X, y, model):
+    """Return the mean losses of a model, of the minimum by SciPy, and of the mean of the targets."""
+    X, y, loss = X.astype(float), y.astype(float), LOSSES[loss]()
+    mean, spread = X.mean(axis=0), X.std(axis=0)
+    Z = np.column_stack([(X - mean) / spread, np.ones(len(X))])
+
+    def objective(w):
+        return np.mean(loss.value(y, Z @ w)), Z.T @ loss.gradient(y, Z @ w) / len(y)
+
+    constant = np.append(np.zeros(5), loss.link(y.mean()) if hasattr(loss, "link") else np.median(y))
+    at = np.append(model.coef_ * spread, model.intercept_ + model.coef_ @ mean)
+    with np.errstate(all="ignore"):
+        found = [
+            minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 3000, "gtol": 1e-12}).fun
+            for start in (constant, at)
+        ]
+    return objective(at)[0], min(found), objective(constant)[0]
+
+
+@pytest.mark.parametrize("where", FAR)
+@pytest.mark.parametrize("loss", ["gamma", "poisson", "tweedie", "epsilon_insensitive", "squared_epsilon_insensitive"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_the_minimum_beside_a_row_beyond_all_proportion(kind, loss, where):
+    """Of few rows, which are all read in each step of a full batch; no warning, which would be an error."""
+    X, y = far_rows(loss, 300, where)
+    value, least, constant = objectives(loss, X, y, kind(loss, random_state=0).fit(X, y))
+    assert value - least <= 2e-3 * constant
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_a_row_that_a_sample_of_many_does_not_show(kind, dtype):
+    X, y = far_rows("gamma", 32_768, "y", dtype, seed=1)
+    value, least, constant = objectives("gamma", X, y, kind("gamma", random_state=0).fit(X, y))
+    assert value - least <= 1e-3 * constant
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_step_that_a_row_in_a_flat_loss_would_stop(seed):
+    """The row lies in the tube where the loss is 0, so that its curvature is seen only from outside of it."""
+    X, y = far_rows("epsilon_insensitive", 30, "X", seed=seed)
+    value, least, constant = objectives("epsilon_insensitive", X, y, BatchGDRegressor("epsilon_insensitive").fit(X, y))
+    assert value - least <= 5e-3 * constant
+
+
+def test_noisy_steps_that_diverge_come_back():
+    """One row makes the loss of steps on batches infinite, but not that of the steps on all rows that follow."""
+    X, y = far_rows("tweedie", 4000, "X", np.float32)
+    model = MiniBatchSGDRegressor("tweedie", random_state=0).fit(X, y)
+    value, least, constant = objectives("tweedie", X, y, model)
+    assert model.stop_reason_ == "tol"
+    assert value - least <= 1e-3 * constant
+
+
+@pytest.mark.parametrize("loss", ["huber", "logcosh", "poisson", "gamma", "expectile"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_smooth_losses_end_at_the_minimum(kind, loss):
+    """Also without rows beyond all proportion: to far less than the noise of an average."""
+    X, y = far_rows(loss, 500, None, seed=3)
+    value, least, constant = objectives(loss, X, y, kind(loss, random_state=0).fit(X, y))
+    assert value - least <= 1e-5 * constant
