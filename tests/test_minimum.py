@@ -1,5 +1,6 @@
 """The minimum is reached, and known, where columns hardly differ: against least squares, Lasso and certified values."""
 
+import pickle
 import warnings
 from fractions import Fraction
 
@@ -355,3 +356,48 @@ def test_full_batches_decide_about_dependent_columns_whatever_ends_them(loss, pa
     with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
         model = BatchGDRegressor(loss, random_state=0, **params).fit(X, y)
     assert abs(model.coef_).max() < 10.0
+
+
+@pytest.mark.parametrize("size", [1, 32, None])
+@pytest.mark.parametrize("peer", [Lasso(alpha=0.05), ElasticNet(alpha=0.05, l1_ratio=0.6)], ids=["l1", "elasticnet"])
+def test_zeros_in_a_stream_of_another_loss(peer, size):
+    """With a wide Huber loss the objective is that of scikit-learn's. The zeros are its own, or nearly."""
+    X, y = sparse_truth()
+    kind = {1: OnlineSGDRegressor, None: BatchGDRegressor}.get(size, MiniBatchSGDRegressor)
+    penalty = {"penalty": "l1"} if isinstance(peer, Lasso) else {"penalty": "elasticnet", "l1_ratio": 0.6}
+    peer.fit(X, y)
+    for chunk in (10, 100):
+        model = by_chunks(kind("huber", epsilon=1e3, alpha=0.05, random_state=0, **penalty), X, y, chunk)
+        assert np.count_nonzero((model.coef_ != 0) != (peer.coef_ != 0)) <= 2
+        assert np.count_nonzero(model._states[0].vectors.average[:-1] == 0) < np.count_nonzero(peer.coef_ == 0) / 2
+        np.testing.assert_allclose(model.coef_ * X.std(axis=0), peer.coef_ * X.std(axis=0), atol=0.1)
+
+
+@pytest.mark.parametrize("loss", ["logcosh", "poisson", "gamma"])
+@pytest.mark.parametrize("size", [1, 32])
+def test_zeros_in_a_stream_are_those_of_a_fit(loss, size):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((4000, 20)) * np.linspace(0.5, 2.0, 20) + 1.0
+    z = X[:, [0, 7, 14]] @ [0.8, -0.4, 0.3]
+    y = {"logcosh": lambda: z + rng.standard_normal(4000), "poisson": lambda: rng.poisson(np.exp(0.5 * z))}.get(
+        loss, lambda: rng.gamma(2.0, np.exp(0.5 * z) / 2.0)
+    )()
+    params = {"penalty": "l1", "alpha": 0.1, "random_state": 0}
+    fit = BatchGDRegressor(loss, tol=1e-7, **params).fit(X, y)
+    stream = by_chunks((OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor)(loss, **params), X, y)
+    assert 0 < np.count_nonzero(fit.coef_) < 10
+    np.testing.assert_array_equal(stream.coef_ != 0, fit.coef_ != 0)
+    copy = pickle.loads(pickle.dumps(stream))
+    np.testing.assert_array_equal(copy.partial_fit(X[:9], y[:9]).coef_, stream.partial_fit(X[:9], y[:9]).coef_)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_penalty_with_zeros_where_columns_depend_on_each_other(kind):
+    """Offsets without an intercept make columns alike, which steps for single columns follow slowly; against Lasso."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 4)) + 10.0
+    y = X @ [1.0, 0.0, -0.5, 0.0] + 0.3 * rng.standard_normal(300)
+    model = kind("huber", epsilon=1e3, penalty="l1", alpha=0.02, fit_intercept=False, random_state=0).fit(X, y)
+    peer = Lasso(alpha=0.02, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-3)
+    np.testing.assert_array_equal(model.coef_ != 0, peer.coef_ != 0)

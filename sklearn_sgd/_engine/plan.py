@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.final_step import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_after
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
@@ -80,6 +81,9 @@ class Plan(NamedTuple):
         Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
     anew : bool
         Whether the stream has begun anew, and columns that the rows do not have are forgotten, too.
+    covariance, curvature : ndarray or None, float
+        Covariances of the columns by the curvature of the rows' losses, and the mean curvature, for penalties that have
+        a proximal step.
     hidden : float
         What is missing to the minimum along directions of nearly dependent columns, where these are left out.
     """
@@ -104,6 +108,8 @@ class Plan(NamedTuple):
     anew: bool = False
     minimum: Any = None
     hidden: float = 0.0
+    covariance: Any = None
+    curvature: float = 1.0
     searches: bool = False
 
     @property
@@ -132,6 +138,12 @@ class Plan(NamedTuple):
     def is_reweighted(self) -> bool:
         """Whether rows get new weights in each epoch: in full batches of a loss whose curvature varies."""
         return self.preconditioner is not None and not self.formulas.is_quadratic and not self.noise
+
+    @property
+    def is_parabola(self) -> bool:
+        """Whether a step on all rows goes to the minimum of a parabola with a penalty that has a proximal step."""
+        known = self.X.shape[1] <= FULL and not is_foreign(self.X)
+        return self.is_reweighted and known and not self.formulas.is_smooth and self.formulas.pulls_linearly
 
     @property
     def shuffles(self) -> bool:

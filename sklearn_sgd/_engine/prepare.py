@@ -272,6 +272,8 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
     hidden, loss = (0.0, 0.0) if is_foreign(plan.X) else _hidden(plan, state, step.geometry, curvature)
     if hidden > WORTH * loss:
         step, hidden = make(follows=True), 0.0
+    if plan.is_parabola:
+        plan = plan._replace(covariance=statistics.moment * (curvature / statistics.weight), curvature=curvature)
     return plan._replace(preconditioner=step.preconditioner, hidden=hidden), length
 
 

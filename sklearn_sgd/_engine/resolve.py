@@ -61,6 +61,12 @@ class Recipe(NamedTuple):
         return self.params["inference"] and self.finishes and not self.formulas.is_quadratic
 
     @property
+    def finishes_with_zeros(self) -> bool:
+        """Whether a stream predicts with the zeros that the slopes of its rows lead to: losses other than the above."""
+        quadratic = self.formulas.is_quadratic and self.formulas.pulls_linearly
+        return self.finishes and not (quadratic or self.formulas.is_smooth or self.params["inference"])
+
+    @property
     def finishes_streams(self) -> bool:
         """Whether a stream predicts with the minimum that follows from its moments: the squared error."""
         return self.finishes and self.formulas.is_quadratic and self.formulas.pulls_linearly

@@ -32,7 +32,7 @@ class State:
     (the weight of the samples measured since it was made), ``window`` (see :mod:`.automatic.window`), ``news`` (of
     columns that vary more than before, the share of the last samples in their spread, and how far centres moved) and
     ``first_batch_excess`` (what the first batch cost more before the samples showed the columns), ``coef_before``
-    and ``average_before`` (the parameters then, if they are others now), and of robust losses ``first_targets``.
+    and ``average_before`` (the parameters then, if they are others now); ``first_targets``, and for zeros ``slopes``.
 
     ``losses`` has one for each epoch of a fit and each chunk of a stream, without the first ``n_forgotten``. Chunks
     that are parts of one epoch count as one in ``n_epochs``.
@@ -66,6 +66,7 @@ class State:
     coef_before: np.ndarray | None = None
     average_before: np.ndarray | None = None
     first_targets: np.ndarray | None = None
+    slopes: np.ndarray | None = None
 
     @classmethod
     def start(cls, n_features: int, dtype, generator, coef=None, intercept=None) -> "State":
@@ -112,8 +113,6 @@ class State:
         """Coefficients and intercept to predict with, from these parameters or the average."""
         w, dtype = self.vectors.average if w is None else w, self.vectors.coef.dtype
         return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
-
-    # Before a descent
 
     def weigh(self, weight, X):
         """Weights over the mean of all non-zero ones so far, so that their scale drops out; empty if all are 1."""
@@ -255,8 +254,7 @@ class State:
 
     def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
         """Go on from other parameters."""
-        for w in (self.vectors.coef, self.vectors.average):
-            w[:-1], w[-1] = coef, intercept + self.centre.dot(coef)
+        self.start_at(coef, intercept + self.centre.dot(coef), self.first_batch_excess)
 
     def forget_columns(self) -> None:
         """Go on by a schedule, from columns as they are; the targets of the rows to come will not be known."""
@@ -282,7 +280,7 @@ class State:
             w[-1] = intercept
 
     def remember(self, targets: np.ndarray | None, constant: float | None) -> None:
-        """Keep the first targets of a young stream; begin anew at a constant, if there is one."""
+        """Keep the first targets of a young stream; begin anew at a constant, if any."""
         self.first_targets = targets
         if constant is not None:
             self.start_at(np.zeros(len(self.centre)), constant, self.first_batch_excess)
@@ -354,7 +352,7 @@ class State:
             self.step = self.step._replace(geometry=None)
 
     def lower_rate(self, divisor: float) -> None:
-        """Go on at a lower rate."""
+        """Lower the rate."""
         self.rate_factor /= divisor
 
     def count_first_loss(self, loss: float, weight: float) -> None:
@@ -383,6 +381,10 @@ class State:
         """Take the chunk after an earlier state as a part of the same epoch."""
         self.n_epochs = earlier.n_epochs
 
+    def learn_slopes(self, new: np.ndarray, share: float) -> None:
+        """Count mean slopes of new rows, and where they are, by a share."""
+        self.slopes = new if self.slopes is None else self.slopes + share * (new - self.slopes)
+
     # After a descent
 
     def with_parameters(self, vectors: Vectors, centre: np.ndarray) -> "State":
@@ -395,5 +397,4 @@ class State:
 
     def fall_back(self, constant: float) -> None:
         """Predict a constant."""
-        for w in (self.vectors.coef, self.vectors.average):
-            w[:-1], w[-1] = 0.0, constant
+        self.start_at(np.zeros(len(self.centre)), constant, 0.0)

@@ -15,10 +15,12 @@ from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.drivers import Pass
-from sklearn_sgd._engine.plan import NO_MIXES, Piece, Plan
+from sklearn_sgd._engine.passes.rows import as_rows
+from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
 from sklearn_sgd._engine.prepare import NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.support import learn_slopes
 
 # Number of updates whose rates are computed at once.
 AHEAD = 256
@@ -118,6 +120,10 @@ class Stream:
         loss /= n_rows
         state.end_epoch(n_rows, self.n_updates, loss, float(rates.rates[n_done + self.n_updates - 1 - rates.first]))
         state.count_first_loss(loss, float(plan.n_rows))
+        if self.recipe.finishes_with_zeros:
+            data = Data(as_rows(X, self.recipe.params["fit_intercept"]), y, NO_WEIGHT)
+            with quiet():
+                learn_slopes(plan.parts.loss, data, None, X, state)
         return state
 
     def _rates(self, state: State) -> Rates:

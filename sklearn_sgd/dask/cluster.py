@@ -11,7 +11,7 @@ from sklearn_sgd._engine.automatic.preconditioner import SAMPLE as SAMPLE_FOR_EI
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
 from sklearn_sgd._engine.baseline import constant_of, step_by_curvature
-from sklearn_sgd._engine.passes import arrays, normal
+from sklearn_sgd._engine.passes import arrays, normal, proximal
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.remote import RemoteRows
@@ -142,6 +142,8 @@ class ClusterRows(RemoteRows):
             return normal.automatic
         if plan.batch_size < plan.n_rows:
             return LocalDescent(self.blocks, plan)
+        if plan.is_parabola:
+            return proximal.ProximalNewton(self.all_rows(plan))
         return partial(arrays.automatic if plan.preconditioner else arrays.minibatch, batch_of=self.all_rows(plan))
 
     def all_rows(self, plan: Plan) -> "ClusterBatch":

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled import store
-from sklearn_sgd._engine.passes import arrays, device, device_automatic, full_batch, minimum, normal, variance_reduced
+from sklearn_sgd._engine.passes import (
+    arrays,
+    device,
+    device_automatic,
+    full_batch,
+    minimum,
+    normal,
+    proximal,
+    variance_reduced,
+)
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
@@ -28,6 +37,8 @@ def choose(plan) -> Callable[..., float]:
         return normal.automatic
     if plan.minimum and not plan.noise:
         return minimum.Arrival(all_rows(plan))
+    if plan.is_parabola:
+        return proximal.ProximalNewton(all_rows(plan))
     if is_foreign(plan.X):
         return (device_automatic.Automatic if plan.preconditioner else device.Minibatch)(plan)
     drivers = drivers_of(plan)

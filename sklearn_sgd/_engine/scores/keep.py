@@ -15,6 +15,7 @@ from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream import StreamFinish
+from sklearn_sgd._engine.support import SupportFinish, learn_slopes
 from sklearn_sgd._namespace import doubled, host, take
 
 
@@ -91,6 +92,9 @@ def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequ
     """Count the losses of a chunk before it was learned; return the scores if they are kept."""
     for descent, epoch in done:
         descent.state.count_first_loss(epoch.loss, descent.plan.weight)
+        if recipe.finishes_with_zeros:
+            plan = descent.plan
+            learn_slopes(plan.parts.loss, plan.data, plan.row_indices, plan.X, descent.state)
     if not recipe.params["inference"]:
         return ()
     states = [descent.state for descent, _ in done]
@@ -129,11 +133,11 @@ class ScoreFinish(NamedTuple):
 
 def finishes(recipe: Recipe) -> bool:
     """Return whether there is a final step of a stream."""
-    return recipe.finishes_streams or recipe.finishes_by_scores
+    return recipe.finishes_streams or recipe.finishes_by_scores or recipe.finishes_with_zeros
 
 
-def finish_of(recipe: Recipe) -> StreamFinish | ScoreFinish | None:
+def finish_of(recipe: Recipe) -> StreamFinish | ScoreFinish | SupportFinish | None:
     """Return what makes the coefficients of a stream of its state; None where they are those of the descent itself."""
     if recipe.finishes_by_scores:
         return ScoreFinish(Objective.of(recipe.formulas), recipe.params["half_life"])
-    return StreamFinish.of(recipe)
+    return SupportFinish.of(recipe) or StreamFinish.of(recipe)

@@ -1,0 +1,54 @@
+"""Full batches with a penalty that has a proximal step, of losses whose curvature varies: proximal Newton steps.
+
+The losses are a parabola where the descent stands, by the covariances of rows weighted by their curvature. Its minimum
+with the penalty is as far as a step goes, if the objective falls along it.
+
+References
+----------
+Lee, J. D., Sun, Y. and Saunders, M. A., "Proximal Newton-type methods for minimizing composite functions", SIAM Journal
+on Optimization 24, 2014.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.final_step import NormalMatrix, proximal_finish
+
+# Share of the fall that the parabola promises, which a step must bring; trials of its length, each half of the last.
+ENOUGH, TRIES = 1e-4, 60
+
+
+@dataclass(frozen=True)
+class ProximalNewton:
+    """One step on all rows."""
+
+    rows: Any
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Make it, which changes the vectors and the window; return the sum of the losses before it."""
+        w, average, penalty = vectors.coef, vectors.average, plan.parts.penalty
+        rows = self.rows(plan.data, piece.order, plan.parts.loss)
+        losses, squares, g = rows.gradient(w)
+        window[:3] = squares, 2.0 * losses, len(piece.order)
+        before = w.astype(np.float64)
+        coef = before[:-1]
+        product = plan.covariance @ coef
+        loss = losses / len(piece.order)
+        parabola = NormalMatrix(plan.covariance, product - g[:-1], 2.0 * abs(loss), 0.0)
+        d = proximal_finish(parabola, penalty, before, 0.0) - before
+        d[-1] = -g[-1] / plan.curvature
+        penalised = plan.penalty_value(before)
+        objective, known = loss + penalised, plan.penalty_value(before + d) - penalised
+        fall, length = float(g @ d) + known, 1.0
+        for _ in range(TRIES if fall < 0.0 else 0):
+            there = (before + length * d).astype(w.dtype)
+            value = rows.gradient(there)[0] / len(piece.order) + plan.penalty_value(there)
+            if value <= objective + ENOUGH * length * fall:
+                w[:] = there
+                break
+            length *= 0.5
+        if piece.mixes.size:
+            average += piece.mixes[0] * (w - average)
+        return losses
