@@ -401,3 +401,31 @@ def test_a_penalty_with_zeros_where_columns_depend_on_each_other(kind):
     peer = Lasso(alpha=0.02, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(X, y)
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-3)
     np.testing.assert_array_equal(model.coef_ != 0, peer.coef_ != 0)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "tweedie"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_bounds_hold_from_any_start(loss, dtype):
+    """The first direction leads out of them, and so may rounding."""
+    some = False
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, w = rng.standard_normal((100, 5)) + 10.0, rng.standard_normal(5)
+        y = np.exp(0.2 * (X - 10.0) @ w)
+        model = BatchGDRegressor(loss, positive=True).fit(X.astype(dtype), y.astype(dtype))
+        assert (model.coef_ >= 0.0).all()
+        some |= (model.coef_ > 0.0).any()
+    assert some
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_an_elastic_net_of_columns_in_any_units(kind, loss):
+    """A column whose unit makes the square of the penalty steep does not hold up the others."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 4)) * [1e-4, 1.0, 15.0, 1e3]
+    y = X @ [0.0, 1.0, 0.2, 1e-3] + rng.standard_normal(300)
+    params = {"epsilon": 1e3} if loss == "huber" else {}
+    model = kind(loss, penalty="elasticnet", alpha=1.0, l1_ratio=0.5, random_state=0, **params).fit(X, y)
+    peer = ElasticNet(alpha=1.0, l1_ratio=0.5, tol=1e-12, max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(model.coef_ * X.std(axis=0), peer.coef_ * X.std(axis=0), atol=1e-3)

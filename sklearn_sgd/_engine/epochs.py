@@ -15,7 +15,7 @@ from sklearn_sgd._namespace import take, total
 
 # Where curvatures are evaluated, in units of the typical residual; how much farther, up to which distance, after an
 # epoch that lowered the objective by less than this share: a row at whose prediction the loss is flat may stop a step.
-ASIDE, WIDER, FARTHEST, CALM = 0.01, 10.0, 100.0, 1e-3
+ASIDE, WIDER, FARTHEST, CALM = 0.01, 10.0, 1.0, 1e-3
 
 
 def quiet():

@@ -207,7 +207,7 @@ def proximal_finish(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: flo
     variance = np.maximum(normal.covariance.diagonal(), 0.0)
     scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
     largest = np.linalg.eigvalsh(normal.covariance * np.outer(scale, scale))[-1]
-    length = scale * scale / (max(float(largest), 1.0) + float(np.max(penalty.gradient(scale * scale), initial=0.0)))
+    length = scale * scale / (max(float(largest), 1.0) + penalty.gradient(scale * scale))
     w = w[:-1]
     there, speed, small = w, 1.0, 1e-10 * np.sqrt(max(normal.variance, 0.0))
     for _ in range(LONG):

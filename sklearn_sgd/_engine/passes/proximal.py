@@ -29,6 +29,7 @@ class ProximalNewton:
     def __call__(self, plan, piece, vectors, window) -> float:
         """Make it, which changes the vectors and the window; return the sum of the losses before it."""
         w, average, penalty = vectors.coef, vectors.average, plan.parts.penalty
+        w[:-1] = penalty.prox(w[:-1], 0.0, ...)  # A start may be out of bounds.
         rows = self.rows(plan.data, piece.order, plan.parts.loss)
         losses, squares, g = rows.gradient(w)
         window[:3] = squares, 2.0 * losses, len(piece.order)
@@ -44,6 +45,7 @@ class ProximalNewton:
         fall, length = float(g @ d) + known, 1.0
         for _ in range(TRIES if fall < 0.0 else 0):
             there = (before + length * d).astype(w.dtype)
+            there[:-1] = penalty.prox(there[:-1], 0.0, ...)  # Within bounds in spite of rounding.
             value = rows.gradient(there)[0] / len(piece.order) + plan.penalty_value(there)
             if value <= objective + ENOUGH * length * fall:
                 w[:] = there
