@@ -127,6 +127,15 @@ def test_full_batches_of_other_losses(cluster, loss):
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
 
 
+def test_a_target_beyond_all_proportion(cluster, kind):
+    """A robust loss hardly follows it; it cut the steps for all others short."""
+    X, y = raw(2000, 4)
+    clean = BatchGDRegressor("huber").fit(X, y)
+    y[700] = 1e12
+    model = kind("huber", random_state=0).fit(*spread(X, y))
+    assert_allclose(X @ model.coef_ + model.intercept_, clean.predict(X), atol=0.02 * np.std(y[:700]))
+
+
 def test_standard_errors(cluster):
     """The moments of columns and targets are there, from all workers."""
     X, y = linear(2000)
