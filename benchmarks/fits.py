@@ -62,7 +62,7 @@ def rows(quick: bool):
         yield "poisson", {}, (1_000_000 // few, 50), columns, {batch: goal, mini: min(goal, 2)}, peer
     yield "huber", {"epsilon": 1.35}, (200_000 // few, 50), columns, {batch: 5}, "HuberRegressor"
     for name, params in (("quantile", {"quantile": 0.9}), ("absolute_error", {})):
-        for n in (2000, 10_000):
+        for n in (2000, 5000):
             yield name, params, (n // few, 20), columns, {batch: 0, mini: 0}, "QuantileRegressor"
     yield "gamma", {}, (500_000 // few, 50), columns, {batch: 0, mini: 0}, "GammaRegressor"
     yield "tweedie", {}, (500_000 // few, 50), columns, {batch: 0, mini: 0}, "TweedieRegressor"
