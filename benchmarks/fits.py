@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -18,6 +19,7 @@ from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegres
 from sklearn_sgd.losses import LOSSES
 
 SOLVERS, ABSENT = load()
+DOCS = Path(__file__).parent.parent / "docs"
 LAPS = 3
 
 
@@ -40,6 +42,9 @@ def targets(X: np.ndarray, loss: str, rng) -> np.ndarray:
     z = X @ rng.standard_normal(X.shape[1]) * 0.5 / np.sqrt(X.shape[1])
     if loss == "poisson":
         return rng.poisson(np.exp(z - z.mean() + 0.5)).astype(float)
+    if loss in ("gamma", "tweedie"):
+        number = np.ones(len(z)) if loss == "gamma" else rng.poisson(2.0, len(z))
+        return np.where(number > 0, rng.gamma(2.0 * np.maximum(number, 1), np.exp(z - z.mean())), 0.0)
     return 5.0 + z + (rng.standard_normal(len(X)) if loss == "squared_error" else rng.standard_t(2, len(X)))
 
 
@@ -56,7 +61,18 @@ def rows(quick: bool):
     for peer, goal in (("PoissonRegressor", 3), ("glum", 3), ("statsmodels", 0)):
         yield "poisson", {}, (1_000_000 // few, 50), columns, {batch: goal, mini: min(goal, 2)}, peer
     yield "huber", {"epsilon": 1.35}, (200_000 // few, 50), columns, {batch: 5}, "HuberRegressor"
-    yield "quantile", {"quantile": 0.5}, (20_000 // few, 20), columns, {batch: 0}, "QuantileRegressor"
+    for name, params in (("quantile", {"quantile": 0.9}), ("absolute_error", {})):
+        for n in (2000, 5000):
+            yield name, params, (n // few, 20), columns, {batch: 0, mini: 0}, "QuantileRegressor"
+    yield "gamma", {}, (500_000 // few, 50), columns, {batch: 0, mini: 0}, "GammaRegressor"
+    yield "tweedie", {}, (500_000 // few, 50), columns, {batch: 0, mini: 0}, "TweedieRegressor"
+
+
+def settings_of(peer: str, params: dict, kind) -> dict:
+    """What a peer needs to solve the same problem."""
+    if peer == "QuantileRegressor":
+        return {"quantile": params.get("quantile", 0.5)}
+    return {"alpha": 1e-6} if kind is chain else {}
 
 
 def lap(work) -> float:
@@ -81,7 +97,7 @@ def fits(quick: bool):
         rng = np.random.default_rng(0)
         X = kind(n, p, rng)
         y = targets(X, name, rng)
-        loss, other = LOSSES[name](**params), SOLVERS[peer](**({"alpha": 1e-6} if kind is chain else {}))
+        loss, other = LOSSES[name](**params), SOLVERS[peer](**settings_of(peer, params, kind))
         other.set_objective(X, y)
         other.run()
         models = {regressor: regressor(name, **params).fit(X, y) for regressor in regressors}
@@ -102,9 +118,10 @@ def fits(quick: bool):
 def widths(quick: bool):
     """Least squares for several numbers of columns, with about as many entries of X in each case."""
     head = ("columns", 8), ("rows", 10), ("Ridge", 8), ("BatchGD", 8), ("times", 6), ("behind", 9), ("MiniBatch", 9)
-    yield " ".join(f"{name:>{width}}" for name, width in (*head, ("behind", 9)))
-    for p in (50, 100) if quick else (50, 100, 200, 300, 400, 401, 500, 700, 1000, 2000):
-        rng, n = np.random.default_rng(0), (200_000 if quick else 20_000_000) // p
+    yield " ".join(f"{name:>{width}}" for name, width in (*head, ("behind", 9), ("readings", 9)))
+    table = []
+    for p in (50, 100) if quick else (50, 100, 200, 300, 400, 401, 500, 700, 1000, 2000, 3000, 5000):
+        rng, n = np.random.default_rng(0), max((200_000 if quick else 20_000_000) // p, 2 * p)
         X = columns(n, p, rng)
         y = targets(X, "squared_error", rng)
         peer, models = Ridge(1e-6), (BatchGDRegressor(), MiniBatchSGDRegressor())
@@ -113,8 +130,31 @@ def widths(quick: bool):
         one, two = (best - model.score(X, y) for model in models)
         yield (
             f"{p:>8} {n:>10,} {laps[0]:>8.3f} {laps[1]:>8.3f} {laps[0] / laps[1]:>5.1f}x {one:>9.1e} {laps[2]:>9.3f}"
-            f" {two:>9.1e}"
+            f" {two:>9.1e} {models[0].n_readings_:>9.1f}"
         )
+        table.append((p, *laps, one, two))
+    if not quick:
+        picture_of_widths(np.array(table))
+
+
+def picture_of_widths(table: np.ndarray) -> None:
+    """Seconds for each entry of X, and what is missing to R² of the minimum, over numbers of columns."""
+    import matplotlib.pyplot as plt
+
+    columns, entries = table[:, 0], np.maximum(20e6, 2.0 * table[:, 0] ** 2)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for k, (name, marker) in enumerate(zip(("Ridge", "BatchGDRegressor", "MiniBatchSGDRegressor"), "os^", strict=True)):
+        left.loglog(columns, table[:, 1 + k] / entries * 1e9, marker + "-", label=name)
+        if k:
+            right.loglog(columns, np.maximum(table[:, 3 + k], 1e-13), marker + "-", color=f"C{k}", label=name)
+    left.set(xlabel="columns P", ylabel="ns per entry of X")
+    right.set(xlabel="columns P", ylabel="R² behind least squares", ylim=(1e-13, 1e-3))
+    for axis in (left, right):
+        axis.axvline(400.5, color="0.7", linestyle="--")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(DOCS / "images" / "benchmarks_widths.png", dpi=150)
+    plt.close(figure)
 
 
 def main(arguments=None) -> int:
