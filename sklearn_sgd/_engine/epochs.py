@@ -9,14 +9,14 @@ from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import choose, visits_rows
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.prepare import reweighted
 from sklearn_sgd._engine.readings import count_rows
+from sklearn_sgd._engine.reweighting import ASIDE, reweighted
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
 
-# Where curvatures are evaluated, in units of the typical residual; how much farther, up to which distance, after an
-# epoch that lowered the objective by less than this share: a row at whose prediction the loss is flat may stop a step.
-ASIDE, WIDER, FARTHEST, CALM = 0.01, 10.0, 1.0, 1e-3
+# Where curvatures are evaluated after an epoch that lowered the objective by less than a share, `CALM`: so many times
+# farther, up to a distance. A row at whose prediction the loss is flat may stop a step.
+WIDER, FARTHEST, CALM = 10.0, 1.0, 1e-3
 
 
 def quiet():

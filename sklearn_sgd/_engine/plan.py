@@ -86,6 +86,8 @@ class Plan(NamedTuple):
     covariance, curvature : ndarray or None, float
         Covariances of the columns by the curvature of the rows' losses, and the mean curvature, for penalties that have
         a proximal step.
+    follows : bool
+        Whether steps follow the directions of nearly dependent columns.
     hidden : float
         What is missing to the minimum along directions of nearly dependent columns, where these are left out.
     """
@@ -109,6 +111,7 @@ class Plan(NamedTuple):
     settles: bool = False
     anew: bool = False
     minimum: Any = None
+    follows: bool = False
     hidden: float = 0.0
     covariance: Any = None
     curvature: float = 1.0

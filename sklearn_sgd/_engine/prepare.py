@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.on_device import measure_there
-from sklearn_sgd._engine.automatic.preconditioner import Geometry, Step, make_step
+from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
     ColumnStatistics,
@@ -31,11 +30,11 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.curvatures import of_sample, reweighted_statistics, sample_of, size_of_sample
+from sklearn_sgd._engine.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.outliers import look_back, within_reach
-from sklearn_sgd._engine.passes import device, variance_reduced
-from sklearn_sgd._engine.passes.choose import all_rows, sums_of_entries
+from sklearn_sgd._engine.passes import variance_reduced
+from sklearn_sgd._engine.passes.choose import sums_of_entries
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -204,7 +203,7 @@ def learn_columns(
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
-    make = partial(_make_step, X, recipe.formulas, stream, stream or noise, 1.0)
+    make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0)
     state.learn_columns(new, X.shape[1], share, make, GROWTH)
 
 
@@ -258,43 +257,6 @@ def stream_schedule(plan: Plan, step: Step) -> Callable:
     return automatic_rates(step, plan.batch_size, plan.decay_limit)
 
 
-def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[Plan, float]:
-    """The plan with rows weighted by the curvature of their losses, where the descent stands now; the length of steps.
-
-    As in iteratively reweighted least squares: a row that the loss hardly sees should not shape the step.
-    """
-    intercept, w = bool(plan.data.rows.bias), state.vectors.coef
-    if is_foreign(plan.X):
-        statistics, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
-    else:
-        statistics, curvature, length = reweighted_statistics(plan, w, sampled, aside)
-    state.recentre(statistics.centre)
-    rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
-    plan = plan._replace(data=plan.data._replace(rows=rows))
-    make = partial(_make_step, plan.X, plan.formulas, False, False, curvature, statistics)
-    step = make(follows=is_foreign(plan.X))
-    hidden, loss = (0.0, 0.0) if is_foreign(plan.X) else _hidden(plan, state, step.geometry, curvature)
-    if hidden > WORTH * loss:
-        step, hidden = make(follows=True), 0.0
-    if plan.is_parabola:
-        plan = plan._replace(covariance=statistics.moment * (curvature / statistics.weight), curvature=curvature)
-    return plan._replace(preconditioner=step.preconditioner, hidden=hidden), length
-
-
-def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: float) -> tuple[float, float]:
-    """Return what is missing to the minimum along directions of nearly dependent columns, and the mean loss.
-
-    What noise alone would gain there is not missing.
-    """
-    dtype = dtype_of(plan.X)
-    if geometry is None or (wide := geometry.without_dependent(dtype)) is geometry:
-        return 0.0, 0.0
-    losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(state.vectors.coef)
-    loss, slope = losses / plan.weight, float(np.sqrt(squares / plan.weight))
-    missing = geometry.hidden(g[:-1], rounding_of(geometry, dtype, slope, state.centre), dtype) / curvature
-    return (missing if missing > gain_by_chance(geometry, wide, loss, plan.weight) else 0.0), loss
-
-
 def _refuse_foreign(recipe: Recipe, X) -> None:
     """Refuse arrays of other libraries where steps go row by row."""
     if is_foreign(X) and (recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")):
@@ -320,7 +282,7 @@ def batch_size_for(params, X, n_rows: int) -> int:
     return max(1, min(size or n_rows, n_rows))
 
 
-def _make_step(
+def step_for(
     X,
     formulas: Formulas,
     stream: bool,

@@ -1,0 +1,63 @@
+"""Full batches of losses whose curvature varies: each epoch has the geometry of rows weighted by their curvature."""
+
+from functools import partial
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
+from sklearn_sgd._engine.automatic.preconditioner import Geometry
+from sklearn_sgd._engine.curvatures import reweighted_statistics
+from sklearn_sgd._engine.passes import device
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.passes.rows import as_rows, less_mean
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.prepare import step_for
+from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import dtype_of, is_foreign
+
+# Least distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual.
+ASIDE = 0.01
+
+
+def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[Plan, float]:
+    """Return the plan with rows weighted by the curvature of their losses at the parameters; the length of steps.
+
+    As in iteratively reweighted least squares, a row with a small curvature should not shape the step.
+    """
+    intercept, w = bool(plan.data.rows.bias), state.vectors.coef
+    if is_foreign(plan.X):
+        statistics, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
+    else:
+        statistics, curvature, length = reweighted_statistics(plan, w, sampled, aside)
+    state.recentre(statistics.centre)
+    rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
+    plan = plan._replace(data=plan.data._replace(rows=rows))
+    make = partial(step_for, plan.X, plan.formulas, False, False, curvature, statistics)
+    if is_foreign(plan.X):
+        step = make(follows=True)
+    elif aside > ASIDE:
+        # Curvatures that far from the predictions are too small to measure what is missing.
+        step = make(follows=plan.follows)
+    else:
+        step = make(follows=False)
+        hidden, loss = _hidden(plan, state, step.geometry, curvature)
+        if follows := hidden > WORTH * loss:
+            step, hidden = make(follows=True), 0.0
+        plan = plan._replace(hidden=hidden, follows=follows)
+    if plan.is_parabola:
+        plan = plan._replace(covariance=statistics.moment * (curvature / statistics.weight), curvature=curvature)
+    return plan._replace(preconditioner=step.preconditioner), length
+
+
+def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: float) -> tuple[float, float]:
+    """Return what is missing to the minimum along directions of nearly dependent columns, and the mean loss.
+
+    What noise alone would gain there is not missing.
+    """
+    dtype = dtype_of(plan.X)
+    if geometry is None or (wide := geometry.without_dependent(dtype)) is geometry:
+        return 0.0, 0.0
+    losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(state.vectors.coef)
+    loss, slope = losses / plan.weight, float(np.sqrt(squares / plan.weight))
+    missing = geometry.hidden(g[:-1], rounding_of(geometry, dtype, slope, state.centre), dtype) / curvature
+    return (missing if missing > gain_by_chance(geometry, wide, loss, plan.weight) else 0.0), loss
