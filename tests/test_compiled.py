@@ -12,7 +12,7 @@ from problems import csr, holey, linear, some_weights, theta
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, losses, optimizers, penalties
 from sklearn_sgd._engine.compiled import emit, functions, machine, store, translate
-from sklearn_sgd._engine.compiled.drivers import words
+from sklearn_sgd._engine.compiled.drivers import primitives
 from sklearn_sgd._engine.expressions import UFUNCS, Expression, Untraceable, program, symbols, variable
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
@@ -119,12 +119,18 @@ FITS = {
     "automatic": {"batch_size": 7, "penalty": "l2", "alpha": 0.1},
     "automatic, diagonal": {"batch_size": 7, "penalty": "l1", "alpha": 0.1},
     "automatic, robust": {"batch_size": 7, "loss": "huber"},
-    "single": {"batch_size": 1},
-    "single, robust": {"batch_size": 1, "loss": "huber"},
+    "online_automatic": {"batch_size": 1},
+    "online_automatic, robust": {"batch_size": 1, "loss": "huber"},
     "online": {"batch_size": 1, "learning_rate": "constant"},
     "online, lasso": {"batch_size": 1, "learning_rate": "constant", "penalty": "elasticnet", "average": 5},
-    "lazy": {"batch_size": 7, "learning_rate": "constant", "penalty": "elasticnet", "alpha": 0.5, "average": 5},
-    "lazy, lasso": {"batch_size": 1, "learning_rate": "constant", "penalty": "l1", "alpha": 0.5},
+    "lazy_minibatch": {
+        "batch_size": 7,
+        "learning_rate": "constant",
+        "penalty": "elasticnet",
+        "alpha": 0.5,
+        "average": 5,
+    },
+    "lazy_minibatch, lasso": {"batch_size": 1, "learning_rate": "constant", "penalty": "l1", "alpha": 0.5},
     "variance_reduced": {"batch_size": 7, "optimizer": "saga", "penalty": "l1", "alpha": 0.1},
     "variance_reduced, full": {"batch_size": 7, "optimizer": "svrg", "penalty": "l2"},
     "passive_aggressive": {"batch_size": 1, "learning_rate": "pa1", "loss": "epsilon_insensitive", "penalty": "l2"},
@@ -209,7 +215,7 @@ def _growing(x, total):
     return total
 
 
-def _sums_of_large(n: words.Integer, numbers: words.Doubles, sums: words.Doubles) -> words.Double:
+def _sums_of_large(n: primitives.Integer, numbers: primitives.Doubles, sums: primitives.Doubles) -> primitives.Double:
     for k in range(n):
         sums[k] = _growing(numbers[k], sums[k])
     return 0.0

@@ -38,7 +38,7 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.readings import counting
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.scores.keep import end_chunk
+from sklearn_sgd._engine.scores.collect import end_chunk
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream import Stream
@@ -228,7 +228,7 @@ class BaseGDRegressor(
         stream = SparseStream.of(recipe, X) if shape == () else None
         if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, weight, position)):
             attributes = self._fitted_attributes(
-                stream.form(X).plan, reached, shape, resolved, finish=finish_of(recipe)
+                stream.template(X).plan, reached, shape, resolved, finish=finish_of(recipe)
             )
             cache = StreamCache.of(self, resolved, stream, X)
         else:

@@ -9,8 +9,8 @@ from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_sgd._engine.by_column import StatesByColumn
-from sklearn_sgd._engine.scores.keep import scores_after
-from sklearn_sgd._engine.scores.kept import Scores
+from sklearn_sgd._engine.scores.collect import scores_after
+from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import host, is_foreign, like
 

@@ -17,7 +17,7 @@ from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
 from sklearn_sgd._engine.epochs import epochs
 from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.order import seeded
-from sklearn_sgd._engine.scores.keep import scores_of_fit
+from sklearn_sgd._engine.scores.collect import scores_of_fit
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude

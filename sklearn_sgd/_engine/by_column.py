@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.entries import PARAMETERS, STATISTICS, acquaintance, with_gaps
+from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, credibility, with_gaps
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.window import TIME
@@ -51,7 +51,7 @@ class Clock(NamedTuple):
     sign: float = 1.0
 
 
-class Way(NamedTuple):
+class LazyRules(NamedTuple):
     """How a descent treats columns of which a row has no entries: by an average, and by a penalty.
 
     Attributes
@@ -72,8 +72,8 @@ class Way(NamedTuple):
     terms: ElasticNetTerms
 
     @classmethod
-    def of(cls, recipe: Recipe) -> "Way | None":
-        """Return the way for a recipe; None if the missed updates of a column do not follow from clocks."""
+    def of(cls, recipe: Recipe) -> "LazyRules | None":
+        """Return the rules for a recipe; None if the missed updates of a column do not follow from clocks."""
         formulas, averaged = recipe.formulas, recipe.average_from(noise=True) > 0
         passive = hasattr(recipe.parts.optimizer, "is_passive")
         if formulas.terms is None or recipe.remembers or not (formulas.is_lazy or passive):
@@ -145,8 +145,8 @@ class StatesByColumn(NamedTuple):
 
     Attributes
     ----------
-    way : Way
-        The way of the last descent.
+    rules : LazyRules
+        The rules of the last descent.
     n_columns : int
         How many columns there are.
     states : tuple of State
@@ -162,10 +162,10 @@ class StatesByColumn(NamedTuple):
     kept : float
         Logarithm of what is left of the weight of the first row.
     known : float
-        Sum of the acquaintance with columns that are not filled; each as it was, less what has been forgotten since.
+        Sum of the credibility with columns that are not filled; each as it was, less what has been forgotten since.
     """
 
-    way: Way
+    rules: LazyRules
     n_columns: int
     states: tuple[State, ...]
     filled: np.ndarray
@@ -176,12 +176,12 @@ class StatesByColumn(NamedTuple):
     known: float
 
     @classmethod
-    def of(cls, way: Way, states: Sequence[State]) -> "StatesByColumn":
+    def of(cls, rules: LazyRules, states: Sequence[State]) -> "StatesByColumn":
         """Return the states, stored by column."""
         for state in states:
-            if not way.centred:
+            if not rules.centred:
                 state.forget_intercept()
-            if not way.automatic:
+            if not rules.automatic:
                 state.forget_columns()
             elif state.statistics is not None:
                 state.recentre(state.statistics.centre)
@@ -190,7 +190,7 @@ class StatesByColumn(NamedTuple):
         if first.statistics is not None:
             filled, known = _filled(first.statistics)
         bare = tuple(map(_bare, states))
-        return cls(way, p, bare, filled, shared, Table(_rows(way, states, clocks, 0.0)), clocks, 0.0, known)
+        return cls(rules, p, bare, filled, shared, Table(_rows(rules, states, clocks, 0.0)), clocks, 0.0, known)
 
     def whole(self) -> tuple[State, ...]:
         """Return ordinary states, with all columns."""
@@ -203,14 +203,14 @@ class StatesByColumn(NamedTuple):
         if first.statistics is not None:
             mean, moment, counts, weight = rows[:, :4].T
             squares = moment + weight * mean * mean
-            scale = np.where(squares > 0.0, acquaintance(counts) / np.where(squares > 0.0, squares, 1.0), 0.0)
+            scale = np.where(squares > 0.0, credibility(counts) / np.where(squares > 0.0, squares, 1.0), 0.0)
             statistics = self._statistics(rows, first.statistics.weight, np.searchsorted(numbers, self.filled))
             step = first.step and self._step(statistics, first.step, first.vectors.coef)
         states = []
         for target, (state, clock) in enumerate(zip(self.states, self.clocks, strict=True)):
             at = STATISTICS + PARAMETERS * target
-            w, average = self.way.catch_up(rows[:, at : at + PARAMETERS], clock, state.window, scale)
-            centre = statistics.centre if statistics and self.way.automatic else np.zeros(len(numbers))
+            w, average = self.rules.catch_up(rows[:, at : at + PARAMETERS], clock, state.window, scale)
+            centre = statistics.centre if statistics and self.rules.automatic else np.zeros(len(numbers))
             states.append(state.of_columns(w, average, centre, statistics, step))
         return states
 
@@ -223,7 +223,7 @@ class StatesByColumn(NamedTuple):
         """Return the current statistics of columns that have had no entries since the times of the stored ones."""
         mean, moment, counts, weight, kept = rows[:, :STATISTICS].T
         share = np.exp(self.kept - kept)
-        left_out = share * acquaintance(counts)
+        left_out = share * credibility(counts)
         left_out[filled] = 0.0
         mean, moment = with_gaps(mean, share * moment, share * weight, total)
         return ColumnStatistics(total, mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
@@ -239,18 +239,18 @@ class StatesByColumn(NamedTuple):
         """Return the states after a chunk, given the states of its columns."""
         first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
         columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
-        if self.way.automatic and first.statistics is not None:
+        if self.rules.automatic and first.statistics is not None:
             local, known = _filled(first.statistics)
             filled = numbers[local]
-        clocks = tuple(map(self.way.after, self.clocks, plans, self.states, states))
+        clocks = tuple(map(self.rules.after, self.clocks, plans, self.states, states))
         if anew := [target for target, plan in enumerate(plans) if plan.anew]:
             rows = columns.numbers()
             for target in anew:
                 rows[:, STATISTICS + PARAMETERS * target :][:, :PARAMETERS] = 0.0
             columns = Table(rows)
-        columns = columns.replaced(numbers, _rows(self.way, states, clocks, kept))
+        columns = columns.replaced(numbers, _rows(self.rules, states, clocks, kept))
         bare = tuple(map(_bare, states))
-        return StatesByColumn(self.way, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, known)
+        return StatesByColumn(self.rules, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, known)
 
 
 def _bare(state: State) -> State:
@@ -261,7 +261,7 @@ def _bare(state: State) -> State:
     if step is not None:
         inverse = step.preconditioner.inverse[:0]
         preconditioner = Preconditioner(inverse, NO_COLUMNS, inverse, step.preconditioner.unit)
-        step = step._replace(preconditioner=preconditioner, variance=none, news=none, shares=none)
+        step = step._replace(preconditioner=preconditioner, variance=none, most_variance=none, shares=none)
     return state.of_columns(none, none, none, statistics, step)
 
 
@@ -271,7 +271,7 @@ def _shared(state: State) -> np.ndarray:
     return np.empty(0, state.vectors.coef.dtype) if shared is None else shared
 
 
-def _rows(way: Way, states: Sequence[State], clocks: Sequence[Clock], kept: float) -> np.ndarray:
+def _rows(rules: LazyRules, states: Sequence[State], clocks: Sequence[Clock], kept: float) -> np.ndarray:
     """The rows of columns of which these are the states."""
     statistics, p = states[0].statistics, len(states[0].centre)
     rows = np.zeros((p, STATISTICS + PARAMETERS * len(states)))
@@ -281,15 +281,15 @@ def _rows(way: Way, states: Sequence[State], clocks: Sequence[Clock], kept: floa
             [statistics.mean, statistics.moment, statistics.counts, np.full(p, statistics.weight), np.full(p, kept)]
         )
     for target, (state, clock) in enumerate(zip(states, clocks, strict=True)):
-        way.note(rows, target, state.vectors, state.window, clock)
+        rules.note(rows, target, state.vectors, state.window, clock)
     return rows
 
 
 def _filled(statistics: ColumnStatistics) -> tuple[np.ndarray, float]:
-    """Return which columns are filled, and the sum of the acquaintance with all others."""
+    """Return which columns are filled, and the sum of the credibility with all others."""
     filled = statistics.filled
     assert statistics.counts is not None
-    return np.flatnonzero(filled), statistics.left_out + float(acquaintance(statistics.counts)[~filled].sum())
+    return np.flatnonzero(filled), statistics.left_out + float(credibility(statistics.counts)[~filled].sum())
 
 
 class Chunk(NamedTuple):
@@ -315,15 +315,15 @@ class Chunk(NamedTuple):
     @classmethod
     def of(cls, recipe: Recipe, X: Any, position: Sequence[State] | StatesByColumn) -> "Chunk":
         """Return the chunk of X for states that may be changed, or are stored by column."""
-        way = Way.of(recipe) if by_entries(X) else None
-        if isinstance(position, StatesByColumn) and position.way == way:
+        rules = LazyRules.of(recipe) if by_entries(X) else None
+        if isinstance(position, StatesByColumn) and position.rules == rules:
             whole = position
         else:
             states = list(position.whole() if isinstance(position, StatesByColumn) else position)
             statistics = states[0].statistics
-            if way is None or (statistics is not None and statistics.counts is None):
+            if rules is None or (statistics is not None and statistics.counts is None):
                 return cls(X, states)  # The second case is a stream that began with arrays.
-            whole = StatesByColumn.of(way, states)
+            whole = StatesByColumn.of(rules, states)
         X, numbers = _excerpt_of(X, whole.filled)
         return cls(X, whole.excerpt(numbers), whole, numbers)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.entries import KNOWN, NEWS, mean_length
+from sklearn_sgd._engine.automatic.credibility import KNOWN, WIDENING, mean_length
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Step
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, decayed, merge, news_for_average
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, change_for_average, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
 from sklearn_sgd._engine.vectors import Vectors
@@ -30,7 +30,7 @@ class State:
 
     The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
     ``since_step``, the weight of the samples that were measured after the step was made; ``window``, see
-    :mod:`.automatic.window`; ``news``, for columns that vary more than before, the share of the last samples in their
+    :mod:`.automatic.window`; ``change``, for columns that vary more than before, the share of the last samples in their
     spread, and the change of the centres; ``first_batch_excess``, the additional loss of the first batch at the
     parameters before the samples were measured; ``coef_before`` and ``average_before``, these parameters, if they were
     changed. ``first_targets`` is for robust losses, and ``slopes`` for exact zeros.
@@ -63,7 +63,7 @@ class State:
     step: Step | None = None
     since_step: float = 0.0
     window: np.ndarray = field(default_factory=lambda: np.zeros(SHORT))
-    news: np.ndarray | None = None
+    change: np.ndarray | None = None
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
     average_before: np.ndarray | None = None
@@ -152,7 +152,7 @@ class State:
         A column that varies by much more than in the step renews the step at once. A column that varies mostly in the
         new rows changes only the weights in the average.
         """
-        known, self.news = self.statistics, None
+        known, self.change = self.statistics, None
         if known and share < 1.0:
             known = decayed(known, share)
         self.statistics = merge(known, new) if known else new
@@ -172,11 +172,11 @@ class State:
             before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
             self._keep_spreads(before, self.step)
             return
-        is_news = merged.variance > self.step.news
-        if grows or is_news.any():
+        widened = merged.variance > self.step.most_variance
+        if grows or widened.any():
             self._go_on_with(make(merged), merged.centre)
         self.recentre(merged.centre)
-        self.news = news_for_average(known, merged, is_news)
+        self.change = change_for_average(known, merged, widened)
 
     def learn_entries(self, weight: float, gained: float) -> None:
         """Count rows whose statistics are stored by column; ``weight`` is the weight of all rows with them."""
@@ -184,12 +184,12 @@ class State:
         self.statistics = self.statistics._replace(weight=weight)
         self.since_step += gained
 
-    def scale_rows(self, acquaintances: float, n_filled: int) -> None:
-        """Set the mean length of rows by the sum of acquaintances with columns and the varying filled columns."""
+    def scale_rows(self, credibilities: float, n_filled: int) -> None:
+        """Set the mean length of rows by the sum of credibilities with columns and the varying filled columns."""
         assert self.statistics is not None
         assert self.step is not None
         preconditioner = self.step.preconditioner._replace(unit=self.statistics.weight + KNOWN)
-        length = mean_length(acquaintances, self.statistics.weight) + n_filled
+        length = mean_length(credibilities, self.statistics.weight) + n_filled
         self.step = self.step._replace(preconditioner=preconditioner, length=length)
 
     def take_over(self, vectors: Vectors) -> None:
@@ -208,7 +208,7 @@ class State:
         if before is not None and step.shares is not None:
             self._keep_spreads(before, step)
         elif before is not None and step is not before:
-            wider = step.variance > NEWS * before.variance
+            wider = step.variance > WIDENING * before.variance
         if before is not None and wider is not None and wider.any():
             self.coef_before, self.average_before = self.vectors.coef.copy(), self.vectors.average.copy()
             # The prediction at the old centre is kept, because the new centre may be far away along the same column.
@@ -220,7 +220,7 @@ class State:
     def _keep_spreads(self, before: Step, step: Step) -> None:
         """Keep the share of sparse columns in the spread of predictions, if later entries are larger than the first."""
         old, new = before.preconditioner, step.preconditioner
-        if (larger := (NEWS * new.inverse < old.inverse) & ~before.is_filled & ~step.is_filled).any():
+        if (larger := (WIDENING * new.inverse < old.inverse) & ~before.is_filled & ~step.is_filled).any():
             factor = np.sqrt(new.inverse[larger] / old.inverse[larger])
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1][larger] *= factor
@@ -228,7 +228,7 @@ class State:
     def follow(self, other: "State") -> None:
         """Copy everything that does not depend on the target from the state of another target."""
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
-        self.statistics, self.news = other.statistics, other.news
+        self.statistics, self.change = other.statistics, other.change
         if len(other.window) > len(self.window):
             self.window = lengthened(self.window)
         if other.step is not None:
@@ -331,8 +331,8 @@ class State:
         w, average, *_ = self.vectors
         if not averaged:
             average[:] = w
-        elif self.news is not None:
-            (part, way), self.news = self.news, None
+        elif self.change is not None:
+            (part, way), self.change = self.change, None
             change = np.minimum(1.0, (DECAY + 1.0) * part) * (w[:-1] - average[:-1])
             average[:-1] += change
             average[-1] += change @ way

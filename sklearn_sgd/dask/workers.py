@@ -17,8 +17,8 @@ from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan
-from sklearn_sgd._engine.scores.kept import Scores
 from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from sklearn_sgd._engine.automatic.entries import KNOWN, KNOWN_EXACTLY, NEWS, mean_length, share_of_rows
+from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
-from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, brings_news
+from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
@@ -163,7 +163,7 @@ class Step(NamedTuple):
         Weight of the rows from which the step was computed.
     variance : ndarray
         Variances of the columns at that time.
-    news : ndarray
+    most_variance : ndarray
         Variances from which the step should be computed again, because the column varies by much more.
     geometry : Geometry or None
         The source of the preconditioner, if it is a full matrix from all rows.
@@ -176,13 +176,17 @@ class Step(NamedTuple):
     length: float
     weight: float
     variance: np.ndarray
-    news: np.ndarray
+    most_variance: np.ndarray
     geometry: Geometry | None = None
     shares: np.ndarray | None = None
 
     def still_holds(self, known: ColumnStatistics, merged: ColumnStatistics, n_columns: int) -> bool:
         """Return whether the step is still valid for dense columns after new rows, as in most small calls."""
-        return merged.counts is None and self.shares is None and not brings_news(known, merged, self.news, n_columns)
+        return (
+            merged.counts is None
+            and self.shares is None
+            and not has_widened(known, merged, self.most_variance, n_columns)
+        )
 
     @property
     def is_filled(self) -> np.ndarray:
@@ -233,7 +237,7 @@ def make_step(
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
     varies = is_varying(squares, statistics.centre)
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + (0.0 if by_entries else ridge), 1.0)), 0.0)
-    dtype, news = dtype_of(X), np.maximum(NEWS * variance, (ROUNDING * statistics.mean) ** 2)
+    dtype, most_variance = dtype_of(X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
     if not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
@@ -247,7 +251,9 @@ def make_step(
         if not known and varies.any() and not (statistics.sampled and not noise):
             rows = SMALL_SAMPLE if statistics.sampled else SAMPLE
             largest = largest_eigenvalue(covariance, X, statistics.centre, scale, rows)
-        step = Step(Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, news)
+        step = Step(
+            Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, most_variance
+        )
         if not by_entries:
             return step
         return _for_entries(step, statistics, scale, curvatures, None if separable else X, known)
@@ -262,7 +268,7 @@ def make_step(
         shares = np.where(values > (geometry.null if follows else geometry.dependent(dtype)), values, np.inf)
     length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
     preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
-    return Step(preconditioner, 1.0, length, statistics.weight, variance, news, None if stream else geometry)
+    return Step(preconditioner, 1.0, length, statistics.weight, variance, most_variance, None if stream else geometry)
 
 
 def _for_entries(
@@ -280,10 +286,10 @@ def _for_entries(
         elif before.filled is not None and before.shared is not None and np.array_equal(before.filled, filled):
             shared = before.shared
     # A column that is new to a stream is a part of the next step, so it does not renew this one.
-    news = np.full(len(shares), np.inf)
+    most_variance = np.full(len(shares), np.inf)
     length = float(shares.sum()) + mean_length(statistics.left_out, statistics.weight)
     preconditioner = Preconditioner(inverse, filled, shared, statistics.weight + KNOWN)
-    return step._replace(preconditioner=preconditioner, length=length, news=news, shares=shares)
+    return step._replace(preconditioner=preconditioner, length=length, most_variance=most_variance, shares=shares)
 
 
 def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.automatic.entries import SUMMED, mean_square
+from sklearn_sgd._engine.automatic.credibility import SUMMED, mean_square
 from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
@@ -35,7 +35,7 @@ TYPICAL = 1000
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
-# Minimum share of new rows in the spread of a column that is news: absolute, and relative to their share in all rows.
+# Minimum share of new rows in the spread of a column that has widened: absolute, and over their share in all rows.
 SHARE, ABOVE = 0.1, 4.0
 
 
@@ -52,7 +52,7 @@ class ColumnStatistics(NamedTuple):
     """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
 
     For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column. If only some of
-    the columns are included, ``left_out`` is the sum of `acquaintance` over the others. ``sampled``: whether these are
+    the columns are included, ``left_out`` is the sum of `credibility` over the others. ``sampled``: whether these are
     the statistics of a sample, shifted so that their minimum is that of all rows.
     """
 
@@ -291,11 +291,11 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     return columns._replace(mean=np.zeros_like(mean), moment=moment + weight * spread)
 
 
-def brings_news(known: ColumnStatistics, merged: ColumnStatistics, news: np.ndarray, n_columns: int) -> bool:
-    """Return whether one of the first columns varies by more than ``news``, or mostly in new rows."""
+def has_widened(known: ColumnStatistics, merged: ColumnStatistics, most: np.ndarray, n_columns: int) -> bool:
+    """Return whether one of the first columns varies by more than ``most``, or mostly in new rows."""
     earlier, now = known.squares[:n_columns], merged.squares[:n_columns]
-    is_news = (earlier < (1.0 - _least(known, merged)) * now) | (now > news * merged.weight)
-    return bool(np.count_nonzero(is_news))
+    widened = (earlier < (1.0 - _least(known, merged)) * now) | (now > most * merged.weight)
+    return bool(np.count_nonzero(widened))
 
 
 def _least(known: ColumnStatistics, merged: ColumnStatistics) -> float:
@@ -303,17 +303,17 @@ def _least(known: ColumnStatistics, merged: ColumnStatistics) -> float:
     return max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
 
 
-def news_for_average(known: ColumnStatistics, merged: ColumnStatistics, is_news: np.ndarray) -> np.ndarray | None:
+def change_for_average(known: ColumnStatistics, merged: ColumnStatistics, widened: np.ndarray) -> np.ndarray | None:
     """Return the share of new rows in the spread of columns that vary mostly in them; and the change of all centres.
 
-    The share is also given for the columns in ``is_news``; for all others it is 0. None if there is no such column.
+    The share is also given for the columns in ``widened``; for all others it is 0. None if there is no such column.
     """
     earlier, now = known.squares, merged.squares
     recent = earlier < (1.0 - _least(known, merged)) * now
-    if not (np.count_nonzero(recent) or np.count_nonzero(is_news)):
+    if not (np.count_nonzero(recent) or np.count_nonzero(widened)):
         return None
     part = 1.0 - earlier / np.maximum(now, 1e-300)
-    return np.array([np.where(is_news | recent, part, 0.0), merged.centre - known.centre])
+    return np.array([np.where(widened | recent, part, 0.0), merged.centre - known.centre])
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:

@@ -15,7 +15,7 @@ COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "
 
 
 class Value(NamedTuple):
-    """A value in the code: it has a kind of :mod:`.words`, or is a literal, which has no kind yet."""
+    """A value in the code: it has a kind of :mod:`.primitives`, or is a literal, which has no kind yet."""
 
     kind: str
     ir: Any

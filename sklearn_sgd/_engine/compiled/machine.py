@@ -10,32 +10,32 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic import entries as automatic_entries
+from sklearn_sgd._engine.automatic import credibility
 from sklearn_sgd._engine.compiled import store, translate
 from sklearn_sgd._engine.compiled.drivers import (
     automatic,
     batch,
-    entries,
     full_batch,
-    lagged,
     layouts,
-    lazy,
+    lazy_automatic,
+    lazy_minibatch,
+    lazy_variance_reduced,
     minibatch,
     online,
+    online_automatic,
     passive_aggressive,
-    rare,
     scores,
     shuffle,
-    single,
+    sparse_sums,
+    update_columns,
     variance_reduced,
-    visit,
 )
 from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
 for module in (
-    *(automatic, batch, entries, full_batch, layouts, lazy, minibatch, online, passive_aggressive, rare, shuffle),
-    *(scores, single, variance_reduced, visit, lagged),
-    automatic_entries,
+    *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
+    *(lazy_automatic, lazy_minibatch, lazy_variance_reduced, scores, shuffle, sparse_sums, update_columns),
+    credibility,
 ):
     translate.remember(module)
 
@@ -48,13 +48,13 @@ BUILDERS: dict[str, Callable] = {
     "variance_reduced": variance_reduced.build,
     "passive_aggressive": passive_aggressive.build,
     "online": lambda layout: online.online,
-    "single": lambda layout: single.single,
-    "lazy": lambda layout: lazy.lazy,
-    "rare": lambda layout: rare.rare,
-    "settle": lambda layout: rare.settle,
-    "visit": lambda layout: visit.visit,
-    "entries": lambda layout: entries.entries,
-    "lagged": lambda layout: lagged.lagged,
+    "online_automatic": lambda layout: online_automatic.online_automatic,
+    "lazy_minibatch": lambda layout: lazy_minibatch.lazy_minibatch,
+    "lazy_automatic": lambda layout: lazy_automatic.lazy_automatic,
+    "settle": lambda layout: lazy_automatic.settle,
+    "update_columns": lambda layout: update_columns.update_columns,
+    "sparse_sums": lambda layout: sparse_sums.sparse_sums,
+    "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
     "permute": lambda layout: shuffle.permute,
     "designs": lambda layout: scores.designs,
     "multiples": lambda layout: scores.multiples,
@@ -62,8 +62,9 @@ BUILDERS: dict[str, Callable] = {
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(("online", "single", "permute", "designs", "multiples", "slope"), "dense")
-ONLY |= dict.fromkeys(("lazy", "rare", "settle", "visit", "entries", "lagged"), "csr")
+ONLY = dict.fromkeys(("online", "online_automatic", "permute", "designs", "multiples", "slope"), "dense")
+LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
+ONLY |= dict.fromkeys(LAZY, "csr")
 
 
 def layouts_of(name: str) -> tuple[str, ...]:
@@ -136,7 +137,7 @@ class Driver:
 
     def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
         if kinds["real"] not in (np.float32, np.float64):
-            raise TypeError(f"A driver takes numbers of single or double precision; got {kinds['real']}.")
+            raise TypeError(f"A driver takes numbers of online_automatic or double precision; got {kinds['real']}.")
         self.function = source(name, layout)
         hints = get_type_hints(self.function, include_extras=True)
         hints.pop("return")

@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from sklearn_sgd._engine.compiled import instructions, store
-from sklearn_sgd._engine.compiled.drivers import words
+from sklearn_sgd._engine.compiled.drivers import primitives
 from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
 # This source is a part of the key of machine code.
@@ -303,8 +303,8 @@ BUILTINS: dict[Any, Callable] = {
     math.sqrt: _of_double("sqrt"),
     int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
     float: lambda to, a: Value("double", to.cast(a, "double")),
-    words.invoke: _invoke,
-    words.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
-    words.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
-    words.prefetch: _prefetch,
+    primitives.invoke: _invoke,
+    primitives.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
+    primitives.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
+    primitives.prefetch: _prefetch,
 }

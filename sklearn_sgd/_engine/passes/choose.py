@@ -47,7 +47,7 @@ def choose(plan) -> Callable[..., float]:
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
     driver_name = _driver_name(plan, name)
-    if driver_name == "rare":
+    if driver_name == "lazy_automatic":
         return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
     if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or plan.searches):
@@ -79,10 +79,10 @@ def _driver_name(plan, name: str) -> str:
     lazy, sparse, single = plan.formulas.is_lazy, plan.data.rows.layout == "csr", plan.batch_size == 1
     if plan.preconditioner:
         if plan.preconditioner.filled is not None and plan.noise and lazy:
-            return "rare"
-        return "single" if single and not sparse and plan.formulas.is_unpenalised else name
+            return "lazy_automatic"
+        return "online_automatic" if single and not sparse and plan.formulas.is_unpenalised else name
     if sparse:
-        return "lazy" if lazy else name
+        return "lazy_minibatch" if lazy else name
     return "online" if single and lazy else name
 
 
@@ -121,9 +121,9 @@ def settle(**missed: Any) -> None:
     native.settle(missed, plain=native.is_plain() or not can_compile())
 
 
-def visit(values: dict[str, Any], dtype: np.dtype) -> Callable[[dict[str, Any]], float]:
+def update_columns(values: dict[str, Any], dtype: np.dtype) -> Callable[[dict[str, Any]], float]:
     """Return the function that updates sparse columns with their missed steps and new entries; see the driver."""
-    return native.visit(values, dtype, plain=native.is_plain() or not can_compile())
+    return native.update_columns(values, dtype, plain=native.is_plain() or not can_compile())
 
 
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:

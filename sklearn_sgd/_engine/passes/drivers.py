@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
-from sklearn_sgd._engine.compiled.drivers.rare import NARROW, WIDE
+from sklearn_sgd._engine.compiled.drivers.lazy_automatic import NARROW, WIDE
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
 from sklearn_sgd._engine.traits import Formulas
 
@@ -53,7 +53,7 @@ class Drivers:
             more |= {"inverse": known.diagonal, "filled": filled.astype(rows.index_dtype), "n_filled": len(filled)}
             more |= {"ridge": self.terms.ridge, "seen": np.zeros(rows.columns)}
             steps = self.stepping(plan, piece, vectors, more, batches=4, coefs=0)
-            return self.call("lagged", plan.data, piece.order, steps)()
+            return self.call("lazy_variance_reduced", plan.data, piece.order, steps)()
         steps = self.stepping(plan, piece, vectors, _preconditioner(plan) | more, batches=4, coefs=4)
         return self.call("variance_reduced", plan.data, piece.order, steps)()
 
@@ -159,7 +159,7 @@ def _online(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     return drivers.terms._asdict()
 
 
-def _lazy(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+def _lazy_minibatch(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     terms, averaged = drivers.terms, piece.mixes.shape[0] > 0
     waits, crosses = averaged or terms.lasso > 0.0, averaged and terms.lasso > 0.0
     return terms._asdict() | {
@@ -168,7 +168,7 @@ def _lazy(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     }
 
 
-def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     known, rows = plan.preconditioner, plan.data.rows
     ridge, lasso = drivers.terms
     return {
@@ -183,11 +183,11 @@ def _rare(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "full": int(known.is_full),
         "window": window,
         "noise": int(plan.noise),
-        "table": rare_table(rows.columns, drivers.terms),
+        "table": column_table(rows.columns, drivers.terms),
     }
 
 
-def rare_table(n_columns: int, terms: Any) -> np.ndarray:
+def column_table(n_columns: int, terms: Any) -> np.ndarray:
     """Memory for the table of columns of the driver."""
     return np.empty((WIDE if any(terms) else NARROW) * n_columns)
 
@@ -200,10 +200,10 @@ def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]
 OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
     "minibatch": (_minibatch, 4, 4),
     "automatic": (_automatic, 6, 5),
-    "single": (_automatic, 6, 2),
+    "online_automatic": (_automatic, 6, 2),
     "online": (_online, 0, 0),
-    "lazy": (_lazy, 4, 0),
-    "rare": (_rare, 6, 2),
+    "lazy_minibatch": (_lazy_minibatch, 4, 0),
+    "lazy_automatic": (_lazy_automatic, 6, 2),
     "passive_aggressive": (_passive_aggressive, 0, 2),
 }
 
@@ -230,7 +230,7 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
     sums, weighted = np.zeros((rows.columns, 4)), weight.shape[0] > 0
     numbers = {"order": order, "n": len(order), "weight": weight if weighted else NOTHING, "weighted": int(weighted)}
     numbers |= {"shift": shift, "sums": sums}
-    driver("entries", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)(
+    driver("sparse_sums", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)(
         {**rows.arguments(), **numbers}
     )
     return sums.T
@@ -248,9 +248,9 @@ def settle(missed: dict[str, Any], plain: bool) -> None:
     driver("settle", "csr", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain)(missed)
 
 
-def visit(values: dict[str, Any], dtype: np.dtype, plain: bool) -> Callable[[dict[str, Any]], float]:
+def update_columns(values: dict[str, Any], dtype: np.dtype, plain: bool) -> Callable[[dict[str, Any]], float]:
     """The driver of that name, for columns of a precision; all arrays are passed later."""
-    call = machine.Call(driver("visit", "csr", dtype, NO_INDEX, NO_INDEX, plain), values)
+    call = machine.Call(driver("update_columns", "csr", dtype, NO_INDEX, NO_INDEX, plain), values)
     return machine.bound(call, scratch=())
 
 

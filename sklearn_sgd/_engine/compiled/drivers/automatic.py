@@ -1,7 +1,7 @@
 """The automatic step on batches: preconditioned directions, and a length that does not raise the batch's objective."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, precondition
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,

@@ -1,6 +1,6 @@
 """Predictions, losses and gradient of a batch, and the functions that all drivers share."""
 
-from sklearn_sgd._engine.compiled.drivers.words import invoke, prefetch, tail
+from sklearn_sgd._engine.compiled.drivers.primitives import invoke, prefetch, tail
 
 # Number of rows whose gradients are summed in the precision of X.
 MOST = 256

@@ -1,7 +1,7 @@
 """The gradient of many rows, for full batches, and slopes along a direction: no step is taken."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, slope_at
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,

@@ -7,7 +7,7 @@ entries are ``bias``: 1, or 0 without intercept. Dense rows are centred entry by
 
 from types import SimpleNamespace
 
-from sklearn_sgd._engine.compiled.drivers.words import prefetch
+from sklearn_sgd._engine.compiled.drivers.primitives import prefetch
 
 # Number of columns processed while as many columns of a later row are prefetched. More prefetches would have to wait.
 SPAN = 128

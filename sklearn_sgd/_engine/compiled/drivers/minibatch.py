@@ -1,7 +1,7 @@
 """Steps on batches by a schedule, with any loss, penalty and optimizer."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, mix_in
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,

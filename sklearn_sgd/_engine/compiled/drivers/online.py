@@ -5,7 +5,7 @@ Each coefficient is updated, and at once multiplied with the next row, while a l
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN, dense_request
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,

@@ -1,7 +1,7 @@
 """Passive-aggressive steps on single rows: the loss of the row determines the length of the step."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,

@@ -1,6 +1,6 @@
 """Rows less a centre, and multiples of rows: NumPy would process each short row separately."""
 
-from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Integer
+from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Integer
 
 
 def designs(X: Doubles, n: Integer, p: Integer, centre: Doubles, design: Doubles) -> Double:

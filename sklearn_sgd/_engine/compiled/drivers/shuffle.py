@@ -1,6 +1,6 @@
 """The shuffle of row numbers."""
 
-from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Integer, Rows
+from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Integer, Rows
 
 
 def permute(order: Rows, start: Integer, draws: Doubles, n: Integer) -> Double:

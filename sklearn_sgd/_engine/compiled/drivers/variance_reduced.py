@@ -1,7 +1,7 @@
 """Variance-reduced steps (SVRG, SAGA): they use the difference between the slope of a row and its stored slope."""
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in, precondition
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,

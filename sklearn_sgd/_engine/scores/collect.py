@@ -10,9 +10,9 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.kept import REACH, Scores
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
+from sklearn_sgd._engine.scores.stream_scores import REACH, Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import doubled, host, take

@@ -1,6 +1,11 @@
-"""Formulas for sparse columns with few entries. They are used for numbers, in drivers, and for arrays."""
+"""Formulas for sparse columns with few entries. They are used for numbers, in drivers, and for arrays.
 
-# Number of entries with which `acquaintance` is one half: in descents with noise, and without.
+References
+----------
+Buhlmann, H., "Experience rating and credibility", ASTIN Bulletin 4, 1967: the weight n / (n + k) of n observations.
+"""
+
+# Number of entries with which `credibility` is one half: in descents with noise, and without.
 KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
 
 # Numbers for each column in the table of a stream: for its statistics, and for each target.
@@ -10,10 +15,10 @@ STATISTICS, PARAMETERS = 5, 6
 SUMMED = 1e-12
 
 # Factor by which the variance of a column, or the mean square of its entries, must grow to renew the step.
-NEWS = 2.0
+WIDENING = 2.0
 
 
-def acquaintance(count):
+def credibility(count):
     """Return how reliable a column with this number of entries is, in steps with noise: between 0 and 1.
 
     The curvatures of the preconditioned columns are proportional to it.
@@ -26,9 +31,9 @@ def share_of_rows(count, weight, known):
     return (count + known) / (weight + known)
 
 
-def mean_length(acquaintances, weight):
-    """Return the mean squared norm of a preconditioned row, including the intercept, from the sum of acquaintances."""
-    return 1.0 + acquaintances * (1.0 + KNOWN / max(weight, 1e-300))
+def mean_length(credibilities, weight):
+    """Return the mean squared norm of a preconditioned row, including the intercept, from the sum of credibilities."""
+    return 1.0 + credibilities * (1.0 + KNOWN / max(weight, 1e-300))
 
 
 def mean_square(mean, moment, weight, count):

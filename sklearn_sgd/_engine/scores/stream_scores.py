@@ -91,11 +91,11 @@ class Scores(Sums):
     ) -> Self:
         """Return the sums with a block of rows."""
         known, X, y = self, dense(X), doubled(host(y))
-        is_first, is_news = not known.weight, False
+        is_first, widened = not known.weight, False
         if is_first and self.has_intercept:
             known = known._replace(centre=np.where(np.ptp(X, axis=0) > 0.0, X.mean(axis=0), X[0]))
         elif not is_first and not known.curvature.diagonal().all():
-            is_news, held = known._news(X)
+            widened, held = known._news(X)
             if held.any() and not everything:
                 rows = X[held], y[held], None if s is None else s[held]
                 known = known._waiting(*rows)
@@ -115,7 +115,7 @@ class Scores(Sums):
             found = second.jumps(objective.loss, y, block.Z @ at, REACH)
             known = known._replace(at=at, jumps=np.array(found).reshape(-1, 3))
         after = None
-        if not (is_first or is_news or float(s.sum()) > GROWTH * known.weight):
+        if not (is_first or widened or float(s.sum()) > GROWTH * known.weight):
             after = with_block(known, objective, block)
         if after is None:
             known = known.seen_from(minimum_with(known, objective, block))

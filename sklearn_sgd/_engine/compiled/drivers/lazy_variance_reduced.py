@@ -10,7 +10,7 @@ Schmidt, M., Le Roux, N. and Bach, F., "Minimizing finite sums with the stochast
 Programming 162, 2017: section 4.1, the lagged updates.
 """
 
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,
@@ -49,7 +49,7 @@ def catch_up(j, k, w, inverse, known, seen, rate, ridge):
         seen[j] = float(k)
 
 
-def lagged(
+def lazy_variance_reduced(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
     rates: Doubles, updates: Integer, w: Reals, inverse: Reals, filled: Indices, n_filled: Integer,

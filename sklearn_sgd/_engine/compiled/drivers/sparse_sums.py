@@ -1,9 +1,9 @@
 """Sums over the entries of sparse columns."""
 
-from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices, Integer, Reals, Rows
+from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Indices, Integer, Reals, Rows
 
 
-def entries(
+def sparse_sums(
     X: Reals, indices: Indices, indptr: Indices, order: Rows, n: Integer, weight: Reals, weighted: Integer,
     shift: Doubles, sums: Doubles,
 ) -> Double:  # fmt: skip

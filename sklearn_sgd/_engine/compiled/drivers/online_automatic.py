@@ -6,7 +6,7 @@ The slope of the loss is only a factor, so no gradient is computed.
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, mix_in, precondition
 from sklearn_sgd._engine.compiled.drivers.layouts import dense_request
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,
@@ -22,7 +22,7 @@ from sklearn_sgd._engine.compiled.drivers.words import (
 )
 
 
-def single(
+def online_automatic(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, averaged: Integer,

@@ -8,7 +8,7 @@ that are needed from the last update of each column, ``clock`` all of them after
 """
 
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,
@@ -70,7 +70,7 @@ def catch_up(j, u, a, seen, now, clock, ticks, averaged, lasso):
         shrink(j, u, seen, now)
 
 
-def lazy(
+def lazy_minibatch(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,

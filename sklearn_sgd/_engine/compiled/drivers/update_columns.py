@@ -2,22 +2,22 @@
 
 from math import exp, log, sqrt
 
-from sklearn_sgd._engine.automatic.entries import (
+from sklearn_sgd._engine.automatic.credibility import (
     KNOWN,
-    NEWS,
     PARAMETERS,
     STATISTICS,
     SUMMED,
-    acquaintance,
+    WIDENING,
+    credibility,
     mean_square,
     share_of_rows,
     with_gaps,
 )
-from sklearn_sgd._engine.compiled.drivers.rare import catch_up
-from sklearn_sgd._engine.compiled.drivers.words import Double, Doubles, Indices, Integer, Reals
+from sklearn_sgd._engine.compiled.drivers.lazy_automatic import catch_up
+from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Indices, Integer, Reals
 
 
-def visit(
+def update_columns(
     X: Reals, indices: Indices, shares: Reals, weighted: Integer, entries: Integer, p: Integer, rows: Doubles,
     centred: Integer, least: Double, earlier: Double, gained: Double, kept: Double, share: Double, left: Double,
     window: Doubles, averaged: Integer,
@@ -30,7 +30,7 @@ def visit(
     The filled columns are those whose ``inverse`` is negative at first; they have at least ``least`` entries.
 
     ``rows`` are those of the table of :class:`.StatesByColumn`. The chunk leaves a ``share`` of the weight of earlier
-    rows. The function writes to ``numbers``: the sums of acquaintances with the columns before and after; and the
+    rows. The function writes to ``numbers``: the sums of credibilities with the columns before and after; and the
     number of columns that become filled or stop being filled, or whose squares or their inverses are out of range.
     """
     for e in range(entries):
@@ -44,7 +44,7 @@ def visit(
         r, at = (STATISTICS + PARAMETERS) * j, 3 + 3 * j
         c = r + STATISTICS
         mean, moment, count, then = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
-        square, known = moment + then * mean * mean, acquaintance(count)
+        square, known = moment + then * mean * mean, credibility(count)
         w[j] = rows[c]
         average[j] = rows[c + 1]
         if ridge > 0.0 or lasso > 0.0:
@@ -84,14 +84,14 @@ def visit(
             inverse[j] = 1.0
             numbers[2] += 0.0 if count >= least else 1.0
         else:
-            numbers[1] += acquaintance(count)
+            numbers[1] += credibility(count)
             numbers[2] += 1.0 if count >= least else 0.0
             inverse[j] = 0.0
             if count > 0.0:
                 wider = mean_square(rows[r], rows[r + 1], total, count) * share_of_rows(count, total, KNOWN)
                 inverse[j] = 1.0 / wider
                 numbers[2] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
-                if spread > 0.0 and wider > NEWS * spread:
+                if spread > 0.0 and wider > WIDENING * spread:
                     factor = sqrt(spread / wider)
                     w[j] *= factor
                     average[j] *= factor

@@ -25,7 +25,7 @@ from sklearn_sgd._engine.automatic.window import (
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
-from sklearn_sgd._engine.compiled.drivers.words import (
+from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
     Function,
@@ -179,7 +179,7 @@ def present(window):
     return window[TIME], window[place], window[place + 1]
 
 
-def rare(
+def lazy_automatic(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
     rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
