@@ -10,13 +10,9 @@ from sklearn_sgd._engine.passes.choose import choose, visits_rows
 from sklearn_sgd._engine.passes.variance_reduced import Memory
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
-from sklearn_sgd._engine.reweighting import ASIDE, reweighted
+from sklearn_sgd._engine.reweighting import Reweighting
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take, total
-
-# Where curvatures are evaluated after an epoch that lowered the objective by less than a share, `CALM`: so many times
-# farther, up to a distance. A row at whose prediction the loss is flat may stop a step.
-WIDER, FARTHEST, CALM = 10.0, 1.0, 1e-3
 
 
 def quiet():
@@ -35,8 +31,7 @@ class Epoch(NamedTuple):
 class Descent:
     """The descent of one target: a plan, and the state that it changes.
 
-    Steps are ``share`` of those of the plan's schedule. Where rows get new weights, curvatures are evaluated ``aside``
-    of their predictions, and of a sample only while it shows what stops a step.
+    Steps are ``share`` of those of the plan's schedule.
 
     ``record``, if there is one, is called after each update: with the descent, the numbers of the rows of its batch,
     and the sum of their losses before it.
@@ -48,16 +43,15 @@ class Descent:
         self.plan, self.state, self.stopped = plan, state, False
         self.run: Any = choose(plan)
         self.visits = visits_rows(plan, self.run)
-        self.weight, self.share, self.sampled = plan.weight, 1.0, True
-        self.objective, self.aside = np.inf, ASIDE
+        self.weight, self.share = plan.weight, 1.0
+        self.reweighting = Reweighting() if plan.is_reweighted else None
 
     def begin(self) -> None:
         """Prepare an epoch."""
         if isinstance(self.run, Memory):
             self.run.begin_epoch()
-        if self.plan.is_reweighted:
-            self.sampled = self.sampled and not self.was_stopped
-            self.plan, self.share = reweighted(self.plan, self.state, self.sampled, self.aside)
+        if self.reweighting:
+            self.plan, self.share = self.reweighting.begin(self.plan, self.state, self.was_stopped)
         self.before = self.state.vectors.copy()
         self.total = self.state.first_batch_excess
 
@@ -87,9 +81,8 @@ class Descent:
         n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))
-        falls = loss + penalty < self.objective - CALM * abs(self.objective)
-        self.objective, self.aside = loss + penalty, max(ASIDE, self.aside / WIDER) if falls else self.aside * WIDER
-        self.aside = min(self.aside, FARTHEST)
+        if self.reweighting:
+            self.reweighting.end(loss + penalty)
         return Epoch(loss, penalty, finite)
 
     @property

@@ -15,8 +15,32 @@ from sklearn_sgd._engine.prepare import step_for
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of, is_foreign
 
-# Least distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual.
-ASIDE = 0.01
+# Distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual: the least
+# and the largest one, their ratio from epoch to epoch, and the share of the objective by which an epoch must lower it,
+# or else the distance grows.
+ASIDE, FARTHEST, WIDER, CALM = 0.01, 1.0, 10.0, 1e-3
+
+
+class Reweighting:
+    """The geometries of the epochs of a descent.
+
+    They are those of a sample of rows, until a step is stopped early: by rows that the sample lacks, or at whose
+    predictions the loss is flat. Then those of all rows follow, at a growing distance from their predictions.
+    """
+
+    def __init__(self) -> None:
+        self.sampled, self.aside, self.objective = True, ASIDE, np.inf
+
+    def begin(self, plan: Plan, state: State, was_stopped: bool) -> tuple[Plan, float]:
+        """Return the plan of an epoch, and the length of its steps."""
+        self.sampled = self.sampled and not was_stopped
+        return reweighted(plan, state, self.sampled, self.aside)
+
+    def end(self, objective: float) -> None:
+        """Note the objective of an epoch."""
+        falls = objective < self.objective - CALM * abs(self.objective)
+        self.aside = min(max(self.aside / WIDER if falls else self.aside * WIDER, ASIDE), FARTHEST)
+        self.objective = objective
 
 
 def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[Plan, float]:
