@@ -148,8 +148,8 @@ class Plan(NamedTuple):
     @property
     def is_parabola(self) -> bool:
         """Whether a step on all rows goes to the minimum of a parabola with a penalty that has a proximal step."""
-        known = self.X.shape[1] <= FULL and not is_foreign(self.X)
-        return self.is_reweighted and known and not self.formulas.is_smooth and self.formulas.pulls_linearly
+        is_proximal = self.formulas.pulls_linearly and not self.formulas.is_smooth
+        return self.is_reweighted and is_proximal and self.X.shape[1] <= FULL
 
     @property
     def shuffles(self) -> bool:

@@ -24,6 +24,9 @@ SMALL = 1 << 18
 # Maximum number of batches that are gathered at once, and whose predictions are stored.
 MANY = 1024
 
+# Number of lengths of a step whose losses are computed for one transfer.
+TOGETHER = 8
+
 
 class Rows(NamedTuple):
     """Some rows of an array, with targets and weights (None: all 1); ``mean`` is subtracted (None: 0).
@@ -210,6 +213,19 @@ class AllRows(OnDevice):
             sums[2:] += self.wide(self.sum_of(rows, c, data.rows.bias))
         [found] = self.down(sums)
         return float(found[0]), float(found[1]), found[2:] / n
+
+    def losses_along(self, w: np.ndarray, d: np.ndarray, lengths: np.ndarray) -> Iterator[float]:
+        """Yield the sum of the losses after a step of each length; several are computed for one transfer."""
+        data = self.plan.data
+        for some in np.array_split(lengths, -(-len(lengths) // TOGETHER)):
+            there, along, mean = self.up(w.astype(dtype_of(data.y)), d.astype(dtype_of(data.y)), data.rows.mean)
+            sums = self.zeros(len(some))
+            for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
+                z, change = self.predict(rows, there, data.rows.bias), self.predict(rows, along, data.rows.bias)
+                for k, length in enumerate(some):
+                    value = self.parts.value(rows.y, z + float(length) * change)
+                    sums[k] += self.xp.sum(rows.weighted(value), dtype=self.xp.float64)
+            yield from self.down(sums)[0].tolist()
 
     def reweighted_statistics(self, w: np.ndarray, aside: float) -> tuple[ColumnStatistics, float, float]:
         """Return statistics of rows weighted by the curvature of their losses at w; see ``row_curvatures``."""

@@ -5,7 +5,7 @@ the interpreter's lock.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -89,6 +89,11 @@ class WholeBatch(ABC):
     def slope(self, w, d, step):
         """Return the slope of the mean loss at the end of a step, in its direction."""
         return -(self.gradient(w - w.dtype.type(step) * d)[2] @ d)
+
+    def losses_along(self, w, d, lengths: np.ndarray) -> Iterator[float]:
+        """Yield the sum of the losses after a step of each length."""
+        for length in lengths:
+            yield self.gradient(w + w.dtype.type(length) * d)[0]
 
 
 class AllRows(WholeBatch):

@@ -42,15 +42,15 @@ class ProximalNewton:
         d[-1] = -g[-1] / plan.curvature
         penalised = plan.penalty_value(before)
         objective, known = loss + penalised, plan.penalty_value(before + d) - penalised
-        fall, length = float(g @ d) + known, 1.0
-        for _ in range(TRIES if fall < 0.0 else 0):
-            there = (before + length * d).astype(w.dtype)
+        fall = float(g @ d) + known
+        lengths = 0.5 ** np.arange(TRIES if fall < 0.0 else 0)
+        for length, losses_there in zip(lengths, rows.losses_along(w.copy(), d.astype(w.dtype), lengths), strict=False):
+            there = before + length * d
             there[:-1] = penalty.prox(there[:-1], 0.0, ...)  # Within bounds in spite of rounding.
-            value = rows.gradient(there)[0] / len(piece.order) + plan.penalty_value(there)
+            value = losses_there / len(piece.order) + plan.penalty_value(there)
             if value <= objective + ENOUGH * length * fall:
                 w[:] = there
                 break
-            length *= 0.5
         if piece.mixes.size:
             average += piece.mixes[0] * (w - average)
         return losses
