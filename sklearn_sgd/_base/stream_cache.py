@@ -39,8 +39,8 @@ class StreamCache(ABC):
         """Return whether the chunk has the form of the last one, and the parameters are the same objects."""
 
     def takes_weights(self, weight: Any, y: np.ndarray) -> bool:
-        """Return whether there are no sample weights, or valid ones in the precision of the targets, none 0."""
-        return weight is None or (
+        """Return whether sample weights are valid, in the precision of the targets, and none is 0."""
+        return (
             type(weight) is np.ndarray
             and weight.shape == y.shape
             and weight.dtype == y.dtype
@@ -69,7 +69,7 @@ class _ArrayCache(StreamCache):
             and y.flags.c_contiguous
             and all(map(is_, values, self.values))
             and (self.finite or (all_finite(X) and all_finite(y)))
-            and self.takes_weights(weight, y)
+            and (weight is None or self.takes_weights(weight, y))
         )
 
 
@@ -93,7 +93,7 @@ class _MatrixCache(StreamCache):
             and self._is_canonical(X)
             and all_finite(X.data)
             and all_finite(y)
-            and self.takes_weights(weight, y)
+            and (weight is None or self.takes_weights(weight, y))
         )
 
     def _is_canonical(self, X: Any) -> bool:
