@@ -240,11 +240,7 @@ def make_step(
     dtype, most_variance = dtype_of(X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
-    if not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
-        raise ValueError(
-            f"X has columns whose squares, or one over them, are out of the range of {dtype}: scale them"
-            + (", or give X as float64." if dtype == np.float32 else ".")
-        )
+    _check_range(squares, inverse, varies)
     if not full or separable:
         largest = known.largest if known else 1.0
         # Known minima need no rate.
@@ -269,6 +265,15 @@ def make_step(
     length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
     preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
     return Step(preconditioner, 1.0, length, statistics.weight, variance, most_variance, None if stream else geometry)
+
+
+def _check_range(squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:
+    """Raise an error if squares of columns, or their inverses in the precision of X, are out of range."""
+    if not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
+        raise ValueError(
+            f"X has columns whose squares, or one over them, are out of the range of {inverse.dtype}: scale them"
+            + (", or give X as float64." if inverse.dtype == np.float32 else ".")
+        )
 
 
 def _for_entries(
