@@ -19,8 +19,8 @@ from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
-# Numbers in a block of rows, which is dense and in double precision. Larger blocks leave the caches.
-ENTRIES = 1 << 16
+# Numbers in a block of rows, which is dense and in double precision.
+ENTRIES = 1 << 17
 
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
 # steps.
