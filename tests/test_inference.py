@@ -493,7 +493,7 @@ class TestRefusals:
         y[10], y[200] = y[10] - 1e4, y[200] + 1e4
         X = np.column_stack((X, level))
         with pytest.raises(
-            ValueError, match="constant columns .*: x3, intercept.* more such rows help, or a larger eps"
+            ValueError, match=r"constant columns .*: x3, intercept.* more such rows help, or a larger eps"
         ):
             coefficient_table(BatchGDRegressor("huber", epsilon=1.0, **MINIMUM).fit(X, y), X, y)
         whole = coefficient_table(BatchGDRegressor("huber", epsilon=1e5, **MINIMUM).fit(X, y), X, y)
