@@ -3,11 +3,11 @@
 ``python benchmarks/coverage.py`` draws each case again and again (correlated columns; ``spread`` is noise that grows
 with the first one), fits it, once by ``fit`` and once as a stream in one pass, and counts the slopes inside their
 intervals of 95 %. All slopes of a case count together. Tables of fits are made with the rows, those of streams without,
-of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fit; ``far``
-is the share of the tables with the warning that a coefficient is farther from the minimum than its standard error.
-Options: repetitions, rows, columns, the seconds after which the table is printed, and a file of the sums so far, from
-which a later call goes on. Cases take turns, so that a table that is cut short has about as many repetitions of each;
-those of many rows, which take longer, have a share of them.
+of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fits of the
+same repetitions; ``far`` is the share of the tables with the warning that a coefficient is farther from the minimum
+than its standard error. Options: repetitions, how many of them have fits, rows, columns, the seconds after which the
+table is printed, and a file of the results so far, from which a later call goes on. Cases take turns, so that a table
+that is cut short has about as many repetitions of each; those of many rows, which take longer, have a share of them.
 
 The next lines have the same error of streams without ``inference=True``, which predict with an average of their steps.
 
@@ -107,58 +107,66 @@ class Case(NamedTuple):
         """The loss with its parameters."""
         return self.loss + "".join(f" {value}" for value in self.params.values())
 
-    def repeat(self, seeds: range) -> np.ndarray:
-        """Sums over repetitions, of the fit and of the stream, each in a row.
+    def repeat(self, seed: int, has_fit: bool) -> Iterator[tuple[str, list[float]]]:
+        """Yield the results of the stream and of the fit: shares of slopes inside their intervals, squared error, far.
 
-        The shares of slopes inside their intervals, by formula; the squared error; whether the last table is far.
+        The shares are those of each formula; ``far`` is 1 if the last table has the warning.
         """
-        sums = np.zeros((2, len(self.formulas) + 2))
-        for seed in seeds:
-            X, y, slopes = draw(np.random.default_rng(seed), self.n, self.p, self.loss, self.noise)
-            stream = streamed(X, y, loss=self.loss, inference=True, **self.params)
+        X, y, slopes = draw(np.random.default_rng(seed), self.n, self.p, self.loss, self.noise)
+        stream = streamed(X, y, loss=self.loss, inference=True, **self.params)
+        yield "stream", [*self.inside(stream, slopes)]
+        if has_fit:
             fit = fitted(X, y, start=stream, loss=self.loss, **self.params)
-            for way, (model, rows) in enumerate(((fit, (X, y)), (stream, ()))):
-                for number, robust in enumerate(self.formulas):
-                    with warnings.catch_warnings(record=True) as caught:
-                        warnings.simplefilter("always", ConvergenceWarning)
-                        table = coefficient_table(model, *rows, robust=robust)
-                    sums[way, number] += ((table.low[:-1] <= slopes) & (slopes <= table.high[:-1])).mean()
-                sums[way, -2:] += np.sum((model.coef_ - slopes) ** 2), bool(caught)
-        return sums
+            yield "fit", [*self.inside(fit, slopes, X, y)]
 
-    def lines(self, done: int, sums: np.ndarray) -> Iterator[str]:
+    def inside(self, model, slopes: np.ndarray, *rows: np.ndarray) -> Iterator[float]:
+        """Yield the results of a model."""
+        for robust in self.formulas:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", ConvergenceWarning)
+                table = coefficient_table(model, *rows, robust=robust)
+            yield float(((table.low[:-1] <= slopes) & (slopes <= table.high[:-1])).mean())
+        yield float(np.sum((model.coef_ - slopes) ** 2))
+        yield float(bool(caught))
+
+    def lines(self, results: dict[str, list[list[float]]]) -> Iterator[str]:
         """Its lines of the table."""
+        fits = np.array(results.get("fit", []))
         for number, robust in enumerate(self.formulas):
-            for way, name in enumerate(("fit", "stream")):
-                inside, (error, far) = sums[way, number] / done, sums[way, -2:] / done
-                start = f"{self.described:<15}{self.noise:<8}{robust or 'classic':<9}{name:<8}{self.n:>6}{self.p:>9}"
-                yield f"{start}{done:>7}{100 * inside:>8.1f} %{100 * far:>5.0f} %{error / sums[0, -2] * done:>8.2f}"
+            for way in sorted(results):
+                found, both = np.array(results[way]), len(fits)
+                inside, far = found[:, number].mean(), found[:, -1].mean()
+                start = f"{self.described:<15}{self.noise:<8}{robust or 'classic':<9}{way:<8}{self.n:>6}{self.p:>9}"
+                error = f"{found[:both, -2].sum() / fits[:, -2].sum():>8.2f}" if both else ""
+                yield f"{start}{len(found):>7}{100 * inside:>8.1f} %{100 * far:>5.0f} %{error}"
 
 
-def lines(rows: list[int], columns: list[int], repetitions: int, seconds: float, file: Path | None) -> Iterator[str]:
-    """The table, from the sums in the file, if there is one, and those of more repetitions, which are added to it."""
-    cases = [Case(*case, n, p) for case, n, p in product(CASES, rows, columns)]
+def lines(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the table of the results in the file, if there is one, and of more repetitions, which are added to it."""
+    cases = [Case(*case, n, p) for case, n, p in product(CASES, options.rows, options.columns)]
+    file, end, is_done = options.results, monotonic() + options.seconds, False
     known = json.loads(file.read_text()) if file and file.exists() else {}
-    end, is_done = monotonic() + seconds, False
     while not is_done:
         is_done = True
         for case in cases:
-            done, sums = known.get(case.name, (0, 0.0))
-            turn = min(repetitions - done, max(1, TURN * FEW // max(FEW, case.n)))
-            if turn > 0 and monotonic() < end:
-                is_done = False
-                sums = np.asarray(sums) + case.repeat(range(done, done + turn))
-                known[case.name] = done + turn, sums.tolist()
-                if file:
-                    file.write_text(json.dumps(known))
+            results = known.setdefault(case.name, {})
+            done = len(results.get("stream", ()))
+            turn = min(options.repetitions - done, int(max(1.0, TURN * (FEW / max(FEW, case.n)) ** 0.5)))
+            if turn <= 0 or monotonic() >= end:
+                continue
+            is_done = False
+            for seed in range(done, done + turn):
+                for way, found in case.repeat(seed, seed < options.fits):
+                    results.setdefault(way, []).append(found)
+            if file:
+                file.write_text(json.dumps(known))
     yield f"sklearn_sgd {sklearn_sgd.__version__}, {platform.machine()}; intervals of 95 %"
     yield f"{'loss':<15}{'noise':<8}{'formula':<9}{'way':<8}{'rows':>6}{'columns':>9}{'times':>7}{'coverage':>10}" + (
         f"{'far':>7}{'error':>8}"
     )
     for case in cases:
-        done, sums = known.get(case.name, (0, ()))
-        if done:
-            yield from case.lines(done, np.array(sums))
+        if known[case.name]:
+            yield from case.lines(known[case.name])
 
 
 def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
@@ -222,9 +230,10 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--columns", type=int, nargs="+", default=[5, 20])
     parser.add_argument("--seconds", type=float, default=np.inf)
-    parser.add_argument("--sums", type=Path, help="file of the sums so far")
+    parser.add_argument("--fits", type=float, default=np.inf, help="how many repetitions have fits, too")
+    parser.add_argument("--results", type=Path, help="file of the results so far")
     options = parser.parse_args()
-    for line in lines(options.rows, options.columns, options.repetitions, options.seconds, options.sums):
+    for line in lines(options):
         print(line, flush=True)
     for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 60)):
         print(line, flush=True)

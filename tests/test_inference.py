@@ -485,6 +485,20 @@ class TestRefusals:
         penalised = BatchGDRegressor(penalty="l2", alpha=0.1).fit(frame, y)
         assert np.isfinite(coefficient_table(penalised, frame, y).std_err).all()
 
+    def test_rare_columns_where_the_loss_is_straight(self):
+        """Both rows of a level have residuals beyond epsilon: the objective has no second derivative along it."""
+        X, y = rows()
+        level = np.zeros(len(y))
+        level[[10, 200]] = 1.0
+        y[10], y[200] = y[10] - 1e4, y[200] + 1e4
+        X = np.column_stack((X, level))
+        with pytest.raises(
+            ValueError, match=r"constant columns .*: x3, intercept.* more such rows help, or a larger eps"
+        ):
+            coefficient_table(BatchGDRegressor("huber", epsilon=1.0, **MINIMUM).fit(X, y), X, y)
+        whole = coefficient_table(BatchGDRegressor("huber", epsilon=1e5, **MINIMUM).fit(X, y), X, y)
+        assert whole.low[3] < whole.coef[3] < whole.high[3]
+
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_out_of_range(self):
         X, y = rows()

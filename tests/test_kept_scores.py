@@ -206,6 +206,34 @@ class TestStreams:
         assert_allclose(together.coef_[0], alone.coef_, rtol=1e-6)
         same(coefficient_table(together)[0], coefficient_table(alone))
 
+    @pytest.mark.parametrize("size", [40, 500])
+    @pytest.mark.parametrize("growth", [1e3, 1e-3])
+    def test_weights_that_grow(self, growth, size):
+        """Weights are relative to their mean so far, in all rows: as with all rows at once."""
+        sm = pytest.importorskip("statsmodels.api")
+        X, y = rows()
+        weight = growth ** np.linspace(0.0, 1.0, len(y))
+        model, wls = streamed(X, y, size, weight), sm.WLS(y, sm.add_constant(X, prepend=False), weight)
+        robust, classic = wls.fit(cov_type="HC1"), wls.fit()
+        assert_allclose((coefficient_table(model).coef - classic.params) / classic.bse, np.zeros(4), atol=1e-4)
+        assert_allclose(coefficient_table(model, robust=False).std_err, classic.bse, rtol=1e-6)
+        assert_allclose(coefficient_table(model).std_err, robust.bse, rtol=0.03)
+
+    @pytest.mark.parametrize("size", [1, 50])
+    def test_moments_of_sparse_columns_with_weights_that_grow(self, size):
+        rng = np.random.default_rng(0)
+        X = csr(rng.standard_normal((200, 600)) * (rng.random((200, 600)) < 0.02))
+        weight = 1e3 ** np.linspace(0.0, 1.0, 200)
+        model = MiniBatchSGDRegressor("huber", random_state=0)
+        for start in range(0, 200, size):
+            part = slice(start, start + size)
+            model.partial_fit(X[part], np.arange(200.0)[part], weight[part])
+        _, (state,) = model._fitted.by_column.of_entries(X)
+        squares = state.statistics.moment + state.statistics.weight * state.statistics.mean**2
+        expected = (weight / weight.mean()) @ X.power(2).toarray()
+        assert_allclose(squares, expected[expected > 0.0], rtol=1e-9)
+        assert_allclose(state.statistics.weight, 200.0)
+
     def test_penalty(self):
         X, y = rows("huber", offset=0.0)
         X /= X.std(axis=0)

@@ -168,7 +168,7 @@ def predict_linear(X: Any, coef: Any, intercept: Any, link: Any) -> Any:
     elif is_foreign(X):
         coef = densified(coef, intercept)
         raw = X @ like(coef.T if coef.ndim > 1 else coef, X)
-        raw = raw + (like(intercept, X) if hasattr(intercept, "shape") else intercept)
+        raw += like(intercept, X) if hasattr(intercept, "shape") else intercept
     else:
         coef, intercept = host(coef), host(intercept)
         raw = safe_sparse_dot(X, coef.astype(X.dtype, copy=False).T, dense_output=True)

@@ -120,13 +120,28 @@ class State:
             # Remote rows include their weights, of mean 1.
             self.weight_sum, self.weight_rows = X.weight, n_rows
             return np.empty(0, dtype_of(X))
+        before = self.mean_weight
         self.weight_sum += n_rows if weight is None else total(weight)
         self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
+        self._rescale(before / self.mean_weight)
         return self.relative(weight, X)
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean of all weights so far that are not 0."""
+        return self.weight_sum / self.weight_rows if self.weight_rows else 1.0
+
+    def _rescale(self, factor: float) -> None:
+        """Multiply the weights in all sums: they are relative to a mean that has changed."""
+        if factor == 1.0:
+            return
+        self.prequential_sum, self.prequential_weight = factor * self.prequential_sum, factor * self.prequential_weight
+        if self.statistics is not None:
+            self.statistics = decayed(self.statistics, factor)
 
     def relative(self, weight, X):
         """Return the weights divided by the mean of all non-zero weights so far; an empty array if all are 1."""
-        dtype, mean = dtype_of(X), self.weight_sum / self.weight_rows if self.weight_rows else 1.0
+        dtype, mean = dtype_of(X), self.mean_weight
         if weight is None:
             return np.empty(0, dtype) if mean == 1.0 else like(np.full(X.shape[0], 1.0 / mean, dtype), X)
         return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
@@ -227,6 +242,7 @@ class State:
 
     def follow(self, other: "State") -> None:
         """Copy everything that does not depend on the target from the state of another target."""
+        self._rescale(self.mean_weight / other.mean_weight)
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
         self.statistics, self.change = other.statistics, other.change
         if len(other.window) > len(self.window):

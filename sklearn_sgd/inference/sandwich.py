@@ -13,6 +13,12 @@ from sklearn_sgd.inference.table import CoefficientTable
 # Distance from the minimum, in standard errors, from which a table warns; relative eigenvalues that count as 0.
 FAR, SINGULAR = 1.0, 1e-14
 
+# Added to the message about dependent columns, for losses that may be straight.
+FLAT = (
+    "Columns count as constant, too, if each row with another value has a residual where the loss has no second "
+    "derivative, as beyond the epsilon of 'huber': then more such rows help, or a larger epsilon. "
+)
+
 # Rounding error of parameters that a fit, for example in float32, may leave.
 ROUNDED = 1e-6
 
@@ -35,7 +41,7 @@ def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray
         where = [model.feature_names[j] for j in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)]
     raise ValueError(
         f"Coefficients of linearly dependent or constant columns have no standard errors: {', '.join(where)}. "
-        "Remedy: leave columns out, or fit with penalty='l2'."
+        f"{'' if model.formulas.is_quadratic else FLAT}Remedy: leave columns out, or fit with penalty='l2'."
     )
 
 

@@ -57,12 +57,12 @@ BUILDERS: dict[str, Callable] = {
     "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
     "permute": lambda layout: shuffle.permute,
     "designs": lambda layout: scores.designs,
-    "multiples": lambda layout: scores.multiples,
+    "products": lambda layout: scores.products,
 }
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(("online", "online_automatic", "permute", "designs", "multiples", "slope"), "dense")
+ONLY = dict.fromkeys(("online", "online_automatic", "permute", "designs", "products", "slope"), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
 ONLY |= dict.fromkeys(LAZY, "csr")
 

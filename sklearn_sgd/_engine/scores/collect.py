@@ -82,7 +82,7 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
     params, objective = recipe.params, Objective.of(recipe.formulas)
     known = known or [Scores.none(X.shape[1], params["fit_intercept"])] * len(states)
     return tuple(
-        scores.after(objective, X, y[:, target], weight, state.predictor(), params["half_life"])
+        scores.after(objective, X, y[:, target], weight, state.mean_weight, state.predictor(), params["half_life"])
         for target, (scores, state) in enumerate(zip(known, states, strict=True))
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_sgd._engine.compiled.drivers.scores import STRETCH
 from sklearn_sgd._engine.passes.choose import score_driver
 from sklearn_sgd._namespace import doubled, host
 
@@ -39,14 +40,16 @@ class Root:
 
 
 def designed(X: np.ndarray, centre: np.ndarray, has_intercept: bool) -> np.ndarray:
-    """Return rows less the centre, which is 0 without intercept; else with a column of ones at the end."""
-    if not has_intercept:
-        return np.ascontiguousarray(X)
-    if (driver := score_driver("designs")) is None:
-        return np.column_stack((X - centre, np.ones(len(X))))
-    (n, p), design = X.shape, np.empty((len(X), len(centre) + 1))
-    driver({"X": np.ascontiguousarray(X), "n": n, "p": p, "centre": centre, "design": design})
-    return design
+    """Return rows less the centre, stored by columns; with an intercept, a column of ones is the last."""
+    (n, p), driver = X.shape, score_driver("designs")
+    design = np.empty((p + has_intercept, n))
+    if driver is None:
+        np.subtract(X, centre, out=design[:p].T)
+    else:
+        driver({"X": np.ascontiguousarray(X), "n": n, "p": p, "centre": centre, "design": design})
+    if has_intercept:
+        design[p] = 1.0
+    return design.T
 
 
 def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -57,19 +60,21 @@ def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
 def weighted_products(
     Z: np.ndarray, c: np.ndarray | None, d: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the sums of the outer products of rows, weighted by c, or not, and by d, from one product of matrices.
+    """Return the sums of the outer products of rows of a design, weighted by c, or not, and by d.
 
     Also return the sum of ``scale * z**2`` of each row z.
     """
     c = np.ones(len(Z)) if c is None else c
-    if (driver := score_driver("multiples")) is None:
-        scaled, sizes = np.column_stack((Z * c[:, None], Z * d[:, None])), np.square(Z) @ scale
-    else:
-        (n, k), c, d = Z.shape, np.ascontiguousarray(c), np.ascontiguousarray(d)
-        scaled, sizes = np.empty((n, 2 * k)), np.empty(n)
-        driver({"design": Z, "n": n, "k": k, "c": c, "d": d, "scale": scale, "scaled": scaled, "sizes": sizes})
-    both = Z.T @ scaled
-    return both[:, : Z.shape[1]], both[:, Z.shape[1] :], sizes
+    if (driver := score_driver("products")) is None:
+        return weighted_product(Z, c), weighted_product(Z, d), np.square(Z) @ scale
+    (n, k), c, d = Z.shape, np.ascontiguousarray(c), np.ascontiguousarray(d)
+    products, sizes, work = np.zeros((2, k, k)), np.empty(n), np.empty(4 * STRETCH)
+    first, second = products
+    driver(
+        {"design": Z.T, "n": n, "k": k, "c": c, "d": d, "scale": scale}
+        | {"first": first, "second": second, "sizes": sizes, "work": work}
+    )
+    return first, second, sizes
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:

@@ -19,8 +19,8 @@ from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
 
-# Numbers in a block of rows, which is dense and in double precision. Larger blocks leave the caches.
-ENTRIES = 1 << 16
+# Numbers in a block of rows, which is dense and in double precision.
+ENTRIES = 1 << 17
 
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
 # steps.
@@ -30,23 +30,30 @@ GROWTH = 0.25
 REACH = 2.0**20
 
 # The sums in which each row counts by its weight; in the scatter by the square of it.
-SUMS = ("weight", "n_seen", "curvature", "product", "slope", "size", "pearson", "moved")
+SUMS = "weight", "curvature", "product", "slope", "size", "pearson", "moved"
 
 
 class Scores(Sums):
     """The sums of a target, to which rows are added."""
 
     @np.errstate(all="ignore")
-    def after(self, objective: Objective, X: Any, y: Any, s: Any, start: tuple, half_life: float | None) -> Self:
-        """Return the sums after more rows. The search for the first minimum begins at ``start``, which predicts now."""
+    def after(
+        self, objective: Objective, X: Any, y: Any, s: Any, unit: float, start: tuple, half_life: float | None
+    ) -> Self:
+        """Return the sums after more rows, whose weights are in a ``unit``.
+
+        The search for the first minimum begins at ``start``, which predicts now.
+        """
         least = TOGETHER if self.weight else max(TOGETHER, FIRST * len(self.at))
-        n, known = X.shape[0], self
+        n = X.shape[0]
         if n < least:
-            known = self._waiting(X, y, s)
-            is_enough = known.n_pending - known.n_held >= least
-            return known.counted(objective, start, half_life, everything=False) if is_enough else known
+            known = self._waiting(X, y, s, unit)
+            if known.n_pending - known.n_held < least:
+                return known
+            return known.in_unit(unit).counted(objective, start, half_life, everything=False)
+        known = self.in_unit(unit)
         if self.n_pending:
-            X, y, s = np.vstack((self._rows[:, :-2], dense(X))), *self._with_pending(y, s)
+            X, y, s = np.vstack((known._rows[:, :-2], dense(X))), *known._with_pending(y, s)
             n, known = X.shape[0], self._without_pending
         size = max(least, ENTRIES // len(self.at))
         if n < 2 * size:
@@ -65,9 +72,15 @@ class Scores(Sums):
         rows = self._rows[:, :-2], self._rows[:, -2], self._rows[:, -1]
         return self._without_pending._counting(objective, *rows, start, half_life, everything)
 
+    def in_unit(self, unit: float) -> Self:
+        """Return the same sums with weights in another unit."""
+        return self if unit == self.unit else self._weighted(self.unit / unit)._replace(unit=unit)
+
     @property
     def _rows(self) -> np.ndarray:
-        return np.array(self.pending[: self.n_pending])
+        rows = np.array(self.pending[: self.n_pending])
+        rows[:, -1] /= self.unit
+        return rows
 
     @property
     def _without_pending(self) -> Self:
@@ -78,8 +91,8 @@ class Scores(Sums):
         s = np.ones(len(y)) if s is None else doubled(host(s))
         return np.append(rows[:, -2], y), np.append(rows[:, -1], s)
 
-    def _waiting(self, X: Any, y: Any, s: Any) -> Self:
-        s = np.ones(X.shape[0]) if s is None else doubled(host(s))
+    def _waiting(self, X: Any, y: Any, s: Any, unit: float) -> Self:
+        s = unit * (np.ones(X.shape[0]) if s is None else doubled(host(s)))
         rows = np.column_stack([dense(X), doubled(host(y)), s])
         # Another fork of the same sums may have gone on.
         pending = self.pending if len(self.pending) == self.n_pending else self.pending[: self.n_pending]
@@ -98,7 +111,7 @@ class Scores(Sums):
             widened, held = known._news(X)
             if held.any() and not everything:
                 rows = X[held], y[held], None if s is None else s[held]
-                known = known._waiting(*rows)
+                known = known._waiting(*rows, known.unit)
                 known = known._replace(n_held=known.n_pending)
                 X, y, s = X[~held], y[~held], None if s is None else s[~held]
                 if not len(y):
@@ -106,7 +119,8 @@ class Scores(Sums):
         is_plain = s is None and not half_life
         s, n_seen = np.ones(len(y)) if s is None else doubled(host(s)), float(len(y))
         if half_life:
-            known = known._faded(0.5 ** (len(y) / half_life))
+            share = 0.5 ** (len(y) / half_life)
+            known = known._weighted(share)._replace(n_seen=known.n_seen * share)
             left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
             s, n_seen = s * left, float(left.sum())
         block = known._block(X, y, s, is_plain, n_seen)
@@ -146,13 +160,13 @@ class Scores(Sums):
     def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool, n_seen: float) -> Block:
         return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain, n_seen)
 
-    def _faded(self, share: float) -> Self:
+    def _weighted(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
-        rows = self.leading._replace(s=self.leading.s * share)
-        return self._replace(scatter=self.scatter * (share * share), leading=rows, **self._times(share))
+        rows, scatter = self.leading._replace(s=self.leading.s * share), self.scatter * (share * share)
+        return self._replace(scatter=scatter, leading=rows, **self._times(share, SUMS))
 
-    def _times(self, share: float) -> dict[str, Any]:
-        return {name: getattr(self, name) * share for name in SUMS}
+    def _times(self, share: float, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: getattr(self, name) * share for name in names}
 
     def counted_at(self, objective: Objective, X: Any, y: Any, s: Any) -> Self:
         """Return the sums with rows that are seen where these sums are; all weights are 1 if there are none."""
@@ -166,15 +180,15 @@ class Scores(Sums):
 
     def merged(self, other: Self) -> Self:
         """Return the sums of the rows of both, which are seen from the same place."""
-        added = {name: getattr(self, name) + getattr(other, name) for name in (*SUMS, "scatter")}
+        added = {name: getattr(self, name) + getattr(other, name) for name in (*SUMS, "n_seen", "scatter")}
         return self._replace(**added)
 
     def seen_again(self, before: Self) -> Self:
         """Return these sums, of rows that those ``before`` know: they take the place of a share of them."""
+        before = before.in_unit(self.unit)
         share = (self.weight - before.weight) / before.weight if before.weight else 0.0
         if not share > 0.0:
             return self
-        before = before.seen_from(self.at)
-        left = before._times(min(share, 1.0)) | {"scatter": before.scatter * min(share, 1.0)}
+        left = before.seen_from(self.at)._times(min(share, 1.0), (*SUMS, "n_seen", "scatter"))
         left = {name: getattr(self, name) - value for name, value in left.items()}
         return self._replace(leading=Leading.none(len(self.at)), **left)

@@ -69,6 +69,8 @@ class Sums(NamedTuple):
         Sum of the squared distances from ``at`` to the parameters where rows were seen, by their second derivatives.
     leading : Leading
         The rows with the largest leverage.
+    unit : float
+        The weight that counts as 1 in these sums: the mean of those so far. The rows in ``pending`` have their own.
     """
 
     centre: np.ndarray
@@ -87,6 +89,7 @@ class Sums(NamedTuple):
     n_seen: float = 0.0
     moved: float = 0.0
     leading: Leading = Leading.none(0)
+    unit: float = 1.0
 
     @classmethod
     def none(cls, n_features: int, has_intercept: bool) -> Self:
