@@ -124,9 +124,9 @@ def count_measured(monkeypatch):
     counted = []
     for module in (prepare, least_squares, curvatures, normal):
 
-        def counts(X, kept, *more, original=module.measure):
+        def counts(X, kept, *more, original=module.measure, **options):
             counted.append(X.shape[0] if kept is None else len(kept))
-            return original(X, kept, *more)
+            return original(X, kept, *more, **options)
 
         monkeypatch.setattr(module, "measure", counts)
     return counted

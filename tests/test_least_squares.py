@@ -125,6 +125,16 @@ def test_where_a_sample_does_not_do(kind, name):
     assert model.score(X, y) > best - (0.1 * model.tol if name == "nearly the same" else 1e-6)
 
 
+@pytest.mark.parametrize("gap", [0.3, 1e-2, 1e-3])
+def test_narrow_directions_need_covariances_in_double_precision(gap):
+    X, y = design("correlated")
+    X[:, 3] = X[:, 4] + gap * X[:, 3]
+    y = y + X[:, 3] / gap
+    model = BatchGDRegressor().fit(X, y)
+    assert model.n_readings_ <= MOST
+    assert model.score(X, y) > LinearRegression().fit(X, y).score(X, y) - 1e-6
+
+
 @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
 def test_a_lasso_needs_all_rows(kind):
     """Its minimum depends on all covariances, not on those along the coefficients alone."""

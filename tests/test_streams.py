@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, REGRESSORS, covering, csr, learned, linear, some_weights, theta
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, PoissonRegressor
+from sklearn.metrics import mean_poisson_deviance
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.penalties import Box
@@ -310,3 +311,33 @@ def test_average_of_a_schedule_is_one_of_late():
 def test_half_life_is_for_streams():
     X, y = linear()
     assert_array_equal(*(theta(OnlineSGDRegressor(half_life=h, random_state=0).fit(X, y)) for h in (None, 3)))
+
+
+def counts(n):
+    """Counts of events, whose logarithm is linear but for noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 5))
+    return X, rng.poisson(np.exp(X @ [0.3, -0.2, 0.1, 0.2, -0.1] + 0.5)).astype(float)
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize(("n", "chunk"), [(310, 1), (330, 3), (600, 30), (600, 300)])
+def test_a_stream_goes_on_from_the_minimum_of_a_short_fit(kind, n, chunk):
+    """A fit of few updates, and small chunks after it, count by their samples."""
+    X, y = counts(n)
+    model = kind("poisson", random_state=0).fit(X[:300], y[:300])
+    assert model.n_iter_ == 1
+    peer = PoissonRegressor(alpha=0.0, tol=1e-9)
+    for stop in (300, n):
+        least = mean_poisson_deviance(y[:stop], peer.fit(X[:stop], y[:stop]).predict(X[:stop]))
+        ends = mean_poisson_deviance(y[:stop], model.predict(X[:stop]))
+        assert ends < (1.0 + (1e-4 if stop == 300 else 5e-3)) * least
+        for start in range(300, n, chunk):
+            model.partial_fit(X[start : start + chunk], y[start : start + chunk])
+
+
+def test_few_samples_for_each_feature_and_a_loss_with_kinks_need_noisy_epochs():
+    X, y = counts(300)
+    few = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X, y)
+    many = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X[:, :1], y)
+    assert few.n_iter_ > many.n_iter_ == 1

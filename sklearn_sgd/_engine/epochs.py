@@ -59,7 +59,8 @@ class Descent:
         """Process the rows from one position in the order to another; these are whole batches."""
         plan, state = self.plan, self.state
         rows = order if stop - start == len(order) else order[start:stop]
-        piece = plan.piece(rows, state.n_updates + start // plan.batch_size, state.rate_factor * self.share)
+        done = state.n_done(plan) + start // plan.batch_size
+        piece = plan.piece(rows, done, state.rate_factor * self.share)
         if len(piece.rates):
             self.rate = float(piece.rates[-1])
         if self.visits:

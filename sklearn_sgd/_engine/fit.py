@@ -29,6 +29,9 @@ TOL = 1e-3
 # Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
 
+# Rows for each coefficient from which full batches of a loss with kinks need few epochs.
+PLENTY = 100
+
 # Share of the rows, and number of batches at least, of an epoch after which final steps lead to the minimum.
 PART, LEAST_BATCHES = 1 / 8, 8
 
@@ -88,7 +91,8 @@ class Fit:
         # Of other losses by steps on all rows.
         self.is_sampled = is_sampled and plan.searches and not (score or plan.remembers)
         is_known = self.final is not None and (is_sampled or plan.minimum is not None)
-        ends_at_once = (is_known or self.is_sampled) and plan.noise and plan.finishes
+        is_found = self.final is None and not score and self.is_left_to_full_batches(plan, state)
+        ends_at_once = (is_known or self.is_sampled or is_found) and plan.noise and plan.finishes
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -145,6 +149,17 @@ class Fit:
             return False
         hides = state.step is not None and state.step.hides
         return not (plan.formulas.is_smooth and plan.formulas.is_quadratic) or hides
+
+    def is_left_to_full_batches(self, plan: Plan, state: State) -> bool:
+        """Whether full batches with the curvatures of the rows lead to the minimum from anywhere, in a few epochs.
+
+        Of losses with kinks few rows determine it, so that each step changes which.
+        """
+        formulas, (n_rows, n_columns) = plan.formulas, (plan.n_rows, plan.X.shape[1])
+        if plan.preconditioner is None or not plan.preconditioner.is_full or formulas.is_quadratic:
+            return False
+        is_slow = formulas.has_kinks and n_rows < PLENTY * (n_columns + 1)
+        return not is_slow and self.needs_all_rows(plan, state)
 
     @property
     def rounding(self) -> float:
@@ -208,6 +223,8 @@ class Fit:
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
         elif averages and self.needs_all_rows(plan, state):
             w, hidden, self.is_finished = full_batches(plan, state, enough, self.constant, self.most)
+            if self.is_finished:
+                state.vectors.coef[:] = w  # A stream goes on from here.
             if self.is_finished and self.reason == "diverged":
                 self.reason = "tol"  # The noisy steps did, and these came back.
         else:

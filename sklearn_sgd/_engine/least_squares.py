@@ -22,16 +22,19 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
-from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, sample, shows
+from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, in_units, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import mean_target
 from sklearn_sgd._engine.passes.choose import all_rows
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
 # Number of columns up to which covariances of all rows cost less; rows from which samples pay; multiplications in the
 # time in which a pass reads an entry of X; passes for which the size of the sample is chosen.
 COLUMNS, ROWS, AN_ENTRY, PASSES = 30, TIMES * LEAST, 26, 4
+
+# Variance along all directions, in units of those of columns, from which covariances in single precision will do.
+PLAIN = 1e-3
 
 # Maximum number of passes; the share of the distance that a pass may leave.
 READINGS, SLOW = 12, 0.25
@@ -88,27 +91,31 @@ class SampleGeometry(NamedTuple):
 def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarray] | None:
     """That of so many rows, and their covariances; None if they do not show all directions well."""
     X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
-    some = sample(plan.n_rows, size)
-    rows = plan.used[some]
-    block, y, weight = doubled(take(X, rows)), plan.data.y[rows, None], plan.data.weight
-    weight = weight[rows] if weight.shape[0] else weight
-    columns = measure(block, None, weight, centred, y)
-    p = X.shape[1]
+    rows = plan.used[sample(plan.n_rows, size)]
+    block, y, weight = take(X, rows), doubled(plan.data.y[rows]), plan.data.weight
+    weight = doubled(weight[rows]) if weight.shape[0] else weight
+    columns = measure(block, None, weight, centred, narrow=False)
+    if not shows(block, weight, columns, dtype):
+        return None
     mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
-    covariance, side = columns.moment[:p, :p] / columns.weight, columns.moment[:p, p] / columns.weight
-    ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
-    variance, precision = covariance.diagonal(), float(np.finfo(dtype).eps)
-    if not shows(block, weight, columns.leading(p), dtype):
+    ridge = np.ones(X.shape[1]) * plan.parts.penalty.gradient(np.ones(X.shape[1]))
+    scale = 1.0 / np.sqrt(columns.variance + ridge)
+    constant = mean_target(y, weight if weight.shape[0] else None) if centred else 0.0
+    target = (y - constant) * np.sqrt((weight if weight.shape[0] else 1.0) / columns.weight)
+    for kind in (SINGLE, DOUBLE):
+        Z = in_units(block, weight, mean, scale * columns.weight**-0.5, kind)
+        correlation, side = doubled(Z.T @ Z), doubled(target.astype(kind) @ Z) / scale
+        covariance = correlation / np.outer(scale, scale)
+        correlation += np.diag(ridge * scale * scale)
+        lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
+        length = abs(correlation).sum(axis=0).max()
+        narrow = 0.0 if refused else linalg.lapack.dpocon(lower, length, uplo="L")[0]
+        if narrow * length > PLAIN:
+            break
+    if narrow < max(NARROW * NULL * len(mean), float(np.finfo(dtype).eps) ** 0.75):
         return None
-    scale = 1.0 / np.sqrt(variance + ridge)
-    correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)
-    lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
-    narrow = linalg.lapack.dpocon(lower, abs(correlation).sum(axis=0).max(), uplo="L")[0]
-    if refused or narrow < max(NARROW * NULL * p, precision**0.75):
-        return None
-    middle = float(mean[p]) if centred else 0.0
     solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
-    geometry = SampleGeometry(mean[:p], ridge, scale, solve, np.append(side, middle))
+    geometry = SampleGeometry(mean, ridge, scale, solve, np.append(side, constant))
     return geometry._replace(start=geometry.step(geometry.start)), covariance
 
 

@@ -320,6 +320,16 @@ class State:
 
     # During a descent
 
+    def n_done(self, plan: Any) -> int:
+        """Return the number of updates by which rates and weights of the average go on.
+
+        With the automatic step those in which the rows so far would be, if their batches had been as small as the next
+        ones. A few small chunks would otherwise count as much as the many rows of a fit.
+        """
+        if plan.preconditioner is None or plan.is_remote or self.step is None or self.step.shares is not None:
+            return self.n_updates
+        return max(self.n_updates, self.n_samples // plan.batch_size)
+
     def end_epoch(self, n_rows: int, n_updates: int, loss: float, rate: float) -> None:
         """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
         if n_rows:

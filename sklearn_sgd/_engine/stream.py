@@ -80,7 +80,7 @@ class Stream:
             return None
         # A user's schedule is not called for more updates than there are.
         none = np.zeros(plan.n_updates(len(order)))
-        piece = Piece(order, none, none if plan.average_from else NO_MIXES, state.n_updates, 1.0)
+        piece = Piece(order, none, none if plan.average_from else NO_MIXES, state.n_done(plan), 1.0)
         even = plan._replace(data=plan.data._replace(weight=NO_WEIGHT))
         call = descent.run.call(even, piece, state.vectors, state.window)
         return cls(recipe, plan, order, BoundCall(*call))
@@ -112,7 +112,7 @@ class Stream:
             inverse = state.step.preconditioner.inverse
             centre = state.centre.astype(dtype, copy=False)
             changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
-        rates, n_done = self._rates(state), state.n_updates
+        rates, n_done = self._rates(state), state.n_done(plan)
         loss = self.call(changed | rates.addresses(n_done))
         state.predict_with(averaged=bool(plan.average_from))
         if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
@@ -133,7 +133,7 @@ class Stream:
 
     def _rates(self, state: State) -> Rates:
         """Rates that include those of the next updates."""
-        known, done, step = self.known, state.n_updates, state.step if self.plan.preconditioner else None
+        known, done, step = self.known, state.n_done(self.plan), state.step if self.plan.preconditioner else None
         made_so = known and known.step is step and known.factor == state.rate_factor
         if known and made_so and known.first <= done <= known.last - self.n_updates:
             return known

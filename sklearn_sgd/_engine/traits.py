@@ -288,6 +288,11 @@ class Formulas:
             return all(abs(float(self.parts.loss.gradient(np.float64(1.0), np.float64(z)))) < FLAT for z in (-FAR, FAR))
 
     @property
+    def has_kinks(self) -> bool:
+        """Whether the slope of the loss may jump: it is bounded, but not known to be continuous."""
+        return self.has_bounded_slopes and self.curvature == np.inf
+
+    @property
     def is_lazy(self) -> bool:
         """Whether a coefficient whose column has no entry in a row changes only by decay and soft threshold."""
         return self.is_plain and self.terms is not None

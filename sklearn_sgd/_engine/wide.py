@@ -16,10 +16,10 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, Minimum
 from sklearn_sgd._engine.automatic.preconditioner import NULL, is_varying
-from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
+from sklearn_sgd._engine.automatic.sample import best_size, in_units, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
-from sklearn_sgd._engine.least_squares import Found, SampleGeometry, conjugate_steps
+from sklearn_sgd._engine.least_squares import PLAIN, Found, SampleGeometry, conjugate_steps
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
@@ -31,14 +31,11 @@ AN_ENTRY, PASSES = 64, 24
 # below which it hides what is missing along a direction.
 SMALL, HIDDEN = {DOUBLE: 1e-10, SINGLE: 1e-9}, 10.0
 
-# Variance along all directions from which covariances in single precision will do, and what is added to these.
-PLAIN, ROUGH = 1e-3, 1e-6
+# What is added to variances in single precision.
+ROUGH = 1e-6
 
 # Passes at most; how often they are repeated in single precision.
 READINGS, AGAIN = 60, 3
-
-# Entries of a block of rows that are scaled at once.
-BLOCK = 1 << 16
 
 Solve = Callable[[np.ndarray], np.ndarray]
 
@@ -93,17 +90,7 @@ class Wide(NamedTuple):
         varies = is_varying(columns.variance, mean)
         scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
 
-        def scaled(kind: np.dtype) -> np.ndarray:
-            """The rows of the sample in the units of the columns."""
-            rows, step = np.empty(X.shape, kind), max(1, BLOCK // p)
-            for start in range(0, size, step):
-                part = rows[start : start + step]
-                part[:] = X[start : start + step] - mean
-                part *= (scale * size**-0.5).astype(kind)
-            if weight.shape[0]:
-                rows *= np.sqrt(weight.astype(kind))[:, None]
-            return rows
-
+        scaled = partial(in_units, X, weight, mean, scale * size**-0.5)
         added, ridge_of_scaled = SMALL[dtype_of(X)] * p, ridge * scale * scale
         rows, solve, exact = scaled(SINGLE), None, None
         if n > p:

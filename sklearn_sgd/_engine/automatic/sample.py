@@ -10,6 +10,9 @@ PER_COLUMN, LEAST, TIMES = 50, 4096, 8
 # Largest share of the variance of a column that one row may contribute; smallest spread in units of rounding.
 HEAVY, SPREAD = 0.1, 1e3
 
+# Entries of a block of rows that are scaled at once.
+BLOCK = 1 << 16
+
 # By how much passes over X reduce the distance to the minimum; passes in the time in which rows are copied and centred,
 # in their order, and random ones.
 REMAINS, ORDERED, RANDOM = 1e7, 3.5, 6.5
@@ -36,6 +39,19 @@ def shows(rows: np.ndarray, weight: np.ndarray, columns: ColumnStatistics, dtype
     else:
         largest = np.maximum(rows.max(axis=0) - mean, mean - rows.min(axis=0)) ** 2
     return bool((largest <= HEAVY * columns.weight * variance).all())
+
+
+def in_units(X: np.ndarray, weight: np.ndarray, mean: np.ndarray, scale: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Return rows less their mean, in the units of the columns and in some precision; weights are included."""
+    (size, p), scale = X.shape, scale.astype(kind)
+    rows, step = np.empty(X.shape, kind), max(1, BLOCK // p)
+    for start in range(0, size, step):
+        part = rows[start : start + step]
+        part[:] = X[start : start + step] - mean
+        part *= scale
+    if weight.shape[0]:
+        rows *= np.sqrt(weight.astype(kind))[:, None]
+    return rows
 
 
 def best_size(n_rows: int, n_columns: int, an_entry: int, most: int) -> int:
