@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, some_weights, theta
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
@@ -51,6 +52,22 @@ def test_the_minimum(name, kind, weighted, fit_intercept, dtype):
     assert model.stop_reason_ == "tol"
     assert model.n_iter_ <= 10
     assert peer.score(X, y, weight) - model.score(X, y, weight) < 2e-5
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_sparse_matrices_with_most_entries_stored(kind):
+    """With a target about the difference of two columns, for which steps by variances need very many epochs."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, MOST + 20))
+    X[:, 1] = X[:, 0] + 1e-3 * rng.standard_normal(N)
+    X *= (rng.random(X.shape) < 0.8) | (np.arange(X.shape[1]) < 2)
+    y = (X[:, 1] - X[:, 0]) / 1e-3 + 0.25 * rng.standard_normal(N)
+    A = sparse.csr_matrix(X)
+    model = kind(random_state=0).fit(A, y)
+    assert LinearRegression().fit(X, y).score(X, y) - model.score(A, y) < 2e-5
+    before = model.score(A, y)
+    model.partial_fit(A[:50], y[:50])
+    assert model.score(A, y) > before - 0.05
 
 
 @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
