@@ -82,6 +82,7 @@ def _newton_step(plan: Plan, state: State, some: np.ndarray, w: np.ndarray) -> n
         z = weight * (X @ v[:-1] - mean @ v[:-1] + bias * v[-1])
         return np.append(X.T @ z - np.sum(z) * mean + pull * v[:-1], bias * np.sum(z))
 
+    assert plan.preconditioner is not None
     scale = np.append(plan.preconditioner.diagonal, bias) / curvature
     step, d, first, fall = np.zeros_like(g), np.zeros_like(g), 0.0, np.inf
     for number in range(STEPS):

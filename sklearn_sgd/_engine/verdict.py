@@ -18,8 +18,8 @@ from sklearn_sgd._namespace import doubled, is_foreign, take
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
 # short, or right, but their average is behind them; rounding hides the way to the minimum, or that is along narrow
-# directions of many columns, or the losses of all targets but one are lost; its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last
-# steps.
+# directions of many columns, or the losses of all targets but one are lost; its loss rises, or falls still when the
+# epochs end, or the minimum is far; the average is behind the last steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
     *("stalled", "narrow", "lost", "rises", "falls", "far", "average"),
