@@ -9,6 +9,7 @@ from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
 from sklearn_sgd._engine.fit import MARGIN, Fit
 from sklearn_sgd._engine.narrow import gain_along_narrow, hides_directions
+from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
@@ -59,7 +60,7 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
-    if kind == "narrow" and ended == "tol":
+    if kind in ("narrow", "lost") and ended == "tol":
         ended = fit.reason = "stalled"
     losses = state.loss_curve
     return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None
@@ -109,6 +110,8 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return worse
     if not fit.progress or ended not in ("epochs", "tol", "early_stopping"):
         return None
+    if follows_one(plan):
+        return "lost"
     if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"
     if kind := _unfinished(fit, state, ended):
@@ -155,6 +158,9 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
+    if ended == "epochs" and not noise and len(values) >= 4:
+        # Full batches of a loss with kinks may zigzag, and fall.
+        fast = fast or min(values[-4:-2]) - min(values[-2:]) > 2.0 * margin
     if fit.probe:
         return "falls" if fast else None  # Further progress on the training rows is not expected on new rows.
     # An adaptive rate that has become small makes small steps, so the steps before are extrapolated.
