@@ -18,9 +18,9 @@ from sklearn_sgd._namespace import doubled, is_foreign, take
 # Conjugate steps; least fall of one, in units of the first; trials of the length of the whole move, each half the last.
 STEPS, LEAST, TRIES = 50, 1e-8, 3
 
-# Rows of the sample for each column, at least; its entries, at most; rows for each column without which noise is all
-# that a sample shows.
-ROWS, ENTRIES, ENOUGH = 2000, 1 << 22, 2
+# Rows of the sample, at least; entries that it may have, and that it may have where fewer show nothing; rows for each
+# column, and those without which a sample shows noise only.
+ROWS, ENTRIES, MOST, GOOD, ENOUGH = 2000, 1 << 22, 1 << 24, 4, 2
 
 # Share of the rows in the sample if the others judge the move.
 PART = 0.75
@@ -39,10 +39,9 @@ def gain_along_narrow(plan: Plan, state: State, others: bool) -> float:
     """By how much a move along narrow directions lowers the objective of all rows; ``others``: of those that did not
     lead to it, as new rows would."""
     p, used = plan.X.shape[1], plan.used
-    size = min(plan.n_rows, max(ROWS, ENTRIES * plan.X.shape[0] // max(1, plan.n_entries)))
-    if others:
-        size = min(size, int(PART * plan.n_rows))
-    if size < ENOUGH * p:
+    in_a_row = max(1, plan.n_entries // plan.X.shape[0])
+    size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
+    if size < ENOUGH * p or size * in_a_row > MOST:
         return 0.0
     chosen = sample(plan.n_rows, size)
     some = used[chosen]

@@ -240,7 +240,9 @@ def make_step(
     dtype, most_variance = dtype_of(X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
-    if not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
+    # Squares of tiny numbers are 0, as if the column did not vary.
+    is_tiny = bool(((statistics.mean != 0.0) & (statistics.mean**2 == 0.0) & ~varies).any())
+    if is_tiny or not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
         raise ValueError(
             f"X has columns whose squares, or one over them, are out of the range of {dtype}: scale them"
             + (", or give X as float64." if dtype == np.float32 else ".")
