@@ -276,7 +276,7 @@ def count_pools(monkeypatch):
 
 def with_all_columns(monkeypatch):
     """Let streams of sparse rows keep their states as a whole."""
-    monkeypatch.setattr(by_column.Way, "of", classmethod(lambda kind, recipe: None))
+    monkeypatch.setattr(by_column.LazyRules, "of", classmethod(lambda kind, recipe: None))
 
 
 def interrupt_tables(monkeypatch):

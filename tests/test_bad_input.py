@@ -418,6 +418,7 @@ FAILING = {
     "schedule": ({"learning_rate": one_too_many}, {}, "must return one finite rate"),
     "loss": ({"loss": BrokenLoss(), "batch_size": 7}, {}, "broken loss"),
     "range": ({}, {"X": X * 1e160}, "out of the range of float64"),
+    "tiny": ({}, {"X": X * 1e-200}, "out of the range of float64"),
     "bounds": ({"penalty": Box(low=[0.0, 1.0])}, {}, "5 of them"),
     "contradiction": ({"optimizer": "adam"}, {}, "optimizer='adam' needs a learning_rate"),
     "weights": ({}, {"sample_weight": -np.ones(60)}, "sample_weight has negative values"),

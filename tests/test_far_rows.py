@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
@@ -90,3 +91,26 @@ def test_smooth_losses_end_at_the_minimum(kind, loss):
     X, y = far_rows(loss, 500, None, seed=3)
     value, least, constant = objectives(loss, X, y, kind(loss, random_state=0).fit(X, y))
     assert value - least <= 1e-5 * constant
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_one_target_that_the_columns_follow(loss, kind):
+    """However far it is, the minimum meets it, if no other sample has entries in a column. It is not met in silence."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 2)), rng.normal(size=20)
+    X[:, 1] = 0.0
+    X[7, 1], y[7] = 1.0, 1e14
+    with pytest.warns(ConvergenceWarning, match="a target is so far from the others"):
+        model = kind(loss, random_state=0).fit(X, y)
+    assert model.stop_reason_ != "tol"
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_one_target_that_the_columns_do_not_follow(loss):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 2)), rng.normal(size=200)
+    y[7] = 1e14
+    model = BatchGDRegressor(loss).fit(X, y)
+    assert abs(model.predict(X)).max() < 5.0
+    assert model.stop_reason_ == "tol"

@@ -542,3 +542,24 @@ def test_no_warning_at_the_minimum_of_many_rows():
     y = rng.gamma(2.0, np.exp(0.3 * X[:, 0]) / 2.0)
     y[rng.random(len(y)) < 0.9] = 1.0
     assert BatchGDRegressor("gamma").fit(X, y).stop_reason_ == "tol"
+
+
+def test_progress_in_every_other_epoch():
+    """Coefficients that meet all targets exist, and full batches come nearer by turns: more than ``tol`` in two."""
+    X = np.array(
+        [
+            [0.42, -0.81, -0.93, -0.3, -0.34],
+            [0.1, 0.24, -0.7, 0.9, -0.43],
+            [0.61, 1.26, 0.33, -1.17, -0.13],
+            [1.05, -0.33, 0.35, 1.12, -2.1],
+            [0.63, 1.54, -1.53, -0.55, -0.73],
+        ]
+    )
+    y, weight = np.array([10000.91, 10001.6, 10000.01, 10001.49, 10001.93]), [1.0, 0.67, 0.39, 0.85, 0.62]
+    met = np.linalg.solve(X, y)
+    model = BatchGDRegressor("huber", penalty="l1", alpha=3.4e-4, fit_intercept=False)
+    with pytest.warns(ConvergenceWarning, match="still improved"):
+        model.fit(X, y, weight)
+    losses = np.average(LOSSES["huber"]().value(y, model.predict(X)), weights=weight)
+    objective = losses + 3.4e-4 * abs(model.coef_).sum()
+    assert objective > 2.0 * 3.4e-4 * abs(met).sum()

@@ -1,10 +1,13 @@
 """Least squares of dense rows of more columns than covariances are kept for: against scikit-learn's."""
 
+import warnings
+
 import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, some_weights, theta
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
@@ -51,6 +54,22 @@ def test_the_minimum(name, kind, weighted, fit_intercept, dtype):
     assert model.stop_reason_ == "tol"
     assert model.n_iter_ <= 10
     assert peer.score(X, y, weight) - model.score(X, y, weight) < 2e-5
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_sparse_matrices_with_most_entries_stored(kind):
+    """With a target about the difference of two columns, for which steps by variances need very many epochs."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, MOST + 20))
+    X[:, 1] = X[:, 0] + 1e-3 * rng.standard_normal(N)
+    X *= (rng.random(X.shape) < 0.8) | (np.arange(X.shape[1]) < 2)
+    y = (X[:, 1] - X[:, 0]) / 1e-3 + 0.25 * rng.standard_normal(N)
+    A = sparse.csr_matrix(X)
+    model = kind(random_state=0).fit(A, y)
+    assert LinearRegression().fit(X, y).score(X, y) - model.score(A, y) < 2e-5
+    before = model.score(A, y)
+    model.partial_fit(A[:50], y[:50])
+    assert model.score(A, y) > before - 0.05
 
 
 @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
@@ -173,3 +192,51 @@ def test_hardly_more_rows_than_columns(kind, n, p):
     Z, t = (X - X.mean(axis=0)) / X.std(axis=0), y - y.mean()
     best = np.mean((t - Z @ np.linalg.lstsq(Z, t, rcond=None)[0]) ** 2)
     assert np.mean((y - model.predict(X)) ** 2) < best + 1e-4 * y.var()
+
+
+def narrow_problem(rows, kind):
+    """A target about the difference of two of many columns, in the form of an array or of a matrix with many gaps."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((rows, MOST + 20))
+    X[:, 1] = X[:, 0] + 1e-3 * rng.standard_normal(rows)
+    if kind == "csr":
+        X[:, 2:] *= rng.random((rows, MOST + 18)) < 0.2
+        X[:, :2] *= rng.random((rows, 1)) < 0.4
+    y = (X[:, 1] - X[:, 0]) / 1e-3 + 0.25 * rng.standard_normal(rows)
+    return (sparse.csr_matrix(X) if kind == "csr" else X), y
+
+
+@covering(
+    {
+        "case": [
+            ("array", {"loss": "huber"}),
+            ("array", {"loss": "absolute_error"}),
+            ("array", {"penalty": "l1", "alpha": 1e-5}),
+            ("csr", {}),
+            ("csr", {"penalty": "l2", "alpha": 1e-6}),
+            ("csr", {"loss": "logcosh"}),
+        ],
+        "kind": REGRESSORS,
+    }
+)
+def test_narrow_directions_of_many_columns(case, kind):
+    """Variances do not show them: the minimum is reached, or a warning says that it was not."""
+    X, y = narrow_problem(N, case[0])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = kind(random_state=0, **case[1]).fit(X, y)
+    peer = LinearRegression().fit(X, y)
+    is_near = peer.score(X, y) - model.score(X, y) < 0.1
+    assert is_near or any("linear combinations" in str(warning.message) for warning in caught)
+    assert is_near or model.stop_reason_ != "tol"
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_no_warning_of_narrow_directions_that_matter_little(loss, kind):
+    rng = np.random.default_rng(0)
+    X = sparse.random(N, MOST + 100, 0.2, "csr", random_state=rng, data_rvs=rng.standard_normal)
+    y = X @ rng.standard_normal(MOST + 100) + rng.standard_normal(N)
+    model = kind(loss, random_state=0).fit(X, y)
+    assert model.stop_reason_ in ("tol", "epochs")
+    assert LinearRegression().fit(X, y).score(X, y) - model.score(X, y) < 0.01

@@ -37,6 +37,11 @@ MESSAGES = {
         "hides the remaining direction, or that it is less than 1e-5 of their spread, by which new samples cannot be "
         "predicted safely. Remedy: leave out such features, or penalty='l2'."
     ),
+    "narrow": (
+        "The minimum was not reached: some features are nearly linear combinations of others, and {what} falls slowly "
+        "along their differences where there are more than 400 features. Remedy: leave out such features, a larger "
+        "penalty='l2', or a smaller tol and more epochs."
+    ),
     "lost": (
         "The minimum was not reached: a target is so far from the others that their losses are lost in the rounding of "
         "its own. Remedy: leave out such samples, or clip y."

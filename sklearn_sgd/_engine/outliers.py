@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_sgd._engine.baseline import OUTLIER, SAMPLE, best_constant, raw_predictions
 from sklearn_sgd._engine.plan import SINGLE, Data, Plan
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import doubled, dtype_of, host, namespace, take
+from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, namespace, take
 from sklearn_sgd._ops import clip
 
 # Targets of a stream that are looked back at; predictions so many times as far off as they are have gone astray.
@@ -15,6 +16,10 @@ FEW, ASTRAY = 30, 1000.0
 
 # Spreads of the targets of a fit past which none is beyond the others, by their precision: sums of losses keep theirs.
 FARTHEST, FARTHEST_SINGLE = 1e9, 1e6
+
+# Multiplications at most, to find whether a target is followed; share of a target that is rounding; squared length of a
+# row along directions in which no other has a part, below which it has none itself.
+MOST, NEARLY, NULL = 1e9, 1e-6, 1e-10
 
 NO_TARGETS = np.empty(0)
 
@@ -30,7 +35,33 @@ def within_reach(plan: Plan) -> Plan:
     if not farthest > OUTLIER * distance * plan.n_rows:
         return plan
     far = distance * (FARTHEST_SINGLE if dtype_of(y) == SINGLE else FARTHEST)
-    return plan._replace(data=plan.data._replace(y=clip(plan.data.y, middle - far, middle + far)))
+    y, reach = clip(plan.data.y, middle - far, middle + far), (middle - far, middle + far)
+    return plan._replace(data=plan.data._replace(y=y), reach=reach)
+
+
+def follows_one(plan: Plan) -> bool:
+    """Whether predictions at the minimum follow a target that `within_reach` brought nearer, however far it was.
+
+    They do if some coefficients change the prediction of its row by more than those of all others together.
+    """
+    n, p = plan.n_rows, plan.X.shape[1]
+    if not plan.reach or is_foreign(plan.X) or n * p * p > MOST:
+        return False
+    rows, weight = take(plan.X, plan.used), plan.data.weight
+    X = np.column_stack((doubled(rows.toarray() if issparse(rows) else rows), np.full(n, plan.data.rows.bias)))
+    s = doubled(take(weight, plan.used)) if weight.shape[0] else np.ones(n)
+    size = np.max(abs(X), axis=0)
+    X, y = X / np.where(size > 0.0, size, 1.0), doubled(take(plan.data.y, plan.used))
+    beyond = np.flatnonzero((y <= plan.reach[0] * (1.0 + NEARLY)) | (y >= plan.reach[1] * (1.0 - NEARLY)))
+    for row in beyond[:FEW]:
+        others = np.delete(np.arange(n), row)
+        # The least change of the others for a change of 1, or none.
+        least = np.linalg.pinv(X[others], rcond=NULL)
+        free = X[row] - least @ (X[others] @ X[row])
+        d = free if free @ X[row] > NULL else least @ (least.T @ X[row])
+        if s[others] @ abs(X[others] @ d) < s[row] * abs(X[row] @ d):
+            return True
+    return False
 
 
 def look_back(plan: Plan, state: State) -> Plan:

@@ -83,6 +83,8 @@ class Plan(NamedTuple):
         Whether the stream has started again, so that columns without entries in these rows are forgotten, too.
     part : int or None
         Number of rows of an epoch; None: all.
+    reach : tuple of float or None
+        Bounds to which targets beyond all proportion were brought nearer.
     covariance, curvature : ndarray or None, float
         Covariances of the columns by the curvature of the rows' losses, and the mean curvature, for penalties that have
         a proximal step.
@@ -117,6 +119,7 @@ class Plan(NamedTuple):
     curvature: float = 1.0
     searches: bool = False
     part: int | None = None
+    reach: tuple[float, float] | None = None
 
     @property
     def n_entries(self) -> int:

@@ -10,6 +10,7 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.on_device import measure_there
 from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
+    FILLED,
     FULL,
     ColumnStatistics,
     affordable,
@@ -83,6 +84,14 @@ def select(X, targets, weight, train: np.ndarray | None) -> Selection:
     return Selection(X, targets, weight, kept.astype(row_numbers(X.shape[0]).dtype))
 
 
+def _is_filled(X) -> bool:
+    """Whether X is sparse with many columns, but most entries are stored, so that an array takes about as much memory.
+
+    Statistics of entries hide how columns are correlated, by which the minimum of an array is found.
+    """
+    return by_entries(X) and X.nnz >= FILLED * X.shape[0] * X.shape[1]
+
+
 def make_plans(
     recipe: Recipe,
     X,
@@ -97,6 +106,8 @@ def make_plans(
     The states learn what data show before the descent: the scale of weights and, for the automatic step, the columns.
     """
     rows = select(X, targets, weight, train)
+    if recipe.automatic and not stream and _is_filled(rows.X):
+        rows = rows._replace(X=rows.X.toarray())
     params, formulas = recipe.params, recipe.formulas
     _refuse_foreign(recipe, rows.X)
     batch_size = batch_size_for(params, rows.X, rows.n_rows)

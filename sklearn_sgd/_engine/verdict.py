@@ -8,6 +8,8 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
 from sklearn_sgd._engine.fit import MARGIN, Fit
+from sklearn_sgd._engine.narrow import gain_along_narrow, hides_directions
+from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
@@ -16,12 +18,12 @@ from sklearn_sgd._namespace import doubled, is_foreign, take
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
-# short, or right, but their average is behind them; rounding hides the way to the minimum, or the losses of all targets
-# but one; its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last
-# steps.
+# short, or right, but their average is behind them; rounding hides the way to the minimum, or that is along narrow
+# directions of many columns, or the losses of all targets but one are lost; its loss rises, or falls still when the
+# epochs end, or the minimum is far; the average is behind the last steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
-    *("stalled", "lost", "rises", "falls", "far", "average"),
+    *("stalled", "narrow", "lost", "rises", "falls", "far", "average"),
 )
 
 # Distance to the minimum, in units of the tolerance, from which it is far; loss of validation samples, in units of that
@@ -58,6 +60,8 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
+    if kind in ("narrow", "lost") and ended == "tol":
+        ended = fit.reason = "stalled"
     losses = state.loss_curve
     return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None
 
@@ -106,6 +110,8 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return worse
     if not fit.progress or ended not in ("epochs", "tol", "early_stopping"):
         return None
+    if follows_one(plan):
+        return "lost"
     if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"
     if kind := _unfinished(fit, state, ended):
@@ -144,11 +150,17 @@ def _direction(fit: Fit, loss: float) -> str:
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
     stopping, plan = fit.stopping, fit.descent.plan
+    is_hidden = hides_directions(plan) and not stopping.score
+    if is_hidden and gain_along_narrow(plan, state, others=fit.probe is not None) > FAR * fit.progress:
+        return "narrow"
     if fit.is_finished:
         return None  # The minimum is known, and was reached.
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
+    if ended == "epochs" and not noise and len(values) >= 4:
+        # Full batches of a loss with kinks may zigzag, and fall.
+        fast = fast or min(values[-4:-2]) - min(values[-2:]) > 2.0 * margin
     if fit.probe:
         return "falls" if fast else None  # Further progress on the training rows is not expected on new rows.
     # An adaptive rate that has become small makes small steps, so the steps before are extrapolated.

@@ -240,7 +240,7 @@ def make_step(
     dtype, most_variance = dtype_of(X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
-    _check_range(squares, inverse, varies)
+    _check_range(statistics, squares, inverse, varies)
     if not full or separable:
         largest = known.largest if known else 1.0
         # Known minima need no rate.
@@ -267,9 +267,11 @@ def make_step(
     return Step(preconditioner, 1.0, length, statistics.weight, variance, most_variance, None if stream else geometry)
 
 
-def _check_range(squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:
+def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:
     """Raise an error if squares of columns, or their inverses in the precision of X, are out of range."""
-    if not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
+    # Squares of tiny numbers are 0, as if the column did not vary.
+    is_tiny = bool(((statistics.mean != 0.0) & (statistics.mean**2 == 0.0) & ~varies).any())
+    if is_tiny or not (np.isfinite(squares).all() and np.isfinite(inverse).all() and inverse[varies].all()):
         raise ValueError(
             f"X has columns whose squares, or one over them, are out of the range of {inverse.dtype}: scale them"
             + (", or give X as float64." if inverse.dtype == np.float32 else ".")
