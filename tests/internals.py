@@ -194,7 +194,7 @@ def look_seldom(monkeypatch, seconds):
 
 def keep_losses(monkeypatch, number):
     """Keep so many losses of the chunks of a stream at least."""
-    monkeypatch.setattr("sklearn_sgd._engine.state.KEPT", number)
+    monkeypatch.setattr("sklearn_sgd._engine.loss_record.KEPT", number)
 
 
 # Of the classes for Dask, which need an extra: imported when they are used.

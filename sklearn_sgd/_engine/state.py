@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import exp, isfinite
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,9 @@ from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, change_for_average, decayed, merge
 from sklearn_sgd._engine.automatic.step_size import DECAY
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
+from sklearn_sgd._engine.loss_record import LossRecord
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
-
-# Number of samples for the recent loss of a stream, and minimum number of losses of its chunks that are kept.
-RECENT, KEPT = 1000.0, 10_000
 
 # Samples per column up to which a stream is young; factor by which a wider column must raise the recent loss for its
 # coefficient to be reduced.
@@ -25,7 +23,7 @@ EARLY, MANY = 10.0, 10.0
 
 
 @dataclass
-class State:
+class State(LossRecord):
     """State of a descent: everything that the next update depends on, besides the data and the Recipe.
 
     The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
@@ -35,7 +33,6 @@ class State:
     parameters before the samples were measured; ``coef_before`` and ``average_before``, these parameters, if they were
     changed. ``first_targets`` is for robust losses, and ``slopes`` for exact zeros.
 
-    ``losses`` has a loss for each epoch of a fit and for each chunk of a stream, without the first ``n_forgotten``.
     Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
 
@@ -45,20 +42,11 @@ class State:
     fresh: bool
     n_updates: int = 0
     n_epochs: int = 0
-    n_chunks: int = 0
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
     weight_sum: float = 0.0
     weight_rows: int = 0
-    losses: list[float] = field(default_factory=list)
-    n_losses: int = 0
-    n_forgotten: int = 0
-    prequential_sum: float = 0.0
-    prequential_weight: float = 0.0
-    prequential_rows: int = 0
-    recent_sum: float = 0.0
-    recent_weight: float = 0.0
     statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
@@ -92,21 +80,6 @@ class State:
         vectors = Vectors(np.append(w, coef[-1]).astype(coef.dtype, copy=False), np.append(average, mean[-1]))
         window = lengthened(self.window).copy()
         return replace(self, vectors=vectors, centre=centre, statistics=statistics, step=step, window=window)
-
-    @property
-    def loss_curve(self) -> list[float]:
-        """Mean loss of each epoch, or of each of the last chunks."""
-        return self.losses[: self.n_losses]
-
-    @property
-    def prequential_loss(self) -> float:
-        """Mean loss of samples before they were learned."""
-        return self.prequential_sum / max(self.prequential_weight, 1e-300)
-
-    @property
-    def recent_loss(self) -> float:
-        """Mean loss of recent samples before they were learned."""
-        return self.recent_sum / max(self.recent_weight, 1e-300)
 
     def predictor(self, w: np.ndarray | None = None) -> tuple[np.ndarray, float]:
         """Return coefficients and intercept for predictions, from these parameters or from the average."""
@@ -331,14 +304,11 @@ class State:
         return max(self.n_updates, self.n_samples // plan.batch_size)
 
     def end_epoch(self, n_rows: int, n_updates: int, loss: float, rate: float) -> None:
-        """Count an epoch. Forks share one list of losses, so that a long stream does not copy it in each call."""
+        """Count an epoch."""
         if n_rows:
             self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
             self.coef_before = self.average_before = None
-            if len(self.losses) > self.n_losses:  # Another fork of the same state has continued.
-                self.losses = self.losses[: self.n_losses]
-            self.losses.append(loss)
-            self.n_losses += 1
+            self.append_loss(loss)
             self.n_epochs += 1
         self.n_updates += n_updates
         self.n_samples += n_rows
@@ -375,30 +345,6 @@ class State:
     def lower_rate(self, divisor: float) -> None:
         """Continue at a lower rate."""
         self.rate_factor /= divisor
-
-    def count_first_loss(self, loss: float, weight: float, n_rows: int) -> None:
-        """Count the mean loss of a chunk of this total weight that was not seen before; the last losses are kept."""
-        self.prequential_sum += loss * weight
-        self.prequential_weight += weight
-        self.prequential_rows += n_rows
-        keep = exp(-weight / RECENT)
-        self.recent_sum = keep * self.recent_sum + (1.0 - keep) * loss
-        self.recent_weight = keep * self.recent_weight + (1.0 - keep)
-        self.n_chunks += 1
-        if self.n_losses >= 2 * KEPT:
-            self.n_forgotten += self.n_losses - KEPT
-            self.losses, self.n_losses = self.losses[self.n_losses - KEPT : self.n_losses], KEPT
-
-    def count_first_epoch(self, loss: float, weight: float, n_rows: int) -> None:
-        """Count the mean loss of the first epoch of a fit in the same way; it is not a chunk."""
-        self.count_first_loss(loss, weight, n_rows)
-        self.n_chunks -= 1
-
-    def restore_prequential_loss(self, earlier: "State") -> None:
-        """Copy the prequential losses of an earlier state, because the samples since then were not new."""
-        self.prequential_sum, self.prequential_weight = earlier.prequential_sum, earlier.prequential_weight
-        self.recent_sum, self.recent_weight = earlier.recent_sum, earlier.recent_weight
-        self.prequential_rows = earlier.prequential_rows
 
     def stay_in_epoch(self, earlier: "State") -> None:
         """Count the chunk after an earlier state as a part of the same epoch."""
