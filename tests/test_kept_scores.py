@@ -219,21 +219,6 @@ class TestStreams:
         assert_allclose(coefficient_table(model, robust=False).std_err, classic.bse, rtol=1e-6)
         assert_allclose(coefficient_table(model).std_err, robust.bse, rtol=0.03)
 
-    @pytest.mark.parametrize("size", [1, 50])
-    def test_moments_of_sparse_columns_with_weights_that_grow(self, size):
-        rng = np.random.default_rng(0)
-        X = csr(rng.standard_normal((200, 600)) * (rng.random((200, 600)) < 0.02))
-        weight = 1e3 ** np.linspace(0.0, 1.0, 200)
-        model = MiniBatchSGDRegressor("huber", random_state=0)
-        for start in range(0, 200, size):
-            part = slice(start, start + size)
-            model.partial_fit(X[part], np.arange(200.0)[part], weight[part])
-        _, (state,) = model._fitted.by_column.of_entries(X)
-        squares = state.statistics.moment + state.statistics.weight * state.statistics.mean**2
-        expected = (weight / weight.mean()) @ X.power(2).toarray()
-        assert_allclose(squares, expected[expected > 0.0], rtol=1e-9)
-        assert_allclose(state.statistics.weight, 200.0)
-
     def test_penalty(self):
         X, y = rows("huber", offset=0.0)
         X /= X.std(axis=0)

@@ -238,7 +238,6 @@ class StatesByColumn(NamedTuple):
     ) -> "StatesByColumn":
         """Return the states after a chunk, given the states of its columns."""
         first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
-        share *= self.states[0].mean_weight / first.mean_weight
         columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
         if self.rules.automatic and first.statistics is not None:
             local, known = _filled(first.statistics)

@@ -76,11 +76,10 @@ class SparseStream:
         filled = known.filled if rules.automatic else NO_COLUMNS
         if others or bare.first_targets is not None or len(filled) > FULL or known.rules != rules or not 0 < n <= RATES:
             return None
-        state, left, template = bare.fork(), remembered(self.recipe, n), self.template(X)
-        if not left or not (weight is None or weight.all()):
+        state, share, template = bare.fork(), remembered(self.recipe, n), self.template(X)
+        if not share or not (weight is None or weight.all()):
             return None
         weight = state.weigh(weight, X)
-        share = left * bare.mean_weight / state.mean_weight
         gained = total(weight) if len(weight) else float(n)
         numbers, places = columns_of(X, filled)
         p, plan, kept, clock = len(numbers), template.plan, known.kept + log(share), known.clocks[0]
@@ -96,10 +95,10 @@ class SparseStream:
             among = np.searchsorted(numbers, filled) if len(filled) else NO_COLUMNS
             if len(filled):
                 entries["inverse"][among], before = -1.0, rows[among, 0]
-            sums = self._update_columns(template, state, bare, entries | missed, gained)
+            sums = self._update_columns(template, state, entries | missed, gained, share)
             if sums is None:
                 return None
-            credibilities = left * max(0.0, known.known - float(sums[0])) + float(sums[1])
+            credibilities = share * max(0.0, known.known - float(sums[0])) + float(sums[1])
             n_varying = 0
             if len(filled):
                 shared, n_varying = self._shared(rows[among], state, shared)
@@ -128,16 +127,16 @@ class SparseStream:
         )
 
     def _update_columns(
-        self, template: Template, state: State, before: State, given: dict[str, Any], gained: float
+        self, template: Template, state: State, given: dict[str, Any], gained: float, share: float
     ) -> np.ndarray | None:
-        """Update columns, and the state after ``before``, by the entries of new rows; return the sums of the driver.
+        """Update columns and the state by the entries of new rows; return the credibilities before and after.
 
         None if `Chunk` must be used.
         """
-        statistics, step, places = before.statistics, before.step, given["indices"]
+        statistics, step, places = state.statistics, state.step, given["indices"]
         if statistics is None or step is None or state.since_step + gained > GROWTH * step.weight:
             return None
-        everything, sums = given["share"] * statistics.weight + gained, np.zeros(3 + 3 * given["p"])
+        everything, sums = share * statistics.weight + gained, np.zeros(3 + 3 * given["p"])
         given |= {"earlier": statistics.weight, "gained": gained, "least": max(FILLED * everything, LEAST)}
         template.update_columns(given | {"entries": len(places), "numbers": sums})
         state.learn_entries(everything, gained)

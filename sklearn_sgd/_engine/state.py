@@ -105,11 +105,14 @@ class State(LossRecord):
         return self.weight_sum / self.weight_rows if self.weight_rows else 1.0
 
     def _rescale(self, factor: float) -> None:
-        """Multiply the weights in all sums: they are relative to a mean that has changed."""
+        """Multiply the weights in all sums: they are relative to a mean that has changed.
+
+        Those of sparse columns only shape the step, and stay as they are.
+        """
         if factor == 1.0:
             return
         self.prequential_sum, self.prequential_weight = factor * self.prequential_sum, factor * self.prequential_weight
-        if self.statistics is not None:
+        if self.statistics is not None and self.statistics.counts is None:
             self.statistics = decayed(self.statistics, factor)
 
     def relative(self, weight, X):
