@@ -18,7 +18,7 @@ from sklearn_sgd._namespace import dtype_of, is_foreign
 # Distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual: the least
 # and the largest one, their ratio from epoch to epoch, and the share of the objective by which an epoch must lower it,
 # or else the distance grows.
-ASIDE, FARTHEST, WIDER, CALM = 0.01, 1.0, 10.0, 1e-3
+ASIDE, FARTHEST, WIDER, CALM = 0.01, 1.0, 10.0, 1e-5
 
 
 class Reweighting:
