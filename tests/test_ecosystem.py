@@ -420,7 +420,7 @@ def test_memory_map_is_not_copied(model, mapped, method, params):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     held = 0.1 * X.nbytes if params.get("early_stopping") else 0
-    # The automatic step looks at a part of the samples, here at a fifth of them, in double and single precision.
+    # The automatic step looks at a part of the samples, here at a sixth of them, in double and single precision.
     assert peak - held < 0.4 * X.nbytes
     assert_array_equal(theta(model), theta(getattr(clone(model), method)(np.array(X), y)))
 
