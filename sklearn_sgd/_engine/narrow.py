@@ -12,6 +12,7 @@ from sklearn_sgd._engine.automatic.sample import sample
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.baseline import gradient_in_double, row_curvatures, training_loss
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.reweighting import ASIDE
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import doubled, is_foreign, take
 
@@ -25,19 +26,18 @@ ROWS, ENTRIES, MOST, GOOD, ENOUGH = 2000, 1 << 22, 1 << 24, 4, 2
 # Share of the rows in the sample if the others judge the move.
 PART = 0.75
 
-# Distance from predictions at which curvatures are evaluated, in units of the typical residual.
-ASIDE = 0.01
-
 
 def hides_directions(plan: Plan) -> bool:
-    """Whether a descent had a preconditioner of variances because there are many columns."""
+    """Return whether a descent had a preconditioner of variances because there are many columns."""
     known = plan.preconditioner is not None and plan.X.shape[1] > FULL
     return known and not (plan.is_remote or is_foreign(plan.X) or plan.minimum)
 
 
 def gain_along_narrow(plan: Plan, state: State, others: bool) -> float:
-    """By how much a move along narrow directions lowers the objective of all rows; ``others``: of those that did not
-    lead to it, as new rows would."""
+    """Return by how much a move along narrow directions lowers the objective.
+
+    The objective is that of all rows, or of the ``others``, which did not lead to the move, as a test on new rows.
+    """
     p, used = plan.X.shape[1], plan.used
     in_a_row = max(1, plan.n_entries // plan.X.shape[0])
     size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
