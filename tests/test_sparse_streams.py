@@ -17,6 +17,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from tests.problems import covering
 
 P = 600
 
@@ -56,12 +57,10 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("filled", [0, 1, 3])
-@pytest.mark.parametrize("size", [1, 13])
-@pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
+@covering({"params": WAYS, "size": [1, 13], "filled": [0, 1, 3]}, strength=2)
 def test_as_if_all_columns_were_in_each_chunk(monkeypatch, params, size, filled):
     """To rounding; also after a fit, and with weights."""
-    X, y = words(filled=filled)
+    X, y = words(150 if size == 1 else 300, filled=filled)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
     kind = OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor
     found = []
@@ -180,10 +179,15 @@ def test_chunks_without_weight_or_entries(monkeypatch):
     assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
 
 
-@pytest.mark.parametrize("weighted", [None, "array", "matrix"])
-@pytest.mark.parametrize("size", [1, 5])
-@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "eta0": 1e-3}], ids=str)
-@pytest.mark.parametrize("first", ["array", "matrix"])
+@covering(
+    {
+        "first": ["array", "matrix"],
+        "params": {"automatic": {}, "constant": {"learning_rate": "constant", "eta0": 1e-3}},
+        "size": [1, 5],
+        "weighted": [None, "array", "matrix"],
+    },
+    strength=2,
+)
 def test_dense_chunks_between(monkeypatch, first, params, size, weighted):
     """Arrays and matrices may come in turn, whichever come first, and whatever the last chunks were."""
     X, y = words(filled=3)

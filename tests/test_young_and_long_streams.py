@@ -9,7 +9,7 @@ from sklearn import config_context
 from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from tests.problems import REGRESSORS
+from tests.problems import REGRESSORS, covering
 
 
 def counts(seed, n_samples=2000, n_features=10):
@@ -203,8 +203,12 @@ def test_one_of_the_first_targets_is_beyond_all_proportion(loss, calls, place):
     check_ones_own_plane(stream(kind(loss), *rows_with_a_far_target(place), size))
 
 
-@pytest.mark.parametrize("calls", CALLS, ids=lambda calls: f"{calls[0].__name__}-{calls[1]}")
-@pytest.mark.parametrize(("loss", "place"), [("huber", 0), ("huber", 1), ("huber", 5), ("cauchy", 0), ("logcosh", 1)])
+@covering(
+    {
+        "loss, place": [("huber", 0), ("huber", 1), ("huber", 5), ("cauchy", 0), ("logcosh", 1)],
+        "calls": {f"{kind.__name__}-{size}": (kind, size) for kind, size in CALLS},
+    }
+)
 def test_one_of_the_first_targets_of_sparse_rows_is_beyond_all_proportion(loss, place, calls):
     kind, size = calls
     check_ones_own_plane(stream(kind(loss), *rows_with_a_far_target(place, sparse.csr_matrix), size))
