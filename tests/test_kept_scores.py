@@ -206,6 +206,30 @@ class TestStreams:
         assert_allclose(together.coef_[0], alone.coef_, rtol=1e-6)
         same(coefficient_table(together)[0], coefficient_table(alone))
 
+    @pytest.mark.parametrize("cuts", [[100, 1500, 1600], [100], [100, 1500]], ids=str)
+    def test_first_weights_that_are_large(self, cuts):
+        """Also if samples wait to be counted when the mean weight changes."""
+        sm = pytest.importorskip("statsmodels.api")
+        X, y = rows()
+        weight = np.random.default_rng(0).uniform(0.5, 1.5, len(y))
+        weight[:100] *= 100.0
+        model = MiniBatchSGDRegressor(inference=True, random_state=0)
+        for start, stop in zip([0, *cuts], [*cuts, len(y)], strict=True):
+            model.partial_fit(X[start:stop], y[start:stop], weight[start:stop])
+        robust = sm.WLS(y, sm.add_constant(X, prepend=False), weight).fit(cov_type="HC1")
+        assert_allclose(coefficient_table(model).std_err, robust.bse, rtol=0.03)
+
+    @pytest.mark.parametrize("loss", ["squared_error", "huber"])
+    def test_only_ratios_of_weights_count_after_a_fit(self, loss):
+        X, y = rows()
+        found = []
+        for factor in (1.0, 100.0):
+            weight = np.full(len(y), factor)
+            model = MiniBatchSGDRegressor(loss, inference=True, random_state=0).fit(X[:2000], y[:2000], weight[:2000])
+            table = coefficient_table(model.partial_fit(X[2000:], y[2000:], weight[2000:]))
+            found.append(np.concatenate([table.coef, table.std_err]))
+        assert_allclose(found[1], found[0], rtol=1e-6)
+
     @pytest.mark.parametrize("size", [40, 500])
     @pytest.mark.parametrize("growth", [1e3, 1e-3])
     def test_weights_that_grow(self, growth, size):

@@ -391,6 +391,33 @@ def test_zeros_in_a_stream_are_those_of_a_fit(loss, size):
     np.testing.assert_array_equal(copy.partial_fit(X[:9], y[:9]).coef_, stream.partial_fit(X[:9], y[:9]).coef_)
 
 
+@pytest.mark.parametrize("number", [1, 500])
+def test_few_samples_after_a_fit_move_no_zeros(number):
+    """They do not replace what the fit has learned of the slopes."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20_000, 30))
+    y = X[:, :10] @ np.linspace(0.06, 0.4, 10) + rng.standard_normal(20_000)
+    model = MiniBatchSGDRegressor("huber", epsilon=1.0, penalty="l1", alpha=0.02, random_state=0).fit(X, y)
+    before = model.coef_ != 0
+    model.partial_fit(X[:number], y[:number])
+    assert 0 < before.sum() < 15
+    assert np.sum(before != (model.coef_ != 0)) <= 1
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_zeros_in_a_stream_whose_weights_change(factor):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((8000, 20))
+    y, weight = X[:, :5] @ np.linspace(0.2, 0.5, 5) + rng.standard_normal(8000), np.ones(8000)
+    weight[:4000] = factor
+    params = {"loss": "huber", "epsilon": 1.0, "penalty": "l1", "alpha": 0.1, "random_state": 0}
+    fit, stream = BatchGDRegressor(**params).fit(X, y, weight), MiniBatchSGDRegressor(**params)
+    for start in range(0, 8000, 500):
+        stream.partial_fit(X[start : start + 500], y[start : start + 500], weight[start : start + 500])
+    assert 0 < np.count_nonzero(fit.coef_) < 10
+    assert np.sum((fit.coef_ != 0) != (stream.coef_ != 0)) <= 1
+
+
 @pytest.mark.parametrize("kind", REGRESSORS)
 def test_a_penalty_with_zeros_where_columns_depend_on_each_other(kind):
     """Offsets without an intercept make columns alike, which steps for single columns follow slowly; against Lasso."""

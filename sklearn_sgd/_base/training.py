@@ -19,6 +19,7 @@ from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.order import seeded
 from sklearn_sgd._engine.scores.collect import scores_of_fit
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.support import learn_slopes_of_fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
 from sklearn_sgd._namespace import doubled, dtype_of, total
@@ -112,7 +113,8 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
         session.recorder.follow(fits[0].descent)
     reason = _run(session, fits)
     final, verdicts = zip(*(conclude(fit, reason) for fit in fits), strict=True)
-    for state in final:
+    for fit, state in zip(fits, final, strict=True):
+        learn_slopes_of_fit(fit.descent.plan, state)
         state.end_fit()
     report_verdicts(estimator, verdicts)
     own = _slowest(fits).reason

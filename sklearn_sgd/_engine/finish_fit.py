@@ -52,10 +52,9 @@ def full_batches(
 ) -> tuple[np.ndarray, float, bool]:
     """Return parameters after epochs of full batches, what they leave out, and whether their progress has ended.
 
-    They begin at the average, or if its objective is more than ``most``, at a constant.
-
-    These move along directions that are too narrow for noisy steps, follow rows beyond all proportion, by which noisy
-    steps are cut short, and reach exact zeros, which an average lacks.
+    The epochs begin at the average; or at the constant, if the objective at the average exceeds ``most``. Full batches
+    move along directions that are too narrow for noisy steps, are not cut short by rows far from all others, and reach
+    exact zeros, which an average does not.
     """
     plan = plan._replace(
         batch_size=plan.n_rows,

@@ -19,8 +19,7 @@ from sklearn_sgd._engine.support import SupportFinish
 class StreamFinish(NamedTuple):
     """The final step of a stream of the squared error: from running moments to the minimum on all rows seen.
 
-    It is computed when coefficients are read, and does not change the state. An average of the parameters alone would
-    be as accurate as the minimum on half of the rows.
+    An average of the parameters alone would be as accurate as the minimum on half of the rows.
     """
 
     penalty: Any
@@ -49,10 +48,7 @@ class StreamFinish(NamedTuple):
 
 
 class ScoreFinish(NamedTuple):
-    """The final step of a stream with ``inference=True``: to the minimum of the parabolas of all rows seen.
-
-    It is computed when coefficients are read, and does not change the state.
-    """
+    """The final step of a stream with ``inference=True``: to the minimum of the parabolas of all rows seen."""
 
     objective: Objective
     half_life: float | None

@@ -52,7 +52,8 @@ def follows_one(plan: Plan) -> bool:
     s = doubled(take(weight, plan.used)) if weight.shape[0] else np.ones(n)
     size = np.max(abs(X), axis=0)
     X, y = X / np.where(size > 0.0, size, 1.0), doubled(take(plan.data.y, plan.used))
-    beyond = np.flatnonzero((y <= plan.reach[0] * (1.0 + NEARLY)) | (y >= plan.reach[1] * (1.0 - NEARLY)))
+    low, high = plan.reach
+    beyond = np.flatnonzero((y <= low + NEARLY * abs(low)) | (y >= high - NEARLY * abs(high)))
     for row in beyond[:FEW]:
         others = np.delete(np.arange(n), row)
         # The least change of the others for a change of 1, or none.

@@ -15,9 +15,9 @@ from sklearn_sgd._engine.prepare import step_for
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of, is_foreign
 
-# Distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual: the least
-# and the largest one, their ratio from epoch to epoch, and the share of the objective by which an epoch must lower it,
-# or else the distance grows.
+# Distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual: the
+# least, the largest, and the factor from epoch to epoch. It falls after an epoch that lowers the objective by the last
+# number, as a share, and grows after others.
 ASIDE, FARTHEST, WIDER, CALM = 0.01, 1.0, 10.0, 1e-5
 
 
@@ -38,7 +38,7 @@ class Reweighting:
 
     def end(self, objective: float) -> None:
         """Note the objective of an epoch."""
-        falls = objective < self.objective - CALM * abs(self.objective)
+        falls = self.objective == np.inf or objective < self.objective - CALM * abs(self.objective)
         self.aside = min(max(self.aside / WIDER if falls else self.aside * WIDER, ASIDE), FARTHEST)
         self.objective = objective
 

@@ -184,9 +184,11 @@ class SparseStream:
         """Return what chunks like X have in common."""
         size = batch_size_for(self.recipe.params, X, X.shape[0])
         key = X.shape[0], size, X.dtype
-        if self.known is None or self.known.key != key:
-            self.known, self.ahead = self._made(*key), (0, NO_MIXES)
-        return self.known
+        known = self.known
+        if known is None or known.key != key:
+            known, self.ahead = self._made(*key), (0, NO_MIXES)
+            self.known = known  # Another thread may replace it at any time.
+        return known
 
     def _made(self, n_rows: int, size: int, dtype: np.dtype) -> Template:
         """Return the template of chunks with this number of rows and this batch size; its arrays have one column."""

@@ -139,5 +139,5 @@ class Stream:
             return known
         plan = self.plan._replace(schedule=stream_schedule(self.plan, step)) if step else self.plan
         rates, mixes = plan.rates(done, self.ahead, state.rate_factor)
-        self.known = Rates(done, done + self.ahead, step, state.rate_factor, rates, mixes)
-        return self.known
+        known = self.known = Rates(done, done + self.ahead, step, state.rate_factor, rates, mixes)
+        return known

@@ -18,9 +18,10 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, proximal_minimum
 from sklearn_sgd._engine.baseline import gradient_in_double
-from sklearn_sgd._engine.plan import Data
+from sklearn_sgd._engine.plan import Data, Plan
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._namespace import take, total
 
 # Weight of the newest rows in mean slopes, in units of their share of all rows: the first averages were far away.
 NEWEST = 2.0
@@ -51,11 +52,21 @@ class SupportFinish(NamedTuple):
         return state.predictor(np.append(np.where(found[:-1] == 0.0, 0.0, coef), average[-1]))
 
 
+def learn_slopes_of_fit(plan: Plan, state: State) -> None:
+    """Let the state at the end of a fit learn the mean slope of all rows, with which a stream may go on."""
+    formulas, statistics = plan.formulas, state.statistics
+    quadratic = formulas.is_quadratic and formulas.pulls_linearly
+    if plan.finishes and not (quadratic or formulas.is_smooth or plan.is_remote or statistics is None):
+        learn_slopes(plan.parts.loss, plan.data, plan.row_indices, plan.X, state)
+
+
 def learn_slopes(loss: Any, data: Data, kept: Any, X: Any, state: State) -> None:
-    """Let a state learn the mean slope of the rows of a chunk at its average."""
+    """Let a state learn the mean slope of some rows at its average."""
     number = X.shape[0] if kept is None else len(kept)
-    if not number or state.statistics is None:
+    if not number or state.statistics is None or state.statistics.moment.ndim < 2:
         return
-    average = state.vectors.average
-    slope = gradient_in_double(loss, data, kept, X, state.centre, average)[:-1]
-    state.learn_slopes(np.array([slope, average[:-1]]), min(1.0, NEWEST * number / state.statistics.weight))
+    average, weight = state.vectors.average, float(number)
+    if data.weight.shape[0]:
+        weight = total(data.weight if kept is None else take(data.weight, kept))
+    slope = gradient_in_double(loss, data, kept, X, state.centre, average)[:-1] * (number / weight)
+    state.learn_slopes(np.array([slope, average[:-1]]), min(1.0, NEWEST * weight / state.statistics.weight))

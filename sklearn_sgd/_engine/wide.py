@@ -128,13 +128,13 @@ class Wide(NamedTuple):
 
 def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found | None:
     """Where conjugate steps lead; in single precision, whose rounding they add up, steps from there follow."""
-    found = conjugate_steps(plan, geometry, tol, READINGS, np.inf)
+    found, start = conjugate_steps(plan, geometry, tol, READINGS, np.inf), geometry.start
     for _ in range(AGAIN if found and dtype_of(plan.X) == SINGLE else 0):
         assert found
         again = conjugate_steps(plan, geometry._replace(start=found.w), tol, READINGS, np.inf)
         if not again or (again.first > found.first and not again.reached):
-            return found._replace(w=geometry.start, loss=found.first, missing=np.inf, reached=False)
-        found = again
+            return found._replace(w=start, loss=found.first, missing=np.inf, reached=False)
+        found, start = again, found.w
         if found.readings == 1:
             break
     return found

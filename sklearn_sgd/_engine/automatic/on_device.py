@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, merge, stretches
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, dtype_of, host, like, namespace, scratch_rows, summed, take
 
 
@@ -15,6 +16,7 @@ def measure_there(
 ) -> tuple[ColumnStatistics, list[float]]:
     """Return the same as ``statistics.measure``, and numbers that are read with the same transfer."""
     xp, p = namespace(X), X.shape[1]
+    count_rows(X.shape[0])
     parts = [
         _sums(
             take(X, rows),

@@ -218,6 +218,7 @@ class AllRows(OnDevice):
         """Yield the sum of the losses after a step of each length; several are computed for one transfer."""
         data = self.plan.data
         for some in np.array_split(lengths, -(-len(lengths) // TOGETHER)):
+            count_rows(len(self.chunk))
             there, along, mean = self.up(w.astype(dtype_of(data.y)), d.astype(dtype_of(data.y)), data.rows.mean)
             sums = self.zeros(len(some))
             for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
@@ -229,6 +230,7 @@ class AllRows(OnDevice):
 
     def reweighted_statistics(self, w: np.ndarray, aside: float) -> tuple[ColumnStatistics, float, float]:
         """Return statistics of rows weighted by the curvature of their losses at w; see ``row_curvatures``."""
+        count_rows(self.plan.n_rows)
         xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
         there, mean = self.up(w, data.rows.mean)
         parts = self.stretches(self.plan, range(self.plan.n_rows), self.at_once, mean)

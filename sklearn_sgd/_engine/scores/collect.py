@@ -51,6 +51,7 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
         )
     return none._replace(
         at=at,
+        unit=state.mean_weight,
         weight=rows,
         n_seen=rows,
         curvature=sums.curvature,
@@ -73,7 +74,7 @@ def _of_remote_rows(rows: RemoteRows, plan: Plan, state: State) -> Scores:
     typical = np.full(1, float(losses / slopes) if slopes else 1.0)
     found = second.jumps(objective.loss, np.zeros(1), typical, REACH)
     none = none._replace(at=none.parameters(coef, intercept), jumps=np.array(found).reshape(-1, 3))
-    return rows.with_intercept(bias).scores(objective, none)
+    return rows.with_intercept(bias).scores(objective, none)._replace(unit=state.mean_weight)
 
 
 def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State], chunk: Any) -> tuple[Scores, ...]:

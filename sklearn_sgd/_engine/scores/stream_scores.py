@@ -54,7 +54,7 @@ class Scores(Sums):
         known = self.in_unit(unit)
         if self.n_pending:
             X, y, s = np.vstack((known._rows[:, :-2], dense(X))), *known._with_pending(y, s)
-            n, known = X.shape[0], self._without_pending
+            n, known = X.shape[0], known._without_pending
         size = max(least, ENTRIES // len(self.at))
         if n < 2 * size:
             return known._counting(objective, X, y, s, start, half_life)
