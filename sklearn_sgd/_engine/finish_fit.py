@@ -23,8 +23,7 @@ def minimum_of(plan: Plan, state: State, variance: float) -> Minimum | None:
     if plan.minimum:
         return plan.minimum
     geometry, normal = state.step and state.step.geometry, plan.normal
-    formulas = plan.formulas
-    if plan.preconditioner is None or geometry is None or not (formulas.is_quadratic and formulas.pulls_linearly):
+    if plan.preconditioner is None or geometry is None or not plan.formulas.is_least_squares:
         return None
     kind = dtype_of(plan.X)
     if normal and not geometry.is_narrow:

@@ -237,7 +237,7 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
 
 def _is_linear(formulas: Formulas) -> bool:
     """Whether the gradient of the objective is linear, and there is no proximal step, which would move the minimum."""
-    return formulas.is_quadratic and formulas.pulls_linearly and formulas.is_smooth
+    return formulas.is_least_squares and formulas.is_smooth
 
 
 def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:

@@ -63,13 +63,12 @@ class Recipe(NamedTuple):
     @property
     def finishes_with_zeros(self) -> bool:
         """Whether a stream predicts with the zeros that the slopes of its rows lead to: losses other than the above."""
-        quadratic = self.formulas.is_quadratic and self.formulas.pulls_linearly
-        return self.finishes and not (quadratic or self.formulas.is_smooth or self.params["inference"])
+        return self.finishes and self.formulas.hides_zeros and not self.params["inference"]
 
     @property
     def finishes_streams(self) -> bool:
         """Whether a stream predicts with the minimum that follows from its moments: the squared error."""
-        return self.finishes and self.formulas.is_quadratic and self.formulas.pulls_linearly
+        return self.finishes and self.formulas.is_least_squares
 
 
 def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -> Recipe:

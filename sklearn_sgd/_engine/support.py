@@ -54,9 +54,7 @@ class SupportFinish(NamedTuple):
 
 def learn_slopes_of_fit(plan: Plan, state: State) -> None:
     """Let the state at the end of a fit learn the mean slope of all rows, with which a stream may go on."""
-    formulas, statistics = plan.formulas, state.statistics
-    quadratic = formulas.is_quadratic and formulas.pulls_linearly
-    if plan.finishes and not (quadratic or formulas.is_smooth or plan.is_remote or statistics is None):
+    if plan.finishes and plan.formulas.hides_zeros and not plan.is_remote:
         learn_slopes(plan.parts.loss, plan.data, plan.row_indices, plan.X, state)
 
 
@@ -69,4 +67,5 @@ def learn_slopes(loss: Any, data: Data, kept: Any, X: Any, state: State) -> None
     if data.weight.shape[0]:
         weight = total(data.weight if kept is None else take(data.weight, kept))
     slope = gradient_in_double(loss, data, kept, X, state.centre, average)[:-1] * (number / weight)
-    state.learn_slopes(np.array([slope, average[:-1]]), min(1.0, NEWEST * weight / state.statistics.weight))
+    if np.isfinite(slope).all():
+        state.learn_slopes(np.array([slope, average[:-1]]), min(1.0, NEWEST * weight / state.statistics.weight))

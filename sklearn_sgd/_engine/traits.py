@@ -288,6 +288,16 @@ class Formulas:
             return all(abs(float(self.parts.loss.gradient(np.float64(1.0), np.float64(z)))) < FLAT for z in (-FAR, FAR))
 
     @property
+    def is_least_squares(self) -> bool:
+        """Whether the objective depends on the normal matrix alone, a penalty with a proximal step apart."""
+        return self.is_quadratic and self.pulls_linearly
+
+    @property
+    def hides_zeros(self) -> bool:
+        """Whether the penalty makes zeros that moments do not show: of other losses than the squared error."""
+        return not (self.is_least_squares or self.is_smooth)
+
+    @property
     def has_kinks(self) -> bool:
         """Whether the slope of the loss may jump: it is bounded, but not known to be continuous."""
         return self.has_bounded_slopes and self.curvature == np.inf
