@@ -12,6 +12,7 @@ names, or else from ``shared/data`` beside the repository; where there is none, 
 """
 
 import os
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -62,12 +63,18 @@ y = flights["arr_delay"].to_numpy(float)
 model = MiniBatchSGDRegressor("huber", epsilon=10.0, inference=True)
 for start in range(0, len(y), CHUNK):
     model.partial_fit(X.iloc[start : start + CHUNK], y[start : start + CHUNK])
-table = coefficient_table(model)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    table = coefficient_table(model)
 print(table)
+for warning in caught:
+    print(f"Warning: {warning.message}")
 
 # %%
-# But are flights independent? They share the weather of their day. With the rows in memory, ``groups=`` gives standard
-# errors that allow for that. They are larger: the formula for independent flights cannot know of the days.
+# But are flights independent? They share the weather of their day, and come in the order of time. Where flights near
+# each other are too much alike, the model warns, as it does for the real ones. With the rows in memory, ``groups=``
+# gives standard errors that allow for that. They are larger: the formula for independent flights cannot know of the
+# days.
 
 days = (31 * flights["month"] + flights["day"]).to_numpy()
 by_day = coefficient_table(model, X, y, groups=days)

@@ -404,6 +404,20 @@ class TestOrder:
         order = np.random.default_rng(0).permutation(len(y))
         coefficient_table(streamed(X[order], y[order], 200, loss=loss))  # Warnings are errors.
 
+    @pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+    def test_days(self, loss):
+        """Standard errors of independent rows are right by their formula, but those by days are larger."""
+        rng = np.random.default_rng(0)
+        day = np.repeat(np.arange(200), 100)
+        X = np.column_stack((rng.standard_normal(20_000), rng.standard_normal(200)[day]))
+        y = X[:, 0] + 1.5 * rng.standard_normal(200)[day] + rng.standard_normal(20_000)
+        model = streamed(X, y, 100, loss=loss)
+        with pytest.warns(UserWarning, match="more alike the nearer they are"):
+            table = coefficient_table(model)
+        assert_allclose(table.std_err, coefficient_table(model, X, y).std_err, rtol=0.1)
+        by_day = coefficient_table(model, X, y, groups=day)
+        assert by_day.std_err[1] > 3.0 * table.std_err[1]
+
     def test_intervals_of_predictions(self):
         X, y = self.sorted_rows("poisson", "target")
         with pytest.warns(UserWarning, match="not in random order"):

@@ -81,7 +81,8 @@ def coefficient_table(
     ConvergenceWarning
         If a coefficient is farther from the minimum of the objective on these rows than its standard error.
     UserWarning
-        Without X and y, if the samples of a stream were not in random order, so that standard errors may be wrong.
+        Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
+        standard errors may be wrong.
 
     References
     ----------

@@ -78,15 +78,22 @@ def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.nda
 
 
 def warn_of_order(scores: Sums, objective: Objective) -> None:
-    """Warn if a stream was not in random order."""
+    """Warn if the samples of a stream were not in random order, or not independent."""
     if not scores.is_in_random_order(objective):
-        warnings.warn(
+        problem = (
             "The samples of this stream were not in random order: early ones differ from later ones, as in a sorted "
             "file. Standard errors that are computed without samples may be wrong. Remedy: shuffle the samples, or "
-            "give X and y.",
-            UserWarning,
-            stacklevel=4,
+            "give X and y."
         )
+    elif scores.has_alike_neighbours(objective):
+        problem = (
+            "Samples of this stream are more alike the nearer they are, as in a sorted file, or as those of one day "
+            "are. Standard errors of independent samples may be too small. Remedy: give X, y and groups, such as the "
+            "days; or shuffle samples that are independent."
+        )
+    else:
+        return
+    warnings.warn(problem, UserWarning, stacklevel=4)
 
 
 def make_table(

@@ -27,8 +27,8 @@ from sklearn_sgd._engine.scores.products import Root
 # Rows for each parameter that the first parabola is made of; rows that are counted together, at least.
 FIRST, TOGETHER = 10, 256
 
-# Excess of the distances of rows over what random order gives, from which the order is not random: where it is a share
-# of the variance of scores that is visible in standard errors; in any case; and what chance adds, times the parameters.
+# Share of the variance of scores that is visible in standard errors. Excess of the distances of rows over what random
+# order gives, from which neighbours are alike; and what chance adds to either, times the number of parameters.
 VISIBLE, MANY, CHANCE = 0.025, 6.0, 8.0
 
 # Steps from the last minimum on the parabolas: one, and more for penalties that are no parabolas, and for rounding.
@@ -144,21 +144,30 @@ class Sums(NamedTuple):
         return self._replace(at=w, moved=max(moved, 0.0), pearson=max(pearson, 0.0))
 
     def is_in_random_order(self, objective: Objective) -> bool:
-        """Return whether the rows may have been in random order.
+        """Return whether the order of the rows left scores and parabolas as they are in random order.
 
-        In random order, `moved` is about the noise ``trace(H^-1 S)`` times a logarithm of the number of rows. It is
-        much more if early rows differ from later ones: then scores and parabolas are those of other parameters.
+        It does not if early rows differ from later ones: then they are those of other parameters.
+        """
+        excess, share = self._excess(objective)
+        return not (share > VISIBLE and excess > 1.0 + CHANCE / len(self.at))
+
+    def has_alike_neighbours(self, objective: Objective) -> bool:
+        """Return whether rows near each other are more alike than independent rows in random order are."""
+        return self._excess(objective)[0] > MANY + CHANCE / len(self.at)
+
+    def _excess(self, objective: Objective) -> tuple[float, float]:
+        """Return the excess of `moved` over what random order gives, and its share of the variance of scores.
+
+        In random order, `moved` is about the noise ``trace(H^-1 S)`` times a logarithm of the number of rows.
         """
         _, bend = self.gradient(objective, self.at)
         try:
-            noise = Root(self.curvature + np.diag(bend)).noise(self.scatter)
+            noise = max(Root(self.curvature + np.diag(bend)).noise(self.scatter), 1e-300)
         except linalg.LinAlgError:
-            return True
+            return 0.0, 0.0
         k, first = len(self.at), max(TOGETHER, FIRST * len(self.at))
-        excess = self.moved / max(noise, 1e-300) / (1.0 + np.log(max(self.n_seen / first, 1.0)))
-        share = self.moved * k / max(noise * self.n_seen, 1e-300)
-        chance = CHANCE / k
-        return not (excess > MANY + chance or (share > VISIBLE and excess > 1.0 + chance))
+        excess = self.moved / noise / (1.0 + np.log(max(self.n_seen / first, 1.0)))
+        return excess, self.moved * k / max(noise * self.n_seen, 1e-300)
 
     def value(self, objective: Objective, w: np.ndarray, weight: float) -> float:
         """Return the objective's sum, less a constant, with the penalty of further rows of such a weight."""
