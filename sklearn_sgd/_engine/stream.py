@@ -12,6 +12,7 @@ from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
+from sklearn_sgd._engine.passes.choose import add_moments
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
@@ -66,6 +67,7 @@ class Stream:
         self.ahead = self.n_updates * max(1, AHEAD // self.n_updates * own)
         self.most = plan.largest_loss
         self.known: Rates | None = None
+        self.merge = add_moments(self.dtype) if plan.preconditioner else None
         # Whether values that are not finite are found only by the loss, as for the squared error.
         self.shows_not_finite = plan.formulas.is_quadratic and plan.preconditioner is None and not plan.drop_last
 
@@ -106,7 +108,7 @@ class Stream:
             changed["v"] = address(v)
         if plan.preconditioner:
             with quiet():
-                learn_columns(self.recipe, X, y[:, None], weight, state)
+                learn_columns(self.recipe, X, y[:, None], weight, state, merge=self.merge)
             if state.coef_before is not None or state.step is None:
                 return None
             inverse = state.step.preconditioner.inverse
