@@ -4,7 +4,7 @@ One driver applies missed updates to columns, adds the statistics of their new e
 Step is made. If columns become filled, or the step must be renewed, `Chunk` does the work instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import log
 from typing import Any, NamedTuple, Self
 
@@ -68,7 +68,9 @@ class SparseStream:
         return None if rules is None else cls(recipe, rules)
 
     @quiet()
-    def advance(self, X: Any, y: np.ndarray, weight: Any, known: StatesByColumn | State) -> StatesByColumn | None:
+    def advance(
+        self, X: Any, y: np.ndarray, weight: Any, known: StatesByColumn | Sequence[State]
+    ) -> StatesByColumn | None:
         """Return the states after another chunk, given those before it; None if `Chunk` must be used."""
         if not isinstance(known, StatesByColumn):
             return None  # Dense chunks came in between.
