@@ -123,11 +123,7 @@ def _added(
         pull = objective.pull(sums.at, len(sums.centre))[0]
         mixed = np.multiply.outer((scores * s) @ Z + 0.5 * float(s @ s) * pull, pull)
         scatter = scatter + mixed + mixed.T
-    pearson, moved, leading, seen = sums.pearson, sums.moved, sums.leading, sums.at
-    if c is None:
-        pearson += float(scores @ score)
-    elif objective.is_deviance:
-        pearson += float(s @ second.pearson(objective.loss, p, g, c))
+    moved, leading, seen = sums.moved, sums.leading, sums.at
     if way is not None:
         seen = seen - way
         moved += float(way @ (curvature @ way))
@@ -140,7 +136,7 @@ def _added(
         product=sums.product + curvature @ seen,
         slope=sums.slope + ((g if is_plain else s * g) @ Z if slope is None else slope),
         scatter=sums.scatter + scatter,
-        pearson=pearson,
+        pearson=sums.pearson + objective.pearson(s, p, g, c),
         moved=moved,
         leading=leading,
     )
