@@ -55,6 +55,7 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
         size=float(weight[data.counted] @ np.log(np.maximum(e, 1e-300 + np.finfo(float).eps * float(e.max())))),
         jumps=np.array(slopes.jumps).reshape(-1, 3),
         pearson=objective.pearson(weight, p[:, 0], slopes.slope, slopes.curvature),
+        squares=sums.squares,
     )
 
 

@@ -57,6 +57,12 @@ def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
     return Z.T @ (Z * c[:, None])
 
 
+def squares_of_added(weighted: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """Return the sum of the squares of what each row adds to the diagonal of the product ``weighted.T @ Z``."""
+    each = weighted * Z
+    return np.einsum("ij,ij->j", each, each)
+
+
 def weighted_products(
     Z: np.ndarray, c: np.ndarray | None, d: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -32,6 +32,9 @@ REACH = 2.0**20
 # The sums in which each row counts by its weight; in the scatter by the square of it.
 SUMS = "weight", "curvature", "product", "slope", "size", "pearson", "moved"
 
+# All sums that are added when those of other rows are.
+ADDED = *SUMS, "n_seen", "scatter", "squares"
+
 
 class Scores(Sums):
     """The sums of a target, to which rows are added."""
@@ -163,7 +166,8 @@ class Scores(Sums):
     def _weighted(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
         rows, scatter = self.leading._replace(s=self.leading.s * share), self.scatter * (share * share)
-        return self._replace(scatter=scatter, leading=rows, **self._times(share, SUMS))
+        squares = self.squares * (share * share)
+        return self._replace(scatter=scatter, squares=squares, leading=rows, **self._times(share, SUMS))
 
     def _times(self, share: float, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(self, name) * share for name in names}
@@ -180,7 +184,7 @@ class Scores(Sums):
 
     def merged(self, other: Self) -> Self:
         """Return the sums of the rows of both, which are seen from the same place."""
-        added = {name: getattr(self, name) + getattr(other, name) for name in (*SUMS, "n_seen", "scatter")}
+        added = {name: getattr(self, name) + getattr(other, name) for name in ADDED}
         return self._replace(**added)
 
     def seen_again(self, before: Self) -> Self:
@@ -189,6 +193,6 @@ class Scores(Sums):
         share = (self.weight - before.weight) / before.weight if before.weight else 0.0
         if not share > 0.0:
             return self
-        left = before.seen_from(self.at)._times(min(share, 1.0), (*SUMS, "n_seen", "scatter"))
+        left = before.seen_from(self.at)._times(min(share, 1.0), ADDED)
         left = {name: getattr(self, name) - value for name, value in left.items()}
         return self._replace(leading=Leading.none(len(self.at)), **left)
