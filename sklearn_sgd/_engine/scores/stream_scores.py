@@ -126,11 +126,12 @@ class Scores(Sums):
             known = known._weighted(share)._replace(n_seen=known.n_seen * share)
             left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
             s, n_seen = s * left, float(left.sum())
+        if is_first:
+            known = known._replace(at=known.parameters(*start))
         block = known._block(X, y, s, is_plain, n_seen)
         if is_first:
-            at = known.parameters(*start)
-            found = second.jumps(objective.loss, y, block.Z @ at, REACH)
-            known = known._replace(at=at, jumps=np.array(found).reshape(-1, 3))
+            found = second.jumps(objective.loss, y, block.p, REACH)
+            known = known._replace(jumps=np.array(found).reshape(-1, 3))
         after = None
         if not (is_first or widened or float(s.sum()) > GROWTH * known.weight):
             after = with_block(known, objective, block)
@@ -161,7 +162,8 @@ class Scores(Sums):
         return bool(counts.any()), shown[:, counts < FIRST].any(axis=1)
 
     def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool, n_seen: float) -> Block:
-        return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain, n_seen)
+        Z, p = designed(X, self.centre, self.at)
+        return Block(Z, y, s, is_plain, n_seen, p)
 
     def _weighted(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
