@@ -333,7 +333,7 @@ class State(LossRecord):
         """Predict with the average, or with the last parameters, after so many rows; the average was ``before``."""
         if not plan.average_from:
             self.vectors.average[:] = self.vectors.coef
-        elif self.began is not None:
+        elif self.began is not None and n_rows:
             self._hasten(plan, before, plan.n_updates(n_rows))
 
     def _hasten(self, plan: Any, before: np.ndarray, n_updates: int) -> None:
@@ -347,7 +347,7 @@ class State(LossRecord):
         done, ages = self.n_done(plan), (self.n_samples - self.began) // plan.batch_size
         usual, average = forgotten(plan, done, n_updates), self.vectors.average
         for age in np.unique(ages[self.began > 0]):
-            those = np.flatnonzero(ages == age)
+            those = np.flatnonzero((ages == age) & (self.began > 0))
             if age < SOON * n_updates:
                 change = (self.vectors.coef - average)[those]
             else:
