@@ -95,6 +95,18 @@ def test_smooth_losses_end_at_the_minimum(kind, loss):
     assert value - least <= 1e-5 * constant
 
 
+@pytest.mark.parametrize("loss", ["logcosh", "huber"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_little_progress_that_grows_is_no_end(kind, loss):
+    """The far row is met at first; from there the loss of all others falls slowly, then faster and faster."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20_000, 5))
+    y = X @ [1.0, 2.0, 3.0, 4.0, 0.0] + rng.normal(size=20_000)
+    X[7, 1], y[7] = 1e4, 0.0
+    value, least, constant = objectives(loss, X, y, kind(loss, random_state=0).fit(X, y))
+    assert value - least <= 1e-3 * constant
+
+
 @pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
 @pytest.mark.parametrize(("n_rows", "x", "y"), [(500, 1e6, 1e5), (500, 1e9, 1e7), (20_000, 1e9, 1e7)])
 @pytest.mark.parametrize(("loss", "enough"), [("huber", 0.1), ("absolute_error", 0.5)])

@@ -104,6 +104,7 @@ class Fit:
             excess=self.excess if self.final or (plan.searches and not (plan.noise or score)) else None,
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
+            is_exact=not (plan.noise or score),
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
         if is_known and plan.normal and ends_at_once and self.stopping.margin is not None and plan.shuffles:
