@@ -178,9 +178,9 @@ def test_moments_are_added(dtype, driver):
     w, average = rng.standard_normal(4).astype(dtype), rng.standard_normal(4)
     add = driver("add_moments", "dense", {"real": dtype})
 
-    def added(new, most, least=0.9):
+    def added(new, most, gain=9.0):
         moments = [a for X in (rows, new) for a in (X.mean(axis=0), np.cov(X.T, bias=True) * len(X))]
-        numbers = {"k": 4, "p": 3, "weight": 20.0, "total": 20.0 + len(new), "least": least, "most": np.full(3, most)}
+        numbers = {"k": 4, "p": 3, "weight": 20.0, "total": 20.0 + len(new), "gain": gain, "most": np.full(3, most)}
         arrays = dict(
             zip(("mean", "moment", "new_mean", "new_moment"), map(np.ascontiguousarray, moments), strict=True)
         )
@@ -197,12 +197,12 @@ def test_moments_are_added(dtype, driver):
     for moved, before in ((results["w"], w), (results["average"], average)):
         assert_allclose(moved, np.append(before[:3], before[3] + move @ before[:3]), rtol=TOLERANCE[dtype.name])
     spread = whole.var(axis=0)[:3]
-    for new, most, least, number in (
-        (more, 1.01 * np.median(spread), 0.9, 1),
+    for new, most, gain, number in (
+        (more, 1.01 * np.median(spread), 9.0, 1),
         (more, 100.0, 0.05, 3),
-        (np.full_like(more, np.nan), 100.0, 0.9, 3),
+        (np.full_like(more, np.nan), 100.0, 9.0, 3),
     ):
-        widened, results = added(new, most, least)
+        widened, results = added(new, most, gain)
         assert widened == number
         assert_allclose(results["w"], w)
         assert_allclose(results["average"], average)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import HuberRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
@@ -91,6 +93,42 @@ def test_smooth_losses_end_at_the_minimum(kind, loss):
     X, y = far_rows(loss, 500, None, seed=3)
     value, least, constant = objectives(loss, X, y, kind(loss, random_state=0).fit(X, y))
     assert value - least <= 1e-5 * constant
+
+
+@pytest.mark.parametrize("loss", ["logcosh", "huber"])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_little_progress_that_grows_is_no_end(kind, loss):
+    """The far row is met at first; from there the loss of all others falls slowly, then faster and faster."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20_000, 5))
+    y = X @ [1.0, 2.0, 3.0, 4.0, 0.0] + rng.normal(size=20_000)
+    X[7, 1], y[7] = 1e4, 0.0
+    value, least, constant = objectives(loss, X, y, kind(loss, random_state=0).fit(X, y))
+    assert value - least <= 1e-3 * constant
+
+
+@pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+@pytest.mark.parametrize(("n_rows", "x", "y"), [(500, 1e6, 1e5), (500, 1e9, 1e7), (20_000, 1e9, 1e7)])
+@pytest.mark.parametrize(("loss", "enough"), [("huber", 0.1), ("absolute_error", 0.5)])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_row_far_in_a_column_and_in_its_target(kind, loss, enough, n_rows, x, y, as_input):
+    """It determines the coefficient of its column, and no step passes its kink: within a share of standard errors."""
+    X, targets = far_rows(loss, n_rows, None)
+    X[7, 1], targets[7] = x, y
+    through = targets - X[:, 1] * (y / x)
+    others = np.delete(X, 1, axis=1)
+    start = HuberRegressor(alpha=0.0).fit(np.delete(others, 7, axis=0), np.delete(through, 7))
+    model = kind(loss, random_state=0).fit(as_input(X), targets)
+    formula, Z = LOSSES[loss](), np.column_stack([others, np.ones(n_rows)])
+
+    def mean_loss(w):
+        return np.mean(formula.value(through, Z @ w))
+
+    # With that coefficient fixed, which is an upper bound for the minimum.
+    first = np.append(start.coef_, start.intercept_)
+    least = minimize(mean_loss, first, method="Powell", options={"xtol": 1e-8, "ftol": 1e-12}).fun
+    value = np.mean(formula.value(targets, X @ model.coef_ + model.intercept_))
+    assert value - least <= enough**2 * 6 / (2 * n_rows)
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)

@@ -23,7 +23,7 @@ WAYS = [
     {},
     {"half_life": 50.0},
     {"loss": "huber"},
-    {"loss": "huber", "inference": True},
+    {"loss": "huber", "epsilon": 1.35, "inference": True},
     {"penalty": "l2", "average": False},
     {"penalty": "l1", "learning_rate": "constant", "eta0": 0.01},
     {"optimizer": "adam", "learning_rate": "invscaling", "average": True},

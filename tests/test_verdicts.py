@@ -147,7 +147,7 @@ def test_constant_in_the_place_of_the_automatic_step_is_told(loss, monkeypatch):
     rng, fall_backs, number = np.random.default_rng(0), internals.count_fall_backs(monkeypatch), 0
     for seed, batch_size in product(range(4), (1, 16, None)):
         X, y = rng.standard_normal((100, 5)), np.append(np.zeros(99), 1e9)
-        model = MiniBatchSGDRegressor(loss, batch_size=batch_size, epochs=10, random_state=seed)
+        model = MiniBatchSGDRegressor(loss, batch_size=batch_size, average=True, epochs=10, random_state=seed)
         model, messages = told(model, X, y)
         replaced = len(fall_backs) > number
         assert replaced == any("replaced" in message for message in messages)

@@ -1,11 +1,14 @@
 """Streams whose first rows say little of later ones: first counts of 0, heavy columns, columns that begin to vary."""
 
+import copy
+
 import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
+from sklearn.linear_model import HuberRegressor
 from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -264,16 +267,35 @@ def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
     assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("size", [20, 50])
+@pytest.mark.parametrize("size", [1, 20, 100])
 @pytest.mark.parametrize("loss", ROBUST)
-def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(loss, size):
-    """What predicts is an average, which must not keep the coefficient from before."""
-    rng = np.random.default_rng(0)
-    X = np.c_[rng.normal(size=(20_500, 3)), np.where(np.arange(20_500) < 20_000, 0.0, rng.integers(0, 2, 20_500))]
-    y = X @ [1.0, 0.0, 0.0, 10.0] + 0.1 * rng.normal(size=20_500)
-    model = stream(MiniBatchSGDRegressor(loss), X[:20_000], y[:20_000], 1000)
-    stream(model, X[20_000:], y[20_000:], size)
-    assert model.coef_[3] == pytest.approx(10.0, abs=0.3)
+@pytest.mark.parametrize("kind", [OnlineSGDRegressor, MiniBatchSGDRegressor])
+def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(kind, loss, size):
+    """What predicts is an average, which must not keep the coefficient from before, nor move by the stream's length."""
+    rng, noise, n_new = np.random.default_rng(0), 0.1, 1000
+    before, varies = np.zeros(20_000), rng.integers(0, 2, n_new)
+    X = np.c_[rng.normal(size=(20_000 + n_new, 3)), np.append(before, varies)]
+    y = X @ [1.0, 0.0, 0.0, 10.0] + noise * rng.normal(size=len(X))
+    model = stream(kind(loss), X[:20_000], y[:20_000], 1000)
+    for start in range(20_000, len(X), size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+        assert -1.0 < model.coef_[3] < 13.0
+    # Five standard errors of the median, from the rows that show the column.
+    error = noise * np.sqrt(np.pi / 2 / (n_new * varies.var()))
+    assert model.coef_[3] == pytest.approx(HuberRegressor(alpha=0.0).fit(X, y).coef_[3], abs=5 * error)
+    assert_allclose(model.coef_[:3], [1.0, 0.0, 0.0], atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [OnlineSGDRegressor, MiniBatchSGDRegressor])
+def test_a_column_that_begins_to_vary_has_the_same_bits_in_the_fast_path(kind):
+    """A chunk of several targets has no fast path; neither does the first call after a copy."""
+    X, y = plane(400)
+    X[:200, 2] = 0.0
+    fast, slow = stream(kind("huber"), X[:200], y[:200], 10), stream(kind("huber"), X[:200], y[:200], 10)
+    for start in range(200, 400, 10):
+        fast.partial_fit(X[start : start + 10], y[start : start + 10])
+        slow = copy.deepcopy(slow).partial_fit(X[start : start + 10], y[start : start + 10])
+        assert_array_equal(fast.coef_, slow.coef_)
 
 
 @pytest.mark.parametrize("size", [1, 10, 100])

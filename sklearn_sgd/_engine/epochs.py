@@ -78,7 +78,7 @@ class Descent:
         if not finite:
             state.go_back_to(self.before)
         else:
-            state.predict_with(averaged=bool(plan.average_from))
+            state.predict_with(plan, self.before.average, len(order))
         n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))

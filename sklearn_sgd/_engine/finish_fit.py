@@ -14,8 +14,11 @@ from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of
 
-# Maximum number of full-batch epochs after those with noise.
-MOST_EPOCHS = 20
+# Number of full-batch epochs after those with noise, if each is worth little, and if not.
+EPOCHS, MOST_EPOCHS = 20, 100
+
+# What is worth an epoch in any case, in units of the gain of the last one.
+WORTH = 10.0
 
 
 def minimum_of(plan: Plan, state: State, variance: float) -> Minimum | None:
@@ -48,8 +51,10 @@ def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
 
 def full_batches(
     plan: Plan, state: State, enough: float, constant: float, most: float
-) -> tuple[np.ndarray, float, bool]:
-    """Return parameters after epochs of full batches, what they leave out, and whether their progress has ended.
+) -> tuple[np.ndarray, float, float]:
+    """Return parameters after epochs of full batches, what they leave out, and the gain of the last one.
+
+    They end with a gain of less than ``enough``, which is returned as 0.
 
     The epochs begin at the average; or at the constant, if the objective at the average exceeds ``most``. Full batches
     move along directions that are too narrow for noisy steps, are not cut short by rows far from all others, and reach
@@ -65,8 +70,10 @@ def full_batches(
     )
     state, centre, before = state.fork(), state.centre, np.inf
     state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)
-    descent, has_ended = Descent(plan, state), False
-    for _ in range(MOST_EPOCHS):
+    descent, gain = Descent(plan, state), np.inf
+    for number in range(MOST_EPOCHS):
+        if number >= EPOCHS and gain <= WORTH * enough:
+            break
         [(_, epoch)] = one_epoch([descent])
         objective = epoch.loss + epoch.penalty
         if before == np.inf and not objective <= most:
@@ -74,8 +81,8 @@ def full_batches(
             before = most
             continue
         has_ended = objective > before - enough and not descent.was_stopped
+        gain, before = 0.0 if has_ended else before - objective, objective
         if has_ended or not epoch.finite:
             break
-        before = objective
     state.recentre(centre)
-    return state.vectors.average, descent.plan.hidden, has_ended
+    return state.vectors.average, descent.plan.hidden, gain

@@ -83,7 +83,7 @@ class Fit:
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
         final = minimum_of(plan, state, 2.0 * self.baseline)
-        self.final, self.is_finished = None if score else final, False
+        self.final, self.is_finished, self.gain = None if score else final, False, 0.0
         # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
         self.decides = final if final and final.leaves_out and not plan.noise else None
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
@@ -104,6 +104,7 @@ class Fit:
             excess=self.excess if self.final or (plan.searches and not (plan.noise or score)) else None,
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
+            is_exact=not (plan.noise or score),
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
         if is_known and plan.normal and ends_at_once and self.stopping.margin is not None and plan.shuffles:
@@ -222,7 +223,8 @@ class Fit:
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
         elif averages and self.needs_all_rows(plan, state):
-            w, hidden, self.is_finished = full_batches(plan, state, enough, self.constant, self.most)
+            w, hidden, self.gain = full_batches(plan, state, enough, self.constant, self.most)
+            self.is_finished = not self.gain
             if self.is_finished:
                 state.vectors.coef[:] = w  # A stream goes on from here.
             if self.is_finished and self.reason == "diverged":

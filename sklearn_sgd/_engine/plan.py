@@ -206,10 +206,11 @@ class Plan(NamedTuple):
         rates = self.schedule(t)
         return rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t)
 
-    def mixes(self, t: np.ndarray) -> np.ndarray:
+    def mixes(self, t: np.ndarray, patience: float = 1.0) -> np.ndarray:
         """Weight of the newest parameters in the average at each update: 1 before it starts; empty without average.
 
-        It falls up to the update number ``decay_limit``.
+        It falls up to the update number ``decay_limit``. The average becomes uniform after ``patience`` times the usual
+        number of updates.
         """
         if not self.average_from:
             return NO_MIXES
@@ -219,7 +220,8 @@ class Plan(NamedTuple):
             t = np.minimum(t, self.decay_limit)
         if not self.preconditioner:
             return 1.0 / t
-        return averaging_weights(t, settled_after(float(self.schedule(np.zeros(1))[0])) if self.settles else np.inf)
+        settled = settled_after(float(self.schedule(np.zeros(1))[0])) if self.settles else np.inf
+        return averaging_weights(t, patience * settled)
 
 
 def row_numbers(n_rows: int) -> np.ndarray:

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn_sgd._engine.automatic.credibility import KNOWN, WIDENING, mean_length
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Step
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, change_for_average, decayed, merge
-from sklearn_sgd._engine.automatic.step_size import DECAY
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, begins_to_vary, decayed, merge
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
+from sklearn_sgd._engine.late_columns import change_of_average
 from sklearn_sgd._engine.loss_record import LossRecord
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
@@ -28,10 +28,10 @@ class State(LossRecord):
 
     The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
     ``since_step``, the weight of the samples that were measured after the step was made; ``window``, see
-    :mod:`.automatic.window`; ``change``, for columns that vary more than before, the share of the last samples in their
-    spread, and the change of the centres; ``first_batch_excess``, the additional loss of the first batch at the
-    parameters before the samples were measured; ``coef_before`` and ``average_before``, these parameters, if they were
-    changed. ``first_targets`` is for robust losses, and ``slopes`` for exact zeros.
+    :mod:`.automatic.window`; ``began``, the number of samples before each column began to vary, None if that is 0 for
+    all; ``way``, the last change of the centre, if some began later; ``first_batch_excess``, the additional loss of the
+    first batch at the parameters before the samples were measured; ``coef_before`` and ``average_before``, these
+    parameters, if they were changed. ``first_targets`` is for robust losses, and ``slopes`` for exact zeros.
 
     Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
@@ -51,7 +51,8 @@ class State(LossRecord):
     step: Step | None = None
     since_step: float = 0.0
     window: np.ndarray = field(default_factory=lambda: np.zeros(SHORT))
-    change: np.ndarray | None = None
+    began: np.ndarray | None = None
+    way: np.ndarray | None = None
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
     average_before: np.ndarray | None = None
@@ -79,7 +80,8 @@ class State(LossRecord):
         coef, mean, *_ = self.vectors
         vectors = Vectors(np.append(w, coef[-1]).astype(coef.dtype, copy=False), np.append(average, mean[-1]))
         window = lengthened(self.window).copy()
-        return replace(self, vectors=vectors, centre=centre, statistics=statistics, step=step, window=window)
+        kept = {"statistics": statistics, "step": step, "window": window, "began": None}
+        return replace(self, vectors=vectors, centre=centre, **kept)
 
     def predictor(self, w: np.ndarray | None = None) -> tuple[np.ndarray, float]:
         """Return coefficients and intercept for predictions, from these parameters or from the average."""
@@ -149,14 +151,16 @@ class State(LossRecord):
         """Add the statistics of new rows, older ones times a share; renew the step if they have grown enough.
 
         A column that varies by much more than in the step renews the step at once. A column that varies mostly in the
-        new rows changes only the weights in the average. The driver ``add_moments`` makes small calls faster.
+        new rows begins with them: its average forgets as that of a stream does that begins there. The driver
+        ``add_moments`` makes small calls faster.
         """
-        known, self.change = self.statistics, None
+        known = self.statistics
         if known and share < 1.0:
             known = decayed(known, share)
         self.since_step += new.weight
         grows = self.step is None or self.since_step > growth * self.step.weight
-        if known and self.step and not grows and add_moments and self.coef_before is None:
+        moves_only = self.coef_before is None and self.began is None
+        if known and self.step and not grows and add_moments and moves_only:
             merged = self.step.merged(add_moments, known, new, n_columns, self.vectors)
             if merged is not None:
                 self.statistics, self.centre = merged, merged.mean[:n_columns]
@@ -176,11 +180,12 @@ class State(LossRecord):
             before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
             self._keep_spreads(before, self.step)
             return
-        widened = merged.variance > self.step.most_variance
-        if grows or widened.any():
+        begins = begins_to_vary(known, merged)
+        if merged.counts is None and np.count_nonzero(begins):
+            self.began = np.where(begins, self.n_samples, 0 if self.began is None else self.began)
+        if grows or (merged.variance > self.step.most_variance).any():
             self._go_on_with(make(merged), merged.centre)
         self.recentre(merged.centre)
-        self.change = change_for_average(known, merged, widened)
 
     def learn_entries(self, weight: float, gained: float) -> None:
         """Count rows whose statistics are stored by column; ``weight`` is the weight of all rows with them."""
@@ -233,7 +238,7 @@ class State(LossRecord):
         """Copy everything that does not depend on the target from the state of another target."""
         self._rescale(self.mean_weight / other.mean_weight)
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
-        self.statistics, self.change = other.statistics, other.change
+        self.statistics, self.began = other.statistics, other.began
         if len(other.window) > len(self.window):
             self.window = lengthened(self.window)
         if other.step is not None:
@@ -248,7 +253,7 @@ class State(LossRecord):
             for w in (self.vectors.coef, self.vectors.average, self.coef_before, self.average_before):
                 if w is not None:
                     w[-1] += move.dot(w[:-1])
-            self.centre = centre
+            self.centre, self.way = centre, None if self.began is None else move
 
     def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
         """Continue from other parameters."""
@@ -333,21 +338,23 @@ class State(LossRecord):
         """Restore earlier vectors."""
         self.vectors = vectors
 
-    def predict_with(self, averaged: bool) -> None:
-        """Predict with the average, or with the last parameters.
+    def predict_with(self, plan: Any, before: np.ndarray, n_rows: int) -> None:
+        """Predict with the average, or with the last parameters, after so many rows; the average was ``before``."""
+        if not plan.average_from:
+            self.vectors.average[:] = self.vectors.coef
+        elif self.began is not None and n_rows:
+            self._hasten(plan, before, plan.n_updates(n_rows))
 
-        The average usually forgets old parameters with the number of updates. For a column that has hardly varied
-        before, it forgets them by the share of the new rows in its spread; predictions at the former centre do not
-        change.
-        """
-        w, average, *_ = self.vectors
-        if not averaged:
-            average[:] = w
-        elif self.change is not None:
-            (part, way), self.change = self.change, None
-            change = np.minimum(1.0, (DECAY + 1.0) * part) * (w[:-1] - average[:-1])
-            average[:-1] += change
-            average[-1] += change @ way
+    def _hasten(self, plan: Any, before: np.ndarray, n_updates: int) -> None:
+        """Let the average of columns that began later change faster. Predictions at the former centre stay."""
+        assert self.began is not None
+        ages = np.where(self.began > 0, (self.n_samples - self.began) // plan.batch_size, -1)
+        change = change_of_average(plan, self.vectors, before, ages, self.n_done(plan), n_updates)
+        self.vectors.average[:-1] += change
+        if self.way is not None:
+            self.vectors.average[-1] += change @ self.way
+        later = np.where(2 * self.began > self.n_samples, self.began, 0)
+        self.began, self.way = later if later.any() else None, None
 
     def finite(self, averaged: bool, most: float, vectors: Vectors | None = None) -> bool:
         """Return whether the next step can start from these vectors: they, their squares and the window are finite."""

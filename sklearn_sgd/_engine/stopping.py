@@ -14,6 +14,9 @@ DIVISOR = 5.0
 # Largest known distance to the minimum, as a share of the tolerance.
 MISSING = 0.1
 
+# Progress, as a share of the tolerance, and growth from epoch to epoch with which it will soon count.
+LITTLE, FASTER = 0.01, 1.5
+
 
 class Stopping:
     """Counts epochs without progress of the objective, or of a score on held-out rows, whose best parameters it keeps.
@@ -42,6 +45,8 @@ class Stopping:
     ends_at_once : bool
         Whether one epoch is enough: the minimum is known from a few passes over X, so that a noisy epoch more would
         cost more than the rest of the fit.
+    is_exact : bool
+        Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Stopping:
         excess: Callable | None,
         has_grown: Callable,
         ends_at_once: bool,
+        is_exact: bool = False,
     ):
         self.margin = margin
         self.patience = patience
@@ -65,6 +71,7 @@ class Stopping:
         self.excess = excess
         self.has_grown = has_grown
         self.ends_at_once = ends_at_once
+        self.is_exact = is_exact
         self.losses: list[float] = []
         self.values: list[float] = []
         self.n_at_first_rate = 0
@@ -87,12 +94,20 @@ class Stopping:
         """The final state of a fit that stops here: with the best parameters, if there is a score."""
         return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
+    def _is_faster(self) -> bool:
+        """Whether progress grows, as where a loss is nearly flat at first, or a row far from all others is passed."""
+        if not self.is_exact or len(self.values) < 4:
+            return False
+        first, second, third = -np.diff(self.values[-4:])
+        grows = third > FASTER * second > FASTER * FASTER * first > 0.0
+        return bool(grows and third > LITTLE * (self.margin or 0.0))
+
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """The reason to stop for lack of progress, or None; an adaptive rate is reduced first, if possible."""
         current = -self.score(*state.predictor()) if self.score else self.objective(epoch, state)
         self.losses.append(epoch.loss + epoch.penalty)
         self.values.append(current)
-        stalled = self.margin is not None and not current < self.best - self.margin
+        stalled = self.margin is not None and not current < self.best - self.margin and not self._is_faster()
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
             self.best = current

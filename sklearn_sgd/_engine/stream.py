@@ -134,9 +134,10 @@ class Stream:
             inverse = state.step.preconditioner.inverse
             centre = state.centre.astype(self.dtype, copy=False)
             changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
-        rates, n_done = self._rates(state), state.n_done(plan)
+        rates, n_done, before = self._rates(state), state.n_done(plan), state.vectors.average
+        before = before if state.began is None else before.copy()
         loss = self.call(changed | rates.addresses(n_done))
-        state.predict_with(averaged=bool(plan.average_from))
+        state.predict_with(plan if state.began is None else self._plan_with(state.step), before, len(self.order))
         if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
             return False
         n_rows, every, used = len(self.order), float(len(X)), float(len(self.order))
@@ -159,7 +160,10 @@ class Stream:
         made_so = known and known.step is step and known.factor == state.rate_factor
         if known and made_so and known.first <= done <= known.last - self.n_updates:
             return known
-        plan = self.plan._replace(schedule=stream_schedule(self.plan, step)) if step else self.plan
-        rates, mixes = plan.rates(done, self.ahead, state.rate_factor)
+        rates, mixes = self._plan_with(step).rates(done, self.ahead, state.rate_factor)
         known = self.known = Rates(done, done + self.ahead, step, state.rate_factor, rates, mixes)
         return known
+
+    def _plan_with(self, step: Step | None) -> Plan:
+        """The plan with the rates of the latest step."""
+        return self.plan._replace(schedule=stream_schedule(self.plan, step)) if step else self.plan

@@ -158,6 +158,8 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return "narrow"
     if fit.is_finished:
         return None  # The minimum is known, and was reached.
+    if fit.gain > FAR * fit.progress:
+        return "far"  # The full batches at the end still fall.
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)

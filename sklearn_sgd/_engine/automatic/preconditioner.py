@@ -16,7 +16,7 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
-from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened, least_share
+from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened, usual_gain
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
@@ -202,7 +202,7 @@ class Step(NamedTuple):
         k, total = len(known.mean), known.weight + new.weight
         mean, moment = np.empty(k), np.empty((k, k))
         before = map(np.ascontiguousarray, (known.mean, known.moment, new.mean, new.moment))
-        numbers = k, n_columns, known.weight, total, least_share(known.weight, total)
+        numbers = k, n_columns, known.weight, total, usual_gain(known.weight, total)
         widened = add_moments(*numbers, self.most_variance, *before, mean, moment, vectors.coef, vectors.average)
         return None if widened else ColumnStatistics(total, mean, moment, None, known.left_out, known.sampled)
 

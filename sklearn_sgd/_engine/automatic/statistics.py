@@ -35,8 +35,8 @@ TYPICAL = 1000
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
-# Minimum share of new rows in the spread of a column that has widened: absolute, and over their share in all rows.
-SHARE, ABOVE = 0.1, 4.0
+# Minimum ratio of the mean squares of new and earlier rows about their means for a column that begins to vary.
+ABOVE = 4.0
 
 
 class Excerpt(sparse.csr_array):
@@ -295,31 +295,22 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
 
 
 def has_widened(known: ColumnStatistics, merged: ColumnStatistics, most: np.ndarray, n_columns: int) -> bool:
-    """Return whether one of the first columns varies by more than ``most``, or mostly in new rows."""
-    earlier, now = known.squares[:n_columns], merged.squares[:n_columns]
-    widened = (earlier < (1.0 - least_share(known.weight, merged.weight)) * now) | (now > most * merged.weight)
+    """Return whether one of the first columns varies by more than ``most``, or begins to vary in new rows."""
+    widened = begins_to_vary(known, merged)[:n_columns] | (merged.squares[:n_columns] > most * merged.weight)
     return bool(np.count_nonzero(widened))
 
 
-def least_share(before: float, now: float) -> float:
-    """Return the smallest share of new rows in the spread of a column with which it varies mostly in these rows.
+def begins_to_vary(known: ColumnStatistics, merged: ColumnStatistics) -> np.ndarray:
+    """Return which columns vary mostly in new rows, and by much more for each of them."""
+    return merged.squares - known.squares > usual_gain(known.weight, merged.weight) * known.squares
+
+
+def usual_gain(before: float, now: float) -> float:
+    """Return the largest gain in the spread of a column, in units of that before, with which it does not begin to vary.
 
     It depends on the weight of the rows before, and now.
     """
-    return max(SHARE, ABOVE * (1.0 - before / now))
-
-
-def change_for_average(known: ColumnStatistics, merged: ColumnStatistics, widened: np.ndarray) -> np.ndarray | None:
-    """Return the share of new rows in the spread of columns that vary mostly in them; and the change of all centres.
-
-    The share is also given for the columns in ``widened``; for all others it is 0. None if there is no such column.
-    """
-    earlier, now = known.squares, merged.squares
-    recent = earlier < (1.0 - least_share(known.weight, merged.weight)) * now
-    if not (np.count_nonzero(recent) or np.count_nonzero(widened)):
-        return None
-    part = 1.0 - earlier / np.maximum(now, 1e-300)
-    return np.array([np.where(widened | recent, part, 0.0), merged.centre - known.centre])
+    return max(1.0, ABOVE * (now - before) / max(before, 1e-300))
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:

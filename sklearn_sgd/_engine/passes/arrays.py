@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
+from sklearn_sgd._engine.passes.full_batch import NEARLY, level
 from sklearn_sgd._namespace import take, total
 
 
@@ -114,7 +115,10 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
 
 
 def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float, noise: bool) -> float:
-    """Return the length of the step, or the secant estimate of the minimum before its end; see the drivers."""
+    """Return the length of the step, or the secant estimate of the minimum before its end; see the drivers.
+
+    At a kink the slope jumps, and secants pass it by far. Of all rows, the length is then sought on both sides.
+    """
 
     def slope_at(length):
         return rows.slope(w, d, length) - lean + length * bend
@@ -127,6 +131,8 @@ def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float,
             steep *= 0.5
             if (w - w.dtype.type(step) * d == w).all():
                 return 0.0  # Slopes are rounding errors, as at the minimum.
+        elif not noise and steep < fall and slope < -NEARLY * fall:
+            return level(slope_at, step, fall)
         elif not noise or slope < -0.5 * fall or slope_at(0.5 * step) <= 0.5 * BENT * (slope - fall):
             return step
         else:
