@@ -29,9 +29,12 @@ from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Number of columns up to which covariances of all rows cost less; rows from which samples pay; multiplications in the
-# time in which a pass reads an entry of X; passes for which the size of the sample is chosen.
-COLUMNS, ROWS, AN_ENTRY, PASSES = 30, TIMES * LEAST, 26, 4
+# Number of columns up to which covariances of all rows cost less; rows from which samples pay.
+COLUMNS, ROWS = 30, TIMES * LEAST
+
+# Multiplications in single precision in the time in which a pass reads an entry of X; passes for which the size of the
+# sample is chosen, at most; price of a multiplication in double precision.
+AN_ENTRY, PASSES, EXACT = 60, 6, 2.0
 
 # Variance along all directions, in units of those of columns, from which covariances in single precision will do.
 PLAIN = 1e-3
@@ -46,7 +49,7 @@ PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Return the size of the sample; None if covariances of all rows cost no more."""
-    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
+    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES, EXACT) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
     return size if size < n_rows else None
 
 
