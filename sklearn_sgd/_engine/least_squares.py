@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
 from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, in_units, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
@@ -150,27 +151,20 @@ def conjugate_steps(
     losses, g = _reading(plan, rows, plan.data.y)(w)
     g += ridge * w
     products: Callable = _reading(plan, rows, np.zeros_like(plan.data.y))
-    objective, d, before = losses + 0.5 * float(w @ (ridge * w)), np.zeros_like(w), np.inf
+    objective, before = losses + 0.5 * float(w @ (ridge * w)), np.inf
     precise = 0.5 * variance * min(PRECISE, np.inf if tol is None else MISSING * tol)
     rounding = float(np.finfo(np.float64).eps) * variance
     # With no more rows than columns nothing is left of the noise.
     noise = NOISE * len(g) / plan.weight if plan.n_rows > len(g) else None
-    for number in range(readings + 1):
-        step = geometry.step(g)
-        fall = float(step @ g)
+    steps = conjugate_gradients(w, g, geometry.step, lambda d, *_: products(d)[1] + ridge * d)
+    for number, (w, fall, gain) in enumerate(steps):
+        objective -= 0.5 * gain
         loss = objective - 0.5 * float(w @ (ridge * w))
         reached = 0.5 * fall <= max(precise if noise is None else min(precise, noise * loss), rounding)
         if reached or number == readings:
             break
         if not fall <= slow * before:
             return None
-        d = step + fall / before * d
-        change = products(d)[1] + ridge * d
-        bend = float(d @ change)
-        if not bend > 0.0:
-            break
-        length = float(d @ g) / bend
-        w, g, objective = w - length * d, g - length * change, objective - 0.5 * length * float(d @ g)
         before = fall
     return Found(w, loss, 0.5 * fall, reached, losses, 1 + number) if reached or slow == np.inf else None
 
