@@ -8,6 +8,7 @@ same repetitions; ``far`` is the share of the tables with the warning that a coe
 than its standard error. Options: repetitions, how many of them have fits, rows, columns, the seconds after which the
 table is printed, and a file of the results so far, from which a later call goes on. Cases take turns, so that a table
 that is cut short has about as many repetitions of each; those of many rows, which take longer, have a share of them.
+Repetitions run in as many processes as there are cores, or ``--jobs``; their results do not depend on this number.
 
 The next lines have the same error of streams without ``inference=True``, which predict with an average of their steps.
 
@@ -17,6 +18,7 @@ of 20 columns. The last lines compare critical batch sizes of ``diagnostics`` wi
 
 import argparse
 import json
+import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from time import monotonic, perf_counter
 from typing import NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 import sklearn_sgd
@@ -52,8 +55,8 @@ CHUNK = 500
 # then within 0.02 standard errors of the minimum.
 TOL = 1e-3
 
-# Repetitions of a case in its turn, and with how many rows.
-TURN, FEW = 40, 2000
+# Repetitions of a case in its turn, and with how many rows; those of a task of a process.
+TURN, FEW, TASK = 40, 2000, 5
 
 # Rate of steps without noise, and share of the error at which counting of updates ends.
 RATE, ENOUGH = 0.2, 0.01
@@ -141,23 +144,32 @@ class Case(NamedTuple):
                 yield f"{start}{len(found):>7}{100 * inside:>8.1f} %{100 * far:>5.0f} %{error}"
 
 
+def repeated(case: Case, seeds: range, fits: float) -> list[tuple[str, list[float]]]:
+    """The results of some repetitions of a case, the first ``fits`` of which have fits, too."""
+    return [found for seed in seeds for found in case.repeat(seed, seed < fits)]
+
+
+def turn_of(case: Case, results: dict[str, list], options: argparse.Namespace) -> Iterator[tuple[Case, range, float]]:
+    """Yield the tasks of the next turn of a case that has such results."""
+    done = len(results.get("stream", ()))
+    stop = min(options.repetitions, done + int(max(1.0, TURN * (FEW / max(FEW, case.n)) ** 0.5)))
+    for start in range(done, stop, TASK):
+        yield case, range(start, min(start + TASK, stop)), options.fits
+
+
 def lines(options: argparse.Namespace) -> Iterator[str]:
     """Yield the table of the results in the file, if there is one, and of more repetitions, which are added to it."""
     cases = [Case(*case, n, p) for case, n, p in product(CASES, options.rows, options.columns)]
-    file, end, is_done = options.results, monotonic() + options.seconds, False
+    file, end = options.results, monotonic() + options.seconds
     known = json.loads(file.read_text()) if file and file.exists() else {}
-    while not is_done:
-        is_done = True
-        for case in cases:
-            results = known.setdefault(case.name, {})
-            done = len(results.get("stream", ()))
-            turn = min(options.repetitions - done, int(max(1.0, TURN * (FEW / max(FEW, case.n)) ** 0.5)))
-            if turn <= 0 or monotonic() >= end:
-                continue
-            is_done = False
-            for seed in range(done, done + turn):
-                for way, found in case.repeat(seed, seed < options.fits):
-                    results.setdefault(way, []).append(found)
+    with Parallel(options.jobs) as pool:
+        while True:
+            tasks = [task for case in cases for task in turn_of(case, known.setdefault(case.name, {}), options)]
+            if not tasks or monotonic() >= end:
+                break
+            for (case, *_), found in zip(tasks, pool(delayed(repeated)(*task) for task in tasks), strict=True):
+                for way, numbers in found:
+                    known[case.name].setdefault(way, []).append(numbers)
             if file:
                 file.write_text(json.dumps(known))
     yield f"sklearn_sgd {sklearn_sgd.__version__}, {platform.machine()}; intervals of 95 %"
@@ -231,6 +243,7 @@ if __name__ == "__main__":
     parser.add_argument("--columns", type=int, nargs="+", default=[5, 20])
     parser.add_argument("--seconds", type=float, default=np.inf)
     parser.add_argument("--fits", type=float, default=np.inf, help="how many repetitions have fits, too")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
     parser.add_argument("--results", type=Path, help="file of the results so far")
     options = parser.parse_args()
     for line in lines(options):

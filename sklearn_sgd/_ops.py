@@ -4,6 +4,8 @@ Each function accepts numbers, NumPy arrays, arrays of other libraries, and the 
 :mod:`sklearn_sgd._engine.expressions` reads a formula.
 """
 
+import numpy as np
+
 from sklearn_sgd._namespace import namespace
 
 __all__ = ["clip", "exp", "expm1", "log", "log1p", "scaled_expm1", "sign", "soft_threshold", "sqrt", "tanh"]
@@ -16,6 +18,8 @@ def sign(a):
 
 def clip(a, low, high):
     """The nearest value between ``low`` and ``high``; if ``high`` is None, there is no upper bound."""
+    if type(a) is np.ndarray and low is not None and high is not None:
+        return np.minimum(np.maximum(a, low), high)  # In half the time of NumPy's clip for small arrays.
     return namespace(a).clip(a, low, high)
 
 

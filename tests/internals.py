@@ -55,6 +55,18 @@ def without_kernels(monkeypatch):
     monkeypatch.setattr(choose, "can_compile", lambda: False)
 
 
+def count_slopes(monkeypatch):
+    """A list that gets the length of each step whose end is examined by a full batch."""
+    found, slope = [], full_batch.AllRows.slope
+
+    def counted(self, w, d, step):
+        found.append(step)
+        return slope(self, w, d, step)
+
+    monkeypatch.setattr(full_batch.AllRows, "slope", counted)
+    return found
+
+
 def keep_in(monkeypatch, *places):
     """Keep machine code in these folders, if no other is named."""
     for name in ("SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"):

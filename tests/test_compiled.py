@@ -169,6 +169,45 @@ def test_full_batch_driver(monkeypatch, form, params):
     assert_allclose(theta(compiled), theta(BatchGDRegressor(**params).fit(form(X), y)), rtol=1e-10)
 
 
+@pytest.mark.parametrize("driver", [machine.CompiledDriver, machine.PlainDriver])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_moments_are_added(dtype, driver):
+    """They are those of all rows. The intercepts move with the means, unless a column varies more than before."""
+    rng = np.random.default_rng(0)
+    rows, more = rng.standard_normal((20, 4)) + 3.0, rng.standard_normal((7, 4))
+    w, average = rng.standard_normal(4).astype(dtype), rng.standard_normal(4)
+    add = driver("add_moments", "dense", {"real": dtype})
+
+    def added(new, most, least=0.9):
+        moments = [a for X in (rows, new) for a in (X.mean(axis=0), np.cov(X.T, bias=True) * len(X))]
+        numbers = {"k": 4, "p": 3, "weight": 20.0, "total": 20.0 + len(new), "least": least, "most": np.full(3, most)}
+        arrays = dict(
+            zip(("mean", "moment", "new_mean", "new_moment"), map(np.ascontiguousarray, moments), strict=True)
+        )
+        results = {"merged_mean": np.empty(4), "merged_moment": np.empty(16)}
+        results |= {"w": w.copy(), "average": average.copy()}
+        return add(numbers | arrays | results), results
+
+    whole = np.concatenate((rows, more))
+    widened, results = added(more, 100.0)
+    assert widened == 0.0
+    assert_allclose(results["merged_mean"], whole.mean(axis=0))
+    assert_allclose(results["merged_moment"].reshape(4, 4), np.cov(whole.T, bias=True) * 27)
+    move = (whole.mean(axis=0) - rows.mean(axis=0))[:3]
+    for moved, before in ((results["w"], w), (results["average"], average)):
+        assert_allclose(moved, np.append(before[:3], before[3] + move @ before[:3]), rtol=TOLERANCE[dtype.name])
+    spread = whole.var(axis=0)[:3]
+    for new, most, least, number in (
+        (more, 1.01 * np.median(spread), 0.9, 1),
+        (more, 100.0, 0.05, 3),
+        (np.full_like(more, np.nan), 100.0, 0.9, 3),
+    ):
+        widened, results = added(new, most, least)
+        assert widened == number
+        assert_allclose(results["w"], w)
+        assert_allclose(results["average"], average)
+
+
 def test_arrays_of_the_wrong_type_are_refused():
     """An address says nothing of what lies there."""
     driver = machine.CompiledDriver("permute", "dense", {"real": np.float64, "rows": np.uint32})

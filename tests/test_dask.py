@@ -158,6 +158,17 @@ def test_scores_are_sums_over_workers(cluster):
     assert_allclose(table.std_err, whole.std_err, rtol=1e-3)
 
 
+def test_coefficients_that_few_samples_determine(cluster):
+    """Of the samples of a level few are within epsilon."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack((rng.standard_normal(1000), np.arange(1000) % 20 == 0))
+    y = X @ [0.5, 1.0] + rng.standard_normal(1000)
+    coefficient_table(DaskBatchGDRegressor("huber", epsilon=1.0, inference=True).fit(*spread(X, y)))
+    model = DaskBatchGDRegressor("huber", epsilon=0.1, inference=True).fit(*spread(X, y))
+    with pytest.warns(UserWarning, match=r"along x1 is that of about [1-7] rows"):
+        coefficient_table(model)
+
+
 @pytest.mark.filterwarnings("ignore:.*All 5 epochs were run")
 def test_many_columns(cluster):
     """Where variances alone are kept, and the largest eigenvalue is that of some rows: locally with a lasso."""

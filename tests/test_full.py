@@ -59,6 +59,21 @@ def test_threads_change_no_bit(monkeypatch, steps, form, dtype):
         assert other.loss_curve_ == fits[0].loss_curve_
 
 
+@pytest.mark.parametrize("loss", ["huber", "poisson"])
+def test_steps_at_the_minimum_are_not_searched(monkeypatch, loss):
+    """There slopes are rounding errors: steps are shortened until they change no parameter, not further."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 3))
+    y = rng.poisson(np.exp(0.5 + X @ [0.1, -0.2, 0.3])).astype(float)
+    lengths = internals.count_slopes(monkeypatch)
+    model = BatchGDRegressor(loss, epochs=100, tol=1e-12).fit(X, y)
+    assert len(lengths) < 16 * model.n_iter_
+    p = X @ model.coef_ + model.intercept_
+    slopes = np.exp(p) - y if loss == "poisson" else np.clip(p - y, -model.epsilon, model.epsilon)
+    gradient = X.T @ slopes / len(y)
+    assert_allclose(gradient, np.zeros(3), atol=1e-9)
+
+
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_in_grid_search(backend):
     X, y = problem()

@@ -400,7 +400,7 @@ class TestInfluence:
             assert_allclose(table.covariance, moves.T @ moves, rtol=1e-5)
             assert "Penalised" in str(table)
 
-    @pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
+    @pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning", "ignore:The second derivative:UserWarning")
     @pytest.mark.parametrize("loss", ["huber", "logcosh", "expectile", "squared_epsilon_insensitive"])
     def test_other_losses(self, loss):
         from scipy.optimize import minimize
@@ -496,8 +496,31 @@ class TestRefusals:
             ValueError, match=r"constant columns .*: x3, intercept.* more such rows help, or a larger eps"
         ):
             coefficient_table(BatchGDRegressor("huber", epsilon=1.0, **MINIMUM).fit(X, y), X, y)
-        whole = coefficient_table(BatchGDRegressor("huber", epsilon=1e5, **MINIMUM).fit(X, y), X, y)
+        with pytest.warns(UserWarning, match="along x3 is that of about 2 rows"):
+            whole = coefficient_table(BatchGDRegressor("huber", epsilon=1e5, **MINIMUM).fit(X, y), X, y)
         assert whole.low[3] < whole.coef[3] < whole.high[3]
+
+    @pytest.mark.parametrize("way", ["rows", "kept", "streamed"])
+    def test_coefficients_that_few_rows_determine(self, way):
+        """Of the rows of a rare level few are within epsilon; the squared error has a second derivative in each."""
+        rng = np.random.default_rng(0)
+        X = np.column_stack((rng.standard_normal(1000), np.arange(1000) % 20 == 0))
+        y = X @ [0.5, 1.0] + rng.standard_normal(1000)
+        arguments = (X, y) if way == "rows" else ()
+
+        def table(loss, **params):
+            if way == "streamed":
+                model = MiniBatchSGDRegressor(loss, inference=True, **params)
+                for start in range(0, 1000, 200):
+                    model.partial_fit(X[start : start + 200], y[start : start + 200])
+            else:
+                model = BatchGDRegressor(loss, inference=way != "rows", **params, **MINIMUM).fit(X, y)
+            return coefficient_table(model, *arguments)
+
+        table("squared_error"), table("huber", epsilon=1.0)
+        table("huber", epsilon=0.1, penalty="l2", alpha=1.0)
+        with pytest.warns(UserWarning, match=r"along x1 is that of about [1-7] rows.*a larger epsilon"):
+            table("huber", epsilon=0.1)
 
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_out_of_range(self):

@@ -115,7 +115,7 @@ def test_rows_are_counted_whatever_they_weigh(robust):
     assert table.n_samples == np.count_nonzero(weight)
 
 
-@pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"loss": "huber", "penalty": "l2", "alpha": 0.1}])
+@pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"loss": Huber(1.0), "penalty": "l2", "alpha": 0.1}])
 def test_machine_code_as_plain_python(monkeypatch, params):
     X, y = rows(n=400)
     compiled = coefficient_table(streamed(X, y, 400, **params))

@@ -196,7 +196,7 @@ class BaseGDRegressor(
         if cache is not None and cache.accepts(self._parameter_values, X, y, sample_weight):
             if cache.has_domain:
                 validation.check_target_domain(self, cache.loss, y)
-            known: Any = model.by_column or model.states[0]  # type: ignore[union-attr]
+            known: Any = model.by_column or model.states  # type: ignore[union-attr]
             position = cache.stream.advance(X, y, sample_weight, known)
             if position is not None:
                 self._fitted = model.after(position, X, y, sample_weight)  # type: ignore[union-attr]
@@ -230,13 +230,12 @@ class BaseGDRegressor(
             attributes = self._fitted_attributes(
                 stream.template(X).plan, reached, shape, resolved, finish=finish_of(recipe)
             )
-            cache = StreamCache.of(self, resolved, stream, X)
+            cache = StreamCache.of(self, resolved, stream, X, shape)
         else:
             chunk = Chunk.of(recipe, X, position)
             plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
             descents = [*map(Descent, plans, chunk.states)]
-            alike = (stream or Stream.of(recipe, descents[0])) if shape == () else None
-            cache = StreamCache.of(self, resolved, alike, X)
+            cache = StreamCache.of(self, resolved, stream or Stream.of(recipe, descents), X, shape)
             done = one_epoch(descents)
             if diverged := [descent for descent, epoch in done if not epoch.finite]:
                 self._report_not_finite(diverged)

@@ -1,6 +1,7 @@
 """The fitted model: what `predict` needs, and what `partial_fit` continues from."""
 
 import operator
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Self
 
@@ -126,15 +127,14 @@ class FittedModel:
                 state.go_on_from(w, b)
         return states
 
-    def after(self, position: State | StatesByColumn, X: Any, y: np.ndarray, weight: Any) -> Self:
-        """Return the model of one target after another chunk that the stream cache has accepted."""
+    def after(self, position: Sequence[State] | StatesByColumn, X: Any, y: np.ndarray, weight: Any) -> Self:
+        """Return the model after another chunk that the stream cache has accepted."""
         scores = self.scores
-        if isinstance(position, State) and scores:
-            weight = position.relative(weight, X)
-            chunk = X, y[:, None], weight if len(weight) else None
-            scores = scores_after(self.stream_cache.stream.recipe, scores, (position,), chunk)
-        states = (position,) if isinstance(position, State) else position
-        return type(self)(states, (), self.link, self.parameters, self.stream_cache, self.finish, scores)
+        if scores and not isinstance(position, StatesByColumn):
+            weight = position[0].relative(weight, X)
+            chunk = X, y.reshape(len(X), -1), weight if len(weight) else None
+            scores = scores_after(self.stream_cache.stream.recipe, scores, position, chunk)
+        return type(self)(position, self.shape, self.link, self.parameters, self.stream_cache, self.finish, scores)
 
     def seen_again(self, before: Self) -> Self:
         """Return this model with scores that do not count rows twice which the earlier model has seen."""

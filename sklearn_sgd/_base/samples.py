@@ -1,6 +1,5 @@
 """Conversion of X to the form that the engine needs. The user's X is never changed."""
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,19 @@ def refuse_misplaced(X: Any) -> None:
     indptr, size = X.indptr, X.shape[X.format == "csr"]
     indices = X.indices[: indptr[-1]]
     ascends = indptr[0] == 0 and indptr[-1] <= min(len(X.indices), len(X.data)) and (indptr[1:] >= indptr[:-1]).all()
-    if not ascends or (len(indices) and not (indices.min() >= 0 and indices.max() < size)):
+    # Without their signs, negative indices are large.
+    if not ascends or (len(indices) and indices.view(f"u{indices.itemsize}").max() >= size):
         raise ValueError(
             f"X is not a valid {X.format.upper()} matrix: its indptr must ascend from 0, and its indices lie between 0 "
             f"and {size - 1}. X.check_format() finds the fault."
         )
+
+
+def is_sorted(indices: np.ndarray, indptr: np.ndarray) -> bool:
+    """Return whether the indices of each row ascend, none twice. This is faster than the check of SciPy."""
+    descends = indices[1:] <= indices[:-1]
+    starts = indptr[1:-1][indptr[1:-1] < indptr[2:]]
+    return bool(np.count_nonzero(descends) == np.count_nonzero(descends[starts[starts > 0] - 1]))
 
 
 def settled(X: Any, summed: bool = True) -> Any:
@@ -65,8 +72,7 @@ def without_duplicates(X: Any) -> Any:
     """
     if X.format not in ("csr", "csc") or X.ndim != 2:
         return X
-    # SciPy stores the result of this check in the matrix, which would change the hash of the user's object.
-    if X.format == "csr" and copy.copy(X).has_canonical_format and len(X.indices) == len(X.data) == X.nnz:
+    if X.format == "csr" and len(X.indices) == len(X.data) == X.nnz and is_sorted(X.indices, X.indptr):
         return X
     X = X.tocsr(copy=True)
     X.sum_duplicates()

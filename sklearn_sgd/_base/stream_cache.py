@@ -15,7 +15,7 @@ from sklearn_sgd._engine.stream import Stream
 class StreamCache(ABC):
     """Recognises a chunk of the same kind as the last one, which needs no validation and no new plan.
 
-    The last chunk had one target. No parameter has changed since. Samples of weight 0 need another plan.
+    No parameter has changed since. Samples of weight 0 need another plan.
     """
 
     def __init__(self, parameters: ResolvedParameters, stream: Any, X: Any):
@@ -25,13 +25,13 @@ class StreamCache(ABC):
 
     @staticmethod
     def of(
-        estimator: Any, parameters: ResolvedParameters, stream: Stream | SparseStream | None, X: Any
+        estimator: Any, parameters: ResolvedParameters, stream: Stream | SparseStream | None, X: Any, shape: tuple
     ) -> "StreamCache | None":
-        """Return the cache for chunks like X, or None if there cannot be one."""
+        """Return the cache for chunks like X, with targets of this shape; None if there cannot be one."""
         if stream is None or hasattr(estimator, "feature_names_in_"):
             return None
         if isinstance(stream, Stream):
-            return _ArrayCache(parameters, stream, X)
+            return _ArrayCache(parameters, stream, X, shape)
         return _MatrixCache(parameters, stream, X)
 
     @abstractmethod
@@ -42,7 +42,7 @@ class StreamCache(ABC):
         """Return whether sample weights are valid, in the precision of the targets, and none is 0."""
         return (
             type(weight) is np.ndarray
-            and weight.shape == y.shape
+            and weight.shape == y.shape[:1]
             and weight.dtype == y.dtype
             and weight.flags.c_contiguous
             and bool(weight.min() > 0.0)
@@ -53,9 +53,9 @@ class StreamCache(ABC):
 class _ArrayCache(StreamCache):
     """For arrays with the shape of the last one."""
 
-    def __init__(self, parameters: ResolvedParameters, stream: Stream, X: np.ndarray):
+    def __init__(self, parameters: ResolvedParameters, stream: Stream, X: np.ndarray, shape: tuple):
         super().__init__(parameters, stream, X)
-        self.shape, self.column = X.shape, X.shape[:1]
+        self.shape, self.of_targets = X.shape, X.shape[:1] + shape
         # If a value that is not finite shows in the loss, the chunk need not be checked before.
         self.finite = stream.shows_not_finite
 
@@ -63,7 +63,7 @@ class _ArrayCache(StreamCache):
         return (
             type(X) is type(y) is np.ndarray
             and X.shape == self.shape
-            and y.shape == self.column
+            and y.shape == self.of_targets
             and X.dtype == y.dtype == self.dtype
             and X.flags.c_contiguous
             and y.flags.c_contiguous

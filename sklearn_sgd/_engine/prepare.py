@@ -35,7 +35,7 @@ from sklearn_sgd._engine.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.outliers import look_back, within_reach
 from sklearn_sgd._engine.passes import variance_reduced
-from sklearn_sgd._engine.passes.choose import sums_of_entries
+from sklearn_sgd._engine.passes.choose import add_moments, sums_of_entries
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -196,10 +196,11 @@ def learn_columns(
     stream: bool = True,
     noise: bool = True,
     found: ColumnStatistics | None = None,
+    merge: Callable | None = None,
 ) -> None:
     """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded.
 
-    They may have been ``found`` before.
+    They may have been ``found`` before. ``merge`` is the driver that adds moments, if it is known.
     """
     n_rows = X.shape[0] if kept is None else len(kept)
     known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
@@ -215,7 +216,7 @@ def learn_columns(
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
     make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
-    state.learn_columns(new, X.shape[1], share, make, GROWTH)
+    state.learn_columns(new, X.shape[1], share, make, GROWTH, merge or add_moments(state.vectors.coef.dtype))
 
 
 def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:

@@ -4,7 +4,7 @@ One driver applies missed updates to columns, adds the statistics of their new e
 Step is made. If columns become filled, or the step must be renewed, `Chunk` does the work instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import log
 from typing import Any, NamedTuple, Self
 
@@ -68,7 +68,9 @@ class SparseStream:
         return None if rules is None else cls(recipe, rules)
 
     @quiet()
-    def advance(self, X: Any, y: np.ndarray, weight: Any, known: StatesByColumn | State) -> StatesByColumn | None:
+    def advance(
+        self, X: Any, y: np.ndarray, weight: Any, known: StatesByColumn | Sequence[State]
+    ) -> StatesByColumn | None:
         """Return the states after another chunk, given those before it; None if `Chunk` must be used."""
         if not isinstance(known, StatesByColumn):
             return None  # Dense chunks came in between.
@@ -91,11 +93,11 @@ class SparseStream:
         entries["window"], credibilities, shared = state.window, known.known, known.shared
         if rules.automatic:
             entries["inverse"] = np.zeros(p, X.dtype)
-            missed = {"rows": rows, "kept": known.kept, "left": clock.left, "share": share}
+            entries |= {"rows": rows, "kept": known.kept, "left": clock.left, "share": share}
             among = np.searchsorted(numbers, filled) if len(filled) else NO_COLUMNS
             if len(filled):
                 entries["inverse"][among], before = -1.0, rows[among, 0]
-            sums = self._update_columns(template, state, entries | missed, gained, share)
+            sums = self._update_columns(template, state, entries, gained, share)
             if sums is None:
                 return None
             credibilities = share * max(0.0, known.known - float(sums[0])) + float(sums[1])
@@ -138,7 +140,8 @@ class SparseStream:
             return None
         everything, sums = share * statistics.weight + gained, np.zeros(3 + 3 * given["p"])
         given |= {"earlier": statistics.weight, "gained": gained, "least": max(FILLED * everything, LEAST)}
-        template.update_columns(given | {"entries": len(places), "numbers": sums})
+        given |= {"entries": len(places), "numbers": sums}
+        template.update_columns(given)
         state.learn_entries(everything, gained)
         return None if sums[2] else sums
 
@@ -155,15 +158,24 @@ class SparseStream:
         self, template: Template, state: State, given: dict[str, Any], piece: Piece, X: Any, y: np.ndarray
     ) -> float:
         """Run the pass, which changes the given vectors; return the sum of the losses."""
-        p, given = given["p"], given | {"y": y, "indptr": X.indptr.astype(np.uint32)}
-        given |= {"work": template.steps.work(template.plan.batch_size, p), "sums": np.zeros(8 + p)}
-        given |= {"rates": piece.rates, "mixes": piece.mixes, "done": piece.n_done}
-        if not self.rules.automatic:
-            return template.run(given | {"seen": np.zeros(p)})
-        assert state.step is not None
-        (ridge, lasso), unit = self.rules.terms, state.step.preconditioner.unit
-        scaled = {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
-        return template.run(given | scaled | {"table": column_table(p, self.rules.terms)})
+        p = given["p"]
+        given |= {
+            "y": y,
+            "indptr": X.indptr.astype(np.uint32),
+            "work": template.steps.work(template.plan.batch_size, p),
+            "sums": np.zeros(8 + p),
+            "rates": piece.rates,
+            "mixes": piece.mixes,
+            "done": piece.n_done,
+        }
+        if self.rules.automatic:
+            assert state.step is not None
+            (ridge, lasso), unit = self.rules.terms, state.step.preconditioner.unit
+            given |= {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
+            given["table"] = column_table(p, self.rules.terms)
+        else:
+            given["seen"] = np.zeros(p)
+        return template.run(given)
 
     def _piece(self, template: Template, state: State) -> Piece:
         """Return the piece of an epoch for a chunk; weights of the average are computed for many chunks at once."""

@@ -137,19 +137,32 @@ class State(LossRecord):
         assert self.statistics is not None
         return NormalMatrix.of(self.statistics, len(self.centre), target)
 
-    def learn_columns(self, new: ColumnStatistics, n_columns: int, share: float, make: Callable, growth: float) -> None:
+    def learn_columns(
+        self,
+        new: ColumnStatistics,
+        n_columns: int,
+        share: float,
+        make: Callable,
+        growth: float,
+        add_moments: Callable | None,
+    ) -> None:
         """Add the statistics of new rows, older ones times a share; renew the step if they have grown enough.
 
         A column that varies by much more than in the step renews the step at once. A column that varies mostly in the
-        new rows changes only the weights in the average.
+        new rows changes only the weights in the average. The driver ``add_moments`` makes small calls faster.
         """
         known, self.change = self.statistics, None
         if known and share < 1.0:
             known = decayed(known, share)
-        self.statistics = merge(known, new) if known else new
-        self.window = self.window if self.statistics.counts is None else lengthened(self.window)
         self.since_step += new.weight
         grows = self.step is None or self.since_step > growth * self.step.weight
+        if known and self.step and not grows and add_moments and self.coef_before is None:
+            merged = self.step.merged(add_moments, known, new, n_columns, self.vectors)
+            if merged is not None:
+                self.statistics, self.centre = merged, merged.mean[:n_columns]
+                return
+        self.statistics = merge(known, new) if known else new
+        self.window = self.window if self.statistics.counts is None else lengthened(self.window)
         if known and self.step and not grows and self.step.still_holds(known, self.statistics, n_columns):
             self.recentre(self.statistics.mean[:n_columns])
             return

@@ -3,6 +3,7 @@
 It makes the same updates as the epochs, with the same bits. What does not change between chunks is prepared once.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
+from sklearn_sgd._engine.passes.choose import add_moments
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
@@ -43,7 +45,7 @@ class Rates(NamedTuple):
 
 
 class Stream:
-    """Processes chunks like the last one: the same number of dense rows, one target, in one piece.
+    """Processes chunks like the last one: the same number of dense rows and of targets, in one piece.
 
     Parameters
     ----------
@@ -66,17 +68,19 @@ class Stream:
         self.ahead = self.n_updates * max(1, AHEAD // self.n_updates * own)
         self.most = plan.largest_loss
         self.known: Rates | None = None
+        self.merge = add_moments(self.dtype) if plan.preconditioner else None
         # Whether values that are not finite are found only by the loss, as for the squared error.
         self.shows_not_finite = plan.formulas.is_quadratic and plan.preconditioner is None and not plan.drop_last
 
     @classmethod
-    def of(cls, recipe: Recipe, descent: Descent) -> Self | None:
-        """The stream for chunks like that of a descent; None if there is no fast path."""
+    def of(cls, recipe: Recipe, descents: Sequence[Descent]) -> Self | None:
+        """The stream for chunks like that of the descents of all targets; None if there is no fast path."""
+        descent = descents[0]
         plan, state = descent.plan, descent.state
         if type(plan.X) is not np.ndarray or plan.row_indices is not None or not isinstance(descent.run, Pass):
             return None
         order = epoch_order(plan, plan.used, state.generator)
-        if len(order) > plan.piece_rows(1) or descent.run.drivers.plain:
+        if len(order) > plan.piece_rows(len(descents)) or descent.run.drivers.plain:
             return None
         # A user's schedule is not called for more updates than there are.
         none = np.zeros(plan.n_updates(len(order)))
@@ -85,17 +89,38 @@ class Stream:
         call = descent.run.call(even, piece, state.vectors, state.window)
         return cls(recipe, plan, order, BoundCall(*call))
 
-    def advance(self, X: np.ndarray, y: np.ndarray, weight: Any, known: State | StatesByColumn) -> State | None:
-        """The state after another chunk, whose weights are not 0; the given state is not changed.
+    def advance(
+        self, X: np.ndarray, y: np.ndarray, weight: Any, known: Sequence[State] | StatesByColumn
+    ) -> list[State] | None:
+        """The state of each target after another chunk, whose weights are not 0; the given states are not changed.
 
         None if the fast path cannot be used: if a value is not finite, the epochs find and report it.
         """
-        if not isinstance(known, State):
+        if isinstance(known, StatesByColumn):
             return None  # There were sparse rows in the meantime.
-        if known.first_targets is not None:
+        if known[0].first_targets is not None:
             return None
-        state, dtype, plan = known.fork(), self.dtype, self.plan
-        weight = state.weigh(weight, X)
+        states, plan, targets = [state.fork() for state in known], self.plan, y.reshape(len(X), -1)
+        first, *others = states
+        weight = first.weigh(weight, X)
+        if plan.preconditioner:
+            with quiet():
+                learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
+            if first.step is None:
+                return None
+        for other in others:
+            other.follow(first)
+        columns = (y,) if y.ndim == 1 else np.ascontiguousarray(targets.T)
+        for state, column in zip(states, columns, strict=True):
+            if not self._advance(X, column, weight, state):
+                return None
+        return states
+
+    def _advance(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, state: State) -> bool:
+        """Let the state of a target learn a chunk; False if the epochs must do it."""
+        if state.coef_before is not None:
+            return False
+        plan = self.plan
         coef, average, m, v = state.vectors
         changed = {"X": address(X), "y": address(y), "w": address(coef), "average": address(average)}
         if len(weight):
@@ -105,18 +130,15 @@ class Stream:
         if v is not None:
             changed["v"] = address(v)
         if plan.preconditioner:
-            with quiet():
-                learn_columns(self.recipe, X, y[:, None], weight, state)
-            if state.coef_before is not None or state.step is None:
-                return None
+            assert state.step is not None
             inverse = state.step.preconditioner.inverse
-            centre = state.centre.astype(dtype, copy=False)
+            centre = state.centre.astype(self.dtype, copy=False)
             changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
         rates, n_done = self._rates(state), state.n_done(plan)
         loss = self.call(changed | rates.addresses(n_done))
         state.predict_with(averaged=bool(plan.average_from))
         if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
-            return None
+            return False
         n_rows, every, used = len(self.order), float(len(X)), float(len(self.order))
         if len(weight):
             every = used = total(weight)
@@ -129,7 +151,7 @@ class Stream:
             data = Data(as_rows(X, self.recipe.params["fit_intercept"]), y, weight)
             with quiet():
                 learn_slopes(plan.parts.loss, data, None, X, state)
-        return state
+        return True
 
     def _rates(self, state: State) -> Rates:
         """Rates that include those of the next updates."""

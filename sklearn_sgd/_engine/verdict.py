@@ -30,6 +30,9 @@ KINDS = (
 # of the best constant, from which they must differ from the training samples.
 FAR, UNLIKE = 10.0, 10.0
 
+# Rows that confirm that the last parameters are better than the best constant, as the losses of the epochs show.
+CONFIRM = 2_000
+
 # Rows of a sample for each column, for a trial step. With fewer rows, the step would mostly fit their noise.
 ROWS_PER_COLUMN = 100
 
@@ -80,9 +83,9 @@ def predictor_loss(fit: Fit, state: State) -> float | None:
         return fit.training_loss(state)
     if plan.preconditioner and not (plan.noise or fit.stopping.score):
         return None  # A step of the automatic kind does not raise the loss.
-    if plan.is_remote or plan.n_rows <= SAMPLE:
+    if plan.is_remote or plan.n_rows <= CONFIRM:
         return fit.training_loss(state)
-    some = _some_rows(plan, SAMPLE)
+    some = _some_rows(plan, CONFIRM)
     constant = constant_loss(plan.parts.loss, plan.data, some, fit.constant)
     is_better = fit.training_loss(state, some=some) <= constant + MARGIN * abs(constant)
     return None if is_better else fit.training_loss(state)

@@ -10,7 +10,7 @@ from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes, scatter_by_leverage
 from sklearn_sgd._namespace import doubled, host
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far
+from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_if_few
 from sklearn_sgd.inference.table import CoefficientTable
 from sklearn_sgd.inference.without_rows import classic, from_scores
 
@@ -81,6 +81,8 @@ def coefficient_table(
     ConvergenceWarning
         If a coefficient is farther from the minimum of the objective on these rows than its standard error.
     UserWarning
+        If a coefficient depends on few rows in which the loss has a second derivative, as that of a rare level may for
+        'huber' with a small epsilon: standard errors may then be far from the true ones.
         Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
         standard errors may be wrong.
 
@@ -228,6 +230,8 @@ def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: 
     for t, (each, bread) in enumerate(zip(slopes, breads, strict=True)):
         covariance = factor * bread @ scatters[t] @ bread
         warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
+        if method != "classic":
+            warn_if_few(model, sums[t].curvature.diagonal() + bends[t], sums[t].squares)
         known = each.dispersion if method == "classic" and not each.has_jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, name))

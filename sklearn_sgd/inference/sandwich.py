@@ -13,6 +13,9 @@ from sklearn_sgd.inference.table import CoefficientTable
 # Distance from the minimum, in standard errors, from which a table warns; relative eigenvalues that count as 0.
 FAR, SINGULAR = 1.0, 1e-14
 
+# Effective number of rows that a second derivative is made of, up to which a table warns.
+FEW = 8.0
+
 # Added to the message about dependent columns, for losses that may be straight.
 FLAT = (
     "Columns count as constant, too, if each row with another value has a residual where the loss has no second "
@@ -75,6 +78,28 @@ def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.nda
             ConvergenceWarning,
             stacklevel=4,
         )
+
+
+def warn_if_few(model: Model, curvature: np.ndarray, squares: np.ndarray) -> None:
+    """Warn if few rows determine the second derivative of the objective along a coefficient.
+
+    ``curvature`` has the second derivatives, and ``squares`` the sum of the squares of what each row adds to them: if n
+    rows add the same, the square of the first over the second is n. The squared error and deviances have a second
+    derivative in each row, so that only the number of rows counts, as in all formulas.
+    """
+    objective = Objective.of(model.formulas)
+    few = np.flatnonzero(np.square(curvature) < FEW * squares)
+    if objective.is_quadratic or objective.is_deviance or not len(few):
+        return
+    number = float(np.min(np.square(curvature[few]) / squares[few]))
+    warnings.warn(
+        f"The second derivative of the objective along {', '.join(model.feature_names[j] for j in few)} is that of "
+        f"about {number:.0f} rows, where this loss has one, as within the epsilon of 'huber'. These standard errors "
+        "may be far from the true ones, and intervals too short. Remedy: more rows of a rare level, or levels that are "
+        "merged; or a loss with a second derivative in more rows, as that of a larger epsilon.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def warn_of_order(scores: Sums, objective: Objective) -> None:

@@ -7,7 +7,7 @@ from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.state import State
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_of_order
+from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_if_few, warn_of_order
 from sklearn_sgd.inference.table import CoefficientTable
 
 # Mean squared residual below which rounding of the moments is larger, in units of the variance of the targets.
@@ -53,6 +53,8 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
             scatter = known * scores.curvature
         covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scatter @ bread
         warn_if_far(model, t, centre, bread @ slope, covariance)
+        if method != "classic":
+            warn_if_few(model, scores.curvature.diagonal() + bend, scores.squares + scores.leading.squares)
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, method))
     return tables
 

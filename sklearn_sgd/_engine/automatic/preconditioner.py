@@ -8,6 +8,7 @@ If there are many sparse columns, those with gaps are scaled by the mean square 
 more slowly. The inverse variance would give very long steps to rare columns, which learn mostly noise from few rows.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
-from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened
+from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened, least_share
 from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 
 # A column does not vary if its standard deviation, in units of its offset, is below this: it may be rounding.
@@ -187,6 +189,22 @@ class Step(NamedTuple):
             and self.shares is None
             and not has_widened(known, merged, self.most_variance, n_columns)
         )
+
+    def merged(
+        self, add_moments: Callable, known: ColumnStatistics, new: ColumnStatistics, n_columns: int, vectors: Vectors
+    ) -> ColumnStatistics | None:
+        """Return the statistics of all rows, by a driver, if the step is still valid for them; else None.
+
+        The intercepts move with the means.
+        """
+        if known.moment.ndim != 2 or new.moment.ndim != 2 or self.shares is not None:
+            return None
+        k, total = len(known.mean), known.weight + new.weight
+        mean, moment = np.empty(k), np.empty((k, k))
+        before = map(np.ascontiguousarray, (known.mean, known.moment, new.mean, new.moment))
+        numbers = k, n_columns, known.weight, total, least_share(known.weight, total)
+        widened = add_moments(*numbers, self.most_variance, *before, mean, moment, vectors.coef, vectors.average)
+        return None if widened else ColumnStatistics(total, mean, moment, None, known.left_out, known.sampled)
 
     @property
     def is_filled(self) -> np.ndarray:

@@ -297,13 +297,16 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
 def has_widened(known: ColumnStatistics, merged: ColumnStatistics, most: np.ndarray, n_columns: int) -> bool:
     """Return whether one of the first columns varies by more than ``most``, or mostly in new rows."""
     earlier, now = known.squares[:n_columns], merged.squares[:n_columns]
-    widened = (earlier < (1.0 - _least(known, merged)) * now) | (now > most * merged.weight)
+    widened = (earlier < (1.0 - least_share(known.weight, merged.weight)) * now) | (now > most * merged.weight)
     return bool(np.count_nonzero(widened))
 
 
-def _least(known: ColumnStatistics, merged: ColumnStatistics) -> float:
-    """Return the smallest share of new rows in the spread of a column with which it varies mostly in these rows."""
-    return max(SHARE, ABOVE * (1.0 - known.weight / merged.weight))
+def least_share(before: float, now: float) -> float:
+    """Return the smallest share of new rows in the spread of a column with which it varies mostly in these rows.
+
+    It depends on the weight of the rows before, and now.
+    """
+    return max(SHARE, ABOVE * (1.0 - before / now))
 
 
 def change_for_average(known: ColumnStatistics, merged: ColumnStatistics, widened: np.ndarray) -> np.ndarray | None:
@@ -312,7 +315,7 @@ def change_for_average(known: ColumnStatistics, merged: ColumnStatistics, widene
     The share is also given for the columns in ``widened``; for all others it is 0. None if there is no such column.
     """
     earlier, now = known.squares, merged.squares
-    recent = earlier < (1.0 - _least(known, merged)) * now
+    recent = earlier < (1.0 - least_share(known.weight, merged.weight)) * now
     if not (np.count_nonzero(recent) or np.count_nonzero(widened)):
         return None
     part = 1.0 - earlier / np.maximum(now, 1e-300)

@@ -21,6 +21,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     lazy_minibatch,
     lazy_variance_reduced,
     minibatch,
+    moments,
     online,
     online_automatic,
     passive_aggressive,
@@ -35,7 +36,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
     *(lazy_automatic, lazy_minibatch, lazy_variance_reduced, scores, shuffle, sparse_sums, update_columns),
-    credibility,
+    *(credibility, moments),
 ):
     translate.remember(module)
 
@@ -55,6 +56,7 @@ BUILDERS: dict[str, Callable] = {
     "update_columns": lambda layout: update_columns.update_columns,
     "sparse_sums": lambda layout: sparse_sums.sparse_sums,
     "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
+    "add_moments": lambda layout: moments.add_moments,
     "permute": lambda layout: shuffle.permute,
     "designs": lambda layout: scores.designs,
     "products": lambda layout: scores.products,
@@ -62,7 +64,7 @@ BUILDERS: dict[str, Callable] = {
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(("online", "online_automatic", "permute", "designs", "products", "slope"), "dense")
+ONLY = dict.fromkeys(("online", "online_automatic", "add_moments", "permute", "designs", "products", "slope"), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
 ONLY |= dict.fromkeys(LAZY, "csr")
 
@@ -137,7 +139,7 @@ class Driver:
 
     def __init__(self, name: str, layout: str, kinds: Mapping[str, np.dtype]):
         if kinds["real"] not in (np.float32, np.float64):
-            raise TypeError(f"A driver takes numbers of online_automatic or double precision; got {kinds['real']}.")
+            raise TypeError(f"A driver takes numbers of single or double precision; got {kinds['real']}.")
         self.function = source(name, layout)
         hints = get_type_hints(self.function, include_extras=True)
         hints.pop("return")
@@ -201,6 +203,10 @@ class CompiledDriver(Driver):
     def __call__(self, values: Mapping[str, Any]) -> float:
         """Run the driver without the interpreter's lock. An array may be passed as an address."""
         return self.run(self.words.pack(*self.words_of(values)))
+
+    def in_order(self, *given: Any) -> float:
+        """Run the driver with its arguments in order; arrays must have the dtypes that it takes, and be contiguous."""
+        return self.run(self.words.pack(*[address(value) if type(value) is np.ndarray else value for value in given]))
 
     def words_of(self, values: Mapping[str, Any]) -> list:
         """The arguments as numbers, in order."""

@@ -125,6 +125,8 @@ def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float,
         if slope > 1e-9 * fall:
             step *= max(LEAST, steep / (steep + slope))
             steep *= 0.5
+            if (w - w.dtype.type(step) * d == w).all():
+                return 0.0  # Slopes are rounding errors, as at the minimum.
         elif not noise or slope < -0.5 * fall or slope_at(0.5 * step) <= 0.5 * BENT * (slope - fall):
             return step
         else:

@@ -136,6 +136,11 @@ def score_driver(name: str) -> Callable[[dict[str, Any]], float] | None:
     return native.score_driver(name) if can_compile() and not native.is_plain() else None
 
 
+def add_moments(dtype: np.dtype) -> Callable[..., float] | None:
+    """The driver of that name for parameters of a precision; None where no machine code can be made."""
+    return native.add_moments(dtype) if can_compile() and not native.is_plain() else None
+
+
 def _is_readable(formulas: Formulas) -> bool:
     """Return whether formulas can be compiled; give one warning with the reason if a named tuple cannot."""
     if formulas.refusal is None:

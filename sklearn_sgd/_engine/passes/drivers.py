@@ -243,6 +243,11 @@ def score_driver(name: str) -> Callable[[dict[str, Any]], float]:
     return machine.bound(machine.Call(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain=False), {}), scratch=())
 
 
+def add_moments(dtype: np.dtype) -> Callable[..., float]:
+    """The driver of that name, for parameters of a precision."""
+    return driver("add_moments", "dense", dtype, NO_INDEX, NO_INDEX, plain=False).in_order
+
+
 def settle(missed: dict[str, Any], plain: bool) -> None:
     """Apply to sparse columns, and their averages, the missed steps of a penalty; see the driver."""
     driver("settle", "csr", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain)(missed)

@@ -27,7 +27,8 @@ S = TypeVar("S", bound=Sums)
 class Block(NamedTuple):
     """Rows of a block, less the centre and with a last column for the intercept; targets and weights.
 
-    ``is_plain``: all weights are 1; ``n_seen``: number of rows, in which old ones count less under a ``half_life``.
+    ``is_plain``: all weights are 1; ``n_seen``: number of rows, in which old ones count less under a ``half_life``;
+    ``p``: predictions where the sums are when the block comes.
     """
 
     Z: np.ndarray
@@ -35,6 +36,7 @@ class Block(NamedTuple):
     s: np.ndarray
     is_plain: bool
     n_seen: float
+    p: np.ndarray
 
 
 def with_block(sums: S, objective: Objective, block: Block) -> S | None:
@@ -43,8 +45,8 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     ``at`` moves towards the minimum, and the scores of the block are those there: at parameters that do not know its
     rows they would be too large.
     """
-    Z, y, s, is_plain, _ = block
-    known = _counted(sums, block, p := Z @ sums.at)
+    Z, y, s, is_plain, _, p = block
+    known = _counted(sums, block, p)
     g, c = slopes_of(known, objective, y, p)
     slope = (g if is_plain else s * g) @ Z
     step = _step(sums, objective, slope)
@@ -59,7 +61,7 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     score = np.asarray(objective.loss.gradient(y, p_there), dtype=np.float64)
     if objective.is_quadratic:
         # The parabolas are exact, so that the rows may as well be seen where their scores are.
-        return _added(known.seen_from(w), objective, block, p_there, score, c, score)
+        return _added(known.seen_from(w), objective, block, p_there, score, c, score, slope=slope, drift=length * d)
     return _added(known.seen_from(w), objective, block, p, g, c, score, w - sums.at, slope)
 
 
@@ -72,7 +74,7 @@ def with_block_here(sums: S, objective: Objective, block: Block) -> S:
 
 def _counted(sums: S, block: Block, p: np.ndarray) -> S:
     """Return the sums with what must be known of a block before its second derivatives are."""
-    _, y, s, is_plain, n_seen = block
+    _, y, s, is_plain, n_seen, _ = block
     weight, size = sums.weight + (len(s) if is_plain else float(s.sum())), sums.size
     if len(sums.jumps):
         tiny = np.finfo(np.float64).eps * (np.abs(y) + np.abs(p)) + 1e-300
@@ -107,14 +109,16 @@ def _added(
     score: np.ndarray,
     way: np.ndarray | None = None,
     slope: np.ndarray | None = None,
+    drift: np.ndarray | None = None,
 ) -> S:
     """Return the sums with predictions, slopes, second derivatives and scores of a block.
 
-    ``way`` is from the parameters where the block is seen to ``at``.
+    ``way`` is from the parameters where the block is seen to ``at``. ``slope`` is the sum of the slopes, if it is
+    known; of parabolas, at a distance of ``drift`` before.
     """
-    Z, y, s, is_plain, _ = block
+    Z, y, s, is_plain, *_ = block
     scores = score if is_plain else s * score
-    weighted = c if is_plain else s if c is None else s * c
+    weighted = s if c is None else c if is_plain else s * c
     scale = inverse_diagonal(sums.curvature)
     curvature, scatter, sizes = weighted_products(Z, weighted, scores * scores, scale)
     if not scale.all():
@@ -123,24 +127,24 @@ def _added(
         pull = objective.pull(sums.at, len(sums.centre))[0]
         mixed = np.multiply.outer((scores * s) @ Z + 0.5 * float(s @ s) * pull, pull)
         scatter = scatter + mixed + mixed.T
-    pearson, moved, leading, seen = sums.pearson, sums.moved, sums.leading, sums.at
-    if c is None:
-        pearson += float(scores @ score)
-    elif objective.is_deviance:
-        pearson += float(s @ second.pearson(objective.loss, p, g, c))
+    if slope is None:
+        slope = (g if is_plain else s * g) @ Z
+    elif drift is not None:
+        slope = slope + curvature @ drift
+    moved, leading, seen = sums.moved, sums.leading, sums.at
     if way is not None:
         seen = seen - way
         moved += float(way @ (curvature @ way))
-    is_large = (sizes if weighted is None else weighted * sizes) > LARGE
+    is_large = (sizes if c is None and is_plain else weighted * sizes) > LARGE
     if np.count_nonzero(is_large):
         more = Leading(Z, y, s, p, g, np.ones(len(y)) if c is None else c, score).taken(is_large)
         leading = leading.and_those(more)
     return sums._replace(
         curvature=sums.curvature + curvature,
         product=sums.product + curvature @ seen,
-        slope=sums.slope + ((g if is_plain else s * g) @ Z if slope is None else slope),
+        slope=sums.slope + slope,
         scatter=sums.scatter + scatter,
-        pearson=pearson,
+        pearson=sums.pearson + objective.pearson(s, p, g, c),
         moved=moved,
         leading=leading,
     )

@@ -37,12 +37,6 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
     target = Target(weight * slopes.curvature, weight * slopes.slope, pull)
     (sums,) = add_up(data, mean if none.has_intercept else None, [target])
     rows = float(weight.sum())
-    if objective.is_quadratic:
-        pearson = slopes.slope**2
-    elif objective.is_deviance:
-        pearson = second.pearson(objective.loss, p[:, 0], slopes.slope, slopes.curvature)
-    else:
-        pearson = np.zeros(n)
     e = np.abs(data.y[:, 0] - p[:, 0])[data.counted]
     if not np.isfinite(sums.scatter.sum() + sums.curvature.sum()):
         raise ValueError(
@@ -60,7 +54,8 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
         scatter=sums.scatter,
         size=float(weight[data.counted] @ np.log(np.maximum(e, 1e-300 + np.finfo(float).eps * float(e.max())))),
         jumps=np.array(slopes.jumps).reshape(-1, 3),
-        pearson=float(weight @ pearson),
+        pearson=objective.pearson(weight, p[:, 0], slopes.slope, slopes.curvature),
+        squares=sums.squares,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.scores.products import weighted_product
+from sklearn_sgd._engine.scores.products import squares_of_added, weighted_product
 
 # Leverage from which a row is kept; rows that are kept at most, for each parameter, and in any case.
 LARGE, EACH, LEAST = 0.1, 2, 32
@@ -50,6 +50,11 @@ class Leading(NamedTuple):
     def and_those(self, other: Self) -> Self:
         """Return the rows of both."""
         return type(self)(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+    @property
+    def squares(self) -> np.ndarray:
+        """The sum of the squares of what each row adds to the diagonal of the second derivatives."""
+        return squares_of_added(self.Z * (self.s * self.c)[:, None], self.Z)
 
     def largest(self, curvature: np.ndarray) -> Self:
         """Return those with the largest leverage, as many as are kept."""

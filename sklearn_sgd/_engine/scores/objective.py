@@ -28,6 +28,15 @@ class Objective(NamedTuple):
         """Whether the loss is a deviance under a link, which has Pearson residuals."""
         return second.is_deviance(self.loss)
 
+    def pearson(self, s: np.ndarray, p: np.ndarray, g: np.ndarray, c: np.ndarray | None) -> float:
+        """Return the sum of the squared Pearson residuals of rows; 0 for losses that have none.
+
+        Their weights are s, the slopes of their losses g and the second derivatives c, None where these are 1.
+        """
+        if self.is_quadratic:
+            return float((s * g) @ g)
+        return float(s @ second.pearson(self.loss, p, g, c)) if c is not None and self.is_deviance else 0.0
+
     def cost(self, w: np.ndarray, n_features: int) -> float:
         """Return the penalty."""
         return 0.0 if self.penalty is None else float(np.sum(self.penalty.value(w[:n_features])))

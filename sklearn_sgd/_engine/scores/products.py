@@ -39,17 +39,24 @@ class Root:
         return float(np.trace(linalg.lapack.dpotrs(self.factor, scaled, lower=1)[0]))
 
 
-def designed(X: np.ndarray, centre: np.ndarray, has_intercept: bool) -> np.ndarray:
-    """Return rows less the centre, stored by columns; with an intercept, a column of ones is the last."""
-    (n, p), driver = X.shape, score_driver("designs")
-    design = np.empty((p + has_intercept, n))
+def designed(X: np.ndarray, centre: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows less the centre, stored by columns, and their products with w.
+
+    If w has an entry more than the centre, there is an intercept, and a column of ones is the last.
+    """
+    (n, p), k, driver = X.shape, len(w), score_driver("designs")
+    design = np.empty((k, n))
+    if k > p:
+        design[p] = 1.0
     if driver is None:
         np.subtract(X, centre, out=design[:p].T)
-    else:
-        driver({"X": np.ascontiguousarray(X), "n": n, "p": p, "centre": centre, "design": design})
-    if has_intercept:
-        design[p] = 1.0
-    return design.T
+        return design.T, design.T @ w
+    predictions = np.empty(n)
+    driver(
+        {"X": np.ascontiguousarray(X), "n": n, "p": p, "centre": centre, "w": np.ascontiguousarray(w)}
+        | {"offset": float(w[p]) if k > p else 0.0, "design": design, "predictions": predictions}
+    )
+    return design.T, predictions
 
 
 def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -57,14 +64,19 @@ def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
     return Z.T @ (Z * c[:, None])
 
 
+def squares_of_added(weighted: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """Return the sum of the squares of what each row adds to the diagonal of the product ``weighted.T @ Z``."""
+    each = weighted * Z
+    return np.einsum("ij,ij->j", each, each)
+
+
 def weighted_products(
-    Z: np.ndarray, c: np.ndarray | None, d: np.ndarray, scale: np.ndarray
+    Z: np.ndarray, c: np.ndarray, d: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the sums of the outer products of rows of a design, weighted by c, or not, and by d.
+    """Return the sums of the outer products of rows of a design, weighted by c, and by d.
 
     Also return the sum of ``scale * z**2`` of each row z.
     """
-    c = np.ones(len(Z)) if c is None else c
     if (driver := score_driver("products")) is None:
         return weighted_product(Z, c), weighted_product(Z, d), np.square(Z) @ scale
     (n, k), c, d = Z.shape, np.ascontiguousarray(c), np.ascontiguousarray(d)

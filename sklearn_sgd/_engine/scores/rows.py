@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.products import blocks, dense
+from sklearn_sgd._engine.scores.products import blocks, dense, squares_of_added
 from sklearn_sgd._namespace import take
 
 # Number of entries in a block of rows, which is dense and in double precision.
@@ -76,12 +76,14 @@ def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows) -> RowSlopes
 class Sums:
     """Sums of one target: the curvature, the outer products of the scores, the scores, and those of each group.
 
-    A score is the weighted slope of a row's objective.
+    A score is the weighted slope of a row's objective. ``squares`` is the sum of the squares of what each row adds to
+    the diagonal of the curvature.
     """
 
     curvature: np.ndarray
     scatter: np.ndarray
     score: np.ndarray
+    squares: np.ndarray
     of_groups: np.ndarray | None = field(default=None)
 
     @classmethod
@@ -89,11 +91,13 @@ class Sums:
         """Return empty sums."""
         square = (n_parameters, n_parameters)
         groups = None if n_groups is None else np.zeros((n_groups, n_parameters))
-        return cls(np.zeros(square), np.zeros(square), np.zeros(n_parameters), groups)
+        return cls(np.zeros(square), np.zeros(square), np.zeros(n_parameters), np.zeros(n_parameters), groups)
 
     def add(self, Z: np.ndarray, curvature: np.ndarray, scores: np.ndarray, groups: np.ndarray | None) -> None:
         """Add rows to the sums."""
-        self.curvature += (Z * curvature[:, None]).T @ Z
+        weighted = Z * curvature[:, None]
+        self.curvature += weighted.T @ Z
+        self.squares += squares_of_added(weighted, Z)
         self.score += scores.sum(axis=0)
         if self.of_groups is None:
             self.scatter += scores.T @ scores

@@ -32,6 +32,9 @@ REACH = 2.0**20
 # The sums in which each row counts by its weight; in the scatter by the square of it.
 SUMS = "weight", "curvature", "product", "slope", "size", "pearson", "moved"
 
+# All sums that are added when those of other rows are.
+ADDED = *SUMS, "n_seen", "scatter", "squares"
+
 
 class Scores(Sums):
     """The sums of a target, to which rows are added."""
@@ -123,11 +126,12 @@ class Scores(Sums):
             known = known._weighted(share)._replace(n_seen=known.n_seen * share)
             left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
             s, n_seen = s * left, float(left.sum())
+        if is_first:
+            known = known._replace(at=known.parameters(*start))
         block = known._block(X, y, s, is_plain, n_seen)
         if is_first:
-            at = known.parameters(*start)
-            found = second.jumps(objective.loss, y, block.Z @ at, REACH)
-            known = known._replace(at=at, jumps=np.array(found).reshape(-1, 3))
+            found = second.jumps(objective.loss, y, block.p, REACH)
+            known = known._replace(jumps=np.array(found).reshape(-1, 3))
         after = None
         if not (is_first or widened or float(s.sum()) > GROWTH * known.weight):
             after = with_block(known, objective, block)
@@ -158,12 +162,14 @@ class Scores(Sums):
         return bool(counts.any()), shown[:, counts < FIRST].any(axis=1)
 
     def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool, n_seen: float) -> Block:
-        return Block(designed(X, self.centre, self.has_intercept), y, s, is_plain, n_seen)
+        Z, p = designed(X, self.centre, self.at)
+        return Block(Z, y, s, is_plain, n_seen, p)
 
     def _weighted(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
         rows, scatter = self.leading._replace(s=self.leading.s * share), self.scatter * (share * share)
-        return self._replace(scatter=scatter, leading=rows, **self._times(share, SUMS))
+        squares = self.squares * (share * share)
+        return self._replace(scatter=scatter, squares=squares, leading=rows, **self._times(share, SUMS))
 
     def _times(self, share: float, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(self, name) * share for name in names}
@@ -176,11 +182,11 @@ class Scores(Sums):
             n_seen = float(np.count_nonzero(part))
             block = known._block(dense(X[rows]), doubled(y[rows]), part, not len(s), n_seen)
             known = with_block_here(known, objective, block)
-        return known._replace(leading=Leading.none(len(self.at)))
+        return known._replace(leading=Leading.none(len(self.at)), squares=known.leading.squares)
 
     def merged(self, other: Self) -> Self:
         """Return the sums of the rows of both, which are seen from the same place."""
-        added = {name: getattr(self, name) + getattr(other, name) for name in (*SUMS, "n_seen", "scatter")}
+        added = {name: getattr(self, name) + getattr(other, name) for name in ADDED}
         return self._replace(**added)
 
     def seen_again(self, before: Self) -> Self:
@@ -189,6 +195,6 @@ class Scores(Sums):
         share = (self.weight - before.weight) / before.weight if before.weight else 0.0
         if not share > 0.0:
             return self
-        left = before.seen_from(self.at)._times(min(share, 1.0), (*SUMS, "n_seen", "scatter"))
+        left = before.seen_from(self.at)._times(min(share, 1.0), ADDED)
         left = {name: getattr(self, name) - value for name, value in left.items()}
         return self._replace(leading=Leading.none(len(self.at)), **left)

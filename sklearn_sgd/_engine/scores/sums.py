@@ -69,6 +69,9 @@ class Sums(NamedTuple):
         Sum of the squared distances from ``at`` to the parameters where rows were seen, by their second derivatives.
     leading : Leading
         The rows with the largest leverage.
+    squares : ndarray of shape (n_parameters,)
+        Sum of the squares of what the rows of a fit add to the diagonal of the second derivatives; for those of a
+        stream, ``leading`` has the large ones.
     unit : float
         The weight that counts as 1 in these sums: the mean of those so far. The rows in ``pending`` have their own.
     """
@@ -89,6 +92,7 @@ class Sums(NamedTuple):
     n_seen: float = 0.0
     moved: float = 0.0
     leading: Leading = Leading.none(0)
+    squares: np.ndarray = np.zeros(0)
     unit: float = 1.0
 
     @classmethod
@@ -99,7 +103,7 @@ class Sums(NamedTuple):
         C, S = squares
         at, product, slope = vectors
         none = cls(np.zeros(n_features), at, 0.0, C, product, slope, S, 0.0, np.zeros((0, 3)), [], 0)
-        return none._replace(leading=Leading.none(k))
+        return none._replace(leading=Leading.none(k), squares=np.zeros(k))
 
     @property
     def has_intercept(self) -> bool:

@@ -49,10 +49,7 @@ def build_accumulate(layout):
             for q in range(head, end):
                 i = order[start + q]
                 z[q] = dot(rows, i, w) + shift
-                targets[q] = y[i]
-                s[q] = 1.0
-                if weighted:
-                    s[q] = weight[i]
+                take_row(i, q, y, weight, weighted, targets, s)
             invoke(block, numbers, sums, end - head, tail(targets, head), tail(z, head), tail(s, head), tail(c, head))
             if summed == 0:
                 for j in range(p + 1):
@@ -70,6 +67,14 @@ def build_accumulate(layout):
                 summed = 0
 
     return accumulate
+
+
+def take_row(i, q, y, weight, weighted, targets, s):
+    """Write the target and the weight of row i to place q."""
+    targets[q] = y[i]
+    s[q] = 1.0
+    if weighted:
+        s[q] = weight[i]
 
 
 def precondition(inverse, full, p, g, d):

@@ -1,6 +1,6 @@
 """The gradient of many rows, for full batches, and slopes along a direction: no step is taken."""
 
-from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, slope_at
+from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, slope_at, take_row
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -68,10 +68,7 @@ def slope(
         size = min(STRETCH, stop - head)
         for q in range(size):
             i = order[head + q]
-            targets[q] = y[i]
-            s[q] = 1.0
-            if weighted:
-                s[q] = weight[i]
+            take_row(i, q, y, weight, weighted, targets, s)
         z, part = tail(predictions, head), tail(along, head)
         total += size * slope_at(length, 0.0, 0.0, size, targets, z, s, c, part, trial, slopes, loss_numbers, sums)
         head += size

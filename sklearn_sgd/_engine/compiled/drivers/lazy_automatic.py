@@ -23,7 +23,7 @@ from sklearn_sgd._engine.automatic.window import (
     TIME,
 )
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
-from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition
+from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
@@ -236,10 +236,7 @@ def lazy_automatic(
             for e in range(int(indptr[i]), int(indptr[i + 1])):
                 raw += X[e] * table[width * int(indices[e])]
             z[q] = raw
-            targets[q] = y[i]
-            s[q] = 1.0
-            if weighted:
-                s[q] = weight[i]
+            take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0
         sums[1] = 0.0
         invoke(block, loss_numbers, sums, size, targets, z, s, c)

@@ -7,6 +7,7 @@ the average (in units of the remaining weight), and of their products, over the 
 that are needed from the last update of each column, ``clock`` all of them after each update.
 """
 
+from sklearn_sgd._engine.compiled.drivers.batch import take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
@@ -110,10 +111,7 @@ def lazy_minibatch(
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
                     catch_up(indices[e], u, a, seen, now, clock, ticks, averaged, lasso)
             z[q] = scale * sparse_dot(rows, i, u) + b * bias
-            targets[q] = y[i]
-            s[q] = 1.0
-            if weighted:
-                s[q] = weight[i]
+            take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0
         invoke(block, loss_numbers, sums, size, targets, z, s, c)
         total += sums[0]

@@ -10,6 +10,7 @@ Schmidt, M., Le Roux, N. and Bach, F., "Minimizing finite sums with the stochast
 Programming 162, 2017: section 4.1, the lagged updates.
 """
 
+from sklearn_sgd._engine.compiled.drivers.batch import take_row
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -77,10 +78,7 @@ def lazy_variance_reduced(
                 catch_up(j, k, w, inverse, known, seen, rate, ridge)
                 raw += float(X[e]) * float(w[j])
             z[q] = raw
-            targets[q] = y[i]
-            s[q] = 1.0
-            if weighted:
-                s[q] = weight[i]
+            take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0
         invoke(block, loss_numbers, sums, size, targets, z, s, c)
         total += sums[0]

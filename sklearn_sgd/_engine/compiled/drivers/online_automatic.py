@@ -4,7 +4,7 @@ The slope of the loss is only a factor, so no gradient is computed.
 """
 
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
-from sklearn_sgd._engine.compiled.drivers.batch import line_search, mix_in, precondition
+from sklearn_sgd._engine.compiled.drivers.batch import line_search, mix_in, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import dense_request
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
@@ -54,10 +54,7 @@ def online_automatic(
         for j in range(p):
             length += x[j] * d[j]
         z[0] = raw
-        target[0] = y[i]
-        s[0] = 1.0
-        if weighted:
-            s[0] = weight[i]
+        take_row(i, 0, y, weight, weighted, target, s)
         sums[0] = 0.0
         sums[1] = 0.0
         invoke(block, loss_numbers, sums, 1, target, z, s, c)

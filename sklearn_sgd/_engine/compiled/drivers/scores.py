@@ -6,16 +6,23 @@ from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Int
 STRETCH = 256
 
 
-def designs(X: Doubles, n: Integer, p: Integer, centre: Doubles, design: Doubles) -> Double:
-    """Write n rows of p columns less the centre by columns."""
+def designs(
+    X: Doubles, n: Integer, p: Integer, centre: Doubles, w: Doubles, offset: Double, design: Doubles,
+    predictions: Doubles,
+) -> Double:  # fmt: skip
+    """Write n rows of p columns less the centre by columns, and their products with w plus an offset."""
     head = 0
     while head < n:
         m = min(STRETCH, n - head)
-        rows = tail(X, head * p)
+        rows, predicted = tail(X, head * p), tail(predictions, head)
+        for i in range(m):
+            predicted[i] = offset
         for j in range(p):
-            column, middle = tail(design, j * n + head), centre[j]
+            column, middle, slope = tail(design, j * n + head), centre[j], w[j]
             for i in range(m):
                 column[i] = rows[i * p + j] - middle
+            for i in range(m):
+                predicted[i] += slope * column[i]
         head += m
     return 0.0
 

@@ -1,6 +1,6 @@
 """Variance-reduced steps (SVRG, SAGA): they use the difference between the slope of a row and its stored slope."""
 
-from sklearn_sgd._engine.compiled.drivers.batch import mix_in, precondition
+from sklearn_sgd._engine.compiled.drivers.batch import mix_in, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -40,10 +40,7 @@ def build(layout):
             for q in range(size):
                 i = order[start + q]
                 z[q] = dot(rows, i, w) + shift
-                targets[q] = y[i]
-                s[q] = 1.0
-                if weighted:
-                    s[q] = weight[i]
+                take_row(i, q, y, weight, weighted, targets, s)
             sums[0] = 0.0
             invoke(block, loss_numbers, sums, size, targets, z, s, c)
             total += sums[0]
