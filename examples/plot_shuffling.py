@@ -56,8 +56,8 @@ display.ax_.set_title("mean loss of each epoch")
 plt.show()
 
 # %%
-# The default (an automatic step, and parameters that are averaged over epochs) is hardly affected:
+# The default (an automatic step, and a final step on all samples after one epoch) is not affected:
 
 for name, shuffle in settings.items():
     model = MiniBatchSGDRegressor(batch_size=16, shuffle=shuffle, random_state=0).fit(X, y)
-    print(f"defaults, shuffled: {name:<20} training R² {model.score(X, y):.4f} after {model.n_iter_} epochs")
+    print(f"defaults, shuffled: {name:<20} training R² {model.score(X, y):.4f} epochs: {model.n_iter_}")

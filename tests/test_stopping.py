@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, held_out, linear, mini, some_weights, theta
+from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, held_out, linear, mini, ridge, some_weights, theta
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,6 +22,64 @@ from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegres
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
+
+
+# One epoch, where final steps lead to the minimum
+
+
+PEERS = {
+    None: lambda n: LinearRegression(),
+    "l2": lambda n: Ridge(0.1 * n),
+    "elasticnet": lambda n: ElasticNet(0.1, l1_ratio=0.5, tol=1e-12, max_iter=100_000),
+}
+
+
+@covering(
+    {
+        "kind": [MiniBatchSGDRegressor, OnlineSGDRegressor],
+        "penalty": list(PEERS),
+        "form": [np.asarray, csr],
+        "dtype": [np.float64, np.float32],
+        "weighted": [False, True],
+        "targets": [1, 3],
+        "n": [50, 4000],
+    },
+    strength=2,
+)
+def test_one_epoch_and_the_final_step_are_least_squares(kind, penalty, form, dtype, weighted, targets, n):
+    X, y = linear(n, noise=2.0)
+    X = (X * 10.0 ** np.arange(-2, 3) + 1.0 if penalty is None else X).astype(dtype)
+    Y = np.column_stack([y, y**2, -y])[:, :targets].astype(dtype)
+    weight = some_weights(n) if weighted else None
+    params = {} if penalty is None else {"penalty": penalty, "alpha": 0.1}
+    if penalty == "elasticnet":
+        params["l1_ratio"] = 0.5
+    model = kind(**params, random_state=0).fit(form(X), Y, weight)
+    total = n if weight is None else weight.sum()
+    assert (model.n_iter_, model.stop_reason_, len(model.loss_curve_)) == (1, "tol", 1)
+    assert model.n_samples_seen_ == n
+    for target in range(targets):
+        peer = PEERS[penalty](total).fit(X.astype(float), Y[:, target], weight)
+        found = model.predict(X).reshape(n, -1)[:, target]
+        assert_allclose(found, peer.predict(X.astype(float)), atol=2e-4 * Y[:, target].std())
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_many_rows_need_a_part_of_an_epoch(kind):
+    X, y = linear(40_000, noise=2.0)
+    model = kind(random_state=0).fit(X, y)
+    assert (model.n_iter_, model.n_samples_seen_) == (1, 5_000 // model.batch_size_ * model.batch_size_)
+    assert_allclose(theta(model), ridge(X, y), rtol=1e-10)
+    assert kind(random_state=0, shuffle=False).fit(X, y).n_samples_seen_ == 40_000
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("params", [{"tol": None}, {"average": True}, {"early_stopping": True}, {"average": False}])
+def test_what_asks_for_more_than_one_epoch(kind, params):
+    X, y = linear(400, noise=2.0)
+    model = kind(**params, epochs=7, random_state=0).fit(X, y)
+    assert model.n_iter_ > 1
+    assert params.get("tol", 1) is not None or (model.n_iter_, model.stop_reason_) == (7, "epochs")
 
 
 # Rows to score on, given by the user

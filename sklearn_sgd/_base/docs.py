@@ -72,10 +72,11 @@ average : 'auto', bool or int, default='auto'
     - False: the parameters after the last update.
 tol : float or None, default=1e-3
     The tolerance for stopping. An epoch is progress if it lowers the objective below the best one so far by `tol` times
-    the loss of the best constant prediction, so `tol` has no units. With ``learning_rate='auto'`` and the squared error
-    `fit` also stops when the distance to the minimum is known to be less than a tenth of that. On sparse samples of
-    more than 400 features, without a penalty, the automatic step stops when the loss that is expected on new samples
-    makes no more progress (see the user guide). If None, all epochs are run.
+    the loss of the best constant prediction, so `tol` has no units. With ``learning_rate='auto'`` `fit` also stops when
+    the distance to the minimum is known to be less than a tenth of that, and after one epoch by batches if final steps
+    lead to the minimum from anywhere, as with the squared error. On sparse samples of more than 400 features, without a
+    penalty, the automatic step stops when the loss that is expected on new samples makes no more progress (see the user
+    guide). If None, all epochs are run.
 n_iter_no_change : int, default=5
     The number of epochs without progress after which `fit` stops. It is one where the loss expected on new samples
     decides.

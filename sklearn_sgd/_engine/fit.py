@@ -32,8 +32,9 @@ SAMPLE = 10_000
 # Rows for each coefficient from which full batches of a loss with kinks need few epochs.
 PLENTY = 100
 
-# Share of the rows, and number of batches at least, of an epoch after which final steps lead to the minimum.
-PART, LEAST_BATCHES = 1 / 8, 8
+# Rows from which an epoch before final steps on moments has a part of them only; its share of the rows, and the least
+# number of batches in it.
+MANY, PART, LEAST_BATCHES = 1 << 15, 1 / 8, 8
 
 # Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
 # average; precisions of X by which a prediction may be off.
@@ -47,7 +48,7 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 
 
 def part_of_epoch(plan: Plan) -> int:
-    """Number of rows, in whole batches, of an epoch after which final steps lead to the minimum in any case."""
+    """Number of rows, in whole batches, of an epoch of many rows before final steps on moments."""
     batches = max(LEAST_BATCHES, int(PART * plan.n_rows) // plan.batch_size)
     return min(batches * plan.batch_size, plan.n_rows)
 
@@ -90,9 +91,7 @@ class Fit:
         is_sampled = state.statistics is not None and state.statistics.sampled
         # Of other losses by steps on all rows.
         self.is_sampled = is_sampled and plan.searches and not (score or plan.remembers)
-        is_known = self.final is not None and (is_sampled or plan.minimum is not None)
-        is_found = self.final is None and not score and self.is_left_to_full_batches(plan, state)
-        ends_at_once = (is_known or self.is_sampled or is_found) and plan.noise and plan.finishes
+        ends_at_once = plan.noise and plan.finishes and not score and self.leads_from_anywhere(plan, state)
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -107,7 +106,8 @@ class Fit:
             is_exact=not (plan.noise or score),
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
-        if is_known and plan.normal and ends_at_once and self.stopping.margin is not None and plan.shuffles:
+        is_worth = plan.n_rows >= MANY and plan.shuffles and self.stopping.margin is not None
+        if ends_at_once and plan.normal and is_worth:
             plan = plan._replace(part=part_of_epoch(plan))
         self.descent = Descent(plan, state)
         if plan.searches and not plan.noise:
@@ -151,10 +151,15 @@ class Fit:
         hides = state.step is not None and state.step.hides
         return not (plan.formulas.is_smooth and plan.formulas.is_quadratic) or hides
 
-    def is_left_to_full_batches(self, plan: Plan, state: State) -> bool:
-        """Whether full batches with the curvatures of the rows lead to the minimum from anywhere, in a few epochs.
+    def leads_from_anywhere(self, plan: Plan, state: State) -> bool:
+        """Whether the final steps lead to the minimum from anywhere, at less than the cost of some epochs."""
+        on_moments = plan.normal is not None and plan.formulas.is_least_squares
+        return on_moments or self.final is not None or self.is_sampled or self.is_left_to_full_batches(plan, state)
 
-        Of losses with kinks few rows determine it, so that each step changes which.
+    def is_left_to_full_batches(self, plan: Plan, state: State) -> bool:
+        """Whether full batches with the curvatures of the rows do so.
+
+        Of losses with kinks few rows determine the minimum, so that each step changes which.
         """
         formulas, (n_rows, n_columns) = plan.formulas, (plan.n_rows, plan.X.shape[1])
         if plan.preconditioner is None or not plan.preconditioner.is_full or formulas.is_quadratic:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
 from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, in_units, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
@@ -29,9 +30,12 @@ from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Number of columns up to which covariances of all rows cost less; rows from which samples pay; multiplications in the
-# time in which a pass reads an entry of X; passes for which the size of the sample is chosen.
-COLUMNS, ROWS, AN_ENTRY, PASSES = 30, TIMES * LEAST, 26, 4
+# Number of columns up to which covariances of all rows cost less; rows from which samples pay.
+COLUMNS, ROWS = 30, TIMES * LEAST
+
+# Multiplications in single precision in the time in which a pass reads an entry of X; passes for which the size of the
+# sample is chosen, at most; price of a multiplication in double precision.
+AN_ENTRY, PASSES, EXACT = 60, 6, 2.0
 
 # Variance along all directions, in units of those of columns, from which covariances in single precision will do.
 PLAIN = 1e-3
@@ -46,7 +50,7 @@ PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Return the size of the sample; None if covariances of all rows cost no more."""
-    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
+    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES, EXACT) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
     return size if size < n_rows else None
 
 
@@ -147,27 +151,20 @@ def conjugate_steps(
     losses, g = _reading(plan, rows, plan.data.y)(w)
     g += ridge * w
     products: Callable = _reading(plan, rows, np.zeros_like(plan.data.y))
-    objective, d, before = losses + 0.5 * float(w @ (ridge * w)), np.zeros_like(w), np.inf
+    objective, before = losses + 0.5 * float(w @ (ridge * w)), np.inf
     precise = 0.5 * variance * min(PRECISE, np.inf if tol is None else MISSING * tol)
     rounding = float(np.finfo(np.float64).eps) * variance
     # With no more rows than columns nothing is left of the noise.
     noise = NOISE * len(g) / plan.weight if plan.n_rows > len(g) else None
-    for number in range(readings + 1):
-        step = geometry.step(g)
-        fall = float(step @ g)
+    steps = conjugate_gradients(w, g, geometry.step, lambda d, *_: products(d)[1] + ridge * d)
+    for number, (w, fall, gain) in enumerate(steps):
+        objective -= 0.5 * gain
         loss = objective - 0.5 * float(w @ (ridge * w))
         reached = 0.5 * fall <= max(precise if noise is None else min(precise, noise * loss), rounding)
         if reached or number == readings:
             break
         if not fall <= slow * before:
             return None
-        d = step + fall / before * d
-        change = products(d)[1] + ridge * d
-        bend = float(d @ change)
-        if not bend > 0.0:
-            break
-        length = float(d @ g) / bend
-        w, g, objective = w - length * d, g - length * change, objective - 0.5 * length * float(d @ g)
         before = fall
     return Found(w, loss, 0.5 * fall, reached, losses, 1 + number) if reached or slow == np.inf else None
 

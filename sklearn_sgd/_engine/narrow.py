@@ -4,10 +4,12 @@ Where no covariances are kept, an epoch along such a direction gains next to not
 Conjugate gradients on a sample of rows, weighted by the curvature of their losses, lead there in a few products.
 """
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.sample import sample
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.baseline import gradient_in_double, row_curvatures, training_loss
@@ -16,12 +18,18 @@ from sklearn_sgd._engine.reweighting import ASIDE
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import doubled, is_foreign, take
 
-# Conjugate steps; least fall of one, in units of the first; trials of the length of the whole move, each half the last.
-STEPS, LEAST, TRIES = 50, 1e-8, 3
+# Maximum number of conjugate steps. They also end where the decrement is below this share of the first one.
+STEPS, LEAST = 50, 1e-8
 
-# Rows of the sample, at least; entries that it may have, and that it may have where fewer show nothing; rows for each
-# column, and those without which a sample shows noise only.
-ROWS, ENTRIES, MOST, GOOD, ENOUGH = 2000, 1 << 22, 1 << 24, 4, 2
+# Maximum number of moves. A whole move is tried so many times, each time half as long as before.
+MOVES, TRIES = 20, 3
+
+# A sample has at least so many rows, so many rows for each column, and as many more as have this number of entries.
+ROWS, GOOD, ENTRIES = 2000, 4, 1 << 22
+
+# There is no move if the sample has fewer rows than this for each column, and so shows noise only; or more entries than
+# this, and so takes too long.
+ENOUGH, MOST = 2, 1 << 24
 
 # Share of the rows in the sample if the others judge the move.
 PART = 0.75
@@ -33,16 +41,36 @@ def hides_directions(plan: Plan) -> bool:
     return known and not (plan.is_remote or is_foreign(plan.X) or plan.minimum)
 
 
-def gain_along_narrow(plan: Plan, state: State, others: bool) -> float:
-    """Return by how much a move along narrow directions lowers the objective.
+def follow_narrow(plan: Plan, state: State, others: bool, enough: float) -> tuple[bool, float]:
+    """Move a state along narrow directions while this lowers the objective by more than ``enough``.
 
-    The objective is that of all rows, or of the ``others``, which did not lead to the move, as a test on new rows.
+    A fit that does not end with final steps is not moved. The objective is that of all rows, or of the ``others``,
+    which did not lead to the move, as a test on new rows.
+
+    Returns
+    -------
+    has_moved : bool
+        Whether the state was moved.
+    gain : float
+        By how much the last move lowered the objective, made or not.
     """
+    has_moved, gain = False, 0.0
+    for _ in range(MOVES if plan.finishes else 1):
+        there, gain = _moved_along_narrow(plan, state, others)
+        if not (gain > enough and plan.finishes):
+            break
+        state.finish(there)
+        has_moved = True
+    return has_moved, gain
+
+
+def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndarray, float]:
+    """Return parameters after a move along narrow directions, and by how much they lower the objective."""
     p, used = plan.X.shape[1], plan.used
     in_a_row = max(1, plan.n_entries // plan.X.shape[0])
     size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
     if size < ENOUGH * p or size * in_a_row > MOST:
-        return 0.0
+        return state.vectors.average, 0.0
     chosen = sample(plan.n_rows, size)
     some = used[chosen]
     judges = np.delete(used, chosen) if others else used
@@ -61,9 +89,9 @@ def gain_along_narrow(plan: Plan, state: State, others: bool) -> float:
             there[:-1] = penalty.prox(there[:-1], 0.0, ...)
             after = objective(there)
             if after < before:
-                return before - after
+                return there, before - after
             d *= 0.5
-    return 0.0
+    return w, 0.0
 
 
 def _newton_step(plan: Plan, state: State, some: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -83,18 +111,9 @@ def _newton_step(plan: Plan, state: State, some: np.ndarray, w: np.ndarray) -> n
 
     assert plan.preconditioner is not None
     scale = np.append(plan.preconditioner.diagonal, bias) / curvature
-    step, d, first, fall = np.zeros_like(g), np.zeros_like(g), 0.0, np.inf
-    for number in range(STEPS):
-        along = scale * g
-        before, fall = fall, float(along @ g)
-        first = first or fall
-        if not fall > LEAST * first:
+    steps, first = conjugate_gradients(np.zeros_like(g), g, lambda g: scale * g, lambda d, *_: product(d)), 0.0
+    for at in islice(steps, STEPS + 1):
+        first = first or at.fall
+        if not at.fall > LEAST * first:
             break
-        d = along + (fall / before * d if number else 0.0)
-        change = product(d)
-        bend = float(d @ change)
-        if not 0.0 < bend < np.inf:
-            break
-        step -= fall / bend * d
-        g = g - fall / bend * change
-    return step
+    return at.w

@@ -215,7 +215,7 @@ def learn_columns(
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
-    make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0)
+    make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
     state.learn_columns(new, X.shape[1], share, make, GROWTH, merge or add_moments(state.vectors.coef.dtype))
 
 
@@ -303,11 +303,13 @@ def step_for(
     statistics: ColumnStatistics,
     known: Step | None = None,
     follows: bool = False,
+    is_found: bool = False,
 ) -> Step:
     """The step for columns and a penalty, in units of the loss's curvature."""
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
     with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
-        return make_step(statistics, X, ridge, _acts_on_single(formulas, statistics), stream, noise, known, follows)
+        separable = _acts_on_single(formulas, statistics)
+        return make_step(statistics, X, ridge, separable, stream, noise, known, follows, is_found)
 
 
 def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:

@@ -43,8 +43,7 @@ class Stopping:
     has_grown : callable
         Function from the objectives of epochs and the state after them to whether the descent diverges.
     ends_at_once : bool
-        Whether one epoch is enough: the minimum is known from a few passes over X, so that a noisy epoch more would
-        cost more than the rest of the fit.
+        Whether one epoch is enough, because final steps lead to the minimum from anywhere.
     is_exact : bool
         Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
     """

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
 from sklearn_sgd._engine.fit import MARGIN, Fit
-from sklearn_sgd._engine.narrow import gain_along_narrow, hides_directions
+from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
 from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
@@ -153,9 +153,15 @@ def _direction(fit: Fit, loss: float) -> str:
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
     stopping, plan = fit.stopping, fit.descent.plan
-    is_hidden = hides_directions(plan) and not stopping.score
-    if is_hidden and gain_along_narrow(plan, state, others=fit.probe is not None) > FAR * fit.progress:
-        return "narrow"
+    has_moved = False
+    if hides_directions(plan) and not stopping.score:
+        has_moved, gain = follow_narrow(plan, state, fit.probe is not None, fit.progress)
+        if gain > FAR * fit.progress:
+            return "narrow"
+    if has_moved:
+        # The losses of the epochs do not show what is missing from here.
+        fit.is_finished = True
+        return "far" if gain_of_a_step(fit, state, plan.used) > FAR * fit.progress else None
     if fit.is_finished:
         return None  # The minimum is known, and was reached.
     if fit.gain > FAR * fit.progress:

@@ -23,18 +23,20 @@ from sklearn_sgd._engine.least_squares import PLAIN, Found, SampleGeometry, conj
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of, take
 
-# Multiplications, in single precision, in the time in which a pass reads an entry of X; passes for which the size of
-# the sample is chosen, at most.
-AN_ENTRY, PASSES = 64, 24
+# The time in which a pass reads an entry of X, in multiplications in single precision.
+AN_ENTRY = 64
 
-# What is added to variances along directions, in units of those of columns and by the precision of X; times as much
-# below which it hides what is missing along a direction.
-SMALL, HIDDEN = {DOUBLE: 1e-10, SINGLE: 1e-9}, 10.0
+# The size of the sample is chosen for at most so many passes.
+PASSES = 24
 
-# What is added to variances in single precision.
-ROUGH = 1e-6
+# For each column so much is added to the diagonal of the correlations, so that they have an inverse: for X in double
+# and in single precision, and for correlations in single precision (there for all columns together).
+SMALL, ROUGH = {DOUBLE: 1e-10, SINGLE: 1e-9}, 1e-6
 
-# Passes at most; how often they are repeated in single precision.
+# A direction is hidden if its variance is less than this number times what was added to the diagonal.
+HIDDEN = 10.0
+
+# Maximum number of passes; how often they start again where X is in single precision.
 READINGS, AGAIN = 60, 3
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -80,10 +82,10 @@ class Wide(NamedTuple):
         some = plan.used if size == n else plan.used[sample(n, size)]
         X, weight = take(plan.X, some), weight[some] if weight.shape[0] else weight
         columns = measure(X, None, weight, centred)
-        if shows(X, weight, columns, dtype_of(X)):
+        if size < n and shows(X, weight, columns, dtype_of(X)):
             share = plan.weight / columns.weight
             columns = columns._replace(weight=plan.weight, moment=columns.moment * share, sampled=True)
-        else:
+        elif size < n:
             columns = measure(plan.X, plan.row_indices, plan.data.weight, centred)
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
         mean = columns.centre.astype(dtype_of(X)).astype(np.float64)
@@ -141,15 +143,17 @@ def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found 
 
 
 def _correlations(rows: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correlations of scaled rows, and their diagonal with the penalty's curvature."""
+    """Return the correlations of columns, from rows in their units; and the diagonal with the penalty's curvature."""
     correlation = rows.T @ rows
     # Columns that the sample hardly shows vary as the others do.
     return correlation, np.maximum(correlation.diagonal() + ridge, 1.0)
 
 
 def _in_single(rows: np.ndarray, ridge: np.ndarray) -> Solve | None:
-    """From a vector to its product with the inverse covariances of scaled rows in single precision; None if it does
-    not do."""
+    """Return the function that multiplies a vector by the inverse of the correlations, computed in single precision.
+
+    Return None if columns are so nearly dependent that double precision is needed.
+    """
     correlation, diagonal = _correlations(rows, ridge)
     correlation[np.diag_indices_from(correlation)] = diagonal + ROUGH
     size = abs(correlation).sum(axis=0).max()
@@ -160,7 +164,10 @@ def _in_single(rows: np.ndarray, ridge: np.ndarray) -> Solve | None:
 
 
 def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
-    """The same in double precision; and with less added to covariances, where that hides directions, else None."""
+    """Return that function, computed in double precision; and a second one if ``added`` hides directions, else None.
+
+    ``added`` is added to the diagonal of the correlations. The second function has only what their rounding needs.
+    """
     correlation, diagonal = _correlations(rows, ridge)
 
     def solve(more: float):
@@ -174,9 +181,10 @@ def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[
 
 
 def _by_rows(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve]:
-    """The same of no more rows than columns, from their products with each other.
+    """Return both functions for no more rows than columns, from the products of the rows with each other.
 
-    With a penalty by Woodbury's identity; without, vectors lie in the span of the rows, and so do the products.
+    With a penalty the inverse follows by Woodbury's identity. Without one it does not exist; but gradients are
+    combinations of the rows, and on these the pseudo-inverse is its substitute.
     """
 
     def penalised(more: float) -> Solve:

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.normal_matrix import BEYOND_NOISE
 from sklearn_sgd._engine.automatic.preconditioner import Geometry
 
@@ -97,14 +99,14 @@ class FinalSteps(Minimum):
 
     def excess(self, w: np.ndarray) -> float:
         """Return how far the objective is above its minimum, the directions of nearly dependent columns apart."""
-        return self._step(self._slope(w), self.wide)[0]
+        return self._missing(w, self.wide)
 
     def improved(self, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
         """Return parameters after at most `STEPS`, and how far their objective is above the minimum."""
         w, missing = self._improved(w.astype(np.float64), enough, self.wide)
         if not self.leaves_out:
             return w, missing
-        everywhere, loss = self._step(self._slope(w), self.geometry)[0], self.loss(w)
+        everywhere, loss = self._missing(w, self.geometry), self.loss(w)
         if everywhere <= gain_by_chance(self.geometry, self.wide, loss, self.weight):
             return w, missing
         missing = everywhere
@@ -116,24 +118,15 @@ class FinalSteps(Minimum):
 
     def _improved(self, w: np.ndarray, enough: float, geometry: Geometry) -> tuple[np.ndarray, float]:
         """The same along the directions of a geometry."""
-        g = self._slope(w)
-        missing, step = self._step(g, geometry)
-        best, least = w, missing
-        d, gained = np.zeros_like(w), np.inf
-        for number in range(STEPS):
-            # Where rounding hides directions, a gradient may look small that is not.
-            if least <= enough and number >= (SURE if geometry.is_narrow else 1):
+        best, least = w, np.inf
+        # Where rounding hides directions, a gradient may look small that is not.
+        sure = SURE if geometry.is_narrow else 1
+        steps = conjugate_gradients(w, self._slope(w), partial(self._step, geometry), self._change, self._slope)
+        for number, at in enumerate(steps):
+            if 0.5 * at.fall < least:
+                best, least = at.w, 0.5 * at.fall
+            if number == STEPS or (least <= enough and number >= sure):
                 break
-            d = step + max(0.0, 2.0 * missing / gained) * d if gained < np.inf else step
-            change = self._slope(w + d) - g
-            bend = float(d @ change)
-            if not bend > 0.0:
-                break
-            w = w - float(g @ d) / bend * d
-            gained, g = 2.0 * missing, self._slope(w)
-            missing, step = self._step(g, geometry)
-            if missing < least:
-                best, least = w, missing
         return best, least
 
     def _slope(self, w: np.ndarray) -> np.ndarray:
@@ -141,6 +134,12 @@ class FinalSteps(Minimum):
         g[:-1] += self.penalty.gradient(w[:-1])
         return g
 
-    def _step(self, g: np.ndarray, geometry: Geometry) -> tuple[float, np.ndarray]:
-        step = np.append(geometry.apply(g[:-1], self.rounding), g[-1])
-        return 0.5 * float(step @ g), step
+    def _change(self, d: np.ndarray, w: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return self._slope(w + d) - g
+
+    def _step(self, geometry: Geometry, g: np.ndarray) -> np.ndarray:
+        return np.append(geometry.apply(g[:-1], self.rounding), g[-1])
+
+    def _missing(self, w: np.ndarray, geometry: Geometry) -> float:
+        g = self._slope(w)
+        return 0.5 * float(self._step(geometry, g) @ g)

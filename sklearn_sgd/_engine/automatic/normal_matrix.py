@@ -1,9 +1,11 @@
 """The normal matrix: all that the squared error of a target depends on, and steps to the minimum on it."""
 
+from itertools import islice
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
@@ -53,25 +55,26 @@ def conjugate_minimum(
     many rows would.
     """
     w = w[:-1]
+
+    def gradient(w: np.ndarray) -> np.ndarray:
+        return normal.covariance @ w - normal.with_target + penalty.gradient(w)
+
+    def change(d: np.ndarray, *_) -> np.ndarray:
+        return normal.covariance @ d + penalty.gradient(d)
+
     for _ in range(SHORT):
-        g = normal.covariance @ w - normal.with_target + penalty.gradient(w)
+        g = gradient(w)
         d = preconditioner.apply(g)
-        fall, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
+        fall, bend = float(d @ g), float(d @ change(d))
         if not (fall > 0.0 and bend > 0.0):
             break
         w = w - min(1.0, fall / bend) * d
-    d, before = np.zeros_like(w), np.inf
-    for _ in range(CONJUGATE):
-        product = normal.covariance @ w
-        g = product - normal.with_target + penalty.gradient(w)
-        step = preconditioner.apply(g)
-        fall = float(step @ g)
-        d = step + fall / before * d
-        slope, bend = float(d @ g), float(d @ (normal.covariance @ d + penalty.gradient(d)))
-        rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ product), 0.0)
-        if not (slope > 0.0 and bend > 0.0 and slope * slope > BEYOND_NOISE * rest / weight * bend):
+    steps = conjugate_gradients(w, gradient(w), preconditioner.apply, change, gradient)
+    for at in islice(steps, 1, CONJUGATE + 1):
+        rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ normal.covariance @ w), 0.0)
+        if not at.gain > BEYOND_NOISE * rest / weight:
             break
-        w, before = w - slope / bend * d, fall
+        w = at.w
     return np.append(w, normal.target if bias else 0.0)
 
 

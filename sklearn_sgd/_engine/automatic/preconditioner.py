@@ -235,6 +235,7 @@ def make_step(
     noise: bool = True,
     known: Step | None = None,
     follows: bool = False,
+    is_found: bool = False,
 ) -> Step:
     """Return the step for columns: by covariances, if known, unless the penalty acts on single coordinates.
 
@@ -242,7 +243,7 @@ def make_step(
     in a stream covariances are shrunk towards variances, because later rows may lie in other directions than the
     first. ``known`` is an earlier step for sparse columns, of which the largest eigenvalue and correlations may
     still be used. Steps without noise leave out directions of nearly dependent columns, unless the descent
-    ``follows`` these.
+    ``follows`` these. If the minimum ``is_found`` before the descent, its rate may be rough.
     """
     covariance = statistics.moment / statistics.weight if statistics.weight else statistics.moment
     full, by_entries = covariance.ndim == 2, statistics.counts is not None
@@ -261,9 +262,9 @@ def make_step(
     _check_range(statistics, squares, inverse, varies)
     if not full or separable:
         largest = known.largest if known else 1.0
-        # Known minima need no rate.
-        if not known and varies.any() and not (statistics.sampled and not noise):
-            rows = SMALL_SAMPLE if statistics.sampled else SAMPLE
+        # Without noise one step leads to a minimum that is found, and needs no rate.
+        if not known and varies.any() and not (is_found and not noise):
+            rows = SMALL_SAMPLE if is_found else SAMPLE
             largest = largest_eigenvalue(covariance, X, statistics.centre, scale, rows)
         step = Step(
             Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, most_variance

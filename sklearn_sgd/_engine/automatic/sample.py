@@ -15,7 +15,7 @@ BLOCK = 1 << 16
 
 # By how much passes over X reduce the distance to the minimum; passes in the time in which rows are copied and centred,
 # in their order, and random ones.
-REMAINS, ORDERED, RANDOM = 1e7, 3.5, 6.5
+REMAINS, ORDERED, RANDOM = 4e6, 3.5, 6.5
 
 
 def sample_size(n_rows: int, n_columns: int) -> int | None:
@@ -54,15 +54,16 @@ def in_units(X: np.ndarray, weight: np.ndarray, mean: np.ndarray, scale: np.ndar
     return rows
 
 
-def best_size(n_rows: int, n_columns: int, an_entry: int, most: int) -> int:
+def best_size(n_rows: int, n_columns: int, an_entry: int, most: int, exact: float = 1.0) -> int:
     """Return the size of the sample with which its covariances, and the passes over X that they leave, cost least.
 
     A pass costs ``an_entry`` multiplications for each entry of X. With c rows for each column it leaves 1 / c of the
-    distance to the minimum; there are at most so many. Covariances of all rows leave none.
+    distance to the minimum; there are at most so many. Covariances of all rows leave none; their multiplications cost
+    ``exact`` times as much as those for a sample.
     """
     passes = np.arange(2, most + 1)
     sizes = np.maximum(n_columns * REMAINS ** (1.0 / passes), LEAST).astype(int)
     costs = sizes * (n_columns + RANDOM * an_entry) + passes * float(an_entry) * n_rows
     best = int(np.argmin(costs))
-    whole = n_rows * (n_columns + ORDERED * an_entry)
+    whole = n_rows * (exact * n_columns + ORDERED * an_entry)
     return int(sizes[best]) if sizes[best] < n_rows and costs[best] < whole else n_rows
