@@ -3,6 +3,7 @@
 import copy
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, linear, theta
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, losses
 from sklearn_sgd.penalties import L1, Box
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -130,6 +131,30 @@ def test_partial_fit_takes_the_new_link():
     model = OnlineSGDRegressor("poisson", **RATE).partial_fit(X, y)
     model.set_params(loss="squared_error").partial_fit(X, y)
     assert_allclose(model.predict(X), X @ model.coef_ + model.intercept_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
+    """Its average is between the minima of both losses; not with moments of the targets, nor with a half-life."""
+    X, y = linear(n=400)
+    y = np.exp(0.1 * y) + np.random.default_rng(0).exponential(size=400)
+
+    def going_on(first, **params):
+        model = OnlineSGDRegressor(first, random_state=0).partial_fit(X, y)
+        model = pickle.loads(pickle.dumps(model)) if saved else model
+        return model.set_params(**params)
+
+    model = going_on(losses.Quantile(0.9), loss="quantile", quantile=0.1)
+    with pytest.warns(ConvergenceWarning, match=r"was Quantile\(quantile=0.9\) and is now Quantile\(quantile=0.1\)"):
+        model.partial_fit(X, y)
+    assert np.mean(y <= model.predict(X)) > 0.2
+    with pytest.warns(ConvergenceWarning, match=r"was Poisson\(\).*half_life"):
+        going_on("poisson", loss=losses.SquaredError()).partial_fit(X, y)
+    with warnings.catch_warnings(action="error", category=ConvergenceWarning):
+        model.partial_fit(X, y)  # It is said once.
+        going_on("huber", loss="absolute_error", half_life=50.0).partial_fit(X, y)
+        going_on("huber", loss=losses.Huber(0.1), penalty="l2", alpha=1e-3).partial_fit(X, y)
+        going_on("huber", loss="squared_error", **RATE).partial_fit(X, y)
 
 
 class Doubled:

@@ -189,7 +189,8 @@ class BaseGDRegressor(
         UserWarning
             If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range; the regressor is then as it was before the call.
+            If the descent left the finite range; the regressor is then as it was before the call. Or if the loss is not
+            that of the calls before, and the average, which `predict` uses, includes what was learned with the former.
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
@@ -224,7 +225,9 @@ class BaseGDRegressor(
             random_state = check_random_state(self.random_state)
             shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
-            shape, position = model.shape, model.to_go_on(finishes(recipe))  # type: ignore[union-attr]
+            assert model is not None
+            reports.warn_of_another_loss(self, recipe, model, resolved.loss_name)
+            shape, position = model.shape, model.to_go_on(finishes(recipe))
         stream = SparseStream.of(recipe, X) if shape == () else None
         if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, weight, position)):
             attributes = self._fitted_attributes(

@@ -44,6 +44,8 @@ class FittedModel:
         Whether there is, or was, such a function.
     scores : tuple of Scores
         Scores of each target, if ``inference=True``.
+    saved_loss : str
+        The name of the loss, of a model that was saved; its parameters are not there.
     """
 
     states: tuple[State, ...]
@@ -55,6 +57,7 @@ class FittedModel:
     by_column: StatesByColumn | None = None
     finished: bool = False
     scores: tuple[Scores, ...] = ()
+    saved_loss: str = ""
     coef: Any
     intercept: Any
 
@@ -102,10 +105,16 @@ class FittedModel:
         """The state of each target, possibly without its columns."""
         return self.states if self.by_column is None else self.by_column.states
 
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss of the last call; empty if it is not known."""
+        return self.saved_loss if self.parameters is None else self.parameters.loss_name
+
     def __getstate__(self) -> dict:
         if self.states:
             _ = self.coef, self.intercept
-        return {key: value for key, value in vars(self).items() if key not in NOT_PICKLED}
+        form = {key: value for key, value in vars(self).items() if key not in NOT_PICKLED}
+        return form | {"saved_loss": self.loss_name}
 
     def replace(self, **attributes: Any) -> Self:
         """Return the same model with other attributes."""

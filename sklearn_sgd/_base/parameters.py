@@ -2,13 +2,14 @@
 
 import inspect
 import operator
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
 from sklearn_sgd._compat import HasMethods, Interval, StrOptions
 from sklearn_sgd._engine.resolve import PASSIVE, Recipe, make_recipe
 from sklearn_sgd._namespace import dtype_of, is_foreign
-from sklearn_sgd._parts import part_class
+from sklearn_sgd._parts import make_part, part_class
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
@@ -89,6 +90,14 @@ class ResolvedParameters:
         if kind not in self._recipes:
             self._recipes[kind] = make_recipe(self.params, *kind)
         return self._recipes[kind]
+
+    @cached_property
+    def loss_name(self) -> str:
+        """The class of the loss and its numbers, by which a saved model knows what it has learned."""
+        loss = make_part(self.params["loss"], LOSSES, self.params)
+        values = ((name, getattr(loss, name)) for name in getattr(loss, "_fields", ()))
+        numbers = (f"{name}={float(value)!r}" for name, value in values if isinstance(value, Real))
+        return f"{type(loss).__qualname__}({', '.join(numbers)})"
 
     def link(self, resolved_loss: Any) -> Any:
         """Return the loss if it has an inverse link, else None; a user's loss is returned as it was given."""
