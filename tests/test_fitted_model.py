@@ -139,8 +139,8 @@ def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
     X, y = linear(n=400)
     y = np.exp(0.1 * y) + np.random.default_rng(0).exponential(size=400)
 
-    def going_on(first, **params):
-        model = OnlineSGDRegressor(first, random_state=0).partial_fit(X, y)
+    def going_on(first, without=False, **params):
+        model = OnlineSGDRegressor(first, fit_intercept=not without, random_state=0).partial_fit(X, y)
         model = pickle.loads(pickle.dumps(model)) if saved else model
         return model.set_params(**params)
 
@@ -150,8 +150,12 @@ def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
     assert np.mean(y <= model.predict(X)) > 0.2
     with pytest.warns(ConvergenceWarning, match=r"was Poisson\(\).*half_life"):
         going_on("poisson", loss=losses.SquaredError()).partial_fit(X, y)
+    with pytest.warns(ConvergenceWarning, match=r"\(\) without intercept and is now SquaredError\(\), "):
+        going_on("squared_error", without=True, fit_intercept=True).partial_fit(X, y)
     with warnings.catch_warnings(action="error", category=ConvergenceWarning):
         model.partial_fit(X, y)  # It is said once.
+        model = going_on("squared_error", fit_intercept=False).partial_fit(X, y)
+        assert_allclose(model.coef_, np.linalg.lstsq(X, y)[0], rtol=1e-3)
         going_on("huber", loss="absolute_error", half_life=50.0).partial_fit(X, y)
         going_on("huber", loss=losses.Huber(0.1), penalty="l2", alpha=1e-3).partial_fit(X, y)
         going_on("huber", loss="squared_error", **RATE).partial_fit(X, y)

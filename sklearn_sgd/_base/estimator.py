@@ -189,8 +189,8 @@ class BaseGDRegressor(
         UserWarning
             If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range; the regressor is then as it was before the call. Or if the loss is not
-            that of the calls before, and the average, which `predict` uses, includes what was learned with the former.
+            If the descent left the finite range; the regressor is then as it was before the call. Or if `loss` or
+            `fit_intercept` is not that of the calls before, and what `predict` uses includes what these learned.
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache

@@ -13,6 +13,9 @@ from sklearn_sgd._parts import make_part, part_class
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 
+# What the name of a loss ends with, if there is no intercept.
+WITHOUT = " without intercept"
+
 
 class InstanceWith(HasMethods):
     """Constraint: an instance, not a class, that has these methods."""
@@ -93,11 +96,12 @@ class ResolvedParameters:
 
     @cached_property
     def loss_name(self) -> str:
-        """The class of the loss and its numbers, by which a saved model knows what it has learned."""
+        """The class of the loss and its numbers, and whether there is an intercept: what a saved model has learned."""
         loss = make_part(self.params["loss"], LOSSES, self.params)
         values = ((name, getattr(loss, name)) for name in getattr(loss, "_fields", ()))
         numbers = (f"{name}={float(value)!r}" for name, value in values if isinstance(value, Real))
-        return f"{type(loss).__qualname__}({', '.join(numbers)})"
+        intercept = "" if self.params["fit_intercept"] else WITHOUT
+        return f"{type(loss).__qualname__}({', '.join(numbers)}){intercept}"
 
     def link(self, resolved_loss: Any) -> Any:
         """Return the loss if it has an inverse link, else None; a user's loss is returned as it was given."""

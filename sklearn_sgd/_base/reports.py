@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sgd._base.parameters import WITHOUT
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
@@ -59,19 +60,21 @@ def warn(estimator: Any, message: str) -> None:
 
 
 def warn_of_another_loss(estimator: Any, recipe: Recipe, model: Any, name: str) -> None:
-    """Warn if a stream goes on with another loss, and predicts with an average over both.
+    """Warn if a stream goes on with another loss, or with or without intercept, and predicts with an average over both.
 
-    Moments of the targets lead to the minimum whatever was learned, and a stream with a half-life forgets it.
+    Moments of the targets lead to the minimum whatever was learned, except that those without intercept lack the means.
+    A stream with a half-life forgets all.
     """
     known, params = model.loss_name, recipe.params
     if known in ("", name) or not recipe.average_from(noise=True) or params["half_life"]:
         return
-    if recipe.finishes_streams and model.by_column is None and model.states[0].knows_targets:
+    lacks_means = params["fit_intercept"] and known.endswith(WITHOUT)
+    if not lacks_means and recipe.finishes_streams and model.by_column is None and model.states[0].knows_targets:
         return
     warn(
         estimator,
-        f"The loss was {known} and is now {name}, but the average, which predict uses, includes what was learned with "
-        "the former loss. Remedy: a new estimator, or a half_life, after which samples count half.",
+        f"The loss was {known} and is now {name}, but what predict uses includes what was learned with the former. "
+        "Remedy: a new estimator, or a half_life, after which samples count half.",
     )
 
 
