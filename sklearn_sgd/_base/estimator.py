@@ -225,9 +225,7 @@ class BaseGDRegressor(
             random_state = check_random_state(self.random_state)
             shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
-            assert model is not None
-            reports.warn_of_another_loss(self, recipe, model, resolved.loss_name)
-            shape, position = model.shape, model.to_go_on(finishes(recipe))
+            shape, position = model.shape, model.to_go_on(finishes(recipe))  # type: ignore[union-attr]
         stream = SparseStream.of(recipe, X) if shape == () else None
         if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, weight, position)):
             attributes = self._fitted_attributes(
@@ -245,6 +243,8 @@ class BaseGDRegressor(
                 return False
             more = {"finish": finish_of(recipe), "scores": end_chunk(recipe, done, model.scores if model else ())}
             attributes = self._fitted_attributes(plans[0], chunk.end(recipe, plans), shape, resolved, **more)
+        if not first:
+            reports.warn_of_another_loss(self, recipe, model, resolved.loss_name)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 
