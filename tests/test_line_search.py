@@ -40,3 +40,14 @@ def test_length_at_kinks(seed, far, step):
     there, most = internals.length_on_device(xp, sign, y, z, along, step, fall, tries)
     assert there == pytest.approx(length, rel=1e-12)
     assert most == tries - 1 or most == tries
+
+
+@pytest.mark.parametrize("at", ["end", "start"])
+def test_slopes_of_zero(at):
+    """Where no slope is left a step is kept, or nothing is divided by it."""
+    y, flat = np.zeros(4), np.zeros(4) if at == "start" else np.array([1.0, 1.0, 0.0, 0.0])
+    fall = float(np.mean(flat * flat))
+    xp = pytest.importorskip("array_api_strict")
+    there, most = internals.length_on_device(xp, lambda y, p: p - y, y, flat, flat, 1.0, fall, 5)
+    assert there == (0.0 if at == "start" else 1.0)
+    assert most == 0

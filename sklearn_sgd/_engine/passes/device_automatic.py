@@ -124,6 +124,7 @@ class LineSearch:
 
         # For the current length and half of it, if batches are not all rows.
         shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
+        fall = xp.where(possible, fall, self.one)  # No division by 0.
         bracket, done, most = Bracket(self.none, step, fall, self.none), ~possible, self.none
         none, steep, steepest = EXACT * fall, -NEARLY * fall, -0.5 * fall
         for number in range(1, self.tries + 1):

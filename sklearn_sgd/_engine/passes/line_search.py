@@ -33,9 +33,9 @@ class Bracket(NamedTuple):
         """Return the bracket with a length, which is ``over`` the minimum or not, as an end; and the next estimate."""
         low, high, below, above = self
         low, high = where(over, low, length), where(over, length, high)
-        below, above = where(over, below, -slope), where(over, slope, above)
-        whole, most = below + above, below / LEAST
-        length = low + below / where(whole < most, whole, most) * (high - low)
+        below, above = where(slope < 0.0, -slope, below), where(over, slope, above)
+        share = below / (below + above)
+        length = low + where(share > LEAST, share, 0.0 * share + LEAST) * (high - low)
         return Bracket(low, high, where(over, 0.5 * below, below), where(over, above, 0.5 * above)), length
 
     @property
