@@ -99,6 +99,21 @@ def test_resumed_with_the_same_bits(kind, params, chunks, tmp_path):
         assert getattr(ours, name) == getattr(theirs, name)
 
 
+@pytest.mark.parametrize(
+    "params", [{}, {"half_life": 300.0}, {"inference": True}, {"penalty": "l1", "alpha": 0.01}], ids=str
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_what_is_not_saved_changes_no_bit(params, dtype):
+    """A chunk like the last one takes a faster way, which is not saved."""
+    X, y = linear(n=600, p=5, noise=0.3)
+    X[:300, 2], y = 0.0, np.column_stack((y, -y, y[::-1]))
+    ours, theirs = (OnlineSGDRegressor(random_state=0, **params) for _ in range(2))
+    for i in range(0, 600, 100):
+        chunk = X[i : i + 100].astype(dtype), y[i : i + 100].astype(dtype)
+        ours = pickle.loads(pickle.dumps(ours.partial_fit(*chunk)))
+        assert_array_equal(theta(ours), theta(theirs.partial_fit(*chunk)))
+
+
 def entries(path):
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from problems import covering, some_weights, theta
+from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
@@ -140,3 +141,19 @@ def test_a_long_row():
     best = minimize(value_and_slope, Q.T @ y, jac=True, options={"gtol": 1e-9}).fun
     model = BatchGDRegressor("squared_epsilon_insensitive", fit_intercept=False).fit(X, y)
     assert objective(part, model, X, y) - best < 1e-3 * np.mean(part.value(y, 0.0))
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_a_block_without_curvature(form, kind):
+    """The first rows lie within the tube, where the loss is 0."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12_000, 2))
+    y = X @ [1.0, 2.0] + 3.0 + np.where(np.arange(12_000) < 6000, 0.0, 0.3) * rng.standard_normal(12_000)
+
+    def objective(w):
+        return 0.5 * np.mean(np.maximum(abs(y - X @ w[:2] - w[2]) - 0.1, 0.0) ** 2)
+
+    least = minimize(objective, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-15}).fun
+    model = kind("squared_epsilon_insensitive", random_state=0).fit(form(X), y)
+    assert objective(theta(model)) <= least * (1 + 1e-4)

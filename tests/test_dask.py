@@ -138,6 +138,17 @@ def test_a_target_beyond_all_proportion(cluster, kind):
     assert_allclose(X @ model.coef_ + model.intercept_, clean.predict(X), atol=0.02 * np.std(y[:700]))
 
 
+@pytest.mark.parametrize("name", ["epsilon_insensitive", "squared_epsilon_insensitive"])
+def test_a_block_without_curvature(cluster, kind, name):
+    """All samples of the first block lie within the tube, where the loss is 0."""
+    X, y = linear(600, 2, noise=0.3)
+    y[:100] = X[:100] @ [1.0, 2.0] + 3.0
+    models = kind(name, random_state=0).fit(*spread(X, y, rows=100)), LOCAL[kind](name, random_state=0).fit(X, y)
+    size, power = LOSSES[name]().epsilon, 2 if name.startswith("squared") else 1
+    ours, theirs = (np.mean(np.maximum(abs(y - model.predict(X)) - size, 0.0) ** power) for model in models)
+    assert_allclose(ours, theirs, rtol=1e-3)
+
+
 def test_standard_errors(cluster):
     """The moments of columns and targets are there, from all workers."""
     X, y = linear(2000)

@@ -100,17 +100,18 @@ class Stream:
             return None  # There were sparse rows in the meantime.
         if known[0].first_targets is not None:
             return None
-        states, plan, targets = [state.fork() for state in known], self.plan, y.reshape(len(X), -1)
+        states, plan = [state.fork() for state in known], self.plan
+        # In the memory order in which the epochs have the targets, which affects the rounding of sums over rows.
+        columns = y[None] if y.ndim == 1 else np.ascontiguousarray(y.T)
         first, *others = states
         weight = first.weigh(weight, X)
         if plan.preconditioner:
             with quiet():
-                learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
+                learn_columns(self.recipe, X, columns.T, weight, first, merge=self.merge)
             if first.step is None:
                 return None
         for other in others:
             other.follow(first)
-        columns = (y,) if y.ndim == 1 else np.ascontiguousarray(targets.T)
         for state, column in zip(states, columns, strict=True):
             if not self._advance(X, column, weight, state):
                 return None

@@ -253,8 +253,8 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
 
 
 def means(X, weight, sum_of_weights: float) -> np.ndarray:
-    """Return the weighted means of columns."""
-    return weight @ X / sum_of_weights
+    """Return the weighted means of columns; 0 if all weights are 0, as curvatures of the rows of a block may be."""
+    return weight @ X / (sum_of_weights or 1.0)
 
 
 def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatistics:
@@ -265,13 +265,13 @@ def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatis
     X, shift = sparse.csr_array(X, dtype=np.float64), np.zeros(p)
     if centred:
         gapless = np.bincount(X.indices, minlength=p) == X.shape[0]
-        shift = np.where(gapless, s @ X / weight, 0.0)
+        shift = np.where(gapless, means(X, s, weight), 0.0)
         X = sparse.csr_array((X.data - shift[X.indices], X.indices, X.indptr), shape=X.shape)
     weighted = X.multiply(s[:, None]).tocsr()
     moment = (X.T @ weighted).toarray()
     if not centred:
         return ColumnStatistics(weight, shift, moment)
-    rest = s @ X / weight
+    rest = means(X, s, weight)
     return ColumnStatistics(weight, shift + rest, moment - weight * np.outer(rest, rest))
 
 
