@@ -4,6 +4,8 @@ import itertools
 import sys
 from types import SimpleNamespace
 
+import numpy as np
+
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
@@ -12,7 +14,7 @@ from sklearn_sgd._engine.automatic import conjugate, effective, on_device, stati
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import choose, device, device_automatic, drivers, full_batch, normal
+from sklearn_sgd._engine.passes import arrays, choose, device, device_automatic, drivers, full_batch, normal
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 
@@ -324,3 +326,31 @@ def filled_columns(model):
 def without_restarts(monkeypatch):
     """Let young streams of robust losses go on from where their first targets have led them."""
     monkeypatch.setattr(prepare, "look_back", lambda plan, state: plan)
+
+
+def length_of_step(slopes, y, z, along, step, fall):
+    """Length of a step that changes predictions by -along, and the number of slopes that were needed."""
+    found = []
+
+    def slope(w, d, length):
+        found.append(length)
+        return -float(np.mean(slopes(y, z - length * along) * along))
+
+    w = np.ones(1)
+    return arrays._line_search(SimpleNamespace(slope=slope), w, w, step, fall, 0.0, 0.0, False), len(found)
+
+
+def length_on_device(xp, slopes, y, z, along, step, fall, tries):
+    """The same, found on a device."""
+    there, one = [xp.asarray(values) for values in (y, z, along)], xp.ones(1, dtype=xp.float64)
+    place = SimpleNamespace(
+        xp=xp,
+        parts=SimpleNamespace(slope=slopes),
+        zeros=lambda number: xp.zeros(number, dtype=xp.float64),
+        wide=lambda values: values,
+    )
+    rows = SimpleNamespace(y=there[0], number=len(y), weighted=lambda values: values)
+    length, most = device_automatic.LineSearch(place, False, tries)(
+        rows, one, there[1], one, fall * one, None, xp.asarray(step, dtype=xp.float64), there[2]
+    )
+    return float(length), int(most)

@@ -10,6 +10,7 @@ from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss, usual_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
+from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.sampled_start import start_on_sample
@@ -35,6 +36,9 @@ PLENTY = 100
 # Rows from which an epoch before final steps on moments has a part of them only; its share of the rows, and the least
 # number of batches in it.
 MANY, PART, LEAST_BATCHES = 1 << 15, 1 / 8, 8
+
+# Reasons to stop after which a fit should be near the minimum.
+COMPLETE = "epochs", "tol", "early_stopping"
 
 # Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
 # average; precisions of X by which a prediction may be off.
@@ -114,6 +118,7 @@ class Fit:
             start_on_sample(self.descent, self.baseline)
         self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
+        self.has_moved, self.narrow_gain = False, 0.0  # Along narrow directions.
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
@@ -204,8 +209,8 @@ class Fit:
         """A state with the parameters from before its last epoch."""
         return state.with_parameters(self.earlier.vectors, self.earlier.centre)
 
-    def end(self) -> State:
-        """Return the final state of the fit."""
+    def end(self, ended: str) -> State:
+        """Return the final state of the fit. If it has no reason of its own, it ended for that of all targets."""
         state, plan = self.kept(), self.descent.plan
         if self.reason == "tol" and self.is_lost_in_rounding:
             self.reason = "stalled"
@@ -215,6 +220,10 @@ class Fit:
         missing = self._finish(state, enough, averages) if ends or self.decides else plan.hidden
         if missing > enough > 0.0:
             self.reason = "stalled"
+        is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
+        if is_complete and self.progress and hides_directions(plan):
+            self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, self.progress)
+            self.is_finished = self.is_finished or self.has_moved
         return state
 
     def _finish(self, state: State, enough: float, averages: bool) -> float:

@@ -7,8 +7,7 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
-from sklearn_sgd._engine.fit import MARGIN, Fit
-from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
+from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
 from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
@@ -54,7 +53,7 @@ class Verdict(NamedTuple):
 
 def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
     """The final state of a fit, and its verdict or None. The reason is its own, or else that of all targets."""
-    state, plan = fit.end(), fit.descent.plan
+    state, plan = fit.end(ended), fit.descent.plan
     kind, loss = "left" if fit.has_left else None, None
     if not kind:
         loss = predictor_loss(fit, state)
@@ -111,7 +110,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "unlike"
     if worse:
         return worse
-    if not fit.progress or ended not in ("epochs", "tol", "early_stopping"):
+    if not fit.progress or ended not in COMPLETE:
         return None
     if follows_one(plan):
         return "lost"
@@ -153,14 +152,10 @@ def _direction(fit: Fit, loss: float) -> str:
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
     stopping, plan = fit.stopping, fit.descent.plan
-    has_moved = False
-    if hides_directions(plan) and not stopping.score:
-        has_moved, gain = follow_narrow(plan, state, fit.probe is not None, fit.progress)
-        if gain > FAR * fit.progress:
-            return "narrow"
-    if has_moved:
+    if fit.narrow_gain > FAR * fit.progress:
+        return "narrow"
+    if fit.has_moved:
         # The losses of the epochs do not show what is missing from here.
-        fit.is_finished = True
         return "far" if gain_of_a_step(fit, state, plan.used) > FAR * fit.progress else None
     if fit.is_finished:
         return None  # The minimum is known, and was reached.

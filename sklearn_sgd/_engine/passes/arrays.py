@@ -7,8 +7,8 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
-from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
-from sklearn_sgd._engine.passes.full_batch import NEARLY, level
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
+from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket, one_of
 from sklearn_sgd._namespace import take, total
 
 
@@ -115,26 +115,27 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
 
 
 def _line_search(rows, w, d, step: float, fall: float, lean: float, bend: float, noise: bool) -> float:
-    """Return the length of the step, or the secant estimate of the minimum before its end; see the drivers.
-
-    At a kink the slope jumps, and secants pass it by far. Of all rows, the length is then sought on both sides.
-    """
+    """Return the length of the step, or the secant estimate of the minimum before its end; see ``line_search``."""
 
     def slope_at(length):
         return rows.slope(w, d, length) - lean + length * bend
 
-    steep = fall
-    for _ in range(TRIES):
+    bracket = Bracket(0.0, step, fall, 0.0)
+    for number in range(TRIES):
         slope = slope_at(step)
-        if slope > 1e-9 * fall:
-            step *= max(LEAST, steep / (steep + slope))
-            steep *= 0.5
-            if (w - w.dtype.type(step) * d == w).all():
-                return 0.0  # Slopes are rounding errors, as at the minimum.
-        elif not noise and steep < fall and slope < -NEARLY * fall:
-            return level(slope_at, step, fall)
-        elif not noise or slope < -0.5 * fall or slope_at(0.5 * step) <= 0.5 * BENT * (slope - fall):
-            return step
+        over = slope > EXACT * fall
+        if over:
+            ends = False
+        elif noise:
+            ends = slope < -0.5 * fall or slope_at(0.5 * step) <= 0.5 * BENT * (slope - fall)
         else:
-            step, steep = 0.5 * step, fall
-    return 0.0
+            ends = number == 0 or not slope < -NEARLY * fall
+        if ends:
+            return step
+        bracket, guess = bracket.cut(one_of, over, step, slope)
+        if noise and not over:
+            bracket, guess = Bracket(0.0, step, fall, 0.0), 0.5 * step
+        step = guess
+        if not noise and (bracket.is_narrow or (w - (step * d).astype(w.dtype) == w).all()):
+            break  # At a kink; or slopes are rounding errors, as at the minimum.
+    return bracket.low

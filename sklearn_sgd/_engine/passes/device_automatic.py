@@ -5,15 +5,13 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
-from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
+from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket
 
 # Number of tries for the length of a step in a first epoch, with batches or with all rows; minimum number of spare
 # tries in later epochs, beyond those that were not enough in the last one.
 FIRST, FIRST_EXACT, SPARE = 4, 12, 2
-
-# Share of the slope at the start below which a slope counts as 0.
-EXACT = 1e-9
 
 
 class Automatic(OnDevice):
@@ -91,6 +89,8 @@ class Automatic(OnDevice):
 class LineSearch:
     """The length of a step, on the device: the given one, or a shorter one if that would pass the minimum.
 
+    It is found as on NumPy arrays, except that a number of tries is made, whether the first ones suffice or not.
+
     Returns
     -------
     step, most : arrays without dimension
@@ -124,8 +124,9 @@ class LineSearch:
 
         # For the current length and half of it, if batches are not all rows.
         shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
-        half = 0.5 * self.one
-        done, steep, most, none, steepest = ~possible, fall, self.none, EXACT * fall, -0.5 * fall
+        fall = xp.where(possible, fall, self.one)  # No division by 0.
+        bracket, done, most = Bracket(self.none, step, fall, self.none), ~possible, self.none
+        none, steep, steepest = EXACT * fall, -NEARLY * fall, -0.5 * fall
         for number in range(1, self.tries + 1):
             slopes = slopes_at(shares * step)
             slope = slopes[0]
@@ -133,11 +134,21 @@ class LineSearch:
             enough = ~over
             if self.noise:
                 enough &= (slope < steepest) | (slopes[1] <= 0.5 * BENT * (slope - fall))
+            elif number > 1:
+                enough &= ~(slope < steep)
+            bracket, guess = bracket.cut(xp.where, over, step, slope)
             done = done | enough
-            guess = step * xp.where(over, xp.clip(steep / (steep + slope), LEAST, None), half)
-            step, steep = xp.where(done, step, guess), xp.where(over, 0.5 * steep, fall)
+            if self.noise:
+                guess = xp.where(over, guess, 0.5 * step)
+                bracket = Bracket(self.none, guess, xp.where(over, bracket.below, fall), self.none)
+                step = xp.where(done, step, guess)
+            else:
+                same = xp.all(w - xp.astype(guess, w.dtype, copy=False) * d == w)
+                ends = ~done & (bracket.is_narrow | same)
+                step = xp.where(done, step, xp.where(ends, bracket.low, guess))
+                done = done | ends
             most = xp.where(done, most, self.none + number)
-        return xp.where(possible & done, step, self.none), most
+        return xp.where(possible, xp.where(done, step, bracket.low), self.none), most
 
 
 def with_intercept(inverse: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.cores import map_on_cores
+from sklearn_sgd._engine.passes.line_search import NEARLY
 from sklearn_sgd._engine.readings import count_rows
 
 # Minimum rows of a segment, maximum number of segments; minimum entries of X for segments, and for threads.
@@ -20,8 +21,8 @@ ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 # Intercepts that differ by the rounding of a move of the centre.
 CLOSE = 1e-6, 1e-12
 
-# Largest ratio of the slope at the end of a step to that at its start: for the first estimate of its length, and later.
-NEARLY, LEVEL = 0.25, 0.05
+# Largest ratio of the slope at the end of a step to that at its start. For the first estimate of its length: `NEARLY`.
+LEVEL = 0.05
 
 # A step shorter than this share of the expected one may be due to a few rows, and is no estimate for other directions.
 # A sample may not contain such rows.
