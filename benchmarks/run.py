@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, SGDRegressor
 from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
 from solvers import load
 from threadpoolctl import threadpool_limits
 
@@ -223,6 +224,12 @@ def calls(quick: bool):
         for name, goal, args in (("1 row", 8, (row, target)), ("1,000 rows", 4, (X, y))):
             work = f"partial_fit of {name}, P = 20, rate {rate}"
             yield ratio(work, "SGDRegressor", goal, repeat(ours.partial_fit, *args), repeat(theirs.partial_fit, *args))
+    targets = y[:, None] + np.zeros(3)
+    ours, theirs = OnlineSGDRegressor().partial_fit(X, targets), MultiOutputRegressor(SGDRegressor())
+    theirs.partial_fit(X, targets)
+    works = repeat(ours.partial_fit, row, targets[:1].copy()), repeat(theirs.partial_fit, row, targets[:1])
+    yield ratio("partial_fit of 1 row, P = 20, 3 targets, rate auto", "MultiOutputRegressor(SGDRegressor())", 3, *works)
+    ours, theirs = OnlineSGDRegressor().partial_fit(X, y), SGDRegressor().partial_fit(X, y)
     yield ratio("predict of 1 row, P = 20", "SGDRegressor", 4, repeat(ours.predict, row), repeat(theirs.predict, row))
     data = Simulated(2_000 if quick else 20_000, 20).get_data()
     sizes = {"batch_size": [1, 4, 8, 16, 32, 128, 512, None]}

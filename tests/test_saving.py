@@ -285,6 +285,14 @@ CHANGES = {
         lambda all, model, state: state["statistics"].update(moment=np.zeros((2, 2))),
         r"covariances of 5 features cannot be float64 of shape \(2, 2\)",
     ),
+    "large covariances": (
+        lambda all, model, state: state["statistics"].update(mean=np.zeros(9), moment=np.zeros((9, 9))),
+        r"covariances of 5 features cannot be float64 of shape \(9, 9\)",
+    ),
+    "other variances": (
+        lambda all, model, state: state["step"].update(most_variance=np.ones(5, np.int64)),
+        "variances of 5 features cannot be int64",
+    ),
     "small inverse": (
         lambda all, model, state: state["step"]["preconditioner"].update(inverse=np.zeros((9, 9))),
         "preconditioner of 5 features",

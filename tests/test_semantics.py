@@ -654,7 +654,9 @@ def test_fitted_attributes(kind):
     assert not hasattr(fitted, "validation_scores_")
     for name in ("n_iter_", "n_updates_", "n_samples_seen_", "batch_size_"):
         assert isinstance(getattr(fitted, name), int)
-    assert fitted.loss_curve_[0] == fitted.prequential_loss_ >= fitted.loss_curve_[-1]
+    assert fitted.loss_curve_[0] == fitted.prequential_loss_
+    fitted.set_params(tol=None, epochs=5).fit(*linear())
+    assert fitted.loss_curve_[0] == fitted.prequential_loss_ > fitted.loss_curve_[-1]
 
 
 @few_steps

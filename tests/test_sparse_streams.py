@@ -146,6 +146,7 @@ def test_float32():
     ids=str,
 )
 @pytest.mark.parametrize("filled", [0, 3])
+@pytest.mark.filterwarnings("ignore:.*The loss was")
 def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
     """What columns have missed is by the parameters of the time."""
     X, y = words(filled=filled)
@@ -161,6 +162,14 @@ def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
     there = made()
     assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
     assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+
+
+def test_indices_in_another_byte_order():
+    X, y = words(50)
+    other = X.copy()
+    other.indices = X.indices.astype(X.indices.dtype.newbyteorder())
+    here, there = (BatchGDRegressor().fit(rows, y) for rows in (X, other))
+    assert_allclose(there.coef_, here.coef_, rtol=1e-12)
 
 
 def test_chunks_without_weight_or_entries(monkeypatch):

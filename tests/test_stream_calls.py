@@ -49,7 +49,7 @@ def chunks(n_rows, dtype, number=40, seed=0):
         (np.float32, 7, False, None),
         (np.float64, 7, True, None),
         (np.float32, 1, True, None),
-        (np.float64, 7, True, 1),
+        (np.float64, 7, True, 3),
         (np.float32, 1, False, 3),
     ],
 )

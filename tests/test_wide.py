@@ -225,6 +225,17 @@ def test_narrow_directions_of_many_columns(case, kind):
     assert peer.fit(X, y).score(X, y) - model.score(X, y) < 0.02
 
 
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_narrow_directions_without_tolerance_and_in_a_stream_that_goes_on(kind):
+    X, y = narrow_problem(N, "array")
+    model = kind("huber", tol=None, epochs=5, random_state=0).fit(X, y)
+    least = LinearRegression().fit(X, y).score(X, y)
+    assert least - model.score(X, y) < 0.02
+    for _ in range(5):
+        model.partial_fit(X, y)
+    assert least - model.score(X, y) < 0.02
+
+
 @pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
 def test_average_does_not_follow_narrow_directions(kind):
     X, y = narrow_problem(N, "array")

@@ -288,7 +288,7 @@ def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(kind, loss,
 
 @pytest.mark.parametrize("kind", [OnlineSGDRegressor, MiniBatchSGDRegressor])
 def test_a_column_that_begins_to_vary_has_the_same_bits_in_the_fast_path(kind):
-    """A chunk of several targets has no fast path; neither does the first call after a copy."""
+    """The first call after a copy takes the slow one."""
     X, y = plane(400)
     X[:200, 2] = 0.0
     fast, slow = stream(kind("huber"), X[:200], y[:200], 10), stream(kind("huber"), X[:200], y[:200], 10)

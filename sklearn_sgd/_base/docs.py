@@ -122,6 +122,7 @@ feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the features, if X has names that are all strings.
 n_iter_ : int
     Number of epochs: those of `fit`, the passes of `fit_stream` over its source, and each other call of `partial_fit`.
+    A single epoch before final steps may have a part of the samples only, see `n_updates_`.
     For several targets: this value, the counts and the reason below are those of the target that ran most epochs.
 n_updates_ : int
     Number of updates.
@@ -145,7 +146,8 @@ validation_scores_ : list of float
     `early_stopping`.
 stop_reason_ : {'epochs', 'tol', 'stalled', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
     Why `fit` stopped; only after `fit`. 'tol': the progress of an epoch, or the distance to the minimum where it is
-    known, is below `tol`; 'stalled': there was no progress, though the minimum is known to be farther away.
+    known, is below `tol`, or final steps lead to the minimum from anywhere; 'stalled': there was no progress, though
+    the minimum is known to be farther away.
 prequential_loss_ : float
     Mean loss of samples that were each predicted first, and then learned.
 recent_loss_ : float

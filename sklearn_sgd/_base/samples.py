@@ -37,8 +37,7 @@ def refuse_misplaced(X: Any) -> None:
     indptr, size = X.indptr, X.shape[X.format == "csr"]
     indices = X.indices[: indptr[-1]]
     ascends = indptr[0] == 0 and indptr[-1] <= min(len(X.indices), len(X.data)) and (indptr[1:] >= indptr[:-1]).all()
-    # Without their signs, negative indices are large.
-    if not ascends or (len(indices) and indices.view(f"u{indices.itemsize}").max() >= size):
+    if not ascends or not are_below(indices, size):
         raise ValueError(
             f"X is not a valid {X.format.upper()} matrix: its indptr must ascend from 0, and its indices lie between 0 "
             f"and {size - 1}. X.check_format() finds the fault."
@@ -48,8 +47,15 @@ def refuse_misplaced(X: Any) -> None:
 def is_sorted(indices: np.ndarray, indptr: np.ndarray) -> bool:
     """Return whether the indices of each row ascend, none twice. This is faster than the check of SciPy."""
     descends = indices[1:] <= indices[:-1]
+    if len(indptr) == 2:
+        return not descends.any()
     starts = indptr[1:-1][indptr[1:-1] < indptr[2:]]
     return bool(np.count_nonzero(descends) == np.count_nonzero(descends[starts[starts > 0] - 1]))
+
+
+def are_below(indices: np.ndarray, size: int) -> bool:
+    """Return whether indices are at least 0 and less than a size. Without their signs, negative ones are large."""
+    return not len(indices) or bool(indices.view(indices.dtype.str.replace("i", "u")).max() < size)
 
 
 def settled(X: Any, summed: bool = True) -> Any:

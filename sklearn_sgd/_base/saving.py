@@ -124,7 +124,7 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
     known: dict[int, Any] = {}
     states = _rebuilt(tuple[State, ...], form["states"], known)
     for state in states:
-        _check(state, attributes["n_features_in_"])
+        _check(state, attributes["n_features_in_"], len(states))
     by_column = _rebuilt(StatesByColumn | None, form["by_column"], known)
     if by_column is not None:
         _check_columns(by_column, attributes["n_features_in_"])
@@ -199,7 +199,7 @@ def _array(value: Any) -> np.ndarray:
     return np.ascontiguousarray(value) if value.ndim == 1 else value
 
 
-def _check(state: State, n_features: int) -> None:
+def _check(state: State, n_features: int, n_targets: int) -> None:
     """Raise an error unless the arrays that compiled loops read have the shapes and dtypes of a new state."""
     vectors = state.vectors
     if vectors.coef.dtype not in (np.float32, np.float64) or vectors.coef.shape != (n_features + 1,):
@@ -221,11 +221,15 @@ def _check(state: State, n_features: int) -> None:
         if not is_plain or inverse.shape not in (shape, 2 * shape):
             raise ValueError(f"preconditioner of {n_features} features cannot be {_described(inverse)}")
         _check_filled(state.step.preconditioner, n_features)
+        most = state.step.most_variance
+        if most.dtype != np.float64 or most.shape != shape:
+            raise ValueError(f"variances of {n_features} features cannot be {_described(most)}")
     if state.statistics is not None:
         # The targets may follow the columns.
         mean, moment = state.statistics.mean, state.statistics.moment
         counts = state.statistics.counts
-        is_whole = mean.ndim == 1 and len(mean) >= n_features and moment.shape in (mean.shape, 2 * mean.shape)
+        is_whole = mean.shape in ((n_features,), (n_features + n_targets,))
+        is_whole &= moment.shape in (mean.shape, 2 * mean.shape)
         is_whole &= counts is None or counts.shape == mean.shape
         if not is_whole or {mean.dtype, moment.dtype} != {new.centre.dtype}:
             raise ValueError(f"covariances of {n_features} features cannot be {_described(moment)}")
@@ -234,7 +238,7 @@ def _check(state: State, n_features: int) -> None:
 def _check_columns(by_column: StatesByColumn, n_features: int) -> None:
     """Check states by column in the same way."""
     for state in by_column.states:
-        _check(state, 0)
+        _check(state, 0, 0)
     rows, width = by_column.columns.numbers(), STATISTICS + PARAMETERS * len(by_column.states)
     if rows.shape != (n_features, width) or rows.dtype != np.float64 or not rows.flags.c_contiguous:
         raise ValueError(f"columns of {n_features} features cannot be {_described(rows)}")

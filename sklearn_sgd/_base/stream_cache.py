@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._base.parameters import ResolvedParameters
+from sklearn_sgd._base.samples import are_below, is_sorted
 from sklearn_sgd._base.validation import all_finite
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.stream import Stream
@@ -101,11 +102,5 @@ class _MatrixCache(StreamCache):
         indices, indptr = X.indices, X.indptr
         if len(X.data) != len(indices) or indptr[-1] != len(indices) or not len(indices):
             return False
-        ascends = indices[1:] > indices[:-1]
-        if len(indptr) == 2:
-            return bool(ascends.all()) and indices[0] >= 0 and indices[-1] < self.n_columns
-        if not (indptr[1:] >= indptr[:-1]).all():
-            return False
-        starts = indptr[1:-1]
-        ascends[starts[(starts > 0) & (starts < len(indices))] - 1] = True
-        return bool(ascends.all()) and bool(indices.min() >= 0) and bool(indices.max() < self.n_columns)
+        ascends = len(indptr) == 2 or bool((indptr[1:] >= indptr[:-1]).all())
+        return ascends and is_sorted(indices, indptr) and are_below(indices, self.n_columns)

@@ -14,11 +14,8 @@ from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of
 
-# Number of full-batch epochs after those with noise, if each is worth little, and if not.
-EPOCHS, MOST_EPOCHS = 20, 100
-
-# What is worth an epoch in any case, in units of the gain of the last one.
-WORTH = 10.0
+# Number of full-batch epochs after those with noise; maximum number, if each still gains `WORTH` times what is enough.
+EPOCHS, MOST_EPOCHS, WORTH = 20, 100, 10.0
 
 
 def minimum_of(plan: Plan, state: State, variance: float) -> Minimum | None:
@@ -51,10 +48,10 @@ def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
 
 def full_batches(
     plan: Plan, state: State, enough: float, constant: float, most: float
-) -> tuple[np.ndarray, float, float]:
+) -> tuple[np.ndarray, float, float | None]:
     """Return parameters after epochs of full batches, what they leave out, and the gain of the last one.
 
-    They end with a gain of less than ``enough``, which is returned as 0.
+    The gain is None if they ended because it was less than ``enough``.
 
     The epochs begin at the average; or at the constant, if the objective at the average exceeds ``most``. Full batches
     move along directions that are too narrow for noisy steps, are not cut short by rows far from all others, and reach
@@ -70,7 +67,7 @@ def full_batches(
     )
     state, centre, before = state.fork(), state.centre, np.inf
     state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)
-    descent, gain = Descent(plan, state), np.inf
+    descent, gain, has_ended = Descent(plan, state), np.inf, False
     for number in range(MOST_EPOCHS):
         if number >= EPOCHS and gain <= WORTH * enough:
             break
@@ -81,8 +78,8 @@ def full_batches(
             before = most
             continue
         has_ended = objective > before - enough and not descent.was_stopped
-        gain, before = 0.0 if has_ended else before - objective, objective
+        gain, before = before - objective, objective
         if has_ended or not epoch.finite:
             break
     state.recentre(centre)
-    return state.vectors.average, descent.plan.hidden, gain
+    return state.vectors.average, descent.plan.hidden, None if has_ended else gain

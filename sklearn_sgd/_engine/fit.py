@@ -60,6 +60,12 @@ def part_of_epoch(plan: Plan) -> int:
 class Fit:
     """The fit of one target: its descent, its stopping rule, and the state after its last complete epoch."""
 
+    # Whether a move along narrow directions was made, and what the last one gained, made or not.
+    has_moved, narrow_gain = False, 0.0
+
+    # What the last full batch at the end gained, if these did not reach the minimum.
+    last_gain: float | None = None
+
     def __init__(
         self,
         plan: Plan,
@@ -88,7 +94,8 @@ class Fit:
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
         final = minimum_of(plan, state, 2.0 * self.baseline)
-        self.final, self.is_finished, self.gain = None if score else final, False, 0.0
+        self.final = None if score else final
+        self.is_finished = False
         # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
         self.decides = final if final and final.leaves_out and not plan.noise else None
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
@@ -118,7 +125,6 @@ class Fit:
             start_on_sample(self.descent, self.baseline)
         self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
-        self.has_moved, self.narrow_gain = False, 0.0  # Along narrow directions.
         self.reason: str | None = None
 
     def excess(self, state: State) -> float:
@@ -221,9 +227,12 @@ class Fit:
         if missing > enough > 0.0:
             self.reason = "stalled"
         is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
-        if is_complete and self.progress and hides_directions(plan):
-            self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, self.progress)
-            self.is_finished = self.is_finished or self.has_moved
+        if is_complete and hides_directions(plan):
+            worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
+            self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
+        if self.has_moved:
+            self.is_finished = True
+            state.vectors.coef[:] = state.vectors.average  # A stream goes on from here.
         return state
 
     def _finish(self, state: State, enough: float, averages: bool) -> float:
@@ -237,8 +246,8 @@ class Fit:
         elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
         elif averages and self.needs_all_rows(plan, state):
-            w, hidden, self.gain = full_batches(plan, state, enough, self.constant, self.most)
-            self.is_finished = not self.gain
+            w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
+            self.is_finished = self.last_gain is None
             if self.is_finished:
                 state.vectors.coef[:] = w  # A stream goes on from here.
             if self.is_finished and self.reason == "diverged":

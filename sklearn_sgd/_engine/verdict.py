@@ -159,7 +159,7 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return "far" if gain_of_a_step(fit, state, plan.used) > FAR * fit.progress else None
     if fit.is_finished:
         return None  # The minimum is known, and was reached.
-    if fit.gain > FAR * fit.progress:
+    if fit.last_gain is not None and fit.last_gain > FAR * fit.progress:
         return "far"  # The full batches at the end still fall.
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)

@@ -195,11 +195,12 @@ class Step(NamedTuple):
     ) -> ColumnStatistics | None:
         """Return the statistics of all rows, by a driver, if the step is still valid for them; else None.
 
-        The intercepts move with the means.
+        Then the vectors are changed, too: the intercepts move with the means. The driver makes in one call what
+        `merge`, `still_holds` and ``State.recentre`` make in many, which take longer than a step on a row.
         """
-        if known.moment.ndim != 2 or new.moment.ndim != 2 or self.shares is not None:
-            return None
         k, total = len(known.mean), known.weight + new.weight
+        if known.moment.ndim != 2 or new.moment.shape != (k, k) or self.shares is not None:
+            return None
         mean, moment = np.empty(k), np.empty((k, k))
         before = map(np.ascontiguousarray, (known.mean, known.moment, new.mean, new.moment))
         numbers = k, n_columns, known.weight, total, usual_gain(known.weight, total)

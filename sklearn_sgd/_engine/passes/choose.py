@@ -50,9 +50,9 @@ def choose(plan) -> Callable[..., float]:
     if driver_name == "lazy_automatic":
         return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
-    # Of few rows for losses with kinks, because a driver has no search for lengths.
-    searches = plan.is_reweighted and plan.n_rows > 1
-    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or searches):
+    # Drivers do not seek lengths on both sides of a kink, so that few rows go this way, too.
+    may_bend = plan.is_reweighted and plan.n_rows > 1
+    if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or may_bend):
         return WholeEpoch(getattr(arrays, name), all_rows(plan))
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
 
