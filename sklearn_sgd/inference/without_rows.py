@@ -54,7 +54,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scatter @ bread
         warn_if_far(model, t, centre, bread @ slope, covariance)
         if method != "classic":
-            warn_if_few(model, scores.curvature.diagonal() + bend, scores.squares + scores.leading.squares)
+            warn_if_few(model, scores.curvature.diagonal() + bend, scores.squares)
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, method))
     return tables
 
