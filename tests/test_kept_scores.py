@@ -528,8 +528,9 @@ class TestState:
         more, targets = X[300:1200].copy(), y[300:1200].copy()
         more[:300, 0] *= 1e40
         targets[:300] *= 1e130
-        with pytest.warns(RuntimeWarning, match="are not counted"):
+        with pytest.warns(RuntimeWarning, match="are not counted") as said:
             streamed_on(model, more, targets, size)
+        assert {warning.filename for warning in said} == {__file__}
         (scores,) = model._fitted.scores
         assert scores.is_finite
         assert 600 <= scores.n_rows <= 1200
