@@ -522,6 +522,40 @@ class TestRefusals:
         with pytest.warns(UserWarning, match=r"along x1 is that of about [1-7] rows.*a larger epsilon"):
             table("huber", epsilon=0.1)
 
+    def test_quantiles_that_few_rows_determine(self):
+        """In a stream the rows near the quantile count, with X and y all rows of the level; a row is no 'rows'."""
+        rng = np.random.default_rng(0)
+        X = np.column_stack((rng.standard_normal(20_000), rng.permutation(20_000) < 10))
+        y = X @ [0.5, 1.0] + rng.standard_normal(20_000)
+        model = MiniBatchSGDRegressor("quantile", inference=True)
+        for start in range(0, 20_000, 1000):
+            model.partial_fit(X[start : start + 1000], y[start : start + 1000])
+        near = r"along x1 is that of about [1-7] rows?: .* density of the residuals where its slope jumps"
+        with pytest.warns(UserWarning, match=near) as said:
+            coefficient_table(model)
+        assert "epsilon" not in str(said[0].message)
+        coefficient_table(model, X, y)
+        level = np.flatnonzero(X[:, 1])
+        for loss, number, said_ in (("absolute_error", 4, "4 rows: for"), (Huber(1e5), 1, "1 row, where")):
+            used = np.setdiff1d(np.arange(20_000), level[number:])
+            with pytest.warns(UserWarning, match=f"along x1 is that of about {said_}"):
+                coefficient_table(BatchGDRegressor(loss, **MINIMUM).fit(X[used], y[used]), X[used], y[used])
+
+    @pytest.mark.parametrize("way", ["rows", "kept"])
+    def test_warnings_name_the_target_and_point_at_the_call(self, way):
+        rng = np.random.default_rng(0)
+        X = np.column_stack((rng.standard_normal(1000), np.arange(1000) % 20 == 0))
+        y = (X @ [0.5, 1.0])[:, None] + rng.standard_normal((1000, 3)) * [1.0, 0.03, 1.0]
+        model = BatchGDRegressor("huber", epsilon=0.1, inference=way == "kept", **MINIMUM).fit(X, y)
+        model.coef_[1, 0] += 0.01
+        arguments = (X, y) if way == "rows" else ()
+        with pytest.warns() as said:
+            coefficient_table(model, *arguments)
+        messages = sorted(str(warning.message) for warning in said)
+        starts = [message[: len("Target 0: The second")] for message in messages]
+        assert starts == ["Target 0: The second", "Target 1: The coeffi", "Target 2: The second"]
+        assert {warning.filename for warning in said} == {__file__}
+
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_out_of_range(self):
         X, y = rows()

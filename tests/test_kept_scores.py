@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -286,6 +287,33 @@ class TestStreams:
         assert coefficient_table(twice).n_samples == 3000
         assert_allclose(coefficient_table(twice).std_err, coefficient_table(once).std_err, rtol=0.05)
 
+    @pytest.mark.parametrize("seed", [0, 3])
+    def test_few_rows_that_are_seen_again_are_still_few(self, seed):
+        """Of the rows of a rare level few are within epsilon, in each epoch; their number is the one from X and y."""
+        rng = np.random.default_rng(seed)
+        X = np.column_stack((rng.standard_normal(20_000), rng.permutation(20_000) < 10))
+        y = X @ [0.5, 1.0] + rng.standard_normal(20_000)
+        source, numbers = ArraySource(X, y, chunk_rows=1000), []
+        for epochs in (1, 2, 3):
+            model = MiniBatchSGDRegressor("huber", epsilon=0.1, inference=True)
+            fit_stream(model, source, epochs=epochs, random_state=0)
+            with pytest.warns(UserWarning, match="along x1 is that of about") as said:
+                coefficient_table(model)
+            numbers.append(int(re.search(r"about (\d+) row", str(said[0].message))[1]))
+        within = np.abs(y - X @ model.coef_ - model.intercept_) <= 0.1
+        assert_allclose(numbers, within[X[:, 1] == 1.0].sum(), atol=1)
+
+    def test_squares_of_all_rows(self):
+        """Also of rows that are left out of those with a large leverage: against the rows themselves, at the end."""
+        rng = np.random.default_rng(0)
+        levels = np.eye(60)[rng.permutation(np.arange(4800) % 400).clip(max=59)][:, :59]
+        X = np.column_stack((rng.standard_normal(4800), levels))
+        y = X[:, 0] + 0.3 * rng.standard_normal(4800)
+        (scores,) = streamed(X, y, 300, loss="huber", epsilon=3.0)._fitted.scores
+        assert len(scores.leading.y) < 59 * 12
+        Z = np.column_stack((X - scores.centre, np.ones(4800)))
+        assert_allclose(scores.squares, (Z**4).sum(axis=0), rtol=1e-4)
+
     def test_moments_of_rows_that_are_seen_again(self):
         X, y = rows()
         source = ArraySource(X, y, chunk_rows=500)
@@ -500,8 +528,9 @@ class TestState:
         more, targets = X[300:1200].copy(), y[300:1200].copy()
         more[:300, 0] *= 1e40
         targets[:300] *= 1e130
-        with pytest.warns(RuntimeWarning, match="are not counted"):
+        with pytest.warns(RuntimeWarning, match="are not counted") as said:
             streamed_on(model, more, targets, size)
+        assert {warning.filename for warning in said} == {__file__}
         (scores,) = model._fitted.scores
         assert scores.is_finite
         assert 600 <= scores.n_rows <= 1200

@@ -2,8 +2,9 @@
 
 import sys
 
-# Packages whose frames are not the user's. In a search, frames of all of them are on the stack.
-NOT_THE_USER = (__name__.partition(".")[0], "sklearn", "joblib", "contextlib")
+# Packages whose frames are not the user's. In a search, frames of several of them are on the stack; of NumPy, those
+# of functions under `errstate`.
+NOT_THE_USER = (__name__.partition(".")[0], "sklearn", "joblib", "contextlib", "numpy")
 
 
 def user_stacklevel() -> int:

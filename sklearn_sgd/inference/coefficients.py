@@ -82,7 +82,7 @@ def coefficient_table(
         If a coefficient is farther from the minimum of the objective on these rows than its standard error.
     UserWarning
         If a coefficient depends on few rows in which the loss has a second derivative, as that of a rare level may for
-        'huber' with a small epsilon: standard errors may then be far from the true ones.
+        'huber' with a small epsilon, or in streams for 'quantile': standard errors may then be far from the true ones.
         Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
         standard errors may be wrong.
 
@@ -231,7 +231,7 @@ def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: 
         covariance = factor * bread @ scatters[t] @ bread
         warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
         if method != "classic":
-            warn_if_few(model, sums[t].curvature.diagonal() + bends[t], sums[t].squares)
+            warn_if_few(model, t, sums[t].curvature.diagonal() + bends[t], sums[t].squares, each.has_jumps)
         known = each.dispersion if method == "classic" and not each.has_jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, name))

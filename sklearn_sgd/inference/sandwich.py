@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.sums import Sums
+from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
 
@@ -20,6 +21,13 @@ FEW = 8.0
 FLAT = (
     "Columns count as constant, too, if each row with another value has a residual where the loss has no second "
     "derivative, as beyond the epsilon of 'huber': then more such rows help, or a larger epsilon. "
+)
+
+# What few rows mean, and what helps besides more of them: for losses whose slope jumps, and for those that may be flat.
+DENSITY = ": for this loss it is the density of the residuals where its slope jumps, as at the quantile", ""
+STRAIGHT = (
+    ", where this loss has one, as within the epsilon of 'huber'",
+    "; or a loss with a second derivative in more rows, as that of a larger epsilon",
 )
 
 # Rounding error of parameters that a fit, for example in float32, may leave.
@@ -63,6 +71,11 @@ def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
     return move @ covariance @ move.T
 
 
+def named(model: Model, t: int) -> str:
+    """Return what a message about a target begins with: its number, if there are several."""
+    return f"Target {t}: " if len(model.coef) > 1 else ""
+
+
 def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.ndarray, covariance: np.ndarray) -> None:
     """Warn if the parameters are far from the minimum on these rows, by more than rounding."""
     parameters = model.parameters[t].copy()
@@ -73,37 +86,39 @@ def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.nda
     if np.max(distance) > FAR:
         name = model.feature_names[int(np.argmax(distance))]
         warnings.warn(
-            f"The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum of the objective "
-            "on these rows, to which standard errors belong. Remedy: give the rows of the fit, or fit for longer.",
+            f"{named(model, t)}The coefficient of {name!r} is {np.max(distance):.1f} standard errors from the minimum "
+            "of the objective on these rows, to which standard errors belong. Remedy: give the rows of the fit, or fit "
+            "for longer.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=user_stacklevel(),
         )
 
 
-def warn_if_few(model: Model, curvature: np.ndarray, squares: np.ndarray) -> None:
+def warn_if_few(model: Model, t: int, curvature: np.ndarray, squares: np.ndarray, has_jumps: bool) -> None:
     """Warn if few rows determine the second derivative of the objective along a coefficient.
 
     ``curvature`` has the second derivatives, and ``squares`` the sum of the squares of what each row adds to them: if n
     rows add the same, the square of the first over the second is n. The squared error and deviances have a second
     derivative in each row, so that only the number of rows counts, as in all formulas.
     """
-    objective = Objective.of(model.formulas)
     few = np.flatnonzero(np.square(curvature) < FEW * squares)
-    if objective.is_quadratic or objective.is_deviance or not len(few):
+    if not (len(few) and Objective.of(model.formulas).may_be_straight):
         return
-    number = float(np.min(np.square(curvature[few]) / squares[few]))
+    number = max(1, round(float(np.min(np.square(curvature[few]) / squares[few]))))
+    where, remedy = DENSITY if has_jumps else STRAIGHT
     warnings.warn(
-        f"The second derivative of the objective along {', '.join(model.feature_names[j] for j in few)} is that of "
-        f"about {number:.0f} rows, where this loss has one, as within the epsilon of 'huber'. These standard errors "
-        "may be far from the true ones, and intervals too short. Remedy: more rows of a rare level, or levels that are "
-        "merged; or a loss with a second derivative in more rows, as that of a larger epsilon.",
+        f"{named(model, t)}The second derivative of the objective along "
+        f"{', '.join(model.feature_names[j] for j in few)} is that of about {number} row{'s' * (number != 1)}{where}. "
+        "These standard errors may be far from the true ones, and intervals too short. Remedy: more rows of a rare "
+        f"level, or levels that are merged{remedy}.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=user_stacklevel(),
     )
 
 
-def warn_of_order(scores: Sums, objective: Objective) -> None:
+def warn_of_order(model: Model, t: int, scores: Sums) -> None:
     """Warn if the samples of a stream were not in random order, or not independent."""
+    objective = Objective.of(model.formulas)
     if not scores.is_in_random_order(objective):
         problem = (
             "The samples of this stream were not in random order: early ones differ from later ones, as in a sorted "
@@ -118,7 +133,7 @@ def warn_of_order(scores: Sums, objective: Objective) -> None:
         )
     else:
         return
-    warnings.warn(problem, UserWarning, stacklevel=4)
+    warnings.warn(f"{named(model, t)}{problem}", UserWarning, stacklevel=user_stacklevel())
 
 
 def make_table(

@@ -41,7 +41,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
     for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
         scores, known = kept[t].counted(objective, (w, float(intercept)), half_life), None
         if not half_life:
-            warn_of_order(scores, objective)
+            warn_of_order(model, t, scores)
         # Rows with a large leverage need the minimum in all its digits.
         minimum = scores.minimum(objective)
         scores = settled(scores if minimum is None else scores.seen_from(minimum), objective)
@@ -54,7 +54,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scatter @ bread
         warn_if_far(model, t, centre, bread @ slope, covariance)
         if method != "classic":
-            warn_if_few(model, scores.curvature.diagonal() + bend, scores.squares + scores.leading.squares)
+            warn_if_few(model, t, scores.curvature.diagonal() + bend, scores.squares, bool(len(scores.jumps)))
         tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, method))
     return tables
 

@@ -8,7 +8,7 @@ from scipy import linalg
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import Root, weighted_products
+from sklearn_sgd._engine.scores.products import Root, squares_of_added, weighted_products
 from sklearn_sgd._engine.scores.sums import Sums
 
 # The mean logarithm of the size of a number of the normal distribution, less that of its standard deviation.
@@ -131,7 +131,9 @@ def _added(
         slope = (g if is_plain else s * g) @ Z
     elif drift is not None:
         slope = slope + curvature @ drift
-    moved, leading, seen = sums.moved, sums.leading, sums.at
+    squares, moved, leading, seen = sums.squares, sums.moved, sums.leading, sums.at
+    if objective.may_be_straight:
+        squares = squares + squares_of_added(Z, weighted)
     if way is not None:
         seen = seen - way
         moved += float(way @ (curvature @ way))
@@ -144,6 +146,7 @@ def _added(
         product=sums.product + curvature @ seen,
         slope=sums.slope + slope,
         scatter=sums.scatter + scatter,
+        squares=squares,
         pearson=sums.pearson + objective.pearson(s, p, g, c),
         moved=moved,
         leading=leading,
@@ -179,6 +182,7 @@ def settled(sums: S, objective: Objective) -> S:
         curvature=curvature,
         product=sums.product + more.product,
         slope=sums.slope + more.slope,
+        squares=sums.squares + more.squares,
         moved=max(sums.moved + more.moved, 0.0),
         leading=now.largest(curvature),
     )

@@ -54,7 +54,7 @@ class Leading(NamedTuple):
     @property
     def squares(self) -> np.ndarray:
         """The sum of the squares of what each row adds to the diagonal of the second derivatives."""
-        return squares_of_added(self.Z * (self.s * self.c)[:, None], self.Z)
+        return squares_of_added(self.Z, self.s * self.c)
 
     def largest(self, curvature: np.ndarray) -> Self:
         """Return those with the largest leverage, as many as are kept."""
@@ -72,6 +72,7 @@ class Change(NamedTuple):
     product: np.ndarray
     slope: np.ndarray
     scatter: np.ndarray
+    squares: np.ndarray
     moved: float
 
 
@@ -91,11 +92,13 @@ def changes(rows: Leading, p: np.ndarray, g: np.ndarray, c: np.ndarray, pull: np
     if pull.any():
         mixed = np.multiply.outer((s * s * (g - rows.score)) @ Z, pull)
         scatter = scatter + mixed + mixed.T
+    now = rows._replace(p=p, g=g, c=c, score=g)
     change = Change(
         weighted_product(Z, s * (c - rows.c)),
         (s * (c * p - rows.c * rows.p)) @ Z,
         (s * (g - rows.g)) @ Z,
         scatter,
+        now.squares - rows.squares,
         -float(s @ (rows.c * np.square(p - rows.p))),
     )
-    return rows._replace(p=p, g=g, c=c, score=g), change
+    return now, change

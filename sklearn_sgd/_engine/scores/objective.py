@@ -28,6 +28,11 @@ class Objective(NamedTuple):
         """Whether the loss is a deviance under a link, which has Pearson residuals."""
         return second.is_deviance(self.loss)
 
+    @property
+    def may_be_straight(self) -> bool:
+        """Whether the loss may have a second derivative in some rows only, unlike the squared error and deviances."""
+        return not (self.is_quadratic or self.is_deviance)
+
     def pearson(self, s: np.ndarray, p: np.ndarray, g: np.ndarray, c: np.ndarray | None) -> float:
         """Return the sum of the squared Pearson residuals of rows; 0 for losses that have none.
 

@@ -64,9 +64,10 @@ def weighted_product(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
     return Z.T @ (Z * c[:, None])
 
 
-def squares_of_added(weighted: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Return the sum of the squares of what each row adds to the diagonal of the product ``weighted.T @ Z``."""
-    each = weighted * Z
+def squares_of_added(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the sum of the squares of what each row adds to the diagonal of `weighted_product`."""
+    each = np.square(Z)
+    each *= c[:, None]
     return np.einsum("ij,ij->j", each, each)
 
 

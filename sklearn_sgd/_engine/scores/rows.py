@@ -97,7 +97,7 @@ class Sums:
         """Add rows to the sums."""
         weighted = Z * curvature[:, None]
         self.curvature += weighted.T @ Z
-        self.squares += squares_of_added(weighted, Z)
+        self.squares += squares_of_added(Z, curvature)
         self.score += scores.sum(axis=0)
         if self.of_groups is None:
             self.scatter += scores.T @ scores

@@ -182,7 +182,7 @@ class Scores(Sums):
             n_seen = float(np.count_nonzero(part))
             block = known._block(dense(X[rows]), doubled(y[rows]), part, not len(s), n_seen)
             known = with_block_here(known, objective, block)
-        return known._replace(leading=Leading.none(len(self.at)), squares=known.leading.squares)
+        return known._replace(leading=Leading.none(len(self.at)))
 
     def merged(self, other: Self) -> Self:
         """Return the sums of the rows of both, which are seen from the same place."""

@@ -70,8 +70,8 @@ class Sums(NamedTuple):
     leading : Leading
         The rows with the largest leverage.
     squares : ndarray of shape (n_parameters,)
-        Sum of the squares of what the rows of a fit add to the diagonal of the second derivatives; for those of a
-        stream, ``leading`` has the large ones.
+        Sum of the squares of what each row adds to the diagonal of the second derivatives, of losses that may be
+        straight.
     unit : float
         The weight that counts as 1 in these sums: the mean of those so far. The rows in ``pending`` have their own.
     """
