@@ -9,7 +9,18 @@ import numpy as np
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import baseline, by_column, cores, curvatures, least_squares, plan, prepare, table, trend
+from sklearn_sgd._engine import (
+    baseline,
+    by_column,
+    cores,
+    curvatures,
+    late_columns,
+    least_squares,
+    plan,
+    prepare,
+    table,
+    trend,
+)
 from sklearn_sgd._engine.automatic import conjugate, effective, on_device, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
@@ -31,6 +42,7 @@ measure, base_rate = statistics.measure, step_size.base_rate
 blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_threads
 threads = cores.threads
 deprecation = _deprecation
+change_of_average, PATIENCE = late_columns.change_of_average, late_columns.PATIENCE
 conjugate_gradients = conjugate.conjugate_gradients
 loss_curvature = curvature
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down

@@ -1,6 +1,7 @@
 """Streams whose first rows say little of later ones: first counts of 0, heavy columns, columns that begin to vary."""
 
 import copy
+from types import SimpleNamespace
 
 import internals
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
-from sklearn.linear_model import HuberRegressor
+from sklearn.linear_model import HuberRegressor, LinearRegression
 from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -286,16 +287,75 @@ def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(kind, loss,
     assert_allclose(model.coef_[:3], [1.0, 0.0, 0.0], atol=0.01)
 
 
+@pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize("loss", ["huber", "squared_error"])
 @pytest.mark.parametrize("kind", [OnlineSGDRegressor, MiniBatchSGDRegressor])
-def test_a_column_that_begins_to_vary_has_the_same_bits_in_the_fast_path(kind):
-    """The first call after a copy takes the slow one."""
+def test_columns_that_begin_to_vary_have_the_same_bits_in_the_fast_path(kind, loss, size):
+    """The first call after a copy has no fast path."""
     X, y = plane(400)
-    X[:200, 2] = 0.0
-    fast, slow = stream(kind("huber"), X[:200], y[:200], 10), stream(kind("huber"), X[:200], y[:200], 10)
-    for start in range(200, 400, 10):
-        fast.partial_fit(X[start : start + 10], y[start : start + 10])
-        slow = copy.deepcopy(slow).partial_fit(X[start : start + 10], y[start : start + 10])
+    X[:200, 2], X[:250, 1] = 0.0, 3.0
+    fast, slow = stream(kind(loss), X[:200], y[:200], 10), stream(kind(loss), X[:200], y[:200], 10)
+    for start in range(200, 400, size):
+        fast.partial_fit(X[start : start + size], y[start : start + size])
+        slow = copy.deepcopy(slow).partial_fit(X[start : start + size], y[start : start + size])
         assert_array_equal(fast.coef_, slow.coef_)
+        assert fast.intercept_ == slow.intercept_
+
+
+@pytest.mark.parametrize("n_updates", [1, 63, 30_000])
+def test_the_average_of_each_late_column_forgets_by_its_own_age(n_updates):
+    """A mean with equal weights of ``a + k`` updates has k of them from the last k. Its weights are 1 / t."""
+    rng, done = np.random.default_rng(0), 30 * n_updates
+    ages = n_updates * np.array([-1, 3, 4, 7, 4, 20, 10, 100])
+    before, average, last = rng.normal(size=(3, len(ages) + 1))
+    vectors = SimpleNamespace(coef=last, average=average)
+
+    def mixes(t, patience=1.0):
+        """The average of the stream keeps half of itself in each update."""
+        return 1.0 / t if patience == internals.PATIENCE else np.full(t.shape, 0.5)
+
+    plan = SimpleNamespace(mixes=mixes)
+    found = average[:-1] + internals.change_of_average(plan, vectors, before, ages, done, n_updates)
+    # No column is older than the stream.
+    usual, share = 1.0 - 0.5**n_updates, n_updates / (np.clip(ages, 0, done) + n_updates)
+    expected = before[:-1] + share / usual * (average - before)[:-1]
+    expected[:2] = average[0], last[1]  # As old as the stream, and younger than four calls.
+    assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize(("loss", "penalty"), [("squared_error", None), ("squared_error", "l1"), ("huber", None)])
+def test_many_columns_begin_to_vary_one_after_the_other(loss, penalty, size):
+    rng, n_late, n_rows = np.random.default_rng(0), 20, 4000
+    X = rng.normal(size=(n_rows, 3 + n_late))
+    starts = np.linspace(1000, 2000, n_late).astype(int)
+    X[:, 3:] = np.where(np.arange(n_rows)[:, None] < starts, 0.0, X[:, 3:] + 5.0)
+    y = X @ np.linspace(1.0, 3.0, 3 + n_late) + rng.normal(size=n_rows)
+    params = {"penalty": penalty, "alpha": 1e-6} if penalty else {}
+    model = stream(OnlineSGDRegressor(loss, **params), X[:1000], y[:1000], 500)
+    stream(model, X[1000:], y[1000:], size)
+    squared = loss == "squared_error"
+    exact = (LinearRegression() if squared else HuberRegressor(alpha=0.0)).fit(X, y)
+    # Standard errors are about 1 / sqrt(2000).
+    assert_allclose(model.coef_, exact.coef_, atol=0.003 if squared else 0.1)
+    assert model.intercept_ == pytest.approx(exact.intercept_, abs=0.01 if squared else 0.2)
+
+
+def test_an_average_by_a_schedule_has_equal_weights_after_a_column_that_began_late():
+    """It knows neither when columns began, nor where they were centred by the automatic step."""
+    X, _ = plane(300)
+    X[:, 2] = np.where(np.arange(300) < 200, 0.0, X[:, 2] + 50.0)
+    y = X @ [1.0, -2.0, 0.5]
+    model = stream(OnlineSGDRegressor("huber"), X[:220], y[:220], 1)
+    stream(model.set_params(learning_rate="constant", eta0=1e-4, average=False), X[220:225], y[220:225], 1)
+    last = copy.deepcopy(model)
+    model.set_params(average=True)
+    mean = np.append(model.coef_, model.intercept_)
+    for row in range(225, 300):
+        stream(last, X[row : row + 1], y[row : row + 1], 1)
+        stream(model, X[row : row + 1], y[row : row + 1], 1)
+        mean += (np.append(last.coef_, last.intercept_) - mean) / (row + 1)
+        assert_allclose(np.append(model.coef_, model.intercept_), mean, rtol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 10, 100])

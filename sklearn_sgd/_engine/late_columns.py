@@ -17,6 +17,9 @@ PATIENCE = 10.0
 # Number of calls of the same size in which the parameters of such a column still approach the minimum.
 SOON = 4
 
+# Number of weights of averages that are computed at once.
+TOGETHER = 1 << 16
+
 
 def change_of_average(
     plan: Any, vectors: Vectors, before: np.ndarray, ages: np.ndarray, done: int, n_updates: int
@@ -26,17 +29,22 @@ def change_of_average(
     The average was ``before``, and has moved by the usual share in these updates, after those ``done``. At first it is
     the last parameters, which are nearer to the minimum than their mean.
     """
-    usual, change = _forgotten(plan, done, n_updates), np.zeros(len(ages))
-    for age in np.unique(ages[ages >= 0]):
-        those = np.flatnonzero(ages == age)
-        if age < SOON * n_updates:
-            change[those] = (vectors.coef - vectors.average)[those]
-        else:
-            share = _forgotten(plan, min(int(age), done), n_updates, PATIENCE)
-            change[those] = (share / usual - 1.0) * (vectors.average - before)[those]
+    change = np.where((ages >= 0) & (ages < SOON * n_updates), (vectors.coef - vectors.average)[:-1], 0.0)
+    older = np.flatnonzero(ages >= SOON * n_updates)
+    if len(older):
+        usual = _forgotten(plan, np.array([done]), n_updates)
+        shares = _forgotten(plan, np.minimum(ages[older], done), n_updates, PATIENCE)
+        change[older] = (shares / usual - 1.0) * (vectors.average - before)[older]
     return change
 
 
-def _forgotten(plan: Any, done: int, n_updates: int, patience: float = 1.0) -> float:
-    """Return the share of an average that it forgets in so many updates, after those done."""
-    return 1.0 - float(np.prod(1.0 - plan.mixes(np.arange(done + 1, done + 1 + n_updates), patience)))
+def _forgotten(plan: Any, done: np.ndarray, n_updates: int, patience: float = 1.0) -> np.ndarray:
+    """Return the share of each average that it forgets in so many updates, after those done."""
+    if n_updates == 1:
+        return plan.mixes(done + 1, patience)
+    distinct, places = np.unique(done, return_inverse=True)
+    kept, size = np.ones(len(distinct)), max(1, TOGETHER // len(distinct))
+    for start in range(1, n_updates + 1, size):
+        updates = np.add.outer(distinct, np.arange(start, min(start + size, n_updates + 1)))
+        kept *= np.prod(1.0 - plan.mixes(updates, patience), axis=1)
+    return (1.0 - kept)[places]

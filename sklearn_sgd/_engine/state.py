@@ -29,9 +29,10 @@ class State(LossRecord):
     The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
     ``since_step``, the weight of the samples that were measured after the step was made; ``window``, see
     :mod:`.automatic.window`; ``began``, the number of samples before each column began to vary, None if that is 0 for
-    all; ``way``, the last change of the centre, if some began later; ``first_batch_excess``, the additional loss of the
-    first batch at the parameters before the samples were measured; ``coef_before`` and ``average_before``, these
-    parameters, if they were changed. ``first_targets`` is for robust losses, and ``slopes`` for exact zeros.
+    all; ``former_centre``, that before the last samples, until they have been learned; ``first_batch_excess``, the
+    additional loss of the first batch at the parameters before the samples were measured; ``coef_before`` and
+    ``average_before``, these parameters, if they were changed. ``first_targets`` is for robust losses, and ``slopes``
+    for exact zeros.
 
     Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
@@ -52,7 +53,7 @@ class State(LossRecord):
     since_step: float = 0.0
     window: np.ndarray = field(default_factory=lambda: np.zeros(SHORT))
     began: np.ndarray | None = None
-    way: np.ndarray | None = None
+    former_centre: np.ndarray | None = None
     first_batch_excess: float = 0.0
     coef_before: np.ndarray | None = None
     average_before: np.ndarray | None = None
@@ -134,6 +135,10 @@ class State(LossRecord):
         """Whether the statistics include the targets."""
         return self.statistics is not None and len(self.statistics.mean) > len(self.centre)
 
+    def gives_minimum(self, smooth: bool) -> bool:
+        """Return whether the minimum of the squared error follows from the statistics: if not smooth, of many rows."""
+        return self.knows_targets and self.step is not None and (smooth or not self.is_young)
+
     def normal_matrix(self, target: int) -> NormalMatrix:
         """Return the normal matrix, which determines the squared error of a target."""
         assert self.statistics is not None
@@ -147,20 +152,20 @@ class State(LossRecord):
         make: Callable,
         growth: float,
         add_moments: Callable | None,
+        averages: bool,
     ) -> None:
         """Add the statistics of new rows, older ones times a share; renew the step if they have grown enough.
 
         A column that varies by much more than in the step renews the step at once. A column that varies mostly in the
-        new rows begins with them: its average forgets as that of a stream does that begins there. The driver
-        ``add_moments`` makes small calls faster.
+        new rows begins with them: its average forgets as that of a stream does that begins there. This is of use only
+        if the average predicts (``averages``). The driver ``add_moments`` makes small calls faster.
         """
-        known = self.statistics
+        known, self.former_centre = self.statistics, self.centre
         if known and share < 1.0:
             known = decayed(known, share)
         self.since_step += new.weight
         grows = self.step is None or self.since_step > growth * self.step.weight
-        moves_only = self.coef_before is None and self.began is None
-        if known and self.step and not grows and add_moments and moves_only:
+        if known and self.step and not grows and add_moments and self.coef_before is None:
             merged = self.step.merged(add_moments, known, new, n_columns, self.vectors)
             if merged is not None:
                 self.statistics, self.centre = merged, merged.mean[:n_columns]
@@ -181,7 +186,7 @@ class State(LossRecord):
             self._keep_spreads(before, self.step)
             return
         begins = begins_to_vary(known, merged)
-        if merged.counts is None and np.count_nonzero(begins):
+        if averages and merged.counts is None and np.count_nonzero(begins):
             self.began = np.where(begins, self.n_samples, 0 if self.began is None else self.began)
         if grows or (merged.variance > self.step.most_variance).any():
             self._go_on_with(make(merged), merged.centre)
@@ -238,7 +243,7 @@ class State(LossRecord):
         """Copy everything that does not depend on the target from the state of another target."""
         self._rescale(self.mean_weight / other.mean_weight)
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
-        self.statistics, self.began = other.statistics, other.began
+        self.statistics, self.began, self.former_centre = other.statistics, other.began, self.centre
         if len(other.window) > len(self.window):
             self.window = lengthened(self.window)
         if other.step is not None:
@@ -253,7 +258,7 @@ class State(LossRecord):
             for w in (self.vectors.coef, self.vectors.average, self.coef_before, self.average_before):
                 if w is not None:
                     w[-1] += move.dot(w[:-1])
-            self.centre, self.way = centre, None if self.began is None else move
+            self.centre = centre
 
     def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
         """Continue from other parameters."""
@@ -262,6 +267,7 @@ class State(LossRecord):
     def forget_columns(self) -> None:
         """Continue by a schedule, without centring; the statistics of the targets are dropped."""
         self.recentre(np.zeros_like(self.centre))
+        self.began = None
         if self.statistics is not None:
             self.statistics = self.statistics.leading(len(self.centre))
 
@@ -328,7 +334,7 @@ class State(LossRecord):
         """Count an epoch."""
         if n_rows:
             self.fresh, self.first_batch_excess, self.rate = False, 0.0, rate
-            self.coef_before = self.average_before = None
+            self.coef_before = self.average_before = self.former_centre = None
             self.append_loss(loss)
             self.n_epochs += 1
         self.n_updates += n_updates
@@ -338,23 +344,25 @@ class State(LossRecord):
         """Restore earlier vectors."""
         self.vectors = vectors
 
-    def predict_with(self, plan: Any, before: np.ndarray, n_rows: int) -> None:
-        """Predict with the average, or with the last parameters, after so many rows; the average was ``before``."""
+    def predict_with(self, plan: Any) -> None:
+        """Predict with the average, or with the last parameters."""
         if not plan.average_from:
             self.vectors.average[:] = self.vectors.coef
-        elif self.began is not None and n_rows:
-            self._hasten(plan, before, plan.n_updates(n_rows))
 
-    def _hasten(self, plan: Any, before: np.ndarray, n_updates: int) -> None:
-        """Let the average of columns that began later change faster. Predictions at the former centre stay."""
+    def hasten(self, plan: Any, before: np.ndarray, n_rows: int) -> None:
+        """Let the average of columns that began later change faster in these rows, before which it was ``before``.
+
+        Predictions at the former centre stay.
+        """
         assert self.began is not None
-        ages = np.where(self.began > 0, (self.n_samples - self.began) // plan.batch_size, -1)
-        change = change_of_average(plan, self.vectors, before, ages, self.n_done(plan), n_updates)
-        self.vectors.average[:-1] += change
-        if self.way is not None:
-            self.vectors.average[-1] += change @ self.way
-        later = np.where(2 * self.began > self.n_samples, self.began, 0)
-        self.began, self.way = later if later.any() else None, None
+        if plan.average_from and n_rows:
+            ages = np.where(self.began > 0, (self.n_samples - self.began) // plan.batch_size, -1)
+            change = change_of_average(plan, self.vectors, before, ages, self.n_done(plan), plan.n_updates(n_rows))
+            self.vectors.average[:-1] += change
+            if self.former_centre is not None:
+                self.vectors.average[-1] += change @ (self.centre - self.former_centre)
+            later = np.where(2 * self.began > self.n_samples, self.began, 0)
+            self.began = later if later.any() else None
 
     def finite(self, averaged: bool, most: float, vectors: Vectors | None = None) -> bool:
         """Return whether the next step can start from these vectors: they, their squares and the window are finite."""

@@ -135,10 +135,12 @@ class Stream:
             inverse = state.step.preconditioner.inverse
             centre = state.centre.astype(self.dtype, copy=False)
             changed |= {"mean": address(centre), "inverse": address(inverse), "window": address(state.window)}
-        rates, n_done, before = self._rates(state), state.n_done(plan), state.vectors.average
-        before = before if state.began is None else before.copy()
+        rates, n_done = self._rates(state), state.n_done(plan)
+        before = None if state.began is None else average.copy()
         loss = self.call(changed | rates.addresses(n_done))
-        state.predict_with(plan if state.began is None else self._plan_with(state.step), before, len(self.order))
+        state.predict_with(plan)
+        if before is not None:
+            state.hasten(self._plan_with(state.step), before, len(self.order))
         if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
             return False
         n_rows, every, used = len(self.order), float(len(X)), float(len(self.order))
