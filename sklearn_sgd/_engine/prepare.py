@@ -216,9 +216,7 @@ def learn_columns(
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
     make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
-    driver = merge or add_moments(state.vectors.coef.dtype)
-    averages = not (stream and recipe.finishes_streams and state.gives_minimum(recipe.formulas.is_smooth))
-    state.learn_columns(new, X.shape[1], share, make, GROWTH, driver, averages)
+    state.learn_columns(new, X.shape[1], share, make, GROWTH, merge or add_moments(state.vectors.coef.dtype))
 
 
 def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:
