@@ -341,6 +341,18 @@ def test_many_columns_begin_to_vary_one_after_the_other(loss, penalty, size):
     assert model.intercept_ == pytest.approx(exact.intercept_, abs=0.01 if squared else 0.2)
 
 
+@pytest.mark.parametrize("size", [1, 20])
+def test_columns_that_begin_to_vary_for_several_targets_as_for_each(size):
+    X, _ = plane(400)
+    X[:, 1:] = np.where(np.arange(400)[:, None] < [200, 250], 0.0, X[:, 1:] + 50.0)
+    Y = X @ [[1.0, 3.0], [-2.0, 0.0], [0.5, 1.0]]
+    together = stream(OnlineSGDRegressor("huber"), X, Y, size)
+    for target, y in enumerate(Y.T):
+        alone = stream(OnlineSGDRegressor("huber"), X, y, size)
+        assert_allclose(together.coef_[target], alone.coef_, rtol=1e-9)
+        assert together.intercept_[target] == pytest.approx(alone.intercept_, rel=1e-9)
+
+
 def test_an_average_by_a_schedule_has_equal_weights_after_a_column_that_began_late():
     """It knows neither when columns began, nor where they were centred by the automatic step."""
     X, _ = plane(300)

@@ -36,14 +36,13 @@ class StreamFinish(NamedTuple):
     @one_blas_thread()  # One BLAS thread: the same bits in a program with several threads.
     def __call__(self, state: State, target: int, scores: Any = None) -> tuple[np.ndarray, float]:
         """Coefficients and intercept with which a target is predicted."""
-        if not state.gives_minimum(self.smooth):
+        if not state.knows_targets or state.step is None:
             return state.predictor()
-        assert state.step is not None
         normal, w = state.normal_matrix(target), state.vectors.average
         if self.smooth:
             weight = state.statistics.weight if state.statistics else 1.0
             w = conjugate_minimum(normal, self.penalty, state.step.preconditioner, w, self.bias, weight)
-        else:
+        elif not state.is_young:
             w = proximal_minimum(normal, self.penalty, w, self.bias)
         return state.predictor(w)
 

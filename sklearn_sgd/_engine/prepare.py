@@ -218,8 +218,7 @@ def learn_columns(
     make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
-    averages = not (stream and recipe.finishes_streams and state.gives_minimum(recipe.formulas.is_smooth))
-    state.learn_columns(new, X.shape[1], share, make, GROWTH, merge, averages)
+    state.learn_columns(new, X.shape[1], share, make, GROWTH, merge)
 
 
 def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:

@@ -135,10 +135,6 @@ class State(LossRecord):
         """Whether the statistics include the targets."""
         return self.statistics is not None and len(self.statistics.mean) > len(self.centre)
 
-    def gives_minimum(self, smooth: bool) -> bool:
-        """Return whether the minimum of the squared error follows from the statistics: if not smooth, of many rows."""
-        return self.knows_targets and self.step is not None and (smooth or not self.is_young)
-
     def normal_matrix(self, target: int) -> NormalMatrix:
         """Return the normal matrix, which determines the squared error of a target."""
         assert self.statistics is not None
@@ -152,13 +148,12 @@ class State(LossRecord):
         make: Callable,
         growth: float,
         add_moments: Callable | None,
-        averages: bool,
     ) -> None:
         """Add the statistics of new rows, older ones times a share; renew the step if they have grown enough.
 
         A column that varies by much more than in the step renews the step at once. A column that varies mostly in the
-        new rows begins with them: its average forgets as that of a stream does that begins there. This is of use only
-        if the average predicts (``averages``). The driver ``add_moments`` makes small calls faster.
+        new rows begins with them: its average forgets as that of a stream does that begins there. The driver
+        ``add_moments`` makes small calls faster.
         """
         known, self.former_centre = self.statistics, self.centre
         if known and share < 1.0:
@@ -186,7 +181,7 @@ class State(LossRecord):
             self._keep_spreads(before, self.step)
             return
         begins = begins_to_vary(known, merged)
-        if averages and merged.counts is None and np.count_nonzero(begins):
+        if merged.counts is None and np.count_nonzero(begins):
             self.began = np.where(begins, self.n_samples, 0 if self.began is None else self.began)
         if grows or (merged.variance > self.step.most_variance).any():
             self._go_on_with(make(merged), merged.centre)
