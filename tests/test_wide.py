@@ -236,6 +236,15 @@ def test_narrow_directions_without_tolerance_and_in_a_stream_that_goes_on(kind):
     assert least - model.score(X, y) < 0.02
 
 
+def test_without_tolerance_sparse_fits_do_not_learn_noise_along_narrow_directions():
+    """As with one: on new rows the fit is no worse than before the final steps, which average=True leaves out."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(4 * MOST, MOST + 100, 0.1, "csr", random_state=rng, data_rvs=rng.standard_normal)
+    y = rng.standard_normal(4 * MOST)
+    models = [MiniBatchSGDRegressor(tol=None, epochs=2, average=a, random_state=0).fit(X, y) for a in ("auto", True)]
+    assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-12)
+
+
 @pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
 def test_average_does_not_follow_narrow_directions(kind):
     X, y = narrow_problem(N, "array")

@@ -227,7 +227,9 @@ class Fit:
         if missing > enough > 0.0:
             self.reason = "stalled"
         is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
-        if is_complete and hides_directions(plan):
+        # Without a tolerance there is no probe, which would tell progress from noise that is learned.
+        is_noise = self.stopping.margin is None and is_prone_to_noise(plan, state)
+        if is_complete and hides_directions(plan) and not is_noise:
             worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
             self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
         if self.has_moved:
