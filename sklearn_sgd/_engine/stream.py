@@ -101,13 +101,14 @@ class Stream:
         if known[0].first_targets is not None:
             return None
         states, plan = [state.fork() for state in known], self.plan
-        # In the memory order in which the epochs have the targets, which affects the rounding of sums over rows.
-        columns = y[None] if y.ndim == 1 else np.ascontiguousarray(y.T)
+        columns = (y,) if y.ndim == 1 else np.ascontiguousarray(y.T)
         first, *others = states
         weight = first.weigh(weight, X)
         if plan.preconditioner:
+            # In the memory order in which the epochs have the targets, which affects the rounding of sums over rows.
+            targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
             with quiet():
-                learn_columns(self.recipe, X, columns.T, weight, first, merge=self.merge)
+                learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
             if first.step is None:
                 return None
         for other in others:
