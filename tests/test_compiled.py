@@ -178,21 +178,29 @@ def test_moments_are_added(dtype, driver):
     w, average = rng.standard_normal(4).astype(dtype), rng.standard_normal(4)
     add = driver("add_moments", "dense", {"real": dtype})
 
-    def added(new, most, gain=9.0):
+    def added(new, most, gain=9.0, **of_row):
         moments = [a for X in (rows, new) for a in (X.mean(axis=0), np.cov(X.T, bias=True) * len(X))]
         numbers = {"k": 4, "p": 3, "weight": 20.0, "total": 20.0 + len(new), "gain": gain, "most": np.full(3, most)}
+        numbers |= {"single": 0, "x": 0, "y": 0}
         arrays = dict(
             zip(("mean", "moment", "new_mean", "new_moment"), map(np.ascontiguousarray, moments), strict=True)
         )
         results = {"merged_mean": np.empty(4), "merged_moment": np.empty(16)}
         results |= {"w": w.copy(), "average": average.copy()}
-        return add(numbers | arrays | results), results
+        return add(numbers | arrays | of_row | results), results
 
     whole = np.concatenate((rows, more))
     widened, results = added(more, 100.0)
     assert widened == 0.0
     assert_allclose(results["merged_mean"], whole.mean(axis=0))
     assert_allclose(results["merged_moment"].reshape(4, 4), np.cov(whole.T, bias=True) * 27)
+    # A single row may be passed as it is.
+    of_row = {"single": 1, "x": more[0, :3].astype(dtype), "y": more[0, 3:].astype(dtype)}
+    assert_allclose(
+        added(more[:1], 100.0, **of_row)[1]["merged_moment"],
+        added(more[:1], 100.0)[1]["merged_moment"],
+        rtol=TOLERANCE[dtype.name],
+    )
     move = (whole.mean(axis=0) - rows.mean(axis=0))[:3]
     for moved, before in ((results["w"], w), (results["average"], average)):
         assert_allclose(moved, np.append(before[:3], before[3] + move @ before[:3]), rtol=TOLERANCE[dtype.name])

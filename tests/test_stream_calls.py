@@ -73,6 +73,9 @@ def test_same_bits_as_the_long_way(kind, params, n_rows, dtype, weighted, n_targ
         known = len(calls)
         long.partial_fit(np.repeat(X, 2, axis=1)[:, ::2], y, weight)
         assert len(calls) == known
+        # The steps, too, which exact coefficients hide.
+        for a, b in zip(internals.state_of(short).vectors, internals.state_of(long).vectors, strict=True):
+            np.testing.assert_array_equal(a, b)
     assert len(calls) >= 8  # Of robust losses the first 30 samples take the long way, and so does a weight of 0.
     np.testing.assert_array_equal(short.coef_, long.coef_)
     np.testing.assert_array_equal(short.intercept_, long.intercept_)

@@ -15,7 +15,7 @@ from sklearn_sgd._engine.automatic.window import SHORT, lengthened
 from sklearn_sgd._engine.late_columns import change_of_average
 from sklearn_sgd._engine.loss_record import LossRecord
 from sklearn_sgd._engine.vectors import Vectors
-from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
+from sklearn_sgd._engine.weights import WeightRecord
 
 # Samples per column up to which a stream is young; factor by which a wider column must raise the recent loss for its
 # coefficient to be reduced.
@@ -23,7 +23,7 @@ EARLY, MANY = 10.0, 10.0
 
 
 @dataclass
-class State(LossRecord):
+class State(LossRecord, WeightRecord):
     """State of a descent: everything that the next update depends on, besides the data and the Recipe.
 
     The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
@@ -46,8 +46,6 @@ class State(LossRecord):
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
-    weight_sum: float = 0.0
-    weight_rows: int = 0
     statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
@@ -90,40 +88,20 @@ class State(LossRecord):
         return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
 
     def weigh(self, weight, X):
-        """Count the weights of new rows, and return them as `relative` does."""
-        n_rows = X.shape[0]
-        if isinstance(X, Elsewhere):
-            # Remote rows include their weights, of mean 1.
-            self.weight_sum, self.weight_rows = X.weight, n_rows
-            return np.empty(0, dtype_of(X))
-        before = self.mean_weight
-        self.weight_sum += n_rows if weight is None else total(weight)
-        self.weight_rows += n_rows if weight is None else int(total(doubled(weight != 0)))
-        self._rescale(before / self.mean_weight)
+        """Count the weights of new rows, and return them as `relative` does; sums of weighted numbers follow."""
+        factor = self.count_weights(weight, X)
+        if factor != 1.0:
+            self._rescale(factor)
         return self.relative(weight, X)
-
-    @property
-    def mean_weight(self) -> float:
-        """Mean of all weights so far that are not 0."""
-        return self.weight_sum / self.weight_rows if self.weight_rows else 1.0
 
     def _rescale(self, factor: float) -> None:
         """Multiply the weights in all sums: they are relative to a mean that has changed.
 
         Those of sparse columns only shape the step, and stay as they are.
         """
-        if factor == 1.0:
-            return
         self.prequential_sum, self.prequential_weight = factor * self.prequential_sum, factor * self.prequential_weight
         if self.statistics is not None and self.statistics.counts is None:
             self.statistics = decayed(self.statistics, factor)
-
-    def relative(self, weight, X):
-        """Return the weights divided by the mean of all non-zero weights so far; an empty array if all are 1."""
-        dtype, mean = dtype_of(X), self.mean_weight
-        if weight is None:
-            return np.empty(0, dtype) if mean == 1.0 else like(np.full(X.shape[0], 1.0 / mean, dtype), X)
-        return weight / mean if is_foreign(weight) else (weight / mean).astype(dtype, copy=False)
 
     @property
     def is_young(self) -> bool:
@@ -157,14 +135,13 @@ class State(LossRecord):
         """
         known, self.former_centre = self.statistics, self.centre
         if known and share < 1.0:
-            known = decayed(known, share)
+            known = self.statistics = decayed(known, share)
+        if known and add_moments and new.moment.shape == known.moment.shape:
+            moments = np.ascontiguousarray(new.mean), np.ascontiguousarray(new.moment)
+            if self.add_moments(add_moments, growth, new.weight, 0, 0, 0, *moments):
+                return
         self.since_step += new.weight
         grows = self.step is None or self.since_step > growth * self.step.weight
-        if known and self.step and not grows and add_moments and self.coef_before is None:
-            merged = self.step.merged(add_moments, known, new, n_columns, self.vectors)
-            if merged is not None:
-                self.statistics, self.centre = merged, merged.mean[:n_columns]
-                return
         self.statistics = merge(known, new) if known else new
         self.window = self.window if self.statistics.counts is None else lengthened(self.window)
         if known and self.step and not grows and self.step.still_holds(known, self.statistics, n_columns):
@@ -186,6 +163,20 @@ class State(LossRecord):
         if grows or (merged.variance > self.step.most_variance).any():
             self._go_on_with(make(merged), merged.centre)
         self.recentre(merged.centre)
+
+    def add_moments(self, driver: Callable, growth: float, weight: float, *new: Any) -> bool:
+        """Add the moments of new rows by a driver, of which ``new`` are arguments, and return True, if the step stays.
+
+        A single row can be passed as it is, and needs no object for its statistics.
+        """
+        known, since = self.statistics, self.since_step + weight
+        if known is None or self.step is None or since > growth * self.step.weight or self.coef_before is not None:
+            return False
+        merged = self.step.merged(driver, known, weight, self.vectors, *new)
+        if merged is not None:
+            self.statistics, self.former_centre, self.centre = merged, self.centre, merged.mean[: len(self.centre)]
+            self.since_step = since
+        return merged is not None
 
     def learn_entries(self, weight: float, gained: float) -> None:
         """Count rows whose statistics are stored by column; ``weight`` is the weight of all rows with them."""
@@ -236,7 +227,8 @@ class State(LossRecord):
 
     def follow(self, other: "State") -> None:
         """Copy everything that does not depend on the target from the state of another target."""
-        self._rescale(self.mean_weight / other.mean_weight)
+        if self.mean_weight != other.mean_weight:
+            self._rescale(self.mean_weight / other.mean_weight)
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
         self.statistics, self.began, self.former_centre = other.statistics, other.began, self.centre
         if len(other.window) > len(self.window):

@@ -17,7 +17,7 @@ from sklearn_sgd._engine.passes.choose import add_moments
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
-from sklearn_sgd._engine.prepare import NO_WEIGHT, learn_columns, stream_schedule
+from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.support import learn_slopes
@@ -69,6 +69,9 @@ class Stream:
         self.most = plan.largest_loss
         self.known: Rates | None = None
         self.merge = add_moments(self.dtype) if plan.preconditioner else None
+        centred, half_life = recipe.params["fit_intercept"], recipe.params["half_life"]
+        # A single row that forgets nothing is added without an object for its statistics.
+        self.add_row = self.merge if len(order) == 1 and centred and not half_life else None
         # Whether values that are not finite are found only by the loss, as for the squared error.
         self.shows_not_finite = plan.formulas.is_quadratic and plan.preconditioner is None and not plan.drop_last
 
@@ -105,10 +108,12 @@ class Stream:
         first, *others = states
         weight = first.weigh(weight, X)
         if plan.preconditioner:
-            # In the memory order in which the epochs have the targets, which affects the rounding of sums over rows.
-            targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
-            with quiet():
-                learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
+            each = float(weight[0]) if len(weight) else 1.0
+            if not (self.add_row and first.add_moments(self.add_row, GROWTH, each, 1, X, y, 0, 0)):
+                # In the order in memory in which the epochs have the targets, which affects the rounding of sums.
+                targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
+                with quiet():
+                    learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
             if first.step is None:
                 return None
         for other in others:

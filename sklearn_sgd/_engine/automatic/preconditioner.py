@@ -9,7 +9,7 @@ more slowly. The inverse variance would give very long steps to rare columns, wh
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg, sparse
@@ -191,20 +191,21 @@ class Step(NamedTuple):
         )
 
     def merged(
-        self, add_moments: Callable, known: ColumnStatistics, new: ColumnStatistics, n_columns: int, vectors: Vectors
+        self, add_moments: Callable, known: ColumnStatistics, weight: float, vectors: Vectors, *new: Any
     ) -> ColumnStatistics | None:
         """Return the statistics of all rows, by a driver, if the step is still valid for them; else None.
 
         Then the vectors are changed, too: the intercepts move with the means. The driver makes in one call what
-        `merge`, `still_holds` and ``State.recentre`` make in many, which take longer than a step on a row.
+        `merge`, `still_holds` and ``State.recentre`` make in many, which take longer than a step on a row. ``new`` are
+        its arguments for the new rows, which have this ``weight``.
         """
-        k, total = len(known.mean), known.weight + new.weight
-        if known.moment.ndim != 2 or new.moment.shape != (k, k) or self.shares is not None:
+        k, total = len(known.mean), known.weight + weight
+        if known.moment.ndim != 2 or self.shares is not None:
             return None
         mean, moment = np.empty(k), np.empty((k, k))
-        before = map(np.ascontiguousarray, (known.mean, known.moment, new.mean, new.moment))
-        numbers = k, n_columns, known.weight, total, usual_gain(known.weight, total)
-        widened = add_moments(*numbers, self.most_variance, *before, mean, moment, vectors.coef, vectors.average)
+        before = self.most_variance, np.ascontiguousarray(known.mean), np.ascontiguousarray(known.moment)
+        numbers = k, len(self.most_variance), known.weight, total, usual_gain(known.weight, total)
+        widened = add_moments(*numbers, *before, *new, mean, moment, vectors.coef, vectors.average)
         return None if widened else ColumnStatistics(total, mean, moment, None, known.left_out, known.sampled)
 
     @property
