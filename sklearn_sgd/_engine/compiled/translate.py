@@ -1,9 +1,9 @@
 """Compile drivers to machine code: a subset of Python with flat arrays and numbers is translated to LLVM.
 
 The drivers use assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries of arrays, and calls of
-functions written in the same way, which are inlined. The kinds of their arguments are annotated; all other kinds
-follow. A literal gets the precision of the other operand, as in NumPy. Conditions are evaluated completely: ``and`` and
-``or`` do not stop early.
+functions written in the same way, which are inlined. Those of `drivers.vectors`, which call NumPy, are replaced by the
+loops of `drivers.loops`. The kinds of arguments are annotated; all other kinds follow. A literal gets the precision of
+the other operand, as in NumPy. Conditions are evaluated completely: ``and`` and ``or`` do not stop early.
 """
 
 import ast
@@ -19,11 +19,15 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from sklearn_sgd._engine.compiled import instructions, store
-from sklearn_sgd._engine.compiled.drivers import primitives
+from sklearn_sgd._engine.compiled.drivers import loops, primitives, vectors
 from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
-# This source is a part of the key of machine code.
-SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, instructions.__file__))).hexdigest()
+# These sources are a part of the key of machine code.
+_FILES = __file__, instructions.__file__, loops.__file__
+SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _FILES)).hexdigest()
+
+# Loops for the operations that plain Python does by NumPy.
+LOOPS = {operation: getattr(loops, name) for name, operation in vars(vectors).items() if inspect.isfunction(operation)}
 
 _trees: dict[tuple[str, int], ast.FunctionDef] = {}
 
@@ -253,7 +257,7 @@ class _Scope:
     def _call(self, function: Any, arguments: list) -> Any:
         if function in BUILTINS:
             return BUILTINS[function](self.to, *arguments)
-        return _Scope(self.to, function, arguments).run()
+        return _Scope(self.to, LOOPS.get(function, function), arguments).run()
 
 
 def _extreme(sign: ast.cmpop) -> Callable:
