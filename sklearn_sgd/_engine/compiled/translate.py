@@ -18,12 +18,12 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled import instructions, store
+from sklearn_sgd._engine.compiled import elementary, instructions, store
 from sklearn_sgd._engine.compiled.drivers import loops, primitives, vectors
 from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
 # These sources are a part of the key of machine code.
-_FILES = __file__, instructions.__file__, loops.__file__
+_FILES = __file__, elementary.__file__, instructions.__file__, loops.__file__
 SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _FILES)).hexdigest()
 
 # Loops for the operations that plain Python does by NumPy.
@@ -281,6 +281,14 @@ def _of_double(name: str) -> Callable:
     return lambda to, a: Value("double", to.intrinsic(f"llvm.{name}.f64", to.types["double"], to.cast(a, "double")))
 
 
+def _logarithm(to: Instructions, a: Value) -> Value:
+    def call(name: str, *values: Any) -> Any:
+        return to.intrinsic(f"{name}.f64", to.types["double"], *values)
+
+    written = elementary.functions(to.ir, to.builder, call)
+    return Value("double", written["log"](to.cast(a, "double")))
+
+
 def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
     """A call by address: arrays are pointers, the count is an integer, all other numbers are in double precision."""
     given = []
@@ -308,6 +316,7 @@ BUILTINS: dict[Any, Callable] = {
     int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
     float: lambda to, a: Value("double", to.cast(a, "double")),
     primitives.invoke: _invoke,
+    primitives.logarithm: _logarithm,
     primitives.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
     primitives.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
     primitives.prefetch: _prefetch,

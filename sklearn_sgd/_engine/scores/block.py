@@ -161,7 +161,7 @@ def _added(sums: S, objective: Objective, block: Block, view: View, solved: np.n
         mixed = np.multiply.outer((s * s * view.rows[3]) @ view.Z + 0.5 * float(s @ s) * pull, pull)
         scatter += mixed + mixed.T
     if not objective.is_quadratic:
-        errors = objective.pearson(s, *view.rows[:3])
+        errors = objective.pearson(s, *view.rows[:3]) if objective.is_deviance else 0.0
     return sums._replace(
         at=at,
         weight=weight,

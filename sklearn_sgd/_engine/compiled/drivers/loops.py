@@ -1,8 +1,8 @@
 """The operations of `vectors` as loops, for machine code."""
 
-from math import log, sqrt
+from math import sqrt
 
-from sklearn_sgd._engine.compiled.drivers.primitives import tail
+from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, tail
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
 
 # Number of samples that are processed at once: their columns fit into a cache.
@@ -176,7 +176,7 @@ def log_sizes(n, s, y, p):
     total = 0.0
     for i in range(n):
         tiny = EPSILON * (abs(y[i]) + abs(p[i])) + LEAST
-        total += s[i] * log(max(abs(y[i] - p[i]), tiny))
+        total += s[i] * logarithm(max(abs(y[i] - p[i]), tiny))
     return total
 
 
