@@ -21,7 +21,8 @@ class Root:
         self.scale = scale
         # The functions of SciPy that call LAPACK take several times as long for small matrices.
         self.factor, failed = linalg.lapack.dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)
-        if failed or not isfinite(self.factor.trace()):
+        # The last pivot depends on all others.
+        if failed or not isfinite(self.factor[-1, -1]):
             raise linalg.LinAlgError("The matrix is not positive definite.")
 
     @classmethod
