@@ -1,5 +1,6 @@
 """Machine code computes what the formulas and the drivers say as plain Python."""
 
+import inspect
 import sys
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from problems import csr, holey, linear, some_weights, theta
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, losses, optimizers, penalties
 from sklearn_sgd._engine.compiled import emit, functions, machine, store, translate
-from sklearn_sgd._engine.compiled.drivers import primitives
+from sklearn_sgd._engine.compiled.drivers import loops, primitives, vectors
 from sklearn_sgd._engine.expressions import UFUNCS, Expression, Untraceable, program, symbols, variable
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
@@ -167,6 +168,50 @@ def test_full_batch_driver(monkeypatch, form, params):
     compiled = BatchGDRegressor(**params).fit(form(X), y)
     monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
     assert_allclose(theta(compiled), theta(BatchGDRegressor(**params).fit(form(X), y)), rtol=1e-10)
+
+
+N, P, K = 11, 3, 4
+RNG = np.random.default_rng(0)
+ROWS, SQUARE, NARROW, SHORT = (RNG.uniform(0.5, 1.5, size) for size in (K * N, K * K, P * N, K))
+LONG = [RNG.uniform(0.5, 1.5, N) for _ in range(4)]
+
+# Arguments of the operations that drivers call; the numbers are sizes of their results.
+OPERATIONS = {
+    "lay_out": (NARROW, N, P, K, SHORT, K * N),
+    "combine": (ROWS, K, N, SHORT, N),
+    "project": (ROWS, K, N, LONG[0], K),
+    "dot": (N, *LONG[:2]),
+    "multiply": (N, *LONG[:2], N),
+    "go": (N, LONG[0], 0.7, LONG[1], N),
+    "differ": (N, *LONG, N),
+    "scale_symmetric": (K, SQUARE - 2.0 * np.eye(1, K * K, K + 1)[0], SHORT, 1e-3, K, K * K),
+    "weighted_products": (ROWS, K, N, *LONG[:2], SHORT, 4 * loops.STRETCH, K * K, K * K, N, K),
+    "log_sizes": (N, *LONG[:3]),
+    "bumps": (N, *LONG[:2], 2, np.array([0.1, 0.3, 2.0, -0.2, 0.1, 5.0]), N),
+    "count_above": (N, *LONG[:2], 1.0),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_loops_do_what_numpy_does(name):
+    """In plain Python operations on vectors are NumPy's; machine code has loops, which plain Python runs, too."""
+    given = OPERATIONS[name]
+    whole = inspect.signature(getattr(vectors, name)).parameters
+    numbers = {"n", "p", "k", "number", "length", "ridge", "least"}
+    results = {place for place, (key, value) in enumerate(zip(whole, given, strict=True)) if type(value) is int}
+    results -= {place for place, key in enumerate(whole) if key in numbers}
+    both = []
+    for module in (vectors, loops):
+        arguments = [np.full(value, np.nan) if place in results else value for place, value in enumerate(given)]
+        returned = getattr(module, name)(*arguments)
+        both.append([arguments[place] for place in results if [*whole][place] != "work"] + [returned])
+    for ours, theirs in zip(*both, strict=True):
+        assert ours is theirs is None or np.all(np.isfinite(ours))
+        assert ours is None or assert_allclose(theirs, ours, rtol=1e-12) is None
+
+
+def test_all_operations_have_loops():
+    assert set(OPERATIONS) == {name for name, value in vars(vectors).items() if inspect.isfunction(value)}
 
 
 @pytest.mark.parametrize("driver", [machine.CompiledDriver, machine.PlainDriver])

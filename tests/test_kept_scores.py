@@ -116,12 +116,38 @@ def test_rows_are_counted_whatever_they_weigh(robust):
     assert table.n_samples == np.count_nonzero(weight)
 
 
-@pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"loss": Huber(1.0), "penalty": "l2", "alpha": 0.1}])
-def test_machine_code_as_plain_python(monkeypatch, params):
-    X, y = rows(n=400)
-    compiled = coefficient_table(streamed(X, y, 400, **params))
+class Unreadable:
+    """A loss of a user that cannot be compiled, as it is no named tuple."""
+
+    value, gradient = staticmethod(Huber(1.0).value), staticmethod(Huber(1.0).gradient)
+
+
+PLAIN = [
+    {},
+    {"fit_intercept": False},
+    {"half_life": 500},
+    {"loss": Huber(1.0), "penalty": "l2", "alpha": 0.1},
+    *({"loss": loss, "epsilon": 10.0} if loss == "huber" else {"loss": loss} for loss in sorted(LOSSES)),
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("params", PLAIN, ids=str)
+def test_machine_code_as_plain_python(monkeypatch, params, weighted):
+    """NumPy does what the loops of machine code do, in one block and in several."""
+    loss = params.get("loss", "squared_error")
+    X, y = rows(loss if isinstance(loss, str) else "huber", n=900)
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, 900) if weighted else None
+    compiled = [coefficient_table(streamed(X, y, size, weight, **params)) for size in (900, 300)]
     monkeypatch.setenv("SKLEARN_SGD_DISABLE_JIT", "1")
-    same(coefficient_table(streamed(X, y, 400, **params)), compiled, rtol=1e-8)
+    for size, table in zip((900, 300), compiled, strict=True):
+        same(coefficient_table(streamed(X, y, size, weight, **params)), table, rtol=1e-6)
+
+
+def test_a_loss_that_cannot_be_compiled():
+    X, y = rows(n=900)
+    own, known = (streamed(X, y, 300, loss=loss) for loss in (Unreadable(), Huber(1.0)))
+    same(coefficient_table(own), coefficient_table(known), rtol=1e-8)
 
 
 class TestFits:

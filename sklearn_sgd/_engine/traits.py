@@ -259,6 +259,8 @@ class Formulas:
         self.parts = parts
         # The passes, by precision; see ``passes.choose``.
         self.drivers: dict[np.dtype, Any] = {}
+        # See ``scores.objective``.
+        self.objective: Any = None
         self.loss: LossReading = read(LossReading, parts.loss)
         self.penalty: PenaltyReading = read(PenaltyReading, parts.penalty, n_features)
         self.optimizer: OptimizerReading = read(OptimizerReading, parts.optimizer)

@@ -49,9 +49,14 @@ class Functions(NamedTuple):
     penalty_numbers: np.ndarray
 
 
+def compiled_loss(loss: LossReading, dtype: np.dtype) -> dict[str, Any]:
+    """Addresses of the machine code of a loss, by name, and the values of its fields."""
+    return _compiled("loss", loss, _loss_kernels, dtype)
+
+
 def compiled_functions(formulas: Formulas, dtype: np.dtype) -> Functions:
     """Addresses of the machine code of formulas."""
-    loss = _compiled("loss", formulas.loss, _loss_kernels, dtype)
+    loss = compiled_loss(formulas.loss, dtype)
     optimizer = _compiled("optimizer", formulas.optimizer, _update_kernel, dtype)
     penalty = _compiled("penalty", formulas.penalty, _penalty_kernels, dtype)
     return Functions(
@@ -106,12 +111,18 @@ def _penalty_kernels(penalty: PenaltyReading, count: int) -> dict[str, emit.Kern
     return kernels
 
 
-def python_functions(parts: Any, formulas: Formulas) -> Functions:
-    """The same functions in plain Python, on arrays."""
-    loss, penalty, optimizer = parts
+def python_slopes(loss: Any) -> Callable:
+    """The function `slopes` in plain Python, on arrays."""
 
     def slopes(numbers, sums, n, y, z, s, c):
         c[:n] = s[:n] * loss.gradient(y[:n], z[:n])
+
+    return slopes
+
+
+def python_functions(parts: Any, formulas: Formulas) -> Functions:
+    """The same functions in plain Python, on arrays."""
+    loss, penalty, optimizer = parts
 
     def block(numbers, sums, n, y, z, s, c):
         slope = loss.gradient(y[:n], z[:n])
@@ -140,7 +151,7 @@ def python_functions(parts: Any, formulas: Formulas) -> Functions:
 
     return Functions(
         block,
-        slopes,
+        python_slopes(loss),
         row,
         NONE,
         update,

@@ -20,6 +20,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     lazy_automatic,
     lazy_minibatch,
     lazy_variance_reduced,
+    loops,
     minibatch,
     moments,
     online,
@@ -36,7 +37,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
     *(lazy_automatic, lazy_minibatch, lazy_variance_reduced, scores, shuffle, sparse_sums, update_columns),
-    *(credibility, moments),
+    *(credibility, loops, moments),
 ):
     translate.remember(module)
 
@@ -58,13 +59,15 @@ BUILDERS: dict[str, Callable] = {
     "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
     "add_moments": lambda layout: moments.add_moments,
     "permute": lambda layout: shuffle.permute,
-    "designs": lambda layout: scores.designs,
-    "products": lambda layout: scores.products,
+    "see_block": lambda layout: scores.see_block,
+    "add_block": lambda layout: scores.add_block,
 }
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(("online", "online_automatic", "add_moments", "permute", "designs", "products", "slope"), "dense")
+ONLY = dict.fromkeys(
+    ("online", "online_automatic", "add_moments", "permute", "see_block", "add_block", "slope"), "dense"
+)
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
 ONLY |= dict.fromkeys(LAZY, "csr")
 
@@ -152,7 +155,11 @@ class PlainDriver(Driver):
 
     def __call__(self, values: Mapping[str, Any]) -> float:
         """Run the driver."""
-        return float(self.function(*(_plain(values[name], kind) for name, kind in self.arguments.items())))
+        return self.in_order(*(values[name] for name in self.arguments))
+
+    def in_order(self, *given: Any) -> float:
+        """Run the driver with its arguments in order."""
+        return float(self.function(*map(_plain, given, self.arguments.values())))
 
 
 def _plain(value: Any, kind: str) -> Any:

@@ -1,9 +1,9 @@
 """Compile drivers to machine code: a subset of Python with flat arrays and numbers is translated to LLVM.
 
 The drivers use assignments, ``for`` over ``range``, ``while``, ``if``, arithmetic, entries of arrays, and calls of
-functions written in the same way, which are inlined. The kinds of their arguments are annotated; all other kinds
-follow. A literal gets the precision of the other operand, as in NumPy. Conditions are evaluated completely: ``and`` and
-``or`` do not stop early.
+functions written in the same way, which are inlined. Those of `drivers.vectors`, which call NumPy, are replaced by the
+loops of `drivers.loops`. The kinds of arguments are annotated; all other kinds follow. A literal gets the precision of
+the other operand, as in NumPy. Conditions are evaluated completely: ``and`` and ``or`` do not stop early.
 """
 
 import ast
@@ -18,12 +18,16 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled import instructions, store
-from sklearn_sgd._engine.compiled.drivers import primitives
+from sklearn_sgd._engine.compiled import elementary, instructions, store
+from sklearn_sgd._engine.compiled.drivers import loops, primitives, vectors
 from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
-# This source is a part of the key of machine code.
-SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, instructions.__file__))).hexdigest()
+# These sources are a part of the key of machine code.
+_FILES = __file__, elementary.__file__, instructions.__file__, loops.__file__
+SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _FILES)).hexdigest()
+
+# Loops for the operations that plain Python does by NumPy.
+LOOPS = {operation: getattr(loops, name) for name, operation in vars(vectors).items() if inspect.isfunction(operation)}
 
 _trees: dict[tuple[str, int], ast.FunctionDef] = {}
 
@@ -253,7 +257,7 @@ class _Scope:
     def _call(self, function: Any, arguments: list) -> Any:
         if function in BUILTINS:
             return BUILTINS[function](self.to, *arguments)
-        return _Scope(self.to, function, arguments).run()
+        return _Scope(self.to, LOOPS.get(function, function), arguments).run()
 
 
 def _extreme(sign: ast.cmpop) -> Callable:
@@ -275,6 +279,14 @@ def _absolute(to: Instructions, a: Value) -> Value:
 def _of_double(name: str) -> Callable:
     """A function of a number in double precision."""
     return lambda to, a: Value("double", to.intrinsic(f"llvm.{name}.f64", to.types["double"], to.cast(a, "double")))
+
+
+def _logarithm(to: Instructions, a: Value) -> Value:
+    def call(name: str, *values: Any) -> Any:
+        return to.intrinsic(f"{name}.f64", to.types["double"], *values)
+
+    written = elementary.functions(to.ir, to.builder, call)
+    return Value("double", written["log"](to.cast(a, "double")))
 
 
 def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
@@ -304,6 +316,7 @@ BUILTINS: dict[Any, Callable] = {
     int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
     float: lambda to, a: Value("double", to.cast(a, "double")),
     primitives.invoke: _invoke,
+    primitives.logarithm: _logarithm,
     primitives.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
     primitives.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
     primitives.prefetch: _prefetch,

@@ -21,7 +21,7 @@ from sklearn_sgd._engine.passes import (
 )
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.traits import Formulas, LossReading
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import is_foreign
 
@@ -133,9 +133,10 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np
     return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None
 
 
-def score_driver(name: str) -> Callable[[dict[str, Any]], float] | None:
-    """The driver of that name for rows in double precision; None where no machine code can be made."""
-    return native.score_driver(name) if can_compile() and not native.is_plain() else None
+def score_driver(name: str, loss: LossReading) -> Callable[..., float]:
+    """The driver of that name for a loss and rows in double precision; plain Python if that cannot be compiled."""
+    plain = native.is_plain() or loss.refusal is not None or not can_compile()
+    return native.score_driver(name, loss, plain)
 
 
 def add_moments(dtype: np.dtype) -> Callable[..., float] | None:

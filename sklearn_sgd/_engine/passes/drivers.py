@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import NARROW, WIDE
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
-from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.traits import Formulas, LossReading
 
 
 def is_plain() -> bool:
@@ -236,11 +236,15 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
     return sums.T
 
 
-@cache
-def score_driver(name: str) -> Callable[[dict[str, Any]], float]:
-    """A driver that writes out rows, which are in double precision as all its arrays."""
+def score_driver(name: str, loss: LossReading, plain: bool) -> Callable[..., float]:
+    """A driver that adds a block of rows to the sums for standard errors: a function of all arguments but the loss."""
     double = np.dtype(np.float64)
-    return machine.bound(machine.Call(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain=False), {}), scratch=())
+    if plain:
+        slopes, numbers = functions.python_slopes(loss.part), functions.NONE
+    else:
+        made = functions.compiled_loss(loss, double)
+        slopes, numbers = made["slopes"], made["numbers"]
+    return partial(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain).in_order, slopes, numbers)
 
 
 def add_moments(dtype: np.dtype) -> Callable[..., float]:

@@ -1,14 +1,17 @@
 """A block of rows is added to sums."""
 
+from functools import lru_cache
+from math import exp, isfinite
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.compiled.drivers.scores import NEW, ROWS, STEP, WORK
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import Root, squares_of_added, weighted_products
+from sklearn_sgd._engine.scores.products import RIDGE, Root
 from sklearn_sgd._engine.scores.sums import Sums
 
 # The mean logarithm of the size of a number of the normal distribution, less that of its standard deviation.
@@ -24,133 +27,169 @@ OFF = 2.0
 S = TypeVar("S", bound=Sums)
 
 
+class OutOfRange(ValueError):
+    """Sums are not finite."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "inference=True keeps squares of slopes, and some are out of the range of numbers: scale X or y, or fit "
+            "with inference=False."
+        )
+
+
 class Block(NamedTuple):
-    """Rows of a block, less the centre and with a last column for the intercept; targets and weights.
+    """Rows of a block in double precision, targets and weights.
 
     ``is_plain``: all weights are 1; ``n_seen``: number of rows, in which old ones count less under a ``half_life``;
-    ``p``: predictions where the sums are when the block comes.
+    ``is_known``: all features have varied in earlier rows.
     """
 
-    Z: np.ndarray
+    X: np.ndarray
     y: np.ndarray
     s: np.ndarray
     is_plain: bool
     n_seen: float
-    p: np.ndarray
+    is_known: bool
 
 
-def with_block(sums: S, objective: Objective, block: Block) -> S | None:
+@lru_cache(maxsize=8)
+def ones(n: int) -> np.ndarray:
+    """Return so many ones, which must not be changed."""
+    made = np.ones(n)
+    made.flags.writeable = False
+    return made
+
+
+class View(NamedTuple):
+    """What is seen of a block from the parameters where the sums are.
+
+    Attributes
+    ----------
+    design : ndarray of shape (n_parameters, n_rows)
+        Rows less the centre, by columns, and ones for the intercept.
+    rows, step : ndarray of shape (ROWS, n_rows), (STEP, n_parameters)
+        What the drivers keep of each row and of each parameter.
+    scaled : ndarray of shape (n_parameters, n_parameters)
+        The second derivative of the sums, scaled, for a step to their minimum with the block.
+    found : list of float
+        Sum of the logarithms of residuals, where slopes jump; else squares of residuals, predictions and targets.
+    is_far : bool
+        Whether that minimum is so far that parabolas may be wrong.
+    """
+
+    design: np.ndarray
+    rows: np.ndarray
+    step: np.ndarray
+    scaled: np.ndarray
+    found: list[float]
+    is_far: bool
+
+    @property
+    def Z(self) -> np.ndarray:
+        """The rows of the design."""
+        return self.design.T
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The predictions."""
+        return self.rows[0]
+
+
+def view_of(sums: Sums, objective: Objective, block: Block) -> View:
+    """Return what is seen of a block from ``at``."""
+    (n, p), k = block.X.shape, len(sums.at)
+    pull, bend = objective.pull(sums.at, p)
+    if objective.penalty is not None:
+        pull, bend = sums.weight * pull, sums.weight * bend
+    design, rows, step, scaled = np.empty((k, n)), np.empty((ROWS, n)), np.empty((STEP, k)), np.empty((k, k))
+    found = np.zeros(4)
+    far = objective.drivers.see(
+        *(block.X, n, p, k, block.y, block.s, ones(n)),
+        *(sums.centre, sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, pull, bend, RIDGE),
+        *(OFF, len(sums.jumps), design, rows, step, scaled, found),
+    )
+    return View(design, rows, step, scaled, found.tolist(), far > 0.0 and not objective.is_quadratic)
+
+
+def with_block(sums: S, objective: Objective, block: Block, view: View) -> S | None:
     """Return the sums with a block; None if it moves their minimum so far that parabolas may be wrong.
 
     ``at`` moves towards the minimum, and the scores of the block are those there: at parameters that do not know its
-    rows they would be too large.
+    rows they would be too large. The step knows the second derivative of the rows before; that of the block limits its
+    length.
     """
-    Z, y, s, is_plain, _, p = block
-    known = _counted(sums, block, p)
-    g, c = slopes_of(known, objective, y, p)
-    slope = (g if is_plain else s * g) @ Z
-    step = _step(sums, objective, slope)
-    if step is None:
-        return None
-    d, fall = step
-    along = Z @ d
-    weighted = along if c is None else c * along
-    length = fall / (fall + float((weighted if is_plain else s * weighted) @ along))
-    length = length if 0.0 < length <= 1.0 else 0.0
-    w, p_there = sums.at + length * d, p + length * along
-    score = np.asarray(objective.loss.gradient(y, p_there), dtype=np.float64)
-    if objective.is_quadratic:
-        # The parabolas are exact, so that the rows may as well be seen where their scores are.
-        return _added(known.seen_from(w), objective, block, p_there, score, c, score, slope=slope, drift=length * d)
-    return _added(known.seen_from(w), objective, block, p, g, c, score, w - sums.at, slope)
-
-
-def with_block_here(sums: S, objective: Objective, block: Block) -> S:
-    """Return the sums with a block that is seen at the same parameters as the rows before it."""
-    known = _counted(sums, block, p := block.Z @ sums.at)
-    g, c = slopes_of(known, objective, block.y, p)
-    return _added(known, objective, block, p, g, c, g)
-
-
-def _counted(sums: S, block: Block, p: np.ndarray) -> S:
-    """Return the sums with what must be known of a block before its second derivatives are."""
-    _, y, s, is_plain, n_seen, _ = block
-    weight, size = sums.weight + (len(s) if is_plain else float(s.sum())), sums.size
-    if len(sums.jumps):
-        tiny = np.finfo(np.float64).eps * (np.abs(y) + np.abs(p)) + 1e-300
-        size += float(s @ np.log(np.maximum(np.abs(y - p), tiny)))
-    return sums._replace(weight=weight, n_seen=sums.n_seen + n_seen, size=size)
-
-
-def _step(sums: S, objective: Objective, slope: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """Return the step to the minimum with further rows of such a slope, and the decrease it promises; None if far.
-
-    It knows the second derivative of the rows before only. That of the further rows limits its length.
-    """
-    g, bend = sums.gradient(objective, sums.at)
-    g = g + slope
-    if not objective.is_quadratic and (g * g > OFF * OFF * sums.scatter.diagonal()).any():
+    if view.is_far:
         return None
     try:
-        root = Root(sums.curvature + np.diag(bend) if objective.penalty is not None else sums.curvature)
+        solved = Root(view.step[3], view.scaled).solve_scaled(view.step[4])
     except linalg.LinAlgError:
-        return np.zeros(len(g)), 0.0
-    d = -root.solve(g)
-    return d, -float(g @ d)
+        return with_block_here(sums, objective, block, view)
+    return _added(sums, objective, block, view, solved)
 
 
-def _added(
-    sums: S,
-    objective: Objective,
-    block: Block,
-    p: np.ndarray,
-    g: np.ndarray,
-    c: np.ndarray | None,
-    score: np.ndarray,
-    way: np.ndarray | None = None,
-    slope: np.ndarray | None = None,
-    drift: np.ndarray | None = None,
-) -> S:
-    """Return the sums with predictions, slopes, second derivatives and scores of a block.
+def with_block_here(sums: S, objective: Objective, block: Block, view: View) -> S:
+    """Return the sums with a block that is seen at the same parameters as the rows before it."""
+    return _added(sums, objective, block, view, np.zeros(len(sums.at)))
 
-    ``way`` is from the parameters where the block is seen to ``at``. ``slope`` is the sum of the slopes, if it is
-    known; of parabolas, at a distance of ``drift`` before.
-    """
-    Z, y, s, is_plain, *_ = block
-    scores = score if is_plain else s * score
-    weighted = s if c is None else c if is_plain else s * c
-    scale = inverse_diagonal(sums.curvature)
-    curvature, scatter, sizes = weighted_products(Z, weighted, scores * scores, scale)
-    if not scale.all():
-        sizes = np.square(Z) @ inverse_diagonal(sums.curvature + curvature)
-    if objective.penalty is not None:
-        pull = objective.pull(sums.at, len(sums.centre))[0]
-        mixed = np.multiply.outer((scores * s) @ Z + 0.5 * float(s @ s) * pull, pull)
-        scatter = scatter + mixed + mixed.T
-    if slope is None:
-        slope = (g if is_plain else s * g) @ Z
-    elif drift is not None:
-        slope = slope + curvature @ drift
-    squares, moved, leading, seen = sums.squares, sums.moved, sums.leading, sums.at
-    if objective.may_be_straight:
-        squares = squares + squares_of_added(Z, weighted)
-    if way is not None:
-        seen = seen - way
-        moved += float(way @ (curvature @ way))
-    is_large = (sizes if c is None and is_plain else weighted * sizes) > LARGE
-    if np.count_nonzero(is_large):
-        more = Leading(Z, y, s, p, g, np.ones(len(y)) if c is None else c, score).taken(is_large)
-        leading = leading.and_those(more)
-    return sums._replace(
-        curvature=sums.curvature + curvature,
-        product=sums.product + curvature @ seen,
-        slope=sums.slope + slope,
-        scatter=sums.scatter + scatter,
-        squares=squares,
-        pearson=sums.pearson + objective.pearson(s, p, g, c),
-        moved=moved,
-        leading=leading,
+
+def _added(sums: S, objective: Objective, block: Block, view: View, solved: np.ndarray) -> S:
+    """Return the sums with a block, after a step with such a solution of the scaled equations."""
+    _, y, s, is_plain, n_seen, is_known = block
+    n, k, jumps, side, (logarithms, *squares_seen) = len(y), len(sums.at), sums.jumps, 0.0, view.found
+    weight, size = sums.weight + (n if is_plain else float(s.sum())), sums.size + logarithms
+    if len(jumps):
+        jumps = _bumps(sums, size, weight, y, view.predictions)
+    elif not objective.is_quadratic:
+        side = second.step_beside(objective.loss, n, *squares_seen)
+    new, (curvature, scatter), found = np.empty((NEW, k)), np.empty((2, k, k)), np.empty(5)
+    n_large = objective.drivers.add(
+        *(n, k, y, s, ones(n), objective.is_quadratic, side, jumps, len(jumps), LARGE),
+        *(sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, view.design, view.rows, view.step),
+        *(solved, new, curvature, scatter, found, np.empty(3 * k + WORK)),
     )
+    at, product, slope, squares = new
+    moved, apart, residuals, errors, all_sums = found.tolist()
+    if not isfinite(all_sums):
+        raise OutOfRange
+    if not is_known:
+        view.rows[5] = np.square(view.Z) @ inverse_diagonal(curvature)
+    leading = sums.leading
+    if n_large or not is_known:
+        leading = leading.and_those(_leading(block, view, at if objective.is_quadratic else None))
+    if objective.penalty is not None:
+        pull = objective.pull(at, len(sums.centre))[0]
+        mixed = np.multiply.outer((s * s * view.rows[3]) @ view.Z + 0.5 * float(s @ s) * pull, pull)
+        scatter += mixed + mixed.T
+    if not objective.is_quadratic:
+        errors = objective.pearson(s, *view.rows[:3]) if objective.is_deviance else 0.0
+    return sums._replace(
+        at=at,
+        weight=weight,
+        curvature=curvature,
+        product=product,
+        slope=slope,
+        scatter=scatter,
+        size=size,
+        pearson=max(sums.pearson + residuals, 0.0) + errors,
+        n_seen=sums.n_seen + n_seen,
+        moved=max(sums.moved + moved, 0.0) + apart,
+        leading=leading,
+        squares=sums.squares + squares if objective.may_be_straight else sums.squares,
+    )
+
+
+def _leading(block: Block, view: View, at: np.ndarray | None) -> Leading:
+    """Return the rows of a block with a large leverage; with ``at``, as they are seen from there."""
+    p, g, c, score, weighted, sizes, *_ = view.rows
+    some = np.flatnonzero(weighted * sizes > LARGE)
+    rows = Leading(view.Z, block.y, block.s, p, g, c, score).taken(some)
+    return rows if at is None else rows._replace(p=rows.Z @ at, g=rows.score)
+
+
+def _bumps(sums: Sums, size: float, weight: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return the second derivative of a loss whose slope jumps as bumps, for such sums of logarithms and weights."""
+    found = [second.Jump(*jump) for jump in sums.jumps.tolist()]
+    return second.bumps_of_jumps(found, y, p, exp(size / weight - LOG_SIZE), weight)
 
 
 def slopes_of(sums: S, objective: Objective, y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -160,9 +199,7 @@ def slopes_of(sums: S, objective: Objective, y: np.ndarray, p: np.ndarray) -> tu
         return g, None
     if not len(sums.jumps):
         return g, second.curvature_beside(objective.loss, y, p, g)
-    found = [second.Jump(*jump) for jump in sums.jumps.tolist()]
-    unit = float(np.exp(sums.size / sums.weight - LOG_SIZE))
-    return g, second.curvature_of_jumps(found, y - p, unit, sums.weight)
+    return g, second.sum_of_bumps(_bumps(sums, sums.size, sums.weight, y, p), y, p)
 
 
 def settled(sums: S, objective: Objective) -> S:

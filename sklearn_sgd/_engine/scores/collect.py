@@ -10,6 +10,7 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.scores.block import OutOfRange
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
 from sklearn_sgd._engine.scores.stream_scores import REACH, Scores
@@ -39,10 +40,7 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
     rows = float(weight.sum())
     e = np.abs(data.y[:, 0] - p[:, 0])[data.counted]
     if not np.isfinite(sums.scatter.sum() + sums.curvature.sum()):
-        raise ValueError(
-            "inference=True keeps squares of slopes, and some are out of the range of numbers: scale X or y, or fit "
-            "with inference=False."
-        )
+        raise OutOfRange
     return none._replace(
         at=at,
         unit=state.mean_weight,
@@ -78,7 +76,7 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
     params, objective = recipe.params, Objective.of(recipe.formulas)
     known = known or [Scores.none(X.shape[1], params["fit_intercept"])] * len(states)
     return tuple(
-        scores.after(objective, X, y[:, target], weight, state.mean_weight, state.predictor(), params["half_life"])
+        scores.after(objective, X, y[:, target], weight, state.mean_weight, state.predictor, params["half_life"])
         for target, (scores, state) in enumerate(zip(known, states, strict=True))
     )
 

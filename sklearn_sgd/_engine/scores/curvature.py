@@ -10,14 +10,20 @@ Hall, P. and Sheather, S., "On the distribution of a Studentized quantile", Jour
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import exp, pi, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
+from sklearn_sgd._engine.compiled.drivers.vectors import bumps
+
 # Step of a central difference, and of one on one side, in units of the residuals; the least step, in units of the
 # numbers that are subtracted.
 STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-9
+
+# The quantile of the normal distribution for intervals of 95 %.
+TWO_SIDED = float(ndtri(0.975))
 
 # Halvings of an interval that contains a jump of the slope; relative change of a slope that is not rounding.
 HALVINGS, SMALL = 60, 1e-6
@@ -37,14 +43,17 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return (loss.gradient(y, above) - loss.gradient(y, below)) / (above - below)
 
 
+def step_beside(loss: Any, n: int, of_residuals: float, of_predictions: float, of_targets: float) -> float:
+    """Return the length of a step from predictions, for a difference on one side, from sums of squares of n rows."""
+    if has_link(loss):
+        return max(BESIDE, LEAST * sqrt(of_predictions))
+    return max(BESIDE * sqrt(of_residuals / n), LEAST * sqrt(max(of_predictions, of_targets))) or 1.0
+
+
 def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """Return the same by a difference on one side of p, where the slope is known: in half the time."""
-    largest = p @ p
-    unit = 1.0
-    if not has_link(loss):
-        e = y - p
-        unit, largest = float(np.sqrt(e @ e / len(e))), max(largest, y @ y)
-    above = p + (max(BESIDE * unit, LEAST * float(np.sqrt(largest))) or 1.0)
+    e = y - p
+    above = p + step_beside(loss, len(e), e @ e, p @ p, y @ y)
     return (loss.gradient(y, above) - slope) / (above - p)
 
 
@@ -164,34 +173,44 @@ def mean_curvature(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.n
 
     The unit of the residuals is that of QuantReg in statsmodels.
     """
-    e = y - p
-    quartiles = np.percentile(e, (75.0, 25.0))
+    quartiles = np.percentile(y - p, (75.0, 25.0))
     unit = min(float(np.std(y)), float(quartiles[0] - quartiles[1]) / 1.34)
-    total = float(weight @ curvature_of_jumps(found, e, unit, len(e))) / float(weight.sum())
+    total = float(weight @ curvature_of_jumps(found, y, p, unit, len(y))) / float(weight.sum())
     if not total > 0.0:
         raise ValueError("The density of the residuals is not known where the slope of the loss jumps: give more rows.")
     return total
 
 
-def curvature_of_jumps(found: list[Jump], e: np.ndarray, unit: float, n: float) -> np.ndarray:
-    """Return the second derivative of each row with residual e: the height of a jump times the kernel at its distance.
+def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, unit: float, n: float) -> np.ndarray:
+    """Return the second derivative of each row."""
+    return sum_of_bumps(bumps_of_jumps(found, y, p, unit, n), y, p)
+
+
+def sum_of_bumps(made: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return the sum of bumps in each row."""
+    total = np.empty(len(y))
+    bumps(len(y), y, p, len(made), made.reshape(-1), total)
+    return total
+
+
+def bumps_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, unit: float, n: float) -> np.ndarray:
+    """Return the second derivative as bumps with a place, a width and a height: of a jump times the kernel around it.
 
     The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather for n rows, in a unit of the residuals.
     """
-    total = np.zeros(len(e))
+    made = []
     for jump in found:
-        share = level(jump) if len(found) == 1 else float(np.mean(e <= -jump.at))
+        share = level(jump) if len(found) == 1 else float(np.mean(y - p <= -jump.at))
         share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
         width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
         h = unit * float(ndtri(share + width) - ndtri(share - width))
         if h > 0.0:
-            u = (e + jump.at) / h
-            total += 0.75 * jump.size / h * np.maximum(1.0 - u * u, 0.0)
-    return total
+            made.append((jump.at, h, 0.75 * jump.size / h))
+    return np.array(made).reshape(-1, 3)
 
 
 def _width(n: float, share: float) -> float:
     """Return the bandwidth of Hall and Sheather for intervals of 95 %, as a share of the rows."""
     z = float(ndtri(share))
-    density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-    return float(n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3))
+    density = exp(-0.5 * z * z) / sqrt(2.0 * pi)
+    return n ** (-1 / 3) * TWO_SIDED ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3)

@@ -1,46 +1,85 @@
 """The objective of the descent, as a function of parameters with the intercept last, if there is one."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.passes.choose import score_driver
 from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.traits import Formulas, LossReading, read
 
 # Step of a difference, in units of the largest coefficient.
 STEP = 1e-3
 
 
+class BlockDrivers:
+    """The drivers that add a block of rows to the sums of a loss. They are made when they are needed, not pickled."""
+
+    def __init__(self, loss: Any):
+        self.loss = loss
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.loss,)
+
+    @cached_property
+    def see(self) -> Callable[..., float]:
+        """The first part."""
+        return score_driver("see_block", read(LossReading, self.loss))
+
+    @cached_property
+    def add(self) -> Callable[..., float]:
+        """The second part."""
+        return score_driver("add_block", read(LossReading, self.loss))
+
+
 class Objective(NamedTuple):
-    """A loss, whether it is half the squared error, and a penalty that has a second derivative, or None."""
+    """A loss and a penalty, as the scores need them.
+
+    Attributes
+    ----------
+    loss : object
+        The loss.
+    is_quadratic, is_deviance : bool
+        Whether it is half the squared error; whether it is a deviance under a link, which has Pearson residuals.
+    penalty : object or None
+        A penalty that has a second derivative.
+    drivers : BlockDrivers
+        What adds a block of rows to the sums.
+    """
 
     loss: Any
     is_quadratic: bool
+    is_deviance: bool
     penalty: Any
+    drivers: BlockDrivers
 
     @classmethod
-    def of(cls, formulas: Any) -> "Objective":
+    def of(cls, formulas: Formulas) -> "Objective":
         """Return the objective of the parts of a descent."""
-        no_pull = formulas.is_unpenalised or (formulas.terms is not None and not any(formulas.terms))
-        return cls(formulas.parts.loss, formulas.is_quadratic, None if no_pull else formulas.parts.penalty)
-
-    @property
-    def is_deviance(self) -> bool:
-        """Whether the loss is a deviance under a link, which has Pearson residuals."""
-        return second.is_deviance(self.loss)
+        if formulas.objective is None:
+            loss, penalty, _ = formulas.parts
+            no_pull = formulas.is_unpenalised or (formulas.terms is not None and not any(formulas.terms))
+            with np.errstate(all="ignore"):
+                is_deviance = second.is_deviance(loss)
+            own = None if no_pull else penalty
+            formulas.objective = cls(loss, formulas.is_quadratic, is_deviance, own, BlockDrivers(loss))
+        return formulas.objective
 
     @property
     def may_be_straight(self) -> bool:
         """Whether the loss may have a second derivative in some rows only, unlike the squared error and deviances."""
         return not (self.is_quadratic or self.is_deviance)
 
-    def pearson(self, s: np.ndarray, p: np.ndarray, g: np.ndarray, c: np.ndarray | None) -> float:
+    def pearson(self, s: np.ndarray, p: np.ndarray, g: np.ndarray, c: np.ndarray) -> float:
         """Return the sum of the squared Pearson residuals of rows; 0 for losses that have none.
 
-        Their weights are s, the slopes of their losses g and the second derivatives c, None where these are 1.
+        Their weights are s, the slopes of their losses g and the second derivatives c.
         """
         if self.is_quadratic:
             return float((s * g) @ g)
-        return float(s @ second.pearson(self.loss, p, g, c)) if c is not None and self.is_deviance else 0.0
+        return float(s @ second.pearson(self.loss, p, g, c)) if self.is_deviance else 0.0
 
     def cost(self, w: np.ndarray, n_features: int) -> float:
         """Return the penalty."""

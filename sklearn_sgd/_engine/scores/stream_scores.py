@@ -5,16 +5,17 @@ are seen at the minimum on almost all rows before them.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.block import Block, settled, with_block, with_block_here
+from sklearn_sgd._engine.scores.block import Block, OutOfRange, ones, settled, view_of, with_block, with_block_here
 from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.newton import minimum_with
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import blocks, dense, designed
+from sklearn_sgd._engine.scores.products import blocks, dense
 from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import doubled, host, take
@@ -32,6 +33,9 @@ REACH = 2.0**20
 # The sums in which each row counts by its weight; in the scatter by the square of it.
 SUMS = "weight", "curvature", "product", "slope", "size", "pearson", "moved"
 
+# The function that returns coefficients and an intercept.
+Start = Callable[[], tuple[np.ndarray, float]]
+
 # All sums that are added when those of other rows are.
 ADDED = *SUMS, "n_seen", "scatter", "squares"
 
@@ -41,11 +45,11 @@ class Scores(Sums):
 
     @np.errstate(all="ignore")
     def after(
-        self, objective: Objective, X: Any, y: Any, s: Any, unit: float, start: tuple, half_life: float | None
+        self, objective: Objective, X: Any, y: Any, s: Any, unit: float, start: Start, half_life: float | None
     ) -> Self:
         """Return the sums after more rows, whose weights are in a ``unit``.
 
-        The search for the first minimum begins at ``start``, which predicts now.
+        The search for the first minimum begins at what ``start`` returns, which predicts now.
         """
         least = TOGETHER if self.weight else max(TOGETHER, FIRST * len(self.at))
         n = X.shape[0]
@@ -68,7 +72,7 @@ class Scores(Sums):
         return known
 
     @np.errstate(all="ignore")
-    def counted(self, objective: Objective, start: tuple, half_life: float | None, everything: bool = True) -> Self:
+    def counted(self, objective: Objective, start: Start, half_life: float | None, everything: bool = True) -> Self:
         """Return the sums with the stored rows; or with those of them that need not wait for others."""
         if not self.n_pending:
             return self
@@ -103,14 +107,14 @@ class Scores(Sums):
         return self._replace(pending=pending, n_pending=len(pending))
 
     def _counting(
-        self, objective: Objective, X: Any, y: Any, s: Any, start: tuple, half_life: float | None, everything=False
+        self, objective: Objective, X: Any, y: Any, s: Any, start: Start, half_life: float | None, everything=False
     ) -> Self:
         """Return the sums with a block of rows."""
-        known, X, y = self, dense(X), doubled(host(y))
-        is_first, widened = not known.weight, False
+        known, X, y = self, dense(X), dense(y)
+        is_first, is_known, widened = not known.weight, bool(known.curvature.diagonal().all()), False
         if is_first and self.has_intercept:
             known = known._replace(centre=np.where(np.ptp(X, axis=0) > 0.0, X.mean(axis=0), X[0]))
-        elif not is_first and not known.curvature.diagonal().all():
+        elif not (is_first or is_known):
             widened, held = known._news(X)
             if held.any() and not everything:
                 rows = X[held], y[held], None if s is None else s[held]
@@ -120,34 +124,36 @@ class Scores(Sums):
                 if not len(y):
                     return known
         is_plain = s is None and not half_life
-        s, n_seen = np.ones(len(y)) if s is None else doubled(host(s)), float(len(y))
+        s, n_seen = ones(len(y)) if s is None else dense(s), float(len(y))
         if half_life:
             share = 0.5 ** (len(y) / half_life)
             known = known._weighted(share)._replace(n_seen=known.n_seen * share)
             left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
             s, n_seen = s * left, float(left.sum())
         if is_first:
-            known = known._replace(at=known.parameters(*start))
-        block = known._block(X, y, s, is_plain, n_seen)
+            known = known._replace(at=known.parameters(*start()))
+        block = Block(X, y, s, is_plain, n_seen, is_known)
+        view = view_of(known, objective, block)
         if is_first:
-            found = second.jumps(objective.loss, y, block.p, REACH)
+            found = second.jumps(objective.loss, y, view.predictions, REACH)
             known = known._replace(jumps=np.array(found).reshape(-1, 3))
         after = None
-        if not (is_first or widened or float(s.sum()) > GROWTH * known.weight):
-            after = with_block(known, objective, block)
-        if after is None:
-            known = known.seen_from(minimum_with(known, objective, block))
-            after = with_block_here(known, objective, block)
-        if len(after.leading.y) > len(known.leading.y):
-            after = settled(after, objective)
-        if after.is_finite:
+        try:
+            if not (is_first or widened or (n_seen if is_plain else float(s.sum())) > GROWTH * known.weight):
+                after = with_block(known, objective, block, view)
+            if after is None:
+                known = known.seen_from(minimum_with(known, objective, block, view))
+                after = with_block_here(known, objective, block, view_of(known, objective, block))
+            if len(after.leading.y) > len(known.leading.y) and not (after := settled(after, objective)).is_finite:
+                raise OutOfRange
             return after
-        warnings.warn(
-            f"inference=True: {len(y)} rows are not counted in standard errors, since the squares of some slopes are "
-            "out of the range of numbers. Remedy: scale X or y.",
-            RuntimeWarning,
-            stacklevel=user_stacklevel(),
-        )
+        except OutOfRange:
+            warnings.warn(
+                f"inference=True: {len(y)} rows are not counted in standard errors, since the squares of some slopes "
+                "are out of the range of numbers. Remedy: scale X or y.",
+                RuntimeWarning,
+                stacklevel=user_stacklevel(),
+            )
         return self._replace(pending=known.pending, n_pending=known.n_pending, n_held=known.n_held)
 
     def _news(self, X: np.ndarray) -> tuple[bool, np.ndarray]:
@@ -160,10 +166,6 @@ class Scores(Sums):
         shown = X[:, new] != self.centre[new]
         counts = shown.sum(axis=0)
         return bool(counts.any()), shown[:, counts < FIRST].any(axis=1)
-
-    def _block(self, X: np.ndarray, y: np.ndarray, s: np.ndarray, is_plain: bool, n_seen: float) -> Block:
-        Z, p = designed(X, self.centre, self.at)
-        return Block(Z, y, s, is_plain, n_seen, p)
 
     def _weighted(self, share: float) -> Self:
         """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
@@ -180,8 +182,8 @@ class Scores(Sums):
         for rows in blocks(len(y), size):
             part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
             n_seen = float(np.count_nonzero(part))
-            block = known._block(dense(X[rows]), doubled(y[rows]), part, not len(s), n_seen)
-            known = with_block_here(known, objective, block)
+            block = Block(dense(X[rows]), dense(y[rows]), part, not len(s), n_seen, False)
+            known = with_block_here(known, objective, block, view_of(known, objective, block))
         return known._replace(leading=Leading.none(len(self.at)))
 
     def merged(self, other: Self) -> Self:

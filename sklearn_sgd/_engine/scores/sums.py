@@ -166,7 +166,7 @@ class Sums(NamedTuple):
         """
         _, bend = self.gradient(objective, self.at)
         try:
-            noise = max(Root(self.curvature + np.diag(bend)).noise(self.scatter), 1e-300)
+            noise = max(Root.of(self.curvature, bend).noise(self.scatter), 1e-300)
         except linalg.LinAlgError:
             return 0.0, 0.0
         k, first = len(self.at), max(TOGETHER, FIRST * len(self.at))
@@ -184,7 +184,7 @@ class Sums(NamedTuple):
         try:
             for number in range(LAST):
                 g, bend = self.gradient(objective, w)
-                root = Root(self.curvature + np.diag(bend))
+                root = Root.of(self.curvature, bend)
                 d = -root.solve(g)
                 if not number and not -float(g @ d) <= ABSURD * root.noise(self.scatter):
                     return None

@@ -1,5 +1,6 @@
 """Types of the drivers' arguments, and functions that differ between plain Python and compiled code."""
 
+import math
 from typing import Annotated, Any
 
 # Arrays and numbers in the precision of X.
@@ -32,6 +33,11 @@ def tail(array, start):
 def narrow(number, like):
     """Convert a number to the precision of another one."""
     return type(like)(number)
+
+
+def logarithm(number):
+    """The logarithm, in double precision; computed for many entries side by side, which that of `math` is not."""
+    return math.log(number)
 
 
 def prefetch(array, i):

@@ -1,108 +1,154 @@
-"""Sums over rows for standard errors. Rows are stored by columns, so that all loops are along rows."""
+"""A block of samples is added to the sums of `scores.sums`, in two parts: between them LAPACK solves for the step.
 
-from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Integer, tail
+The block is stored by columns, less the centre, and with a last column of ones if there is an intercept.
+"""
 
-# Number of rows that are processed at once: their columns fit into a cache.
-STRETCH = 256
+from sklearn_sgd._engine.compiled.drivers.loops import STRETCH
+from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Function, Integer, invoke, tail
+from sklearn_sgd._engine.compiled.drivers.vectors import (
+    bumps,
+    combine,
+    count_above,
+    differ,
+    dot,
+    go,
+    lay_out,
+    log_sizes,
+    multiply,
+    project,
+    scale_symmetric,
+    weighted_products,
+)
+
+# What is stored for each sample: its prediction, the slope and the second derivative of its loss, its slope after the
+# step, its weighted second derivative, the square of its distance in units of parameters; and scratch memory.
+ROWS = 8
+
+# What is stored for each parameter: the slope of the block's losses; that of the parabolas of earlier samples without
+# ``slope``; that of all, with the penalty's; the scale of the equations, and their right-hand side.
+STEP = 5
+
+# Results for each parameter: where the sums are, `product`, `slope` and `squares`. Scratch memory for the rest.
+NEW, WORK = 4, 4 * STRETCH
 
 
-def designs(
-    X: Doubles, n: Integer, p: Integer, centre: Doubles, w: Doubles, offset: Double, design: Doubles,
-    predictions: Doubles,
+def see_block(
+    slopes: Function, loss_numbers: Doubles, X: Doubles, n: Integer, p: Integer, k: Integer, y: Doubles, s: Doubles,
+    ones: Doubles, centre: Doubles, at: Doubles, curvature: Doubles, product: Doubles, slope: Doubles,
+    scatter: Doubles, pull: Doubles, bend: Doubles, ridge: Double, limit: Double, jumps: Integer, design: Doubles,
+    rows: Doubles, step: Doubles, scaled: Doubles, found: Doubles,
 ) -> Double:  # fmt: skip
-    """Write n rows of p columns less the centre by columns, and their products with w plus an offset."""
-    head = 0
-    while head < n:
-        m = min(STRETCH, n - head)
-        rows, predicted = tail(X, head * p), tail(predictions, head)
-        for i in range(m):
-            predicted[i] = offset
-        for j in range(p):
-            column, middle, slope = tail(design, j * n + head), centre[j], w[j]
-            for i in range(m):
-                column[i] = rows[i * p + j] - middle
-            for i in range(m):
-                predicted[i] += slope * column[i]
-        head += m
-    return 0.0
+    """Write the block, predictions and slopes at ``at``, and the equations for a step from there to the minimum.
 
-
-def products(
-    design: Doubles, n: Integer, k: Integer, c: Doubles, d: Doubles, scale: Doubles, work: Doubles, first: Doubles,
-    second: Doubles, sizes: Doubles,
-) -> Double:  # fmt: skip
-    """Add the outer products of n rows of k columns, weighted by c, to ``first``; weighted by d, to ``second``.
-
-    ``sizes`` gets the sum of squares of each row, times the scales. Half of the products follow from symmetry. Each
-    turn computes those of two columns with four.
+    Return how many slopes are larger than their standard deviations times ``limit``. Write to ``found``, if there are
+    ``jumps``, the sum of logarithms of residuals, else the sums of squares of residuals, predictions and targets.
     """
-    a, b, e, f = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
-    head = 0
-    while head < n:
-        m = min(STRETCH, n - head)
-        size, of_c, of_d = tail(sizes, head), tail(c, head), tail(d, head)
-        for q in range(m):
-            size[q] = 0.0
-        j = 0
-        while j < k:
-            i = min(j + 1, k - 1)
-            u, v, of_j, of_i = tail(design, j * n + head), tail(design, i * n + head), scale[j], scale[i] * (i - j)
-            for q in range(m):
-                size[q] += of_j * u[q] * u[q] + of_i * v[q] * v[q]
-                a[q] = of_c[q] * u[q]
-                b[q] = of_c[q] * v[q]
-                e[q] = of_d[q] * u[q]
-                f[q] = of_d[q] * v[q]
-            other = 0
-            while other <= i:
-                other1, other2, other3 = min(other + 1, k - 1), min(other + 2, k - 1), min(other + 3, k - 1)
-                z0, z1, z2, z3 = (
-                    tail(design, other * n + head),
-                    tail(design, other1 * n + head),
-                    tail(design, other2 * n + head),
-                    tail(design, other3 * n + head),
-                )
-                a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
-                b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
-                e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0
-                f0, f1, f2, f3 = 0.0, 0.0, 0.0, 0.0
-                for q in range(m):
-                    a0 += a[q] * z0[q]
-                    a1 += a[q] * z1[q]
-                    a2 += a[q] * z2[q]
-                    a3 += a[q] * z3[q]
-                    b0 += b[q] * z0[q]
-                    b1 += b[q] * z1[q]
-                    b2 += b[q] * z2[q]
-                    b3 += b[q] * z3[q]
-                    e0 += e[q] * z0[q]
-                    e1 += e[q] * z1[q]
-                    e2 += e[q] * z2[q]
-                    e3 += e[q] * z3[q]
-                    f0 += f[q] * z0[q]
-                    f1 += f[q] * z1[q]
-                    f2 += f[q] * z2[q]
-                    f3 += f[q] * z3[q]
-                add(first, j, i, other, k, a0, a1, a2, a3, b0, b1, b2, b3)
-                add(second, j, i, other, k, e0, e1, e2, e3, f0, f1, f2, f3)
-                other += 4
-            j += 2
-        head += m
+    predictions, g, work = rows, tail(rows, n), tail(rows, 2 * n)
+    more, off, total, scale, right = step, tail(step, k), tail(step, 2 * k), tail(step, 3 * k), tail(step, 4 * k)
+    lay_out(X, n, p, k, centre, design)
+    combine(design, k, n, at, predictions)
+    invoke(slopes, loss_numbers, found, n, y, predictions, ones, g)
+    multiply(n, s, g, work)
+    project(design, k, n, work, more)
+    project(curvature, k, k, at, off)
+    scale_symmetric(k, curvature, bend, ridge, scale, scaled)
+    far = 0.0
     for j in range(k):
-        for other in range(j):
-            first[other * k + j] = first[j * k + other]
-            second[other * k + j] = second[j * k + other]
-    return 0.0
+        off[j] -= product[j]
+        total[j] = off[j] + slope[j] + more[j] + pull[j]
+        right[j] = scale[j] * total[j]
+        far += 1.0 if total[j] * total[j] > limit * limit * scatter[j * k + j] else 0.0
+    if jumps:
+        found[0] = log_sizes(n, s, y, predictions)
+    else:
+        go(n, y, -1.0, predictions, work)
+        found[1], found[2], found[3] = dot(n, work, work), dot(n, predictions, predictions), dot(n, y, y)
+    return far
 
 
-def add(sums, j, i, other, k, a0, a1, a2, a3, b0, b1, b2, b3):
-    """Add numbers to two rows of a matrix, in four columns, as far as there are such rows and columns."""
-    for row in range(j, i + 1):
-        second = row > j
-        sums[row * k + other] += b0 if second else a0
-        if other + 1 < k:
-            sums[row * k + other + 1] += b1 if second else a1
-        if other + 2 < k:
-            sums[row * k + other + 2] += b2 if second else a2
-        if other + 3 < k:
-            sums[row * k + other + 3] += b3 if second else a3
+def add_block(
+    slopes: Function, loss_numbers: Doubles, n: Integer, k: Integer, y: Doubles, s: Doubles, ones: Doubles,
+    quadratic: Integer, side: Double, jumps: Doubles, n_jumps: Integer, large: Double, at: Doubles,
+    curvature: Doubles, product: Doubles, slope: Doubles, scatter: Doubles, design: Doubles, rows: Doubles,
+    step: Doubles, solved: Doubles, new: Doubles, new_curvature: Doubles, new_scatter: Doubles, found: Doubles,
+    work: Doubles,
+) -> Double:  # fmt: skip
+    """Go towards the minimum, and write the sums with the block; return how many of its samples have a large leverage.
+
+    ``solved`` is the solution of the scaled equations. The second derivatives of the losses are 1 for the squared
+    error, else differences between the predictions and a step to the ``side`` of them; if this is 0, bumps where the
+    slope jumps.
+    ``found`` are the squared distances by which old and new parabolas are farther away, what the sum of squared
+    residuals gains by the way, the squared error of the block, and a number that is finite if all sums are.
+    """
+    predictions, g, c, score, weighted = rows, tail(rows, n), tail(rows, 2 * n), tail(rows, 3 * n), tail(rows, 4 * n)
+    sizes, along, there = tail(rows, 5 * n), tail(rows, 6 * n), tail(rows, 7 * n)
+    fall = direct(k, step, solved, new)
+    combine(design, k, n, new, along)
+    if quadratic:
+        multiply(n, ones, ones, c)
+    elif side == 0.0:
+        bumps(n, y, predictions, n_jumps, jumps, c)
+    else:
+        go(n, predictions, side, ones, there)
+        invoke(slopes, loss_numbers, found, n, y, there, ones, c)
+        differ(n, c, g, there, predictions, c)
+    multiply(n, s, c, weighted)
+    multiply(n, weighted, along, there)
+    length = length_of(fall, dot(n, there, along))
+    go(n, predictions, length, along, there)
+    invoke(slopes, loss_numbers, found, n, y, there, ones, score)
+    multiply(n, s, score, there)
+    found[3] = dot(n, there, score)
+    multiply(n, there, there, there)
+    inverse, squares = work, tail(new, 3 * k)
+    for j in range(k):
+        inverse[j] = 1.0 / curvature[j * k + j] if curvature[j * k + j] > 0.0 else 0.0
+    weighted_products(
+        design, k, n, weighted, there, inverse, tail(work, 3 * k), new_curvature, new_scatter, sizes, squares
+    )
+    move(k, length, quadratic, at, curvature, product, slope, step, new, new_curvature, found, work)
+    go(k * k, curvature, 1.0, new_curvature, new_curvature)
+    go(k * k, scatter, 1.0, new_scatter, new_scatter)
+    found[4] = 0.0
+    for j in range(k):
+        found[4] += new_curvature[j * k + j] + new_scatter[j * k + j] + new[2 * k + j]
+    return count_above(n, weighted, sizes, large)
+
+
+def direct(k, step, solved, way):
+    """Write the direction of a step, and return the decrease that it promises."""
+    total, scale = tail(step, 2 * k), tail(step, 3 * k)
+    fall = 0.0
+    for j in range(k):
+        way[j] = -scale[j] * solved[j]
+        fall -= way[j] * total[j]
+    return fall
+
+
+def length_of(fall, bend):
+    """The length of a step to the minimum, of which ``fall`` knows earlier samples only; 0 if there is none."""
+    length = fall / (fall + bend) if fall > 0.0 else 0.0
+    return length if length > 0.0 and length <= 1.0 else 0.0
+
+
+def move(k, length, quadratic, at, curvature, product, slope, step, new, block, found, work):
+    """Move the sums by a share of a way, and add the block with such a sum of second derivatives to the vectors.
+
+    Parabolas are exact for the squared error, so that a block may as well be seen where its scores are.
+    """
+    more, off = step, tail(step, k)
+    new_at, new_product, new_slope, way, vector = new, tail(new, k), tail(new, 2 * k), tail(work, k), tail(work, 2 * k)
+    for j in range(k):
+        way[j] = length * new[j]
+        new_at[j] = at[j] + way[j]
+    project(curvature, k, k, way, vector)
+    found[0] = dot(k, way, vector) + 2.0 * dot(k, way, off)
+    found[2] = found[0] + 2.0 * dot(k, way, slope)
+    project(block, k, k, way, vector)
+    found[1] = 0.0 if quadratic else dot(k, way, vector)
+    project(block, k, k, at, way)
+    for j in range(k):
+        drift = vector[j] if quadratic else 0.0
+        new_slope[j] = slope[j] + more[j] + drift
+        new_product[j] = product[j] + way[j] + drift

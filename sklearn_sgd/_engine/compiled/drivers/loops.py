@@ -1,0 +1,199 @@
+"""The operations of `vectors` as loops, for machine code."""
+
+from math import sqrt
+
+from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, tail
+from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
+
+# Number of samples that are processed at once: their columns fit into a cache.
+STRETCH = 256
+
+
+def lay_out(X, n, p, k, centre, D):
+    """As in `vectors`."""
+    head = 0
+    while head < n:
+        m = min(STRETCH, n - head)
+        rows = tail(X, head * p)
+        for j in range(p):
+            column, middle = tail(D, j * n + head), centre[j]
+            for i in range(m):
+                column[i] = rows[i * p + j] - middle
+        head += m
+    for i in range(p * n, k * n):
+        D[i] = 1.0
+
+
+def combine(D, k, n, w, out):
+    """As in `vectors`."""
+    clear(n, out)
+    for j in range(k):
+        row, factor = tail(D, j * n), w[j]
+        for i in range(n):
+            out[i] += factor * row[i]
+
+
+def project(D, k, n, v, out):
+    """As in `vectors`."""
+    for j in range(k):
+        out[j] = dot(n, tail(D, j * n), v)
+
+
+def dot(n, a, b):
+    """As in `vectors`."""
+    total = 0.0
+    for i in range(n):
+        total += a[i] * b[i]
+    return total
+
+
+def multiply(n, a, b, out):
+    """As in `vectors`."""
+    for i in range(n):
+        out[i] = a[i] * b[i]
+
+
+def go(n, start, length, way, out):
+    """As in `vectors`."""
+    for i in range(n):
+        out[i] = start[i] + length * way[i]
+
+
+def differ(n, high, low, above, below, out):
+    """As in `vectors`."""
+    for i in range(n):
+        out[i] = (high[i] - low[i]) / (above[i] - below[i])
+
+
+def scale_symmetric(k, A, more, ridge, scale, out):
+    """As in `vectors`."""
+    for j in range(k):
+        diagonal = A[j * k + j] + more[j]
+        scale[j] = 0.0
+        if diagonal > 0.0:
+            scale[j] = 1.0 / sqrt(diagonal)
+    for j in range(k):
+        of_row, row, scaled = scale[j], tail(A, j * k), tail(out, j * k)
+        for i in range(k):
+            scaled[i] = row[i] * of_row * scale[i]
+        scaled[j] = 1.0 + ridge
+
+
+def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
+    """As in `vectors`."""
+    # Half of the products follow from symmetry. Each turn computes those of two columns with four.
+    a, b, e, f = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
+    clear(k, squares)
+    clear(k * k, first)
+    clear(k * k, second)
+    head = 0
+    while head < n:
+        m = min(STRETCH, n - head)
+        size, of_c, of_d = tail(sizes, head), tail(c, head), tail(d, head)
+        clear(m, size)
+        j = 0
+        while j < k:
+            i = min(j + 1, k - 1)
+            u, v, of_j, of_i = tail(D, j * n + head), tail(D, i * n + head), inverse[j], inverse[i] * (i - j)
+            square_j, square_i = 0.0, 0.0
+            for q in range(m):
+                size[q] += of_j * u[q] * u[q] + of_i * v[q] * v[q]
+                a[q] = of_c[q] * u[q]
+                b[q] = of_c[q] * v[q]
+                e[q] = of_d[q] * u[q]
+                f[q] = of_d[q] * v[q]
+                square_j += (of_c[q] * u[q] * u[q]) * (of_c[q] * u[q] * u[q])
+                square_i += (of_c[q] * v[q] * v[q]) * (of_c[q] * v[q] * v[q])
+            squares[j] += square_j
+            squares[i] += square_i * (i - j)
+            other = 0
+            while other <= i:
+                other1, other2, other3 = min(other + 1, k - 1), min(other + 2, k - 1), min(other + 3, k - 1)
+                z0, z1, z2, z3 = (
+                    tail(D, other * n + head),
+                    tail(D, other1 * n + head),
+                    tail(D, other2 * n + head),
+                    tail(D, other3 * n + head),
+                )
+                a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
+                b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
+                e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0
+                f0, f1, f2, f3 = 0.0, 0.0, 0.0, 0.0
+                for q in range(m):
+                    a0 += a[q] * z0[q]
+                    a1 += a[q] * z1[q]
+                    a2 += a[q] * z2[q]
+                    a3 += a[q] * z3[q]
+                    b0 += b[q] * z0[q]
+                    b1 += b[q] * z1[q]
+                    b2 += b[q] * z2[q]
+                    b3 += b[q] * z3[q]
+                    e0 += e[q] * z0[q]
+                    e1 += e[q] * z1[q]
+                    e2 += e[q] * z2[q]
+                    e3 += e[q] * z3[q]
+                    f0 += f[q] * z0[q]
+                    f1 += f[q] * z1[q]
+                    f2 += f[q] * z2[q]
+                    f3 += f[q] * z3[q]
+                add(first, j, i, other, k, a0, a1, a2, a3, b0, b1, b2, b3)
+                add(second, j, i, other, k, e0, e1, e2, e3, f0, f1, f2, f3)
+                other += 4
+            j += 2
+        head += m
+    mirror(k, first)
+    mirror(k, second)
+
+
+def clear(n, out):
+    """Write zeros."""
+    for i in range(n):
+        out[i] = 0.0
+
+
+def mirror(k, A):
+    """Copy the lower half of a matrix to the upper one."""
+    for j in range(k):
+        for other in range(j):
+            A[other * k + j] = A[j * k + other]
+
+
+def add(sums, j, i, other, k, a0, a1, a2, a3, b0, b1, b2, b3):
+    """Add numbers to two rows of a matrix, in four columns, as far as there are such rows and columns."""
+    for row in range(j, i + 1):
+        second = row > j
+        sums[row * k + other] += b0 if second else a0
+        if other + 1 < k:
+            sums[row * k + other + 1] += b1 if second else a1
+        if other + 2 < k:
+            sums[row * k + other + 2] += b2 if second else a2
+        if other + 3 < k:
+            sums[row * k + other + 3] += b3 if second else a3
+
+
+def log_sizes(n, s, y, p):
+    """As in `vectors`."""
+    total = 0.0
+    for i in range(n):
+        tiny = EPSILON * (abs(y[i]) + abs(p[i])) + LEAST
+        total += s[i] * logarithm(max(abs(y[i] - p[i]), tiny))
+    return total
+
+
+def bumps(n, y, p, number, jumps, out):
+    """As in `vectors`."""
+    clear(n, out)
+    for k in range(number):
+        at, per_width, height = jumps[3 * k], 1.0 / jumps[3 * k + 1], jumps[3 * k + 2]
+        for i in range(n):
+            u = (y[i] - p[i] + at) * per_width
+            out[i] += height * max(1.0 - u * u, 0.0)
+
+
+def count_above(n, a, b, least):
+    """As in `vectors`."""
+    number = 0
+    for i in range(n):
+        if a[i] * b[i] > least:
+            number += 1
+    return number

@@ -1,0 +1,94 @@
+"""Operations on vectors and matrices, which plain Python does by NumPy; machine code by the functions of `loops`.
+
+A matrix of k rows and n columns is a flat array. Its rows are the columns of samples, so that loops are along samples.
+"""
+
+import numpy as np
+
+# A rounding error, and a size that is added to it.
+EPSILON, LEAST = 2.0**-52, 1e-300
+
+
+def lay_out(X, n, p, k, centre, D):
+    """Write n samples less the centre by columns, and a last column of ones if k exceeds p."""
+    D = D[: k * n].reshape(k, n)
+    np.subtract(X[: n * p].reshape(n, p).T, centre[:p, None], out=D[:p])
+    D[p:] = 1.0
+
+
+def combine(D, k, n, w, out):
+    """Sum of the rows of a matrix, times numbers."""
+    out[:n] = w[:k] @ D[: k * n].reshape(k, n)
+
+
+def project(D, k, n, v, out):
+    """Products of the rows of a matrix with a vector."""
+    out[:k] = D[: k * n].reshape(k, n) @ v[:n]
+
+
+def dot(n, a, b):
+    """Product of two vectors."""
+    return float(a[:n] @ b[:n])
+
+
+def multiply(n, a, b, out):
+    """Product of each entry."""
+    np.multiply(a[:n], b[:n], out=out[:n])
+
+
+def go(n, start, length, way, out):
+    """Sum of a vector and a multiple of another one."""
+    np.add(start[:n], length * way[:n], out=out[:n])
+
+
+def differ(n, high, low, above, below, out):
+    """Differences of one pair of vectors, divided by those of another one."""
+    out[:n] = (high[:n] - low[:n]) / (above[:n] - below[:n])
+
+
+def scale_symmetric(k, A, more, ridge, scale, out):
+    """Scale a matrix with ``more`` on its diagonal to a diagonal of 1, and add a ridge; keep the scales.
+
+    A scale is 0 where the diagonal has no positive number.
+    """
+    A = A[: k * k].reshape(k, k)
+    diagonal = A.diagonal() + more[:k]
+    is_positive = diagonal > 0.0
+    scale[:k] = np.divide(1.0, np.sqrt(diagonal, where=is_positive, out=np.ones(k)), where=is_positive, out=np.zeros(k))
+    out = out[: k * k].reshape(k, k)
+    np.multiply(A, scale[:k, None], out=out)
+    out *= scale[:k]
+    out.flat[:: k + 1] = 1.0 + ridge
+
+
+def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
+    """Sums over samples of their outer products, weighted by c in ``first``, by d in ``second``.
+
+    ``sizes`` gets the sum of ``inverse * z**2`` of each sample z; ``squares`` that of ``(c * z**2)**2`` of each column.
+    """
+    D = D[: k * n].reshape(k, n)
+    weighted = D * c[:n]
+    first[: k * k] = (weighted @ D.T).ravel()
+    np.square(np.multiply(weighted, D, out=weighted), out=weighted).sum(axis=1, out=squares[:k])
+    second[: k * k] = (np.multiply(D, d[:n], out=weighted) @ D.T).ravel()
+    sizes[:n] = inverse[:k] @ np.square(D, out=weighted)
+
+
+def log_sizes(n, s, y, p):
+    """Sum of logarithms of residuals, times s; those that are rounding errors count as the largest such ones."""
+    tiny = EPSILON * (np.abs(y[:n]) + np.abs(p[:n])) + LEAST
+    return float(s[:n] @ np.log(np.maximum(np.abs(y[:n] - p[:n]), tiny)))
+
+
+def bumps(n, y, p, number, jumps, out):
+    """Sum of parabolas of the residual, each with its place, width and height, as far as they are positive."""
+    out[:n] = 0.0
+    for k in range(number):
+        at, width, height = jumps[3 * k : 3 * k + 3]
+        u = (y[:n] - p[:n] + at) / width
+        out[:n] += height * np.maximum(1.0 - u * u, 0.0)
+
+
+def count_above(n, a, b, least):
+    """How many products of entries exceed a number."""
+    return int(np.count_nonzero(a[:n] * b[:n] > least))
