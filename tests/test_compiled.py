@@ -182,7 +182,7 @@ OPERATIONS = {
     "project": (ROWS, K, N, LONG[0], K),
     "dot": (N, *LONG[:2]),
     "multiply": (N, *LONG[:2], N),
-    "go": (N, LONG[0], 0.7, LONG[1], N),
+    "add_multiple": (N, LONG[0], 0.7, LONG[1], N),
     "differ": (N, *LONG, N),
     "scale_symmetric": (K, SQUARE - 2.0 * np.eye(1, K * K, K + 1)[0], SHORT, 1e-3, K, K * K),
     "weighted_products": (ROWS, K, N, *LONG[:2], SHORT, 4 * loops.STRETCH, K * K, K * K, N, K),

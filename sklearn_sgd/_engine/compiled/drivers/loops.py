@@ -53,7 +53,7 @@ def multiply(n, a, b, out):
         out[i] = a[i] * b[i]
 
 
-def go(n, start, length, way, out):
+def add_multiple(n, start, length, way, out):
     """As in `vectors`."""
     for i in range(n):
         out[i] = start[i] + length * way[i]

@@ -6,12 +6,12 @@ The block is stored by columns, less the centre, and with a last column of ones 
 from sklearn_sgd._engine.compiled.drivers.loops import STRETCH
 from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Function, Integer, invoke, tail
 from sklearn_sgd._engine.compiled.drivers.vectors import (
+    add_multiple,
     bumps,
     combine,
     count_above,
     differ,
     dot,
-    go,
     lay_out,
     log_sizes,
     multiply,
@@ -61,7 +61,7 @@ def see_block(
     if jumps:
         found[0] = log_sizes(n, s, y, predictions)
     else:
-        go(n, y, -1.0, predictions, work)
+        add_multiple(n, y, -1.0, predictions, work)
         found[1], found[2], found[3] = dot(n, work, work), dot(n, predictions, predictions), dot(n, y, y)
     return far
 
@@ -90,13 +90,13 @@ def add_block(
     elif side == 0.0:
         bumps(n, y, predictions, n_jumps, jumps, c)
     else:
-        go(n, predictions, side, ones, there)
+        add_multiple(n, predictions, side, ones, there)
         invoke(slopes, loss_numbers, found, n, y, there, ones, c)
         differ(n, c, g, there, predictions, c)
     multiply(n, s, c, weighted)
     multiply(n, weighted, along, there)
     length = length_of(fall, dot(n, there, along))
-    go(n, predictions, length, along, there)
+    add_multiple(n, predictions, length, along, there)
     invoke(slopes, loss_numbers, found, n, y, there, ones, score)
     multiply(n, s, score, there)
     found[3] = dot(n, there, score)
@@ -108,8 +108,8 @@ def add_block(
         design, k, n, weighted, there, inverse, tail(work, 3 * k), new_curvature, new_scatter, sizes, squares
     )
     move(k, length, quadratic, at, curvature, product, slope, step, new, new_curvature, found, work)
-    go(k * k, curvature, 1.0, new_curvature, new_curvature)
-    go(k * k, scatter, 1.0, new_scatter, new_scatter)
+    add_multiple(k * k, curvature, 1.0, new_curvature, new_curvature)
+    add_multiple(k * k, scatter, 1.0, new_scatter, new_scatter)
     found[4] = 0.0
     for j in range(k):
         found[4] += new_curvature[j * k + j] + new_scatter[j * k + j] + new[2 * k + j]

@@ -36,7 +36,7 @@ def multiply(n, a, b, out):
     np.multiply(a[:n], b[:n], out=out[:n])
 
 
-def go(n, start, length, way, out):
+def add_multiple(n, start, length, way, out):
     """Sum of a vector and a multiple of another one."""
     np.add(start[:n], length * way[:n], out=out[:n])
 
