@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.normal_matrix import conjugate_minimum, proximal_minimum
+from sklearn_sgd._engine.automatic.normal_matrix import conjugate_minimum
+from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores.block import settled

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.normal_matrix import proximal_minimum
+from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss, usual_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
@@ -17,6 +17,7 @@ from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import MISSING, Stopping
 from sklearn_sgd._engine.trend import grows
+from sklearn_sgd._engine.working_set import is_sparse_least_squares, minimum_of_sets
 
 # An "adaptive" rate below this does not fall any more.
 SMALLEST = 1e-6
@@ -26,6 +27,9 @@ NOISY = 0.02
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
+
+# Gain of a working set after which the next one is not sought, in units of what is enough.
+SHARE = 0.01
 
 # Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
@@ -222,7 +226,10 @@ class Fit:
             self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
         enough = MISSING * (TOL * self.baseline if self.stopping.margin is None else self.progress)
-        ends = plan.finishes and not self.stopping.score and (averages or self.reason == "tol")
+        is_near = (
+            averages or self.reason == "tol" or (self.stopping.margin is not None and is_sparse_least_squares(plan))
+        )
+        ends = plan.finishes and not self.stopping.score and is_near
         missing = self._finish(state, enough, averages) if ends or self.decides else plan.hidden
         if missing > enough > 0.0:
             self.reason = "stalled"
@@ -245,8 +252,13 @@ class Fit:
             w, missing = final.improved(w, enough)
             if final.is_narrow and (self.decides or self.reason == "tol"):
                 hidden = max(hidden, missing)
-        elif plan.normal and not plan.formulas.is_smooth and plan.formulas.pulls_linearly:
+        elif plan.normal and is_sparse_least_squares(plan):
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
+        elif (
+            is_sparse_least_squares(plan)
+            and (found := minimum_of_sets(plan, self.constant, SHARE * enough)) is not None
+        ):
+            w = found
         elif averages and self.needs_all_rows(plan, state):
             w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
             self.is_finished = self.last_gain is None

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, proximal_minimum
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.baseline import gradient_in_double
 from sklearn_sgd._engine.plan import Data, Plan
 from sklearn_sgd._engine.resolve import Recipe

@@ -9,8 +9,8 @@ from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
-# Maximum number of steps: preconditioned ones, conjugate ones after them, and proximal ones.
-SHORT, CONJUGATE, PROXIMAL = 3, 30, 1000
+# Maximum number of steps: preconditioned ones, and conjugate ones after them.
+SHORT, CONJUGATE = 3, 30
 
 # Gain of a step that is not by chance, in units of the mean gain from noise alone.
 BEYOND_NOISE = 10.0
@@ -75,30 +75,4 @@ def conjugate_minimum(
         if not at.gain > BEYOND_NOISE * rest / weight:
             break
         w = at.w
-    return np.append(w, normal.target if bias else 0.0)
-
-
-def proximal_minimum(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
-    """Return parameters at the minimum on moments, with a penalty that has a proximal step.
-
-    By accelerated proximal gradient steps, restarted when the objective would rise (B. O'Donoghue and E. Candes,
-    "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015).
-    """
-    variance = np.maximum(normal.covariance.diagonal(), 0.0)
-    scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
-    largest = np.linalg.eigvalsh(normal.covariance * np.outer(scale, scale))[-1]
-    length = scale * scale / (max(float(largest), 1.0) + penalty.gradient(scale * scale))
-    w = w[:-1]
-    there, speed, small = w, 1.0, 1e-10 * np.sqrt(max(normal.variance, 0.0))
-    for _ in range(PROXIMAL):
-        g = normal.covariance @ there - normal.with_target + penalty.gradient(there)
-        after = np.asarray(penalty.prox(there - length * g, length, ...))
-        move = after - w
-        if float((there - after) @ move) > 0.0:
-            speed = 1.0
-        faster = 0.5 + 0.5 * np.sqrt(1.0 + 4.0 * speed * speed)
-        there, w = after + (speed - 1.0) / faster * move, after
-        speed = faster
-        if np.max(np.abs(move) * np.sqrt(variance), initial=0.0) <= small:
-            break
     return np.append(w, normal.target if bias else 0.0)

@@ -101,7 +101,12 @@ class ColumnStatistics(NamedTuple):
 
 def affordable(n_rows: int, n_columns: int) -> bool:
     """Return whether covariances are kept, and measured on all rows."""
-    return n_columns <= FULL and n_rows * n_columns**2 < 2 * BUDGET
+    return n_columns <= most_affordable(n_rows)
+
+
+def most_affordable(n_rows: int) -> int:
+    """Return the largest number of columns of so many rows whose covariances are measured on all of them."""
+    return min(FULL, int((2.0 * BUDGET / max(n_rows, 1)) ** 0.5))
 
 
 def stretches(n: int, p: int, full: bool) -> tuple[int, int]:

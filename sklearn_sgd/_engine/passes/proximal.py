@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, proximal_minimum
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 
-# Share of the fall that the parabola promises, which a step must bring; trials of its length, each half of the last.
-ENOUGH, TRIES = 1e-4, 60
+# Share of the slope that a step must gain: a parabola gains half of it, and a step beyond a kink, to where the loss is
+# the same, almost nothing. Trials of its length, each half of the last.
+ENOUGH, TRIES = 0.25, 60
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,131 @@
+"""The minimum of the squared error on moments, with a penalty that has a proximal step."""
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+
+# Proximal steps before Newton steps, maximum number of times, and of coefficients that are held in one.
+STEPS, HELD = (100, 50, 50, 50, 50, 100, 200, 400), 30
+
+
+# Move, in units of the target's deviation, at which the minimum is reached; relative change of a coefficient that shows
+# whether the penalty holds it.
+SMALL, NEARBY = 1e-10, 1e-7
+
+# Variance along a direction, in units of the largest, below which a Newton step is shorter: rounding is not much less.
+NARROWEST = 1e-13
+
+
+def proximal_minimum(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
+    """Return parameters at the minimum on moments, with a penalty that has a proximal step.
+
+    By accelerated proximal gradient steps, restarted when the objective would rise (B. O'Donoghue and E. Candes,
+    "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015). They find
+    which coefficients the penalty holds, but converge slowly where columns are correlated. So after some of them,
+    Newton steps follow for the coefficients that are free.
+    """
+    problem, w = Problem(normal, penalty), w[:-1]
+    for steps in STEPS:
+        w, is_minimum = problem.accelerated(w, steps)
+        if is_minimum:
+            break
+        w = problem.newton(w)
+    return np.append(w, normal.target if bias else 0.0)
+
+
+class Problem:
+    """The squared error on moments, plus a penalty with a proximal step and a linear gradient."""
+
+    def __init__(self, normal: NormalMatrix, penalty: Any):
+        self.normal, self.penalty = normal, penalty
+        variance = np.maximum(normal.covariance.diagonal(), 0.0)
+        self.scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
+        self.ridge = penalty.gradient(self.scale * self.scale) + 0.0 * variance
+        self.correlation = normal.covariance * np.outer(self.scale, self.scale)
+        self.largest = max(float(np.linalg.eigvalsh(self.correlation)[-1]), 1.0)
+        self.length = self.scale * self.scale / (self.largest + self.ridge)
+        self.deviation, self.small = np.sqrt(variance), SMALL * np.sqrt(max(normal.variance, 0.0))
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """Return the gradient of the smooth part."""
+        return self.normal.covariance @ w - self.normal.with_target + self.penalty.gradient(w)
+
+    def step(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where a gradient step leads, before and after the proximal step."""
+        before = w - self.length * self.gradient(w)
+        return before, np.asarray(self.penalty.prox(before, self.length, ...))
+
+    def accelerated(self, w: np.ndarray, steps: int) -> tuple[np.ndarray, bool]:
+        """Return coefficients after some accelerated proximal steps, and whether they are at the minimum."""
+        there, speed = w, 1.0
+        for _ in range(steps):
+            _, after = self.step(there)
+            move = after - w
+            if float((there - after) @ move) > 0.0:
+                speed = 1.0
+            faster = 0.5 + 0.5 * np.sqrt(1.0 + 4.0 * speed * speed)
+            there, w = after + (speed - 1.0) / faster * move, after
+            speed = faster
+            if np.max(np.abs(move) * self.deviation, initial=0.0) <= self.small:
+                return w, True
+        return w, False
+
+    def newton(self, w: np.ndarray) -> np.ndarray:
+        """Return coefficients after a proximal step, and Newton steps of those that the penalty does not hold.
+
+        A step ends at the coefficient of 0, or at the bound, where the objective is least. That one is then held, too.
+        """
+        before, w = self.step(w)
+        nudge = NEARBY * np.abs(before)
+        high, low = (self.penalty.prox(before + side, self.length, ...) for side in (nudge, -nudge))
+        free = high - low > nudge
+        for _ in range(HELD):
+            if not free.any():
+                break
+            w, reached = self._least(w, self._direction(w, np.flatnonzero(free)))
+            if reached is None:
+                break
+            free[reached] = False
+        return w
+
+    def _direction(self, w: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Return the move to the minimum over some coefficients, while their pull is what it is here."""
+        before, after = self.step(w)
+        pull = (before - after)[free] / self.length[free]
+        system = self.correlation[np.ix_(free, free)]
+        system[np.diag_indices(len(free))] += self.ridge[free] + NARROWEST * self.largest
+        scale, d = self.scale[free], np.zeros_like(w)
+        d[free] = -scale * np.linalg.solve(system, scale * (self.gradient(w)[free] + pull))
+        return d
+
+    def _least(self, w: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, int | None]:
+        """Return the best of w, w + d, and the points between them where a coefficient becomes 0 or reaches a bound.
+
+        The number of this coefficient follows; None if it is another point.
+        """
+        whole = w + d
+        within = self.penalty.prox(whole, 0.0, ...)
+        moves = np.where(d == 0.0, np.inf, d)
+        lengths, numbers = np.append(-w / moves, 1.0), np.arange(len(w) + 1)
+        bounds = np.where(within == whole, np.inf, (within - w) / moves)
+        first = int(np.argmin(bounds))
+        if bounds[first] < 1.0:
+            lengths, numbers = np.append(lengths, bounds[first]), np.append(numbers, first)
+        inside = (lengths > 0.0) & (lengths <= min(1.0, bounds[first]))
+        if not inside.any():
+            return w, None
+        lengths, numbers = lengths[inside], numbers[inside]
+        slope = float(d @ (self.normal.covariance @ w - self.normal.with_target))
+        bend = float(d @ self.normal.covariance @ d)
+        penalties = np.sum(self.penalty.value(w + lengths[:, None] * d) - self.penalty.value(w), axis=1)
+        changes = lengths * (slope + 0.5 * lengths * bend) + penalties
+        best = int(np.argmin(changes))
+        if not changes[best] < 0.0:
+            return w, None
+        w, reached = w + lengths[best] * d, int(numbers[best])
+        if reached == len(w):
+            return w, None
+        w[reached] = within[reached] if reached == first and lengths[best] == bounds[first] else 0.0
+        return w, reached

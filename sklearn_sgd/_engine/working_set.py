@@ -1,0 +1,90 @@
+"""The minimum of the squared error with a penalty that makes zeros, where there are too many columns for covariances.
+
+Most coefficients are 0 there. So the minimum is sought over a set of columns, to which those are added whose
+coefficients the gradient moves away from 0, until there are none.
+
+References
+----------
+Massias, M., Gramfort, A. and Salmon, J., "Celer: a fast solver for the lasso with dual extrapolation", ICML 2018.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
+from sklearn_sgd._engine.automatic.statistics import measure, most_affordable
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._namespace import dtype_of, is_foreign
+
+# Maximum number of sets; number of columns in the first one; largest ratio of a set to the non-zero coefficients.
+SETS, FIRST, GROWTH = 50, 100, 2
+
+
+@dataclass(frozen=True)
+class Among:
+    """A penalty on the coefficients of some columns."""
+
+    penalty: Any
+    columns: np.ndarray
+
+    def value(self, w: np.ndarray) -> np.ndarray:
+        """Return the cost of each coefficient."""
+        return self.penalty.value(w)
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """Return the slope of the smooth part."""
+        return self.penalty.gradient(w)
+
+    def prox(self, w: np.ndarray, rate: Any, j: Any = ...) -> np.ndarray:
+        """Return the coefficients after a proximal step."""
+        return self.penalty.prox(w, rate, self.columns)
+
+
+def is_sparse_least_squares(plan: Plan) -> bool:
+    """Return whether the automatic step minimises the squared error, with a penalty that makes zeros."""
+    return plan.preconditioner is not None and plan.formulas.is_least_squares and not plan.formulas.is_smooth
+
+
+def minimum_of_sets(plan: Plan, constant: float, enough: float) -> np.ndarray | None:
+    """Return parameters at the minimum; None if too many coefficients are not 0, or rounding hides the way.
+
+    The search ends when another set gains less than ``enough``, in units of the objective. Single columns of samples in
+    other processes or on a device are not taken: None.
+    """
+    if plan.is_remote or is_foreign(plan.X):
+        return None
+    rows, penalty, dtype = all_rows(plan)(plan.data, plan.used, plan.parts.loss), plan.parts.penalty, dtype_of(plan.X)
+    w, before = np.append(penalty.prox(np.zeros(plan.X.shape[1]), 0.0, ...), plan.data.rows.bias * constant), np.inf
+    last = w
+    for _ in range(SETS):
+        losses, _, g = rows.gradient(w.astype(dtype))
+        objective = losses / plan.n_rows + plan.penalty_value(w)
+        if not before - objective > enough:
+            return w if objective <= before else last if objective <= before + enough else None
+        columns = _next_set(plan, w[:-1], g[:-1])
+        if columns is None or not len(columns):
+            return None if columns is None else w
+        before, last = objective, w.copy()
+        found = measure(plan.X[:, columns], plan.row_indices, plan.data.weight, bool(plan.data.rows.bias))
+        covariance, some = found.moment / found.weight, w[columns]
+        parabola = NormalMatrix(covariance, covariance @ some - g[columns], 2.0 * objective, 0.0)
+        w[columns] = proximal_minimum(parabola, Among(penalty, columns), np.append(some, 0.0), 0.0)[:-1]
+        w[-1] -= g[-1]
+    return None
+
+
+def _next_set(plan: Plan, w: np.ndarray, g: np.ndarray) -> np.ndarray | None:
+    """Return the columns of the next set; none if no coefficient moves, None if there would be too many columns."""
+    length, penalty = plan.preconditioner.diagonal, plan.parts.penalty  # type: ignore[union-attr]
+    moves = np.abs(penalty.prox(w - length * (g + penalty.gradient(w)), length, ...) - w)
+    moves = np.divide(moves, np.sqrt(length), out=np.zeros_like(moves), where=length > 0.0)
+    kept, others = np.flatnonzero(w), np.flatnonzero((moves > 0.0) & (w == 0.0))
+    size = min(most_affordable(plan.n_rows), max(FIRST, GROWTH * len(kept)))
+    if size < len(kept) + min(len(others), 1):
+        return None
+    largest = others[np.argsort(-moves[others], kind="stable")[: size - len(kept)]]
+    return np.sort(np.concatenate([kept, largest])) if moves.any() else kept[:0]

@@ -1,0 +1,87 @@
+"""Coefficients of 0 at the minimum, where columns are nearly the same: against least angle regression and Lasso."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import ElasticNet, Lasso, LassoLars, QuantileRegressor
+from sklearn.metrics import mean_pinball_loss
+
+from sklearn_sgd import BatchGDRegressor
+from tests.problems import REGRESSORS
+
+
+def alike(name):
+    """Rows of columns that are nearly the same, targets, and whether there is an intercept."""
+    rng = np.random.default_rng(0)
+    if name == "powers":
+        x = rng.uniform(size=200)
+        return np.column_stack([x**k for k in range(1, 11)]), np.sin(6.0 * x) + 0.1 * rng.standard_normal(200), True
+    if name == "a common part":
+        X = rng.standard_normal((200, 1)) + 0.01 * rng.standard_normal((200, 20))
+        return X, 100.0 * X @ rng.standard_normal(20) + 0.1 * rng.standard_normal(200), True
+    X = 100.0 + rng.standard_normal((200, 5))
+    return X, X[:, 0] - X[:, 1] + 0.1 * rng.standard_normal(200), False
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("alpha", [1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("name", ["powers", "a common part", "offsets"])
+def test_zeros_among_columns_that_are_nearly_the_same(kind, alpha, name):
+    """The minimum of LARS, which follows the path exactly."""
+    X, y, intercept = alike(name)
+    peer = LassoLars(alpha=alpha, fit_intercept=intercept, max_iter=5000).fit(X, y)
+    model = kind(penalty="l1", alpha=alpha, fit_intercept=intercept, random_state=0).fit(X, y)
+    ours, theirs = (0.5 * np.mean((m.predict(X) - y) ** 2) + alpha * np.abs(m.coef_).sum() for m in (model, peer))
+    assert ours <= theirs * (1.0 + 1e-7)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_zeros_where_the_epochs_end_first(kind):
+    rng = np.random.default_rng(0)
+    X = np.sqrt(0.5) * (rng.standard_normal((500, 1)) + rng.standard_normal((500, 100)))
+    y = X[:, :10] @ rng.standard_normal(10) + rng.standard_normal(500)
+    peer = Lasso(alpha=0.01, tol=1e-10, max_iter=100_000).fit(X, y)
+    model = kind(penalty="l1", alpha=0.01, random_state=0).fit(X, y)
+    assert_allclose(model.coef_, peer.coef_, atol=1e-5)
+    assert_array_equal(model.coef_ != 0.0, peer.coef_ != 0.0)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("form", [np.asarray, np.float32, sparse.csr_array])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet", "positive"])
+def test_zeros_among_more_columns_than_covariances_are_kept_for(kind, form, penalty):
+    rng = np.random.default_rng(0)
+    X = np.sqrt(0.5) * (rng.standard_normal((200, 1)) + rng.standard_normal((200, 600)))
+    y, weight = X[:, :10] @ rng.standard_normal(10) + rng.standard_normal(200), rng.exponential(1.0, 200)
+    params = {"alpha": 0.1, "l1_ratio": 0.5 if penalty == "elasticnet" else 1.0, "positive": penalty == "positive"}
+    peer = ElasticNet(**params, tol=1e-10, max_iter=100_000).fit(X, y, weight)
+    model = kind(**params, penalty="elasticnet", random_state=0).fit(form(X), y, weight)
+    assert_allclose(model.coef_, peer.coef_, atol=1e-4)
+    assert np.mean((model.coef_ != 0.0) != (peer.coef_ != 0.0)) < 0.01
+
+
+def test_too_many_coefficients_for_covariances():
+    """Full batches follow, which say that the minimum is far."""
+    rng = np.random.default_rng(0)
+    X = np.sqrt(0.5) * (rng.standard_normal((700, 1)) + rng.standard_normal((700, 600)))
+    y = X @ rng.standard_normal(600)
+    with pytest.warns(ConvergenceWarning, match="epochs"):
+        BatchGDRegressor(penalty="l1", alpha=1e-3).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("seed", range(6))
+def test_steps_do_not_pass_a_kink_to_where_the_loss_is_the_same(kind, seed):
+    """A row's parabola has its minimum beyond the kink, at the residual with the opposite sign."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((3, 5)), 10.0 + rng.standard_normal(3)
+    params = {"quantile": 0.5, "alpha": 1e-4, "fit_intercept": bool(seed % 2)}
+    peer = QuantileRegressor(**params).fit(X, y)
+    model = kind("quantile", **params, penalty="l1", random_state=0).fit(X, y)
+    ours, theirs, constant = (
+        mean_pinball_loss(y, predicted) + 1e-4 * np.abs(coef).sum()
+        for predicted, coef in ((model.predict(X), model.coef_), (peer.predict(X), peer.coef_), (0.0 * y, [0.0]))
+    )
+    assert ours <= theirs + 0.002 * constant
