@@ -103,6 +103,6 @@ class _MatrixCache(StreamCache):
         if len(X.data) != len(indices) or indptr[-1] != len(indices) or not len(indices):
             return False
         if len(indptr) == 2:
-            return is_sorted(indices, indptr) and 0 <= indices[0] and bool(indices[-1] < self.n_columns)
+            return is_sorted(indices, indptr) and indices[0] >= 0 and bool(indices[-1] < self.n_columns)
         ascends = bool((indptr[1:] >= indptr[:-1]).all())
         return ascends and is_sorted(indices, indptr) and are_below(indices, self.n_columns)
