@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from problems import FIXED, REGRESSORS, covering, csr, learned, linear, theta
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import validate_data
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES, Huber
@@ -95,20 +96,35 @@ def test_data(kind, method, rows, targets, match):
             {"learning_rate": "constant", "shuffle": "batches", "penalty": "l2"},
         ],
         "shape, kind": product([(60, 3), (9000, 5), (20, 450)], REGRESSORS),
+        "form": [np.array, csr],
     }
 )
-def test_not_finite_is_seen_without_a_look_at_all_rows(kind, shape, params):
+def test_not_finite_is_seen_without_a_look_at_all_rows(kind, shape, form, params):
     """Where statistics or the first loss tell, X is not read to check it; the error is the same."""
     rng = np.random.default_rng(0)
     rows, targets = rng.standard_normal(shape), rng.standard_normal((shape[0], 2))
     for place, value in (((0, 0), np.nan), ((-1, -1), np.inf), ((shape[0] // 2, 1), -np.inf)):
         bad = rows.copy()
         bad[place] = value
-        refuses(kind(**params), "Input X contains (NaN|infinity)", bad, targets)
+        refuses(kind(**params), "Input X contains (NaN|infinity)", form(bad), targets)
     model = kind(**params)
     model.set_params(learning_rate="constant", eta0=1e200, optimizer="sgd")
     with pytest.warns(ConvergenceWarning, match="left the finite range|worse than the best constant"):
-        model.fit(rows, targets)
+        model.fit(form(rows), targets)
+
+
+@pytest.mark.parametrize("form", [np.array, csr])
+def test_entries_of_a_fit_are_not_read_to_check_them(form, monkeypatch):
+    finite = []
+
+    def recorded(estimator, X, **form):
+        finite.append(form["ensure_all_finite"])
+        return validate_data(estimator, X, **form)
+
+    monkeypatch.setattr("sklearn_sgd._base.samples.validate_data", recorded)
+    for model in (MiniBatchSGDRegressor(random_state=0), MiniBatchSGDRegressor("huber", random_state=0)):
+        model.fit(form(X), Y)
+    assert finite == [False, True]
 
 
 @pytest.mark.parametrize("drop_last", [False, True])

@@ -54,8 +54,8 @@ def test_few_readings_reach_the_minimum(monkeypatch, name, kind, penalty, weight
     alpha = 1e-3 if penalty else 0.0
     params = internals.used(penalty=penalty, alpha=alpha, fit_intercept=fit_intercept)
     model = kind(**params, random_state=0).fit(X, y, weight)
-    assert 1 <= len(readings) <= MOST
-    assert len(readings) < model.n_readings_ <= MOST
+    used = N if weight is None else np.count_nonzero(weight)
+    assert used <= sum(readings) < model.n_readings_ * used <= MOST * used
     assert max(measured) < N / 2
     strength = alpha * (N if weight is None else weight.sum())
     exact = Ridge(strength, fit_intercept=fit_intercept, solver="cholesky" if strength else "svd")
@@ -70,6 +70,27 @@ def test_few_readings_reach_the_minimum(monkeypatch, name, kind, penalty, weight
     if kind is BatchGDRegressor:
         assert_allclose(model.loss_curve_[0], spread / 2, rtol=1e-5)
         assert_allclose(model.loss_curve_[-1], 0.5 * (objective(model) - alpha * np.sum(model.coef_**2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_last_step_reads_a_part_of_the_rows(monkeypatch, kind, weighted):
+    X, y = design("correlated", n=4 * N)
+    weight = np.random.default_rng(1).integers(1, 15, 4 * N) / 7.0 if weighted else None
+    readings = internals.count_readings(monkeypatch)
+    model, exact = kind(random_state=0).fit(X, y, weight), LinearRegression().fit(X, y, weight)
+    assert 2.0 < sum(readings) / (4 * N) < 2.5
+    assert model.score(X, y, weight) > exact.score(X, y, weight) - 1e-6
+
+
+def test_a_part_that_is_too_small_is_noticed(monkeypatch):
+    """Its groups differ too much, so that the step is made with all rows."""
+    X, y = design("correlated")
+    monkeypatch.setattr(internals.least_squares, "EXPECTED", 1e9)
+    readings = internals.count_readings(monkeypatch)
+    model = BatchGDRegressor(tol=1e-7).fit(X, y)
+    assert len(readings) > readings.count(N) >= 3
+    assert model.score(X, y) > LinearRegression().fit(X, y).score(X, y) - 1e-6
 
 
 def test_a_small_tolerance_is_reached():

@@ -48,7 +48,7 @@ def is_sorted(indices: np.ndarray, indptr: np.ndarray) -> bool:
     """Return whether the indices of each row ascend, none twice. This is faster than the check of SciPy."""
     descends = indices[1:] <= indices[:-1]
     if len(indptr) == 2:
-        return not descends.any()
+        return not np.count_nonzero(descends)
     starts = indptr[1:-1][indptr[1:-1] < indptr[2:]]
     return bool(np.count_nonzero(descends) == np.count_nonzero(descends[starts[starts > 0] - 1]))
 

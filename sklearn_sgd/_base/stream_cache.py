@@ -102,5 +102,7 @@ class _MatrixCache(StreamCache):
         indices, indptr = X.indices, X.indptr
         if len(X.data) != len(indices) or indptr[-1] != len(indices) or not len(indices):
             return False
-        ascends = len(indptr) == 2 or bool((indptr[1:] >= indptr[:-1]).all())
+        if len(indptr) == 2:
+            return is_sorted(indices, indptr) and indices[0] >= 0 and bool(indices[-1] < self.n_columns)
+        ascends = bool((indptr[1:] >= indptr[:-1]).all())
         return ascends and is_sorted(indices, indptr) and are_below(indices, self.n_columns)

@@ -54,7 +54,7 @@ def all_finite(array: np.ndarray) -> bool:
 def refuse_not_finite(estimator: Any, X: Any, y: Any = None) -> None:
     """Raise an error that names X or y, if it is not finite."""
     for name, values in {"X": X, "y": y}.items():
-        if isinstance(values, np.ndarray) or dispatches(values):
+        if isinstance(values, np.ndarray) or sparse.issparse(values) or dispatches(values):
             assert_all_finite(values, estimator_name=type(estimator).__name__, input_name=name)
 
 
@@ -65,12 +65,17 @@ def can_defer_finite_check(estimator: Any, X: Any, sample_weight: Any) -> bool:
     losses may be bounded.
     """
     return (
-        (X.dtype in floats(X) if dispatches(X) else isinstance(X, np.ndarray) and X.dtype.kind == "f")
+        (X.dtype in floats(X) if dispatches(X) else _is_array(X) and X.dtype.kind == "f")
         and estimator.loss == "squared_error"
         and sample_weight is None
         and not estimator.early_stopping
         and not estimator.drop_last
     )
+
+
+def _is_array(X: Any) -> bool:
+    """Return whether X is a dense array or a CSR matrix, whose entries are read as they are."""
+    return isinstance(X, np.ndarray) or (sparse.issparse(X) and X.format == "csr")
 
 
 def as_columns(y: np.ndarray) -> np.ndarray:

@@ -125,8 +125,8 @@ class LazyRules(NamedTuple):
         (w, average, *_), at = vectors, STATISTICS + PARAMETERS * target
         # Averaging may have been turned off since: continue from the parameters that predict.
         rows[:, at], rows[:, at + 1] = (w if self.averaged else average)[:-1] * clock.sign, average[:-1]
-        rows[:, at + 2], rows[:, at + 3] = clock.left, window[TIME] if len(window) > TIME else 0.0
-        rows[:, at + 4], rows[:, at + 5] = clock.decay, clock.threshold
+        time = window[TIME] if len(window) > TIME else 0.0
+        rows[:, at + 2 : at + PARAMETERS] = clock.left, time, clock.decay, clock.threshold
 
 
 def _logarithm(numbers: np.ndarray) -> float:

@@ -2,7 +2,8 @@
 
 Covariances of all rows cost O(N P**2), those of a sample with c rows for each column O(c P**3). With the latter as
 preconditioner the condition number is nearly 1. So each conjugate step, which is one pass over X, leaves about 1 / c of
-the distance to the minimum. The Newton decrement measures this distance.
+the distance to the minimum. The Newton decrement measures this distance. Near the minimum steps need not be exact, so
+that the last pass reads a part of the rows. How exact it is follows from the spread of groups of them.
 
 The automatic step then keeps the moments of the sample, corrected so that they have the minimum of all rows, its loss,
 and the spread of the target. The descent depends on these moments only, and so ends at the minimum of all rows.
@@ -12,6 +13,8 @@ References
 Pilanci, M. and Wainwright, M. J., "Iterative Hessian sketch", Journal of Machine Learning Research 17, 2016.
 Frangella, Z., Rathore, P., Zhao, S. and Udell, M., "PROMISE: preconditioned stochastic optimization methods by
 incorporating scalable curvature estimates", Journal of Machine Learning Research 25, 2024.
+Simoncini, V. and Szyld, D. B., "Theory of inexact Krylov subspace methods and applications to scientific computing",
+SIAM Journal on Scientific Computing 25, 2003: the later a product, the less exact it must be.
 """
 
 from collections.abc import Callable
@@ -23,12 +26,13 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
-from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, in_units, sample, shows
+from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, in_units, one_of_each, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import mean_target
 from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.passes.rows import Rows
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
-from sklearn_sgd._namespace import doubled, dtype_of, take
+from sklearn_sgd._namespace import doubled, dtype_of, take, total
 
 # Number of columns up to which covariances of all rows cost less; rows from which samples pay.
 COLUMNS, ROWS = 30, TIMES * LEAST
@@ -46,6 +50,10 @@ READINGS, SLOW = 12, 0.25
 # Largest distances at the end: as a share of the variance of the target, of the excess loss by the noise of the rows,
 # and of the tolerance.
 PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
+
+# The error of a product of a part of the rows, as a share of the largest distance: expected, and at most; the largest
+# part, and the number of its groups.
+EXPECTED, ALLOWED, PART, GROUPS = 0.25, 0.5, 0.5, 4
 
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
@@ -79,6 +87,7 @@ class SampleGeometry(NamedTuple):
     """Means, scales, and directions of the columns, the penalty's curvature, and parameters to start from.
 
     ``solve`` multiplies a vector with the inverse covariances of scaled columns, the penalty's curvature among them.
+    ``size`` is the number of rows if they represent all others; 0 if the products with directions must be exact.
     """
 
     mean: np.ndarray
@@ -86,6 +95,7 @@ class SampleGeometry(NamedTuple):
     scale: np.ndarray
     solve: Callable[[np.ndarray], np.ndarray]
     start: np.ndarray
+    size: int = 0
 
     def step(self, g: np.ndarray) -> np.ndarray:
         """The Newton step for a gradient, that of the intercept last."""
@@ -119,7 +129,7 @@ def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarr
     if narrow < max(NARROW * NULL * len(mean), float(np.finfo(dtype).eps) ** 0.75):
         return None
     solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
-    geometry = SampleGeometry(mean, ridge, scale, solve, np.append(side, constant))
+    geometry = SampleGeometry(mean, ridge, scale, solve, np.append(side, constant), size)
     return geometry._replace(start=geometry.step(geometry.start)), covariance
 
 
@@ -150,23 +160,62 @@ def conjugate_steps(
     w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)
     losses, g = _reading(plan, rows, plan.data.y)(w)
     g += ridge * w
-    products: Callable = _reading(plan, rows, np.zeros_like(plan.data.y))
+    products = Products(plan, rows, geometry)
     objective, before = losses + 0.5 * float(w @ (ridge * w)), np.inf
     precise = 0.5 * variance * min(PRECISE, np.inf if tol is None else MISSING * tol)
     rounding = float(np.finfo(np.float64).eps) * variance
     # With no more rows than columns nothing is left of the noise.
     noise = NOISE * len(g) / plan.weight if plan.n_rows > len(g) else None
-    steps = conjugate_gradients(w, g, geometry.step, lambda d, *_: products(d)[1] + ridge * d)
+    steps = conjugate_gradients(w, g, geometry.step, products)
     for number, (w, fall, gain) in enumerate(steps):
         objective -= 0.5 * gain
         loss = objective - 0.5 * float(w @ (ridge * w))
-        reached = 0.5 * fall <= max(precise if noise is None else min(precise, noise * loss), rounding)
+        products.enough = max(precise if noise is None else min(precise, noise * loss), rounding)
+        missing = 0.5 * fall + products.error
+        reached = missing <= products.enough
         if reached or number == readings:
             break
         if not fall <= slow * before:
             return None
         before = fall
-    return Found(w, loss, 0.5 * fall, reached, losses, 1 + number) if reached or slow == np.inf else None
+    return Found(w, loss, missing, reached, losses, 1 + number) if reached or slow == np.inf else None
+
+
+class Products:
+    """Products of the covariances with directions: of all rows, or of a part of them where that is exact enough.
+
+    An error of a product goes on in the gradients after it. ``error`` is what it costs, in units of the distance to the
+    minimum, of which ``enough`` may be left.
+    """
+
+    def __init__(self, plan: Plan, rows: Rows, geometry: SampleGeometry):
+        self.plan, self.rows, self.geometry = plan, rows, geometry
+        self.ridge, self.zeros = np.append(geometry.ridge, 0.0), np.zeros_like(plan.data.y)
+        self.of_all = _reading(plan, rows, self.zeros)
+        self.error, self.enough = 0.0, 0.0
+
+    def __call__(self, d: np.ndarray, w: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Return by how much the gradient, which is g, changes along d."""
+        product = self._of_part(d, g) if self.geometry.size and not self.error else None
+        return (self.of_all(d)[1] if product is None else product) + self.ridge * d
+
+    def _of_part(self, d: np.ndarray, g: np.ndarray) -> np.ndarray | None:
+        """Return the product of a part of the rows; None if that would be too large, or is not exact enough."""
+        n_rows, step = self.plan.n_rows, self.geometry.step
+        size = 0.5 * float(step(g) @ g) * len(g) / max(EXPECTED * self.enough, 1e-300)
+        if not max(size, self.geometry.size) <= PART * n_rows:
+            return None
+        some = one_of_each(n_rows, max(int(size), self.geometry.size))
+        groups = [self.plan.used[some[k::GROUPS]] for k in range(GROUPS)]
+        each = np.array([_reading(self.plan, self.rows, self.zeros, group)(d)[1] for group in groups])
+        product = each.mean(axis=0)
+        bend = float(d @ (product + self.ridge * d))
+        off = sum(float(step(rest) @ rest) for rest in each - product) / (GROUPS * (GROUPS - 1))
+        error = 0.5 * off * (float(d @ g) / bend) ** 2 if bend > 0.0 else np.inf
+        if not error <= ALLOWED * self.enough:
+            return None
+        self.error = error
+        return product
 
 
 def _spread_of_target(plan: Plan) -> tuple[float, float]:
@@ -178,12 +227,21 @@ def _spread_of_target(plan: Plan) -> tuple[float, float]:
     return constant, float(rest @ (rest if s is None else s * rest)) / plan.weight
 
 
-def _reading(plan: Plan, rows, y: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """Return the function from parameters to the mean loss and its gradient, which is one pass over X."""
-    batch = all_rows(plan)(plan.data._replace(rows=rows, y=y), plan.used, plan.parts.loss)
+def _reading(
+    plan: Plan, rows: Rows, y: np.ndarray, some: np.ndarray | None = None
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Return the function from parameters to the mean loss and its gradient, which is one pass over X.
+
+    It reads only ``some`` rows if their numbers are given.
+    """
+    data, weight = plan.data._replace(rows=rows, y=y), plan.weight
+    if some is not None:
+        plan = plan._replace(row_indices=some, n_rows=len(some))
+        weight = total(data.weight[some]) if data.weight.shape[0] else float(len(some))
+    batch = all_rows(plan)(data, plan.used, plan.parts.loss)
 
     def read(w: np.ndarray) -> tuple[float, np.ndarray]:
         losses, _, g = batch.sums(w.astype(y.dtype))
-        return float(losses) / plan.weight, g / plan.weight
+        return float(losses) / weight, g / weight
 
     return read

@@ -350,11 +350,13 @@ def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.nd
     if is_foreign(X):
         return largest_eigenvalue_there(X, mean, scale, z, POWERS + 1) or 1.0
     z = z.astype(X.dtype, copy=False)
-    for _ in range(POWERS + 1):
+    for power in range(POWERS + 1):
         v = (X.T @ z - mean * total(z)) * scale / X.shape[0]
-        largest = float(np.linalg.norm(v))
+        before, largest = largest, float(np.linalg.norm(v))
         if not largest:
             return 1.0
+        if power > 1 and largest <= before:
+            break  # Estimates rise until they are exact to rounding; those of a single row are soon.
         u = v * scale / largest
         z = X @ u.astype(X.dtype, copy=False) - float(mean @ u)
     return largest

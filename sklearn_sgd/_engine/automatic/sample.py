@@ -29,6 +29,12 @@ def sample(n_rows: int, size: int) -> np.ndarray:
     return np.sort(np.random.default_rng(n_rows).choice(n_rows, size, replace=False, shuffle=False))
 
 
+def one_of_each(n_rows: int, size: int) -> np.ndarray:
+    """Return one random row number of each of so many stretches of rows, the same in each fit."""
+    bounds = np.arange(size + 1) * n_rows // size
+    return bounds[:-1] + (np.random.default_rng(n_rows).random(size) * np.diff(bounds)).astype(np.intp)
+
+
 def shows(rows: np.ndarray, weight: np.ndarray, columns: ColumnStatistics, dtype: np.dtype) -> bool:
     """Return whether each column varies in the sample, and not only in a few rows; without weights all are 1."""
     mean, variance = columns.mean, columns.variance

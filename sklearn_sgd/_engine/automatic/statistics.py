@@ -183,15 +183,15 @@ def _typical(X) -> np.ndarray:
 def _from_sums(
     weight: float, centred: bool, sums: Callable[[np.ndarray], np.ndarray], guess: np.ndarray
 ) -> ColumnStatistics:
-    """Return the statistics from sums over entries: of weights, weights of non-zeros, entries, and their squares.
+    """Return the statistics from sums over the entries that are not 0: of weights, entries, and their squares.
 
     From columns with few zeros a number near their mean, ``shift``, is subtracted before squaring; otherwise small
     spreads would be lost in large means. The number is ``guess``, the mean in a few rows, if it is near enough; else
     the mean of all rows, in another pass.
     """
     shift, none = guess, np.zeros(len(guess))
-    stored, counts, totals, squares = sums(shift)
-    mean, gaps = totals / weight if centred and weight else none, weight - stored
+    counts, totals, squares = sums(shift)
+    mean, gaps = totals / weight if centred and weight else none, weight - counts
     gaps[abs(gaps) <= SUMMED * weight] = 0.0  # Sums of weights depend on their order.
 
     def moments() -> np.ndarray:
@@ -201,7 +201,7 @@ def _from_sums(
     far = weight * (mean - shift) ** 2 > NEAR * np.maximum(moments(), 0.0)
     if centred and (filled & far).any():
         shift = np.where(filled, mean, 0.0)
-        squares = sums(shift)[3]
+        squares = sums(shift)[2]
     return ColumnStatistics(weight, mean, moments(), counts)
 
 
@@ -282,11 +282,12 @@ def _measure_sparse(X, s: np.ndarray, full: bool, centred: bool) -> ColumnStatis
 
 def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnStatistics:
     """Return the same for many columns, at the cost of the entries."""
-    p, values, each = X.shape[1], doubled(X.data), np.repeat(s, np.diff(X.indptr))
+    p, values = X.shape[1], doubled(X.data)
+    each = np.repeat(s, np.diff(X.indptr)) * (values != 0.0)
 
     def sums(shift: np.ndarray) -> np.ndarray:
         moved = values - shift[X.indices]
-        terms = each, each * (values != 0.0), each * values, each * moved * moved
+        terms = each, each * values, each * moved * moved
         return np.array([np.bincount(X.indices, term, p) for term in terms])
 
     return _from_sums(weight, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(p))

@@ -226,14 +226,15 @@ def driver(name: str, layout: str, dtype, indices, order, plain: bool):
 
 
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """The sums of the driver for each sparse column, of shape (4, P); ``shift`` is subtracted before squaring."""
+    """The sums of the driver for each sparse column, of shape (3, P); ``shift`` is subtracted before squaring."""
     sums, weighted = np.zeros((rows.columns, 4)), weight.shape[0] > 0
+    sums[:, 0] = shift
     numbers = {"order": order, "n": len(order), "weight": weight if weighted else NOTHING, "weighted": int(weighted)}
-    numbers |= {"shift": shift, "sums": sums}
+    numbers["sums"] = sums
     driver("sparse_sums", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)(
         {**rows.arguments(), **numbers}
     )
-    return sums.T
+    return sums.T[1:]
 
 
 def score_driver(name: str, loss: LossReading, plain: bool) -> Callable[..., float]:

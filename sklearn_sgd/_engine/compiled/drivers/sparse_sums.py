@@ -5,21 +5,20 @@ from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Ind
 
 def sparse_sums(
     X: Reals, indices: Indices, indptr: Indices, order: Rows, n: Integer, weight: Reals, weighted: Integer,
-    shift: Doubles, sums: Doubles,
+    sums: Doubles,
 ) -> Double:  # fmt: skip
-    """For each column: weights of its entries, weights of those that are not 0, their sum, their sum of squares.
+    """For each column: a number given, then weights of its entries that are not 0, their sum, their sum of squares.
 
-    ``shift`` is subtracted from the entries before they are squared.
+    The number is subtracted from the entries before they are squared. The four lie together in a cache line.
     """
     for q in range(n):
         i, s = order[q], 1.0
         if weighted:
             s = float(weight[i])
         for e in range(int(indptr[i]), int(indptr[i + 1])):
-            j, value = indices[e], float(X[e])
-            moved = value - shift[j]
-            sums[4 * j] += s
-            sums[4 * j + 1] += s if value != 0.0 else 0.0
-            sums[4 * j + 2] += s * value
-            sums[4 * j + 3] += s * moved * moved
+            at, value = 4 * int(indices[e]), float(X[e])
+            moved, each = value - sums[at], s if value != 0.0 else 0.0
+            sums[at + 1] += each
+            sums[at + 2] += each * value
+            sums[at + 3] += each * moved * moved
     return 0.0
