@@ -33,8 +33,6 @@ class State(LossRecord):
     additional loss of the first batch at the parameters before the samples were measured; ``coef_before`` and
     ``average_before``, these parameters, if they were changed. ``first_targets`` is for robust losses, and ``slopes``
     for exact zeros.
-
-    Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
 
     vectors: Vectors
@@ -42,7 +40,6 @@ class State(LossRecord):
     generator: np.random.Generator
     fresh: bool
     n_updates: int = 0
-    n_epochs: int = 0
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
@@ -290,14 +287,14 @@ class State(LossRecord):
             self.start_at(np.zeros(len(self.centre)), constant, self.first_batch_excess)
             self.window = np.zeros_like(self.window)
 
-    def count_excess(self, excess: float, total: float) -> None:
+    def count_excess(self, excess: float, most: float) -> None:
         """Store the additional loss of the first batch at the parameters before the columns were measured.
 
-        ``total`` is that of all rows. After many rows the earlier parameters are restored, unless this loss is many
-        times the recent loss.
+        After many rows the earlier parameters are restored, unless that of all rows, and of a row alone, is many times
+        the recent loss; ``most`` is the smaller of the two.
         """
         self.first_batch_excess = excess
-        if not self.is_young and not total > MANY * self.recent_loss:
+        if not self.is_young and not most > MANY * self.recent_loss:
             assert self.coef_before is not None
             assert self.average_before is not None
             self.vectors = self.vectors._replace(coef=self.coef_before, average=self.average_before)
