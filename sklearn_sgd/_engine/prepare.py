@@ -215,6 +215,11 @@ def learn_columns(
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
+    if state.step is not None and new.counts is None:
+        # Another penalty may act on single coordinates, unlike the one before, or the other way round.
+        is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
+        if state.step.shares is None and state.step.preconditioner.is_full != is_full:
+            state.forget_step()
     make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
