@@ -305,14 +305,14 @@ class State(LossRecord, AverageMemory):
 
     def prepare(self, moments: int, penalty: Any, from_average: bool) -> None:
         """Prepare for an optimizer with these moments, inside bounds, from the average or the last parameters."""
-        self.count_from_memory(self.n_samples)
         self.vectors = self.vectors.with_moments(moments)
         if getattr(penalty, "holds_at_start", False):
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1] = penalty.prox(w[:-1], 0.0)
         if from_average:
-            # Averaging may have been turned off since: continue from the parameters that predict.
-            self.vectors.coef[:] = self.vectors.average
+            self.vectors.coef[:] = self.vectors.average  # Averaging may have been turned off since.
+        else:
+            self.count_from_memory(self.n_samples)
 
     # During a descent
 
