@@ -135,7 +135,7 @@ def test_partial_fit_takes_the_new_link():
 
 @pytest.mark.parametrize("saved", [False, True])
 def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
-    """Its average is between the minima of both losses; not with moments of the targets, nor with a half-life."""
+    """Its average begins anew; not with moments of the targets, nor with a half-life."""
     X, y = linear(n=400)
     y = np.exp(0.1 * y) + np.random.default_rng(0).exponential(size=400)
 
@@ -147,7 +147,7 @@ def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
     model = going_on(losses.Quantile(0.9), loss="quantile", quantile=0.1)
     with pytest.warns(ConvergenceWarning, match=r"was Quantile\(quantile=0.9\) and is now Quantile\(quantile=0.1\)"):
         model.partial_fit(X, y)
-    assert np.mean(y <= model.predict(X)) > 0.2
+    assert np.mean(y <= model.predict(X)) < 0.2
     with pytest.warns(ConvergenceWarning, match=r"was Poisson\(\).*half_life"):
         going_on("poisson", loss=losses.SquaredError()).partial_fit(X, y)
     with pytest.warns(ConvergenceWarning, match=r"\(\) without intercept and is now SquaredError\(\), "):
@@ -157,7 +157,7 @@ def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
         model = going_on("squared_error", fit_intercept=False).partial_fit(X, y)
         assert_allclose(model.coef_, np.linalg.lstsq(X, y)[0], rtol=1e-3)
         going_on("huber", loss="absolute_error", half_life=50.0).partial_fit(X, y)
-        going_on("huber", loss=losses.Huber(0.1), penalty="l2", alpha=1e-3).partial_fit(X, y)
+        going_on("huber", loss=losses.Huber(0.1), penalty="l2", alpha=1e-5).partial_fit(X, y)
         going_on("huber", loss="squared_error", **RATE).partial_fit(X, y)
 
 

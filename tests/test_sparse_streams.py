@@ -146,7 +146,7 @@ def test_float32():
     ids=str,
 )
 @pytest.mark.parametrize("filled", [0, 3])
-@pytest.mark.filterwarnings("ignore:.*The loss was")
+@pytest.mark.filterwarnings("ignore:.*The (loss|penalty) was")
 def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
     """What columns have missed is by the parameters of the time."""
     X, y = words(filled=filled)

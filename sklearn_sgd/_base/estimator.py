@@ -17,6 +17,8 @@ from sklearn_sgd._base import parameters as params
 from sklearn_sgd._base import reports, training, validation
 from sklearn_sgd._base.attributes import FittedAttributes
 from sklearn_sgd._base.callbacks import Tasks
+from sklearn_sgd._base.calls import learn_call
+from sklearn_sgd._base.changes import Change
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._base.hints import HintsMixin
@@ -30,18 +32,16 @@ from sklearn_sgd._base.spread import predict_std
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context
-from sklearn_sgd._engine.by_column import Chunk, StatesByColumn
+from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.cores import cores
-from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
+from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.finish_stream import finish_of, finishes
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import make_plans
 from sklearn_sgd._engine.readings import counting
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.scores.collect import end_chunk
 from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream import Stream
 from sklearn_sgd._namespace import floats, namespace
 
 Method = TypeVar("Method", bound=Callable)
@@ -189,8 +189,9 @@ class BaseGDRegressor(
         UserWarning
             If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range; the regressor is then as it was before the call. Or if `loss` or
-            `fit_intercept` is not that of the calls before, and what `predict` uses includes what these learned.
+            If the descent left the finite range; the regressor is then as it was before the call. Or if the loss, the
+            penalty or `fit_intercept` is not that of the calls before: what `predict` uses follows it from then on, or
+            includes what was learned with the former, if the step is not automatic.
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
@@ -221,11 +222,15 @@ class BaseGDRegressor(
         if not X.shape[0] or not (first or weight is None or namespace(weight).any(weight != 0)):
             return True
         position: Sequence[State] | StatesByColumn
+        change = None
         if first:
             random_state = check_random_state(self.random_state)
             shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
             shape, position = model.shape, model.to_go_on(finishes(recipe))  # type: ignore[union-attr]
+            change = Change.of(model, resolved, recipe, position)
+            if change:
+                change.forget(position)
         stream = SparseStream.of(recipe, X) if shape == () else None
         if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, weight, position)):
             attributes = self._fitted_attributes(
@@ -233,18 +238,16 @@ class BaseGDRegressor(
             )
             cache = StreamCache.of(self, resolved, stream, X, shape)
         else:
-            chunk = Chunk.of(recipe, X, position)
-            plans = make_plans(recipe, chunk.X, validation.as_columns(y), weight, chunk.states, stream=True)
-            descents = [*map(Descent, plans, chunk.states)]
-            cache = StreamCache.of(self, resolved, stream or Stream.of(recipe, descents), X, shape)
-            done = one_epoch(descents)
-            if diverged := [descent for descent, epoch in done if not epoch.finite]:
-                self._report_not_finite(diverged)
+            known = model.scores if model and model.loss_name in ("", resolved.loss_name) else ()
+            learned = learn_call(recipe, X, validation.as_columns(y), weight, position, known)
+            if learned.diverged:
+                self._report_not_finite(learned.diverged)
                 return False
-            more = {"finish": finish_of(recipe), "scores": end_chunk(recipe, done, model.scores if model else ())}
-            attributes = self._fitted_attributes(plans[0], chunk.end(recipe, plans), shape, resolved, **more)
-        if not first:
-            reports.warn_of_another_loss(self, recipe, model, resolved.loss_name)
+            cache = StreamCache.of(self, resolved, stream or learned.stream, X, shape)
+            more = {"finish": finish_of(recipe), "scores": learned.scores}
+            attributes = self._fitted_attributes(learned.plan, learned.position, shape, resolved, **more)
+        if change:
+            change.report(self)
         self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
         return True
 

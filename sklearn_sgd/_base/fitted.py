@@ -44,8 +44,9 @@ class FittedModel:
         Whether there is, or was, such a function.
     scores : tuple of Scores
         Scores of each target, if ``inference=True``.
-    saved_loss : str
-        The name of the loss, of a model that was saved; its parameters are not there.
+    saved_loss, saved_penalty, saved_terms : str, str, and list of float or None
+        The names of the loss and the penalty, and its two numbers if it is of the elastic net family, of a model that
+        was saved; its parameters are not there.
     """
 
     states: tuple[State, ...]
@@ -58,6 +59,8 @@ class FittedModel:
     finished: bool = False
     scores: tuple[Scores, ...] = ()
     saved_loss: str = ""
+    saved_penalty: str = ""
+    saved_terms: list[float] | None = None
     coef: Any
     intercept: Any
 
@@ -110,11 +113,22 @@ class FittedModel:
         """The name of the loss of the last call; empty if it is not known."""
         return self.saved_loss if self.parameters is None else self.parameters.loss_name
 
+    @property
+    def penalty_name(self) -> str:
+        """The same of the penalty."""
+        return self.saved_penalty if self.parameters is None else self.parameters.penalty_name
+
+    @property
+    def penalty_terms(self) -> list[float] | None:
+        """Its two numbers, of the ridge and the lasso, if it is of the elastic net family."""
+        return self.saved_terms if self.parameters is None else self.parameters.penalty_terms
+
     def __getstate__(self) -> dict:
         if self.states:
             _ = self.coef, self.intercept
         form = {key: value for key, value in vars(self).items() if key not in NOT_PICKLED}
-        return form | {"saved_loss": self.loss_name}
+        names = {"saved_loss": self.loss_name, "saved_penalty": self.penalty_name}
+        return form | names | {"saved_terms": self.penalty_terms}
 
     def replace(self, **attributes: Any) -> Self:
         """Return the same model with other attributes."""

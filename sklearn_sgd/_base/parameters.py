@@ -6,12 +6,15 @@ from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from sklearn_sgd._compat import HasMethods, Interval, StrOptions
 from sklearn_sgd._engine.resolve import PASSIVE, Recipe, make_recipe
 from sklearn_sgd._namespace import dtype_of, is_foreign
 from sklearn_sgd._parts import make_part, part_class
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.penalties import PENALTIES, Positive
 
 # What the name of a loss ends with, if there is no intercept.
 WITHOUT = " without intercept"
@@ -98,10 +101,19 @@ class ResolvedParameters:
     def loss_name(self) -> str:
         """The class of the loss and its numbers, and whether there is an intercept: what a saved model has learned."""
         loss = make_part(self.params["loss"], LOSSES, self.params)
-        values = ((name, getattr(loss, name)) for name in getattr(loss, "_fields", ()))
-        numbers = (f"{name}={float(value)!r}" for name, value in values if isinstance(value, Real))
-        intercept = "" if self.params["fit_intercept"] else WITHOUT
-        return f"{type(loss).__qualname__}({', '.join(numbers)}){intercept}"
+        return _name_of(loss) + ("" if self.params["fit_intercept"] else WITHOUT)
+
+    @cached_property
+    def penalty_name(self) -> str:
+        """The same of the penalty, and whether coefficients are positive."""
+        penalty = make_part(self.params["penalty"], PENALTIES, self.params)
+        return _name_of(Positive(penalty) if self.params["positive"] else penalty)
+
+    @property
+    def penalty_terms(self) -> list[float] | None:
+        """The two numbers of a penalty of the elastic net family, of the recipes made so far."""
+        terms = next((recipe.formulas.terms for recipe in self._recipes.values()), None)
+        return None if terms is None else [*map(float, terms)]
 
     def link(self, resolved_loss: Any) -> Any:
         """Return the loss if it has an inverse link, else None; a user's loss is returned as it was given."""
@@ -109,6 +121,20 @@ class ResolvedParameters:
             return None
         loss = self.params["loss"]
         return resolved_loss if isinstance(loss, str) else loss
+
+
+def _name_of(part: Any) -> str:
+    """Return the name of a part, and its numbers, arrays and parts."""
+    values = ((name, getattr(part, name)) for name in getattr(part, "_fields", ()))
+    return f"{type(part).__qualname__}({', '.join(f'{name}={_shown(value)}' for name, value in values)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Real):
+        return repr(float(value))
+    if hasattr(value, "_fields"):
+        return _name_of(value)
+    return " ".join(str(np.asarray(value)).split())
 
 
 def can_stream(estimator: Any) -> bool:

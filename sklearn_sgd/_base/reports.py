@@ -6,8 +6,6 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_sgd._base.parameters import WITHOUT
-from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.optimizers import SGD
@@ -57,25 +55,6 @@ MESSAGES = {
 def warn(estimator: Any, message: str) -> None:
     """Give a ConvergenceWarning that names the class and points to the user's line."""
     warnings.warn(f"{type(estimator).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
-
-
-def warn_of_another_loss(estimator: Any, recipe: Recipe, model: Any, name: str) -> None:
-    """Warn if a stream goes on with another loss, or with or without intercept, and predicts with an average over both.
-
-    Moments of the targets lead to the minimum whatever was learned, except that those without intercept lack the means.
-    A stream with a half-life forgets all.
-    """
-    known, params = model.loss_name, recipe.params
-    if known in ("", name) or not recipe.average_from(noise=True) or params["half_life"]:
-        return
-    lacks_means = params["fit_intercept"] and known.endswith(WITHOUT)
-    if not lacks_means and recipe.finishes_streams and model.by_column is None and model.states[0].knows_targets:
-        return
-    warn(
-        estimator,
-        f"The loss was {known} and is now {name}, but what predict uses includes what was learned with the former. "
-        "Remedy: a new estimator, or a half_life, after which samples count half.",
-    )
 
 
 def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:

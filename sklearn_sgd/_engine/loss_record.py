@@ -1,7 +1,9 @@
 """The losses of a descent, epoch by epoch, and those of samples before they were learned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp
+from statistics import fmean
 from typing import Self
 
 # Number of samples for the recent loss of a stream, and minimum number of losses of its chunks that are kept.
@@ -14,12 +16,14 @@ class LossRecord:
 
     ``losses`` has a loss for each epoch of a fit and for each chunk of a stream, without the first ``n_forgotten``.
     Copies share one list, of which each has the first ``n_losses``: a long stream does not copy it in each call.
+    Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
 
     losses: list[float] = field(default_factory=list)
     n_losses: int = 0
     n_forgotten: int = 0
     n_chunks: int = 0
+    n_epochs: int = 0
     prequential_sum: float = 0.0
     prequential_weight: float = 0.0
     prequential_rows: int = 0
@@ -65,6 +69,14 @@ class LossRecord:
         """Count the mean loss of the first epoch of a fit in the same way; it is not a chunk."""
         self.count_first_loss(loss, weight, n_rows)
         self.n_chunks -= 1
+
+    def join_chunks(self, weights: Sequence[float]) -> None:
+        """Count the last chunks, of these weights, as one, whose loss is the mean of theirs."""
+        number = len(weights)
+        losses = self.losses[: self.n_losses]
+        self.losses = [*losses[:-number], fmean(losses[-number:], weights)]
+        self.n_losses, self.n_chunks = len(self.losses), self.n_chunks - number + 1
+        self.n_epochs -= number - 1
 
     def restore_prequential_loss(self, earlier: Self) -> None:
         """Copy the prequential losses of an earlier state, because the samples since then were not new."""

@@ -146,7 +146,7 @@ def make_plans(
         if automatic and state.fresh:
             _start(plan, stream, state)
         elif state.coef_before is not None:
-            state.count_excess(_excess(plan, state, plan.used[: plan.batch_size]), _excess(plan, state, plan.used))
+            state.count_excess(*_excess(plan, state))
         state.prepare(formulas.moments, recipe.parts.penalty, from_average=not plan.average_from)
         plans.append(plan)
     return plans
@@ -203,7 +203,7 @@ def learn_columns(
     They may have been ``found`` before. ``merge`` is the driver that adds moments, if it is known.
     """
     n_rows = X.shape[0] if kept is None else len(kept)
-    known = state.knows_targets if state.statistics is not None else _is_worth_targets(recipe, X, targets, stream)
+    known = state.knows_targets if state.statistics is not None else is_worth_targets(recipe, X, targets, stream)
     centred = recipe.params["fit_intercept"]
     if found is not None:
         new = found
@@ -215,6 +215,11 @@ def learn_columns(
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
     share = remembered(recipe, n_rows) if stream else 1.0
+    if state.step is not None and new.counts is None:
+        # Another penalty may act on single coordinates, unlike the one before, or the other way round.
+        is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
+        if state.step.shares is None and state.step.preconditioner.is_full != is_full:
+            state.forget_step()
     make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
@@ -257,7 +262,7 @@ def remembered(recipe: Recipe, n_rows: int) -> float:
     return 0.5 ** (n_rows / half_life) if half_life else 1.0
 
 
-def _is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
+def is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
     """Whether the squared error on moments of columns and targets costs no more than the moments of the columns do."""
     (n_rows, n_columns), n_targets = X.shape, targets.shape[1]
     if stream:
@@ -355,15 +360,19 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     state.start_at(coef, constant, excess)
 
 
-def _excess(plan: Plan, state: State, used) -> float:
-    """What rows cost more with the parameters from before their columns were known."""
+def _excess(plan: Plan, state: State) -> tuple[float, float]:
+    """What the first batch costs more with the parameters from before the columns were known, and what all rows do.
+
+    The latter is at most that of one row, since many rows may cost a little more by chance.
+    """
     assert state.coef_before is not None
-    y, s = targets_and_weights(plan.data, used)
+    y, s = targets_and_weights(plan.data, plan.used)
     before, after = (
-        total(s * plan.parts.loss.value(y, raw_predictions(plan.data.rows, used, w)))
+        plan.parts.loss.value(y, raw_predictions(plan.data.rows, plan.used, w))
         for w in (state.coef_before, state.vectors.coef)
     )
-    return before - after
+    excess = s * (before - after)
+    return total(excess[: plan.batch_size]), min(total(excess), float(namespace(excess).max(excess)))
 
 
 def _is_inside(loss, constant: float) -> bool:

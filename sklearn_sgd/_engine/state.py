@@ -12,6 +12,7 @@ from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, begins_to_vary, decayed, merge
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
+from sklearn_sgd._engine.average_memory import AverageMemory
 from sklearn_sgd._engine.late_columns import change_of_average
 from sklearn_sgd._engine.loss_record import LossRecord
 from sklearn_sgd._engine.vectors import Vectors
@@ -23,7 +24,7 @@ EARLY, MANY = 10.0, 10.0
 
 
 @dataclass
-class State(LossRecord, WeightRecord):
+class State(LossRecord, WeightRecord, AverageMemory):
     """State of a descent: everything that the next update depends on, besides the data and the Recipe.
 
     The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
@@ -33,8 +34,6 @@ class State(LossRecord, WeightRecord):
     additional loss of the first batch at the parameters before the samples were measured; ``coef_before`` and
     ``average_before``, these parameters, if they were changed. ``first_targets`` is for robust losses, and ``slopes``
     for exact zeros.
-
-    Chunks that are parts of one epoch count as one in ``n_epochs``.
     """
 
     vectors: Vectors
@@ -42,7 +41,6 @@ class State(LossRecord, WeightRecord):
     generator: np.random.Generator
     fresh: bool
     n_updates: int = 0
-    n_epochs: int = 0
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
@@ -63,9 +61,8 @@ class State(LossRecord, WeightRecord):
         """Return a new descent, which starts at zero or at the given parameters."""
         w = np.zeros(n_features + 1, dtype=dtype)
         w[:-1], w[-1] = 0.0 if coef is None else coef, 0.0 if intercept is None else intercept
-        return cls(
-            Vectors(w, w.astype(np.float64)), np.zeros(n_features), generator, fresh=coef is None and intercept is None
-        )
+        fresh = coef is None and intercept is None
+        return cls(Vectors(w, w.astype(np.float64)), np.zeros(n_features), generator, fresh)
 
     def fork(self) -> "State":
         """Return a copy that can continue without changing this state."""
@@ -178,6 +175,10 @@ class State(LossRecord, WeightRecord):
             self.since_step = since
         return merged is not None
 
+    def forget_step(self) -> None:
+        """Make the next step anew."""
+        self.step = None
+
     def learn_entries(self, weight: float, gained: float) -> None:
         """Count rows whose statistics are stored by column; ``weight`` is the weight of all rows with them."""
         assert self.statistics is not None
@@ -282,14 +283,13 @@ class State(LossRecord, WeightRecord):
             self.start_at(np.zeros(len(self.centre)), constant, self.first_batch_excess)
             self.window = np.zeros_like(self.window)
 
-    def count_excess(self, excess: float, total: float) -> None:
+    def count_excess(self, excess: float, most: float) -> None:
         """Store the additional loss of the first batch at the parameters before the columns were measured.
 
-        ``total`` is that of all rows. After many rows the earlier parameters are restored, unless this loss is many
-        times the recent loss.
+        After many rows these are restored, unless ``most``, that of all rows or of one, is many times the recent loss.
         """
         self.first_batch_excess = excess
-        if not self.is_young and not total > MANY * self.recent_loss:
+        if not self.is_young and not most > MANY * self.recent_loss:
             assert self.coef_before is not None
             assert self.average_before is not None
             self.vectors = self.vectors._replace(coef=self.coef_before, average=self.average_before)
@@ -302,8 +302,9 @@ class State(LossRecord, WeightRecord):
             for w in (self.vectors.coef, self.vectors.average):
                 w[:-1] = penalty.prox(w[:-1], 0.0)
         if from_average:
-            # Averaging may have been turned off since: continue from the parameters that predict.
-            self.vectors.coef[:] = self.vectors.average
+            self.vectors.coef[:] = self.vectors.average  # Averaging may have been turned off since.
+        else:
+            self.count_from_memory(self.n_samples)
 
     # During a descent
 
@@ -315,7 +316,8 @@ class State(LossRecord, WeightRecord):
         """
         if plan.preconditioner is None or plan.is_remote or self.step is None or self.step.shares is not None:
             return self.n_updates
-        return max(self.n_updates, self.n_samples // plan.batch_size)
+        done = (self.n_samples - self.n_forgotten_samples) // plan.batch_size
+        return done if self.n_forgotten_samples else max(self.n_updates, done)
 
     def end_epoch(self, n_rows: int, n_updates: int, loss: float, rate: float) -> None:
         """Count an epoch."""
@@ -334,7 +336,9 @@ class State(LossRecord, WeightRecord):
     def predict_with(self, plan: Any) -> None:
         """Predict with the average, or with the last parameters."""
         if not plan.average_from:
-            self.vectors.average[:] = self.vectors.coef
+            self.vectors.average[:], self.memory = self.vectors.coef, 0.0
+        elif plan.decay_limit < np.inf:
+            self.memory = plan.decay_limit * plan.batch_size
 
     def hasten(self, plan: Any, before: np.ndarray, n_rows: int) -> None:
         """Let the average of columns that began later change faster in these rows, before which it was ``before``.
@@ -356,7 +360,8 @@ class State(LossRecord, WeightRecord):
         return (vectors or self.vectors).finite(averaged, most) and isfinite(self.window[0] + self.window[1])
 
     def end_fit(self) -> None:
-        """Drop what is needed during `fit` only."""
+        """Drop what is needed during `fit` only; its parameters have learned all samples."""
+        self.memory = None
         if self.step is not None:
             self.step = self.step._replace(geometry=None)
 

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
+from sklearn_sgd._engine.cuts import may_be_cut
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import add_moments
@@ -114,7 +115,7 @@ class Stream:
                 targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
                 with quiet():
                     learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
-            if first.step is None:
+            if first.step is None or may_be_cut(self.recipe, first, len(X)):
                 return None
         for other in others:
             other.follow(first)

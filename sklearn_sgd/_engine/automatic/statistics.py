@@ -8,7 +8,7 @@ Chan, T. F., Golub, G. H. and LeVeque, R. J., "Algorithms for computing the samp
 
 from collections.abc import Callable
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -311,12 +311,12 @@ def begins_to_vary(known: ColumnStatistics, merged: ColumnStatistics) -> np.ndar
     return merged.squares - known.squares > usual_gain(known.weight, merged.weight) * known.squares
 
 
-def usual_gain(before: float, now: float) -> float:
+def usual_gain(before: Any, now: Any, largest: Callable = max) -> Any:
     """Return the largest gain in the spread of a column, in units of that before, with which it does not begin to vary.
 
-    It depends on the weight of the rows before, and now.
+    It depends on the weight of the rows before, and now. Of arrays, ``largest`` is a function of arrays.
     """
-    return max(1.0, ABOVE * (now - before) / max(before, 1e-300))
+    return largest(1.0, ABOVE * (now - before) / largest(before, 1e-300))
 
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:

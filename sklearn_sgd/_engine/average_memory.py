@@ -1,0 +1,24 @@
+"""How many samples the average of a stream remembers, after changes of parameters."""
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True)
+class AverageMemory:
+    """The memory of an average. A new average begins with the number of samples that the former one remembers.
+
+    ``memory`` is that number; None for all since the first ``n_forgotten_samples``.
+    """
+
+    memory: float | None = None
+    n_forgotten_samples: int = 0
+
+    def keep_memory(self, most: float) -> None:
+        """Remember at most so many samples from here on."""
+        self.memory = most if self.memory is None else min(self.memory, most)
+
+    def count_from_memory(self, n_samples: int) -> None:
+        """Forget the other ones of so many samples."""
+        if self.memory is not None:
+            self.n_forgotten_samples = max(self.n_forgotten_samples, n_samples - int(self.memory))
+            self.memory = None
