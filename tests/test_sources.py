@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import linear, theta
 from scipy import sparse
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import Ridge, SGDRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -230,6 +231,39 @@ def test_a_missing_level_names_what_helps(pa):
 def test_options_that_contradict_each_other(pa, options, told):
     with pytest.raises(ValueError, match=told):
         ArrowSource(with_gaps(pa)[0], ["a", "b"], **options)
+
+
+def test_a_level_that_is_nan_is_missing(pa):
+    table = pa.table({"kind": [1.0, float("nan"), 2.0]})
+    for levels in (8, [1.0, 2.0]):
+        with pytest.raises(ValueError, match=r"'kind' has a missing value; pass fill= to impute it, in row 1"):
+            list(ArrowSource(table, levels={"kind": levels}, unknown="ignore"))
+        (chunk,) = ArrowSource(table, levels={"kind": levels}, fill={"kind": 2.0}, sparse=False)
+        assert_array_equal(chunk.X[1], chunk.X[2])
+
+
+def test_equal_numbers_are_one_level(pa):
+    """A column of integers is one of floats in a file with missing values that pandas wrote."""
+    columns = [pa.array([1, 0]), pa.array([1.0, 0.0]), pa.array([True, False])]
+    columns.append(pa.array([1, 0], pa.int64()).cast(pa.decimal128(21, 2)))
+    made = [next(iter(ArrowSource(pa.table({"k": c}), levels={"k": 64}, sparse=False))).X for c in columns]
+    expected = FeatureHasher(64, input_type="string", alternate_sign=False).transform([["k=1"], ["k=0"]]).toarray()
+    for X in made:
+        assert_array_equal(X, expected)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"features": ["a", "a"], "target": "y0"},
+        {"features": ["a", "y0"], "target": "y0"},
+        {"features": ["a"], "target": "y0", "sample_weight": "y0"},
+        {"features": ["a"], "target": ["y0", "y0"]},
+    ],
+)
+def test_a_column_has_one_use(pa, given):
+    with pytest.raises(ValueError, match=r"must be different columns; '.*' occurs twice"):
+        ArrowSource(with_gaps(pa)[0], **given)
 
 
 def test_levels_by_hash_stay_within_memory(pa, monkeypatch):

@@ -49,7 +49,8 @@ class ArrowSource(Source):
     levels : dict, default=None
         For each categorical feature, by name: a list of its levels, each of which becomes a column of zeros and ones,
         or a number of columns to which levels are assigned by the hash of ``"name=level"``, as
-        :class:`~sklearn.feature_extraction.FeatureHasher` does with ``alternate_sign=False``.
+        :class:`~sklearn.feature_extraction.FeatureHasher` does with ``alternate_sign=False``. Equal numbers are one
+        level, "name=1" for 1, 1.0 and true.
     unknown : {'error', 'ignore'}, default='error'
         What to do with a level that is not in the list: raise an error, or set all its columns to zero.
     fill : float or dict, default=None
@@ -132,6 +133,10 @@ class ArrowSource(Source):
         for name in self.columns:
             if name not in names:
                 raise ValueError(f"There is no column {name!r}; there are {', '.join(names)}.")
+            if max(self.columns.count(name), names.count(name)) > 1:
+                raise ValueError(
+                    f"features, target and sample_weight must be different columns; {name!r} occurs twice."
+                )
         if strange := set(self.levels) - set(self.features):
             raise ValueError(f"levels must name features; got {', '.join(sorted(strange))}.")
         if self.unknown not in ("error", "ignore"):
