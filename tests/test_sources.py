@@ -252,18 +252,21 @@ def test_equal_numbers_are_one_level(pa):
         assert_array_equal(X, expected)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"features": ["a", "a"], "target": "y0"},
-        {"features": ["a", "y0"], "target": "y0"},
-        {"features": ["a"], "target": "y0", "sample_weight": "y0"},
-        {"features": ["a"], "target": ["y0", "y0"]},
-    ],
-)
-def test_a_column_has_one_use(pa, given):
-    with pytest.raises(ValueError, match=r"must be different columns; '.*' occurs twice"):
-        ArrowSource(with_gaps(pa)[0], **given)
+def test_a_column_that_is_named_twice(pa):
+    table = pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    with pytest.raises(ValueError, match="features must be different columns; 'a' occurs twice"):
+        ArrowSource(table, ["a", "a"], "b")
+    with pytest.raises(ValueError, match="target and sample_weight must be numbers; levels names a"):
+        ArrowSource(table, ["a"], "a", levels={"a": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_a_feature_may_be_the_weight_too(pa, as_frame):
+    table = pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0], "y": [5.0, 6.0]})
+    (chunk,) = ArrowSource(table, ["a", "b"], ["y", "y"], sample_weight="a", as_frame=as_frame)
+    assert_array_equal(chunk.X, [[1, 3], [2, 4]])
+    assert_array_equal(chunk.y, [[5, 5], [6, 6]])
+    assert_array_equal(chunk.sample_weight, [1, 2])
 
 
 def test_levels_by_hash_stay_within_memory(pa, monkeypatch):

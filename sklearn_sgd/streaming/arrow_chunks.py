@@ -147,7 +147,7 @@ class FramePacker(_Packer):
     """Chunks whose X is a pandas frame of the features as they are."""
 
     def __init__(self, source: ArrowSource):
-        super().__init__(source, source.columns[len(source.features) :])
+        super().__init__(source, [name for name in source.columns if name in source.numbers])
         self.parts: list = []
 
     def add(self, fragment, rows, batch):

@@ -114,7 +114,8 @@ class ArrowSource(Source):
         self.sample_weight, self.drop_missing_targets = sample_weight, drop_missing_targets
         others = [*self.targets, *([] if sample_weight is None else [sample_weight])]
         self.features = [n for n in schema.names if n not in others] if features is None else list(features)
-        self.columns = [*self.features, *others]
+        # A feature may be the weight, too.
+        self.columns = [*self.features, *(name for name in dict.fromkeys(others) if name not in self.features)]
         given = (levels or {}).items()
         self.levels = {name: int(n) if isinstance(n, int | np.integer) else list(n) for name, n in given}
         self.unknown, self.as_frame, self.shuffle = unknown, as_frame, shuffle
@@ -134,11 +135,11 @@ class ArrowSource(Source):
             if name not in names:
                 raise ValueError(f"There is no column {name!r}; there are {', '.join(names)}.")
             if max(self.columns.count(name), names.count(name)) > 1:
-                raise ValueError(
-                    f"features, target and sample_weight must be different columns; {name!r} occurs twice."
-                )
+                raise ValueError(f"features must be different columns; {name!r} occurs twice.")
         if strange := set(self.levels) - set(self.features):
             raise ValueError(f"levels must name features; got {', '.join(sorted(strange))}.")
+        if both := set(self.levels) & {*self.targets, self.sample_weight}:
+            raise ValueError(f"target and sample_weight must be numbers; levels names {', '.join(sorted(both))}.")
         if self.unknown not in ("error", "ignore"):
             raise ValueError(f"unknown must be 'error' or 'ignore'; got {self.unknown!r}.")
         if self.as_frame and (self.levels or fill is not None):
