@@ -4,6 +4,7 @@ Parameter vectors are the coefficients, then the intercept.
 """
 
 from functools import partial
+from math import inf
 from time import perf_counter
 from timeit import repeat
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_X_y, sparsefuncs
 
-from sklearn_sgd._base.objective import cost_of, parts_of, slopes_of
+from sklearn_sgd._base.objective import check_regressor, cost_of, parts_of, slopes_of
 from sklearn_sgd._base.recording import FitRecord, record_fit
 from sklearn_sgd._base.samples import settled
 from sklearn_sgd._base.unused import clone_with
@@ -51,7 +52,7 @@ def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
     >>> objective(BatchGDRegressor(), [[0.0], [1.0]], [1.0, 3.0], [[0.0, 0.0], [2.0, 1.0]])
     array([2.5, 0. ])
     """
-    X, y = _check_data(X, y)
+    X, y = check_data(X, y)
     loss, penalty, _ = parts_of(estimator, X)
     parameters = np.asarray(parameters, dtype=float)
     points = parameters.reshape(-1, parameters.shape[-1])
@@ -123,8 +124,12 @@ class GradientNoise(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """Simple noise scale, ``variance / |gradient|**2``: the batch size at which noise equals signal."""
-        return float(self.variance / np.sum(self.gradient**2))
+        """Simple noise scale, ``variance / |gradient|**2``: the batch size at which noise equals signal.
+
+        It is 0 without noise, and infinite where the gradient alone is 0.
+        """
+        signal = float(np.sum(self.gradient**2))
+        return float(self.variance / signal) if signal else inf if self.variance else 0.0
 
     def spread(self, batch_size: Any) -> Any:
         """Root mean square distance of the gradients of random batches of B samples from the full gradient.
@@ -132,7 +137,7 @@ class GradientNoise(NamedTuple):
         ``sqrt(variance / B)``, times ``sqrt((N - B) / (N - 1))``, since a batch does not draw a sample twice.
         """
         batch_size = np.asarray(batch_size, dtype=float)
-        left = (self.n_rows - batch_size) / (self.n_rows - 1)
+        left = (self.n_rows - batch_size) / max(self.n_rows - 1, 1)
         return np.sqrt(self.variance / batch_size * left)
 
 
@@ -171,7 +176,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
     >>> noise.gradient, noise.variance, noise.scale
     (array([-1., -1.]), 2.0, 1.0)
     """
-    X, y = _check_data(X, y)
+    X, y = check_data(X, y)
     slopes, full, penalty, ones = slopes_of(estimator, X, y)
     # Each coordinate is centred first: a difference of mean squares would lose its digits if the mean is large.
     each = X.multiply(slopes[:, None]).tocsr() if sparse.issparse(X) else slopes[:, None] * X
@@ -181,7 +186,7 @@ def gradient_noise(estimator: Any, X: Any, y: Any) -> GradientNoise:
 
 def batch_gradients(estimator: Any, X: Any, y: Any, batches: Any) -> np.ndarray:
     """Gradient of the objective over each batch of samples, at the parameters of a fit; one row per batch."""
-    X, y = _check_data(X, y)
+    X, y = check_data(X, y)
     slopes, _, penalty, ones = slopes_of(estimator, X, y)
     sums = [np.append(X[rows].T @ slopes[rows], ones * slopes[rows].sum()) / len(rows) for rows in batches]
     return np.array(sums) + penalty
@@ -320,7 +325,8 @@ def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: i
     >>> cost.updates_per_epoch, cost.multiplications_per_update, cost.multiplications_per_epoch
     (4.0, 12.0, 48.0)
     """
-    X, y = _check_data(X, y)
+    check_regressor(estimator)
+    X, y = check_data(X, y)
     whole = {"tol": None, "early_stopping": False, "time_budget": None}
     one, more = (clone_with(estimator, **whole, epochs=count) for count in (1, 1 + epochs))
     more.fit(X, y)
@@ -362,6 +368,6 @@ def last_step(estimator: Any) -> Any:
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
 
 
-def _check_data(X, y):
+def check_data(X, y):
     """Return X in float64, dense or CSR, and y."""
     return check_X_y(settled(X), y, accept_sparse="csr", dtype=np.float64, y_numeric=True)

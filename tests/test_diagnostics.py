@@ -1,5 +1,7 @@
 """Diagnostics against closed forms, and against means over batches."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from internals import used
@@ -13,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor, diagnostics
 from sklearn_sgd.diagnostics import (
+    GradientNoise,
     batch_gradients,
     critical_batch_size,
     descent_path,
@@ -166,6 +169,31 @@ def test_no_noise_where_rows_are_alike():
     X, y = np.ones((5, 2)), np.ones(5)
     noise = gradient_noise(OnlineSGDRegressor(**PLAIN).partial_fit(X[:1], y[:1]), X, y)
     assert noise.variance < 1e-15
+
+
+@pytest.mark.parametrize(("gradient", "variance", "scale"), [([0, 0], 0, 0), ([0, 0], 2, np.inf), ([3, 4], 100, 4)])
+def test_scale_where_there_is_no_gradient_or_no_noise(gradient, variance, scale):
+    noise = GradientNoise(np.array(gradient, dtype=float), np.float64(variance), 5)
+    assert noise.scale == scale
+
+
+def test_the_batch_of_the_only_row_has_no_spread():
+    X, y = linear()
+    assert gradient_noise(BatchGDRegressor().fit(X, y), X[:1], y[:1]).spread(1) == 0
+
+
+def test_other_estimators_are_refused_with_the_remedy():
+    X, y = linear()
+    pipeline, several = make_pipeline(StandardScaler(), BatchGDRegressor()).fit(X, y), np.c_[y, y]
+    for function in (partial(objective, parameters=np.zeros(len(X[0]) + 1)), gradient_noise, measure_cost):
+        with pytest.raises(TypeError, match=r"got Pipeline: give pipeline\[-1\], and .* pipeline\[:-1\].transform"):
+            function(pipeline, X, y)
+        with pytest.raises(TypeError, match=r"must be a regressor of this package; got Lasso\."):
+            function(Lasso().fit(X, y), X, y)
+    with pytest.raises(ValueError, match="must be fitted to one target; it has 2"):
+        gradient_noise(BatchGDRegressor().fit(X, several), X, y)
+    one, column = (gradient_noise(BatchGDRegressor().fit(X, t), X, y) for t in (y, y[:, None]))
+    assert one.variance == column.variance
 
 
 def test_critical_batch_size_of_an_exact_hyperbola():

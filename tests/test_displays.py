@@ -8,6 +8,7 @@ import pytest
 from internals import keep_losses
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import linear
+from scipy import sparse
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -234,6 +235,11 @@ class TestDescentPath:
         assert_allclose(display.values["positive"][70, 60], np.mean((X @ w + b - y) ** 2) / 2)
         assert np.isinf(display.values["positive"][0, 0])
 
+    def test_a_pipeline_is_refused_with_the_remedy(self):
+        X, y = linear()
+        with pytest.raises(TypeError, match=r"got Pipeline: give pipeline\[-1\], and .* pipeline\[:-1\].transform"):
+            DescentPathDisplay.from_estimator(make_pipeline(StandardScaler(), BatchGDRegressor()), X, y)
+
 
 class TestBatchSize:
     def test_of_a_search(self):
@@ -316,6 +322,28 @@ class TestGradientNoise:
         drawn = np.ma.getmaskarray(display.surface_line_.get_ydata(orig=True))
         assert_array_equal(drawn, np.isinf(display.surface))
         assert np.isfinite(display.axes_[1].get_ylim()).all()
+
+    @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_matrix, np.ndarray.tolist])
+    def test_other_forms_of_samples(self, form):
+        model, X, y, dense = self.display(parameter=1)
+        other = GradientNoiseDisplay.from_estimator(model, form(X), y, random_state=0, parameter=1)
+        for name in ("spreads", "positions", "surface", "batch_surfaces"):
+            assert_allclose(getattr(other, name), getattr(dense, name), rtol=1e-9)
+
+    @pytest.mark.parametrize("rows", [1, 30])
+    def test_no_noise_has_no_logarithm(self, rows):
+        X, _ = linear()
+        model = BatchGDRegressor().fit(X[:30], np.zeros(30))
+        display = GradientNoiseDisplay.from_estimator(model, X[:rows], np.zeros(rows), random_state=0)
+        assert display.axes_[0].get_yscale() == "linear"
+        assert_array_equal(display.spreads, 0)
+
+    def test_a_column_of_zeros(self):
+        X, y = linear()
+        X = np.c_[X, np.zeros(len(X))]
+        model = BatchGDRegressor().fit(X, y)
+        display = GradientNoiseDisplay.from_estimator(model, X, y, parameter=len(X[0]) - 1, random_state=0)
+        assert_allclose(display.surface, objective(model, X, y, [*model.coef_, model.intercept_]))
 
     def test_from_data(self):
         noise = GradientNoise(np.ones(2), 4.0, 10)

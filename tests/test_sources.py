@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import linear, theta
 from scipy import sparse
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import Ridge, SGDRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -230,6 +231,42 @@ def test_a_missing_level_names_what_helps(pa):
 def test_options_that_contradict_each_other(pa, options, told):
     with pytest.raises(ValueError, match=told):
         ArrowSource(with_gaps(pa)[0], ["a", "b"], **options)
+
+
+def test_a_level_that_is_nan_is_missing(pa):
+    table = pa.table({"kind": [1.0, float("nan"), 2.0]})
+    for levels in (8, [1.0, 2.0]):
+        with pytest.raises(ValueError, match=r"'kind' has a missing value; pass fill= to impute it, in row 1"):
+            list(ArrowSource(table, levels={"kind": levels}, unknown="ignore"))
+        (chunk,) = ArrowSource(table, levels={"kind": levels}, fill={"kind": 2.0}, sparse=False)
+        assert_array_equal(chunk.X[1], chunk.X[2])
+
+
+def test_equal_numbers_are_one_level(pa):
+    """A column of integers is one of floats in a file with missing values that pandas wrote."""
+    columns = [pa.array([1, 0]), pa.array([1.0, 0.0]), pa.array([True, False])]
+    columns.append(pa.array([1, 0], pa.int64()).cast(pa.decimal128(21, 2)))
+    made = [next(iter(ArrowSource(pa.table({"k": c}), levels={"k": 64}, sparse=False))).X for c in columns]
+    expected = FeatureHasher(64, input_type="string", alternate_sign=False).transform([["k=1"], ["k=0"]]).toarray()
+    for X in made:
+        assert_array_equal(X, expected)
+
+
+def test_a_column_that_is_named_twice(pa):
+    table = pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    with pytest.raises(ValueError, match="features must be different columns; 'a' occurs twice"):
+        ArrowSource(table, ["a", "a"], "b")
+    with pytest.raises(ValueError, match="target and sample_weight must be numbers; levels names a"):
+        ArrowSource(table, ["a"], "a", levels={"a": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_a_feature_may_be_the_weight_too(pa, as_frame):
+    table = pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0], "y": [5.0, 6.0]})
+    (chunk,) = ArrowSource(table, ["a", "b"], ["y", "y"], sample_weight="a", as_frame=as_frame)
+    assert_array_equal(chunk.X, [[1, 3], [2, 4]])
+    assert_array_equal(chunk.y, [[5, 5], [6, 6]])
+    assert_array_equal(chunk.sample_weight, [1, 2])
 
 
 def test_levels_by_hash_stay_within_memory(pa, monkeypatch):

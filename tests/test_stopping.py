@@ -162,6 +162,45 @@ def test_given_rows_that_are_wrong(kind, given, match):
     assert not hasattr(model, "coef_")
 
 
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"X_val": [[0.0] * 5], "y_val": [0.0]}, r"X_val or y_val .* 1 sample"),
+        ({"X_val": [["a"] * 5] * 2, "y_val": [0.0] * 2}, "X_val or y_val .* could not convert"),
+        ({"X_val": [[0.0] * 5] * 2, "y_val": [-1.0] * 2}, "y_val must be >= 0 for loss='poisson'"),
+    ],
+)
+def test_errors_of_given_rows_name_them(given, match):
+    X, y = linear()
+    with pytest.raises(ValueError, match=match):
+        BatchGDRegressor("poisson", early_stopping=True).fit(X, abs(y), **given)
+
+
+@few_steps
+@pytest.mark.parametrize(("loss", "of"), [("squared_error", np.square), ("absolute_error", np.abs)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_given_targets_that_are_all_the_same(loss, of, weighted):
+    """No constant is worse than them, so scores compare with the first epoch; the fit goes on while they rise."""
+    rng = np.random.default_rng(0)
+    coef, X = np.array([1.0, -2.0, 0.5]), rng.standard_normal((300, 3))
+    # Samples of which all have the target 2.
+    X_val = rng.standard_normal((40, 3))
+    X_val += np.outer(2.0 - X_val @ coef, coef) / (coef @ coef)
+    y_val, given = np.full(40, 2.0), {}
+    counted = 40 - weighted
+    if weighted:
+        y_val[-1], given["sample_weight_val"] = 9.0, np.append(np.ones(39), 0.0)
+    params = {"learning_rate": "constant", "eta0": 0.01, "average": False, "tol": 1e-4, "random_state": 0}
+    fits = []
+    for epochs in (1, 1000):
+        model = MiniBatchSGDRegressor(loss, early_stopping=True, epochs=epochs, **params)
+        with pytest.warns(ConvergenceWarning, match="y_val is the same for all samples"):
+            fits.append(model.fit(X, X @ coef, X_val=X_val, y_val=y_val, **given))
+    first, last = (of(model.predict(X_val) - 2.0)[:counted].mean() for model in fits)
+    assert max(fits[1].validation_scores_) == pytest.approx(1.0 - last / first, rel=1e-9)
+    assert_allclose(fits[1].coef_, coef, atol=0.05)
+
+
 def test_given_rows_without_early_stopping_are_refused():
     X, y = linear()
     with pytest.raises(ValueError, match="early_stopping"):

@@ -143,7 +143,7 @@ loss_curve_ : list of float
     `partial_fit`. For several targets: the mean over the targets, where a target that has stopped keeps its last loss.
 validation_scores_ : list of float
     D² on the validation samples after each epoch, by the loss of the regressor (R² for the squared error); only with
-    `early_stopping`.
+    `early_stopping`. Where all their targets are the same: 1 minus the loss over that after the first epoch.
 stop_reason_ : {'epochs', 'tol', 'stalled', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
     Why `fit` stopped; only after `fit`. 'tol': the progress of an epoch, or the distance to the minimum where it is
     known, is below `tol`, or final steps lead to the minimum from anywhere; 'stalled': there was no progress, though

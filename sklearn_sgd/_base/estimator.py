@@ -351,11 +351,16 @@ class BaseGDRegressor(
         """Return the indices to train on (None: all) and a score for early stopping (None: without)."""
         if any(values is not None for values in given):
             train, held_out = None, validation.check_validation_data(self, X, y, *given)
+            _, y_val, weight_val = held_out
+            validation.check_target_domain(self, recipe.parts.loss, y_val, weight_val, "y_val")
         elif self.early_stopping:
             train, held_out = validation.hold_out(self, X, y, weight, random_state)
         else:
             return None, None
-        return train, training.Scorer(recipe.formulas, *held_out)
+        score = training.Scorer(recipe.formulas, *held_out)
+        if train is None and not all(score.worst):
+            reports.warn(self, reports.CONSTANT)
+        return train, score
 
     def _run_epochs(self, session: training.Session, plans: Sequence[Plan], states: list[State]) -> dict[str, Any]:
         """Run the epochs of `fit`, and return the attributes of the fitted estimator."""

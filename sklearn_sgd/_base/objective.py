@@ -17,8 +17,29 @@ NEARBY = 1e-7
 ROUNDING = 1e-6
 
 
+def check_regressor(estimator: Any) -> None:
+    """Raise an error unless an estimator is a regressor of this package itself."""
+    if not hasattr(estimator, "_parameter_values"):
+        hint = ": give pipeline[-1], and the samples as it gets them, pipeline[:-1].transform(X)"
+        raise TypeError(
+            f"estimator must be a regressor of this package; got {type(estimator).__name__}"
+            f"{hint if hasattr(estimator, 'steps') else ''}."
+        )
+
+
+def parameters_of(estimator: Any) -> tuple[np.ndarray, float]:
+    """Return the coefficients and the intercept of a regressor that was fitted to one target."""
+    check_regressor(estimator)
+    check_is_fitted(estimator)
+    coef, intercept = densified(estimator.coef_, estimator.intercept_), np.ravel(estimator.intercept_)
+    if len(intercept) > 1:
+        raise ValueError(f"estimator must be fitted to one target; it has {len(intercept)}. Fit one for each.")
+    return np.ravel(coef).astype(float), float(intercept[0])
+
+
 def parts_of(estimator: Any, X: Any) -> Parts:
     """Return the loss, the penalty and the optimizer that `fit` uses for X."""
+    check_regressor(estimator)
     return make_parts(ResolvedParameters(estimator).params, np.dtype(np.float64), X.shape[1], foreign=False)
 
 
@@ -33,10 +54,9 @@ def slopes_of(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, n
 
     The last number is 0 if there is no intercept.
     """
-    check_is_fitted(estimator)
+    (coef, intercept), ones = parameters_of(estimator), float(estimator.fit_intercept)
     loss, penalty, _ = parts_of(estimator, X)
-    coef, ones = densified(estimator.coef_, estimator.intercept_).astype(float), float(estimator.fit_intercept)
-    slopes = loss.gradient(y, X @ coef + estimator.intercept_)
+    slopes = loss.gradient(y, X @ coef + intercept)
     full = np.append(X.T @ slopes, ones * slopes.sum()) / len(y)
     return slopes, full, np.append(_subgradient(penalty, coef, full[:-1]), 0.0), ones
 

@@ -15,6 +15,11 @@ LATER = (
     "Remedy: more epochs, average='auto', or as average the number of a later update, after which the average starts."
 )
 
+CONSTANT = (
+    "y_val is the same for all samples, so that D² is not defined: validation_scores_ compares with the loss after the "
+    "first epoch. Remedy: X_val and y_val with different targets."
+)
+
 # The message for each kind of verdict. The remedies depend on the estimator and the verdict.
 MESSAGES = {
     "left": "The descent left the finite range in epoch {n_epochs}; the last finite parameters are kept. {shorter}",

@@ -22,7 +22,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.support import learn_slopes_of_fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
-from sklearn_sgd._namespace import doubled, dtype_of, total
+from sklearn_sgd._namespace import doubled, dtype_of, namespace, total
 
 
 def deadline_after(time_budget: float | None) -> float:
@@ -33,7 +33,8 @@ def deadline_after(time_budget: float | None) -> float:
 class Scorer:
     """D² on validation data for each target. For the squared error this is R².
 
-    D² is 1 minus the loss divided by that of the best constant. If the latter is 0, it is 0 or 1, as scikit-learn's R².
+    D² is 1 minus the loss divided by that of the best constant. Where all targets are the same, so that this constant
+    is exact, the loss is divided by the first one that is not 0: such scores, too, tell the better parameters.
     """
 
     def __init__(self, formulas: Formulas, X_val: Any, y_val: Any, weight_val: Any):
@@ -42,7 +43,11 @@ class Scorer:
         self.targets = [columns[:, target] for target in range(columns.shape[1])]
         weight = None if weight_val is None else doubled(weight_val)
         self.weight = 1.0 if weight is None else weight / (total(weight) / weight.shape[0])
-        self.worst = [self._mean_loss(y, constant_of(formulas, y, weight)) for y in self.targets]
+        counted = [y if weight is None else y[weight != 0] for y in self.targets]
+        self.worst = [
+            0.0 if _are_alike(some) else self._mean_loss(y, constant_of(formulas, y, weight))
+            for y, some in zip(self.targets, counted, strict=True)
+        ]
 
     def _mean_loss(self, y: Any, raw: Any) -> float:
         """Return the mean loss of raw predictions."""
@@ -51,10 +56,15 @@ class Scorer:
     def __call__(self, target: int, coef: np.ndarray, intercept: float) -> float:
         """Return the score of parameters."""
         loss = self._mean_loss(self.targets[target], doubled(predict_linear(self.X, coef, intercept, None)))
-        worst = self.worst[target]
         if not np.isfinite(loss):
             return -np.inf
-        return (worst - loss) / abs(worst) if worst else float(not loss)
+        worst = self.worst[target] = self.worst[target] or loss
+        return (worst - loss) / abs(worst) if worst else 1.0
+
+
+def _are_alike(values: Any) -> bool:
+    """Return whether all values are the same."""
+    return bool(namespace(values).all(values == values[0]))
 
 
 def start_states(X: Any, y: Any, random_state: Any, coefs: Iterable, intercepts: Iterable) -> list[State]:

@@ -83,12 +83,12 @@ def as_columns(y: np.ndarray) -> np.ndarray:
     return y[:, None] if y.ndim == 1 else y if is_foreign(y) else np.asfortranarray(y)
 
 
-def check_target_domain(estimator: Any, loss: Any, y: Any, sample_weight: Any = None) -> None:
+def check_target_domain(estimator: Any, loss: Any, y: Any, sample_weight: Any = None, name: str = "y") -> None:
     """Raise an error if the loss is not defined for the target of a sample whose weight is not 0."""
     if hasattr(loss, "allows"):
         allowed = loss.allows(as_columns(y))
         if not namespace(y).all(allowed if sample_weight is None else allowed | (sample_weight == 0)[:, None]):
-            raise ValueError(f"y must be {loss.domain} for loss={estimator.loss!r}.")
+            raise ValueError(f"{name} must be {loss.domain} for loss={estimator.loss!r}.")
 
 
 def check_targets(estimator: Any, name: str, values: Any, X: Any, number: int | None = None) -> np.ndarray:
@@ -168,8 +168,12 @@ def check_validation_data(estimator: Any, X: Any, y: Any, X_val: Any, y_val: Any
     if not estimator.early_stopping:
         raise ValueError("X_val and y_val need early_stopping=True; got False.")
     form = {"dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
-    X_val = check_samples(estimator, X_val, **form, reset=False, summed=False)
-    y_val = check_targets(estimator, "y_val", y_val, X_val, math.prod(y.shape[1:]))
+    try:
+        X_val = check_samples(estimator, X_val, **form, reset=False, summed=False)
+        y_val = check_targets(estimator, "y_val", y_val, X_val, math.prod(y.shape[1:]))
+    except (TypeError, ValueError) as error:
+        # scikit-learn's messages speak of X, or of no name.
+        raise type(error)(f"X_val or y_val is invalid: {error}") from error
     weight_val = check_weights("sample_weight_val", weight_val, X_val)
     if weight_val is not None and not namespace(weight_val).any(weight_val != 0):
         raise ValueError("sample_weight_val is zero for all samples: there is nothing to score on.")

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import minimize
 
+from sklearn_sgd._base.objective import check_regressor
 from sklearn_sgd.diagnostics import objective, record_fit
 from sklearn_sgd.displays._axes import COLORS, feature_names, named_estimators, panels, parameter_label
 
@@ -117,6 +118,8 @@ class DescentPathDisplay:
         sklearn_sgd.diagnostics.descent_path : The path alone.
         """
         models = named_estimators(estimator)
+        for model in models.values():
+            check_regressor(model)
         names = feature_names(X)
         chosen = list(parameters or ((0, 1) if len(names) > 1 else (0, -1)))
         records = {name: record_fit(model, X, y, epochs=epochs) for name, model in models.items()}

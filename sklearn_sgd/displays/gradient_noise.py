@@ -1,11 +1,13 @@
 """Display of the noise of batch gradients."""
 
+from math import inf
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_sgd.diagnostics import GradientNoise, batch_gradients, gradient_noise, objective
+from sklearn_sgd._base.objective import parameters_of
+from sklearn_sgd.diagnostics import GradientNoise, batch_gradients, check_data, gradient_noise, objective
 from sklearn_sgd.displays._axes import COLORS, feature_names, line_style, panels, parameter_label
 
 
@@ -105,7 +107,7 @@ class GradientNoiseDisplay:
         ----------
         estimator : regressor of this package
             Fitted.
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)
             Targets.
@@ -133,8 +135,8 @@ class GradientNoiseDisplay:
         --------
         sklearn_sgd.diagnostics.gradient_noise : The numbers alone.
         """
-        names = feature_names(X)
-        X, y, rng = np.asarray(X, dtype=float), np.asarray(y, dtype=float), check_random_state(random_state)
+        names, at = feature_names(X), np.append(*parameters_of(estimator))
+        (X, y), rng = check_data(X, y), check_random_state(random_state)
         n = len(y)
         sizes = np.array(batch_sizes if batch_sizes is not None else 2 ** np.arange(max(1, int(np.log2(n)))))
         noise = gradient_noise(estimator, X, y)
@@ -146,10 +148,11 @@ class GradientNoiseDisplay:
 
         size = min(batch_size, n)
         batches = [rng.choice(n, size, replace=False) for _ in range(n_surfaces)]
-        at = np.append(estimator.coef_, estimator.intercept_)
-        column = np.ones(n) if parameter in (-1, len(names)) else X[:, parameter]
-        # The range with the minima of most batches, for the squared error.
-        reach = 3 * np.std(y - X @ at[:-1] - at[-1]) / np.sqrt(size * np.mean(column**2)) or 1.0
+        unit = np.eye(len(at))[parameter]
+        column = X @ unit[:-1] + unit[-1]
+        # The range with the minima of most batches, for the squared error; a column of zeros has none.
+        size_of_column = np.sqrt(size * np.mean(column**2)) or inf
+        reach = 3 * np.std(y - X @ at[:-1] - at[-1]) / size_of_column or 1.0
         positions = at[parameter] + np.linspace(-reach, reach, 121)
         line = np.tile(at, (len(positions), 1))
         line[:, parameter] = positions
@@ -191,7 +194,9 @@ class GradientNoiseDisplay:
             xlabel="batch size B (samples)",
             ylabel="distance from the full gradient\n(root mean square, units of the gradient)",
         )
-        spread.set(xscale="log", yscale="log", title="Noise falls as 1/√B")
+        # Without noise there is no logarithm of it.
+        has_noise = max(theory.max(), self.spreads.max()) > 0.0
+        spread.set(xscale="log", yscale="log" if has_noise else "linear", title="Noise falls as 1/√B")
         spread.set_xticks(self.batch_sizes, [str(size) for size in self.batch_sizes])
         spread.set_xticks([], minor=True)
         spread.legend(fontsize="small", loc="lower left")

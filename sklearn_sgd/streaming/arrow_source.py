@@ -49,7 +49,8 @@ class ArrowSource(Source):
     levels : dict, default=None
         For each categorical feature, by name: a list of its levels, each of which becomes a column of zeros and ones,
         or a number of columns to which levels are assigned by the hash of ``"name=level"``, as
-        :class:`~sklearn.feature_extraction.FeatureHasher` does with ``alternate_sign=False``.
+        :class:`~sklearn.feature_extraction.FeatureHasher` does with ``alternate_sign=False``. Equal numbers are one
+        level, "name=1" for 1, 1.0 and true.
     unknown : {'error', 'ignore'}, default='error'
         What to do with a level that is not in the list: raise an error, or set all its columns to zero.
     fill : float or dict, default=None
@@ -113,7 +114,8 @@ class ArrowSource(Source):
         self.sample_weight, self.drop_missing_targets = sample_weight, drop_missing_targets
         others = [*self.targets, *([] if sample_weight is None else [sample_weight])]
         self.features = [n for n in schema.names if n not in others] if features is None else list(features)
-        self.columns = [*self.features, *others]
+        # A feature may be the weight, too.
+        self.columns = [*self.features, *(name for name in dict.fromkeys(others) if name not in self.features)]
         given = (levels or {}).items()
         self.levels = {name: int(n) if isinstance(n, int | np.integer) else list(n) for name, n in given}
         self.unknown, self.as_frame, self.shuffle = unknown, as_frame, shuffle
@@ -132,8 +134,12 @@ class ArrowSource(Source):
         for name in self.columns:
             if name not in names:
                 raise ValueError(f"There is no column {name!r}; there are {', '.join(names)}.")
+            if max(self.columns.count(name), names.count(name)) > 1:
+                raise ValueError(f"features must be different columns; {name!r} occurs twice.")
         if strange := set(self.levels) - set(self.features):
             raise ValueError(f"levels must name features; got {', '.join(sorted(strange))}.")
+        if both := set(self.levels) & {*self.targets, self.sample_weight}:
+            raise ValueError(f"target and sample_weight must be numbers; levels names {', '.join(sorted(both))}.")
         if self.unknown not in ("error", "ignore"):
             raise ValueError(f"unknown must be 'error' or 'ignore'; got {self.unknown!r}.")
         if self.as_frame and (self.levels or fill is not None):
