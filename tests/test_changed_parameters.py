@@ -12,6 +12,7 @@ from sklearn.linear_model import Lasso, PoissonRegressor, QuantileRegressor
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.inference import coefficient_table
+from sklearn_sgd.penalties import Box
 
 N, SIZES = 12_000, [50, 1000]
 TRUTH = [1.0, -1.0, 0.5, 2.0]
@@ -151,3 +152,16 @@ def test_directions_of_another_kind_are_made_at_once(before, now):
     for start in range(0, 400, 50):
         model.partial_fit(X[start : start + 50], y[start : start + 50])
         assert model._states[0].step.preconditioner.is_full == (now is None)
+
+
+@pytest.mark.parametrize("p", [3, 1200])
+def test_bounds_that_change_are_noticed(p):
+    """Arrays are compared in full, and named shortly."""
+    X = np.random.default_rng(0).standard_normal((200, p))
+    high = np.full(p, 9.0)
+    model = MiniBatchSGDRegressor("huber", penalty=Box(-9.0, high)).partial_fit(X, X[:, 0])
+    high = high.copy()
+    high[p // 2] = -1.0
+    with pytest.warns(ConvergenceWarning, match="penalty was Box") as caught:
+        model.set_params(penalty=Box(-9.0, high)).partial_fit(X, X[:, 0])
+    assert all(len(str(each.message)) < 400 for each in caught)

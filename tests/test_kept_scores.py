@@ -5,6 +5,7 @@ import pickle
 import re
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -601,3 +602,17 @@ def test_dependent_columns_do_no_harm():
     assert_allclose(model.predict(X), full.predict(X), atol=0.2)
     with pytest.raises(ValueError, match="dependent or constant"):
         coefficient_table(model)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+def test_a_stream_goes_on_with_mapped_arrays(loss, tmp_path):
+    """joblib maps large arrays of models into the memory of other processes, where they are of another class."""
+    X, y = rows(loss, n=1500)
+    model = (
+        MiniBatchSGDRegressor(loss, inference=True).partial_fit(X[:500], y[:500]).partial_fit(X[500:1000], y[500:1000])
+    )
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    for each in (model, mapped):
+        each.partial_fit(X[1000:], y[1000:])
+    assert_array_equal(mapped.coef_, model.coef_)

@@ -206,3 +206,17 @@ def test_standard_errors_need_all_rows():
     expected = coefficient_table(kept, robust=False)
     assert_allclose(coefficient_table(model, X, y, robust=False).std_err, expected.std_err, rtol=1e-5)
     assert_allclose(model.predict(X[:9], return_std=True)[1], kept.predict(X[:9], return_std=True)[1], rtol=1e-4)
+
+
+def test_one_row_that_no_part_shows():
+    """Its square is a part of those of all rows, but the other rows do not show it."""
+    rng = np.random.default_rng(1)
+    n, p, size = 100_000, 60, 300.0
+    X, slopes = rng.standard_normal((n, p)), rng.standard_normal(p)
+    y = X @ slopes + 3.0 * rng.standard_normal(n)
+    X[7] = size * np.eye(1, p)[0]
+    y[7] = size * slopes[0] + 3.0 * np.sqrt(size)
+    least = np.mean((y - LinearRegression().fit(X, y).predict(X)) ** 2)
+    model = BatchGDRegressor().fit(X, y)
+    assert model.n_readings_ > 2.0
+    assert np.mean((y - model.predict(X)) ** 2) - least < 1e-6 * y.var()

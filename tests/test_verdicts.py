@@ -544,8 +544,8 @@ def test_no_warning_at_the_minimum_of_many_rows():
     assert BatchGDRegressor("gamma").fit(X, y).stop_reason_ == "tol"
 
 
-def test_progress_in_every_other_epoch():
-    """Coefficients that meet all targets exist, and full batches come nearer by turns: more than ``tol`` in two."""
+def test_full_batches_do_not_alternate_beside_a_kink():
+    """Coefficients that meet all targets exist, and are at the minimum but for the shrinkage."""
     X = np.array(
         [
             [0.42, -0.81, -0.93, -0.3, -0.34],
@@ -558,8 +558,7 @@ def test_progress_in_every_other_epoch():
     y, weight = np.array([10000.91, 10001.6, 10000.01, 10001.49, 10001.93]), [1.0, 0.67, 0.39, 0.85, 0.62]
     met = np.linalg.solve(X, y)
     model = BatchGDRegressor("huber", penalty="l1", alpha=3.4e-4, fit_intercept=False)
-    with pytest.warns(ConvergenceWarning, match="still improved"):
-        model.fit(X, y, weight)
+    model.fit(X, y, weight)
     losses = np.average(LOSSES["huber"]().value(y, model.predict(X)), weights=weight)
     objective = losses + 3.4e-4 * abs(model.coef_).sum()
-    assert objective > 2.0 * 3.4e-4 * abs(met).sum()
+    assert objective < (1.0 + 1e-5) * 3.4e-4 * abs(met).sum()

@@ -1,5 +1,6 @@
 """Parameters of the regressors: their constraints, and the parts and the schedule that follow from them."""
 
+import hashlib
 import inspect
 import operator
 from functools import cached_property
@@ -18,6 +19,9 @@ from sklearn_sgd.penalties import PENALTIES, Positive
 
 # What the name of a loss ends with, if there is no intercept.
 WITHOUT = " without intercept"
+
+# Number of entries up to which an array of a part is shown; of a longer one, a hash.
+FEW = 6
 
 
 class InstanceWith(HasMethods):
@@ -134,7 +138,11 @@ def _shown(value: Any) -> str:
         return repr(float(value))
     if hasattr(value, "_fields"):
         return _name_of(value)
-    return " ".join(str(np.asarray(value)).split())
+    values = np.asarray(value)
+    if values.size <= FEW:
+        return str(values.tolist())
+    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:8]
+    return f"{values.size} numbers, {digest}"
 
 
 def can_stream(estimator: Any) -> bool:

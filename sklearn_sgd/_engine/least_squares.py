@@ -55,6 +55,11 @@ PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 # part, and the number of its groups.
 EXPECTED, ALLOWED, PART, GROUPS = 0.25, 0.5, 0.5, 4
 
+# Share of the decrement that a step with a product of all rows leaves, in units of that if the sample is like all rows,
+# up to which it is. A few rows far from all others, which no part shows, leave more. Largest decrement before the last
+# step, in units of what may be left.
+LIKE, NEAR = 4.0, 30.0
+
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Return the size of the sample; None if covariances of all rows cost no more."""
@@ -192,17 +197,20 @@ class Products:
         self.plan, self.rows, self.geometry = plan, rows, geometry
         self.ridge, self.zeros = np.append(geometry.ridge, 0.0), np.zeros_like(plan.data.y)
         self.of_all = _reading(plan, rows, self.zeros)
-        self.error, self.enough = 0.0, 0.0
+        self.error, self.enough, self.missing = 0.0, 0.0, 0.0
 
     def __call__(self, d: np.ndarray, w: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Return by how much the gradient, which is g, changes along d."""
-        product = self._of_part(d, g) if self.geometry.size and not self.error else None
+        missing, before = 0.5 * float(self.geometry.step(g) @ g), self.missing
+        self.missing, size = missing, self.geometry.size
+        may_be_part = size and not self.error and missing <= min(LIKE * len(g) / size * before, NEAR * self.enough)
+        product = self._of_part(d, g) if may_be_part else None
         return (self.of_all(d)[1] if product is None else product) + self.ridge * d
 
     def _of_part(self, d: np.ndarray, g: np.ndarray) -> np.ndarray | None:
         """Return the product of a part of the rows; None if that would be too large, or is not exact enough."""
         n_rows, step = self.plan.n_rows, self.geometry.step
-        size = 0.5 * float(step(g) @ g) * len(g) / max(EXPECTED * self.enough, 1e-300)
+        size = self.missing * len(g) / max(EXPECTED * self.enough, 1e-300)
         if not max(size, self.geometry.size) <= PART * n_rows:
             return None
         some = one_of_each(n_rows, max(int(size), self.geometry.size))

@@ -6,9 +6,8 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 
-# Proximal steps before Newton steps, maximum number of times, and of coefficients that are held in one.
+# Numbers of proximal steps before each round of Newton steps; maximum number of Newton steps in a round.
 STEPS, HELD = (100, 50, 50, 50, 50, 100, 200, 400), 30
-
 
 # Move, in units of the target's deviation, at which the minimum is reached; relative change of a coefficient that shows
 # whether the penalty holds it.

@@ -213,7 +213,9 @@ class CompiledDriver(Driver):
 
     def in_order(self, *given: Any) -> float:
         """Run the driver with its arguments in order; arrays must have the dtypes that it takes, and be contiguous."""
-        return self.run(self.words.pack(*[address(value) if type(value) is np.ndarray else value for value in given]))
+        return self.run(
+            self.words.pack(*[address(value) if isinstance(value, np.ndarray) else value for value in given])
+        )
 
     def words_of(self, values: Mapping[str, Any]) -> list:
         """The arguments as numbers, in order."""
@@ -244,7 +246,7 @@ class BoundCall:
             given[place] = address(array)
         for name, value in changed.items():
             if name in places:
-                given[places[name]] = address(value) if type(value) is np.ndarray else value
+                given[places[name]] = address(value) if isinstance(value, np.ndarray) else value
         return self.run(self.pack(*given))
 
 

@@ -149,8 +149,6 @@ def _added(sums: S, objective: Objective, block: Block, view: View, solved: np.n
     )
     at, product, slope, squares = new
     moved, apart, residuals, errors, all_sums = found.tolist()
-    if not isfinite(all_sums):
-        raise OutOfRange
     if not is_known:
         view.rows[5] = np.square(view.Z) @ inverse_diagonal(curvature)
     leading = sums.leading
@@ -160,6 +158,9 @@ def _added(sums: S, objective: Objective, block: Block, view: View, solved: np.n
         pull = objective.pull(at, len(sums.centre))[0]
         mixed = np.multiply.outer((s * s * view.rows[3]) @ view.Z + 0.5 * float(s @ s) * pull, pull)
         scatter += mixed + mixed.T
+        all_sums += float(np.trace(mixed))
+    if not isfinite(all_sums):
+        raise OutOfRange
     if not objective.is_quadratic:
         errors = objective.pearson(s, *view.rows[:3]) if objective.is_deviance else 0.0
     return sums._replace(
