@@ -70,6 +70,9 @@ class Fit:
     # What the last full batch at the end gained, if these did not reach the minimum.
     last_gain: float | None = None
 
+    # The least objective that another search found.
+    least = np.inf
+
     def __init__(
         self,
         plan: Plan,
@@ -193,6 +196,10 @@ class Fit:
         rows = plan.row_indices if some is None else some
         return training_loss(plan.parts.loss, plan.data, rows, plan.X, *state.predictor(), rounding)
 
+    def training_objective(self, state: State) -> float:
+        """Mean loss of a state's predictor on the training rows, plus the penalty on it."""
+        return self.training_loss(state) + self.descent.plan.penalty_value(state.vectors.average)
+
     def exceeds(self, most: float, state: State, loss: float) -> bool:
         """Whether the loss of a state's predictor exceeds another one by more than rounding."""
         return not (loss <= most or self.training_loss(state, self.rounding) <= most)
@@ -254,10 +261,7 @@ class Fit:
                 hidden = max(hidden, missing)
         elif plan.normal and is_sparse_least_squares(plan):
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
-        elif (
-            is_sparse_least_squares(plan)
-            and (found := minimum_of_sets(plan, self.constant, SHARE * enough)) is not None
-        ):
+        elif is_sparse_least_squares(plan) and (found := self._minimum_of_sets(SHARE * enough)) is not None:
             w = found
         elif averages and self.needs_all_rows(plan, state):
             w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
@@ -270,3 +274,8 @@ class Fit:
             self.is_finished = False
         state.finish(w)
         return hidden
+
+    def _minimum_of_sets(self, enough: float) -> np.ndarray | None:
+        """Return parameters at the minimum by working sets, if these reach it."""
+        w, self.least = minimum_of_sets(self.descent.plan, self.constant, enough)
+        return w

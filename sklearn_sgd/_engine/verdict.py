@@ -152,6 +152,8 @@ def _direction(fit: Fit, loss: float) -> str:
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
     stopping, plan = fit.stopping, fit.descent.plan
+    if fit.least < np.inf and fit.training_objective(state) - fit.least > FAR * fit.progress:
+        return "far"  # A search that was given up came nearer.
     if fit.narrow_gain > FAR * fit.progress:
         return "narrow"
     if fit.has_moved:

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
-from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
-from sklearn_sgd._engine.automatic.statistics import measure, most_affordable
+from sklearn_sgd._engine.automatic.proximal_minimum import STEPS, proximal_minimum
+from sklearn_sgd._engine.automatic.statistics import BUDGET, measure, most_affordable
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._namespace import dtype_of, is_foreign
 
-# Maximum number of sets; number of columns in the first one; largest ratio of a set to the non-zero coefficients.
-SETS, FIRST, GROWTH = 50, 100, 2
+# Maximum number of sets; number of columns in the first one; largest ratio of a set to the non-zero coefficients,
+# which is small since the columns that a set has too much return to 0 one by one; rounds of steps in each set.
+SETS, FIRST, GROWTH, ROUNDS = 50, 50, 1.1, 2
 
 
 @dataclass(frozen=True)
@@ -49,32 +50,40 @@ def is_sparse_least_squares(plan: Plan) -> bool:
     return plan.preconditioner is not None and plan.formulas.is_least_squares and not plan.formulas.is_smooth
 
 
-def minimum_of_sets(plan: Plan, constant: float, enough: float) -> np.ndarray | None:
-    """Return parameters at the minimum; None if too many coefficients are not 0, or rounding hides the way.
+def minimum_of_sets(plan: Plan, constant: float, enough: float) -> tuple[np.ndarray | None, float]:
+    """Return parameters at the minimum, and the least objective found; no parameters where the search is given up.
 
-    The search ends when another set gains less than ``enough``, in units of the objective. Single columns of samples in
-    other processes or on a device are not taken: None.
+    It ends when another set gains less than ``enough``, in units of the objective. It is given up if too many
+    coefficients are not 0, if rounding hides the way, after `SETS` sets, or when covariances have taken too many
+    multiplications. In each set only the first steps are made: a rough minimum shows the next set as well. Single
+    columns of samples in other processes or on a device are not taken.
     """
     if plan.is_remote or is_foreign(plan.X):
-        return None
+        return None, np.inf
     rows, penalty, dtype = all_rows(plan)(plan.data, plan.used, plan.parts.loss), plan.parts.penalty, dtype_of(plan.X)
     w, before = np.append(penalty.prox(np.zeros(plan.X.shape[1]), 0.0, ...), plan.data.rows.bias * constant), np.inf
-    last = w
+    last, budget = w, BUDGET
     for _ in range(SETS):
         losses, _, g = rows.gradient(w.astype(dtype))
         objective = losses / plan.n_rows + plan.penalty_value(w)
         if not before - objective > enough:
-            return w if objective <= before else last if objective <= before + enough else None
-        columns = _next_set(plan, w[:-1], g[:-1])
-        if columns is None or not len(columns):
-            return None if columns is None else w
-        before, last = objective, w.copy()
+            end = w if objective <= before else last if objective <= before + enough else None
+            return end, min(objective, before)
+        columns, before, last = _next_set(plan, w[:-1], g[:-1]), objective, w.copy()
+        if columns is None:
+            break
+        if not len(columns):
+            return w, objective
+        budget -= plan.n_rows * len(columns) ** 2
+        if budget < 0.0:
+            break
         found = measure(plan.X[:, columns], plan.row_indices, plan.data.weight, bool(plan.data.rows.bias))
         covariance, some = found.moment / found.weight, w[columns]
         parabola = NormalMatrix(covariance, covariance @ some - g[columns], 2.0 * objective, 0.0)
-        w[columns] = proximal_minimum(parabola, Among(penalty, columns), np.append(some, 0.0), 0.0)[:-1]
+        some = proximal_minimum(parabola, Among(penalty, columns), np.append(some, 0.0), 0.0, STEPS[:ROUNDS])
+        w[columns] = some[:-1]
         w[-1] -= g[-1]
-    return None
+    return None, before
 
 
 def _next_set(plan: Plan, w: np.ndarray, g: np.ndarray) -> np.ndarray | None:
@@ -83,7 +92,7 @@ def _next_set(plan: Plan, w: np.ndarray, g: np.ndarray) -> np.ndarray | None:
     moves = np.abs(penalty.prox(w - length * (g + penalty.gradient(w)), length, ...) - w)
     moves = np.divide(moves, np.sqrt(length), out=np.zeros_like(moves), where=length > 0.0)
     kept, others = np.flatnonzero(w), np.flatnonzero((moves > 0.0) & (w == 0.0))
-    size = min(most_affordable(plan.n_rows), max(FIRST, GROWTH * len(kept)))
+    size = min(most_affordable(plan.n_rows), max(FIRST, int(GROWTH * len(kept))))
     if size < len(kept) + min(len(others), 1):
         return None
     largest = others[np.argsort(-moves[others], kind="stable")[: size - len(kept)]]

@@ -1,8 +1,12 @@
 """The minimum of the squared error on moments, with a penalty that has a proximal step."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 
@@ -14,20 +18,23 @@ STEPS, HELD = (100, 50, 50, 50, 50, 100, 200, 400), 30
 SMALL, NEARBY = 1e-10, 1e-7
 
 # Variance along a direction, in units of the largest, below which a Newton step is shorter: rounding is not much less.
-NARROWEST = 1e-13
+# Where it is more, ten times as much, up to so many times.
+NARROWEST, NARROWER = 1e-13, 6
 
 
-def proximal_minimum(normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float) -> np.ndarray:
+def proximal_minimum(
+    normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float, steps: Sequence[int] = STEPS
+) -> np.ndarray:
     """Return parameters at the minimum on moments, with a penalty that has a proximal step.
 
     By accelerated proximal gradient steps, restarted when the objective would rise (B. O'Donoghue and E. Candes,
     "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015). They find
     which coefficients the penalty holds, but converge slowly where columns are correlated. So after some of them,
-    Newton steps follow for the coefficients that are free.
+    Newton steps follow for the coefficients that are free. ``steps`` are the numbers of steps before each of these.
     """
     problem, w = Problem(normal, penalty), w[:-1]
-    for steps in STEPS:
-        w, is_minimum = problem.accelerated(w, steps)
+    for number in steps:
+        w, is_minimum = problem.accelerated(w, number)
         if is_minimum:
             break
         w = problem.newton(w)
@@ -79,24 +86,29 @@ class Problem:
         before, w = self.step(w)
         nudge = NEARBY * np.abs(before)
         high, low = (self.penalty.prox(before + side, self.length, ...) for side in (nudge, -nudge))
-        free = high - low > nudge
-        for _ in range(HELD):
-            if not free.any():
+        free = np.flatnonzero(high - low > nudge)
+        factor = self._factor(free)
+        for _ in range(HELD if len(factor) else 0):
+            w, reached = self._least(w, self._direction(w, free, factor))
+            if reached is None or len(free) == 1:
                 break
-            w, reached = self._least(w, self._direction(w, np.flatnonzero(free)))
-            if reached is None:
-                break
-            free[reached] = False
+            held = int(np.searchsorted(free, reached))
+            free, factor = np.delete(free, held), without(factor, held)
         return w
 
-    def _direction(self, w: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """Return the move to the minimum over some coefficients, while their pull is what it is here."""
-        before, after = self.step(w)
-        pull = (before - after)[free] / self.length[free]
-        system = self.correlation[np.ix_(free, free)]
-        system[np.diag_indices(len(free))] += self.ridge[free] + NARROWEST * self.largest
+    def _factor(self, free: np.ndarray) -> np.ndarray:
+        """Return the Cholesky factor of the curvature of some coefficients, in their scales; empty if there is none."""
+        system = self.correlation[np.ix_(free, free)] + np.diag(self.ridge[free])
+        for narrowest in NARROWEST * self.largest * 10.0 ** np.arange(NARROWER if len(free) else 0):
+            with suppress(linalg.LinAlgError):
+                return linalg.cholesky(system + narrowest * np.eye(len(free)), check_finite=False)
+        return np.empty((0, 0))
+
+    def _direction(self, w: np.ndarray, free: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Return the move to the minimum over some coefficients, while the pull of the penalty is what it is here."""
+        slope = (w - self.step(w)[1])[free] / self.length[free]
         scale, d = self.scale[free], np.zeros_like(w)
-        d[free] = -scale * np.linalg.solve(system, scale * (self.gradient(w)[free] + pull))
+        d[free] = -scale * linalg.cho_solve((factor, False), scale * slope, check_finite=False)
         return d
 
     def _least(self, w: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, int | None]:
@@ -116,15 +128,27 @@ class Problem:
         if not inside.any():
             return w, None
         lengths, numbers = lengths[inside], numbers[inside]
+        order = np.argsort(lengths, kind="stable")
         slope = float(d @ (self.normal.covariance @ w - self.normal.with_target))
-        bend = float(d @ self.normal.covariance @ d)
-        penalties = np.sum(self.penalty.value(w + lengths[:, None] * d) - self.penalty.value(w), axis=1)
-        changes = lengths * (slope + 0.5 * lengths * bend) + penalties
-        best = int(np.argmin(changes))
-        if not changes[best] < 0.0:
+        bend, before = float(d @ self.normal.covariance @ d), self.penalty.value(w)
+
+        def change(k: int) -> float:
+            length = lengths[order[k]]
+            penalties = np.sum(self.penalty.value(w + length * d) - before)
+            return float(length * (slope + 0.5 * length * bend) + penalties)
+
+        # The objective is convex along the move.
+        k = bisect_left(range(len(order) - 1), True, key=lambda k: not change(k + 1) < change(k))
+        if not change(k) < 0.0:
             return w, None
-        w, reached = w + lengths[best] * d, int(numbers[best])
+        length, reached = lengths[order[k]], int(numbers[order[k]])
+        w = w + length * d
         if reached == len(w):
             return w, None
-        w[reached] = within[reached] if reached == first and lengths[best] == bounds[first] else 0.0
+        w[reached] = within[reached] if reached == first and length == bounds[first] else 0.0
         return w, reached
+
+
+def without(factor: np.ndarray, i: int) -> np.ndarray:
+    """Return the Cholesky factor of a matrix without a row and its column, from that of the matrix."""
+    return linalg.qr_delete(np.eye(len(factor)), factor, i, which="col", check_finite=False)[1][:-1]
