@@ -152,8 +152,11 @@ def _direction(fit: Fit, loss: float) -> str:
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
     stopping, plan = fit.stopping, fit.descent.plan
+    values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
+    falls = latest_falls(values, noise)
+    fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
     if fit.least < np.inf and fit.training_objective(state) - fit.least > FAR * fit.progress:
-        return "far"  # A search that was given up came nearer.
+        return "falls" if fast else "far"  # A search that was given up came nearer.
     if fit.narrow_gain > FAR * fit.progress:
         return "narrow"
     if fit.has_moved:
@@ -163,9 +166,6 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return None  # The minimum is known, and was reached.
     if fit.last_gain is not None and fit.last_gain > FAR * fit.progress:
         return "far"  # The full batches at the end still fall.
-    values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
-    falls = latest_falls(values, noise)
-    fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
     if ended == "epochs" and not noise and len(values) >= 4:
         # Full batches of a loss with kinks may zigzag, and fall.
         fast = fast or min(values[-4:-2]) - min(values[-2:]) > 2.0 * margin
