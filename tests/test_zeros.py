@@ -1,5 +1,7 @@
 """Coefficients of 0 at the minimum, where columns are nearly the same: against least angle regression and Lasso."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,6 +11,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LassoLars, QuantileRegressor
 from sklearn.metrics import mean_pinball_loss
 
 from sklearn_sgd import BatchGDRegressor
+from sklearn_sgd.penalties import soft_threshold
 from tests.problems import REGRESSORS
 
 
@@ -108,3 +111,36 @@ def test_steps_do_not_pass_a_kink_to_where_the_loss_is_the_same(kind, seed):
         for predicted, coef in ((model.predict(X), model.coef_), (peer.predict(X), peer.coef_), (0.0 * y, [0.0]))
     )
     assert ours <= theirs + 0.002 * constant
+
+
+class WeightedL1(NamedTuple):
+    """A number for each coefficient."""
+
+    alphas: np.ndarray
+
+    def value(self, w):
+        return self.alphas * abs(w)
+
+    def gradient(self, w):
+        return 0.0
+
+    def prox(self, w, rate, j=...):
+        return soft_threshold(w, rate * self.alphas[j])
+
+
+@pytest.mark.parametrize("p", [50, 500])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_a_number_of_the_penalty_for_each_coefficient(kind, p):
+    """Lasso of columns divided by these numbers, with coefficients divided by them."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, p)) + 3.0 * rng.standard_normal((300, 1))
+    y = X[:, :5] @ [3.0, -2.0, 1.0, 0.5, 0.2] + 0.5 * rng.standard_normal(300)
+    alphas = np.linspace(0.5, 2.0, p)
+    peer = Lasso(alpha=0.02, tol=1e-10, max_iter=100_000).fit(X / alphas, y)
+    model = kind(penalty=WeightedL1(0.02 * alphas), random_state=0).fit(X, y)
+    theirs = peer.coef_ / alphas
+    ours, least = (
+        0.5 * np.mean((X @ coef + intercept - y) ** 2) + 0.02 * np.sum(alphas * abs(coef))
+        for coef, intercept in ((model.coef_, model.intercept_), (theirs, peer.intercept_))
+    )
+    assert ours <= least + 1e-5 * np.var(y)

@@ -8,6 +8,7 @@ References
 Massias, M., Gramfort, A. and Salmon, J., "Celer: a fast solver for the lasso with dual extrapolation", ICML 2018.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,22 +28,28 @@ SETS, FIRST, GROWTH, ROUNDS = 50, 50, 1.1, 2
 
 @dataclass(frozen=True)
 class Among:
-    """A penalty on the coefficients of some columns."""
+    """A penalty on the coefficients of some columns, which may have a number for each of all columns."""
 
     penalty: Any
     columns: np.ndarray
+    n_columns: int
 
     def value(self, w: np.ndarray) -> np.ndarray:
         """Return the cost of each coefficient."""
-        return self.penalty.value(w)
+        return self._of_some(self.penalty.value, w)
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """Return the slope of the smooth part."""
-        return self.penalty.gradient(w)
+        return self._of_some(self.penalty.gradient, w)
 
     def prox(self, w: np.ndarray, rate: Any, j: Any = ...) -> np.ndarray:
         """Return the coefficients after a proximal step."""
         return self.penalty.prox(w, rate, self.columns)
+
+    def _of_some(self, formula: Callable, w: np.ndarray) -> np.ndarray:
+        whole = np.zeros(self.n_columns)
+        whole[self.columns] = w
+        return np.broadcast_to(formula(whole), whole.shape)[self.columns]
 
 
 def is_sparse_least_squares(plan: Plan) -> bool:
@@ -80,7 +87,9 @@ def minimum_of_sets(plan: Plan, constant: float, enough: float) -> tuple[np.ndar
         found = measure(plan.X[:, columns], plan.row_indices, plan.data.weight, bool(plan.data.rows.bias))
         covariance, some = found.moment / found.weight, w[columns]
         parabola = NormalMatrix(covariance, covariance @ some - g[columns], 2.0 * objective, 0.0)
-        some = proximal_minimum(parabola, Among(penalty, columns), np.append(some, 0.0), 0.0, STEPS[:ROUNDS])
+        some = proximal_minimum(
+            parabola, Among(penalty, columns, len(w) - 1), np.append(some, 0.0), 0.0, STEPS[:ROUNDS]
+        )
         w[columns] = some[:-1]
         w[-1] -= g[-1]
     return None, before
