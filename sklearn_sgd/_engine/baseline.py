@@ -18,8 +18,9 @@ SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 # Largest relative difference of two sums that rounding may cause.
 CLOSE = 1e-12
 
-# In a typical residual, the mean loss is limited to this multiple of the power mean of the losses; and the power.
-OUTLIER, ROOT = 10.0, 1.0 / 32.0
+# In a typical residual, the mean loss is at most this multiple of the power mean of the losses. The power is a square
+# root of this order.
+OUTLIER, ROOTS = 10.0, 5
 
 # The least share of the noise that is not learned yet.
 SHARE_LEFT = 1e-5
@@ -73,16 +74,23 @@ def mean_target(y, weight) -> float:
     return min(max(mean, float(namespace(y).min(y))), float(namespace(y).max(y)))
 
 
-def typical_residual(loss, data, used, z) -> float:
-    """A typical residual of the predictions z for some rows."""
-    sums = host(residual_sums(loss, data, used, z))
+def typical_residual(loss, data, kept, constant: float) -> float:
+    """A typical residual of a constant prediction."""
+    sums = constant_sums(loss, data, kept, constant)
     return float(usual_value(sums) / max(sums[2], 1e-300))
 
 
-def usual_loss(loss, data, used, z) -> float:
-    """The mean loss with the predictions z, without the contribution of rows whose losses are out of proportion."""
-    sums = host(residual_sums(loss, data, used, z))
-    return abs(float(usual_value(sums) / sums[0]))
+def constant_losses(loss, data, kept, constant: float) -> tuple[float, float]:
+    """The mean loss of a constant, and its size without the contribution of rows whose losses are out of proportion."""
+    sums = constant_sums(loss, data, kept, constant)
+    return float(sums[1] / sums[0]), abs(float(usual_value(sums) / sums[0]))
+
+
+def constant_sums(loss, data, kept, constant: float) -> np.ndarray:
+    """`residual_sums` of a constant prediction."""
+    if isinstance(data.rows, RemoteRows):
+        return data.rows.residual_sums(loss, constant)
+    return host(sum(residual_sums(loss, data, block, constant) for block in _blocks(data, kept)))
 
 
 def residual_sums(loss, data, used, z) -> Any:
@@ -90,20 +98,20 @@ def residual_sums(loss, data, used, z) -> Any:
 
     Also, over the rows whose loss is not 0, of weights and of a root of the loss. The sums stay on the device.
     """
-    if isinstance(data.rows, RemoteRows):
-        return data.rows.residual_sums(loss, z)
     y, s = targets_and_weights(data, used)
     z = z + 0.0 * y
     slope, value = loss.gradient(y, z), loss.value(y, z)
-    some = namespace(y).where(value > 0.0, s, 0.0 * s)
-    terms = s, s * value, s * abs(slope), s * slope * slope, some, some * abs(value) ** ROOT
+    some, root = namespace(y).where(value > 0.0, s, 0.0 * s), abs(value)
+    for _ in range(ROOTS):
+        root = namespace(y).sqrt(root)
+    terms = s, s * value, s * abs(slope), s * slope * slope, some, some * root
     return namespace(y).stack([summed(term) for term in terms])
 
 
 def usual_value(sums: Any) -> Any:
     """The sum of losses, limited by the power mean, so that a few extremely large losses do not dominate it."""
     xp, value, weight, roots = namespace(sums), sums[1], sums[4], sums[5]
-    most = OUTLIER * weight * (roots / clip(weight, 1e-300, None)) ** (1.0 / ROOT)
+    most = OUTLIER * weight * (roots / clip(weight, 1e-300, None)) ** 2.0**ROOTS
     return xp.where(weight > 0.0, xp.minimum(value, most), value)
 
 
@@ -119,7 +127,7 @@ def first_direction(loss, data, kept, X, mean: np.ndarray, constant: float, prec
     The gradient is that of the loss smoothed over a typical residual. A constant that many targets share is a kink of
     the loss itself, from which an exact descent does not move.
     """
-    size = typical_residual(loss, data, slice(None) if kept is None else kept, constant)
+    size = typical_residual(loss, data, kept, constant)
     g = smoothed_gradient(loss, data, kept, X, mean, constant, size) / (X.shape[0] if kept is None else len(kept))
     d = preconditioner.apply(g)
     if not d @ g > 0.0 and preconditioner.is_full:

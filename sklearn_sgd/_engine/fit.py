@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.automatic.step_size import min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, expected_loss, training_loss, usual_loss
+from sklearn_sgd._engine.baseline import best_constant, constant_loss, constant_losses, expected_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
 from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
@@ -90,13 +90,13 @@ class Fit:
         used: Any = slice(None) if kept is None else kept
         self.constant = best_constant(plan.formulas, plan.data, used)
         if exact:
-            self.baseline = (exact.variance + (self.constant - exact.target) ** 2) / 2
+            self.baseline, usual = (exact.variance + (self.constant - exact.target) ** 2) / 2, np.inf
+        elif plan.formulas.has_bounded_slopes:
+            self.baseline, usual = constant_losses(loss, plan.data, kept, self.constant)
         else:
-            self.baseline = constant_loss(loss, plan.data, kept, self.constant)
+            self.baseline, usual = constant_loss(loss, plan.data, kept, self.constant), np.inf
         # A user's loss may be negative, although it should not be.
-        unit = abs(self.baseline)
-        if plan.formulas.has_bounded_slopes:
-            unit = min(unit, usual_loss(loss, plan.data, used, self.constant))
+        unit = min(abs(self.baseline), usual)
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
