@@ -21,11 +21,20 @@ from sklearn_sgd._engine import (
     table,
     trend,
 )
-from sklearn_sgd._engine.automatic import conjugate, effective, on_device, statistics, step_size
+from sklearn_sgd._engine.automatic import conjugate, effective, geometry, on_device, sample, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.passes import arrays, choose, device, device_automatic, drivers, full_batch, normal
+from sklearn_sgd._engine.passes import (
+    arrays,
+    choose,
+    device,
+    device_automatic,
+    drivers,
+    full_batch,
+    normal,
+    scaled_sample,
+)
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 
@@ -44,6 +53,8 @@ threads = cores.threads
 deprecation = _deprecation
 change_of_average, PATIENCE = late_columns.change_of_average, late_columns.PATIENCE
 conjugate_gradients = conjugate.conjugate_gradients
+WideGeometry, Directions, shows = geometry.WideGeometry, geometry.Directions, sample.shows
+sample_in_units = scaled_sample.scaled_sample
 loss_curvature = curvature
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
 
@@ -148,8 +159,11 @@ def count_readings(monkeypatch):
 
 def count_measured(monkeypatch):
     """Return a list of the numbers of samples of which a fit computes covariances."""
-    counted = []
-    for module in (prepare, least_squares, curvatures, normal):
+    counted, original = [], least_squares.scaled_sample
+    monkeypatch.setattr(
+        least_squares, "scaled_sample", lambda X, some, *more: counted.append(len(some)) or original(X, some, *more)
+    )
+    for module in (prepare, curvatures, normal):
 
         def counts(X, kept, *more, original=module.measure, **options):
             counted.append(X.shape[0] if kept is None else len(kept))

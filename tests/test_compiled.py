@@ -189,6 +189,7 @@ OPERATIONS = {
     "log_sizes": (N, *LONG[:3]),
     "bumps": (N, *LONG[:2], 2, np.array([0.1, 0.3, 2.0, -0.2, 0.1, 5.0]), N),
     "count_above": (N, *LONG[:2], 1.0),
+    "scale_rows": (NARROW, P, np.array([3, 1, 0, 2]), 1, 4, 4, 2, LONG[0], 1, SHORT[:P], SHORT[1:], 3 * P, 3 * P),
 }
 
 
@@ -197,7 +198,7 @@ def test_loops_do_what_numpy_does(name):
     """In plain Python operations on vectors are NumPy's; machine code has loops, which plain Python runs, too."""
     given = OPERATIONS[name]
     whole = inspect.signature(getattr(vectors, name)).parameters
-    numbers = {"n", "p", "k", "number", "length", "ridge", "least"}
+    numbers = {"n", "p", "k", "number", "length", "ridge", "least", "start", "stop", "ahead", "weighted"}
     results = {place for place, (key, value) in enumerate(zip(whole, given, strict=True)) if type(value) is int}
     results -= {place for place, key in enumerate(whole) if key in numbers}
     both = []

@@ -78,4 +78,10 @@ def sample_of(X, kept: np.ndarray | None) -> np.ndarray | None:
 
 def _shows(X, some: np.ndarray, weights: np.ndarray, columns: ColumnStatistics) -> bool:
     """Whether each column varies in the sample, and not in a few rows only."""
-    return shows(take(X, some), weights[some] if weights.shape[0] else weights, columns, dtype_of(X))
+    rows, mean = take(X, some), columns.mean
+    if weights.shape[0]:
+        largest = np.max(weights[some][:, None] * (rows - mean) ** 2, axis=0)
+    else:
+        largest = np.maximum(rows.max(axis=0) - mean, mean - rows.min(axis=0)) ** 2
+    share = np.divide(largest, columns.squares, where=largest > 0.0, out=np.zeros(len(mean)))
+    return shows(columns, share, dtype_of(X))

@@ -25,14 +25,15 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
-from sklearn_sgd._engine.automatic.preconditioner import NARROW, NULL
-from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, in_units, one_of_each, sample, shows
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
+from sklearn_sgd._engine.automatic.geometry import NARROW, NULL
+from sklearn_sgd._engine.automatic.sample import LEAST, TIMES, best_size, one_of_each, sample, shows
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import mean_target
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import Rows
+from sklearn_sgd._engine.passes.scaled_sample import scaled_sample
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
-from sklearn_sgd._namespace import doubled, dtype_of, take, total
+from sklearn_sgd._namespace import doubled, dtype_of, total
 
 # Number of columns up to which covariances of all rows cost less; rows from which samples pay.
 COLUMNS, ROWS = 30, TIMES * LEAST
@@ -72,11 +73,11 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
 
     The rows of ``plan`` are not centred, and form one batch.
     """
-    sampled = _geometry_of_sample(plan, size)
-    found = sampled and conjugate_steps(plan, sampled[0], tol)
+    sampled, (constant, variance) = _geometry_of_sample(plan, size), spread_of_target(plan)
+    found = sampled and conjugate_steps(plan, sampled[0], tol, variance)
     if not sampled or not found:
         return None
-    (geometry, covariance), (w, loss, *_), (constant, variance) = sampled, found, _spread_of_target(plan)
+    (geometry, covariance), (w, loss, *_) = sampled, found
     pull = geometry.ridge * w[:-1]
     spread = variance - (constant - w[-1]) ** 2 * float(plan.data.rows.bias)
     explained = spread - 2.0 * loss - 2.0 * float(w[:-1] @ pull)
@@ -109,30 +110,29 @@ class SampleGeometry(NamedTuple):
 
 def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarray] | None:
     """That of so many rows, and their covariances; None if they do not show all directions well."""
-    X, centred, dtype = plan.X, bool(plan.data.rows.bias), dtype_of(plan.X)
+    X, weight, centred, dtype = plan.X, plan.data.weight, bool(plan.data.rows.bias), dtype_of(plan.X)
     rows = plan.used[sample(plan.n_rows, size)]
-    block, y, weight = take(X, rows), doubled(plan.data.y[rows]), plan.data.weight
-    weight = doubled(weight[rows]) if weight.shape[0] else weight
-    columns = measure(block, None, weight, centred, narrow=False)
-    if not shows(block, weight, columns, dtype):
-        return None
-    mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
+    y, s = doubled(plan.data.y[rows]), doubled(weight[rows]) if weight.shape[0] else None
+    constant = mean_target(y, s) if centred else 0.0
+    target = (y - constant) * (1.0 if s is None else np.sqrt(s))
     ridge = np.ones(X.shape[1]) * plan.parts.penalty.gradient(np.ones(X.shape[1]))
-    scale = 1.0 / np.sqrt(columns.variance + ridge)
-    constant = mean_target(y, weight if weight.shape[0] else None) if centred else 0.0
-    target = (y - constant) * np.sqrt((weight if weight.shape[0] else 1.0) / columns.weight)
     for kind in (SINGLE, DOUBLE):
-        Z = in_units(block, weight, mean, scale * columns.weight**-0.5, kind)
-        correlation, side = doubled(Z.T @ Z), doubled(target.astype(kind) @ Z) / scale
-        covariance = correlation / np.outer(scale, scale)
-        correlation += np.diag(ridge * scale * scale)
+        scaled = scaled_sample(X, rows, weight, centred, kind)
+        columns = scaled.columns
+        if not shows(columns, scaled.largest, dtype):
+            return None
+        scale = 1.0 / np.sqrt(columns.variance + ridge)
+        covariance = scaled.covariances(columns.mean, np.ones(len(ridge)))
+        side = scaled.products_with(target)
+        correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)
         lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
         length = abs(correlation).sum(axis=0).max()
         narrow = 0.0 if refused else linalg.lapack.dpocon(lower, length, uplo="L")[0]
         if narrow * length > PLAIN:
             break
-    if narrow < max(NARROW * NULL * len(mean), float(np.finfo(dtype).eps) ** 0.75):
+    if not narrow >= max(NARROW * NULL * len(side), float(np.finfo(dtype).eps) ** 0.75):
         return None
+    mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
     solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
     geometry = SampleGeometry(mean, ridge, scale, solve, np.append(side, constant), size)
     return geometry._replace(start=geometry.step(geometry.start)), covariance
@@ -153,14 +153,18 @@ class Found(NamedTuple):
 
 
 def conjugate_steps(
-    plan: Plan, geometry: SampleGeometry, tol: float | None, readings: int = READINGS, slow: float = SLOW
+    plan: Plan,
+    geometry: SampleGeometry,
+    tol: float | None,
+    variance: float,
+    readings: int = READINGS,
+    slow: float = SLOW,
 ) -> Found | None:
     """Return parameters at the minimum on all rows, or near it; None if a pass leaves more than a share ``slow``.
 
-    Each pass over X is a conjugate step; the decrement measures what it leaves.
+    ``variance`` is that of the target. Each pass over X is a conjugate step; the decrement measures what it leaves.
     """
     ridge = np.append(geometry.ridge, 0.0)
-    variance = _spread_of_target(plan)[1]
     rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
     w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)
     losses, g = _reading(plan, rows, plan.data.y)(w)
@@ -226,7 +230,7 @@ class Products:
         return product
 
 
-def _spread_of_target(plan: Plan) -> tuple[float, float]:
+def spread_of_target(plan: Plan) -> tuple[float, float]:
     """The mean of the target, or 0 for a model without intercept, and the mean square of what it leaves."""
     used = slice(None) if plan.row_indices is None else plan.row_indices
     y, s = doubled(plan.data.y[used]), doubled(plan.data.weight[used]) if plan.data.weight.shape[0] else None

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
-from sklearn_sgd._engine.automatic.preconditioner import Geometry
+from sklearn_sgd._engine.automatic.geometry import Geometry
 from sklearn_sgd._engine.curvatures import reweighted_statistics
 from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows

@@ -15,13 +15,15 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, Minimum
-from sklearn_sgd._engine.automatic.preconditioner import NULL, is_varying
-from sklearn_sgd._engine.automatic.sample import best_size, in_units, sample, shows
+from sklearn_sgd._engine.automatic.geometry import NULL
+from sklearn_sgd._engine.automatic.preconditioner import is_varying
+from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
-from sklearn_sgd._engine.least_squares import PLAIN, Found, SampleGeometry, conjugate_steps
+from sklearn_sgd._engine.least_squares import PLAIN, Found, SampleGeometry, conjugate_steps, spread_of_target
+from sklearn_sgd._engine.passes.scaled_sample import ScaledSample, scaled_sample
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
-from sklearn_sgd._namespace import doubled, dtype_of, take
+from sklearn_sgd._namespace import doubled, dtype_of
 
 # The time in which a pass reads an entry of X, in multiplications in single precision.
 AN_ENTRY = 64
@@ -64,14 +66,14 @@ class KnownMinimum(Minimum):
 class Wide(NamedTuple):
     """What is common to all targets: statistics of the columns, and a sample of rows in their units, with its geometry.
 
-    ``some`` are the numbers of its rows; each is divided by the root of their number. ``whole`` is the geometry with
-    the directions of nearly dependent columns, if there are some.
+    ``some`` are the numbers of its rows. ``whole`` is the geometry with the directions of nearly dependent columns, if
+    there are some.
     """
 
     columns: ColumnStatistics
     geometry: SampleGeometry
     whole: SampleGeometry | None
-    rows: np.ndarray
+    sample: ScaledSample
     some: np.ndarray
 
     @classmethod
@@ -80,26 +82,29 @@ class Wide(NamedTuple):
         (n, p), weight, centred = (plan.n_rows, plan.X.shape[1]), plan.data.weight, bool(plan.data.rows.bias)
         size = best_size(n, p, AN_ENTRY, PASSES)
         some = plan.used if size == n else plan.used[sample(n, size)]
-        X, weight = take(plan.X, some), weight[some] if weight.shape[0] else weight
-        columns = measure(X, None, weight, centred)
-        if size < n and shows(X, weight, columns, dtype_of(X)):
+        scaled = partial(scaled_sample, plan.X, some, weight, centred)
+        rows = scaled(SINGLE)
+        columns, dtype = rows.columns, dtype_of(plan.X)
+        if size < n and shows(columns, rows.largest, dtype):
             share = plan.weight / columns.weight
             columns = columns._replace(weight=plan.weight, moment=columns.moment * share, sampled=True)
         elif size < n:
-            columns = measure(plan.X, plan.row_indices, plan.data.weight, centred)
+            columns = measure(plan.X, plan.row_indices, weight, centred)
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
-        mean = columns.centre.astype(dtype_of(X)).astype(np.float64)
+        mean = columns.centre.astype(dtype).astype(np.float64)
         varies = is_varying(columns.variance, mean)
         scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
 
-        scaled = partial(in_units, X, weight, mean, scale * size**-0.5)
-        added, ridge_of_scaled = SMALL[dtype_of(X)] * p, ridge * scale * scale
-        rows, solve, exact = scaled(SINGLE), None, None
+        added, ridge_of_scaled = SMALL[dtype] * p, ridge * scale * scale
+        solve, exact = None, None
         if n > p:
-            solve = _in_single(rows, ridge_of_scaled)
+            solve = _in_single(rows.covariances(mean, scale), ridge_of_scaled)
         if solve is None:
             rows = scaled(DOUBLE)
-            solve, exact = (_by_covariances if n > p else _by_rows)(rows, ridge_of_scaled, added)
+            if n > p:
+                solve, exact = _by_covariances(rows.covariances(mean, scale), ridge_of_scaled, added)
+            else:
+                solve, exact = _by_rows(rows.about(mean, scale), ridge_of_scaled, added)
         geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1))
         return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
@@ -108,9 +113,8 @@ class Wide(NamedTuple):
         y = doubled(plan.data.y[self.some])
         s = doubled(plan.data.weight[self.some]) if plan.data.weight.shape[0] else np.ones(len(y))
         constant = mean_target(y, s) if plan.data.rows.bias else 0.0
-        along = self.rows.T @ ((y - constant) * np.sqrt(s / len(y))).astype(self.rows.dtype)
-        start = np.append(self.geometry.scale * self.geometry.solve(along), constant)
-        found = _followed(plan, self.geometry._replace(start=start), tol)
+        side = np.append(self.sample.products_with((y - constant) * np.sqrt(s)), constant)
+        found = _followed(plan, self.geometry._replace(start=self.geometry.step(side)), tol)
         if found and self.whole:
             found = self._with_hidden(plan, tol, found)
         return found and KnownMinimum(found.w, found.loss, found.missing, not found.reached)
@@ -130,10 +134,11 @@ class Wide(NamedTuple):
 
 def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found | None:
     """Where conjugate steps lead; in single precision, whose rounding they add up, steps from there follow."""
-    found, start = conjugate_steps(plan, geometry, tol, READINGS, np.inf), geometry.start
+    variance, start = spread_of_target(plan)[1], geometry.start
+    found = conjugate_steps(plan, geometry, tol, variance, READINGS, np.inf)
     for _ in range(AGAIN if found and dtype_of(plan.X) == SINGLE else 0):
         assert found
-        again = conjugate_steps(plan, geometry._replace(start=found.w), tol, READINGS, np.inf)
+        again = conjugate_steps(plan, geometry._replace(start=found.w), tol, variance, READINGS, np.inf)
         if not again or (again.first > found.first and not again.reached):
             return found._replace(w=start, loss=found.first, missing=np.inf, reached=False)
         found, start = again, found.w
@@ -142,33 +147,31 @@ def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found 
     return found
 
 
-def _correlations(rows: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the correlations of columns, from rows in their units; and the diagonal with the penalty's curvature."""
-    correlation = rows.T @ rows
+def _diagonal(correlation: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+    """Return the diagonal of correlations with the penalty's curvature."""
     # Columns that the sample hardly shows vary as the others do.
-    return correlation, np.maximum(correlation.diagonal() + ridge, 1.0)
+    return np.maximum(correlation.diagonal() + ridge, 1.0)
 
 
-def _in_single(rows: np.ndarray, ridge: np.ndarray) -> Solve | None:
+def _in_single(correlation: np.ndarray, ridge: np.ndarray) -> Solve | None:
     """Return the function that multiplies a vector by the inverse of the correlations, computed in single precision.
 
     Return None if columns are so nearly dependent that double precision is needed.
     """
-    correlation, diagonal = _correlations(rows, ridge)
-    correlation[np.diag_indices_from(correlation)] = diagonal + ROUGH
+    correlation[np.diag_indices_from(correlation)] = _diagonal(correlation, ridge) + ROUGH
     size = abs(correlation).sum(axis=0).max()
-    lower, refused = linalg.lapack.spotrf(correlation.T, lower=1, overwrite_a=1)
+    lower, refused = linalg.lapack.spotrf(correlation.astype(SINGLE).T, lower=1, overwrite_a=1)
     if refused or linalg.lapack.spocon(lower, size, uplo="L")[0] * size < PLAIN:
         return None
     return lambda v: linalg.cho_solve((lower, True), v.astype(SINGLE), check_finite=False).astype(DOUBLE)
 
 
-def _by_covariances(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
+def _by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
     """Return that function, computed in double precision; and a second one if ``added`` hides directions, else None.
 
     ``added`` is added to the diagonal of the correlations. The second function has only what their rounding needs.
     """
-    correlation, diagonal = _correlations(rows, ridge)
+    diagonal = _diagonal(correlation, ridge)
 
     def solve(more: float):
         correlation[np.diag_indices_from(correlation)] = diagonal + more

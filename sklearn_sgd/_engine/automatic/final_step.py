@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
+from sklearn_sgd._engine.automatic.geometry import Geometry
 from sklearn_sgd._engine.automatic.normal_matrix import BEYOND_NOISE
-from sklearn_sgd._engine.automatic.preconditioner import Geometry
 
 # Rounding error of a gradient, in units of the machine epsilon times the standard deviation of the target.
 ROUNDING = 100.0
@@ -29,7 +29,7 @@ def rounding_of(geometry: Geometry, kind: Any, slope: float, centre: np.ndarray)
 
 def gain_by_chance(geometry: Geometry, wide: Geometry, loss: float, weight: float) -> float:
     """Return what the directions that only the first geometry has lower the mean loss by if they are noise, at most."""
-    return (BEYOND_NOISE + len(geometry.values) - len(wide.values)) * loss / weight
+    return (BEYOND_NOISE + geometry.n_directions - wide.n_directions) * loss / weight
 
 
 class Minimum(ABC):

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
+from sklearn_sgd._engine.automatic.geometry import FLOOR, Directions, Geometry, geometry_of
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
 from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened, usual_gain
 from sklearn_sgd._engine.remote import RemoteRows
@@ -24,88 +25,12 @@ from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
 # A column does not vary if its standard deviation, in units of its offset, is below this: it may be rounding.
 ROUNDING = 1e-12
 
-# With noise, directions whose variance is below this share of the largest are learned more slowly, in proportion.
-# Without noise, those below the other share, times the number of columns, are omitted, because they may be rounding.
-FLOOR, NULL = 1e-5, 2e-15
-
-# Share, in units of the latter share, below which rounding makes directions too inaccurate.
-NARROW = 1e6
-
-# Variance of a direction, in units of the largest, below which columns are nearly linear combinations of each other.
-# Coefficients along it belong to differences of less than 1e-5 of their spread, and new rows may differ by far more.
-DEPENDENT = 1e-10
-
-# The same in units of the precision: such a direction makes the inverse inaccurate along all others.
-PRECISE = 0.1
-
-# Variance of a direction, in units of the floor, below which steps with noise come near to the minimum too slowly.
-HIDDEN = 10.0
-
-# The same, if gradients within rounding are left out.
-SMALLEST = 1e-21
-
-DOUBLE = np.dtype(np.float64)
-
 # Number of rows, also where the minimum is known, entries of sparse rows, and iterations for the largest eigenvalue, if
 # there are no covariances.
 SAMPLE, SMALL_SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 1000, 100_000, 10
 
 # Number of rows per filled column for the covariances of filled columns among sparse ones.
 ROWS = 50
-
-
-class Geometry(NamedTuple):
-    """The directions in which columns are uncorrelated: scales of the columns, and variances along the directions.
-
-    The floor, which reduces noise, would shrink the distance to the minimum along narrow directions by v / (v + floor).
-    The geometry has no floor, so that this distance can be computed.
-    """
-
-    scale: np.ndarray
-    values: np.ndarray
-    vectors: np.ndarray
-
-    @property
-    def largest(self) -> float:
-        """The largest variance; at least 1, the variance of a single column."""
-        return float(np.max(self.values, initial=1.0))
-
-    @property
-    def null(self) -> float:
-        """The variance up to which a direction may be rounding only."""
-        return NULL * len(self.values) * self.largest
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether rounding of the covariances makes some directions too inaccurate."""
-        return bool(((self.values > self.null) & (self.values < NARROW * self.null)).any())
-
-    def dependent(self, dtype: np.dtype = DOUBLE) -> float:
-        """The variance up to which a direction belongs to nearly dependent columns, for steps of this precision."""
-        return max(self.null, max(DEPENDENT, PRECISE * float(np.finfo(dtype).eps)) * self.largest)
-
-    def without_dependent(self, dtype: np.dtype = DOUBLE) -> "Geometry":
-        """The geometry without directions along which columns are nearly linear combinations of each other."""
-        wide = self.values > self.dependent(dtype)
-        return self if wide.all() else Geometry(self.scale, self.values[wide], self.vectors[:, wide])
-
-    def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
-        """The distance to the minimum along the omitted directions, computed from a gradient."""
-        return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent(dtype).apply(g, rounding)))
-
-    def inverse(self, shares: np.ndarray) -> np.ndarray:
-        """Return the inverse covariances for these variances along the directions; null directions are omitted."""
-        return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
-
-    def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
-        """Return the Newton step for a gradient, whose components below ``rounding`` count as 0.
-
-        The variance along a null direction is only known to be small, so the distance is not underestimated.
-        """
-        along = self.vectors.T @ (self.scale * g)
-        along = np.where(abs(along) > rounding, along, 0.0)
-        shares = np.where(self.values > self.null, self.values, SMALLEST * self.largest)
-        return self.scale * (self.vectors @ (along / shares))
 
 
 class Preconditioner(NamedTuple):
@@ -217,10 +142,7 @@ class Step(NamedTuple):
     @property
     def hides(self) -> bool:
         """Whether noisy steps converge too slowly along some direction, because of the floor."""
-        if self.geometry is None:
-            return False
-        values, null = self.geometry.values, self.geometry.null
-        return bool(((values > null) & (values < HIDDEN * FLOOR * values[-1])).any())
+        return self.geometry is not None and self.geometry.hides
 
 
 def is_varying(variance: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -276,16 +198,17 @@ def make_step(
         return _for_entries(step, statistics, scale, curvatures, None if separable else X, known)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
-    values, vectors = linalg.eigh(correlation)
-    geometry = Geometry(scale, np.maximum(values, 0.0), vectors)
-    values = geometry.values
     if noise:
-        shares = values + FLOOR * max(values[-1], 1.0) + (len(values) / statistics.weight if stream else 0.0)
+        geometry: Geometry = (found := Directions.of(scale, correlation))
+        more = len(scale) / statistics.weight if stream else 0.0
+        shares = found.values + FLOOR * max(found.values[-1], 1.0) + more
+        length, inverse = float(np.sum(found.values / shares)), found.divided_by(shares)
     else:
-        shares = np.where(values > (geometry.null if follows else geometry.dependent(dtype)), values, np.inf)
-    length, inverse = float(np.sum(values / shares)) + 1.0, geometry.inverse(shares)
-    preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype))
-    return Step(preconditioner, 1.0, length, statistics.weight, variance, most_variance, None if stream else geometry)
+        geometry = geometry_of(scale, correlation)
+        kept = geometry if follows else geometry.without_dependent(dtype)
+        length, inverse = float(kept.n_directions), kept.inverse()
+    preconditioner, known_to = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), None if stream else geometry
+    return Step(preconditioner, 1.0, length + 1.0, statistics.weight, variance, most_variance, known_to)
 
 
 def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:
@@ -331,10 +254,9 @@ def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np
     Z = (rows - mean) * scale
     correlation = Z.T @ Z / n
     np.fill_diagonal(correlation, np.where(scale > 0.0, 1.0, 0.0))
-    values, vectors = linalg.eigh(correlation)
-    values = np.maximum(values, 0.0)
-    shares = (values + FLOOR * max(values[-1], 1.0) + p / n) / (1.0 + p / n)
-    return np.ascontiguousarray(Geometry(scale, values, vectors).inverse(shares))
+    found = Directions.of(scale, correlation)
+    shares = (found.values + FLOOR * max(found.values[-1], 1.0) + p / n) / (1.0 + p / n)
+    return np.ascontiguousarray(found.divided_by(shares))
 
 
 def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray, rows: int = SAMPLE) -> float:

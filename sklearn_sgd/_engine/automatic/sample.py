@@ -10,9 +10,6 @@ PER_COLUMN, LEAST, TIMES = 50, 4096, 8
 # Largest share of the variance of a column that one row may contribute; smallest spread in units of rounding.
 HEAVY, SPREAD = 0.1, 1e3
 
-# Entries of a block of rows that are scaled at once.
-BLOCK = 1 << 16
-
 # By how much passes over X reduce the distance to the minimum; passes in the time in which rows are copied and centred,
 # in their order, and random ones.
 REMAINS, ORDERED, RANDOM = 4e6, 3.5, 6.5
@@ -35,29 +32,13 @@ def one_of_each(n_rows: int, size: int) -> np.ndarray:
     return bounds[:-1] + (np.random.default_rng(n_rows).random(size) * np.diff(bounds)).astype(np.intp)
 
 
-def shows(rows: np.ndarray, weight: np.ndarray, columns: ColumnStatistics, dtype: np.dtype) -> bool:
-    """Return whether each column varies in the sample, and not only in a few rows; without weights all are 1."""
-    mean, variance = columns.mean, columns.variance
-    if not (np.sqrt(variance) > SPREAD * float(np.finfo(dtype).eps) * abs(mean)).all():
-        return False
-    if weight.shape[0]:
-        largest = np.max(weight[:, None] * (rows - mean) ** 2, axis=0)
-    else:
-        largest = np.maximum(rows.max(axis=0) - mean, mean - rows.min(axis=0)) ** 2
-    return bool((largest <= HEAVY * columns.weight * variance).all())
+def shows(columns: ColumnStatistics, largest: np.ndarray, dtype: np.dtype) -> bool:
+    """Return whether each column varies in the sample, and not only in a few rows.
 
-
-def in_units(X: np.ndarray, weight: np.ndarray, mean: np.ndarray, scale: np.ndarray, kind: np.dtype) -> np.ndarray:
-    """Return rows less their mean, in the units of the columns and in some precision; weights are included."""
-    (size, p), scale = X.shape, scale.astype(kind)
-    rows, step = np.empty(X.shape, kind), max(1, BLOCK // p)
-    for start in range(0, size, step):
-        part = rows[start : start + step]
-        part[:] = X[start : start + step] - mean
-        part *= scale
-    if weight.shape[0]:
-        rows *= np.sqrt(weight.astype(kind))[:, None]
-    return rows
+    ``largest`` is the largest share of a row in the squares of each column.
+    """
+    spread = SPREAD * float(np.finfo(dtype).eps) * abs(columns.mean)
+    return bool(((np.sqrt(columns.variance) > spread) & (largest <= HEAVY)).all())
 
 
 def best_size(n_rows: int, n_columns: int, an_entry: int, most: int, exact: float = 1.0) -> int:

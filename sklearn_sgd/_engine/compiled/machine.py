@@ -26,6 +26,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     online,
     online_automatic,
     passive_aggressive,
+    sample,
     scores,
     shuffle,
     sparse_sums,
@@ -36,7 +37,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
-    *(lazy_automatic, lazy_minibatch, lazy_variance_reduced, scores, shuffle, sparse_sums, update_columns),
+    *(lazy_automatic, lazy_minibatch, lazy_variance_reduced, sample, scores, shuffle, sparse_sums, update_columns),
     *(credibility, loops, moments),
 ):
     translate.remember(module)
@@ -57,6 +58,7 @@ BUILDERS: dict[str, Callable] = {
     "update_columns": lambda layout: update_columns.update_columns,
     "sparse_sums": lambda layout: sparse_sums.sparse_sums,
     "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
+    "in_units": lambda layout: sample.in_units,
     "add_moments": lambda layout: moments.add_moments,
     "permute": lambda layout: shuffle.permute,
     "see_block": lambda layout: scores.see_block,
@@ -66,7 +68,7 @@ BUILDERS: dict[str, Callable] = {
 
 # Those for one kind of rows.
 ONLY = dict.fromkeys(
-    ("online", "online_automatic", "add_moments", "permute", "see_block", "add_block", "slope"), "dense"
+    ("online", "online_automatic", "in_units", "add_moments", "permute", "see_block", "add_block", "slope"), "dense"
 )
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
 ONLY |= dict.fromkeys(LAZY, "csr")

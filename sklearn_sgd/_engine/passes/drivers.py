@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import NARROW, WIDE
-from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
+from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, Dense, block_rows, rows_ahead
 from sklearn_sgd._engine.traits import Formulas, LossReading
 
 
@@ -235,6 +235,16 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
         {**rows.arguments(), **numbers}
     )
     return sums.T[1:]
+
+
+def in_units(
+    X: np.ndarray, order: np.ndarray, weight: np.ndarray, centre: np.ndarray, factor: np.ndarray, plain: bool
+) -> machine.Call:
+    """The driver that writes rows in the units of their columns; see there for what is passed later."""
+    rows, weighted = Dense(X, X.dtype.type(1)), weight.shape[0] > 0
+    values = {"X": X, "p": X.shape[1], "order": order, "n": len(order), "ahead": rows_ahead(rows)}
+    values |= {"weight": weight if weighted else NOTHING, "weighted": int(weighted), "centre": centre, "factor": factor}
+    return machine.Call(driver("in_units", "dense", X.dtype, NO_INDEX, order.dtype, plain), values)
 
 
 def score_driver(name: str, loss: LossReading, plain: bool) -> Callable[..., float]:

@@ -2,11 +2,14 @@
 
 from math import sqrt
 
-from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, tail
+from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, prefetch, tail
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
 
 # Number of samples that are processed at once: their columns fit into a cache.
 STRETCH = 256
+
+# Number of entries in a cache line.
+LINE = 8
 
 
 def lay_out(X, n, p, k, centre, D):
@@ -197,3 +200,24 @@ def count_above(n, a, b, least):
         if a[i] * b[i] > least:
             number += 1
     return number
+
+
+def scale_rows(X, p, order, start, stop, n, ahead, weight, weighted, centre, factor, out, sums):
+    """As in `vectors`."""
+    squares, largest = tail(sums, p), tail(sums, 2 * p)
+    clear(3 * p, sums)
+    for q in range(start, stop):
+        row, later, root = tail(X, order[q] * p), tail(X, order[min(q + ahead, n - 1)] * p), 1.0
+        z = tail(out, (q - start) * p)
+        if weighted:
+            root = sqrt(float(weight[order[q]]))
+        line = 0
+        while line < p:
+            prefetch(later, line)
+            line += LINE
+        for j in range(p):
+            value = (float(row[j]) - centre[j]) * factor[j] * root
+            z[j] = value
+            sums[j] += value * root
+            squares[j] += value * value
+            largest[j] = max(largest[j], value * value)

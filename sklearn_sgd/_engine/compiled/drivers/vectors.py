@@ -92,3 +92,14 @@ def bumps(n, y, p, number, jumps, out):
 def count_above(n, a, b, least):
     """How many products of entries exceed a number."""
     return int(np.count_nonzero(a[:n] * b[:n] > least))
+
+
+def scale_rows(X, p, order, start, stop, n, ahead, weight, weighted, centre, factor, out, sums):
+    """Rows of a sample less the centre, times the factors and the roots of their weights; see the driver."""
+    some, root = order[start:stop], 1.0
+    if weighted:
+        root = np.sqrt(weight[some].astype(np.float64))[:, None]
+    rows = out[: len(some) * p].reshape(len(some), p)
+    np.multiply((X.reshape(-1, p)[some] - centre) * factor, root, out=rows)
+    squares = rows * rows
+    sums[:p], sums[p : 2 * p], sums[2 * p :] = (rows * root).sum(axis=0), squares.sum(axis=0), squares.max(axis=0)
