@@ -115,6 +115,23 @@ def test_as_steps_on_all_columns(batch, params):
         assert 0 < (model.coef_ == 0.0).sum() < P
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("filled", [0, 2])
+@pytest.mark.parametrize("params", [{"average": False}, {"average": True}], ids=str)
+def test_shortened_steps_as_on_all_columns(params, filled, dtype):
+    """Two batches are copies of a row: with as much curvature in one direction, a step passes the minimum."""
+    X, y = rows(320, filled=filled)
+    used = np.arange(320)
+    used[64:96], used[192:224] = 64, 192
+    X, y = sparse.csr_array(X[used].astype(dtype)), y[used].astype(dtype)
+    model = MiniBatchSGDRegressor(batch_size=32, epochs=1, tol=None, shuffle=False, **params).fit(X, y)
+    state = internals.state_of(model)
+    coef, intercept = descend(X, y, state.step, state.centre, 32, **params)
+    tolerance = 1e-9 if dtype == np.float64 else 1e-4
+    assert_allclose(model.coef_, coef, rtol=tolerance, atol=tolerance * abs(coef).max())
+    assert_allclose(model.intercept_, intercept, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("filled", [0, 2])
 @pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("optimizer", ["svrg", "saga"])

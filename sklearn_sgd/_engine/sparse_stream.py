@@ -172,7 +172,7 @@ class SparseStream:
             assert state.step is not None
             (ridge, lasso), unit = self.rules.terms, state.step.preconditioner.unit
             given |= {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
-            given["table"] = column_table(p, self.rules.terms)
+            given["table"] = column_table(p, given.get("n_filled", 0), template.plan.batch_size)
         else:
             given["seen"] = np.zeros(p)
         return template.run(given)

@@ -10,7 +10,8 @@ import numpy as np
 
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
-from sklearn_sgd._engine.compiled.drivers.lazy_automatic import NARROW, WIDE
+from sklearn_sgd._engine.compiled.drivers.layouts import LINE
+from sklearn_sgd._engine.compiled.drivers.lazy_automatic import WIDTH
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, Dense, block_rows, rows_ahead
 from sklearn_sgd._engine.traits import Formulas, LossReading
 
@@ -183,13 +184,14 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "full": int(known.is_full),
         "window": window,
         "noise": int(plan.noise),
-        "table": column_table(rows.columns, drivers.terms),
+        "table": column_table(rows.columns, len(known.filled), min(plan.batch_size, len(piece.order))),
     }
 
 
-def column_table(n_columns: int, terms: Any) -> np.ndarray:
-    """Memory for the table of columns of the driver."""
-    return np.empty((WIDE if any(terms) else NARROW) * n_columns)
+def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:
+    """Memory for the table of columns of the driver, each row within a cache line, and for what it keeps beside it."""
+    memory = np.empty(WIDTH * n_columns + 2 * n_filled + batch + LINE)
+    return memory[-(machine.address(memory) // memory.itemsize) % LINE :]
 
 
 def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:
@@ -203,7 +205,7 @@ OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
     "online_automatic": (_automatic, 6, 2),
     "online": (_online, 0, 0),
     "lazy_minibatch": (_lazy_minibatch, 4, 0),
-    "lazy_automatic": (_lazy_automatic, 6, 2),
+    "lazy_automatic": (_lazy_automatic, 7, 2),
     "passive_aggressive": (_passive_aggressive, 0, 2),
 }
 

@@ -52,9 +52,9 @@ TINY = 1e-6
 ENDLESS = 1e200
 
 
-# Places in a row of the table of columns, which fits into a cache line: the coefficient, its average, its scale, the
-# gradient or direction, and under a penalty the time of the last visit. Other places are for alignment.
-MEAN, SCALE, MOVE, SEEN, NARROW, WIDE = 1, 2, 3, 4, 4, 8
+# Places in a row of the table of columns, which is half a cache line: the coefficient, its average, its scale, and the
+# time of the last visit, which matters under a penalty.
+MEAN, SCALE, SEEN, WIDTH = 1, 2, 3, 4
 
 
 def mean_decay(x):
@@ -179,6 +179,43 @@ def present(window):
     return window[TIME], window[place], window[place + 1]
 
 
+def predict(rows, i, shift, table):
+    """Raw prediction for row i."""
+    X, indices, indptr = rows
+    raw = shift
+    for e in range(int(indptr[i]), int(indptr[i + 1])):
+        raw += X[e] * table[WIDTH * int(indices[e])]
+    return raw
+
+
+def descend(rows, order, start, size, c, length, shares, table):
+    """Move columns by a length along minus the scaled gradient of a batch."""
+    X, indices, indptr = rows
+    for k in range(size):
+        q = size - 1 - k  # The columns of the last rows were just read, and are still in the first-level cache.
+        i, slope = order[start + q], length * float(c[q]) / size
+        for e in range(int(indptr[i]), int(indptr[i + 1])):
+            at = WIDTH * int(indices[e])
+            by = slope * float(X[e]) * table[at + SCALE]
+            table[at] -= by
+            table[at + MEAN] += shares * by
+
+
+def set_aside(filled, n_filled, table, kept):
+    """Keep the coefficients of the filled columns and their averages, and begin the sums of their moves at 0."""
+    for f in range(n_filled):
+        at = WIDTH * int(filled[f])
+        kept[2 * f], kept[2 * f + 1] = table[at], table[at + MEAN]
+        table[at] = 0.0
+
+
+def put_back(filled, n_filled, d, length, shares, table, kept):
+    """Write the coefficients of the filled columns, and their averages, after a move along their direction."""
+    for f in range(n_filled):
+        at, by = WIDTH * int(filled[f]), length * float(d[f])
+        table[at], table[at + MEAN] = kept[2 * f] - by, kept[2 * f + 1] + shares * by
+
+
 def lazy_automatic(
     X: Reals, indices: Indices, indptr: Indices, mean: Reals, bias: Real, p: Integer,
     y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, ahead: Integer,
@@ -189,30 +226,32 @@ def lazy_automatic(
 ) -> Double:  # fmt: skip
     """One pass. ``filled``: numbers of the filled columns; ``shared``: their preconditioner; their ``inverse`` is 1.
 
-    The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Moves in the
-    table are 0 between updates. Without a penalty the average is ``left`` times its stored value, plus the weights so
-    far times the parameters.
+    The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Without a
+    penalty the average is ``left`` times its stored value, plus the weights so far times the parameters.
+
+    Each step is taken at its whole length before the line search. Predictions before and after it give those for its
+    direction, so that the entries of a batch are read three times. Only a step that is shortened takes a fourth.
     """
     most, pulls = min(batch, n), ridge > 0.0 or lasso > 0.0
-    width = WIDE if pulls else NARROW
+    rows, kept = (X, indices, indptr), tail(table, WIDTH * p)
+    before = tail(kept, 2 * n_filled)
     z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
-    along, trial, part = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
+    along, trial, ends = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
+    part = tail(work, 7 * most)
     d = tail(part, n_filled + 1)
     left, shares, follows, total = 1.0, 0.0, False, 0.0
     time, since, pace = present(window)
     for j in range(p):
-        at = width * j
-        table[at], table[at + SCALE], table[at + MOVE] = float(w[j]), float(inverse[j]), 0.0
-        table[at + MEAN] = average[j]
-        if pulls:
-            table[at + SEEN] = window[TIME]
+        at = WIDTH * j
+        table[at], table[at + MEAN] = float(w[j]), average[j]
+        table[at + SCALE], table[at + SEEN] = float(inverse[j]), time
     for k in range(updates + 1):
         last, mix = k == updates, 0.0
         if averaged:
             mix = mixes[min(k, updates - 1)]
         if averaged and pulls == 0 and (last or left < LEAST or (follows and mix < 1.0)):
             for j in range(p):
-                at = width * j
+                at = WIDTH * j
                 table[at + MEAN] = table[at] if follows else left * (table[at + MEAN] + shares * table[at])
             left, shares = 1.0, 0.0
         if last:
@@ -220,22 +259,19 @@ def lazy_automatic(
         start, stop = k * batch, min((k + 1) * batch, n)
         size, pull, fall = stop - start, 0.0, 0.0
         shift = float(bias) * float(w[p])
-        single = size == 1 and n_filled == 0
         for f in range(n_filled):
-            at = width * int(filled[f])
+            at = WIDTH * int(filled[f])
             if pulls:
                 visit(table, at, float(shared[f]), (time, since, pace), window, ridge, lasso)
             shift -= float(mean[filled[f]]) * table[at]
         for q in range(size):
             i = order[start + q]
-            raw = shift
             if pulls:
                 for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    at = width * int(indices[e])
+                    at = WIDTH * int(indices[e])
                     visit(table, at, table[at + SCALE], (time, since, pace), window, ridge, lasso)
-            for e in range(int(indptr[i]), int(indptr[i + 1])):
-                raw += X[e] * table[width * int(indices[e])]
-            z[q] = raw
+            before[q] = predict(rows, i, shift, table)
+            z[q] = before[q]
             take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0
         sums[1] = 0.0
@@ -245,62 +281,30 @@ def lazy_automatic(
         for q in range(size):
             later = order[min(start + q + ahead, n - 1)]
             prefetch(y, later)
-            request((X, indices, indptr), later)
-            pull += float(c[q]) * bias / size
-        if single:
-            i, length = order[start], float(bias) * float(bias)
-            for e in range(int(indptr[i]), int(indptr[i + 1])):
-                length += float(X[e]) * float(X[e]) * table[width * int(indices[e]) + SCALE]
-            along[0] = c[0] * length
-            fall = float(c[0]) * float(along[0])
-        else:
-            for q in range(size):
-                i, slope = order[start + q], float(c[q]) / size
-                for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    at = width * int(indices[e])
-                    table[at + MOVE] += slope * X[e] * table[at + SCALE]
-            shift = float(bias) * pull
-            if n_filled > 0:
-                for f in range(n_filled):
-                    part[f] = table[width * int(filled[f]) + MOVE] - float(mean[filled[f]]) * pull
-                precondition(shared, full, n_filled, part, d)
-                for f in range(n_filled):
-                    table[width * int(filled[f]) + MOVE] = float(d[f])
-                    shift -= float(mean[filled[f]]) * float(d[f])
-            for q in range(size):
-                i = order[start + q]
-                raw = shift
-                for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    raw += X[e] * table[width * int(indices[e]) + MOVE]
-                along[q] = raw
-                fall += float(c[q]) / size * raw
-        slope, go = float(c[0]), 0.0
-        if fall > 0.0 and step < 1e308:
-            go = line_search(
-                step, fall, 0.0, 0.0, noise, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
-            )
-        if single:
-            i = order[start]
-            for e in range(int(indptr[i]), int(indptr[i + 1])):
-                at = width * int(indices[e])
-                by = go * slope * X[e] * table[at + SCALE]
-                table[at] -= by
-                table[at + MEAN] += shares * by
-        else:
+            request(rows, later)
+            pull += float(c[q]) * float(bias) / size
+        go = 0.0
+        if step > 0.0 and step < 1e308:
+            set_aside(filled, n_filled, table, kept)
+            descend(rows, order, start, size, c, step, shares, table)
             for f in range(n_filled):
-                at = width * int(filled[f])
-                by = go * table[at + MOVE]
-                table[at] -= by
-                table[at + MEAN] += shares * by
-                table[at + MOVE] = 0.0
+                part[f] = -table[WIDTH * int(filled[f])] / step - float(mean[filled[f]]) * pull
+            precondition(shared, full, n_filled, part, d)
+            put_back(filled, n_filled, d, step, shares, table, kept)
+            shift = float(bias) * (float(w[p]) - step * pull)
+            for f in range(n_filled):
+                shift -= float(mean[filled[f]]) * table[WIDTH * int(filled[f])]
             for q in range(size):
-                i = order[start + q]
-                for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    at = width * int(indices[e])
-                    by = go * table[at + MOVE]
-                    table[at] -= by
-                    table[at + MEAN] += shares * by
-                    table[at + MOVE] = 0.0
+                move = (before[q] - predict(rows, order[start + q], shift, table)) / step
+                along[q] = move
+                fall += float(c[q]) / size * move
+            if fall > 0.0:
+                go = line_search(
+                    step, fall, 0.0, 0.0, noise, size, targets, z, s, ends, along, trial, slopes, loss_numbers, sums
+                )
+            if go < step:
+                descend(rows, order, start, size, c, go - step, shares, table)
+                put_back(filled, n_filled, d, go, shares, table, kept)
         w[p] -= go * pull
         if go > 0.0:
             step = go
@@ -320,9 +324,9 @@ def lazy_automatic(
                 shares += mix / left
     if pulls:
         for f in range(n_filled):
-            visit(table, width * int(filled[f]), float(shared[f]), (time, since, pace), window, ridge, lasso)
+            visit(table, WIDTH * int(filled[f]), float(shared[f]), (time, since, pace), window, ridge, lasso)
     for j in range(p):
-        at = width * j
+        at = WIDTH * j
         if pulls:
             visit(table, at, table[at + SCALE], (time, since, pace), window, ridge, lasso)
         w[j] = table[at]

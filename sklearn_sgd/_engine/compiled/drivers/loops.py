@@ -2,14 +2,12 @@
 
 from math import sqrt
 
+from sklearn_sgd._engine.compiled.drivers.layouts import LINE
 from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, prefetch, tail
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
 
 # Number of samples that are processed at once: their columns fit into a cache.
 STRETCH = 256
-
-# Number of entries in a cache line.
-LINE = 8
 
 
 def lay_out(X, n, p, k, centre, D):
