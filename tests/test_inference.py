@@ -295,7 +295,7 @@ class TestDeviances:
 
 class TestJumps:
     @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
-    @pytest.mark.parametrize(("robust", "theirs"), [(True, "robust"), (False, "iid")])
+    @pytest.mark.parametrize(("robust", "theirs"), [("QuantReg", "robust"), (False, "iid")])
     def test_as_quantreg(self, sm, quantile, robust, theirs):
         X, y = rows()
         other = sm.QuantReg(y, with_ones(X)).fit(q=quantile, vcov=theirs)
@@ -306,7 +306,7 @@ class TestJumps:
         X, y = rows()
         other = sm.QuantReg(y, with_ones(X)).fit(q=0.5)
         model = at(BatchGDRegressor(loss="absolute_error").fit(X, y), other.params)
-        assert_allclose(coefficient_table(model, X, y).std_err, other.bse, rtol=1e-9)
+        assert_allclose(coefficient_table(model, X, y, robust="QuantReg").std_err, other.bse, rtol=1e-9)
 
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_own_fit_on_real_columns(self, sm, shared_data):
@@ -314,7 +314,7 @@ class TestJumps:
         other = sm.QuantReg(y, with_ones(frame.to_numpy(dtype=float))).fit(q=0.5)
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             model = BatchGDRegressor(loss="quantile", epochs=3000, tol=1e-12).fit(frame, y)
-            assert_allclose(coefficient_table(model, frame, y).std_err, other.bse, rtol=0.05)
+            assert_allclose(coefficient_table(model, frame, y, robust="QuantReg").std_err, other.bse, rtol=0.05)
 
     def test_jumps_are_found(self):
         r = np.linspace(-3.0, 7.0, 50)
@@ -330,10 +330,98 @@ class TestJumps:
 
     def test_density_at_the_edges_of_the_tube(self):
         """Of normal residuals the density at the edges is known."""
-        y = norm.ppf((np.arange(20000) + 0.5) / 20000)
+        y, one = norm.ppf((np.arange(20000) + 0.5) / 20000), np.ones(20000)
         found = curvature.jumps(EpsilonInsensitive(0.5), y, 0.0 * y)
-        density = curvature.mean_curvature(found, y, 0.0 * y, np.ones_like(y))
+        density = curvature.curvature_of_jumps(found, y, 0.0 * y, one).mean()
         assert_allclose(density, 2.0 * norm.pdf(0.5), rtol=0.01)
+
+    @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+    def test_kernel_at_each_row(self, quantile):
+        """Powell's estimate, written out; the clusters are those of statsmodels."""
+        X, y = rows()
+        model, Z, n = BatchGDRegressor(loss="quantile", quantile=quantile).fit(X, y), with_ones(X), len(y)
+        e, z = y - model.predict(X), norm.ppf(quantile)
+        share = n ** (-1 / 3) * norm.ppf(0.975) ** (2 / 3) * (1.5 * norm.pdf(z) ** 2 / (2.0 * z**2 + 1.0)) ** (1 / 3)
+        share = min(share, 0.99 * quantile)
+        h = np.subtract(*np.percentile(e, [75.0, 25.0])) / 1.34
+        h *= norm.ppf(quantile + share) - norm.ppf(quantile - share)
+        near = np.abs(e) < h
+        H = sum(0.75 / h * (1.0 - (e[i] / h) ** 2) * np.outer(Z[i], Z[i]) for i in np.flatnonzero(near))
+        scores, groups = Z * np.where(e > 0.0, -quantile, 1.0 - quantile)[:, None], np.arange(n) // 7
+        sums = np.array([scores[groups == group].sum(axis=0) for group in range(43)])
+        for how, scatter, factor in (
+            ({}, scores.T @ scores, 1.0),
+            ({"robust": "HC1"}, scores.T @ scores, n / (n - 4)),
+            ({"groups": groups}, sums.T @ sums, 43 / 42 * (n - 1) / (n - 4)),
+        ):
+            theirs = factor * np.linalg.inv(H) @ scatter @ np.linalg.inv(H)
+            table = coefficient_table(model, X, y, **how)
+            assert_allclose(table.std_err, np.sqrt(theirs.diagonal()), rtol=1e-6)
+
+    LOSSES_WITH_JUMPS = (
+        ("absolute_error", {}),
+        ("quantile", {"quantile": 0.5}),
+        ("quantile", {"quantile": 0.9}),
+        ("epsilon_insensitive", {"epsilon": 0.3}),
+    )
+
+    @pytest.mark.parametrize("way", ["rows", "fit", "stream"])
+    @pytest.mark.parametrize(("loss", "params"), LOSSES_WITH_JUMPS)
+    def test_noise_that_spreads(self, loss, params, way):
+        """The standard deviations that the true density of each row gives; one density for all is wrong by a half."""
+        rng, n, tau = np.random.default_rng(0), 20_000, params.get("quantile", 0.5)
+        X = rng.standard_normal((n, 2))
+        spread, edge = 0.5 + np.abs(X[:, 0]), params.get("epsilon", norm.ppf(tau))
+        y = X @ [1.0, -1.0] + spread * (rng.standard_normal(n) - (0.0 if "epsilon" in params else edge))
+        if "epsilon" in params:
+            density, square = 2.0 * norm.pdf(edge / spread) / spread, 2.0 * norm.sf(edge / spread)
+        else:
+            density, square = norm.pdf(edge) / spread, np.full(n, tau * (1.0 - tau))
+        Z = with_ones(X)
+        H = np.linalg.inv((Z.T * density) @ Z)
+        true = np.sqrt((H @ (Z.T * square) @ Z @ H).diagonal())
+        if way == "stream":
+            model = MiniBatchSGDRegressor(loss, inference=True, **params)
+            for start in range(0, n, 1000):
+                model.partial_fit(X[start : start + 1000], y[start : start + 1000])
+        else:
+            model = BatchGDRegressor(loss, inference=way == "fit", **params).fit(X, y)
+        arguments = (X, y) if way == "rows" else ()
+        assert_allclose(coefficient_table(model, *arguments).std_err, true, rtol=0.06)
+        if way == "rows" and loss == "absolute_error":
+            one = coefficient_table(model, X, y, robust="QuantReg").std_err
+            assert one[0] < 0.7 * true[0]
+
+    @pytest.mark.parametrize(("loss", "params"), LOSSES_WITH_JUMPS)
+    @pytest.mark.parametrize("robust", [True, "HC1", "QuantReg"])
+    def test_rows_of_little_weight_hardly_count(self, loss, params, robust):
+        """The width of the kernel is that of rows that count, but for gaps between them."""
+        X, y = rows()
+        weight = np.where(np.arange(len(y)) % 3 == 0, 1e-12, 1.0)
+        model, kept = BatchGDRegressor(loss, **params).fit(X, y, weight), weight == 1.0
+        y = np.where(kept, y, 1e4 * y)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            few, all_rows = (
+                coefficient_table(model, X[used], y[used], weight[used], robust=robust) for used in (kept, slice(None))
+            )
+        factor = (300 / 296) ** 0.5 / (200 / 196) ** 0.5 if robust == "HC1" else 1.0
+        assert_allclose(all_rows.std_err, factor * few.std_err, rtol=0.01)
+
+    @pytest.mark.parametrize("way", ["rows", "fit"])
+    def test_residuals_without_density(self, way):
+        """An error says so when the table is made, not in the fit."""
+        X, _ = rows()
+        y = np.ones(len(X))
+        model = at(BatchGDRegressor("quantile", inference=way == "fit").fit(X, y), [0.0, 0.0, 0.0, 1.0])
+        with pytest.raises(ValueError, match="density of the residuals is not known"):
+            coefficient_table(model, *((X, y) if way == "rows" else ()))
+
+    def test_one_density_is_for_slopes_that_jump(self):
+        X, y = rows()
+        with pytest.raises(ValueError, match="for losses whose slope jumps"):
+            coefficient_table(BatchGDRegressor().fit(X, y), X, y, robust="QuantReg")
+        with pytest.raises(ValueError, match="residuals of all rows"):
+            coefficient_table(BatchGDRegressor("quantile", inference=True).fit(X, y), robust="QuantReg")
 
     def test_a_slope_that_jumps_and_changes_is_refused(self):
         class Both(SquaredError):
@@ -523,7 +611,7 @@ class TestRefusals:
             table("huber", epsilon=0.1)
 
     def test_quantiles_that_few_rows_determine(self):
-        """In a stream the rows near the quantile count, with X and y all rows of the level; a row is no 'rows'."""
+        """The rows near the quantile count; with one density for all, each row of the level. A row is no 'rows'."""
         rng = np.random.default_rng(0)
         X = np.column_stack((rng.standard_normal(20_000), rng.permutation(20_000) < 10))
         y = X @ [0.5, 1.0] + rng.standard_normal(20_000)
@@ -531,15 +619,20 @@ class TestRefusals:
         for start in range(0, 20_000, 1000):
             model.partial_fit(X[start : start + 1000], y[start : start + 1000])
         near = r"along x1 is that of about [1-7] rows?: .* density of the residuals where its slope jumps"
-        with pytest.warns(UserWarning, match=near) as said:
-            coefficient_table(model)
-        assert "epsilon" not in str(said[0].message)
-        coefficient_table(model, X, y)
+        for arguments in ((), (X, y)):
+            with pytest.warns(UserWarning, match=near) as said:
+                coefficient_table(model, *arguments)
+            assert "epsilon" not in str(said[0].message)
+        coefficient_table(model, X, y, robust="QuantReg")
         level = np.flatnonzero(X[:, 1])
-        for loss, number, said_ in (("absolute_error", 4, "4 rows: for"), (Huber(1e5), 1, "1 row, where")):
+        for loss, robust, number, said_ in (
+            ("absolute_error", "QuantReg", 4, "4 rows: for"),
+            (Huber(1e5), True, 1, "1 row, where"),
+        ):
             used = np.setdiff1d(np.arange(20_000), level[number:])
+            fit = BatchGDRegressor(loss, **MINIMUM).fit(X[used], y[used])
             with pytest.warns(UserWarning, match=f"along x1 is that of about {said_}"):
-                coefficient_table(BatchGDRegressor(loss, **MINIMUM).fit(X[used], y[used]), X[used], y[used])
+                coefficient_table(fit, X[used], y[used], robust=robust)
 
     @pytest.mark.parametrize("way", ["rows", "kept"])
     def test_warnings_name_the_target_and_point_at_the_call(self, way):

@@ -7,15 +7,25 @@ import numpy as np
 
 from sklearn_sgd._base.validation import as_columns
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes, scatter_by_leverage
+from sklearn_sgd._engine.scores.rows import Rows, RowSlopes, Target, add_up, row_slopes, scatter_by_leverage
 from sklearn_sgd._namespace import doubled, host
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_if_few
+from sklearn_sgd.inference.sandwich import (
+    inverse,
+    make_table,
+    refuse_unknown_density,
+    uncentred,
+    warn_if_far,
+    warn_if_few,
+)
 from sklearn_sgd.inference.table import CoefficientTable
 from sklearn_sgd.inference.without_rows import classic, from_scores
 
 # Powers of ``1 - leverage`` that scores are divided by, squared.
 HC = {"HC0": 0.0, "HC1": 0.0, "HC2": 1.0, "HC3": 2.0}
+
+# The sandwich in which residuals of all rows have the same density.
+ONE_DENSITY = "QuantReg"
 
 
 def coefficient_table(
@@ -52,11 +62,12 @@ def coefficient_table(
         Weights as in the fit: precisions, of which only ratios matter, as the weights of WLS and the ``var_weights`` of
         GLM in statsmodels. They are not counts: for counts repeat the rows, ``np.repeat(X, counts, axis=0)``. Rows of
         weight 0 do not count.
-    robust : bool or {'HC0', 'HC1', 'HC2', 'HC3'}, default=True
+    robust : bool or {'HC0', 'HC1', 'HC2', 'HC3', 'QuantReg'}, default=True
         True or 'HC0': the sandwich. 'HC1': times ``n / (n - k)``, for k parameters; 'HC2' and 'HC3': each row's slope
         over ``(1 - leverage)**0.5`` and ``1 - leverage``, for few rows. False: the classic formula, of the squared
         error, of poisson, gamma and tweedie, and of quantiles with residuals that do not depend on X. Names are those
-        of statsmodels.
+        of statsmodels. 'QuantReg': the sandwich for losses whose slope jumps if the density of the residuals at the
+        jump is the same for all X, as ``vcov='robust'`` of QuantReg in statsmodels; with all other names it may differ.
     level : float, default=0.95
         Probability of the intervals.
     groups : array-like of shape (n_samples,), default=None
@@ -90,6 +101,9 @@ def coefficient_table(
     ----------
     Huber, P. J., "The behavior of maximum likelihood estimates under nonstandard conditions", Fifth Berkeley Symposium,
     1967.
+
+    Powell, J. L., "Estimation of monotonic regression models under quantile restrictions", in Nonparametric and
+    Semiparametric Methods in Econometrics, Cambridge University Press, 1991.
 
     White, H., "A heteroskedasticity-consistent covariance matrix estimator and a direct test for heteroskedasticity",
     Econometrica 48, 1980.
@@ -129,8 +143,9 @@ def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     """Return 'classic', 'cluster', or the name of the sandwich."""
     if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
         raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
-    if not (isinstance(robust, (bool, np.bool_)) or (isinstance(robust, str) and robust in HC)):
-        raise ValueError(f"robust must be True, False, or one of {', '.join(map(repr, HC))}; got {robust!r}.")
+    names = *HC, ONE_DENSITY
+    if not (isinstance(robust, (bool, np.bool_)) or (isinstance(robust, str) and robust in names)):
+        raise ValueError(f"robust must be True, False, or one of {', '.join(map(repr, names))}; got {robust!r}.")
     if groups is not None and not (isinstance(robust, (bool, np.bool_)) and robust):
         raise ValueError(f"groups go with robust=True: they have a formula of their own; got robust={robust!r}.")
     if dispersion is not None and (robust or not (isinstance(dispersion, Real) and 0.0 < float(dispersion) < np.inf)):
@@ -180,16 +195,13 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     y, p, n = data.y[:, t], p[:, t], int(data.counted.sum())
     y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
     pull, _ = model.pull(model.coef[t])
-    curvature, g, jumps = row_slopes(loss, y, p, data)
+    rows = row_slopes(loss, y, p, data)
+    if rows.jumps:
+        return _slopes_that_jump(rows, data, pull, method, dispersion)
+    if method == ONE_DENSITY:
+        raise ValueError(f"robust={method!r} is for losses whose slope jumps, as that of 'quantile': use robust=True.")
+    curvature, g = rows.curvature, rows.slope
     k = len(pull)
-    if jumps:
-        if method in ("HC2", "HC3"):
-            raise ValueError(f"robust={method!r} is for losses with a second derivative: use robust=True.")
-        mean, share = float(curvature[0]), second.level(jumps[0])
-        variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
-        if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
-            raise ValueError("The classic formula of a loss whose slope jumps has no weights and no dispersion.")
-        return Slopes(Target(weight * mean, weight * g, pull), variance / mean, True)
     if method != "classic":
         return Slopes(Target(weight * curvature, weight * g, pull), None, False)
     if not second.is_linear_in_target(loss, p[counted], float(np.std(p[counted] - y[counted]))):
@@ -200,6 +212,22 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     c = second.expected_curvature(loss, p)
     pearson = float(np.sum((weight * g * g / c)[counted])) / (n - k)
     return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else float(dispersion), False)
+
+
+def _slopes_that_jump(rows: RowSlopes, data: Rows, pull: np.ndarray, method: str, dispersion: float | None) -> Slopes:
+    """Return the same of a loss whose slope jumps."""
+    curvature, g, jumps = rows
+    weight, counted = data.weight, data.counted
+    refuse_unknown_density(curvature)
+    if method in ("HC2", "HC3"):
+        raise ValueError(f"robust={method!r} is for losses with a second derivative: use robust=True.")
+    if method not in (ONE_DENSITY, "classic"):
+        return Slopes(Target(weight * curvature, weight * g, pull), None, True)
+    if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
+        raise ValueError("The classic formula of a loss whose slope jumps has no weights and no dispersion.")
+    mean, share = float(np.average(curvature, weights=weight)), second.level(jumps[0])
+    variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
+    return Slopes(Target(weight * mean, weight * g, pull), variance / mean, True)
 
 
 @np.errstate(all="ignore")

@@ -20,11 +20,15 @@ FEW = 8.0
 # Added to the message about dependent columns, for losses that may be straight.
 FLAT = (
     "Columns count as constant, too, if each row with another value has a residual where the loss has no second "
-    "derivative, as beyond the epsilon of 'huber': then more such rows help, or a larger epsilon. "
+    "derivative, as beyond the epsilon of 'huber', or far from the quantile: then more such rows help, or a larger "
+    "epsilon, or for quantiles robust='QuantReg'. "
 )
 
 # What few rows mean, and what helps besides more of them: for losses whose slope jumps, and for those that may be flat.
-DENSITY = ": for this loss it is the density of the residuals where its slope jumps, as at the quantile", ""
+DENSITY = (
+    ": for this loss it is the density of the residuals where its slope jumps, as at the quantile",
+    "; or robust='QuantReg' with X and y, if all rows have the same density",
+)
 STRAIGHT = (
     ", where this loss has one, as within the epsilon of 'huber'",
     "; or a loss with a second derivative in more rows, as that of a larger epsilon",
@@ -60,6 +64,16 @@ def refuse_overflow(matrix: np.ndarray) -> None:
     """Raise an error if there is no matrix, since squares of what it is made of are too large."""
     if not np.isfinite(matrix).all():
         raise ValueError("Squares of slopes, or second derivatives, are out of the range of numbers: scale X or y.")
+
+
+def refuse_unknown_density(curvature: np.ndarray) -> None:
+    """Raise an error if no residual is near a jump of the slope of the loss, from second derivatives."""
+    if not curvature.any():
+        raise ValueError(
+            "The density of the residuals is not known where the slope of the loss jumps: there are none near it, or "
+            "half of them are equal, as those of targets with few values may be. Remedy: more rows, or a loss without "
+            "jumps, such as 'huber'."
+        )
 
 
 def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:

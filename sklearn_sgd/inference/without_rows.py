@@ -7,7 +7,15 @@ from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.state import State
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.sandwich import inverse, make_table, uncentred, warn_if_far, warn_if_few, warn_of_order
+from sklearn_sgd.inference.sandwich import (
+    inverse,
+    make_table,
+    refuse_unknown_density,
+    uncentred,
+    warn_if_far,
+    warn_if_few,
+    warn_of_order,
+)
 from sklearn_sgd.inference.table import CoefficientTable
 
 # Mean squared residual below which rounding of the moments is larger, in units of the variance of the targets.
@@ -17,7 +25,10 @@ ROUNDING = 1e-11
 def from_scores(model: Model, method: str, level: float, dispersion: float | None = None) -> list[CoefficientTable]:
     """Return a table for each target, from the scores that the model keeps, by the sandwich or the classic formula."""
     if method not in ("HC0", "HC1", "classic"):
-        raise ValueError(f"robust={method!r} needs the leverage of each row: give X and y, or robust=True or 'HC1'.")
+        raise ValueError(
+            f"robust={method!r} needs the leverages or the residuals of all rows: give X and y, or robust=True or "
+            "'HC1'."
+        )
     kept = model.estimator._model.scores
     if not kept:
         more = ""
@@ -47,6 +58,8 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         scores = settled(scores if minimum is None else scores.seen_from(minimum), objective)
         centre = scores.centre if model.has_intercept else None
         slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
+        if len(scores.jumps):
+            refuse_unknown_density(scores.curvature)
         bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
         if method == "classic":
             known = scores.pearson / scores.weight * n / (n - k) if dispersion is None else float(dispersion)

@@ -1,11 +1,13 @@
 """A block of rows is added to sums."""
 
 from functools import lru_cache
-from math import exp, isfinite
+from math import exp, isfinite, log, sqrt
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import linalg
+from scipy.integrate import quad
+from scipy.special import dawsn, ndtri
 
 from sklearn_sgd._engine.compiled.drivers.scores import NEW, ROWS, STEP, WORK
 from sklearn_sgd._engine.scores import curvature as second
@@ -14,15 +16,15 @@ from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import RIDGE, Root
 from sklearn_sgd._engine.scores.sums import Sums
 
-# The mean logarithm of the size of a number of the normal distribution, less that of its standard deviation.
-LOG_SIZE = -0.5 * (np.euler_gamma + np.log(2.0))
-
 # Share of the second derivative of each parameter that must be left for parabolas to be computed anew.
 LEFT = 0.5
 
 # Gradient at the minimum before a block, in standard errors, from which a parabola may be wrong: a feature may be new,
 # or the targets drift.
 OFF = 2.0
+
+# Share of residuals below 0 up to which their size is known.
+EDGE = 1e-6
 
 S = TypeVar("S", bound=Sums)
 
@@ -58,6 +60,15 @@ def ones(n: int) -> np.ndarray:
     made = np.ones(n)
     made.flags.writeable = False
     return made
+
+
+@lru_cache(maxsize=64)
+def log_size(share: float) -> float:
+    """Return the mean logarithm of the size of residuals that are normal, of variance 1, and a share of them below 0.
+
+    Its slope in their mean is Dawson's function, times a constant.
+    """
+    return 2.0 * quad(dawsn, 0.0, abs(float(ndtri(share))) / sqrt(2.0))[0] - 0.5 * (np.euler_gamma + log(2.0))
 
 
 class View(NamedTuple):
@@ -190,7 +201,8 @@ def _leading(block: Block, view: View, at: np.ndarray | None) -> Leading:
 def _bumps(sums: Sums, size: float, weight: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Return the second derivative of a loss whose slope jumps as bumps, for such sums of logarithms and weights."""
     found = [second.Jump(*jump) for jump in sums.jumps.tolist()]
-    return second.bumps_of_jumps(found, y, p, exp(size / weight - LOG_SIZE), weight)
+    share = min(max(second.level(found[0]), EDGE), 1.0 - EDGE) if len(found) == 1 else 0.5
+    return second.bumps_of_jumps(found, y, p, exp(size / weight - log_size(share)), weight)
 
 
 def slopes_of(sums: S, objective: Objective, y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -6,6 +6,8 @@ References
 ----------
 Hall, P. and Sheather, S., "On the distribution of a Studentized quantile", Journal of the Royal Statistical Society B
 50, 1988: the width of the kernel.
+Powell, J. L., "Estimation of monotonic regression models under quantile restrictions", in Nonparametric and
+Semiparametric Methods in Econometrics, Cambridge University Press, 1991: the kernel at each residual.
 """
 
 from collections.abc import Callable
@@ -168,22 +170,24 @@ def level(jump: Jump) -> float:
     return -jump.below / jump.size
 
 
-def mean_curvature(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
-    """Return the second derivative of the mean loss: the heights of jumps times the density of the residuals there.
+def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the second derivative of each row: the heights of jumps times the kernel at its residual.
 
-    The unit of the residuals is that of QuantReg in statsmodels.
+    The weighted sum of ``z z'`` with it is Powell's estimate of the curvature, for which the density of the residuals
+    may depend on the row. The unit of the residuals is that of QuantReg in statsmodels. Weights w count as
+    ``sum(w)**2 / sum(w**2)`` rows (Kish). The result is 0 if half of the residuals are equal.
     """
-    quartiles = np.percentile(y - p, (75.0, 25.0))
-    unit = min(float(np.std(y)), float(quartiles[0] - quartiles[1]) / 1.34)
-    total = float(weight @ curvature_of_jumps(found, y, p, unit, len(y))) / float(weight.sum())
-    if not total > 0.0:
-        raise ValueError("The density of the residuals is not known where the slope of the loss jumps: give more rows.")
-    return total
+    unit = min(float(np.sqrt(np.cov(y, aweights=weight, ddof=0))), _quartile_range(y - p, weight) / 1.34)
+    n = float(weight.sum() ** 2 / (weight @ weight))
+    return sum_of_bumps(bumps_of_jumps(found, y, p, unit, n, weight), y, p)
 
 
-def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, unit: float, n: float) -> np.ndarray:
-    """Return the second derivative of each row."""
-    return sum_of_bumps(bumps_of_jumps(found, y, p, unit, n), y, p)
+def _quartile_range(e: np.ndarray, weight: np.ndarray) -> float:
+    """Return the distance of the weighted quartiles; for equal weights, those of NumPy."""
+    order = np.argsort(e)
+    middle = np.cumsum(weight[order]) - 0.5 * weight[order]
+    ends = middle[0] + np.array([0.25, 0.75]) * (middle[-1] - middle[0])
+    return float(np.diff(np.interp(ends, middle, e[order]))[0])
 
 
 def sum_of_bumps(made: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -193,14 +197,16 @@ def sum_of_bumps(made: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return total
 
 
-def bumps_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, unit: float, n: float) -> np.ndarray:
+def bumps_of_jumps(
+    found: list[Jump], y: np.ndarray, p: np.ndarray, unit: float, n: float, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Return the second derivative as bumps with a place, a width and a height: of a jump times the kernel around it.
 
     The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather for n rows, in a unit of the residuals.
     """
     made = []
     for jump in found:
-        share = level(jump) if len(found) == 1 else float(np.mean(y - p <= -jump.at))
+        share = level(jump) if len(found) == 1 else float(np.average(y - p <= -jump.at, weights=weight))
         share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
         width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
         h = unit * float(ndtri(share + width) - ndtri(share - width))

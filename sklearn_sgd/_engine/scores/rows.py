@@ -51,10 +51,7 @@ class Rows(NamedTuple):
 
 
 class RowSlopes(NamedTuple):
-    """Second derivatives and slopes of rows, without weights, and the jumps of the slope of the loss.
-
-    If there are jumps, the second derivative is the mean, in all rows.
-    """
+    """Second derivatives and slopes of rows, without weights, and the jumps of the slope of the loss."""
 
     curvature: np.ndarray
     slope: np.ndarray
@@ -68,8 +65,9 @@ def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows) -> RowSlopes
     g, found = np.asarray(loss.gradient(y, p), dtype=np.float64), second.jumps(loss, y[counted], p[counted])
     if not found:
         return RowSlopes(second.curvature(loss, y, p), g, found)
-    mean = second.mean_curvature(found, y[counted], p[counted], data.weight[counted])
-    return RowSlopes(np.full(len(y), mean), g, found)
+    curvature = np.zeros(len(y))
+    curvature[counted] = second.curvature_of_jumps(found, y[counted], p[counted], data.weight[counted])
+    return RowSlopes(curvature, g, found)
 
 
 @dataclass
