@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, REGRESSORS, covering, csr, learned, linear, some_weights, theta
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, PoissonRegressor
-from sklearn.metrics import mean_poisson_deviance
+from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor
+from sklearn.metrics import mean_absolute_error, mean_poisson_deviance
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.penalties import Box
@@ -334,6 +334,23 @@ def test_a_stream_goes_on_from_the_minimum_of_a_short_fit(kind, n, chunk):
         assert ends < (1.0 + (1e-4 if stop == 300 else 5e-3)) * least
         for start in range(300, n, chunk):
             model.partial_fit(X[start : start + chunk], y[start : start + chunk])
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("loss", ["absolute_error", "epsilon_insensitive", "quantile"])
+def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
+    """Epochs over few samples do not make the steps on many new ones small: the median on all rows is found."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5000, 3))
+    y = X @ [1.0, -1.0, 0.5] + rng.laplace(size=5000)
+    y[:100] += 2.0
+    model = kind(loss, random_state=0).fit(X[:200], y[:200])
+    assert model.n_iter_ > 10
+    for start in range(200, 5000, 300):
+        model.partial_fit(X[start : start + 300], y[start : start + 300])
+    peer = QuantileRegressor(alpha=0.0).fit(X, y)
+    least, ends = (mean_absolute_error(y, each.predict(X)) for each in (peer, model))
+    assert ends < 1.002 * least
 
 
 def test_few_samples_for_each_feature_and_a_loss_with_kinks_need_noisy_epochs():
