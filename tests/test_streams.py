@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor
 from sklearn.metrics import mean_absolute_error, mean_poisson_deviance
+from sklearn.svm import SVR
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.penalties import Box
@@ -351,6 +352,45 @@ def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
     peer = QuantileRegressor(alpha=0.0).fit(X, y)
     least, ends = (mean_absolute_error(y, each.predict(X)) for each in (peer, model))
     assert ends < 1.002 * least
+
+
+def laplace(n):
+    """Samples with noise of Laplace's distribution, for which the median is efficient."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 3))
+    return X, X @ [1.0, -1.0, 0.5] + 0.3 * rng.laplace(size=n)
+
+
+@pytest.mark.parametrize("size", [10, 200, 2000])
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("loss", ["epsilon_insensitive", "huber"])
+def test_a_ridge_and_targets_in_the_thousands(kind, loss, size):
+    """The penalty is small beside the squares of the columns, but not beside the curvature of such a loss."""
+    (X, y), alpha, unit = laplace(2000), 1e-4, 1e4
+    X[:, 2] *= 0.01
+    width = 1e3 if loss == "epsilon_insensitive" else 0.1  # Huber's loss is the absolute error of such targets.
+    slope, tube = (1.0, width / unit) if loss == "epsilon_insensitive" else (width, 0.0)
+    model = feed(kind(loss, penalty="l2", alpha=alpha, epsilon=width), X, unit * y, [size])
+    peer = SVR(kernel="linear", C=slope / (len(y) * alpha * unit), epsilon=tube, tol=1e-5).fit(X, y)
+
+    def objective(coef, intercept):
+        r = np.maximum(abs(X @ coef + intercept - unit * y) - tube * unit, 0.0)
+        return slope * r.mean() + alpha / 2 * coef @ coef
+
+    least = objective(unit * peer.coef_[0], unit * peer.intercept_)
+    assert objective(model.coef_, model.intercept_) - least < 1e-3 * objective(np.zeros(3), unit * np.median(y))
+
+
+@pytest.mark.parametrize("size", [10, 200, 2000])
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
+def test_a_ridge_and_targets_of_a_ten_thousandth(kind, loss, size):
+    """The penalty is large beside the squares of a column, and negligible beside the curvature of such a loss."""
+    (X, y), scale, unit = laplace(4000), np.array([1.0, 0.01, 1.0]), 1e-4
+    params = {"epsilon": 0.0} if loss == "epsilon_insensitive" else {}
+    model = feed(kind(loss, penalty="l2", alpha=1e-3, **params), X * scale, unit * y, [size])
+    peer = QuantileRegressor(alpha=0.0).fit(X, y)
+    assert_allclose(model.coef_ * scale / unit, peer.coef_, atol=0.03)
 
 
 def test_few_samples_for_each_feature_and_a_loss_with_kinks_need_noisy_epochs():
