@@ -354,6 +354,18 @@ def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
     assert ends < 1.002 * least
 
 
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("size", [1, 50, 300])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_more_targets_than_features(kind, size, form):
+    """The squared error of few targets ends at least squares, however few features there are."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 1))
+    Y = X * [[1.0, -2.0, 0.5]] + rng.standard_normal((300, 3))
+    peer = LinearRegression().fit(X, Y)
+    assert_allclose(theta(feed(kind(), form(X), Y, [size])), theta(peer), rtol=1e-6)
+
+
 def laplace(n):
     """Samples with noise of Laplace's distribution, for which the median is efficient."""
     rng = np.random.default_rng(0)

@@ -49,6 +49,9 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, na
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
 
+# Number of targets whose moments cost next to nothing, however few columns there are.
+FEW = 16
+
 NO_WEIGHT = np.empty(0)
 
 # Change of a prediction with its raw prediction, in units of that at 0, below which there is none.
@@ -270,7 +273,7 @@ def is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
     """Whether the squared error on moments of columns and targets costs no more than the moments of the columns do."""
     (n_rows, n_columns), n_targets = X.shape, targets.shape[1]
     if stream:
-        return recipe.formulas.is_quadratic and n_columns <= FULL and n_targets <= n_columns + 1
+        return recipe.formulas.is_quadratic and n_columns <= FULL and n_targets <= max(n_columns + 1, FEW)
     share = n_rows // getattr(X, "n_workers", 1)
     return recipe.formulas.is_quadratic and affordable(share, n_columns + n_targets)
 
