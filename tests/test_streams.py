@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, REGRESSORS, covering, csr, learned, linear, some_weights, theta
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor
 from sklearn.metrics import mean_absolute_error, mean_poisson_deviance
 from sklearn.svm import SVR
@@ -352,6 +352,19 @@ def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
     peer = QuantileRegressor(alpha=0.0).fit(X, y)
     least, ends = (mean_absolute_error(y, each.predict(X)) for each in (peer, model))
     assert ends < 1.002 * least
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_after_a_fit_that_diverged_at_once(dtype):
+    """They were NaN for ever. The parameters are 0 again, at which the loss is known."""
+    X, y = (values.astype(dtype) for values in linear())
+    model = OnlineSGDRegressor(learning_rate="constant", eta0=1e200)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert not np.isfinite(model.prequential_loss_)
+    model.set_params(eta0=0.01).partial_fit(X[:1], y[:1])
+    for loss in (model.prequential_loss_, model.recent_loss_):
+        assert_allclose(loss, y[0] ** 2 / 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr])
