@@ -5,9 +5,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, REGRESSORS, covering, csr, learned, linear, some_weights, theta
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, PoissonRegressor
-from sklearn.metrics import mean_poisson_deviance
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor
+from sklearn.metrics import mean_absolute_error, mean_poisson_deviance
+from sklearn.svm import SVR
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.penalties import Box
@@ -334,6 +335,87 @@ def test_a_stream_goes_on_from_the_minimum_of_a_short_fit(kind, n, chunk):
         assert ends < (1.0 + (1e-4 if stop == 300 else 5e-3)) * least
         for start in range(300, n, chunk):
             model.partial_fit(X[start : start + chunk], y[start : start + chunk])
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("loss", ["absolute_error", "epsilon_insensitive", "quantile"])
+def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
+    """Epochs over few samples do not make the steps on many new ones small: the median on all rows is found."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5000, 3))
+    y = X @ [1.0, -1.0, 0.5] + rng.laplace(size=5000)
+    y[:100] += 2.0
+    model = kind(loss, random_state=0).fit(X[:200], y[:200])
+    assert model.n_iter_ > 10
+    for start in range(200, 5000, 300):
+        model.partial_fit(X[start : start + 300], y[start : start + 300])
+    peer = QuantileRegressor(alpha=0.0).fit(X, y)
+    least, ends = (mean_absolute_error(y, each.predict(X)) for each in (peer, model))
+    assert ends < 1.002 * least
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_after_a_fit_that_diverged_at_once(dtype):
+    """They were NaN for ever. The parameters are 0 again, at which the loss is known."""
+    X, y = (values.astype(dtype) for values in linear())
+    model = OnlineSGDRegressor(learning_rate="constant", eta0=1e200)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert not np.isfinite(model.prequential_loss_)
+    model.set_params(eta0=0.01).partial_fit(X[:1], y[:1])
+    for loss in (model.prequential_loss_, model.recent_loss_):
+        assert_allclose(loss, y[0] ** 2 / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize("size", [1, 50, 300])
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_more_targets_than_features(kind, size, form):
+    """The squared error of few targets ends at least squares, however few features there are."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 1))
+    Y = X * [[1.0, -2.0, 0.5]] + rng.standard_normal((300, 3))
+    peer = LinearRegression().fit(X, Y)
+    assert_allclose(theta(feed(kind(), form(X), Y, [size])), theta(peer), rtol=1e-6)
+
+
+def laplace(n):
+    """Samples with noise of Laplace's distribution, for which the median is efficient."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 3))
+    return X, X @ [1.0, -1.0, 0.5] + 0.3 * rng.laplace(size=n)
+
+
+@pytest.mark.parametrize("size", [10, 200, 2000])
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("loss", ["epsilon_insensitive", "huber"])
+def test_a_ridge_and_targets_in_the_thousands(kind, loss, size):
+    """The penalty is small beside the squares of the columns, but not beside the curvature of such a loss."""
+    (X, y), alpha, unit = laplace(2000), 1e-4, 1e4
+    X[:, 2] *= 0.01
+    width = 1e3 if loss == "epsilon_insensitive" else 0.1  # Huber's loss is the absolute error of such targets.
+    slope, tube = (1.0, width / unit) if loss == "epsilon_insensitive" else (width, 0.0)
+    model = feed(kind(loss, penalty="l2", alpha=alpha, epsilon=width), X, unit * y, [size])
+    peer = SVR(kernel="linear", C=slope / (len(y) * alpha * unit), epsilon=tube, tol=1e-5).fit(X, y)
+
+    def objective(coef, intercept):
+        r = np.maximum(abs(X @ coef + intercept - unit * y) - tube * unit, 0.0)
+        return slope * r.mean() + alpha / 2 * coef @ coef
+
+    least = objective(unit * peer.coef_[0], unit * peer.intercept_)
+    assert objective(model.coef_, model.intercept_) - least < 1e-3 * objective(np.zeros(3), unit * np.median(y))
+
+
+@pytest.mark.parametrize("size", [10, 200, 2000])
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
+def test_a_ridge_and_targets_of_a_ten_thousandth(kind, loss, size):
+    """The penalty is large beside the squares of a column, and negligible beside the curvature of such a loss."""
+    (X, y), scale, unit = laplace(4000), np.array([1.0, 0.01, 1.0]), 1e-4
+    params = {"epsilon": 0.0} if loss == "epsilon_insensitive" else {}
+    model = feed(kind(loss, penalty="l2", alpha=1e-3, **params), X * scale, unit * y, [size])
+    peer = QuantileRegressor(alpha=0.0).fit(X, y)
+    assert_allclose(model.coef_ * scale / unit, peer.coef_, atol=0.03)
 
 
 def test_few_samples_for_each_feature_and_a_loss_with_kinks_need_noisy_epochs():

@@ -68,7 +68,7 @@ class Change(NamedTuple):
         """Let the averages of states forget samples."""
         if self.share is not None:
             for state in position:
-                state.keep_memory(self.share * state.n_samples)
+                state.keep_memory(self.share * state.remembered(state.n_samples))
 
     def report(self, estimator: Any) -> None:
         """Warn of the change."""
@@ -89,4 +89,5 @@ def _share(state: State, former: list[float] | None, recipe: Recipe) -> float:
     w, (squares, _, number, *_) = state.vectors.average[:-1], state.window
     pull = ridge * w + lasso * np.copysign(1.0, w)  # Zeros may be due to the lasso.
     noise = len(w) * squares / max(number, 1e-300)
-    return float(noise / max(noise + state.n_samples * pull @ state.step.preconditioner.apply(pull), 1e-300))
+    n = state.remembered(state.n_samples)
+    return float(noise / max(noise + n * pull @ state.step.preconditioner.apply(pull), 1e-300))

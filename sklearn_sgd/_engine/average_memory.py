@@ -17,6 +17,11 @@ class AverageMemory:
         """Remember at most so many samples from here on."""
         self.memory = most if self.memory is None else min(self.memory, most)
 
+    def remembered(self, n_samples: int) -> float:
+        """Return how many of so many samples, counted once per epoch, are remembered."""
+        kept = float(n_samples - self.n_forgotten_samples)
+        return kept if self.memory is None else min(self.memory, kept)
+
     def count_from_memory(self, n_samples: int) -> None:
         """Forget the other ones of so many samples."""
         if self.memory is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, isfinite
 from statistics import fmean
 from typing import Self
 
@@ -53,7 +53,13 @@ class LossRecord:
         self.n_losses += 1
 
     def count_first_loss(self, loss: float, weight: float, n_rows: int) -> None:
-        """Count the mean loss of a chunk of this total weight that was not seen before; the last losses are kept."""
+        """Count the mean loss of a chunk of this total weight that was not seen before; the last losses are kept.
+
+        After a fit that left the finite range in its first epoch the means begin anew.
+        """
+        if not isfinite(self.prequential_sum):
+            self.prequential_sum = self.prequential_weight = self.recent_sum = self.recent_weight = 0.0
+            self.prequential_rows = 0
         self.prequential_sum += loss * weight
         self.prequential_weight += weight
         self.prequential_rows += n_rows

@@ -41,12 +41,16 @@ from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stream_curvature import stream_curvature
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.wide import Wide
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
+
+# Number of targets whose moments cost next to nothing, however few columns there are.
+FEW = 16
 
 NO_WEIGHT = np.empty(0)
 
@@ -121,7 +125,8 @@ def make_plans(
         noise = batch_size < rows.n_rows
         wide = None if stream else _wide(recipe, rows, weights)
         known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
-        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known)
+        curvature = stream_curvature(recipe, states, rows.targets, rows.row_indices) if stream else 1.0
+        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known, curvature)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
@@ -196,11 +201,13 @@ def learn_columns(
     stream: bool = True,
     noise: bool = True,
     found: ColumnStatistics | None = None,
+    curvature: float = 1.0,
     merge: Callable | None = None,
 ) -> None:
     """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded.
 
-    They may have been ``found`` before. ``merge`` is the driver that adds moments, if it is known.
+    They may have been ``found`` before. ``curvature`` is that of the loss, as `step_for` needs it. ``merge`` is the
+    driver that adds moments, if it is known.
     """
     n_rows = X.shape[0] if kept is None else len(kept)
     known = state.knows_targets if state.statistics is not None else is_worth_targets(recipe, X, targets, stream)
@@ -220,7 +227,7 @@ def learn_columns(
         is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
         if state.step.shares is None and state.step.preconditioner.is_full != is_full:
             state.forget_step()
-    make = partial(step_for, X, recipe.formulas, stream, stream or noise, 1.0, is_found=found is not None)
+    make = partial(step_for, X, recipe.formulas, stream, stream or noise, curvature, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
     state.learn_columns(new, X.shape[1], share, make, GROWTH, merge)
@@ -266,7 +273,7 @@ def is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
     """Whether the squared error on moments of columns and targets costs no more than the moments of the columns do."""
     (n_rows, n_columns), n_targets = X.shape, targets.shape[1]
     if stream:
-        return recipe.formulas.is_quadratic and n_columns <= FULL and n_targets <= n_columns + 1
+        return recipe.formulas.is_quadratic and n_columns <= FULL and n_targets <= max(n_columns + 1, FEW)
     share = n_rows // getattr(X, "n_workers", 1)
     return recipe.formulas.is_quadratic and affordable(share, n_columns + n_targets)
 

@@ -360,8 +360,8 @@ class State(LossRecord, WeightRecord, AverageMemory):
         return (vectors or self.vectors).finite(averaged, most) and isfinite(self.window[0] + self.window[1])
 
     def end_fit(self) -> None:
-        """Drop what is needed during `fit` only; its parameters have learned all samples."""
-        self.memory = None
+        """Drop what is needed during `fit` only. A stream goes on by the number of samples, whatever the epochs."""
+        self.memory = float(self.prequential_rows)
         if self.step is not None:
             self.step = self.step._replace(geometry=None)
 

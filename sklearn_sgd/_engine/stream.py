@@ -21,6 +21,7 @@ from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
 from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stream_curvature import stream_curvature
 from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import total
 
@@ -114,7 +115,8 @@ class Stream:
                 # In the order in memory in which the epochs have the targets, which affects the rounding of sums.
                 targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
                 with quiet():
-                    learn_columns(self.recipe, X, targets, weight, first, merge=self.merge)
+                    curvature = stream_curvature(self.recipe, states, targets)
+                    learn_columns(self.recipe, X, targets, weight, first, curvature=curvature, merge=self.merge)
             if first.step is None or may_be_cut(self.recipe, first, len(X)):
                 return None
         for other in others:
