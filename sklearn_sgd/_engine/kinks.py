@@ -14,6 +14,7 @@ Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estim
 """
 
 from collections.abc import Iterator
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.preconditioner import Geometry
 from sklearn_sgd._engine.automatic.statistics import measure
-from sklearn_sgd._engine.baseline import BLOCK, targets_and_weights
+from sklearn_sgd._engine.baseline import BLOCK, SAMPLE, targets_and_weights
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
@@ -173,9 +174,12 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
 
 
 def _first_distance(problem: Smoothed, z: np.ndarray, enough: float) -> float:
-    """Return the distance to begin with: that which is small enough, if it shows enough rows with kinks."""
-    farthest = FARTHEST * problem.typical_residual(z)
-    curvatures = problem.curvatures(z, farthest)
-    for_rows = farthest * ROWS * (problem.directions.shape[1] + 1) / max(np.count_nonzero(curvatures), 1)
+    """Return the distance to begin with, from a sample: that which is small enough, if it shows enough kinks."""
+    every = max(1, len(z) // SAMPLE)
+    some, z = copy(problem), z[::every]
+    some.y, some.share = problem.y[::every], problem.share[::every] * every
+    farthest = FARTHEST * some.typical_residual(z)
+    curvatures = some.curvatures(z, farthest)
+    for_rows = farthest * ROWS * (some.directions.shape[1] + 1) / max(every * np.count_nonzero(curvatures), 1)
     for_cost = LESS * 2.0 * np.sqrt(enough / max(total(curvatures), 1e-300))
     return min(farthest, max(for_rows, for_cost))
