@@ -1,5 +1,7 @@
 """Full batches of other losses on many rows: curvatures of a sample lead to the minimum that scikit-learn finds."""
 
+import warnings
+
 import internals
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from numpy.testing import assert_array_equal
 from problems import covering, some_weights, theta
 from scipy import sparse
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
@@ -157,3 +160,26 @@ def test_a_block_without_curvature(form, kind):
     least = minimize(objective, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-15}).fun
     model = kind("squared_epsilon_insensitive", random_state=0).fit(form(X), y)
     assert objective(theta(model)) <= least * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("loss", ["huber", "logcosh"])
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_a_target_along_directions_that_rounding_hides_is_not_called_near(kind, loss):
+    """Powers of x have directions that covariances do not show; half of the target is along one of them."""
+    generator = np.random.default_rng(0)
+    X = generator.uniform(3.0, 5.0, 1000)[:, None] ** np.arange(1, 9)
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    directions = np.linalg.svd(scaled, full_matrices=False)[0]
+    y = 30.0 * directions[:, 1] + 30.0 * directions[:, 6] + 0.3 * generator.standard_normal(1000)
+    with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
+        model = kind(loss, random_state=0).fit(X, y)
+    assert model.stop_reason_ == "stalled"
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+def test_noise_along_directions_that_rounding_hides_is_not_missing(kind):
+    generator = np.random.default_rng(0)
+    X = generator.uniform(3.0, 5.0, 1000)[:, None] ** np.arange(1, 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kind("huber", random_state=0).fit(X, generator.standard_normal(1000)).stop_reason_ == "tol"

@@ -456,3 +456,17 @@ def test_an_elastic_net_of_columns_in_any_units(kind, loss):
     model = kind(loss, penalty="elasticnet", alpha=1.0, l1_ratio=0.5, random_state=0, **params).fit(X, y)
     peer = ElasticNet(alpha=1.0, l1_ratio=0.5, tol=1e-12, max_iter=100_000).fit(X, y)
     np.testing.assert_allclose(model.coef_ * X.std(axis=0), peer.coef_ * X.std(axis=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("spread", [1e-13, 1e-14, 1e-15, 0.0])
+def test_a_column_that_varies_by_rounding_is_constant(kind, spread):
+    """It has no share in the predictions, which are those of least squares without it."""
+    generator = np.random.default_rng(0)
+    X = generator.standard_normal((1000, 3))
+    X[:, 1] = 7.3 + 7.3 * spread * X[:, 1]
+    y = X[:, 0] + 2.0 * X[:, 2] + generator.standard_normal(1000)
+    model, peer = kind(random_state=0).fit(X, y), LinearRegression().fit(X[:, ::2], y)
+    assert model.coef_[1] == 0.0
+    np.testing.assert_allclose(model.coef_[::2], peer.coef_, rtol=1e-6)
+    assert kind("huber", random_state=0).fit(X, y).coef_[1] == 0.0

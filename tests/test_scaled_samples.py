@@ -100,6 +100,7 @@ def test_both_geometries_of_wide_columns_agree():
     for geometry in (wide, directions):
         assert_allclose(geometry.inverse(), expected, rtol=1e-10)
         assert_allclose(geometry.apply(g / scale, 0.0), expected @ (g / scale), rtol=1e-10)
+        assert_allclose(geometry.root() @ geometry.root().T, expected, rtol=1e-10)
         assert geometry.n_directions == P
         assert geometry.without_dependent() is geometry
         assert geometry.hidden(g / scale, 0.0, np.dtype(np.float64)) == 0.0

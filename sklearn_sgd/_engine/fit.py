@@ -10,6 +10,7 @@ from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, constant_losses, expected_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
+from sklearn_sgd._engine.kinks import has_smoothed_minimum, smoothed_minimum
 from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.probe import Probe
@@ -177,11 +178,13 @@ class Fit:
     def is_left_to_full_batches(self, plan: Plan, state: State) -> bool:
         """Whether full batches with the curvatures of the rows do so.
 
-        Of losses with kinks few rows determine the minimum, so that each step changes which.
+        Of losses with kinks few rows determine the minimum, so that each step changes which, unless they are smoothed.
         """
         formulas, (n_rows, n_columns) = plan.formulas, (plan.n_rows, plan.X.shape[1])
         if plan.preconditioner is None or not plan.preconditioner.is_full or formulas.is_quadratic:
             return False
+        if has_smoothed_minimum(plan, state):
+            return True
         is_slow = formulas.has_kinks and n_rows < PLENTY * (n_columns + 1)
         return not is_slow and self.needs_all_rows(plan, state)
 
@@ -263,17 +266,28 @@ class Fit:
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
         elif is_sparse_least_squares(plan) and (found := self._minimum_of_sets(SHARE * enough)) is not None:
             w = found
-        elif averages and self.needs_all_rows(plan, state):
-            w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
-            self.is_finished = self.last_gain is None
-            if self.is_finished:
-                state.vectors.coef[:] = w  # A stream goes on from here.
-            if self.is_finished and self.reason == "diverged":
-                self.reason = "tol"  # The noisy steps did, and these came back.
+        elif has_smoothed_minimum(plan, state) or (averages and self.needs_all_rows(plan, state)):
+            w, hidden = self._after_steps_on_all_rows(state, enough, averages)
         else:
             self.is_finished = False
         state.finish(w)
         return hidden
+
+    def _after_steps_on_all_rows(self, state: State, enough: float, averages: bool) -> tuple[np.ndarray, float]:
+        """Return parameters after steps on all rows from those of a state on, and what they leave out."""
+        plan, hidden = self.descent.plan, self.descent.plan.hidden
+        self.is_finished = False
+        if has_smoothed_minimum(plan, state):
+            w, self.is_finished = smoothed_minimum(plan, state, enough)
+            state.finish(w)
+        if averages and not self.is_finished:
+            w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
+            self.is_finished = self.last_gain is None
+        if self.is_finished:
+            state.vectors.coef[:] = w  # A stream goes on from here.
+            if self.reason == "diverged":
+                self.reason = "tol"  # The noisy steps did, and these came back.
+        return w, hidden
 
     def _minimum_of_sets(self, enough: float) -> np.ndarray | None:
         """Return parameters at the minimum by working sets, if these reach it."""

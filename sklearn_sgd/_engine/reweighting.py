@@ -3,9 +3,11 @@
 from functools import partial
 
 import numpy as np
+from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
-from sklearn_sgd._engine.automatic.geometry import Geometry
+from sklearn_sgd._engine.automatic.geometry import Directions, Geometry
+from sklearn_sgd._engine.baseline import SAMPLE
 from sklearn_sgd._engine.curvatures import reweighted_statistics
 from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows
@@ -13,7 +15,7 @@ from sklearn_sgd._engine.passes.rows import as_rows, less_mean
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import step_for
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import dtype_of, is_foreign
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take
 
 # Distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual: the
 # least, the largest, and the factor from epoch to epoch. It falls after an epoch that lowers the objective by the last
@@ -64,24 +66,43 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
         step = make(follows=plan.follows)
     else:
         step = make(follows=False)
-        hidden, loss = _hidden(plan, state, step.geometry, curvature)
+        hidden, null, loss = _hidden(plan, state, step.geometry, curvature)
         if follows := hidden > WORTH * loss:
-            step, hidden = make(follows=True), 0.0
+            step, hidden = make(follows=True), null
         plan = plan._replace(hidden=hidden, follows=follows)
     if plan.is_parabola:
         plan = plan._replace(covariance=statistics.moment * (curvature / statistics.weight), curvature=curvature)
     return plan._replace(preconditioner=step.preconditioner), length
 
 
-def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: float) -> tuple[float, float]:
+def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: float) -> tuple[float, float, float]:
     """Return what is missing to the minimum along directions of nearly dependent columns, and the mean loss.
 
-    What noise alone would gain there is not missing.
+    Between them is what is missing along null directions, which steps never follow. What noise alone would gain is not
+    missing.
     """
     dtype = dtype_of(plan.X)
     if geometry is None or (wide := geometry.without_dependent(dtype)) is geometry:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(state.vectors.coef)
     loss, slope = losses / plan.weight, float(np.sqrt(squares / plan.weight))
-    missing = geometry.hidden(g[:-1], rounding_of(geometry, dtype, slope, state.centre), dtype) / curvature
-    return (missing if missing > gain_by_chance(geometry, wide, loss, plan.weight) else 0.0), loss
+    rounding = rounding_of(geometry, dtype, slope, state.centre)
+    missing, by_chance = geometry.hidden(g[:-1], rounding, dtype), gain_by_chance(geometry, wide, loss, plan.weight)
+    null = _missing_along_null(plan, state.centre, geometry, g[:-1], rounding) if missing else 0.0
+    missing, null = (part / curvature if part / curvature > by_chance else 0.0 for part in (missing, null))
+    return missing, null, loss
+
+
+def _missing_along_null(plan: Plan, centre: np.ndarray, geometry: Geometry, g: np.ndarray, rounding: float) -> float:
+    """Return what is missing to the minimum along null directions, with the variances of predictions along them.
+
+    The covariances show only that these variances are small. Those of predictions have twice as many digits.
+    """
+    assert isinstance(geometry, Directions)
+    directions = geometry.scale[:, None] * geometry.vectors[:, geometry.values <= geometry.null]
+    some = np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
+    along = doubled(take(plan.X, some)) @ directions - centre @ directions
+    values, vectors = linalg.svd(along * len(some) ** -0.5, full_matrices=False)[1:]
+    slopes = vectors @ (directions.T @ g)
+    known = (abs(slopes) > rounding) & (values > 0.0)
+    return 0.5 * float(np.sum((slopes[known] / values[known]) ** 2))

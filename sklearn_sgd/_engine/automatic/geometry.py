@@ -74,6 +74,10 @@ class Geometry(ABC):
     def inverse(self) -> np.ndarray:
         """Return the inverse covariances; null directions are omitted."""
 
+    @abstractmethod
+    def root(self) -> np.ndarray:
+        """Return R with ``inverse() = R R'``: its columns are directions with variance 1; null ones are omitted."""
+
     def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
         """The distance to the minimum along the omitted directions, computed from a gradient."""
         return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent(dtype).apply(g, rounding)))
@@ -131,6 +135,11 @@ class Directions(Geometry):
         """Return the inverse covariances; null directions are omitted."""
         return self.divided_by(np.where(self.values > self.null, self.values, np.inf))
 
+    def root(self) -> np.ndarray:
+        """Return the directions, divided by their standard deviations."""
+        is_null = self.values <= self.null
+        return self.scale[:, None] * self.vectors[:, ~is_null] / np.sqrt(self.values[~is_null])
+
     def divided_by(self, shares: np.ndarray) -> np.ndarray:
         """Return the inverse covariances for these variances along the directions."""
         return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
@@ -175,6 +184,10 @@ class WideGeometry(Geometry):
         """Return the inverse covariances."""
         half = np.tril(linalg.lapack.dpotri(self.lower, lower=1)[0])
         return (half + np.tril(half, -1).T) * np.outer(self.scale, self.scale)
+
+    def root(self) -> np.ndarray:
+        """Return the transposed inverse of the factor, in the units of the columns."""
+        return self.scale[:, None] * linalg.lapack.dtrtri(self.lower, lower=1)[0].T
 
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
         """Return the Newton step for a gradient, whose rounding is not magnified."""

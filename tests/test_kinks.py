@@ -1,0 +1,107 @@
+"""Losses with kinks end at the minimum of a linear program."""
+
+import warnings
+
+import numpy as np
+import pytest
+from problems import REGRESSORS
+from scipy import sparse
+from scipy.optimize import linprog, minimize
+from sklearn.linear_model import QuantileRegressor
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.losses import LOSSES
+
+# Distance to the minimum, in units of the best constant's loss, that the default tolerance allows.
+NEAR = 5e-4
+
+
+def least_of_epsilon_insensitive(X, y, epsilon):
+    """The minimum of the mean loss, by SciPy's linear program for coefficients, intercept, and excesses."""
+    n, p = X.shape
+    both = np.vstack([np.column_stack([X, np.ones(n)]), -np.column_stack([X, np.ones(n)])])
+    rows = sparse.hstack([both, -sparse.eye(2 * n)]).tocsr()
+    cost = np.append(np.zeros(p + 1), np.full(2 * n, 1.0 / n))
+    bounds = [(None, None)] * (p + 1) + [(0.0, None)] * (2 * n)
+    return linprog(cost, rows, np.append(y, -y) + epsilon, bounds=bounds).fun
+
+
+def least(name, params, X, y, weight=None):
+    """The minimum by a solver of scikit-learn or SciPy, and the loss of a model."""
+    formula = LOSSES[name](**params)
+    if name == "epsilon_insensitive":
+        return least_of_epsilon_insensitive(X, y, formula.epsilon), formula
+    peer = QuantileRegressor(quantile=params.get("quantile", 0.5), alpha=0.0, solver="highs")
+    found = peer.fit(X, y, sample_weight=weight).predict(X)
+    return np.average(formula.value(y, found), weights=weight), formula
+
+
+def problem(kind, n_rows, n_columns, seed=0):
+    generator = np.random.default_rng(seed)
+    X = generator.standard_normal((n_rows, n_columns))
+    if kind == "chain":
+        for j in range(1, n_columns):
+            X[:, j] = 0.999 * X[:, j - 1] + 0.045 * X[:, j]
+    elif kind == "skewed":
+        X = np.exp(X)
+    elif kind == "integers":
+        X = generator.integers(0, 4, (n_rows, n_columns)) * 1.0
+    y = X @ generator.standard_normal(n_columns)
+    y += 0.5 * y.std() * generator.standard_normal(n_rows)
+    return X, np.round(2.0 * y / y.std()) if kind == "integers" else y
+
+
+LINEAR = [
+    ("absolute_error", {}),
+    ("quantile", {"quantile": 0.9}),
+    ("epsilon_insensitive", {"epsilon": 0.5}),
+]
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize(("name", "params"), LINEAR)
+@pytest.mark.parametrize("kind", ["normal", "chain", "skewed", "integers"])
+@pytest.mark.parametrize("size", [(60, 3), (400, 20)])
+def test_a_linear_program_has_the_same_minimum(estimator, name, params, kind, size):
+    X, y = problem(kind, *size)
+    reference, formula = least(name, params, X, y)
+    model = estimator(name, **params, random_state=0).fit(X, y)
+    constant = min(np.mean(formula.value(y, c)) for c in np.quantile(y, np.linspace(0.0, 1.0, 101)))
+    assert np.mean(formula.value(y, model.predict(X))) - reference <= NEAR * constant
+    assert model.stop_reason_ == "tol"
+
+
+@pytest.mark.parametrize("estimator", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize("variant", ["weights", "csr", "float32", "targets"])
+def test_layouts_weights_and_several_targets(estimator, variant):
+    X, y = problem("skewed", 300, 8)
+    weight = np.random.default_rng(1).integers(0, 4, 300) * 1.0 if variant == "weights" else None
+    Y = np.column_stack([y, np.round(y)]) if variant == "targets" else y[:, None]
+    given = {"csr": sparse.csr_array(X), "float32": X.astype(np.float32)}.get(variant, X)
+    model = estimator("absolute_error", random_state=0).fit(given, Y, sample_weight=weight)
+    for target, found in zip(Y.T, np.reshape(model.predict(given), Y.shape).T, strict=True):
+        reference, formula = least("absolute_error", {}, X, target, weight)
+        constant = np.average(abs(target - np.median(target)), weights=weight)
+        assert np.average(formula.value(target, found), weights=weight) - reference <= NEAR * constant
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_with_a_penalty(intercept):
+    X, y = problem("normal", 200, 6)
+    model = BatchGDRegressor("absolute_error", penalty="l2", alpha=0.1, fit_intercept=intercept).fit(X, y)
+
+    def objective(w):
+        return np.mean(abs(y - X @ w[:-1] - intercept * w[-1])) + 0.05 * w[:-1] @ w[:-1]
+
+    found = np.append(model.coef_, model.intercept_)
+    polished = minimize(objective, found, method="Powell", options={"xtol": 1e-10, "ftol": 1e-14})
+    assert objective(found) - polished.fun <= NEAR * np.mean(abs(y - np.median(y)))
+
+
+def test_targets_without_an_error():
+    X, _ = problem("normal", 50, 4)
+    y = X @ [1.0, -2.0, 0.0, 3.0] + 5.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X, y)
+    assert np.mean(abs(y - model.predict(X))) <= NEAR * np.mean(abs(y - np.median(y)))
