@@ -82,9 +82,17 @@ def test_where_a_sample_does_not_do(monkeypatch, name):
         X[11] *= 1e8
     y = y + 50.0 * X[:, 3] / X[:, 3].max()
     part = LOSSES["huber"]()
-    found = BatchGDRegressor("huber").fit(X, y)
+
+    def fitted():
+        if name != "one long row":
+            return BatchGDRegressor("huber").fit(X, y)
+        # Along all other directions columns vary by rounding of their covariances.
+        with pytest.warns(ConvergenceWarning, match="The minimum was not reached"):
+            return BatchGDRegressor("huber").fit(X, y)
+
+    found = fitted()
     internals.without_samples(monkeypatch)
-    assert objective(part, found, X, y) < 1.0002 * objective(part, BatchGDRegressor("huber").fit(X, y), X, y)
+    assert objective(part, found, X, y) < 1.0002 * objective(part, fitted(), X, y)
 
 
 def test_threads_change_no_bit(monkeypatch):

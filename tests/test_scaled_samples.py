@@ -1,11 +1,10 @@
 """Samples of rows in the units of their columns, and the geometries of their correlations, against NumPy's."""
 
+import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-
-from tests import internals
-from tests.problems import covering
+from problems import covering
 
 N, P = 3000, 7
 
