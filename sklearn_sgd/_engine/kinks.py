@@ -16,19 +16,21 @@ Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estim
 from collections.abc import Iterator
 from copy import copy
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.geometry import Geometry
-from sklearn_sgd._engine.automatic.statistics import measure
+from sklearn_sgd._engine.automatic.on_device import measure_there
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import BLOCK, SAMPLE, targets_and_weights
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take, total
+from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, scratch_rows, take, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
@@ -51,7 +53,7 @@ def has_smoothed_minimum(plan: Plan, state: State) -> bool:
 
     Rows must be in this process, and their covariances kept. Reweighting decides about nearly dependent columns.
     """
-    if not (plan.formulas.has_kinks and plan.formulas.is_smooth) or plan.is_remote or is_foreign(plan.X):
+    if not (plan.formulas.has_kinks and plan.formulas.is_smooth) or plan.is_remote:
         return False
     geometry = state.step and state.step.geometry
     if not geometry:
@@ -60,28 +62,33 @@ def has_smoothed_minimum(plan: Plan, state: State) -> bool:
 
 
 class Smoothed:
-    """The smoothed objective of a plan, with parameters in the centre of a state."""
+    """The smoothed objective of a plan, with parameters in the centre of a state.
+
+    X stays on its device. Predictions and slopes of the rows are computed in NumPy.
+    """
 
     def __init__(self, plan: Plan, state: State, geometry: Geometry):
         self.plan, self.loss, self.penalty = plan, plan.parts.loss, plan.parts.penalty
         self.centre, self.bias = state.centre, float(plan.data.rows.bias)
-        self.y, s = targets_and_weights(plan.data, plan.used)
+        self.y, s = map(host, targets_and_weights(plan.data, plan.used))
         self.share = s / total(s)
         # Directions in which the columns are uncorrelated and have variance 1.
         self.directions = geometry.without_dependent(dtype_of(plan.X)).root()
 
-    def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+    def _blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield the positions of some rows, and the rows in double precision."""
-        count_rows(len(self.y))
+        n = len(self.y)
+        count_rows(n)
         X, kept = self.plan.X, self.plan.row_indices
-        for start in range(0, len(self.y), BLOCK):
-            some = slice(start, start + BLOCK)
+        size = max(BLOCK, scratch_rows(X)) if is_foreign(X) else BLOCK
+        for start in range(0, n, size):
+            some = slice(start, min(start + size, n))
             yield some, doubled(take(X, some if kept is None else kept[some]))
 
     def predictions(self, w: np.ndarray) -> np.ndarray:
         """Return the raw predictions of all rows."""
         constant = self.bias * w[-1] - self.centre @ w[:-1]
-        return np.concatenate([rows @ w[:-1] + constant for _, rows in self._blocks()])
+        return np.concatenate([host(rows @ like(w[:-1], rows)) + constant for _, rows in self._blocks()])
 
     def objective(self, w: np.ndarray, z: np.ndarray) -> float:
         """Return the objective, not smoothed, of parameters with the predictions z."""
@@ -105,7 +112,7 @@ class Smoothed:
         """Return the gradient of the smoothed objective."""
         slopes, g = self._slopes(z, distance), np.zeros(len(w))
         for some, rows in self._blocks():
-            g[:-1] += slopes[some] @ rows
+            g[:-1] += host(like(slopes[some], rows) @ rows)
         sum_of_slopes = total(slopes)
         g[:-1] += self.penalty.gradient(w[:-1]) - sum_of_slopes * self.centre
         g[-1] = self.bias * sum_of_slopes
@@ -118,16 +125,22 @@ class Smoothed:
         pull = self.penalty.gradient(w[:-1] - length * d[:-1])
         return -float(self._slopes(z - length * along, distance) @ along + np.sum(pull * d[:-1]))
 
+    def _columns(self, bent: np.ndarray, curvatures: np.ndarray) -> ColumnStatistics:
+        """Return the statistics of some rows, by their numbers, with such weights."""
+        X, centred = self.plan.X, bool(self.bias)
+        if is_foreign(X):
+            rows = take(X, bent)
+            return measure_there(rows, like(curvatures, doubled(rows[:1, 0])), centred)[0]
+        weight = np.zeros(X.shape[0])
+        weight[bent] = curvatures
+        return measure(X, bent, weight, centred)
+
     def newton_step(self, g: np.ndarray, curvatures: np.ndarray, added: float) -> np.ndarray:
         """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
         bent, kept, k = np.flatnonzero(curvatures), self.plan.row_indices, self.directions.shape[1]
         system = added * np.eye(k + 1)
         if len(bent):
-            if kept is not None:
-                spread = np.zeros(self.plan.X.shape[0])
-                spread[kept[bent]] = curvatures[bent]
-                bent, curvatures = kept[bent], spread
-            columns = measure(self.plan.X, bent, curvatures, bool(self.bias))
+            columns = self._columns(bent if kept is None else kept[bent], curvatures[bent])
             aside = self.bias * np.append((columns.mean - self.centre) @ self.directions, 1.0)
             system[:k, :k] += self.directions.T @ columns.moment @ self.directions
             system += columns.weight * np.outer(aside, aside)
@@ -144,7 +157,7 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
     """Return parameters from those of a state on, and whether they are at most ``enough`` above the minimum."""
     assert state.step is not None
     assert state.step.geometry is not None
-    problem, w = Smoothed(plan, state, state.step.geometry), state.vectors.average.astype(np.float64)
+    problem, w = Smoothed(plan, state, state.step.geometry), host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
         z = problem.predictions(w)
         best, least = w, problem.objective(w, z)
