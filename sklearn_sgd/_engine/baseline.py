@@ -60,12 +60,12 @@ def constant_of(formulas: Formulas, y, weight) -> float:
 
     # If the loss is not convex there may be several minima: the search is around all of the best candidates.
     values = np.array([weight @ loss.value(y, p) for p in candidates])
-    good = np.flatnonzero(values <= (1.0 + CLOSE) * values.min())
+    good = np.flatnonzero(values <= values.min() + CLOSE * abs(values.min()))
     best, low, high = (float(candidates[i]) for i in (good[0], max(good[0] - 1, 0), min(good[-1] + 1, len(values) - 1)))
     if not slope(low) < 0.0 < slope(high):
         return best
     root = float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
-    return root if weight @ loss.value(y, root) <= (1.0 + CLOSE) * values.min() else best
+    return root if weight @ loss.value(y, root) <= values.min() + CLOSE * abs(values.min()) else best
 
 
 def mean_target(y, weight) -> float:

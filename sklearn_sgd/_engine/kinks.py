@@ -44,6 +44,10 @@ STEPS = 50
 # again, but not beyond, where the decrement would not show what is missing.
 SHARE, LONG, SHORT, LESS_SHARE, MORE_SHARE = 1e-4, 4.0, 0.25, 0.01, 10.0
 
+# Number of rows and of places within the distance at which slopes are compared; the largest difference, as a share of
+# the slopes.
+FEW, PLACES, UNLIKE = 1000, 64, 0.05
+
 # Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls.
 NEAR = 0.05
 
@@ -51,9 +55,11 @@ NEAR = 0.05
 def has_smoothed_minimum(plan: Plan, state: State) -> bool:
     """Return whether the minimum can be sought in this way.
 
-    Rows must be in this process, and their covariances kept. Reweighting decides about nearly dependent columns.
+    Rows must be in this process, and their covariances kept; the curvature of the penalty must be constant. Reweighting
+    decides about nearly dependent columns.
     """
-    if not (plan.formulas.has_kinks and plan.formulas.is_smooth) or plan.is_remote:
+    formulas = plan.formulas
+    if not (formulas.has_kinks and formulas.is_smooth and formulas.pulls_linearly) or plan.is_remote:
         return False
     geometry = state.step and state.step.geometry
     if not geometry:
@@ -98,6 +104,14 @@ class Smoothed:
         """Return the ratio of the mean loss to its mean slope."""
         slope = float(self.share @ abs(self.loss.gradient(self.y, z)))
         return float(self.share @ self.loss.value(self.y, z)) / max(slope, 1e-300)
+
+    def has_slopes(self, z: np.ndarray, distance: float) -> bool:
+        """Return whether the gradients of the loss are slopes of its values; a user's loss may have others."""
+        y, p = self.y[:: max(1, len(z) // FEW)], z[:: max(1, len(z) // FEW)]
+        places = distance * (2.0 * (np.arange(PLACES) + 0.5) / PLACES - 1.0)
+        slopes = np.array([self.loss.gradient(y, p + place) for place in places])
+        rises = (self.loss.value(y, p + distance) - self.loss.value(y, p - distance)) / (2.0 * distance)
+        return bool(np.sum(abs(slopes.mean(axis=0) - rises)) <= UNLIKE * np.sum(abs(slopes)) / PLACES)
 
     def curvatures(self, z: np.ndarray, distance: float) -> np.ndarray:
         """Return the curvatures of the rows' smoothed losses."""
@@ -162,6 +176,8 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
         z = problem.predictions(w)
         best, least = w, problem.objective(w, z)
         distance, curvature, share = _first_distance(problem, z, enough), 0.0, SHARE
+        if not problem.has_slopes(z, distance):
+            return w, False
         for _ in range(STEPS if least > enough else 0):
             curvatures = problem.curvatures(z, distance)
             g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)

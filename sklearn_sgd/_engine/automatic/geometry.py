@@ -190,8 +190,10 @@ class WideGeometry(Geometry):
         return self.scale[:, None] * linalg.lapack.dtrtri(self.lower, lower=1)[0].T
 
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
-        """Return the Newton step for a gradient, whose rounding is not magnified."""
-        return self.scale * linalg.cho_solve((self.lower, True), self.scale * g, check_finite=False)
+        """Return the Newton step for a gradient, whose entries below ``rounding`` count as 0."""
+        scaled = self.scale * g
+        scaled = np.where(abs(scaled) > rounding, scaled, 0.0)
+        return self.scale * linalg.cho_solve((self.lower, True), scaled, check_finite=False)
 
 
 def geometry_of(scale: np.ndarray, correlation: np.ndarray) -> Geometry:
