@@ -80,8 +80,10 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
         raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
     table = coefficient_table(model, robust=False) if table is None else table
     tables = [table] if isinstance(table, CoefficientTable) else list(table)
-    if len(tables) != len(known.coef) or any(len(each.coef) != known.parameters.shape[1] for each in tables):
-        raise ValueError("table is not one of this model: it has other coefficients or targets.")
+    if not np.array_equal([each.coef for each in tables], known.parameters):
+        raise ValueError(
+            "table is not one of this model as it is now: it has other coefficients or targets. Remedy: a new table."
+        )
     if kind == "target" and not (known.formulas.is_quadratic and all(each.dispersion for each in tables)):
         raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
     X = known.transformed(X)
@@ -115,10 +117,13 @@ def _interval(model: Model, X: Any, table: CoefficientTable, kind: str, level: f
     """Return the intervals of a target."""
     n = X.shape[0]
     raw, variance = np.empty(n), np.full(n, (table.dispersion or 0.0) if kind == "target" else 0.0)
-    centre = np.zeros(X.shape[1]) if model.has_intercept else None
+    at, (centre, covariance) = table.coef.copy(), table.centred or (None, table.covariance)
+    if model.has_intercept:
+        centre = np.zeros(X.shape[1]) if centre is None else centre
+        at[-1] += centre @ at[:-1]
     for rows, Z in Rows(X, np.empty((n, 0)), np.ones(n), None).designs(centre):
-        raw[rows] = Z @ table.coef
-        variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, table.covariance, Z, optimize=True), 0.0)
+        raw[rows] = Z @ at
+        variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, covariance, Z, optimize=True), 0.0)
     error = np.sqrt(variance)
     half = table.quantile(table.level if level is None else level) * error
     inverse = getattr(model.loss, "inverse_link", np.asarray)
