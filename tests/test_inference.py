@@ -135,6 +135,22 @@ class TestSquaredError:
         parts = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
         assert_allclose(parts, whole, rtol=1e-9)
 
+    @pytest.mark.parametrize("robust", ["HC2", "HC3"])
+    @pytest.mark.parametrize("blocks", [False, True])
+    def test_a_level_with_one_row(self, monkeypatch, robust, blocks):
+        """The other coefficients are those of a fit without this row."""
+        if blocks:
+            monkeypatch.setattr("sklearn_sgd._engine.scores.rows.ENTRIES", 50)
+        X, y = rows()
+        level = np.zeros(len(y))
+        level[17] = 1.0
+        Z = np.column_stack((X, level))
+        with pytest.warns(UserWarning, match=f"leverage of row 17 is 1.*{robust} is not defined"):
+            table = coefficient_table(BatchGDRegressor().fit(Z, y), Z, y, robust=robust)
+        others = level == 0.0
+        theirs = coefficient_table(BatchGDRegressor().fit(X[others], y[others]), X[others], y[others], robust=robust)
+        assert_allclose(table.std_err[[0, 1, 2, 4]], theirs.std_err, rtol=1e-9)
+
     def test_offsets_cost_no_digits(self, sm):
         X, y = rows()
         far = X + 1e6
@@ -785,6 +801,12 @@ class TestPredictions:
         theirs = sm.OLS(y, with_ones(far - 1e9)).fit(cov_type="HC0").get_prediction(with_ones(far - 1e9))
         assert_allclose(predict_interval(model, far, kept).std_err, theirs.se_mean, rtol=1e-5)
 
+    def test_of_scores_where_there_is_no_classic_formula(self):
+        X, y = rows()
+        model = BatchGDRegressor("huber", epsilon=1.0, inference=True, **MINIMUM).fit(X, y)
+        made, theirs = predict_interval(model, X[:9]), predict_interval(model, X[:9], coefficient_table(model, X, y))
+        assert_allclose(np.array(made), np.array(theirs), rtol=1e-6)
+
     def test_under_a_link(self, sm):
         X, _ = rows()
         y = np.random.default_rng(0).poisson(2.0, len(X)) * 1.0
@@ -803,6 +825,12 @@ class TestPredictions:
     def test_refusals(self):
         X, y = rows()
         model = BatchGDRegressor().fit(X, y)
+        for level in (95, "0.9", float("nan")):
+            with pytest.raises(ValueError, match="level must be"):
+                predict_interval(model, X, level=level)
+        for table in (3, [3], "HC3"):
+            with pytest.raises(TypeError, match="table must be"):
+                predict_interval(model, X, table)
         with pytest.raises(ValueError, match="kind must be"):
             predict_interval(model, X, kind="median")
         with pytest.raises(ValueError, match="classic table"):

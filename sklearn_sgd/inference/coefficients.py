@@ -14,6 +14,7 @@ from sklearn_sgd.inference.sandwich import (
     inverse,
     make_table,
     refuse_unknown_density,
+    warn_if_alone,
     warn_if_far,
     warn_if_few,
 )
@@ -94,6 +95,7 @@ def coefficient_table(
     UserWarning
         If a coefficient depends on few rows in which the loss has a second derivative, as that of a rare level may for
         'huber' with a small epsilon, or in streams for 'quantile': standard errors may then be far from the true ones.
+        With 'HC2' and 'HC3', if the leverage of a row is 1.
         Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
         standard errors may be wrong.
 
@@ -143,8 +145,7 @@ def coefficient_table(
 
 def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     """Return 'classic', 'cluster', or the name of the sandwich."""
-    if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
-        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+    check_level(level)
     names = *HC, ONE_DENSITY
     if not (isinstance(robust, (bool, np.bool_)) or (isinstance(robust, str) and robust in names)):
         raise ValueError(f"robust must be True, False, or one of {', '.join(map(repr, names))}; got {robust!r}.")
@@ -157,6 +158,12 @@ def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     if groups is not None:
         return "cluster"
     return str(robust) if isinstance(robust, str) else "HC0" if robust else "classic"
+
+
+def check_level(level: Any) -> None:
+    """Raise an error for a level that is no probability of an interval."""
+    if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
+        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
 
 
 def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[Rows, float]:
@@ -249,7 +256,8 @@ def _from_rows(
     breads = [inverse(model, total.curvature, bend) for total, bend in zip(sums, bends, strict=True)]
     scatters, factor, name = [total.scatter for total in sums], 1.0, method
     if method in ("HC2", "HC3"):
-        scatters = scatter_by_leverage(data, centre, targets, breads, HC[method])
+        scatters, alone = scatter_by_leverage(data, centre, targets, breads, HC[method])
+        warn_if_alone(method, alone)
     elif method == "HC1":
         factor = n / (n - k)
     elif method == "cluster":

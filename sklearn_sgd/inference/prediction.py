@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._base.samples import check_samples
+from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows
 from sklearn_sgd._namespace import floats
-from sklearn_sgd.inference.coefficients import coefficient_table
+from sklearn_sgd.inference.coefficients import check_level, coefficient_table
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
 from sklearn_sgd.inference.without_rows import classic
@@ -52,7 +53,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     X : {array-like, CSR matrix} of shape (n_samples, n_features)
         Samples to predict.
     table : CoefficientTable or list of CoefficientTable, default=None
-        Table of this model, from :func:`coefficient_table`. None: the classic one, from moments that the model keeps.
+        Table of this model, from :func:`coefficient_table`. None: one without rows, from what the model keeps: the
+        classic one, or for a loss without such a formula the sandwich.
     kind : {'mean', 'target'}, default='mean'
         Whether the interval contains the mean or a new target. A new target needs the squared error and a classic
         table, and assumes the same normal distribution of the residuals for all X.
@@ -76,10 +78,14 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     known = Model.of(model)
     if kind not in ("mean", "target"):
         raise ValueError(f"kind must be 'mean' or 'target'; got {kind!r}.")
-    if level is not None and not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
-    table = coefficient_table(model, robust=False) if table is None else table
-    tables = [table] if isinstance(table, CoefficientTable) else list(table)
+    if level is not None:
+        check_level(level)
+    if table is None:
+        objective = Objective.of(known.formulas)
+        table = coefficient_table(model, robust=not (objective.is_quadratic or objective.is_deviance))
+    tables = [table] if isinstance(table, CoefficientTable) else table
+    if not (isinstance(tables, list) and all(isinstance(each, CoefficientTable) for each in tables)):
+        raise TypeError(f"table must be what coefficient_table returns for this model; got {type(table).__name__}.")
     if not np.array_equal([each.coef for each in tables], known.parameters):
         raise ValueError(
             "table is not one of this model as it is now: it has other coefficients or targets. Remedy: a new table."

@@ -121,6 +121,21 @@ def warn_if_few(model: Model, t: int, curvature: np.ndarray, squares: np.ndarray
     )
 
 
+def warn_if_alone(method: str, alone: np.ndarray) -> None:
+    """Warn if rows have a leverage of 1, so that their residuals say nothing."""
+    found = np.flatnonzero(alone)
+    if not len(found):
+        return
+    warnings.warn(
+        f"The leverage of row {found[0]}{f', and of {len(found) - 1} more,' if len(found) > 1 else ''} is 1: a "
+        f"coefficient depends on this row alone, as that of a level with one row. {method} is not defined there, and "
+        "leaves the row out, so that the standard error of this coefficient is too small. Remedy: leave out or merge "
+        "such levels.",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )
+
+
 def warn_of_order(model: Model, t: int, scores: Sums) -> None:
     """Warn if the samples of a stream were not in random order, or not independent."""
     objective = Objective.of(model.formulas)
