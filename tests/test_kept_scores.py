@@ -97,6 +97,16 @@ class TestClassicFormula:
         table = coefficient_table(model, robust=False, dispersion=dispersion)
         assert_allclose(table.std_err, self.theirs("poisson", X, y, weight, dispersion or "X2").bse, rtol=1e-4)
 
+    @pytest.mark.parametrize("size", [1e-200, 1e200])
+    def test_size_of_weights(self, size):
+        X, _ = rows(n=400)
+        y, weight = self.targets("poisson", X), np.random.default_rng(1).uniform(1.0, 2.0, 400)
+        for n in (200, 400):
+            plain, table = (
+                coefficient_table(streamed(X[:n], y[:n], 50, w, loss="poisson")) for w in (weight, size * weight)
+            )
+            same(table, plain)
+
     @pytest.mark.parametrize("n", [200, 400])
     def test_half_life_and_weights_that_grow_as_glm(self, n):
         """Some rows still wait, and count less with their age, too."""

@@ -37,7 +37,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
             more = " Or robust=False, the classic formula of the squared error, needs neither."
         raise ValueError(
             "Robust standard errors need the rows, or a fit with inference=True, which keeps their sums: "
-            f"give X and y, or fit again.{more}"
+            f"give X and y to coefficient_table, or fit again.{more}"
         )
     objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
     if method == "classic" and not (objective.is_quadratic or objective.is_deviance):
@@ -106,7 +106,8 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
         raise ValueError(
             "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
             "error with learning_rate='auto' and up to some hundred features do, and those of the squared error, "
-            "poisson, gamma and tweedie with inference=True. Remedy: give X and y, or fit with inference=True."
+            "poisson, gamma and tweedie with inference=True. Remedy: give X and y to coefficient_table, whose table "
+            "predict_interval takes; or, up to 400 features, fit with inference=True."
         )
     if states[0].statistics.sampled and not roughly:
         raise ValueError(
