@@ -1,5 +1,6 @@
 """Displays, by the data of their lines and contours."""
 
+import itertools
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ from sklearn_sgd import (
     OnlineSGDRegressor,
 )
 from sklearn_sgd.diagnostics import GradientNoise, descent_path, gradient_noise, n_updates, objective, record_fit
-from sklearn_sgd.inference import coefficient_table
+from sklearn_sgd.inference import CoefficientTable, coefficient_table
 from sklearn_sgd.penalties import L1, Box, ElasticNet
 from sklearn_sgd.streaming import ArraySource, fit_stream
 
@@ -380,3 +381,21 @@ class TestCoefficients:
             CoefficientDisplay.from_table(table, features=["nothing"])
         with pytest.raises(TypeError, match="of one target"):
             CoefficientDisplay.from_table([table])
+        with pytest.raises(ValueError, match="list of names"):
+            CoefficientDisplay.from_table(table, features="x0")
+        with pytest.raises(ValueError, match="no coefficients"):
+            CoefficientDisplay.from_table(table, features=[])
+
+    def test_a_feature_named_intercept(self):
+        names = ["intercept", "a", "intercept"]
+        table = CoefficientTable(np.array([1.0, 2.0, 3.0]), np.eye(3), names, 100)
+        for intercept, coef in ((False, [1.0, 2.0]), (True, [1.0, 2.0, 3.0])):
+            display = CoefficientDisplay.from_table(table, intercept=intercept)
+            assert_allclose(display.coef, coef)
+            assert display.feature_names == names[: len(coef)]
+
+    def test_labels_of_many_features_do_not_overlap(self):
+        display = CoefficientDisplay(coef=np.zeros(100), low=-np.ones(100), high=np.ones(100), feature_names=range(100))
+        display.plot().figure_.canvas.draw()
+        boxes = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
+        assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))

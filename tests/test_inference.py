@@ -1,5 +1,6 @@
 """Standard errors against statsmodels, closed forms, and the influence of single rows."""
 
+import dataclasses
 import pickle
 import warnings
 
@@ -133,6 +134,22 @@ class TestSquaredError:
         monkeypatch.setattr("sklearn_sgd._engine.scores.rows.ENTRIES", 50)
         parts = [coefficient_table(model, X, y, **how).std_err for how in ({"robust": "HC3"}, {"groups": groups})]
         assert_allclose(parts, whole, rtol=1e-9)
+
+    @pytest.mark.parametrize("robust", ["HC2", "HC3"])
+    @pytest.mark.parametrize("blocks", [False, True])
+    def test_a_level_with_one_row(self, monkeypatch, robust, blocks):
+        """The other coefficients are those of a fit without this row."""
+        if blocks:
+            monkeypatch.setattr("sklearn_sgd._engine.scores.rows.ENTRIES", 50)
+        X, y = rows()
+        level = np.zeros(len(y))
+        level[17] = 1.0
+        Z = np.column_stack((X, level))
+        with pytest.warns(UserWarning, match=f"leverage of row 17 is 1.*{robust} is not defined"):
+            table = coefficient_table(BatchGDRegressor().fit(Z, y), Z, y, robust=robust)
+        others = level == 0.0
+        theirs = coefficient_table(BatchGDRegressor().fit(X[others], y[others]), X[others], y[others], robust=robust)
+        assert_allclose(table.std_err[[0, 1, 2, 4]], theirs.std_err, rtol=1e-9)
 
     def test_offsets_cost_no_digits(self, sm):
         X, y = rows()
@@ -276,6 +293,28 @@ class TestDeviances:
         model = BatchGDRegressor(loss="poisson", **MINIMUM).fit(X, y)
         theirs = sm.GLM(y, with_ones(X), sm.families.Poisson()).fit()
         assert_allclose(coefficient_table(model, X, y, robust=False, dispersion=1.0).std_err, theirs.bse, rtol=1e-6)
+
+    def test_known_dispersion_of_rates(self, sm):
+        """Their exposures are weights; the dispersion is that of a row of exposure 1."""
+        X, _ = rows()
+        exposure = np.random.default_rng(1).uniform(1.0, 9.0, len(X))
+        exposure[::7] = 0.0
+        y, kept = self.targets("poisson", X), exposure > 0.0
+        model = BatchGDRegressor(loss="poisson", inference=True, **MINIMUM).fit(X, y, exposure)
+        theirs = sm.GLM(y[kept], with_ones(X[kept]), sm.families.Poisson(), var_weights=exposure[kept]).fit()
+        for given in ((X, y, exposure), ()):
+            table = coefficient_table(model, *given, robust=False, dispersion=1.0)
+            assert_allclose(table.std_err, theirs.bse, rtol=1e-6)
+            assert table.dispersion == 1.0
+
+    def test_known_variance_of_the_squared_error(self, sm):
+        X, y = rows()
+        weight = np.random.default_rng(1).uniform(1.0, 9.0, len(y))
+        model = BatchGDRegressor().fit(X, y, weight)
+        theirs = sm.WLS(y, with_ones(X), weights=weight).fit(cov_type="fixed scale", cov_kwds={"scale": 2.0})
+        for given in ((X, y, weight), ()):
+            table = coefficient_table(model, *given, robust=False, dispersion=2.0)
+            assert_allclose(table.std_err, theirs.bse, rtol=1e-6)
 
     def test_clusters(self, sm):
         X, _ = rows()
@@ -463,6 +502,15 @@ def test_second_derivatives(loss, closed, offset):
     if not hasattr(loss, "inverse_link"):
         y, p = y + offset, p + offset
     assert_allclose(curvature.curvature(loss, y, p), closed(y, p), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [LogCosh(2.0), Cauchy(2.0)])
+def test_second_derivatives_of_targets_far_from_0(loss):
+    """As time stamps: residuals have few digits, but a step of their size would be too long."""
+    residuals = np.random.default_rng(0).uniform(-3.0, 3.0, 500)
+    closed = dict((type(each), formula) for each, formula in CLOSED)[type(loss)]
+    found = curvature.curvature(loss, np.full(500, 1e9), 1e9 + residuals)
+    assert_allclose(found, closed(0.0, residuals), atol=1e-4)
 
 
 class TestInfluence:
@@ -716,6 +764,13 @@ class TestTable:
         assert_allclose((table.high - table.coef) / table.std_err, norm.ppf(0.95))
         assert "[0.05" in str(table)
 
+    @pytest.mark.parametrize(
+        ("level", "ends"), [(0.5, ["[0.25", "0.75]"]), (0.999, ["[0.0005", "0.9995]"]), (2 / 3, ["[0.167", "0.833]"])]
+    )
+    def test_ends_of_the_interval_in_the_text(self, level, ends):
+        table = dataclasses.replace(self.table, level=level)
+        assert str(table).splitlines()[1].split()[-2:] == ends
+
 
 class TestPredictions:
     @pytest.mark.parametrize("robust", [False, "HC3"])
@@ -732,6 +787,25 @@ class TestPredictions:
             assert_allclose(target.std_err, theirs.se_obs, rtol=1e-6)
             assert_allclose(np.column_stack((target.low, target.high)), theirs.conf_int(obs=True), rtol=1e-6)
             assert_allclose(predict_interval(model, csr(X[:9])).low, made.low)
+
+    def test_offsets_cost_no_digits(self, sm):
+        """As those of time stamps: the covariance with the intercept has none left, and is not used."""
+        X, y = rows()
+        far = X + 1e9
+        theirs = sm.OLS(y, with_ones(far - 1e9)).fit().get_prediction(with_ones(far - 1e9))
+        model = BatchGDRegressor(inference=True).fit(far, y)
+        for table in (coefficient_table(model, far, y, robust=False), coefficient_table(model, robust=False)):
+            assert_allclose(predict_interval(model, far, table).std_err, theirs.se_mean, rtol=1e-5)
+        assert_allclose(model.predict(far, return_std=True)[1], theirs.se_obs, rtol=1e-6)
+        kept = coefficient_table(model)
+        theirs = sm.OLS(y, with_ones(far - 1e9)).fit(cov_type="HC0").get_prediction(with_ones(far - 1e9))
+        assert_allclose(predict_interval(model, far, kept).std_err, theirs.se_mean, rtol=1e-5)
+
+    def test_of_scores_where_there_is_no_classic_formula(self):
+        X, y = rows()
+        model = BatchGDRegressor("huber", epsilon=1.0, inference=True, **MINIMUM).fit(X, y)
+        made, theirs = predict_interval(model, X[:9]), predict_interval(model, X[:9], coefficient_table(model, X, y))
+        assert_allclose(np.array(made), np.array(theirs), rtol=1e-6)
 
     def test_under_a_link(self, sm):
         X, _ = rows()
@@ -751,12 +825,21 @@ class TestPredictions:
     def test_refusals(self):
         X, y = rows()
         model = BatchGDRegressor().fit(X, y)
+        for level in (95, "0.9", float("nan")):
+            with pytest.raises(ValueError, match="level must be"):
+                predict_interval(model, X, level=level)
+        for table in (3, [3], "HC3"):
+            with pytest.raises(TypeError, match="table must be"):
+                predict_interval(model, X, table)
         with pytest.raises(ValueError, match="kind must be"):
             predict_interval(model, X, kind="median")
         with pytest.raises(ValueError, match="classic table"):
             predict_interval(model, X, coefficient_table(model, X, y), kind="target")
         with pytest.raises(ValueError, match="not one of this model"):
             predict_interval(model, X, TestTable.table)
+        table = coefficient_table(model, X, y)
+        with pytest.raises(ValueError, match="not one of this model as it is now"):
+            predict_interval(model.fit(X[1:], y[1:]), X, table)
 
 
 class TestStandardDeviations:

@@ -68,13 +68,13 @@ class TestClassicFormula:
         amounts = mean * rng.gamma(2.0, 0.5, len(X))
         return {"poisson": counts, "gamma": amounts, "tweedie": amounts * (counts > 0.0)}[loss]
 
-    def theirs(self, loss, X, y, weight=None):
+    def theirs(self, loss, X, y, weight=None, scale="X2"):
         sm = pytest.importorskip("statsmodels.api")
         link = sm.families.links.Log()
         kinds = {"poisson": sm.families.Poisson, "gamma": sm.families.Gamma}
         family = kinds[loss](link) if loss in kinds else sm.families.Tweedie(link, var_power=1.5)
         model = sm.GLM(y, np.column_stack((X, np.ones(len(X)))), family, var_weights=weight)
-        return model.fit(method="newton", optim_hessian="oim", scale="X2")
+        return model.fit(method="newton", optim_hessian="oim", scale=scale)
 
     @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
     def test_fits_as_glm(self, loss):
@@ -85,7 +85,38 @@ class TestClassicFormula:
         assert_allclose(table.std_err, theirs.bse, rtol=1e-6)
         assert_allclose(table.dispersion * weight.mean(), theirs.scale, rtol=1e-6)
         known = coefficient_table(model, robust=False, dispersion=2.0)
-        assert_allclose(known.std_err / np.sqrt(2.0), theirs.bse / np.sqrt(theirs.scale / weight.mean()), rtol=1e-6)
+        assert known.dispersion == 2.0
+        assert_allclose(known.std_err, self.theirs(loss, X, y, weight, scale=2.0).bse, rtol=1e-6)
+
+    @pytest.mark.parametrize("dispersion", [None, 2.0])
+    def test_short_streams_with_weights_as_glm(self, dispersion):
+        """All rows of which still wait, with their own weights."""
+        X, _ = rows(n=200)
+        y, weight = self.targets("poisson", X), np.random.default_rng(1).uniform(1.0, 9.0, 200)
+        model = streamed(X, y, 50, weight, loss="poisson")
+        table = coefficient_table(model, robust=False, dispersion=dispersion)
+        assert_allclose(table.std_err, self.theirs("poisson", X, y, weight, dispersion or "X2").bse, rtol=1e-4)
+
+    @pytest.mark.parametrize("size", [1e-200, 1e200])
+    def test_size_of_weights(self, size):
+        X, _ = rows(n=400)
+        y, weight = self.targets("poisson", X), np.random.default_rng(1).uniform(1.0, 2.0, 400)
+        for n in (200, 400):
+            plain, table = (
+                coefficient_table(streamed(X[:n], y[:n], 50, w, loss="poisson")) for w in (weight, size * weight)
+            )
+            same(table, plain)
+
+    @pytest.mark.parametrize("n", [200, 400])
+    def test_half_life_and_weights_that_grow_as_glm(self, n):
+        """Some rows still wait, and count less with their age, too."""
+        X, _ = rows(n=n)
+        y, weight = self.targets("poisson", X), np.linspace(0.1, 10.0, n)
+        table = coefficient_table(streamed(X, y, 50, weight, loss="poisson", half_life=100.0), robust=False)
+        left = 0.5 ** (np.arange(n)[::-1] / 100.0)
+        theirs = self.theirs("poisson", X, y, weight * left)
+        assert table.n_samples == round(left.sum())
+        assert_allclose(table.std_err, theirs.bse * np.sqrt((n - 4) / (table.n_samples - 4)), rtol=0.03)
 
     @pytest.mark.parametrize("size", [7, 300])
     @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
@@ -211,6 +242,27 @@ class TestStreams:
         assert table.n_samples == 3000
         assert_allclose(table.coef, theirs.params, rtol=1e-6)
         assert_allclose(table.std_err, theirs.bse, rtol=0.02)
+
+    @pytest.mark.parametrize("n", [40, 200])
+    def test_short_streams(self, n):
+        """All rows of which still wait to be counted."""
+        sm = pytest.importorskip("statsmodels.api")
+        X, y = rows(n=n)
+        theirs = sm.OLS(y, sm.add_constant(X, prepend=False)).fit(cov_type="HC1")
+        for table in (
+            coefficient_table(streamed(X, y, 7), robust="HC1"),
+            *coefficient_table(streamed(X, np.column_stack((y, y)), 7), robust="HC1"),
+        ):
+            assert table.n_samples == n
+            assert_allclose((table.coef - theirs.params) / theirs.bse, np.zeros(4), atol=0.02)
+            assert_allclose(table.std_err, theirs.bse, rtol=1e-3)
+
+    def test_a_short_stream_of_counts(self):
+        X, y = rows("poisson", n=200)
+        full = coefficient_table(BatchGDRegressor("poisson", **MINIMUM).fit(X, y), X, y)
+        table = coefficient_table(streamed(X, y, 50, loss="poisson"))
+        assert_allclose((table.coef - full.coef) / full.std_err, np.zeros(4), atol=0.1)
+        assert_allclose(table.std_err, full.std_err, rtol=0.02)
 
     @pytest.mark.parametrize("size", [13, 500])
     @pytest.mark.parametrize("loss", STREAMED)

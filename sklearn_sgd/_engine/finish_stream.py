@@ -58,7 +58,8 @@ class ScoreFinish(NamedTuple):
         """Return the coefficients and the intercept with which a target is predicted."""
         if scores is None or not scores.is_known:
             return state.predictor()
-        scores = settled(scores.counted(self.objective, state.predictor, self.half_life), self.objective)
+        scores = scores.in_unit(state.mean_weight).counted(self.objective, state.predictor, self.half_life)
+        scores = settled(scores, self.objective)
         w = scores.minimum(self.objective)
         if w is None:
             return state.predictor()

@@ -7,6 +7,9 @@ import numpy as np
 from sklearn_sgd.displays._axes import COLORS, axes_or_new
 from sklearn_sgd.inference import CoefficientTable, coefficient_table
 
+# Height of a coefficient in a new figure, and of what is above and below all of them, in inches.
+LINE, MARGIN = 0.2, 1.0
+
 
 class CoefficientDisplay:
     """Forest plot: coefficients with their intervals, and a line at zero.
@@ -77,16 +80,27 @@ class CoefficientDisplay:
             The display, drawn, with its data.
         """
         if not isinstance(table, CoefficientTable):
-            raise TypeError(f"table must be a CoefficientTable, of one target; got {type(table).__name__}.")
+            raise TypeError(
+                f"table must be a CoefficientTable, of one target; got {type(table).__name__}. Remedy: from_table with "
+                "one of the tables that coefficient_table returns for several targets."
+            )
         names = list(table.feature_names)
-        chosen = [name for name in names if name != "intercept"] if features is None else list(features)
-        chosen += ["intercept"] * (intercept and "intercept" in names and "intercept" not in chosen)
-        unknown = [name for name in chosen if name not in names]
-        if unknown or not chosen:
-            raise ValueError(f"features must be names of the table's coefficients; got {unknown or chosen}.")
-        at = [names.index(name) for name in chosen]
+        # Only the last name is that of the intercept: a feature may have the same.
+        last = [len(names) - 1] * (names[-1] == "intercept")
+        if features is None:
+            at = [j for j in range(len(names)) if j not in last]
+        elif isinstance(features, str) or (unknown := [name for name in features if name not in names]):
+            got = features if isinstance(features, str) else unknown
+            raise ValueError(f"features must be a list of names of the table's coefficients; got {got!r}.")
+        else:
+            at = [names.index(name) for name in features]
+        at += [j for j in last if intercept and j not in at]
+        if not at:
+            raise ValueError(
+                "There are no coefficients to draw: the table has none but the intercept, or features is []."
+            )
         values = {name: getattr(table, name)[at] for name in ("coef", "low", "high")}
-        return cls(**values, feature_names=chosen, level=table.level).plot(ax=ax)
+        return cls(**values, feature_names=[names[j] for j in at], level=table.level).plot(ax=ax)
 
     @classmethod
     def from_estimator(
@@ -145,6 +159,8 @@ class CoefficientDisplay:
         self.figure_ = self.ax_.figure
         coef, low, high = (np.asarray(values, dtype=float) for values in (self.coef, self.low, self.high))
         places = np.arange(len(coef))
+        if ax is None:
+            self.figure_.set_figheight(max(self.figure_.get_figheight(), LINE * len(coef) + MARGIN))
         self.zero_ = self.ax_.axvline(0.0, color="0.5", ls="--", lw=0.8)
         bars, style = np.array([coef - low, high - coef]), {"ls": "none", "marker": "o", "ms": 5, "mfc": "white"}
         self.errorbar_ = self.ax_.errorbar(coef, places, xerr=bars, color=COLORS[1], capsize=3, **style)

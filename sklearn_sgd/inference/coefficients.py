@@ -14,7 +14,7 @@ from sklearn_sgd.inference.sandwich import (
     inverse,
     make_table,
     refuse_unknown_density,
-    uncentred,
+    warn_if_alone,
     warn_if_far,
     warn_if_few,
 )
@@ -59,9 +59,9 @@ def coefficient_table(
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
         Their targets.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights as in the fit: precisions, of which only ratios matter, as the weights of WLS and the ``var_weights`` of
-        GLM in statsmodels. They are not counts: for counts repeat the rows, ``np.repeat(X, counts, axis=0)``. Rows of
-        weight 0 do not count.
+        Weights as in the fit: precisions, as the weights of WLS and the ``var_weights`` of GLM in statsmodels. Only
+        their ratios matter, unless there is a `dispersion`. They are not counts: for counts repeat the rows,
+        ``np.repeat(X, counts, axis=0)``. Rows of weight 0 do not count.
     robust : bool or {'HC0', 'HC1', 'HC2', 'HC3', 'QuantReg'}, default=True
         True or 'HC0': the sandwich. 'HC1': times ``n / (n - k)``, for k parameters; 'HC2' and 'HC3': each row's slope
         over ``(1 - leverage)**0.5`` and ``1 - leverage``, for few rows. False: the classic formula, of the squared
@@ -74,8 +74,9 @@ def coefficient_table(
         Group of each row: rows of a group may depend on each other, groups do not (``cov_type='cluster'`` in
         statsmodels, with its correction for few groups). With ``robust=True``.
     dispersion : float, default=None
-        The dispersion of the classic formula where it is known, such as 1 for counts that are Poisson's. None: squared
-        Pearson residuals over ``n - k``.
+        The dispersion of the classic formula where it is known, of a row of weight 1, such as 1 for counts that are
+        Poisson's, or for rates of such counts with exposures as weights. None: squared Pearson residuals over
+        ``n - k``.
 
     Returns
     -------
@@ -94,6 +95,7 @@ def coefficient_table(
     UserWarning
         If a coefficient depends on few rows in which the loss has a second derivative, as that of a rare level may for
         'huber' with a small epsilon, or in streams for 'quantile': standard errors may then be far from the true ones.
+        With 'HC2' and 'HC3', if the leverage of a row is 1.
         Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
         standard errors may be wrong.
 
@@ -129,20 +131,21 @@ def coefficient_table(
     known = Model.of(model)
     known.check_penalty()
     method = _check_method(robust, level, groups, dispersion)
+    dispersion = None if dispersion is None else float(dispersion)
     if X is None or y is None:
         if any(given is not None for given in (X, y, sample_weight, groups)):
             raise ValueError("X and y belong together, and sample_weight and groups to them: give both.")
         is_classic = method == "classic"
         tables = classic(known, level, dispersion) if is_classic else from_scores(known, method, level)
     else:
-        tables = _from_rows(known, _check_rows(known, X, y, sample_weight, groups), method, level, dispersion)
+        rows, unit = _check_rows(known, X, y, sample_weight, groups)
+        tables = _from_rows(known, rows, unit, method, level, dispersion)
     return tables if known.shape else tables[0]
 
 
 def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     """Return 'classic', 'cluster', or the name of the sandwich."""
-    if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
-        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+    check_level(level)
     names = *HC, ONE_DENSITY
     if not (isinstance(robust, (bool, np.bool_)) or (isinstance(robust, str) and robust in names)):
         raise ValueError(f"robust must be True, False, or one of {', '.join(map(repr, names))}; got {robust!r}.")
@@ -157,8 +160,14 @@ def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     return str(robust) if isinstance(robust, str) else "HC0" if robust else "classic"
 
 
-def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -> Rows:
-    """Return validated rows."""
+def check_level(level: Any) -> None:
+    """Raise an error for a level that is no probability of an interval."""
+    if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
+        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+
+
+def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[Rows, float]:
+    """Return validated rows, with weights in units of their mean, and this mean."""
     if hasattr(X, "dask"):
         raise TypeError("coefficient_table takes rows in memory, or a memory map: for example X.compute().")
     X, y, weight = model.estimator._validate_input(model.resolved, model.transformed(X), y, sample_weight, False)[1:]
@@ -178,7 +187,8 @@ def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -
         groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
         if len(np.unique(groups[weight > 0.0])) < 2:
             raise ValueError("groups must be two or more.")
-    return Rows(X, y, weight * (n / weight.sum()), groups)
+    unit = float(weight.sum()) / n
+    return Rows(X, y, weight / unit, groups), unit
 
 
 class Slopes(NamedTuple):
@@ -211,7 +221,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
         )
     c = second.expected_curvature(loss, p)
     pearson = float(np.sum((weight * g * g / c)[counted])) / (n - k)
-    return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else float(dispersion), False)
+    return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else dispersion, False)
 
 
 def _slopes_that_jump(rows: RowSlopes, data: Rows, pull: np.ndarray, method: str, dispersion: float | None) -> Slopes:
@@ -231,19 +241,23 @@ def _slopes_that_jump(rows: RowSlopes, data: Rows, pull: np.ndarray, method: str
 
 
 @np.errstate(all="ignore")
-def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: float | None) -> list[CoefficientTable]:
-    """Return a table for each target, from rows."""
+def _from_rows(
+    model: Model, data: Rows, unit: float, method: str, level: float, dispersion: float | None
+) -> list[CoefficientTable]:
+    """Return a table for each target, from rows whose weights are in a unit."""
     mean, p = data.predict(model.coef, model.intercept)
     centre = mean if model.has_intercept else None
     n, k = int(data.counted.sum()), model.parameters.shape[1]
-    slopes = [_slopes(model, data, p, t, method, dispersion) for t in range(len(model.coef))]
+    of_unit = None if dispersion is None else dispersion / unit
+    slopes = [_slopes(model, data, p, t, method, of_unit) for t in range(len(model.coef))]
     targets = [each.target for each in slopes]
     sums = add_up(data, centre, targets)
     bends = [n * model.pull(w)[1] for w in model.coef]
     breads = [inverse(model, total.curvature, bend) for total, bend in zip(sums, bends, strict=True)]
     scatters, factor, name = [total.scatter for total in sums], 1.0, method
     if method in ("HC2", "HC3"):
-        scatters = scatter_by_leverage(data, centre, targets, breads, HC[method])
+        scatters, alone = scatter_by_leverage(data, centre, targets, breads, HC[method])
+        warn_if_alone(method, alone)
     elif method == "HC1":
         factor = n / (n - k)
     elif method == "cluster":
@@ -260,7 +274,7 @@ def _from_rows(model: Model, data: Rows, method: str, level: float, dispersion: 
         warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
         if method != "classic":
             warn_if_few(model, t, sums[t].curvature.diagonal() + bends[t], sums[t].squares, each.has_jumps)
-        known = each.dispersion if method == "classic" and not each.has_jumps else None
+        known = (dispersion or each.dispersion) if method == "classic" and not each.has_jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
-        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, name))
+        tables.append(make_table(model, t, covariance, centre, n, level, df, known, name))
     return tables

@@ -72,6 +72,10 @@ class Model(NamedTuple):
         """Parameters of each target, the intercept last if there is one."""
         return np.column_stack((self.coef, self.intercept)) if self.has_intercept else self.coef
 
+    def of_target(self, t: int) -> tuple[np.ndarray, float]:
+        """Return the coefficients and the intercept of a target."""
+        return self.coef[t], float(self.intercept[t])
+
     def transformed(self, X: Any) -> Any:
         """Return X after the transformers of the pipeline."""
         return X if self.before is None else self.before.transform(X)

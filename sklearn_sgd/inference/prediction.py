@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._base.samples import check_samples
+from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows
 from sklearn_sgd._namespace import floats
-from sklearn_sgd.inference.coefficients import coefficient_table
+from sklearn_sgd.inference.coefficients import check_level, coefficient_table
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import CoefficientTable
 from sklearn_sgd.inference.without_rows import classic
@@ -52,7 +53,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     X : {array-like, CSR matrix} of shape (n_samples, n_features)
         Samples to predict.
     table : CoefficientTable or list of CoefficientTable, default=None
-        Table of this model, from :func:`coefficient_table`. None: the classic one, from moments that the model keeps.
+        Table of this model, from :func:`coefficient_table`. None: one without rows, from what the model keeps: the
+        classic one, or for a loss without such a formula the sandwich.
     kind : {'mean', 'target'}, default='mean'
         Whether the interval contains the mean or a new target. A new target needs the squared error and a classic
         table, and assumes the same normal distribution of the residuals for all X.
@@ -76,12 +78,18 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     known = Model.of(model)
     if kind not in ("mean", "target"):
         raise ValueError(f"kind must be 'mean' or 'target'; got {kind!r}.")
-    if level is not None and not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
-    table = coefficient_table(model, robust=False) if table is None else table
-    tables = [table] if isinstance(table, CoefficientTable) else list(table)
-    if len(tables) != len(known.coef) or any(len(each.coef) != known.parameters.shape[1] for each in tables):
-        raise ValueError("table is not one of this model: it has other coefficients or targets.")
+    if level is not None:
+        check_level(level)
+    if table is None:
+        objective = Objective.of(known.formulas)
+        table = coefficient_table(model, robust=not (objective.is_quadratic or objective.is_deviance))
+    tables = [table] if isinstance(table, CoefficientTable) else table
+    if not (isinstance(tables, list) and all(isinstance(each, CoefficientTable) for each in tables)):
+        raise TypeError(f"table must be what coefficient_table returns for this model; got {type(table).__name__}.")
+    if not np.array_equal([each.coef for each in tables], known.parameters):
+        raise ValueError(
+            "table is not one of this model as it is now: it has other coefficients or targets. Remedy: a new table."
+        )
     if kind == "target" and not (known.formulas.is_quadratic and all(each.dispersion for each in tables)):
         raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
     X = known.transformed(X)
@@ -115,10 +123,13 @@ def _interval(model: Model, X: Any, table: CoefficientTable, kind: str, level: f
     """Return the intervals of a target."""
     n = X.shape[0]
     raw, variance = np.empty(n), np.full(n, (table.dispersion or 0.0) if kind == "target" else 0.0)
-    centre = np.zeros(X.shape[1]) if model.has_intercept else None
+    at, (centre, covariance) = table.coef.copy(), table.centred or (None, table.covariance)
+    if model.has_intercept:
+        centre = np.zeros(X.shape[1]) if centre is None else centre
+        at[-1] += centre @ at[:-1]
     for rows, Z in Rows(X, np.empty((n, 0)), np.ones(n), None).designs(centre):
-        raw[rows] = Z @ table.coef
-        variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, table.covariance, Z, optimize=True), 0.0)
+        raw[rows] = Z @ at
+        variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, covariance, Z, optimize=True), 0.0)
     error = np.sqrt(variance)
     half = table.quantile(table.level if level is None else level) * error
     inverse = getattr(model.loss, "inverse_link", np.asarray)

@@ -9,7 +9,7 @@ from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.sums import Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.inference.model import Model
-from sklearn_sgd.inference.table import CoefficientTable
+from sklearn_sgd.inference.table import Centred, CoefficientTable
 
 # Distance from the minimum, in standard errors, from which a table warns; relative eigenvalues that count as 0.
 FAR, SINGULAR = 1.0, 1e-14
@@ -76,15 +76,6 @@ def refuse_unknown_density(curvature: np.ndarray) -> None:
         )
 
 
-def uncentred(covariance: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
-    """Return the covariance with the intercept for columns that are not centred."""
-    if centre is None:
-        return covariance
-    move = np.eye(len(covariance))
-    move[-1, :-1] = -centre
-    return move @ covariance @ move.T
-
-
 def named(model: Model, t: int) -> str:
     """Return what a message about a target begins with: its number, if there are several."""
     return f"Target {t}: " if len(model.coef) > 1 else ""
@@ -130,6 +121,21 @@ def warn_if_few(model: Model, t: int, curvature: np.ndarray, squares: np.ndarray
     )
 
 
+def warn_if_alone(method: str, alone: np.ndarray) -> None:
+    """Warn if rows have a leverage of 1, so that their residuals say nothing."""
+    found = np.flatnonzero(alone)
+    if not len(found):
+        return
+    warnings.warn(
+        f"The leverage of row {found[0]}{f', and of {len(found) - 1} more,' if len(found) > 1 else ''} is 1: a "
+        f"coefficient depends on this row alone, as that of a level with one row. {method} is not defined there, and "
+        "leaves the row out, so that the standard error of this coefficient is too small. Remedy: leave out or merge "
+        "such levels.",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )
+
+
 def warn_of_order(model: Model, t: int, scores: Sums) -> None:
     """Warn if the samples of a stream were not in random order, or not independent."""
     objective = Objective.of(model.formulas)
@@ -151,12 +157,22 @@ def warn_of_order(model: Model, t: int, scores: Sums) -> None:
 
 
 def make_table(
-    model: Model, t: int, covariance: np.ndarray, n: int, level: float, df: int | None, known: float | None, name: str
+    model: Model,
+    t: int,
+    covariance: np.ndarray,
+    centre: np.ndarray | None,
+    n: int,
+    level: float,
+    df: int | None,
+    known: float | None,
+    name: str,
 ) -> CoefficientTable:
-    """Return the table of a target."""
+    """Return the table of a target, from the covariance with the intercept at the means of the columns, if any."""
+    centred = None if centre is None else Centred(centre, covariance)
+    covariance = covariance if centred is None else centred.covariance_at_zero()
     refuse_overflow(covariance)
     notes: tuple[str, ...] = ()
     if model.is_penalised:
         notes = ("Penalised: errors are about the minimum of the penalised objective, which is nearer to 0.",)
     coef, names = model.parameters[t].copy(), model.feature_names
-    return CoefficientTable(coef, covariance, names, n, float(level), df, known, name, notes)
+    return CoefficientTable(coef, covariance, names, n, float(level), df, known, name, notes, centred)

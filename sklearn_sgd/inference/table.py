@@ -3,10 +3,27 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import Any
+from math import floor, log10
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
+
+
+class Centred(NamedTuple):
+    """Covariance of the coefficients and, in place of the intercept, of the prediction at the means of the features.
+
+    The covariance with the intercept, which is the prediction at 0, has fewer digits if 0 is far from the features.
+    """
+
+    centre: np.ndarray
+    covariance: np.ndarray
+
+    def covariance_at_zero(self) -> np.ndarray:
+        """Return the covariance with the intercept."""
+        move = np.eye(len(self.covariance))
+        move[-1, :-1] = -self.centre
+        return move @ self.covariance @ move.T
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,12 +48,15 @@ class CoefficientTable:
     df : int, default=None
         Degrees of freedom of Student's t; None: the normal distribution.
     dispersion : float, default=None
-        Variance of the targets about their means, in units of the variance function (1 for the squared error); known
-        with the classic formula only.
+        Variance of the targets about their means, in units of the variance function (1 for the squared error), for a
+        sample of mean weight; as given, for one of weight 1. Known with the classic formula only.
     method : str, default=''
         Formula of the covariance.
     notes : tuple of str, default=()
         Notes that are printed below the table.
+    centred : tuple (centre, covariance), default=None
+        Means of the features, and the covariance with the prediction there in place of the intercept. Intervals of
+        predictions have all digits with it, where features are far from 0. None: they follow from `covariance`.
 
     Attributes
     ----------
@@ -69,6 +89,7 @@ class CoefficientTable:
     dispersion: float | None = None
     method: str = ""
     notes: tuple[str, ...] = field(default=())
+    centred: Centred | None = None
 
     @cached_property
     def std_err(self) -> np.ndarray:
@@ -122,7 +143,8 @@ class CoefficientTable:
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """Return the titles of the columns and the rows, as text."""
         letter, tail = "z" if self.df is None else "t", 0.5 - 0.5 * self.level
-        titles = ["", "coef", "std err", letter, f"P>|{letter}|", f"[{tail:.3g}", f"{1.0 - tail:.3g}]"]
+        upper = f"{1.0 - tail:.{2 - floor(log10(tail))}f}".rstrip("0")  # As many digits as the other end has.
+        titles = ["", "coef", "std err", letter, f"P>|{letter}|", f"[{tail:.3g}", f"{upper}]"]
         rows = zip(self.feature_names, *(getattr(self, name) for name in COLUMNS), strict=True)
         return titles, [
             [str(name), f"{w:.4g}", f"{s:.3g}", f"{z:.3f}", f"{p:.3f}", f"{a:.4g}", f"{b:.4g}"]

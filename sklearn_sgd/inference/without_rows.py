@@ -1,5 +1,7 @@
 """Tables without rows: from the moments of the squared error, or from the scores of ``inference=True``."""
 
+from functools import partial
+
 import numpy as np
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
@@ -11,7 +13,6 @@ from sklearn_sgd.inference.sandwich import (
     inverse,
     make_table,
     refuse_unknown_density,
-    uncentred,
     warn_if_far,
     warn_if_few,
     warn_of_order,
@@ -36,7 +37,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
             more = " Or robust=False, the classic formula of the squared error, needs neither."
         raise ValueError(
             "Robust standard errors need the rows, or a fit with inference=True, which keeps their sums: "
-            f"give X and y, or fit again.{more}"
+            f"give X and y to coefficient_table, or fit again.{more}"
         )
     objective, half_life = Objective.of(model.formulas), model.resolved.params["half_life"]
     if method == "classic" and not (objective.is_quadratic or objective.is_deviance):
@@ -44,32 +45,40 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
             f"Without rows there is no classic formula for loss={model.resolved.params['loss']!r}: it is for the "
             "squared error, poisson, gamma and tweedie. Use robust=True."
         )
-    n, k = round(kept[0].n_rows), model.parameters.shape[1]
-    if n <= k:
-        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
-    df = n - k if method == "classic" and objective.is_quadratic and dispersion is None else None
+    k = model.parameters.shape[1]
+    refuse_few(round(kept[0].n_rows), k)
     tables = []
-    for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
-        scores, known = kept[t].counted(objective, (w, float(intercept)), half_life), None
+    for t in range(len(model.coef)):
+        unit, known = model.estimator._model.states[t].mean_weight, None
+        scores = kept[t].in_unit(unit).counted(objective, partial(model.of_target, t), half_life)
+        n = round(scores.n_seen)  # Rows that waited also count less with their age, under a ``half_life``.
+        refuse_few(n, k)
+        df = n - k if method == "classic" and objective.is_quadratic and dispersion is None else None
         if not half_life:
             warn_of_order(model, t, scores)
         # Rows with a large leverage need the minimum in all its digits.
         minimum = scores.minimum(objective)
         scores = settled(scores if minimum is None else scores.seen_from(minimum), objective)
         centre = scores.centre if model.has_intercept else None
-        slope, bend = scores.gradient(objective, scores.parameters(w, float(intercept)))
+        slope, bend = scores.gradient(objective, scores.parameters(*model.of_target(t)))
         if len(scores.jumps):
             refuse_unknown_density(scores.curvature)
         bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
         if method == "classic":
-            known = scores.pearson / scores.weight * n / (n - k) if dispersion is None else float(dispersion)
-            scatter = known * scores.curvature
+            known = dispersion or scores.pearson / (n - k)
+            scatter = (known / unit if dispersion else known) * scores.curvature
         covariance = (n / (n - k) if method == "HC1" else 1.0) * bread @ scatter @ bread
         warn_if_far(model, t, centre, bread @ slope, covariance)
         if method != "classic":
             warn_if_few(model, t, scores.curvature.diagonal() + bend, scores.squares, bool(len(scores.jumps)))
-        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, method))
+        tables.append(make_table(model, t, covariance, centre, n, level, df, known, method))
     return tables
+
+
+def refuse_few(n: int, k: int) -> None:
+    """Raise an error if a model has seen too few rows for its parameters."""
+    if n <= k:
+        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
 
 
 def classic(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
@@ -97,7 +106,8 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
         raise ValueError(
             "This model keeps no moments of its targets, from which standard errors would follow: fits of the squared "
             "error with learning_rate='auto' and up to some hundred features do, and those of the squared error, "
-            "poisson, gamma and tweedie with inference=True. Remedy: give X and y, or fit with inference=True."
+            "poisson, gamma and tweedie with inference=True. Remedy: give X and y to coefficient_table, whose table "
+            "predict_interval takes; or, up to 400 features, fit with inference=True."
         )
     if states[0].statistics.sampled and not roughly:
         raise ValueError(
@@ -105,25 +115,25 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
             "some percent. Remedy: fit with inference=True, or give X and y."
         )
     n, k = _n_remembered(states[0]), model.parameters.shape[1]
-    if n <= k:
-        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
+    refuse_few(n, k)
     centre = states[0].statistics.leading(model.coef.shape[1]).mean if model.has_intercept else None
     tables = []
     for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
         normal = states[t].normal_matrix(t)
         known = dispersion or n / (n - k) * _mean_square(normal, w, intercept, centre)
+        of_unit = known / states[t].mean_weight if dispersion else known
         curvature = n * normal.covariance
         if model.has_intercept:
             curvature = np.block([[curvature, np.zeros((k - 1, 1))], [np.zeros((1, k - 1)), np.full((1, 1), float(n))]])
         pull, bend = model.pull(w)
         bread = inverse(model, curvature, n * bend)
-        covariance = known * bread @ curvature @ bread
+        covariance = of_unit * bread @ curvature @ bread
         slope = normal.covariance @ w - normal.with_target
         if centre is not None:
             slope = np.append(slope, intercept + centre @ w - normal.target)
         warn_if_far(model, t, centre, n * bread @ (slope + pull), covariance)
         df = n - k if dispersion is None else None
-        tables.append(make_table(model, t, uncentred(covariance, centre), n, level, df, known, "classic"))
+        tables.append(make_table(model, t, covariance, centre, n, level, df, known, "classic"))
     return tables
 
 

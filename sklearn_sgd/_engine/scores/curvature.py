@@ -22,7 +22,7 @@ from sklearn_sgd._engine.compiled.drivers.vectors import bumps
 
 # Step of a central difference, and of one on one side, in units of the residuals; the least step, in units of the
 # numbers that are subtracted.
-STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-9
+STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-11
 
 # The quantile of the normal distribution for intervals of 95 %.
 TWO_SIDED = float(ndtri(0.975))

@@ -16,6 +16,9 @@ from sklearn_sgd._namespace import take
 # Number of entries in a block of rows, which is dense and in double precision.
 ENTRIES = 1 << 18
 
+# Difference of a leverage from 1 that is rounding.
+LEAST_LEFT = 1e-12
+
 
 class Rows(NamedTuple):
     """Validated rows: samples, targets (n, targets), weights, and numbers of their groups, or None."""
@@ -130,13 +133,18 @@ def add_up(data: Rows, mean: np.ndarray | None, targets: list[Target]) -> list[S
 
 def scatter_by_leverage(
     data: Rows, mean: np.ndarray | None, targets: list[Target], breads: list[np.ndarray], power: float
-) -> list[np.ndarray]:
-    """Return outer products of the scores divided by ``(1 - leverage)**power``, in another pass."""
-    scatters = [np.zeros_like(bread) for bread in breads]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return outer products of the scores divided by ``(1 - leverage)**power``, and which rows have a leverage of 1.
+
+    The fit passes through such a row, so that its residual is 0, and the quotient is rounding. It is 0 here.
+    """
+    scatters, alone = [np.zeros_like(bread) for bread in breads], np.zeros(len(data.y), dtype=bool)
     for rows, Z in data.designs(mean):
         for target, bread, scatter in zip(targets, breads, scatters, strict=True):
             leverage = target.curvature[rows] * np.einsum("ij,jk,ik->i", Z, bread, Z, optimize=True)
-            left = np.maximum(1.0 - leverage, 1e-12)
+            left = 1.0 - leverage
+            alone[rows] |= left < LEAST_LEFT
+            left = np.where(left < LEAST_LEFT, np.inf, left)
             each = scores(Z, target, data.weight, rows) / (left ** (0.5 * power))[:, None]
             scatter += each.T @ each
-    return scatters
+    return scatters, alone

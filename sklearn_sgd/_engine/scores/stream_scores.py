@@ -81,7 +81,10 @@ class Scores(Sums):
 
     def in_unit(self, unit: float) -> Self:
         """Return the same sums with weights in another unit."""
-        return self if unit == self.unit else self._weighted(self.unit / unit)._replace(unit=unit)
+        if unit == self.unit:
+            return self
+        known = self._weighted(self.unit / unit) if self.weight else self  # Squares of the ratio may be out of range.
+        return known._replace(unit=unit)
 
     @property
     def _rows(self) -> np.ndarray:
