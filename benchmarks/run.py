@@ -169,10 +169,11 @@ def sparse(quick: bool):
     ours = fit(OURS, data, 3, batch_size=1, average=True, eta0=1e-3, **CONSTANT)
     theirs = fit(SOLVERS["SGDRegressor"], data, 3, average=True, eta0=1e-3, **CONSTANT)
     yield ratio("CSR epoch, B = 1, averaged", "SGDRegressor, averaged", 1, ours, theirs, laps=3)
-    theirs = fit(SOLVERS["SGDRegressor"], data, 10, eta0=1e-3, penalty=None, **CONSTANT)
-    for size, goal in ((1, 0.7), (32, 1.5)):
-        ours = fit(OURS, data, 10, batch_size=size, tol=None)
-        yield ratio(f"10 CSR epochs, B = {size}, rate auto", "SGDRegressor, B = 1", goal, ours, theirs, laps=3)
+    for penalty in (None, "l2"):
+        theirs = fit(SOLVERS["SGDRegressor"], data, 10, eta0=1e-3, penalty=penalty, **CONSTANT)
+        for size, goal in ((1, 0.7), (32, 1.5)):
+            ours, work = fit(OURS, data, 10, batch_size=size, penalty=penalty, tol=None), f"10 CSR epochs, B = {size}"
+            yield ratio(f"{work}, rate auto, penalty {penalty}", "SGDRegressor, B = 1", goal, ours, theirs, laps=3)
 
 
 def sparse_calls(quick: bool):

@@ -40,6 +40,7 @@ def functions(ir, builder, call: Callable) -> dict[str, Callable]:
         "log": write.log,
         "log1p": write.log1p,
         "tanh": write.tanh,
+        "series": write.series,
     }
 
 

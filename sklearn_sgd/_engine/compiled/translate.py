@@ -281,12 +281,11 @@ def _of_double(name: str) -> Callable:
     return lambda to, a: Value("double", to.intrinsic(f"llvm.{name}.f64", to.types["double"], to.cast(a, "double")))
 
 
-def _logarithm(to: Instructions, a: Value) -> Value:
-    def call(name: str, *values: Any) -> Any:
-        return to.intrinsic(f"{name}.f64", to.types["double"], *values)
+def _elementary(to: Instructions, name: str, *arguments: Any) -> Value:
+    def call(intrinsic: str, *values: Any) -> Any:
+        return to.intrinsic(f"{intrinsic}.f64", to.types["double"], *values)
 
-    written = elementary.functions(to.ir, to.builder, call)
-    return Value("double", written["log"](to.cast(a, "double")))
+    return Value("double", elementary.functions(to.ir, to.builder, call)[name](*arguments))
 
 
 def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
@@ -316,7 +315,8 @@ BUILTINS: dict[Any, Callable] = {
     int: lambda to, a: a if a.kind == "integer" else Value("integer", to.builder.fptosi(a.ir, to.types["integer"])),
     float: lambda to, a: Value("double", to.cast(a, "double")),
     primitives.invoke: _invoke,
-    primitives.logarithm: _logarithm,
+    primitives.logarithm: lambda to, a: _elementary(to, "log", to.cast(a, "double")),
+    primitives.series: lambda to, coefficients, x: _elementary(to, "series", coefficients, to.cast(x, "double")),
     primitives.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
     primitives.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
     primitives.prefetch: _prefetch,

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
-from sklearn_sgd._engine.compiled.drivers.lazy_automatic import WIDTH
+from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD, WIDTH
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, Dense, block_rows, rows_ahead
 from sklearn_sgd._engine.traits import Formulas, LossReading
 
@@ -190,7 +190,7 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
 
 def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:
     """Memory for the table of columns of the driver, each row within a cache line, and for what it keeps beside it."""
-    memory = np.empty(WIDTH * n_columns + 2 * n_filled + batch + LINE)
+    memory = np.zeros(WIDTH * n_columns + 2 * n_filled + batch + HELD + LINE)
     return memory[-(machine.address(memory) // memory.itemsize) % LINE :]
 
 

@@ -10,7 +10,7 @@ result does not depend on the number of parts of the time. The pace corresponds 
 of mean length. It is computed again whenever the number of updates has grown by a quarter. The window stores all paces.
 """
 
-from math import exp, log
+from math import exp, factorial, log
 
 from sklearn_sgd._engine.automatic.window import (
     FIRST,
@@ -36,6 +36,7 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Rows,
     invoke,
     prefetch,
+    series,
     tail,
 )
 
@@ -44,6 +45,10 @@ LEAST = 1e-100
 
 # Below this value the series are exact to rounding.
 SMALL = 1.0 / 16.0
+
+# Up to MODERATE, so is this one in x for ``(1 - exp(-x)) / x``. An average moves by less than this share within a pace.
+MODERATE = 1.0
+MEAN_DECAY = tuple((-1.0) ** k / factorial(k + 1) for k in range(18))
 
 # Below this value log(1 + x) is less exact than x.
 TINY = 1e-6
@@ -56,9 +61,15 @@ ENDLESS = 1e200
 # time of the last visit, which matters under a penalty.
 MEAN, SCALE, SEEN, WIDTH = 1, 2, 3, 4
 
+# Columns of a row for which the effect of a penalty is computed together, LANES at a time, and the memory for it.
+STRETCH, LANES = 256, 8
+HELD = 6 * STRETCH
 
-def mean_decay(x):
-    """Return ``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1."""
+
+def mean_decay(x, moderate):
+    """Return ``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1; without a branch if x is moderate."""
+    if moderate:
+        return series(MEAN_DECAY, x)
     if x < SMALL:
         square = x * x  # In pairs, so that terms are computed in parallel.
         last = 1.0 / 120.0 - x / 720.0 + square * (1.0 / 5040.0 - x / 40320.0)
@@ -66,31 +77,31 @@ def mean_decay(x):
     return (1.0 - exp(-x)) / x
 
 
-def follow(size, mean, decay, pace, threshold):
+def follow(size, mean, decay, pace, threshold, moderate):
     """Return a size that does not reach 0, and its average, after ``w' = -decay w - threshold`` for time 1."""
-    flat = mean_decay(decay)
-    rest = 1.0 - decay * flat
-    if pace > 0.0:
-        own, gap = mean_decay(pace), abs(pace - decay)
-        left = 1.0 - pace * own
-        # The divided differences of exp at -decay and -pace, and at 0, -decay and -pace.
-        both, all_three = max(rest, left), 0.5
-        if gap < SMALL:
-            both *= mean_decay(gap)
-        else:
-            both = abs(rest - left) / gap
-        if threshold > 0.0 and max(decay, pace) > TINY:
-            all_three = (max(flat, own) - both) / max(decay, pace)
-        mean = left * mean + pace * (size * both - threshold * all_three)
-    return size * rest - threshold * flat, mean
+    near, far, gap = min(decay, pace), max(decay, pace), abs(pace - decay)
+    flat, drop = mean_decay(near, moderate), mean_decay(gap, moderate)
+    # The values of exp at -near and -far, and its divided difference.
+    first = 1.0 - near * flat
+    both = first * drop
+    second = first - gap * both
+    rest = first if decay <= pace else second
+    left = second if decay <= pace else first
+    size, mean, gain = size * rest, left * mean, size * both
+    if threshold > 0.0:
+        # The divided differences at 0 and -decay, and at 0, -decay and -pace.
+        per_far = 1.0 / max(far, 1e-300)
+        gain -= threshold * (flat - both) * per_far
+        size -= threshold * (flat if decay <= pace else (near * flat + gap * both) * per_far)
+    return size, mean + pace * gain
 
 
 def flow(value, mean, time, pace, ridge, lasso):
     """Return a coefficient and its average after a time under a penalty."""
     if lasso <= 0.0:
-        return follow(value, mean, ridge * time, pace * time, 0.0)
+        return follow(value, mean, ridge * time, pace * time, 0.0, False)
     size, sign = abs(value), -1.0 if value < 0.0 else 1.0
-    end, after = follow(size, sign * mean, ridge * time, pace * time, lasso * time)
+    end, after = follow(size, sign * mean, ridge * time, pace * time, lasso * time, False)
     if end <= 0.0:
         until, after = 0.0, sign * mean
         if size > 0.0:
@@ -99,9 +110,9 @@ def flow(value, mean, time, pace, ridge, lasso):
             if steep > TINY:
                 until = log(1.0 + steep) / ridge
             until = min(until, time)
-            _, after = follow(size, sign * mean, ridge * until, pace * until, lasso * until)
+            _, after = follow(size, sign * mean, ridge * until, pace * until, lasso * until, False)
         rest = pace * (time - until)
-        end, after = 0.0, (1.0 - rest * mean_decay(rest)) * after
+        end, after = 0.0, (1.0 - rest * mean_decay(rest, False)) * after
     return sign * end, sign * after
 
 
@@ -173,6 +184,48 @@ def visit(table, at, scale, now, window, ridge, lasso):
     table[at + SEEN] = time
 
 
+def visit_row(indices, first, end, table, held, now, window, ridge, lasso):
+    """Apply to the columns of a row the missed effect of a penalty, to many at a time if it is of one pace."""
+    time, since, pace = now
+    values, means, decays = tail(held, STRETCH), tail(held, 2 * STRETCH), tail(held, 3 * STRETCH)
+    paces, thresholds = tail(held, 4 * STRETCH), tail(held, 5 * STRETCH)
+    while first < end:
+        last, n, large = min(first + STRETCH, end), 0, 0
+        for e in range(first, last):
+            at = WIDTH * int(indices[e])
+            start = table[at + SEEN]
+            if start < since:
+                visit(table, at, table[at + SCALE], now, window, ridge, lasso)
+            else:
+                held[n], values[n], means[n] = float(at), table[at], table[at + MEAN]
+                part = table[at + SCALE] * (time - start)
+                decays[n], paces[n], thresholds[n] = ridge * part, pace * (time - start), lasso * part
+                large += 1 if max(decays[n], paces[n]) > MODERATE else 0
+                n += 1 if start < time else 0
+                table[at + SEEN] = time
+        if large == 0:
+            # Up to a multiple of LANES, so that none is left over; the results of more than n are not used.
+            follow_all(LANES * ((n + LANES - 1) // LANES), values, means, decays, paces, thresholds, lasso)
+        for k in range(n):
+            at = int(held[k])
+            if large > 0 or (lasso > 0.0 and values[k] * table[at] <= 0.0):
+                values[k], means[k] = flow(table[at], table[at + MEAN], 1.0, paces[k], decays[k], thresholds[k])
+            table[at], table[at + MEAN] = values[k], means[k]
+        first = last
+
+
+def follow_all(n, values, means, decays, paces, thresholds, lasso):
+    """Follow coefficients and averages for time 1; a coefficient that reaches 0 gets another sign."""
+    if lasso > 0.0:
+        for k in range(n):
+            sign = -1.0 if values[k] < 0.0 else 1.0
+            end, after = follow(abs(values[k]), sign * means[k], decays[k], paces[k], thresholds[k], True)
+            values[k], means[k] = sign * end, sign * after
+    else:
+        for k in range(n):
+            values[k], means[k] = follow(values[k], means[k], decays[k], paces[k], 0.0, True)
+
+
 def present(window):
     """Return the time, the time at which the pace began, and the pace."""
     place = FIRST + 2 * int(window[PACES])
@@ -235,6 +288,7 @@ def lazy_automatic(
     most, pulls = min(batch, n), ridge > 0.0 or lasso > 0.0
     rows, kept = (X, indices, indptr), tail(table, WIDTH * p)
     before = tail(kept, 2 * n_filled)
+    held = tail(before, most)
     z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
     along, trial, ends = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
     part = tail(work, 7 * most)
@@ -267,9 +321,8 @@ def lazy_automatic(
         for q in range(size):
             i = order[start + q]
             if pulls:
-                for e in range(int(indptr[i]), int(indptr[i + 1])):
-                    at = WIDTH * int(indices[e])
-                    visit(table, at, table[at + SCALE], (time, since, pace), window, ridge, lasso)
+                first, end = int(indptr[i]), int(indptr[i + 1])
+                visit_row(indices, first, end, table, held, (time, since, pace), window, ridge, lasso)
             before[q] = predict(rows, i, shift, table)
             z[q] = before[q]
             take_row(i, q, y, weight, weighted, targets, s)

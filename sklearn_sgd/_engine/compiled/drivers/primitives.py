@@ -42,3 +42,11 @@ def logarithm(number):
 
 def prefetch(array, i):
     """Prefetch an entry into the second-level cache; does nothing in plain Python."""
+
+
+def series(coefficients, x):
+    """The sum of coefficients times powers of x, in double precision."""
+    total = 0.0
+    for coefficient in reversed(coefficients):
+        total = total * x + coefficient
+    return total
