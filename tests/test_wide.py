@@ -270,3 +270,26 @@ def test_no_warning_of_narrow_directions_that_matter_little(loss, kind):
     model = kind(loss, random_state=0).fit(X, y)
     assert model.stop_reason_ in ("tol", "epochs")
     assert LinearRegression().fit(X, y).score(X, y) - model.score(X, y) < 0.01
+
+
+@pytest.mark.parametrize("size", [1e3, 2e20, 1e100])
+def test_entries_of_a_rare_column_out_of_the_range_of_single_precision(size):
+    """The first estimate of its spread is 0, since few rows show it."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((1100, MOST + 1)), rng.standard_normal(1100)
+    X[:, 3], y[[1, 3, 5]] = 0.0, y[[1, 3, 5]] + 200.0
+    X[[1, 3, 5], 3] = size
+    scaled = X.copy()
+    scaled[:, 3] /= size
+    expected = LinearRegression().fit(scaled, y)
+    found = BatchGDRegressor().fit(X, y)
+    assert found.coef_[3] * size == pytest.approx(expected.coef_[3], rel=1e-3)
+    assert found.score(X, y) == pytest.approx(expected.score(scaled, y), abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [300, 2000])
+def test_columns_whose_squares_are_out_of_range(rows):
+    X = np.random.default_rng(0).standard_normal((rows, MOST + 10))
+    X[:, 3] *= 1e153
+    with pytest.raises(ValueError, match="squares, or one over them, are out of the range of float64: scale them"):
+        BatchGDRegressor().fit(X, X[:, 0])

@@ -77,8 +77,8 @@ class Wide(NamedTuple):
     some: np.ndarray
 
     @classmethod
-    def of(cls, plan: Plan) -> Self:
-        """That of the rows of a plan, which are not centred."""
+    def of(cls, plan: Plan) -> Self | None:
+        """That of the rows of a plan, which are not centred; None if squares of columns are out of range."""
         (n, p), weight, centred = (plan.n_rows, plan.X.shape[1]), plan.data.weight, bool(plan.data.rows.bias)
         size = best_size(n, p, AN_ENTRY, PASSES)
         some = plan.used if size == n else plan.used[sample(n, size)]
@@ -90,6 +90,8 @@ class Wide(NamedTuple):
             columns = columns._replace(weight=plan.weight, moment=columns.moment * share, sampled=True)
         elif size < n:
             columns = measure(plan.X, plan.row_indices, weight, centred)
+        if not np.isfinite(columns.variance).all():
+            return None
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
         mean = columns.centre.astype(dtype).astype(np.float64)
         varies = is_varying(columns.variance, mean)
@@ -161,7 +163,7 @@ def _in_single(correlation: np.ndarray, ridge: np.ndarray) -> Solve | None:
     correlation[np.diag_indices_from(correlation)] = _diagonal(correlation, ridge) + ROUGH
     size = abs(correlation).sum(axis=0).max()
     lower, refused = linalg.lapack.spotrf(correlation.astype(SINGLE).T, lower=1, overwrite_a=1)
-    if refused or linalg.lapack.spocon(lower, size, uplo="L")[0] * size < PLAIN:
+    if refused or not linalg.lapack.spocon(lower, size, uplo="L")[0] * size >= PLAIN:
         return None
     return lambda v: linalg.cho_solve((lower, True), v.astype(SINGLE), check_finite=False).astype(DOUBLE)
 

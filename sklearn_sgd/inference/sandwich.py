@@ -99,6 +99,7 @@ def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.nda
         )
 
 
+@np.errstate(over="ignore")  # Many rows then.
 def warn_if_few(model: Model, t: int, curvature: np.ndarray, squares: np.ndarray, has_jumps: bool) -> None:
     """Warn if few rows determine the second derivative of the objective along a coefficient.
 

@@ -23,6 +23,9 @@ from sklearn_sgd._namespace import doubled, take, total
 # block.
 FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 16
 
+# Share of entries that are not 0 above which products of dense rows cost less than those of sparse ones.
+DENSE = 0.2
+
 # Minimum rows of a segment, maximum number of segments.
 SEGMENT, SEGMENTS = 1 << 14, 16
 
@@ -132,7 +135,8 @@ def measure(
     full = narrow and p <= FULL and not by_entries(X)
     size, every = stretches(n, p, full)
     count_rows(n // every)
-    if sparse.issparse(X):
+    is_dense = full and sparse.issparse(X) and X.nnz > DENSE * X.shape[0] * p
+    if sparse.issparse(X) and not is_dense:
         # With many columns, a block has many entries for each of them.
         size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
     # Many blocks are divided into segments for threads.
@@ -147,7 +151,8 @@ def measure(
             rows = slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
             block, target = take(X, rows), None if y is None else doubled(take(y, rows))
             s = doubled(take(weight, rows)) if weight.shape[0] else None
-            if sparse.issparse(X):
+            block = block.toarray() if is_dense else block
+            if sparse.issparse(block):
                 block = block if target is None else sparse.hstack([block, target])
                 new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
             else:

@@ -14,6 +14,9 @@ from sklearn_sgd._namespace import doubled, take, total
 # Number of rows for the first estimate of means and spreads; entries of a block of rows, which fits into a cache.
 PILOT, BLOCK = 512, 1 << 16
 
+# Variance of a column in the units of the first estimate, up to which, or down to one over it, that is kept.
+FAR = 100.0
+
 
 class ScaledSample(NamedTuple):
     """Rows less a centre, times factors, and times the roots of their weights.
@@ -57,24 +60,26 @@ def scaled_sample(X: np.ndarray, some: np.ndarray, weight: np.ndarray, centred: 
     count_rows(len(some))
     pilot = doubled(take(X, some[:: max(1, len(some) // PILOT)]))
     centre = pilot.mean(axis=0) if centred else np.zeros(X.shape[1])
-    factor = _one_over(np.sqrt(np.square(pilot - centre).mean(axis=0)), np.ones(X.shape[1]))
+    factor = _one_over(np.sqrt(np.square(pilot - centre).mean(axis=0)))
     root: Any = np.sqrt(doubled(weight[some]))[:, None] if weight.shape[0] else 1.0
     sum_of_weights = total(weight[some]) if weight.shape[0] else float(len(some))
     for _ in range(2):
         rows, sums, squares, largest = _read(X, some, weight, centre, factor, kind)
         off = sums / sum_of_weights if centred else np.zeros(X.shape[1])
         squares = squares - sum_of_weights * off * off
-        mean, scale = centre + off / factor, factor
-        if (sum_of_weights * off * off <= squares).all():
+        mean, scale, variance = centre + off / factor, factor, squares / sum_of_weights
+        is_near = (variance <= FAR) & ((variance >= 1.0 / FAR) | (variance <= 0.0))
+        if (is_near & (off * off <= variance)).all():
             break
-        # The first rows are unlike the others.
-        centre, factor = mean, factor * _one_over(np.sqrt(squares / sum_of_weights), np.ones(X.shape[1]))
+        # The first rows are unlike the others, or a column does not vary.
+        centre, factor = mean, factor * _one_over(np.sqrt(variance))
     columns = ColumnStatistics(sum_of_weights, mean, squares / scale / scale)
     return ScaledSample(rows, root, scale, off, columns, (np.sqrt(largest) + np.max(root) * abs(off)) ** 2 / squares)
 
 
-def _one_over(spread: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    return np.where(spread > 0.0, 1.0 / spread, otherwise)
+def _one_over(spread: np.ndarray) -> np.ndarray:
+    """Return one over spreads; 1 for columns that do not vary."""
+    return np.where(spread > 0.0, 1.0 / spread, 1.0)
 
 
 def _read(
