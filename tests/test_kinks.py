@@ -1,6 +1,7 @@
 """Losses with kinks end at the minimum of a linear program."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -105,3 +106,39 @@ def test_targets_without_an_error():
         warnings.simplefilter("error")
         model = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X, y)
     assert np.mean(abs(y - model.predict(X))) <= NEAR * np.mean(abs(y - np.median(y)))
+
+
+class RoundedLasso(NamedTuple):
+    """The absolute value of coefficients, with a round corner: its curvature is there only."""
+
+    alpha: float
+    corner: float
+
+    def value(self, w):
+        return self.alpha * np.sqrt(w * w + self.corner * self.corner)
+
+    def gradient(self, w):
+        return self.alpha * w / np.sqrt(w * w + self.corner * self.corner)
+
+    def prox(self, w, rate, j=...):
+        return w
+
+
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize("corner", [1e-3, 0.1])
+@pytest.mark.parametrize("alpha", [0.1, 1.0])
+def test_a_smooth_penalty_whose_curvature_varies(kind, corner, alpha):
+    """The objective is at most that of a search by Powell's method from near the minimum."""
+    rng = np.random.default_rng(3)
+    X, penalty = rng.standard_normal((200, 3)), RoundedLasso(alpha, corner)
+    y = X @ [3.0, 1.0, 0.1] + rng.standard_normal(200)
+
+    def objective(w):
+        return np.mean(abs(y - X @ w[:-1] - w[-1])) + np.sum(penalty.value(w[:-1]))
+
+    found = kind("absolute_error", penalty=penalty).fit(X, y)
+    ends = np.append(found.coef_, found.intercept_)
+    starts = ends, np.zeros(4), np.array([2.9, 0.9, 0.0, 0.0])
+    options = {"xtol": 1e-10, "ftol": 1e-14}
+    peer = min(minimize(objective, start, method="Powell", options=options).fun for start in starts)
+    assert objective(ends) <= peer + NEAR * np.mean(abs(y - np.median(y)))

@@ -48,6 +48,10 @@ SHARE, LONG, SHORT, LESS_SHARE, MORE_SHARE = 1e-4, 4.0, 0.25, 0.01, 10.0
 # the slopes.
 FEW, PLACES, UNLIKE = 1000, 64, 0.05
 
+# Distance within which the curvature of a penalty is measured, in units of coefficients that change predictions by the
+# distance for the loss.
+REACH = 1e-4
+
 # Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls.
 NEAR = 0.05
 
@@ -55,11 +59,9 @@ NEAR = 0.05
 def has_smoothed_minimum(plan: Plan, state: State) -> bool:
     """Return whether the minimum can be sought in this way.
 
-    Rows must be in this process, and their covariances kept; the curvature of the penalty must be constant. Reweighting
-    decides about nearly dependent columns.
+    Rows must be in this process, and their covariances kept. Reweighting decides about nearly dependent columns.
     """
-    formulas = plan.formulas
-    if not (formulas.has_kinks and formulas.is_smooth and formulas.pulls_linearly) or plan.is_remote:
+    if not (plan.formulas.has_kinks and plan.formulas.is_smooth) or plan.is_remote:
         return False
     geometry = state.step and state.step.geometry
     if not geometry:
@@ -149,7 +151,14 @@ class Smoothed:
         weight[bent] = curvatures
         return measure(X, bent, weight, centred)
 
-    def newton_step(self, g: np.ndarray, curvatures: np.ndarray, added: float) -> np.ndarray:
+    def ridge(self, w: np.ndarray, reach: float) -> np.ndarray:
+        """Return the curvature of the penalty; a user's may depend on the coefficients."""
+        if self.plan.formulas.pulls_linearly:
+            return self.penalty.gradient(np.ones(len(w) - 1)) * np.ones(len(w) - 1)
+        near = REACH * (abs(w[:-1]) + reach * np.sqrt(np.sum(np.square(self.directions), axis=1)))
+        return (self.penalty.gradient(w[:-1] + near) - self.penalty.gradient(w[:-1] - near)) / (2.0 * near)
+
+    def newton_step(self, g: np.ndarray, curvatures: np.ndarray, ridge: np.ndarray, added: float) -> np.ndarray:
         """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
         bent, kept, k = np.flatnonzero(curvatures), self.plan.row_indices, self.directions.shape[1]
         system = added * np.eye(k + 1)
@@ -158,7 +167,6 @@ class Smoothed:
             aside = self.bias * np.append((columns.mean - self.centre) @ self.directions, 1.0)
             system[:k, :k] += self.directions.T @ columns.moment @ self.directions
             system += columns.weight * np.outer(aside, aside)
-        ridge = self.penalty.gradient(np.ones(len(g) - 1)) * np.ones(len(g) - 1)
         system[:k, :k] += self.directions.T @ (ridge[:, None] * self.directions)
         side = np.append(g[:-1] @ self.directions, g[-1])
         _, d, refused = linalg.lapack.dposv(system, side)
@@ -183,7 +191,7 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
             g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
             # At parameters without kinks nearby the curvature is that of before.
             curvature = sum_of_curvatures or curvature
-            d = problem.newton_step(g, curvatures, share * curvature)
+            d = problem.newton_step(g, curvatures, problem.ridge(w, distance), share * curvature)
             fall, cost = float(g @ d), 0.25 * distance * distance * sum_of_curvatures
             if not np.isfinite(fall):
                 break
