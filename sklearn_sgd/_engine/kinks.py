@@ -52,8 +52,9 @@ FEW, PLACES, UNLIKE = 1000, 64, 0.05
 # distance for the loss.
 REACH = 1e-4
 
-# Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls.
-NEAR = 0.05
+# Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls. What smoothing
+# costs at the end, as a share of what is enough: where the minimum is flat, parameters are not near it before.
+NEAR, LITTLE = 0.05, 0.1
 
 
 def has_smoothed_minimum(plan: Plan, state: State) -> bool:
@@ -183,7 +184,8 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
     with np.errstate(all="ignore"), one_blas_thread():
         z = problem.predictions(w)
         best, least = w, problem.objective(w, z)
-        distance, curvature, share = _first_distance(problem, z, enough), 0.0, SHARE
+        little, is_near = LITTLE * enough, False
+        distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
         if not problem.has_slopes(z, distance):
             return w, False
         for _ in range(STEPS if least > enough else 0):
@@ -195,8 +197,9 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
             fall, cost = float(g @ d), 0.25 * distance * distance * sum_of_curvatures
             if not np.isfinite(fall):
                 break
-            if 0.5 * fall <= NEAR * max(cost, enough):
-                if cost <= enough:
+            is_near = is_near or (cost <= enough and 0.5 * fall <= NEAR * enough)
+            if 0.5 * fall <= NEAR * max(cost, little):
+                if cost <= little:
                     return best, True
                 distance *= FALL
                 continue
@@ -206,7 +209,7 @@ def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarra
             w, z = w - length * d, z - length * along
             if (objective := problem.objective(w, z)) < least:
                 best, least = w, objective
-    return best, least <= enough
+    return best, is_near or least <= enough
 
 
 def _first_distance(problem: Smoothed, z: np.ndarray, enough: float) -> float:
