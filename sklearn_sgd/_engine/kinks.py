@@ -52,8 +52,8 @@ FEW, PLACES, UNLIKE = 1000, 64, 0.05
 # distance for the loss.
 REACH = 1e-4
 
-# Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls. What smoothing
-# costs at the end, as a share of what is enough: where the minimum is flat, parameters are not near it before.
+# Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls. The cost at
+# the end, as a share of what is enough: where the minimum is flat, parameters are not near it before.
 NEAR, LITTLE = 0.05, 0.1
 
 
