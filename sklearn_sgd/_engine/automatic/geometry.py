@@ -94,7 +94,7 @@ class Directions(Geometry):
     @classmethod
     def of(cls, scale: np.ndarray, correlation: np.ndarray) -> Self:
         """Those of correlations."""
-        values, vectors = linalg.eigh(correlation, driver="evd")
+        values, vectors = np.linalg.eigh(correlation)
         return cls(scale, np.maximum(values, 0.0), vectors)
 
     @property
