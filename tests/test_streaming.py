@@ -1157,6 +1157,7 @@ def test_memory_map_twice_as_large_as_the_memory_allowed(tmp_path):
     assert error < 1e-6
 
 
+@pytest.mark.matrix
 def test_the_benchmark_in_small(pa, tmp_path, monkeypatch, capsys):
     """One way to read is measured in a process of its own, as all are; the others in this one."""
     monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")

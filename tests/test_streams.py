@@ -337,8 +337,12 @@ def test_a_stream_goes_on_from_the_minimum_of_a_short_fit(kind, n, chunk):
             model.partial_fit(X[start : start + chunk], y[start : start + chunk])
 
 
-@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
-@pytest.mark.parametrize("loss", ["absolute_error", "epsilon_insensitive", "quantile"])
+@covering(
+    {
+        "kind": [MiniBatchSGDRegressor, OnlineSGDRegressor],
+        "loss": ["absolute_error", "epsilon_insensitive", "quantile"],
+    }
+)
 def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
     """Epochs over few samples do not make the steps on many new ones small: the median on all rows is found."""
     rng = np.random.default_rng(0)
@@ -406,9 +410,13 @@ def test_a_ridge_and_targets_in_the_thousands(kind, loss, size):
     assert objective(model.coef_, model.intercept_) - least < 1e-3 * objective(np.zeros(3), unit * np.median(y))
 
 
-@pytest.mark.parametrize("size", [10, 200, 2000])
-@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
-@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
+@covering(
+    {
+        "kind": [MiniBatchSGDRegressor, OnlineSGDRegressor],
+        "loss": ["absolute_error", "quantile", "epsilon_insensitive"],
+        "size": [10, 200, 2000],
+    }
+)
 def test_a_ridge_and_targets_of_a_ten_thousandth(kind, loss, size):
     """The penalty is large beside the squares of a column, and negligible beside the curvature of such a loss."""
     (X, y), scale, unit = laplace(4000), np.array([1.0, 0.01, 1.0]), 1e-4
