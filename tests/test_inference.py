@@ -151,6 +151,28 @@ class TestSquaredError:
         theirs = coefficient_table(BatchGDRegressor().fit(X[others], y[others]), X[others], y[others], robust=robust)
         assert_allclose(table.std_err[[0, 1, 2, 4]], theirs.std_err, rtol=1e-9)
 
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_level_with_one_row_beside_nearly_equal_columns(self, seed):
+        """Rounding of its leverage grows with the condition number; its residual is that of single precision."""
+        rng = np.random.default_rng(seed)
+        x, level = rng.standard_normal(60), np.eye(60)[0]
+        X = np.column_stack([x, x + 1e-3 * rng.standard_normal(60), level]).astype(np.float32)
+        y = (1.0 + x + rng.standard_normal(60)).astype(np.float32)
+        model = BatchGDRegressor().fit(X, y)
+        with pytest.warns(UserWarning, match="leverage of row 0 is 1"):
+            table = coefficient_table(model, X, y, robust="HC3")
+        assert table.std_err[2] < 10.0
+
+    def test_a_leverage_of_one_with_a_residual(self):
+        """The other rows of a level are beyond the epsilon of the loss, so that they have no second derivative."""
+        rng = np.random.default_rng(1)
+        x, level = rng.standard_normal(100), (np.arange(100) < 3).astype(float)
+        y, X = x + rng.standard_normal(100), np.column_stack([x, level])
+        y[:3] = x[:3] + np.array([0.0, 6.0, 8.0])
+        model = BatchGDRegressor("huber", epsilon=1.0).fit(X, y, np.where(np.arange(100) == 0, 3.0, 1.0))
+        with pytest.raises(ValueError, match=r"a row has a leverage of 1, but its residual is not 0.*Use robust=True"):
+            coefficient_table(model, X, y, np.where(np.arange(100) == 0, 3.0, 1.0), robust="HC3")
+
     def test_offsets_cost_no_digits(self, sm):
         X, y = rows()
         far = X + 1e6

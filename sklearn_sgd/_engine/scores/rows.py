@@ -16,8 +16,9 @@ from sklearn_sgd._namespace import take
 # Number of entries in a block of rows, which is dense and in double precision.
 ENTRIES = 1 << 18
 
-# Difference of a leverage from 1 that is rounding.
-LEAST_LEFT = 1e-12
+# Difference of a leverage from 1 that is rounding, in units of that of the products it is a sum of; and a slope that
+# is rounding, in units of the others.
+LEAST_LEFT, LEAST_SLOPE = 1e4 * float(np.finfo(np.float64).eps), 1e-4
 
 
 class Rows(NamedTuple):
@@ -136,15 +137,23 @@ def scatter_by_leverage(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return outer products of the scores divided by ``(1 - leverage)**power``, and which rows have a leverage of 1.
 
-    The fit passes through such a row, so that its residual is 0, and the quotient is rounding. It is 0 here.
+    If the fit passes through such a row, its residual is 0, and the quotient is rounding. It is 0 here. Losses without
+    a second derivative in all rows have other rows of this kind, and the quotient does not exist.
     """
     scatters, alone = [np.zeros_like(bread) for bread in breads], np.zeros(len(data.y), dtype=bool)
     for rows, Z in data.designs(mean):
         for target, bread, scatter in zip(targets, breads, scatters, strict=True):
             leverage = target.curvature[rows] * np.einsum("ij,jk,ik->i", Z, bread, Z, optimize=True)
+            sizes = target.curvature[rows] * np.einsum("ij,jk,ik->i", abs(Z), abs(bread), abs(Z), optimize=True)
             left = 1.0 - leverage
-            alone[rows] |= left < LEAST_LEFT
-            left = np.where(left < LEAST_LEFT, np.inf, left)
+            is_alone = left < LEAST_LEFT * np.maximum(sizes, 1.0)
+            if (abs(target.slope[rows][is_alone]) > LEAST_SLOPE * np.sqrt(np.mean(target.slope**2))).any():
+                raise ValueError(
+                    "'HC2' and 'HC3' are not defined: a row has a leverage of 1, but its residual is not 0, since the "
+                    "loss has no second derivative in rows like it. Use robust=True."
+                )
+            alone[rows] |= is_alone
+            left = np.where(is_alone, np.inf, left)
             each = scores(Z, target, data.weight, rows) / (left ** (0.5 * power))[:, None]
             scatter += each.T @ each
     return scatters, alone
