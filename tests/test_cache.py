@@ -219,6 +219,7 @@ def test_a_file_that_is_not_whole_is_made_anew(copy, tmp_path):
     assert fit(cache, PACKAGE.parent) == (first, 0)
 
 
+@pytest.mark.matrix
 def test_precompiled_fits_compile_nothing(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "SKLEARN_SGD_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "sklearn_sgd.precompile", "--dtypes", "float64"]

@@ -57,10 +57,12 @@ def test_package_says_that_it_is_typed():
     assert (PACKAGE / "py.typed").is_file()
 
 
+@pytest.mark.matrix
 def test_right_program(check):
     assert "Success" in check(RIGHT)
 
 
+@pytest.mark.matrix
 def test_wrong_programs(check):
     told = check("from sklearn_sgd import OnlineSGDRegressor\n" + "\n".join(WRONG.values()))
     lines = {int(line.split(":")[1]) for line in told.splitlines() if ": error:" in line}
