@@ -9,7 +9,7 @@ from sklearn.linear_model import HuberRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
-from tests.problems import REGRESSORS
+from tests.problems import REGRESSORS, covering
 
 FAR = {"y": 1e6, "X": 1e3}
 
@@ -107,10 +107,15 @@ def test_little_progress_that_grows_is_no_end(kind, loss):
     assert value - least <= 1e-3 * constant
 
 
-@pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
-@pytest.mark.parametrize(("n_rows", "x", "y"), [(500, 1e6, 1e5), (500, 1e9, 1e7), (20_000, 1e9, 1e7)])
-@pytest.mark.parametrize(("loss", "enough"), [("huber", 0.1), ("absolute_error", 0.5)])
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering(
+    {
+        "as_input": {"dense": np.asarray, "csr": sparse.csr_matrix},
+        "n_rows, x, y": [(500, 1e6, 1e5), (500, 1e9, 1e7), (20_000, 1e9, 1e7)],
+        "loss, enough": [("huber", 0.1), ("absolute_error", 0.5)],
+        "kind": REGRESSORS,
+    },
+    strength=2,
+)
 def test_a_row_far_in_a_column_and_in_its_target(kind, loss, enough, n_rows, x, y, as_input):
     """It determines the coefficient of its column, and no step passes its kink: within a share of standard errors."""
     X, targets = far_rows(loss, n_rows, None)

@@ -268,9 +268,10 @@ def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
     assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("size", [1, 20, 100])
-@pytest.mark.parametrize("loss", ROBUST)
-@pytest.mark.parametrize("kind", [OnlineSGDRegressor, MiniBatchSGDRegressor])
+@covering(
+    {"size": [1, 20, 100], "loss": ROBUST, "kind": [OnlineSGDRegressor, MiniBatchSGDRegressor]},
+    strength=2,
+)
 def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(kind, loss, size):
     """What predicts is an average, which must not keep the coefficient from before, nor move by the stream's length."""
     rng, noise, n_new = np.random.default_rng(0), 0.1, 1000
