@@ -151,6 +151,21 @@ class TestSquaredError:
         theirs = coefficient_table(BatchGDRegressor().fit(X[others], y[others]), X[others], y[others], robust=robust)
         assert_allclose(table.std_err[[0, 1, 2, 4]], theirs.std_err, rtol=1e-9)
 
+    @pytest.mark.parametrize("way", ["HC0", "HC1", "kept"])
+    @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+    def test_a_level_with_one_row_has_no_error(self, loss, way):
+        """The residual of its row is 0, and so is nearly the sandwich: a tenth of what the classic formula has."""
+        rng = np.random.default_rng(0)
+        X = np.column_stack([rng.standard_normal(400), np.arange(400) == 7])
+        y = rng.poisson(np.exp(0.3 * X[:, 0] + 1.0)) + 1.0
+        model = BatchGDRegressor(loss, inference=way == "kept").fit(X, y)
+        arguments = () if way == "kept" else (X, y)
+        with pytest.warns(UserWarning, match="along x1 is that of about 1 row. These"):
+            table = coefficient_table(model, *arguments, robust="HC0" if way == "kept" else way)
+        assert table.std_err[1] < 0.2 * coefficient_table(model, X, y, robust=False).std_err[1]
+        others = np.arange(400) != 7
+        coefficient_table(BatchGDRegressor(loss).fit(X[others, :1], y[others]), X[others, :1], y[others])
+
     @pytest.mark.parametrize("seed", range(5))
     def test_a_level_with_one_row_beside_nearly_equal_columns(self, seed):
         """Rounding of its leverage grows with the condition number; its residual is that of single precision."""

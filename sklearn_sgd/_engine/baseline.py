@@ -18,8 +18,8 @@ SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
 # Largest relative difference of two sums that rounding may cause.
 CLOSE = 1e-12
 
-# In a typical residual, the mean loss is at most this multiple of the power mean of the losses. The power is a square
-# root of this order.
+# In a typical residual, the mean loss is at most this multiple of the power mean of the losses; and how many square
+# roots make the power.
 OUTLIER, ROOTS = 10.0, 5
 
 # The least share of the noise that is not learned yet.

@@ -85,6 +85,7 @@ class CoefficientDisplay:
                 "one of the tables that coefficient_table returns for several targets."
             )
         names = list(table.feature_names)
+        features = features if features is None or isinstance(features, str) else list(features)
         # Only the last name is that of the intercept: a feature may have the same.
         last = [len(names) - 1] * (names[-1] == "intercept")
         if features is None:

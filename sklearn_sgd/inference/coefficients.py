@@ -203,7 +203,6 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     """Return the second derivatives and the slopes of a target."""
     loss, weight, counted = model.loss, data.weight, data.counted
     y, p, n = data.y[:, t], p[:, t], int(data.counted.sum())
-    y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
     pull, _ = model.pull(model.coef[t])
     rows = row_slopes(loss, y, p, data)
     if rows.jumps:
@@ -254,7 +253,7 @@ def _from_rows(
     sums = add_up(data, centre, targets)
     bends = [n * model.pull(w)[1] for w in model.coef]
     breads = [inverse(model, total.curvature, bend) for total, bend in zip(sums, bends, strict=True)]
-    scatters, factor, name = [total.scatter for total in sums], 1.0, method
+    scatters, factor, name, alone = [total.scatter for total in sums], 1.0, method, np.zeros(0, dtype=bool)
     if method in ("HC2", "HC3"):
         scatters, alone = scatter_by_leverage(data, centre, targets, breads, HC[method])
         warn_if_alone(method, alone)
@@ -272,8 +271,9 @@ def _from_rows(
     for t, (each, bread) in enumerate(zip(slopes, breads, strict=True)):
         covariance = factor * bread @ scatters[t] @ bread
         warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
-        if method != "classic":
-            warn_if_few(model, t, sums[t].curvature.diagonal() + bends[t], sums[t].squares, each.has_jumps)
+        if method != "classic" and not alone.any():
+            diagonal, one_density = sums[t].curvature.diagonal() + bends[t], method == ONE_DENSITY
+            warn_if_few(model, t, diagonal, sums[t].squares, each.has_jumps, one_density)
         known = (dispersion or each.dispersion) if method == "classic" and not each.has_jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
         tables.append(make_table(model, t, covariance, centre, n, level, df, known, name))

@@ -57,7 +57,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
         classic one, or for a loss without such a formula the sandwich.
     kind : {'mean', 'target'}, default='mean'
         Whether the interval contains the mean or a new target. A new target needs the squared error and a classic
-        table, and assumes the same normal distribution of the residuals for all X.
+        table, and assumes the same normal distribution of the residuals for all X: that of a sample of mean weight, or,
+        if the table's ``dispersion`` was given, of weight 1.
     level : float, default=None
         Probability of the intervals; None: that of the table.
 
@@ -78,6 +79,8 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     known = Model.of(model)
     if kind not in ("mean", "target"):
         raise ValueError(f"kind must be 'mean' or 'target'; got {kind!r}.")
+    if kind == "target" and not known.formulas.is_quadratic:
+        raise ValueError("kind='target' needs the squared error, whose targets have one variance.")
     if level is not None:
         check_level(level)
     if table is None:
@@ -90,7 +93,7 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
         raise ValueError(
             "table is not one of this model as it is now: it has other coefficients or targets. Remedy: a new table."
         )
-    if kind == "target" and not (known.formulas.is_quadratic and all(each.dispersion for each in tables)):
+    if kind == "target" and not all(each.dispersion for each in tables):
         raise ValueError("kind='target' needs the squared error and a classic table: coefficient_table(robust=False).")
     X = known.transformed(X)
     X = check_samples(known.estimator, X, dtype=floats(X), reset=False, summed=False)

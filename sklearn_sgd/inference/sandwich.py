@@ -14,8 +14,9 @@ from sklearn_sgd.inference.table import Centred, CoefficientTable
 # Distance from the minimum, in standard errors, from which a table warns; relative eigenvalues that count as 0.
 FAR, SINGULAR = 1.0, 1e-14
 
-# Effective number of rows that a second derivative is made of, up to which a table warns.
-FEW = 8.0
+# Effective number of rows that a second derivative is made of, up to which a table warns: for losses that may be
+# straight, and for all others, where that of a level with one row is 1.
+FEW, ALONE = 8.0, 1.5
 
 # Added to the message about dependent columns, for losses that may be straight.
 FLAT = (
@@ -33,6 +34,7 @@ STRAIGHT = (
     ", where this loss has one, as within the epsilon of 'huber'",
     "; or a loss with a second derivative in more rows, as that of a larger epsilon",
 )
+ANYWHERE = "", ""
 
 # Rounding error of parameters that a fit, for example in float32, may leave.
 ROUNDED = 1e-6
@@ -54,9 +56,10 @@ def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray
             half = vectors / np.sqrt(values) / size[:, None]
             return half @ half.T
         where = [model.feature_names[j] for j in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)]
+    perhaps = FLAT if Objective.of(model.formulas).may_be_straight else ""
     raise ValueError(
         f"Coefficients of linearly dependent or constant columns have no standard errors: {', '.join(where)}. "
-        f"{'' if model.formulas.is_quadratic else FLAT}Remedy: leave columns out, or fit with penalty='l2'."
+        f"{perhaps}Remedy: leave columns out, or fit with penalty='l2'."
     )
 
 
@@ -99,19 +102,23 @@ def warn_if_far(model: Model, t: int, centre: np.ndarray | None, missing: np.nda
         )
 
 
-@np.errstate(over="ignore")  # Many rows then.
-def warn_if_few(model: Model, t: int, curvature: np.ndarray, squares: np.ndarray, has_jumps: bool) -> None:
+@np.errstate(over="ignore")  # Squares that overflow are not few.
+def warn_if_few(
+    model: Model, t: int, curvature: np.ndarray, squares: np.ndarray, has_jumps: bool, one_density: bool = False
+) -> None:
     """Warn if few rows determine the second derivative of the objective along a coefficient.
 
     ``curvature`` has the second derivatives, and ``squares`` the sum of the squares of what each row adds to them: if n
     rows add the same, the square of the first over the second is n. The squared error and deviances have a second
-    derivative in each row, so that only the number of rows counts, as in all formulas.
+    derivative in each row, so that only a row alone is too few.
     """
-    few = np.flatnonzero(np.square(curvature) < FEW * squares)
-    if not (len(few) and Objective.of(model.formulas).may_be_straight):
+    may_be_straight = Objective.of(model.formulas).may_be_straight
+    few = np.flatnonzero(np.square(curvature) < (FEW if may_be_straight else ALONE) * squares)
+    if not len(few):
         return
     number = max(1, round(float(np.min(np.square(curvature[few]) / squares[few]))))
-    where, remedy = DENSITY if has_jumps else STRAIGHT
+    where, remedy = ANYWHERE if not may_be_straight else DENSITY if has_jumps else STRAIGHT
+    remedy = "" if one_density else remedy
     warnings.warn(
         f"{named(model, t)}The second derivative of the objective along "
         f"{', '.join(model.feature_names[j] for j in few)} is that of about {number} row{'s' * (number != 1)}{where}. "

@@ -76,9 +76,12 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
 
 
 def refuse_few(n: int, k: int) -> None:
-    """Raise an error if a model has seen too few rows for its parameters."""
+    """Raise an error if a model remembers too few rows for its parameters."""
     if n <= k:
-        raise ValueError(f"Standard errors of {k} parameters need more rows than that; the model has seen {n}.")
+        raise ValueError(
+            f"Standard errors of {k} parameters need more rows than that; the model remembers {n}. Remedy: more rows, "
+            "fewer features, or a longer half_life."
+        )
 
 
 def classic(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
