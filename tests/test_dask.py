@@ -17,7 +17,7 @@ from problems import covering, csr, in_domain, learned, linear, some_weights, th
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
-from sklearn.linear_model import SGDRegressor
+from sklearn.linear_model import PoissonRegressor, SGDRegressor
 from sklearn.metrics import r2_score
 
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
@@ -178,6 +178,24 @@ def test_coefficients_that_few_samples_determine(cluster):
     model = DaskBatchGDRegressor("huber", epsilon=0.1, inference=True).fit(*spread(X, y))
     with pytest.warns(UserWarning, match=r"along x1 is that of about [1-7] rows"):
         coefficient_table(model)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-9], ids=["dependent", "nearly"])
+def test_dependent_columns_of_other_losses(cluster, scale):
+    """The columns of all levels add up to the intercept. Nearly so, the difference is hidden by rounding."""
+    rng = np.random.default_rng(0)
+    level, a, e = rng.integers(0, 3, 1000), *rng.standard_normal((2, 1000))
+    X = np.c_[level[:, None] == np.arange(3), a, a + (scale % 1.0) * e]
+    y = rng.poisson(np.exp(np.array([0.0, 0.5, 1.0])[level] + 0.3 * a)).astype(float)
+    peer = PoissonRegressor(alpha=0.0, solver="newton-cholesky").fit(X[:, 1:4], y)
+    model, args = DaskBatchGDRegressor("poisson", tol=1e-8), spread(X, y)
+    if scale == 1.0:
+        model.fit(*args)
+        assert model.stop_reason_ == "tol"
+    else:
+        with pytest.warns(ConvergenceWarning, match="nearly linear combinations"):
+            model.fit(*args)
+    assert_allclose(np.exp(X @ model.coef_ + model.intercept_), peer.predict(X[:, 1:4]), rtol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:.*All 5 epochs were run")

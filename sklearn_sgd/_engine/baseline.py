@@ -1,6 +1,6 @@
 """The best constant prediction: the unit of progress, and a bound for the loss of a fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,27 @@ def gradient_in_double(loss, data, kept, X, mean: np.ndarray, w: np.ndarray) -> 
         g[:-1] += host(slopes @ rows) - total(slopes) * mean
         g[-1] += data.rows.bias * total(slopes)
     return g / n_rows
+
+
+def factor_along(data, kept, X, mean: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, float]:
+    """Triangular factor of the weighted squares of rows along directions, and the total weight.
+
+    Its singular values have all digits of the rows, where those of their squares would have half as many.
+    """
+    count_rows(X.shape[0] if kept is None else len(kept))
+    if isinstance(X, RemoteRows):
+        return X.factor_along(mean, directions)
+    factor, weight = np.zeros((0, directions.shape[1])), 0.0
+    for block in _blocks(data, kept):
+        s = targets_and_weights(data, block)[1]
+        along = doubled(take(X, block)) @ directions - mean @ directions
+        factor, weight = triangle((factor, along * np.sqrt(s)[:, None])), weight + total(s)
+    return factor, weight
+
+
+def triangle(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Triangular factor of the rows of all parts."""
+    return np.asarray(np.linalg.qr(np.vstack(parts), mode="r"))
 
 
 def constant_loss(loss, data, kept: np.ndarray | None, constant: float) -> float:

@@ -67,6 +67,10 @@ class RemoteRows(Elsewhere, ABC):
         """Sum of the gradients for predictions above and below a constant."""
 
     @abstractmethod
+    def factor_along(self, mean: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, float]:
+        """Triangular factor of the weighted squares of rows along directions, and the total weight."""
+
+    @abstractmethod
     def scores(self, objective: Any, none: Any) -> Any:
         """The scores of all rows, starting from empty scores."""
 

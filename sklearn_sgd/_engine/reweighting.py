@@ -7,7 +7,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.geometry import Directions, Geometry
-from sklearn_sgd._engine.baseline import SAMPLE, targets_and_weights
+from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.curvatures import reweighted_statistics
 from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows
@@ -15,7 +15,7 @@ from sklearn_sgd._engine.passes.rows import as_rows, less_mean
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.prepare import step_for
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take, total
+from sklearn_sgd._namespace import dtype_of, is_foreign
 
 # Distance from its prediction at which the curvature of a row is evaluated, in units of the typical residual: the
 # least, the largest, and the factor from epoch to epoch. It falls after an epoch that lowers the objective by the last
@@ -100,10 +100,9 @@ def _missing_along_null(plan: Plan, centre: np.ndarray, geometry: Geometry, g: n
     """
     assert isinstance(geometry, Directions)
     directions = geometry.scale[:, None] * geometry.vectors[:, geometry.values <= geometry.null]
-    some = np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
-    along = doubled(take(plan.X, some)) @ directions - centre @ directions
-    weight = targets_and_weights(plan.data, some)[1]
-    values, vectors = linalg.svd(along * np.sqrt(weight / total(weight))[:, None], full_matrices=False)[1:]
+    some = plan.used if plan.is_remote else np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
+    factor, weight = factor_along(plan.data, some, plan.X, centre, directions)
+    values, vectors = linalg.svd(factor / np.sqrt(weight), full_matrices=False)[1:]
     slopes = vectors @ (directions.T @ g)
     known = (abs(slopes) > rounding) & (values > 0.0)
     return 0.5 * float(np.sum((slopes[known] / values[known]) ** 2))

@@ -106,6 +106,10 @@ class ClusterRows(RemoteRows):
         """Return the sum of the gradients on both sides of a constant prediction."""
         return self.blocks.reduce(self.view, workers.smoothed_gradient, loss, mean, constant, size)
 
+    def factor_along(self, mean: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the triangular factor of the weighted squares of samples along directions, and the total weight."""
+        return self.blocks.reduce(self.view, workers.factor_along, mean, directions, combine=workers.join_factors)
+
     def training_loss(self, loss: Any, coef: np.ndarray, intercept: float, rounding: float = 0.0) -> float:
         """Return the mean loss of a model."""
         total, weight = self.blocks.reduce(self.view, workers.training_loss, loss, coef, intercept, rounding)

@@ -168,6 +168,12 @@ def merge_all(statistics: list[ColumnStatistics]) -> ColumnStatistics:
     return total
 
 
+def join_factors(factors: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, float]:
+    """Return the triangular factor of the samples of all blocks, and their total weight."""
+    parts, weights = zip(*factors, strict=True)
+    return baseline.triangle(parts), sum(weights)
+
+
 def merge_scores(scores: list[Scores]) -> Scores:
     """Return the merged scores of all blocks."""
     return reduce(Scores.merged, scores)
@@ -206,6 +212,11 @@ def smoothed_gradient(
 ) -> np.ndarray:
     """Return the sum of the gradients on both sides of a constant prediction."""
     return baseline.smoothed_gradient(loss, data, None, block.X, mean, constant, size)
+
+
+def factor_along(block: Block, data: Data, mean: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the triangular factor of the weighted squares of samples along directions, and the total weight."""
+    return baseline.factor_along(data, None, block.X, mean, directions)
 
 
 def mean_target(block: Block, data: Data) -> tuple[float, float]:
