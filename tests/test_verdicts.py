@@ -13,6 +13,7 @@ from problems import LINKED, REGRESSORS, covering, csr, in_domain, linear, theta
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_wine, make_regression
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -562,3 +563,30 @@ def test_full_batches_do_not_alternate_beside_a_kink():
     losses = np.average(LOSSES["huber"]().value(y, model.predict(X)), weights=weight)
     objective = losses + 3.4e-4 * abs(model.coef_).sum()
     assert objective < (1.0 + 1e-5) * 3.4e-4 * abs(met).sum()
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr], ids=["dense", "csr"])
+@pytest.mark.parametrize("params", [{}, {"loss": "huber", "epsilon": 1e9}, {"loss": "expectile"}])
+@all_kinds
+def test_targets_whose_squares_are_below_the_range_of_numbers(kind, params, form):
+    X, y = linear(300, noise=0.5)
+    model = LinearRegression().fit(X, y)
+    rest = {"epsilon": 1e9 * 1e-120} if "epsilon" in params else {}
+    small, said = told(kind(random_state=0, **(params | rest)), form(X), 1e-120 * y)
+    assert not said
+    assert_allclose(small.coef_ / 1e-120, model.coef_, atol=1e-3)
+    lost, said = told(kind(random_state=0, **params), form(X), 1e-200 * y)
+    assert lost.stop_reason_ == "stalled"
+    assert len(said) == 1
+    assert "so small that the squares" in said[0]
+    assert not told(kind(random_state=0, **params), form(X), np.full(300, 1e-200))[1]
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_small_targets_in_single_precision(kind):
+    X, y = (array.astype(np.float32) for array in linear(300, noise=0.5))
+    _, said = told(kind("huber", epsilon=1e-24, random_state=0), X, np.float32(1e-25) * y)
+    assert "so small that the squares" in said[0]
+    small, said = told(kind("huber", epsilon=1e-10, random_state=0), X, np.float32(1e-10) * y)
+    assert not said
+    assert_allclose(small.coef_ / 1e-10, kind("huber", epsilon=1.0, random_state=0).fit(X, y).coef_, atol=1e-2)

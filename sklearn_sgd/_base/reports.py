@@ -51,6 +51,11 @@ MESSAGES = {
         "The minimum was not reached: a target is so far from the others that their losses are lost in the rounding of "
         "its own. Remedy: leave out such samples, or clip y."
     ),
+    "small": (
+        "The minimum was not reached: the targets are so small that the squares of the slopes of their losses are below "
+        "the range of numbers. Remedy: y in another unit, in which its numbers are larger, or X and y in float64 if they "
+        "are in float32."
+    ),
     "rises": "The steps are too long: the loss rises, in the last epoch by more than tol. {shorter}",
     "falls": "All {n_epochs} epochs were run, while {what} still improved by more than tol. {longer}",
     "far": "An epoch improves {what} by less than tol, but the minimum is far. {longer}",

@@ -6,23 +6,23 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
-from sklearn_sgd._engine.baseline import SAMPLE, constant_loss
+from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums
 from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
 from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
-from sklearn_sgd._namespace import doubled, is_foreign, take
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, namespace, take
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
 # short, or right, but their average is behind them; rounding hides the way to the minimum, or that is along narrow
-# directions of many columns, or the losses of all targets but one are lost; its loss rises, or falls still when the
-# epochs end, or the minimum is far; the average is behind the last steps.
+# directions of many columns, or the losses of all targets but one are lost, or those of all, since they are so small;
+# its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
-    *("stalled", "narrow", "lost", "rises", "falls", "far", "average"),
+    *("stalled", "narrow", "lost", "small", "rises", "falls", "far", "average"),
 )
 
 # Distance to the minimum, in units of the tolerance, from which it is far; loss of validation samples, in units of that
@@ -62,7 +62,7 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
-    if kind in ("narrow", "lost") and ended == "tol":
+    if kind in ("narrow", "lost", "small") and ended == "tol":
         ended = fit.reason = "stalled"
     losses = state.loss_curve
     return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None
@@ -110,6 +110,8 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "unlike"
     if worse:
         return worse
+    if ended in COMPLETE and _is_small(fit):
+        return "small"
     if not fit.progress or ended not in COMPLETE:
         return None
     if follows_one(plan):
@@ -119,6 +121,26 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     if kind := _unfinished(fit, state, ended):
         return kind
     return "average" if _average_is_behind(fit, state, loss, FAR * fit.progress) else None
+
+
+def _is_small(fit: Fit) -> bool:
+    """Whether slopes of the loss are so small that their squares are lost below the range of numbers."""
+    plan = fit.descent.plan
+    # Sums are in double precision, and from them full batches reach the minimum, if slopes grow with residuals.
+    numbers = np.finfo(dtype_of(plan.X) if plan.formulas.has_bounded_slopes else DOUBLE)
+    least = float(numbers.smallest_normal / numbers.eps)
+    if abs(fit.baseline) > least or not _varies(plan, fit.baseline):
+        return False
+    sums = constant_sums(plan.parts.loss, plan.data, plan.row_indices, fit.constant)
+    return bool(sums[3] <= least * sums[0])
+
+
+def _varies(plan: Plan, baseline: float) -> bool:
+    """Whether targets differ; of remote rows, their loss shows it."""
+    if plan.is_remote:
+        return baseline > 0.0
+    y = take(plan.data.y, plan.used)
+    return bool(namespace(y).max(y) > namespace(y).min(y))
 
 
 def _allows_zero(plan: Plan) -> bool:
