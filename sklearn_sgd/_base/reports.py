@@ -52,9 +52,9 @@ MESSAGES = {
         "its own. Remedy: leave out such samples, or clip y."
     ),
     "small": (
-        "The minimum was not reached: the targets are so small that the squares of the slopes of their losses are below "
-        "the range of numbers. Remedy: y in another unit, in which its numbers are larger, or X and y in float64 if they "
-        "are in float32."
+        "The minimum was not reached: the targets are so small that the squares of the slopes of their losses are "
+        "below the range of numbers. Remedy: y in another unit, in which its numbers are larger, or X and y in float64 "
+        "if they are in float32."
     ),
     "rises": "The steps are too long: the loss rises, in the last epoch by more than tol. {shorter}",
     "falls": "All {n_epochs} epochs were run, while {what} still improved by more than tol. {longer}",
