@@ -236,6 +236,18 @@ def test_narrow_directions_without_tolerance_and_in_a_stream_that_goes_on(kind):
     assert least - model.score(X, y) < 0.02
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_move_along_narrow_directions_leads_to_the_minimum_of_a_parabola(weighted):
+    """Two epochs do not; the move takes another look at the rows only to compare objectives."""
+    X, y = narrow_problem(N, "csr")
+    weight = np.random.default_rng(0).uniform(0.5, 1.5, N) if weighted else np.ones(N)
+    model = MiniBatchSGDRegressor(penalty="l2", alpha=1e-5, tol=None, epochs=2, random_state=0)
+    model.fit(X, y, sample_weight=weight if weighted else None)
+    peer = Ridge(1e-5 * weight.sum(), solver="cholesky").fit(X.toarray(), y, sample_weight=weight)
+    assert_allclose(model.coef_, peer.coef_, atol=1e-6 * abs(peer.coef_).max())
+    assert model.n_readings_ < 8.0
+
+
 def test_without_tolerance_sparse_fits_do_not_learn_noise_along_narrow_directions():
     """As with one: on new rows the fit is no worse than before the final steps, which average=True leaves out."""
     rng = np.random.default_rng(0)

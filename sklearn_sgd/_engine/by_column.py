@@ -26,6 +26,7 @@ from sklearn_sgd._engine.vectors import Vectors
 
 # Used as the logarithm of 0, so that differences are finite.
 NOTHING_LEFT = -800.0
+LEAST_LEFT = exp(NOTHING_LEFT / 2.0)
 
 NO_COLUMNS = np.empty(0, np.intp)
 
@@ -132,12 +133,12 @@ class LazyRules(NamedTuple):
 def _logarithm(numbers: np.ndarray) -> float:
     """The logarithm of the product."""
     if len(numbers) == 1:
-        return log(max(numbers[0], exp(NOTHING_LEFT / 2.0)))
+        return log(max(float(numbers[0]), LEAST_LEFT))
     return float(_logarithms(numbers).sum())
 
 
 def _logarithms(numbers: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(numbers, np.exp(NOTHING_LEFT / 2.0)))
+    return np.log(np.maximum(numbers, LEAST_LEFT))
 
 
 class StatesByColumn(NamedTuple):

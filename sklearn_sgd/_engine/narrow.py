@@ -52,28 +52,35 @@ def follow_narrow(plan: Plan, state: State, others: bool, enough: float) -> tupl
     has_moved : bool
         Whether the state was moved.
     gain : float
-        By how much the last move lowered the objective, made or not.
+        By how much the last move lowered the objective, made or not; 0 if no other move would.
     """
     has_moved, gain = False, 0.0
     for _ in range(MOVES if plan.finishes else 1):
-        there, gain = _moved_along_narrow(plan, state, others)
+        there, gain, has_arrived = _moved_along_narrow(plan, state, others)
         if not (gain > enough and plan.finishes):
             break
         state.finish(there)
         has_moved = True
+        if has_arrived:
+            return True, 0.0
     return has_moved, gain
 
 
-def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndarray, float]:
-    """Return parameters after a move along narrow directions, and by how much they lower the objective."""
+def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndarray, float, bool]:
+    """Return parameters after a move along narrow directions, by how much they lower the objective, and a boolean.
+
+    It is True at the minimum for the rows of the sample, where another move would lead nowhere.
+    """
     p, used = plan.X.shape[1], plan.used
     in_a_row = max(1, plan.n_entries // plan.X.shape[0])
     size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
     if size < ENOUGH * p or size * in_a_row > MOST:
-        return state.vectors.average, 0.0
-    chosen = sample(plan.n_rows, size)
-    some = used[chosen]
-    judges = np.delete(used, chosen) if others else used
+        return state.vectors.average, 0.0, False
+    some = judges = plan.row_indices
+    if size < plan.n_rows:
+        chosen = sample(plan.n_rows, size)
+        some = used[chosen]
+        judges = np.delete(used, chosen) if others else judges
     state = state.fork()
     penalty, loss, w = plan.parts.penalty, plan.parts.loss, state.vectors.average.astype(np.float64)
 
@@ -83,24 +90,31 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndar
 
     with np.errstate(all="ignore"):  # A move out of the range of numbers gains nothing.
         before = objective(w)
-        d = _newton_step(plan, state, some, w)
+        d, has_arrived = _newton_step(plan, state, some, w)
         for _ in range(TRIES):
             there = w + d
             there[:-1] = penalty.prox(there[:-1], 0.0, ...)
             after = objective(there)
             if after < before:
-                return there, before - after
-            d *= 0.5
-    return w, 0.0
+                return there, before - after, has_arrived
+            d, has_arrived = 0.5 * d, False
+    return w, 0.0, False
 
 
-def _newton_step(plan: Plan, state: State, some: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """The step to the minimum of a parabola with the slopes and curvatures of some rows, by conjugate gradients."""
+def _newton_step(plan: Plan, state: State, some: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The step to the minimum of a parabola with the slopes and curvatures of some rows, by conjugate gradients.
+
+    Also return whether it leads to the minimum of the objective for these rows: if this is a parabola.
+    """
     penalty, mean, bias = plan.parts.penalty, state.centre, float(plan.data.rows.bias)
     data = plan.data._replace(rows=plan.data.rows._replace(mean=mean.astype(plan.data.y.dtype)))
-    weight, curvature, _ = row_curvatures(plan.parts.loss, data, some, w.astype(plan.data.y.dtype), ASIDE)
-    weight = curvature * weight[some] / len(some) if weight.shape[0] else np.full(len(some), curvature / len(some))
-    X: Any = doubled(take(plan.X, some))
+    weight, curvature = plan.data.weight, 1.0
+    if not plan.formulas.is_quadratic:
+        weight, curvature, _ = row_curvatures(plan.parts.loss, data, some, w.astype(plan.data.y.dtype), ASIDE)
+    rows: Any = slice(None) if some is None else some
+    X: Any = doubled(take(plan.X, rows))
+    weight = doubled(take(weight, rows)) if weight.shape[0] else np.ones(X.shape[0])
+    weight = curvature / X.shape[0] * weight
     pull = penalty.gradient(np.ones(len(w) - 1))
     g = gradient_in_double(plan.parts.loss, plan.data, some, plan.X, mean, w)
     g[:-1] += penalty.gradient(w[:-1])
@@ -116,4 +130,4 @@ def _newton_step(plan: Plan, state: State, some: np.ndarray, w: np.ndarray) -> n
         first = first or at.fall
         if not at.fall > LEAST * first:
             break
-    return at.w
+    return at.w, plan.formulas.is_least_squares and at.fall <= LEAST * first

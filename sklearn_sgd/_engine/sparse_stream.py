@@ -16,6 +16,7 @@ from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerp
 from sklearn_sgd._engine.automatic.step_size import base_rate
 from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.by_column import NO_COLUMNS, LazyRules, StatesByColumn, columns_of
+from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD
 from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose, update_columns
@@ -173,6 +174,8 @@ class SparseStream:
             (ridge, lasso), unit = self.rules.terms, state.step.preconditioner.unit
             given |= {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
             given["table"] = column_table(p, given.get("n_filled", 0), template.plan.batch_size)
+            if ridge or lasso:
+                given["held"] = np.zeros(HELD)
         else:
             given["seen"] = np.zeros(p)
         return template.run(given)

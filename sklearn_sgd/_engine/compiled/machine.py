@@ -19,6 +19,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     layouts,
     lazy_automatic,
     lazy_minibatch,
+    lazy_penalty,
     lazy_variance_reduced,
     loops,
     minibatch,
@@ -37,8 +38,8 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
 
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
-    *(lazy_automatic, lazy_minibatch, lazy_variance_reduced, sample, scores, shuffle, sparse_sums, update_columns),
-    *(credibility, loops, moments),
+    *(lazy_automatic, lazy_minibatch, lazy_penalty, lazy_variance_reduced, sample, scores, shuffle, sparse_sums),
+    *(credibility, loops, moments, update_columns),
 ):
     translate.remember(module)
 
@@ -54,7 +55,7 @@ BUILDERS: dict[str, Callable] = {
     "online_automatic": lambda layout: online_automatic.online_automatic,
     "lazy_minibatch": lambda layout: lazy_minibatch.lazy_minibatch,
     "lazy_automatic": lambda layout: lazy_automatic.lazy_automatic,
-    "settle": lambda layout: lazy_automatic.settle,
+    "settle": lambda layout: lazy_penalty.settle,
     "update_columns": lambda layout: update_columns.update_columns,
     "sparse_sums": lambda layout: sparse_sums.sparse_sums,
     "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
@@ -242,13 +243,14 @@ class BoundCall:
 
     def __call__(self, changed: Mapping[str, Any]) -> float:
         """Run the driver. Changed arrays, with the dtype and order of those before, may be passed as addresses."""
-        given, places = self.given.copy(), self.places
+        given, place_of = self.given.copy(), self.places.get
         memory = [(place, np.zeros(shape, dtype)) for place, shape, dtype in self.scratch]
         for place, array in memory:
             given[place] = address(array)
         for name, value in changed.items():
-            if name in places:
-                given[places[name]] = address(value) if isinstance(value, np.ndarray) else value
+            place = place_of(name, -1)
+            if place >= 0:
+                given[place] = address(value) if type(value) is np.ndarray else value
         return self.run(self.pack(*given))
 
 

@@ -185,12 +185,13 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "window": window,
         "noise": int(plan.noise),
         "table": column_table(rows.columns, len(known.filled), min(plan.batch_size, len(piece.order))),
+        "held": np.zeros(HELD),
     }
 
 
 def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:
     """Memory for the table of columns of the driver, each row within a cache line, and for what it keeps beside it."""
-    memory = np.zeros(WIDTH * n_columns + 2 * n_filled + batch + HELD + LINE)
+    memory = np.zeros(WIDTH * n_columns + 2 * n_filled + batch + LINE)
     return memory[-(machine.address(memory) // memory.itemsize) % LINE :]
 
 

@@ -4,27 +4,22 @@ Columns with many zeros are not centred, and each has a scale of its own. The ``
 most rows, are centred and preconditioned together. A column without entries in a batch does not move with the gradient.
 The effects of the penalty and of averaging are applied when it next occurs, and at the end of the pass.
 
-A penalty acts for a time, which is the sum of the lengths of the steps, by ``w' = -k (ridge w + lasso sign(w))``, where
-k is the scale of the column. Meanwhile the average follows by ``a' = pace (w - a)``. Both have closed forms, so the
-result does not depend on the number of parts of the time. The pace corresponds to the weights of the average on steps
-of mean length. It is computed again whenever the number of updates has grown by a quarter. The window stores all paces.
+The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 """
 
-from math import exp, factorial, log
-
-from sklearn_sgd._engine.automatic.window import (
-    FIRST,
-    GROWTH,
-    MOST_PACES,
-    NEXT,
-    PACES,
-    RELATIVE_TIME,
-    STEPS,
-    TIME,
-)
+from sklearn_sgd._engine.automatic.window import RELATIVE_TIME, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
+from sklearn_sgd._engine.compiled.drivers.lazy_penalty import (
+    SMALL,
+    catch_up,
+    flow,
+    follow,
+    keep_pace,
+    present,
+    small_decay,
+)
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -36,129 +31,20 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Rows,
     invoke,
     prefetch,
-    series,
     tail,
 )
 
 # Remaining weight of the start of an average, below which the average is brought up to date.
 LEAST = 1e-100
 
-# Below this value the series are exact to rounding.
-SMALL = 1.0 / 16.0
-
-# Up to MODERATE, so is this one in x for ``(1 - exp(-x)) / x``. An average moves by less than this share within a pace.
-MODERATE = 1.0
-MEAN_DECAY = tuple((-1.0) ** k / factorial(k + 1) for k in range(18))
-
-# Below this value log(1 + x) is less exact than x.
-TINY = 1e-6
-
-# The pace of an average that equals the coefficient.
-ENDLESS = 1e200
-
-
 # Places in a row of the table of columns, which is half a cache line: the coefficient, its average, its scale, and the
 # time of the last visit, which matters under a penalty.
 MEAN, SCALE, SEEN, WIDTH = 1, 2, 3, 4
 
-# Columns of a row for which the effect of a penalty is computed together, LANES at a time, and the memory for it.
-STRETCH, LANES = 256, 8
-HELD = 6 * STRETCH
-
-
-def mean_decay(x, moderate):
-    """Return ``(1 - exp(-x)) / x``, the mean of ``exp(-x u)`` for u from 0 to 1; without a branch if x is moderate."""
-    if moderate:
-        return series(MEAN_DECAY, x)
-    if x < SMALL:
-        square = x * x  # In pairs, so that terms are computed in parallel.
-        last = 1.0 / 120.0 - x / 720.0 + square * (1.0 / 5040.0 - x / 40320.0)
-        return 1.0 - x / 2.0 + square * (1.0 / 6.0 - x / 24.0 + square * last)
-    return (1.0 - exp(-x)) / x
-
-
-def follow(size, mean, decay, pace, threshold, moderate):
-    """Return a size that does not reach 0, and its average, after ``w' = -decay w - threshold`` for time 1."""
-    near, far, gap = min(decay, pace), max(decay, pace), abs(pace - decay)
-    flat, drop = mean_decay(near, moderate), mean_decay(gap, moderate)
-    # The values of exp at -near and -far, and its divided difference.
-    first = 1.0 - near * flat
-    both = first * drop
-    second = first - gap * both
-    rest = first if decay <= pace else second
-    left = second if decay <= pace else first
-    size, mean, gain = size * rest, left * mean, size * both
-    if threshold > 0.0:
-        # The divided differences at 0 and -decay, and at 0, -decay and -pace.
-        per_far = 1.0 / max(far, 1e-300)
-        gain -= threshold * (flat - both) * per_far
-        size -= threshold * (flat if decay <= pace else (near * flat + gap * both) * per_far)
-    return size, mean + pace * gain
-
-
-def flow(value, mean, time, pace, ridge, lasso):
-    """Return a coefficient and its average after a time under a penalty."""
-    if lasso <= 0.0:
-        return follow(value, mean, ridge * time, pace * time, 0.0, False)
-    size, sign = abs(value), -1.0 if value < 0.0 else 1.0
-    end, after = follow(size, sign * mean, ridge * time, pace * time, lasso * time, False)
-    if end <= 0.0:
-        until, after = 0.0, sign * mean
-        if size > 0.0:
-            # It reaches 0 before the end of the time.
-            until, steep = size / lasso, ridge * size / lasso
-            if steep > TINY:
-                until = log(1.0 + steep) / ridge
-            until = min(until, time)
-            _, after = follow(size, sign * mean, ridge * until, pace * until, lasso * until, False)
-        rest = pace * (time - until)
-        end, after = 0.0, (1.0 - rest * mean_decay(rest, False)) * after
-    return sign * end, sign * after
-
-
-def catch_up(value, mean, start, scale, window, ridge, lasso):
-    """Return a coefficient and its average after the missed effect of a penalty since a time, over all paces."""
-    time = window[TIME]
-    if time > start and (value != 0.0 or mean != 0.0):
-        last = int(window[PACES])
-        c = last
-        while c > 0 and window[FIRST + 2 * c] > start:
-            c -= 1
-        while c <= last:
-            stop = time
-            if c < last:
-                stop = window[FIRST + 2 * (c + 1)]
-            if stop > start:
-                value, mean = flow(value, mean, stop - start, window[FIRST + 2 * c + 1], scale * ridge, scale * lasso)
-                start = stop
-            c += 1
-    return value, mean
-
-
-def settle(
-    p: Integer, w: Doubles, average: Doubles, scale: Doubles, seen: Doubles, window: Doubles,
-    ridge: Double, lasso: Double,
-) -> Double:  # fmt: skip
-    """Apply to all columns, and their averages, the missed effect of a penalty."""
-    for j in range(p):
-        w[j], average[j] = catch_up(w[j], average[j], seen[j], scale[j], window, ridge, lasso)
-    return 0.0
-
-
-def keep_pace(window, t, mix, unit):
-    """Begin a new pace with update t, if it is due, so that ``mix`` is the weight of an update of mean length."""
-    place = FIRST + 2 * int(window[PACES])
-    if t >= window[NEXT] or (mix == 1.0) != (window[place + 1] == ENDLESS):
-        pace, until = ENDLESS, 1
-        if mix < 1.0:
-            pace = min(ENDLESS, -log(1.0 - mix) * window[STEPS + 1] / max(window[STEPS] * unit, 1e-300))
-        while until <= t:
-            until = max(until + 1, int(until * GROWTH))
-        if window[PACES] < MOST_PACES - 1.0:
-            window[PACES] += 1.0
-            place += 2
-            window[place] = window[TIME]
-        window[place + 1], window[NEXT] = pace, float(until)
+# Columns of a row for which the effect of a penalty is computed together, a multiple of LANES; the memory for copies of
+# their rows of the table.
+STRETCH, LANES = 128, 8
+HELD = WIDTH * STRETCH
 
 
 def request(rows, i):
@@ -184,52 +70,77 @@ def visit(table, at, scale, now, window, ridge, lasso):
     table[at + SEEN] = time
 
 
-def visit_row(indices, first, end, table, held, now, window, ridge, lasso):
-    """Apply to the columns of a row the missed effect of a penalty, to many at a time if it is of one pace."""
-    time, since, pace = now
-    values, means, decays = tail(held, STRETCH), tail(held, 2 * STRETCH), tail(held, 3 * STRETCH)
-    paces, thresholds = tail(held, 4 * STRETCH), tail(held, 5 * STRETCH)
+def visit_row(rows, i, table, held, now, window, ridge, lasso):
+    """Apply to the columns of row i the missed effect of a penalty, to many at a time; return its raw prediction."""
+    X, indices, indptr = rows
+    first, end, raw = int(indptr[i]), int(indptr[i + 1]), 0.0
     while first < end:
-        last, n, large = min(first + STRETCH, end), 0, 0
+        last = min(first + STRETCH, end)
+        copy_columns(indices, first, last, table, held, now[0])
+        others = follow_all(last - first, held, now, ridge, lasso)
+        if others > 0 or lasso > 0.0:
+            for e in range(first, last):
+                at, k = WIDTH * int(indices[e]), WIDTH * (e - first)
+                crosses = lasso > 0.0 and table[at] != 0.0 and held[k] * table[at] <= 0.0
+                if crosses or is_other(table[at + SEEN], table[at + SCALE], now, ridge):
+                    visit(table, at, table[at + SCALE], now, window, ridge, lasso)
+                    copy_column(table, at, held, k)
         for e in range(first, last):
-            at = WIDTH * int(indices[e])
-            start = table[at + SEEN]
-            if start < since:
-                visit(table, at, table[at + SCALE], now, window, ridge, lasso)
-            else:
-                held[n], values[n], means[n] = float(at), table[at], table[at + MEAN]
-                part = table[at + SCALE] * (time - start)
-                decays[n], paces[n], thresholds[n] = ridge * part, pace * (time - start), lasso * part
-                large += 1 if max(decays[n], paces[n]) > MODERATE else 0
-                n += 1 if start < time else 0
-                table[at + SEEN] = time
-        if large == 0:
-            # Up to a multiple of LANES, so that none is left over; the results of more than n are not used.
-            follow_all(LANES * ((n + LANES - 1) // LANES), values, means, decays, paces, thresholds, lasso)
-        for k in range(n):
-            at = int(held[k])
-            if large > 0 or (lasso > 0.0 and values[k] * table[at] <= 0.0):
-                values[k], means[k] = flow(table[at], table[at + MEAN], 1.0, paces[k], decays[k], thresholds[k])
-            table[at], table[at + MEAN] = values[k], means[k]
+            at, k = WIDTH * int(indices[e]), WIDTH * (e - first)
+            value, mean = held[k], held[k + MEAN]
+            table[at], table[at + MEAN], table[at + SEEN] = value, mean, now[0]
+            raw += X[e] * value
         first = last
+    return raw
 
 
-def follow_all(n, values, means, decays, paces, thresholds, lasso):
-    """Follow coefficients and averages for time 1; a coefficient that reaches 0 gets another sign."""
-    if lasso > 0.0:
-        for k in range(n):
-            sign = -1.0 if values[k] < 0.0 else 1.0
-            end, after = follow(abs(values[k]), sign * means[k], decays[k], paces[k], thresholds[k], True)
-            values[k], means[k] = sign * end, sign * after
-    else:
-        for k in range(n):
-            values[k], means[k] = follow(values[k], means[k], decays[k], paces[k], 0.0, True)
+def is_other(start, scale, now, ridge):
+    """Whether the missed effect on a column is more than that of one pace, or more than the series is for."""
+    time, since, pace = now
+    return start < since or max(pace, ridge * scale) * (time - start) > SMALL
 
 
-def present(window):
-    """Return the time, the time at which the pace began, and the pace."""
-    place = FIRST + 2 * int(window[PACES])
-    return window[TIME], window[place], window[place + 1]
+def copy_column(table, at, other, k):
+    """Copy a row of one table to another one."""
+    value, mean, scale, seen = table[at], table[at + MEAN], table[at + SCALE], table[at + SEEN]
+    other[k], other[k + MEAN], other[k + SCALE], other[k + SEEN] = value, mean, scale, seen
+
+
+def copy_columns(indices, first, last, table, held, time):
+    """Copy the rows of the table for the columns of a row, and append columns up to date to a multiple of LANES."""
+    n = last - first
+    for k in range(n):
+        copy_column(table, WIDTH * int(indices[first + k]), held, WIDTH * k)
+    for k in range(n, LANES * ((n + LANES - 1) // LANES)):
+        held[WIDTH * k + SCALE], held[WIDTH * k + SEEN] = 0.0, time
+
+
+def follow_all(n, held, now, ridge, lasso):
+    """Apply the missed effect of a penalty to copies of columns; return for how many `is_other` makes this wrong.
+
+    A coefficient that reaches 0 gets another sign.
+    """
+    (time, _, pace), others = now, 0
+    for k in range(LANES * ((n + LANES - 1) // LANES)):
+        at = WIDTH * k
+        value, mean, scale, start = held[at], held[at + MEAN], held[at + SCALE], held[at + SEEN]
+        ago = time - start
+        part = scale * ago
+        decay, far = ridge * part, pace * ago
+        flat, drop = small_decay(min(decay, far)), small_decay(abs(far - decay))
+        others += 1 if is_other(start, scale, now, ridge) else 0
+        if lasso > 0.0:
+            sign = -1.0 if value < 0.0 else 1.0
+            size, after = follow(abs(value), sign * mean, decay, far, lasso * part, flat, drop)
+            # A coefficient of 0 stays there.
+            stays = value == 0.0
+            value = 0.0 if stays else sign * size
+            mean = (1.0 - far * small_decay(far)) * mean if stays else sign * after
+        else:
+            value, mean = follow(value, mean, decay, far, 0.0, flat, drop)
+        # All of the row, so that rows are written side by side.
+        held[at], held[at + MEAN], held[at + SCALE], held[at + SEEN] = value, mean, scale, time
+    return others
 
 
 def predict(rows, i, shift, table):
@@ -275,7 +186,8 @@ def lazy_automatic(
     rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
     w: Reals, average: Doubles, inverse: Reals, filled: Indices, n_filled: Integer, shared: Reals, full: Integer,
     window: Doubles, noise: Integer, block: Function, slopes: Function, loss_numbers: Doubles,
-    ridge: Double, lasso: Double, unit: Double, done: Integer, table: Doubles, work: Reals, sums: Doubles,
+    ridge: Double, lasso: Double, unit: Double, done: Integer, table: Doubles, held: Doubles,
+    work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass. ``filled``: numbers of the filled columns; ``shared``: their preconditioner; their ``inverse`` is 1.
 
@@ -288,7 +200,6 @@ def lazy_automatic(
     most, pulls = min(batch, n), ridge > 0.0 or lasso > 0.0
     rows, kept = (X, indices, indptr), tail(table, WIDTH * p)
     before = tail(kept, 2 * n_filled)
-    held = tail(before, most)
     z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
     along, trial, ends = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
     part = tail(work, 7 * most)
@@ -321,9 +232,9 @@ def lazy_automatic(
         for q in range(size):
             i = order[start + q]
             if pulls:
-                first, end = int(indptr[i]), int(indptr[i + 1])
-                visit_row(indices, first, end, table, held, (time, since, pace), window, ridge, lasso)
-            before[q] = predict(rows, i, shift, table)
+                before[q] = shift + visit_row(rows, i, table, held, (time, since, pace), window, ridge, lasso)
+            else:
+                before[q] = predict(rows, i, shift, table)
             z[q] = before[q]
             take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0

@@ -13,7 +13,7 @@ from sklearn_sgd._engine.automatic.credibility import (
     share_of_rows,
     with_gaps,
 )
-from sklearn_sgd._engine.compiled.drivers.lazy_automatic import catch_up
+from sklearn_sgd._engine.compiled.drivers.lazy_penalty import catch_up
 from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Indices, Integer, Reals
 
 
