@@ -100,6 +100,7 @@ def coefficient_table(
         If a coefficient depends on few rows in which the loss has a second derivative, as that of a rare level may for
         'huber' with a small epsilon, or in streams for 'quantile': standard errors may then be far from the true ones.
         With 'HC2' and 'HC3', if the leverage of a row is 1.
+        If there are few groups, or few rows beyond a quantile near 0 or 1, for each parameter.
         Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
         standard errors may be wrong.
 

@@ -138,13 +138,12 @@ def _added(
     """Return the sums with a block, after a step with such a solution of the scaled equations."""
     _, y, s, is_plain, n_seen, is_known = block
     n, k, jumps, side, (logarithms, *squares_seen) = len(y), len(sums.at), sums.jumps, 0.0, view.found
-    now = sums.spread
     if len(jumps):
         found_jumps = sums.found_jumps
-        now = now.after(found_jumps, y, view.predictions, None if is_plain else s, logarithms)
+        now = sums.spread.after(found_jumps, y, view.predictions, None if is_plain else s, logarithms)
         jumps = (spread or now).bumps(found_jumps)
     else:
-        now = now._replace(weight=sums.weight + (n if is_plain else float(s.sum())))
+        now = second.Spread(sums.weight + (n if is_plain else float(s.sum())), sums.square, sums.size, sums.below)
         side = 0.0 if objective.is_quadratic else second.step_beside(objective.loss, n, *squares_seen)
     new, (curvature, scatter), found = np.empty((NEW, k)), np.empty((2, k, k)), np.empty(5)
     n_large = objective.drivers.add(
