@@ -169,6 +169,20 @@ def test_scores_are_sums_over_workers(cluster):
     assert_allclose(table.std_err, whole.std_err, rtol=1e-3)
 
 
+def test_kernels_do_not_depend_on_partitions(cluster):
+    """They are as wide as follows from all samples; weights are precisions, of which only ratios matter."""
+    rng = np.random.default_rng(0)
+    X, s = rng.standard_normal((2000, 2)), rng.uniform(0.1, 1.0, 2000)
+    y = X @ [1.0, -1.0] + rng.standard_normal(2000)
+    parts, whole = (
+        DaskBatchGDRegressor("epsilon_insensitive", epsilon=0.5, inference=True).fit(*spread(X, y, weight, rows=size))
+        for weight, size in ((s, 500), (10.0 * s, 2000))
+    )
+    table = coefficient_table(parts)
+    assert_allclose(coefficient_table(whole).std_err, table.std_err, rtol=1e-5)
+    assert_allclose(table.std_err, coefficient_table(parts.to_local(), X, y, s).std_err, rtol=0.06)
+
+
 def test_coefficients_that_few_samples_determine(cluster):
     """Of the samples of a level few are within epsilon."""
     rng = np.random.default_rng(0)

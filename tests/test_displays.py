@@ -394,6 +394,17 @@ class TestCoefficients:
             assert_allclose(display.coef, coef)
             assert display.feature_names == names[: len(coef)]
 
+    def test_a_last_feature_named_intercept(self):
+        pd = pytest.importorskip("pandas")
+        X, y = linear(noise=1.0)
+        frame = pd.DataFrame(X[:, :2], columns=["a", "intercept"])
+        for fit_intercept in (False, True):
+            table = coefficient_table(BatchGDRegressor(fit_intercept=fit_intercept).fit(frame, y), frame, y)
+            assert CoefficientDisplay.from_table(table).feature_names == ["a", "intercept"]
+            both = CoefficientDisplay.from_table(table, intercept=True)
+            assert_allclose(both.coef, table.coef)
+            assert_allclose(CoefficientDisplay.from_table(table, features=["intercept"]).coef, table.coef[1:2])
+
     def test_labels_of_many_features_do_not_overlap(self):
         display = CoefficientDisplay(coef=np.zeros(100), low=-np.ones(100), high=np.ones(100), feature_names=range(100))
         display.plot().figure_.canvas.draw()

@@ -1,6 +1,8 @@
 """Standard errors against statsmodels, closed forms, and the influence of single rows."""
 
+import contextlib
 import dataclasses
+import itertools
 import pickle
 import warnings
 
@@ -260,13 +262,11 @@ class TestFromMoments:
             assert_allclose(table.std_err, theirs.bse, rtol=1e-5)
             assert table.n_samples == len(y)
 
-    @pytest.mark.parametrize(
-        "model", [BatchGDRegressor(loss="huber"), BatchGDRegressor(learning_rate="constant", eta0=1e-3)]
-    )
-    def test_where_there_are_none(self, model):
+    @pytest.mark.parametrize("params", [{"loss": "gamma"}, {"learning_rate": "constant", "eta0": 1e-3}])
+    def test_where_there_are_none(self, params):
         X, y = rows(offset=0.0)
         with warnings.catch_warnings(action="ignore"):
-            model.fit(X, y)
+            model = BatchGDRegressor(**params).fit(X, np.exp(0.1 * y))
         with pytest.raises(ValueError, match="keeps no moments"):
             coefficient_table(model, robust=False)
 
@@ -933,6 +933,198 @@ class TestStandardDeviations:
             BatchGDRegressor().predict([[1.0]], return_std=True)
 
 
+class TestReplacedCovariance:
+    """The intervals of predictions are those of the covariance that a table has, whoever has put it there."""
+
+    @pytest.mark.parametrize("way", ["replace", "in place", "pickled"])
+    def test_is_used(self, sm, way):
+        X, y = rows()
+        model = BatchGDRegressor().fit(X, y)
+        table = coefficient_table(model, X, y)
+        theirs = sm.OLS(y, with_ones(X)).fit(cov_type="HAC", cov_kwds={"maxlags": 3})
+        before = table.std_err
+        if way == "replace":
+            table = dataclasses.replace(table, covariance=theirs.cov_params())
+        else:
+            table = pickle.loads(pickle.dumps(table)) if way == "pickled" else table
+            table.covariance[:] = theirs.cov_params()
+        assert_allclose(table.std_err, theirs.bse, rtol=1e-9)
+        assert not np.allclose(before, table.std_err, rtol=1e-3)
+        made = predict_interval(model, X[:9], table)
+        assert_allclose(made.std_err, theirs.get_prediction(with_ones(X[:9])).se_mean, rtol=1e-6)
+
+    def test_without_digits_at_the_features(self):
+        """As that of time stamps: its variance of the intercept is all rounding at the features."""
+        X, y = rows()
+        far = X + 1e9
+        model = BatchGDRegressor().fit(far, y)
+        table = coefficient_table(model, far, y)
+        with pytest.warns(UserWarning, match="no digits left"):
+            predict_interval(model, far[:9], dataclasses.replace(table, covariance=2.0 * table.covariance))
+        predict_interval(model, far[:9], pickle.loads(pickle.dumps(table)))
+
+    def test_of_another_size(self):
+        with pytest.raises(ValueError, match="a row and a column for each of the 2 feature_names"):
+            dataclasses.replace(TestTable.table, covariance=np.eye(3))
+
+
+def follow(message):
+    """What a message says that helps: changes of the model's parameters, of the arguments, and rows."""
+    kept, with_rows = ({"inference": True}, {}, False), ({}, {}, True)
+    if "fit again with penalty=None or 'l2'" in message:
+        return [({"penalty": penalty}, {}, None) for penalty in (None, "l2")]
+    found = []
+    if "give X and y" in message:
+        found.append(with_rows)
+    if "fit again" in message or "up to 400 features, fit" in message:
+        found.append(kept)
+    if "Or robust=False" in message:
+        found.append(({}, {"robust": False}, None))
+    for name, robust in (("use robust=True", True), ("robust=True or 'HC1'", "HC1"), ("Use robust=True", True)):
+        if name in message:
+            later = "with X and y or after a fit with inference=True" in message
+            ways = [(kept[0], False), ({}, True)] if later else [({}, None)]
+            found += [(params, {"robust": robust}, rows_too) for params, rows_too in ways]
+    return found
+
+
+REFUSED = [(loss, None) for loss in sorted(LOSSES)] + [("squared_error", "l1"), ("quantile", "l1")]
+MORE = [
+    pytest.param(loss, penalty, marks=pytest.mark.matrix)
+    for loss in sorted(LOSSES)
+    for penalty in ("l2", "l1")
+    if (loss, penalty) not in REFUSED
+]
+
+
+@pytest.mark.parametrize(("loss", "penalty"), REFUSED + MORE)
+@pytest.mark.filterwarnings("ignore")
+def test_remedies_help(loss, penalty):
+    """Whatever a refused table says that helps does."""
+    rng, known = np.random.default_rng(0), {}
+    X = rng.standard_normal((100, 2))
+    y = rng.poisson(np.exp(0.3 * X[:, 0] + 1.0)) + 1.0
+
+    def table(params, arguments, has_rows):
+        key = tuple(sorted(params.items()))
+        if key not in known:
+            known[key] = BatchGDRegressor(loss, epsilon=0.5, alpha=1e-3, **params).fit(X, y)
+        return coefficient_table(known[key], *((X, y) if has_rows else ()), **arguments)
+
+    def works(params, arguments, has_rows, steps=3 if penalty == "l1" else 1):
+        """Whether there is a table, or one after each of the remedies; after another penalty others may be needed."""
+        try:
+            return bool(np.isfinite(table(params, arguments, has_rows).std_err).all())
+        except ValueError as error:
+            ways = [
+                (params | more, arguments | others, has_rows if rows_too is None else rows_too)
+                for more, others, rows_too in follow(str(error))
+            ]
+        return bool(steps and ways) and all(works(*way, steps - 1) for way in ways)
+
+    kept = (False,) if penalty == "l1" else (False, True)
+    for inference, has_rows, robust in itertools.product(kept, (False, True), (True, False, "HC1", "HC3", "QuantReg")):
+        assert works({"inference": inference, "penalty": penalty}, {"robust": robust}, has_rows)
+
+
+class TestRange:
+    """Squares of small and large numbers are out of the range of numbers: right, or an error."""
+
+    WAYS = ("rows", "HC3", "classic", "moments", "kept", "streamed", "interval", "target")
+
+    def made(self, way, loss, X, y, size):
+        params = {"epsilon": size} if loss == "huber" else {}
+        model = BatchGDRegressor(loss, inference=way == "kept", **params)
+        if way == "streamed":
+            model = MiniBatchSGDRegressor(loss, inference=True, **params)
+            for start in range(0, 300, 50):
+                model.partial_fit(X[start : start + 50], y[start : start + 50])
+            return coefficient_table(model).std_err
+        model.fit(X, y)
+        if way in ("interval", "target"):
+            return (
+                predict_interval(model, X[:5]).std_err
+                if way == "interval"
+                else model.predict(X[:5], return_std=True)[1]
+            )
+        robust = {"HC3": "HC3", "classic": False, "moments": False}.get(way, True)
+        return coefficient_table(model, *((X, y) if way in ("rows", "HC3", "classic") else ()), robust=robust).std_err
+
+    @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+    @pytest.mark.parametrize("size", [1e-200, 1e-160, 1e-140, 1e150])
+    @pytest.mark.filterwarnings("ignore")
+    def test_of_targets(self, loss, size):
+        X, y = rows(offset=0.0)
+        for way in self.WAYS if loss == "squared_error" else ("rows", "kept", "streamed"):
+            if 1e-150 < size < 1e200:
+                # Widths of steps are rounded in other places.
+                assert_allclose(
+                    self.made(way, loss, X, size * y, size) / size, self.made(way, loss, X, y, 1.0), rtol=0.02
+                )
+                continue
+            with pytest.raises(ValueError, match=r"scale|give X and y|density of the residuals is not known"):
+                self.made(way, loss, X, size * y, size)
+
+    def test_of_predictions(self):
+        X, y = rows()
+        with pytest.raises(ValueError, match="out of the range of numbers"):
+            predict_interval(BatchGDRegressor().fit(X, y), X * 1e200)
+
+
+@pytest.mark.filterwarnings("ignore:The second derivative of the objective", "ignore:The coefficient of")
+def test_few_rows_beyond_a_quantile():
+    """Their number for each parameter, below which the normal distribution does not hold."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 2))
+    y = X[:, 0] + rng.standard_normal(300)
+    fit = BatchGDRegressor("quantile", quantile=0.97, inference=True).fit(X, y)
+    stream = MiniBatchSGDRegressor("quantile", quantile=0.03, inference=True).partial_fit(X, y)
+    for model, arguments, robust in ((fit, (X, y), True), (fit, (), True), (fit, (X, y), False), (stream, (), True)):
+        with pytest.warns(UserWarning, match=r"9 rows are beyond .*: 3.0 for each of the 3 parameters"):
+            coefficient_table(model, *arguments, robust=robust)
+    coefficient_table(BatchGDRegressor("quantile", quantile=0.9).fit(X, y), X, y)  # Warnings are errors.
+
+
+@pytest.mark.parametrize(("n_groups", "few"), [(4, True), (19, True), (20, False)])
+def test_few_groups(sm, n_groups, few):
+    X, y = rows()
+    groups = np.arange(300) % n_groups
+    model = BatchGDRegressor().fit(X, y)
+    with pytest.warns(UserWarning, match=f"There are {n_groups} groups") if few else contextlib.nullcontext():
+        table = coefficient_table(model, X, y, groups=groups)
+    theirs = sm.OLS(y, with_ones(X)).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    assert_allclose(table.std_err, theirs.bse, rtol=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
+@pytest.mark.parametrize("way", ["rows", "fit", "stream"])
+def test_weights_are_precisions_where_slopes_jump(loss, way):
+    """Weights times 10 change nothing. Unequal ones count as fewer rows, in the width of the kernel, too (Kish)."""
+    rng = np.random.default_rng(0)
+    X, s = rng.standard_normal((2000, 2)), rng.uniform(0.1, 1.0, 2000) ** 3
+    y = X @ [1.0, -1.0] + rng.standard_normal(2000)
+
+    def table(weight):
+        params = {"epsilon": 0.5} if loss == "epsilon_insensitive" else {}
+        model = MiniBatchSGDRegressor(loss, inference=True, **params)
+        if way != "stream":
+            model = BatchGDRegressor(loss, inference=True, **params).fit(X, y, weight)
+            return model, coefficient_table(model, *((X, y, weight) if way == "rows" else ()))
+        for start in range(0, 2000, 500):
+            model.partial_fit(X[start : start + 500], y[start : start + 500], weight[start : start + 500])
+        return model, coefficient_table(model)
+
+    (model, one), (_, ten) = table(s), table(10.0 * s)
+    assert_allclose(ten.std_err, one.std_err, rtol=1e-4)
+    (scores,) = model._fitted.scores
+    assert_allclose(scores.spread.n_rows, s.sum() ** 2 / (s @ s), rtol=1e-9)
+    if loss == "epsilon_insensitive":
+        e = y - X @ model.coef_ - model.intercept_
+        assert_allclose(
+            scores.spread.shares(scores.found_jumps), [s @ (e < 0.5) / s.sum(), s @ (e < -0.5) / s.sum()], atol=0.01
+        )
+
+
 def test_pipeline():
     pd = pytest.importorskip("pandas")
     X, y = rows()
@@ -954,19 +1146,33 @@ def test_memory_map(tmp_path):
     assert_allclose(coefficient_table(model, mapped, y).std_err, coefficient_table(model, X, y).std_err)
 
 
-def test_half_life():
-    """Older rows count as less precise: weighted least squares with weights that fall by half with each chunk."""
+@pytest.mark.parametrize("inference", [False, True])
+@pytest.mark.parametrize("size", [7, 50, 300])
+@pytest.mark.parametrize("kind", ["even", "growing", "some are 0"])
+def test_half_life(sm, kind, size, inference):
+    """Older rows count as less precise, by their age in rows: weighted least squares, however the rows are cut."""
     X, y = rows()
-    model = MiniBatchSGDRegressor(half_life=50)
-    for start in range(0, 300, 50):
-        model.partial_fit(X[start : start + 50], y[start : start + 50])
-    table = coefficient_table(model, robust=False)
-    weight = 0.5 ** (5 - np.arange(300) // 50)
-    Z = with_ones(X)
-    inverse = np.linalg.inv((Z.T * weight) @ Z)
-    square = weight @ (y - Z @ table.coef) ** 2 / (round(weight.sum()) - 4)
-    assert table.n_samples == round(weight.sum())
-    assert_allclose(table.std_err, np.sqrt(square * inverse.diagonal()), rtol=0.01)
+    given = {"growing": np.linspace(0.1, 10.0, 300), "some are 0": np.arange(300) % 3 * 1.0}.get(kind)
+    model = MiniBatchSGDRegressor(half_life=50, inference=inference)
+    for part in (slice(start, start + size) for start in range(0, 300, size)):
+        model.partial_fit(X[part], y[part], None if given is None else given[part])
+    weight = np.ones(300) if given is None else given
+    used = weight > 0.0
+    left = 0.5 ** (np.arange(used.sum())[::-1] / 50)
+    theirs = sm.WLS(y[used], with_ones(X[used]), weights=weight[used] * left)
+    table, n = coefficient_table(model, robust=False), round(left.sum())
+    classic = theirs.fit()
+    assert table.n_samples == n
+    assert_allclose((table.coef - classic.params) / classic.bse, 0.0, atol=1e-2)
+    assert_allclose(table.std_err, classic.bse * np.sqrt((used.sum() - 4) / (n - 4)), rtol=1e-6)
+    assert_allclose(
+        model.predict(X[:1], return_std=True)[1] ** 2 - predict_interval(model, X[:1]).std_err ** 2, table.dispersion
+    )
+    if inference:
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # Averages are apart by this.
+            robust = coefficient_table(model)
+        assert robust.n_samples == n
+        assert_allclose(robust.std_err, theirs.fit(cov_type="HC0").bse, rtol=0.08)
 
 
 def test_sparse_coefficients():

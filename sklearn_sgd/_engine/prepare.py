@@ -43,6 +43,7 @@ from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stream_curvature import stream_curvature
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._engine.wide import Wide
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
@@ -211,7 +212,9 @@ def learn_columns(
     """
     n_rows = X.shape[0] if kept is None else len(kept)
     known = state.knows_targets if state.statistics is not None else is_worth_targets(recipe, X, targets, stream)
-    centred = recipe.params["fit_intercept"]
+    centred, share = recipe.params["fit_intercept"], remembered(recipe, n_rows) if stream else 1.0
+    if share < 1.0 and not by_entries(X):
+        weight = state.faded(weight, X, kept, left_of(n_rows, recipe.params["half_life"]), share)
     if found is not None:
         new = found
     elif by_entries(X):
@@ -221,7 +224,6 @@ def learn_columns(
         new, _ = measure_there(X, weight, centred, targets if known else None)
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
-    share = remembered(recipe, n_rows) if stream else 1.0
     if state.step is not None and new.counts is None:
         # Another penalty may act on single coordinates, unlike the one before, or the other way round.
         is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
@@ -266,7 +268,7 @@ def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
 def remembered(recipe: Recipe, n_rows: int) -> float:
     """What is left of the weight of earlier rows of a stream after so many."""
     half_life = recipe.params["half_life"]
-    return 0.5 ** (n_rows / half_life) if half_life else 1.0
+    return left_after(n_rows, half_life) if half_life else 1.0
 
 
 def is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:

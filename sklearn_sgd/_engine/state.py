@@ -231,6 +231,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         if self.mean_weight != other.mean_weight:
             self._rescale(self.mean_weight / other.mean_weight)
         self.weight_sum, self.weight_rows = other.weight_sum, other.weight_rows
+        self.left_sum, self.left_rows = other.left_sum, other.left_rows
         self.statistics, self.began, self.former_centre = other.statistics, other.began, self.centre
         if len(other.window) > len(self.window):
             self.window = lengthened(self.window)

@@ -126,7 +126,10 @@ class ClusterRows(RemoteRows):
 
     def scores(self, objective: Any, none: Any) -> Any:
         """Return the scores of all samples, starting from empty scores."""
-        return self.blocks.reduce(self.view, workers.scores_of, objective, none, combine=workers.merge_scores)
+        args, spread = (objective, none), None
+        if len(none.jumps):
+            spread = self.blocks.reduce(self.view, workers.spread_of, *args, combine=workers.merge_spreads)
+        return self.blocks.reduce(self.view, workers.scores_of, *args, spread, combine=workers.merge_scores)
 
     # The passes
 

@@ -17,6 +17,7 @@ from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan
+from sklearn_sgd._engine.scores.curvature import Spread
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.traits import Formulas
@@ -179,9 +180,19 @@ def merge_scores(scores: list[Scores]) -> Scores:
     return reduce(Scores.merged, scores)
 
 
-def scores_of(block: Block, data: Data, objective: Objective, none: Scores) -> Scores:
-    """Return the scores of the samples, starting from empty scores."""
-    return none.counted_at(objective, block.X, data.y, data.weight)
+def scores_of(block: Block, data: Data, objective: Objective, none: Scores, spread: Spread | None) -> Scores:
+    """Return the scores of the samples, starting from empty scores; kernels are as wide as follows from all samples."""
+    return none.counted_at(objective, block.X, data.y, data.weight, spread)
+
+
+def merge_spreads(spreads: list[Spread]) -> Spread:
+    """Return the sum over all blocks of what the width of kernels follows from."""
+    return reduce(Spread.plus, spreads)
+
+
+def spread_of(block: Block, data: Data, objective: Objective, none: Scores) -> Spread:
+    """Return what the width of kernels follows from."""
+    return none.spread_at(objective, block.X, data.y, data.weight)
 
 
 def column_statistics(

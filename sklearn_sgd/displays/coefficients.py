@@ -86,8 +86,7 @@ class CoefficientDisplay:
             )
         names = list(table.feature_names)
         features = features if features is None or isinstance(features, str) else list(features)
-        # Only the last name is that of the intercept: a feature may have the same.
-        last = [len(names) - 1] * (names[-1] == "intercept")
+        last = [len(names) - 1] * table.ends_with_intercept
         if features is None:
             at = [j for j in range(len(names)) if j not in last]
         elif isinstance(features, str) or (unknown := [name for name in features if name not in names]):

@@ -11,21 +11,25 @@ from sklearn_sgd._engine.scores.rows import Rows, RowSlopes, Target, add_up, row
 from sklearn_sgd._namespace import doubled, host
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.sandwich import (
+    ANY,
+    ONE_DENSITY,
     inverse,
     make_table,
+    refuse_formula,
+    refuse_overflow,
+    refuse_underflow,
     refuse_unknown_density,
     warn_if_alone,
     warn_if_far,
     warn_if_few,
+    warn_if_few_beyond,
+    warn_if_few_groups,
 )
 from sklearn_sgd.inference.table import CoefficientTable
-from sklearn_sgd.inference.without_rows import classic, from_scores
+from sklearn_sgd.inference.without_rows import classic, from_scores, refuse_without_rows
 
 # Powers of ``1 - leverage`` that scores are divided by, squared.
 HC = {"HC0": 0.0, "HC1": 0.0, "HC2": 1.0, "HC3": 2.0}
-
-# The sandwich in which residuals of all rows have the same density.
-ONE_DENSITY = "QuantReg"
 
 
 def coefficient_table(
@@ -96,6 +100,7 @@ def coefficient_table(
         If a coefficient depends on few rows in which the loss has a second derivative, as that of a rare level may for
         'huber' with a small epsilon, or in streams for 'quantile': standard errors may then be far from the true ones.
         With 'HC2' and 'HC3', if the leverage of a row is 1.
+        If there are few groups, or few rows beyond a quantile near 0 or 1, for each parameter.
         Without X and y, if the samples of a stream were not in random order, or more alike the nearer they are, so that
         standard errors may be wrong.
 
@@ -135,6 +140,7 @@ def coefficient_table(
     if X is None or y is None:
         if any(given is not None for given in (X, y, sample_weight, groups)):
             raise ValueError("X and y belong together, and sample_weight and groups to them: give both.")
+        refuse_without_rows(known, method)
         is_classic = method == "classic"
         tables = classic(known, level, dispersion) if is_classic else from_scores(known, method, level)
     else:
@@ -192,11 +198,11 @@ def _check_rows(model: Model, X: Any, y: Any, sample_weight: Any, groups: Any) -
 
 
 class Slopes(NamedTuple):
-    """Slopes and second derivatives of a target; for the classic formula the dispersion."""
+    """Slopes and second derivatives of a target, jumps of the slope; for the classic formula the dispersion."""
 
     target: Target
     dispersion: float | None
-    has_jumps: bool
+    jumps: list[second.Jump]
 
 
 def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, dispersion: float | None) -> Slopes:
@@ -205,14 +211,16 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     y, p, n = data.y[:, t], p[:, t], int(data.counted.sum())
     pull, _ = model.pull(model.coef[t])
     rows = row_slopes(loss, y, p, data)
+    squares = np.square((weight * rows.slope)[counted]).sum()
+    refuse_overflow(squares)
+    refuse_underflow(squares, rows.slope[counted].any())
+    refuse_formula(method, bool(rows.jumps), ANY)
     if rows.jumps:
         return _slopes_that_jump(rows, data, pull, method, dispersion)
-    if method == ONE_DENSITY:
-        raise ValueError(f"robust={method!r} is for losses whose slope jumps, as that of 'quantile': use robust=True.")
     curvature, g = rows.curvature, rows.slope
     k = len(pull)
     if method != "classic":
-        return Slopes(Target(weight * curvature, weight * g, pull), None, False)
+        return Slopes(Target(weight * curvature, weight * g, pull), None, [])
     if not second.is_linear_in_target(loss, p[counted], float(np.std(p[counted] - y[counted]))):
         raise ValueError(
             f"There is no classic formula for loss={model.resolved.params['loss']!r}: it is for the squared error, "
@@ -220,7 +228,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
         )
     c = second.expected_curvature(loss, p)
     pearson = float(np.sum((weight * g * g / c)[counted])) / (n - k)
-    return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else dispersion, False)
+    return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else dispersion, [])
 
 
 def _slopes_that_jump(rows: RowSlopes, data: Rows, pull: np.ndarray, method: str, dispersion: float | None) -> Slopes:
@@ -228,15 +236,16 @@ def _slopes_that_jump(rows: RowSlopes, data: Rows, pull: np.ndarray, method: str
     curvature, g, jumps = rows
     weight, counted = data.weight, data.counted
     refuse_unknown_density(curvature)
-    if method in ("HC2", "HC3"):
-        raise ValueError(f"robust={method!r} is for losses with a second derivative: use robust=True.")
     if method not in (ONE_DENSITY, "classic"):
-        return Slopes(Target(weight * curvature, weight * g, pull), None, True)
+        return Slopes(Target(weight * curvature, weight * g, pull), None, jumps)
     if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
-        raise ValueError("The classic formula of a loss whose slope jumps has no weights and no dispersion.")
+        raise ValueError(
+            f"The classic formula of a loss whose slope jumps has no weights and no dispersion: use {ANY}, or "
+            f"robust={ONE_DENSITY!r}, without a dispersion."
+        )
     mean, share = float(np.average(curvature, weights=weight)), second.level(jumps[0])
     variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
-    return Slopes(Target(weight * mean, weight * g, pull), variance / mean, True)
+    return Slopes(Target(weight * mean, weight * g, pull), variance / mean, jumps)
 
 
 @np.errstate(all="ignore")
@@ -265,6 +274,7 @@ def _from_rows(
         scatters = [total.of_groups.T @ total.of_groups for total in sums if total.of_groups is not None]
         factor = n_groups / (n_groups - 1) * (n - 1) / (n - k)
         name = f"cluster, of {n_groups} groups"
+        warn_if_few_groups(n_groups, k)
     elif method == "classic":
         scatters = [(s.dispersion or 0.0) * total.curvature for s, total in zip(slopes, sums, strict=True)]
     tables = []
@@ -273,8 +283,12 @@ def _from_rows(
         warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
         if method != "classic" and not alone.any():
             diagonal, one_density = sums[t].curvature.diagonal() + bends[t], method == ONE_DENSITY
-            warn_if_few(model, t, diagonal, sums[t].squares, each.has_jumps, one_density)
-        known = (dispersion or each.dispersion) if method == "classic" and not each.has_jumps else None
+            warn_if_few(model, t, diagonal, sums[t].squares, bool(each.jumps), one_density)
+        if each.jumps:
+            y, weight = data.y[data.counted, t], data.weight[data.counted]
+            spread = second.spread_of(each.jumps, y, p[data.counted, t], weight)
+            warn_if_few_beyond(model, t, each.jumps, spread)
+        known = (dispersion or each.dispersion) if method == "classic" and not each.jumps else None
         df = n - k if method == "classic" and model.formulas.is_quadratic and dispersion is None else None
-        tables.append(make_table(model, t, covariance, centre, n, level, df, known, name))
+        tables.append(make_table(model, t, scatters[t], covariance, centre, n, level, df, known, name))
     return tables

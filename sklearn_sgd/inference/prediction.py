@@ -1,5 +1,6 @@
 """Intervals of predictions."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,11 +8,16 @@ import numpy as np
 from sklearn_sgd._base.samples import check_samples
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows
+from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import floats
 from sklearn_sgd.inference.coefficients import check_level, coefficient_table
 from sklearn_sgd.inference.model import Model
+from sklearn_sgd.inference.sandwich import refuse_overflow
 from sklearn_sgd.inference.table import CoefficientTable
 from sklearn_sgd.inference.without_rows import classic
+
+# Variance of a prediction, in units of the products it is a sum of, below which few of its digits are left.
+ROUNDED = 1e-12
 
 # The level of a table of which only the covariance is used.
 LEVEL = 0.95
@@ -124,16 +130,31 @@ def standard_deviations(estimator: Any, X: Any) -> np.ndarray:
 
 def _interval(model: Model, X: Any, table: CoefficientTable, kind: str, level: float | None) -> PredictionInterval:
     """Return the intervals of a target."""
-    n = X.shape[0]
-    raw, variance = np.empty(n), np.full(n, (table.dispersion or 0.0) if kind == "target" else 0.0)
-    at, (centre, covariance) = table.coef.copy(), table.centred or (None, table.covariance)
+    n, at, (centre, covariance), is_rounding = X.shape[0], table.coef.copy(), table.about, False
+    raw, variance, is_at_zero = np.empty(n), np.zeros(n), centre is None
     if model.has_intercept:
         centre = np.zeros(X.shape[1]) if centre is None else centre
         at[-1] += centre @ at[:-1]
     for rows, Z in Rows(X, np.empty((n, 0)), np.ones(n), None).designs(centre):
-        raw[rows] = Z @ at
-        variance[rows] += np.maximum(np.einsum("ij,jk,ik->i", Z, covariance, Z, optimize=True), 0.0)
+        raw[rows], variance[rows] = Z @ at, _squares(Z, covariance)
+        is_rounding |= is_at_zero and bool((variance[rows] < ROUNDED * _squares(abs(Z), abs(covariance))).any())
+    refuse_overflow(variance)
+    if is_rounding:
+        warnings.warn(
+            "The covariance of the table has no digits left at some samples, since the features are far from 0: "
+            "standard errors of predictions are wrong there. Remedy: features less their means, or the table as "
+            "coefficient_table returns it.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
+    variance = np.maximum(variance, 0.0) + ((table.dispersion or 0.0) if kind == "target" else 0.0)
     error = np.sqrt(variance)
     half = table.quantile(table.level if level is None else level) * error
     inverse = getattr(model.loss, "inverse_link", np.asarray)
     return PredictionInterval(inverse(raw), error, inverse(raw - half), inverse(raw + half))
+
+
+def _squares(Z: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return the variance of the prediction of each row."""
+    with np.errstate(all="ignore"):
+        return np.einsum("ij,jk,ik->i", Z, covariance, Z, optimize=True)

@@ -1,15 +1,23 @@
 """The sandwich estimator, and the table that is made from it."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sgd._engine.scores.curvature import Jump, Spread
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.sums import Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import Centred, CoefficientTable
+
+# The sandwich in which residuals of all rows have the same density, and the one for all losses.
+ONE_DENSITY, ANY = "QuantReg", "robust=True"
+
+# Squares below which numbers lose digits, or are 0.
+LEAST = 1e-300
 
 # Distance from the minimum, in standard errors, from which a table warns; relative eigenvalues that count as 0.
 FAR, SINGULAR = 1.0, 1e-14
@@ -17,6 +25,12 @@ FAR, SINGULAR = 1.0, 1e-14
 # Effective number of rows that a second derivative is made of, up to which a table warns: for losses that may be
 # straight, and for all others, where that of a level with one row is 1.
 FEW, ALONE = 8.0, 1.5
+
+# Rows beyond a jump of the slope, for each parameter, below which a table warns.
+BEYOND = 5.0
+
+# Number of groups below which a table warns.
+GROUPS = 20
 
 # Added to the message about dependent columns, for losses that may be straight.
 FLAT = (
@@ -44,6 +58,7 @@ def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray
     """Return the inverse of the second derivative of the objective; an error if it has none."""
     H = curvature + np.diag(bend)
     refuse_overflow(H)
+    refuse_underflow(H.diagonal(), H.diagonal() > 0.0)
     size = np.sqrt(np.maximum(H.diagonal(), 0.0))
     where = [model.feature_names[j] for j in np.flatnonzero(~(size > 0.0))]
     if not where:
@@ -63,10 +78,27 @@ def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray
     )
 
 
-def refuse_overflow(matrix: np.ndarray) -> None:
-    """Raise an error if there is no matrix, since squares of what it is made of are too large."""
-    if not np.isfinite(matrix).all():
-        raise ValueError("Squares of slopes, or second derivatives, are out of the range of numbers: scale X or y.")
+OUT_OF_RANGE = "Squares of slopes, or second derivatives, are out of the range of numbers: scale X or y."
+
+
+def refuse_overflow(*squares: Any) -> None:
+    """Raise an error if a matrix or a number is not finite, since squares of what it is made of are too large."""
+    if not all(np.isfinite(each).all() for each in squares):
+        raise ValueError(OUT_OF_RANGE)
+
+
+def refuse_underflow(squares: Any, are_there: Any) -> None:
+    """Raise an error for squares too small for numbers; where nothing is there, they are 0, and right."""
+    if np.any((squares < LEAST) & are_there):
+        raise ValueError(OUT_OF_RANGE)
+
+
+def refuse_formula(method: str, has_jumps: bool, instead: str) -> None:
+    """Raise an error for a sandwich that is not for the slope of the loss; ``instead`` is the one that is."""
+    if method in ("HC2", "HC3") and has_jumps:
+        raise ValueError(f"robust={method!r} is for losses with a second derivative: use {instead}.")
+    if method == ONE_DENSITY and not has_jumps:
+        raise ValueError(f"robust={method!r} is for losses whose slope jumps, as that of 'quantile': use {instead}.")
 
 
 def refuse_unknown_density(curvature: np.ndarray) -> None:
@@ -129,6 +161,34 @@ def warn_if_few(
     )
 
 
+def warn_if_few_beyond(model: Model, t: int, found: list[Jump], spread: Spread) -> None:
+    """Warn if few rows are beyond a jump of the slope, as beyond a quantile near 0 or 1, for so many parameters."""
+    shares, k = spread.shares(found), model.parameters.shape[1]
+    beyond = spread.n_rows * min(min(share, 1.0 - share) for share in shares)
+    if round(beyond, 6) >= BEYOND * k:
+        return
+    warnings.warn(
+        f"{named(model, t)}About {round(beyond)} rows are beyond the jump of the slope of the loss, as beyond a "
+        f"quantile near 0 or 1: {beyond / k:.1f} for each of the {k} parameters. Below {BEYOND:g} the normal "
+        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, or a quantile "
+        "nearer to 0.5.",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )
+
+
+def warn_if_few_groups(n_groups: int, k: int) -> None:
+    """Warn if groups are few, of whose sums the scatter is made."""
+    if n_groups < max(GROUPS, k + 1):
+        warnings.warn(
+            f"There are {n_groups} groups, for {k} parameters. The standard errors are right for many groups, about 40 "
+            "or more; with few they are too small, and intervals too short. Remedy: smaller groups, if these are "
+            "independent.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
+
+
 def warn_if_alone(method: str, alone: np.ndarray) -> None:
     """Warn if rows have a leverage of 1, so that their residuals say nothing."""
     found = np.flatnonzero(alone)
@@ -167,6 +227,7 @@ def warn_of_order(model: Model, t: int, scores: Sums) -> None:
 def make_table(
     model: Model,
     t: int,
+    scatter: np.ndarray,
     covariance: np.ndarray,
     centre: np.ndarray | None,
     n: int,
@@ -175,7 +236,12 @@ def make_table(
     known: float | None,
     name: str,
 ) -> CoefficientTable:
-    """Return the table of a target, from the covariance with the intercept at the means of the columns, if any."""
+    """Return the table of a target, from the covariance with the intercept at the means of the columns, if any.
+
+    ``scatter`` is the sum of squares that the covariance was made of.
+    """
+    squares = scatter.diagonal()
+    refuse_underflow(np.minimum(squares, covariance.diagonal()), squares > 0.0)
     centred = None if centre is None else Centred(centre, covariance)
     covariance = covariance if centred is None else centred.covariance_at_zero()
     refuse_overflow(covariance)
@@ -183,4 +249,6 @@ def make_table(
     if model.is_penalised:
         notes = ("Penalised: errors are about the minimum of the penalised objective, which is nearer to 0.",)
     coef, names = model.parameters[t].copy(), model.feature_names
-    return CoefficientTable(coef, covariance, names, n, float(level), df, known, name, notes, centred)
+    return CoefficientTable(
+        coef, covariance, names, n, float(level), df, known, name, notes, centred, has_intercept=model.has_intercept
+    )

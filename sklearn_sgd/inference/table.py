@@ -1,13 +1,15 @@
 """The table of coefficients."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from html import escape
 from math import floor, log10
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
+
+# Difference of two computations of a sum, in units of the sum of the sizes, up to which it is rounding.
+ROUNDING = 1e-12
 
 
 class Centred(NamedTuple):
@@ -19,11 +21,21 @@ class Centred(NamedTuple):
     centre: np.ndarray
     covariance: np.ndarray
 
-    def covariance_at_zero(self) -> np.ndarray:
-        """Return the covariance with the intercept."""
+    @property
+    def _move(self) -> np.ndarray:
+        """The matrix from these parameters to those with the intercept."""
         move = np.eye(len(self.covariance))
         move[-1, :-1] = -self.centre
-        return move @ self.covariance @ move.T
+        return move
+
+    def covariance_at_zero(self) -> np.ndarray:
+        """Return the covariance with the intercept."""
+        return self._move @ self.covariance @ self._move.T
+
+    def is_of(self, covariance: np.ndarray) -> bool:
+        """Return whether this is the covariance with the intercept, but for rounding."""
+        sizes = abs(self._move) @ abs(self.covariance) @ abs(self._move.T)
+        return bool(np.all(abs(covariance - self.covariance_at_zero()) <= ROUNDING * sizes))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,7 +68,10 @@ class CoefficientTable:
         Notes that are printed below the table.
     centred : tuple (centre, covariance), default=None
         Means of the features, and the covariance with the prediction there in place of the intercept. Intervals of
-        predictions have all digits with it, where features are far from 0. None: they follow from `covariance`.
+        predictions have all digits with it, where features are far from 0. They follow from `covariance` if this is
+        None, or another covariance, because `covariance` was replaced.
+    has_intercept : bool, default=None
+        Whether the last coefficient is the intercept. None: whether its name is ``intercept``.
 
     Attributes
     ----------
@@ -90,29 +105,51 @@ class CoefficientTable:
     method: str = ""
     notes: tuple[str, ...] = field(default=())
     centred: Centred | None = None
+    has_intercept: bool | None = None
 
-    @cached_property
+    def __post_init__(self) -> None:
+        """Check that all parts have the same number of coefficients."""
+        k = len(self.feature_names)
+        if np.shape(self.coef) != (k,) or np.shape(self.covariance) != (k, k):
+            raise ValueError(
+                f"coef must have a number and covariance a row and a column for each of the {k} feature_names; got "
+                f"shapes {np.shape(self.coef)} and {np.shape(self.covariance)}."
+            )
+
+    @property
+    def ends_with_intercept(self) -> bool:
+        """Whether the last coefficient is the intercept."""
+        return self.feature_names[-1:] == ["intercept"] if self.has_intercept is None else self.has_intercept
+
+    @property
+    def about(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """A point, None for 0, and the covariance with the prediction there in place of the intercept."""
+        if self.centred is not None and self.centred.is_of(self.covariance):
+            return self.centred
+        return None, self.covariance
+
+    @property
     def std_err(self) -> np.ndarray:
         """Standard errors."""
         return np.sqrt(np.maximum(self.covariance.diagonal(), 0.0))
 
-    @cached_property
+    @property
     def z(self) -> np.ndarray:
         """Coefficients in units of their standard errors."""
         with np.errstate(all="ignore"):
             return self.coef / self.std_err
 
-    @cached_property
+    @property
     def p_value(self) -> np.ndarray:
         """Two-sided probability of a larger ``z`` if the true coefficient is 0."""
         return 2.0 * self.distribution.sf(np.abs(self.z))
 
-    @cached_property
+    @property
     def low(self) -> np.ndarray:
         """Lower ends of the intervals."""
         return self.coef - self.quantile(self.level) * self.std_err
 
-    @cached_property
+    @property
     def high(self) -> np.ndarray:
         """Upper ends of the intervals."""
         return self.coef + self.quantile(self.level) * self.std_err

@@ -1,13 +1,11 @@
 """A block of rows is added to sums."""
 
 from functools import lru_cache
-from math import exp, isfinite, log, sqrt
+from math import isfinite
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import linalg
-from scipy.integrate import quad
-from scipy.special import dawsn, ndtri
 
 from sklearn_sgd._engine.compiled.drivers.scores import NEW, ROWS, STEP, WORK
 from sklearn_sgd._engine.scores import curvature as second
@@ -22,9 +20,6 @@ LEFT = 0.5
 # Gradient at the minimum before a block, in standard errors, from which a parabola may be wrong: a feature may be new,
 # or the targets drift.
 OFF = 2.0
-
-# Share of residuals below 0 up to which their size is known.
-EDGE = 1e-6
 
 S = TypeVar("S", bound=Sums)
 
@@ -60,15 +55,6 @@ def ones(n: int) -> np.ndarray:
     made = np.ones(n)
     made.flags.writeable = False
     return made
-
-
-@lru_cache(maxsize=64)
-def log_size(share: float) -> float:
-    """Return the mean logarithm of the size of residuals that are normal, of variance 1, and a share of them below 0.
-
-    Its slope in their mean is Dawson's function, times a constant.
-    """
-    return 2.0 * quad(dawsn, 0.0, abs(float(ndtri(share))) / sqrt(2.0))[0] - 0.5 * (np.euler_gamma + log(2.0))
 
 
 class View(NamedTuple):
@@ -138,20 +124,27 @@ def with_block(sums: S, objective: Objective, block: Block, view: View) -> S | N
     return _added(sums, objective, block, view, solved)
 
 
-def with_block_here(sums: S, objective: Objective, block: Block, view: View) -> S:
-    """Return the sums with a block that is seen at the same parameters as the rows before it."""
-    return _added(sums, objective, block, view, np.zeros(len(sums.at)))
+def with_block_here(sums: S, objective: Objective, block: Block, view: View, spread: second.Spread | None = None) -> S:
+    """Return the sums with a block that is seen at the same parameters as the rows before it.
+
+    Where slopes jump, kernels have the width that follows from a ``spread``; None: that of the rows so far.
+    """
+    return _added(sums, objective, block, view, np.zeros(len(sums.at)), spread)
 
 
-def _added(sums: S, objective: Objective, block: Block, view: View, solved: np.ndarray) -> S:
+def _added(
+    sums: S, objective: Objective, block: Block, view: View, solved: np.ndarray, spread: second.Spread | None = None
+) -> S:
     """Return the sums with a block, after a step with such a solution of the scaled equations."""
     _, y, s, is_plain, n_seen, is_known = block
     n, k, jumps, side, (logarithms, *squares_seen) = len(y), len(sums.at), sums.jumps, 0.0, view.found
-    weight, size = sums.weight + (n if is_plain else float(s.sum())), sums.size + logarithms
     if len(jumps):
-        jumps = _bumps(sums, size, weight, y, view.predictions)
-    elif not objective.is_quadratic:
-        side = second.step_beside(objective.loss, n, *squares_seen)
+        found_jumps = sums.found_jumps
+        now = sums.spread.after(found_jumps, y, view.predictions, None if is_plain else s, logarithms)
+        jumps = (spread or now).bumps(found_jumps)
+    else:
+        now = second.Spread(sums.weight + (n if is_plain else float(s.sum())), sums.square, sums.size, sums.below)
+        side = 0.0 if objective.is_quadratic else second.step_beside(objective.loss, n, *squares_seen)
     new, (curvature, scatter), found = np.empty((NEW, k)), np.empty((2, k, k)), np.empty(5)
     n_large = objective.drivers.add(
         *(n, k, y, s, ones(n), objective.is_quadratic, side, jumps, len(jumps), LARGE),
@@ -176,12 +169,14 @@ def _added(sums: S, objective: Objective, block: Block, view: View, solved: np.n
         errors = objective.pearson(s, *view.rows[:3]) if objective.is_deviance else 0.0
     return sums._replace(
         at=at,
-        weight=weight,
+        weight=now.weight,
+        square=now.square,
+        size=now.size,
+        below=now.below,
         curvature=curvature,
         product=product,
         slope=slope,
         scatter=scatter,
-        size=size,
         pearson=max(sums.pearson + residuals, 0.0) + errors,
         n_seen=sums.n_seen + n_seen,
         moved=max(sums.moved + moved, 0.0) + apart,
@@ -198,13 +193,6 @@ def _leading(block: Block, view: View, at: np.ndarray | None) -> Leading:
     return rows if at is None else rows._replace(p=rows.Z @ at, g=rows.score)
 
 
-def _bumps(sums: Sums, size: float, weight: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return the second derivative of a loss whose slope jumps as bumps, for such sums of logarithms and weights."""
-    found = [second.Jump(*jump) for jump in sums.jumps.tolist()]
-    share = min(max(second.level(found[0]), EDGE), 1.0 - EDGE) if len(found) == 1 else 0.5
-    return second.bumps_of_jumps(found, y, p, exp(size / weight - log_size(share)), weight)
-
-
 def slopes_of(sums: S, objective: Objective, y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Return slopes and second derivatives of losses; None for second derivatives that are all 1."""
     g = np.asarray(objective.loss.gradient(y, p), dtype=np.float64)
@@ -212,7 +200,7 @@ def slopes_of(sums: S, objective: Objective, y: np.ndarray, p: np.ndarray) -> tu
         return g, None
     if not len(sums.jumps):
         return g, second.curvature_beside(objective.loss, y, p, g)
-    return g, second.sum_of_bumps(_bumps(sums, sums.size, sums.weight, y, p), y, p)
+    return g, second.sum_of_bumps(sums.spread.bumps(sums.found_jumps), y, p)
 
 
 def settled(sums: S, objective: Objective) -> S:

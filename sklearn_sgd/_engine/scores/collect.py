@@ -13,7 +13,7 @@ from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.block import OutOfRange
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.rows import Rows, Target, add_up, row_slopes
-from sklearn_sgd._engine.scores.stream_scores import REACH, Scores
+from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import doubled, host, take
@@ -38,20 +38,19 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
     target = Target(weight * slopes.curvature, weight * slopes.slope, pull)
     (sums,) = add_up(data, mean if none.has_intercept else None, [target])
     rows = float(weight.sum())
-    e = np.abs(data.y[:, 0] - p[:, 0])[data.counted]
     if not np.isfinite(sums.scatter.sum() + sums.curvature.sum()):
         raise OutOfRange
+    none, counted = none.with_jumps(slopes.jumps), data.counted
+    spread = second.spread_of(slopes.jumps, data.y[counted, 0], p[counted, 0], weight[counted])
     return none._replace(
+        **spread._asdict(),
         at=at,
         unit=state.mean_weight,
-        weight=rows,
         n_seen=rows,
         curvature=sums.curvature,
         product=sums.curvature @ at,
         slope=sums.score - rows * pull,
         scatter=sums.scatter,
-        size=float(weight[data.counted] @ np.log(np.maximum(e, 1e-300 + np.finfo(float).eps * float(e.max())))),
-        jumps=np.array(slopes.jumps).reshape(-1, 3),
         pearson=objective.pearson(weight, p[:, 0], slopes.slope, slopes.curvature),
         squares=sums.squares,
     )
@@ -65,8 +64,8 @@ def _of_remote_rows(rows: RemoteRows, plan: Plan, state: State) -> Scores:
     none = none._replace(centre=state.centre if bias else none.centre)
     _, losses, slopes, *_ = rows.with_intercept(bias).residual_sums(objective.loss, float(intercept))
     typical = np.full(1, float(losses / slopes) if slopes else 1.0)
-    found = second.jumps(objective.loss, np.zeros(1), typical, REACH)
-    none = none._replace(at=none.parameters(coef, intercept), jumps=np.array(found).reshape(-1, 3))
+    found = second.jumps(objective.loss, np.zeros(1), typical, second.REACH)
+    none = none.with_jumps(found)._replace(at=none.parameters(coef, intercept))
     return rows.with_intercept(bias).scores(objective, none)._replace(unit=state.mean_weight)
 
 

@@ -12,13 +12,14 @@ Semiparametric Methods in Econometrics, Cambridge University Press, 1991: the ke
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import exp, pi, sqrt
-from typing import Any, NamedTuple
+from math import exp, log, pi, sqrt
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.integrate import quad
+from scipy.special import dawsn, ndtri
 
-from sklearn_sgd._engine.compiled.drivers.vectors import bumps
+from sklearn_sgd._engine.compiled.drivers.vectors import bumps, log_sizes
 
 # Step of a central difference, and of one on one side, in units of the residuals; the least step, in units of the
 # numbers that are subtracted.
@@ -26,6 +27,12 @@ STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-11
 
 # The quantile of the normal distribution for intervals of 95 %.
 TWO_SIDED = float(ndtri(0.975))
+
+# Jumps of a slope are looked for up to that many times the largest residual, where others will come.
+REACH = 2.0**20
+
+# Share of residuals below 0 up to which their size is known.
+EDGE = 1e-6
 
 # Halvings of an interval that contains a jump of the slope; relative change of a slope that is not rounding.
 HALVINGS, SMALL = 60, 1e-6
@@ -165,9 +172,85 @@ def jumps(loss: Any, y: np.ndarray, p: np.ndarray, reach: float = 1.25) -> list[
     return found
 
 
+@_remembered
+def has_jumps(loss: Any) -> bool:
+    """Return whether the slope of a loss jumps, for residuals of any usual size."""
+    return bool(jumps(loss, np.zeros(1), np.ones(1), REACH))
+
+
 def level(jump: Jump) -> float:
     """Return the share of targets below the prediction, at the minimum of a loss with one jump."""
     return -jump.below / jump.size
+
+
+class Spread(NamedTuple):
+    """Sums over rows from which the width of a kernel follows, where slopes jump.
+
+    Attributes
+    ----------
+    weight, square : float
+        Sum of the weights, and of their squares.
+    size : float
+        Sum of the logarithms of residuals.
+    below : ndarray of shape (n_jumps,)
+        Weight of the targets below each jump, if there are several.
+    """
+
+    weight: float
+    square: float
+    size: float
+    below: np.ndarray
+
+    def after(self, found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray | None, size: float) -> Self:
+        """Return the sums with further rows, all of weight 1 if there are none, and with their sum of logarithms."""
+        below = self.below
+        if len(found) > 1:
+            each = np.array([y - p <= -jump.at for jump in found])
+            below = below + (each.sum(axis=1) if weight is None else each @ weight)
+        new, square = (len(y), len(y)) if weight is None else (float(weight.sum()), float(weight @ weight))
+        return type(self)(self.weight + new, self.square + square, self.size + size, below)
+
+    def plus(self, other: Self) -> Self:
+        """Return the sums of the rows of both."""
+        weight, square, size, below = other
+        return type(self)(self.weight + weight, self.square + square, self.size + size, self.below + below)
+
+    @property
+    def n_rows(self) -> float:
+        """How many rows of equal weights are as precise (Kish)."""
+        return self.weight**2 / self.square
+
+    def shares(self, found: list[Jump]) -> list[float]:
+        """Return the share of targets below each jump: for one jump, as at the minimum of the loss."""
+        return [level(found[0])] if len(found) == 1 else (self.below / self.weight).tolist()
+
+    def bumps(self, found: list[Jump]) -> np.ndarray:
+        """Return the second derivative as bumps, in units of residuals that are normal and as large in the mean."""
+        share = min(max(level(found[0]), EDGE), 1.0 - EDGE) if len(found) == 1 else 0.5
+        return self.bumps_in_unit(found, exp(self.size / self.weight - log_size(share)))
+
+    def bumps_in_unit(self, found: list[Jump], unit: float) -> np.ndarray:
+        """Return the second derivative as bumps with a place, a width and a height: of a jump times a kernel around it.
+
+        The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather, in a unit of the residuals.
+        """
+        made, n = [], self.n_rows
+        for jump, share in zip(found, self.shares(found), strict=True):
+            share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
+            width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
+            h = unit * float(ndtri(share + width) - ndtri(share - width))
+            if h > 0.0:
+                made.append((jump.at, h, 0.75 * jump.size / h))
+        return np.array(made).reshape(-1, 3)
+
+
+@lru_cache(maxsize=64)
+def log_size(share: float) -> float:
+    """Return the mean logarithm of the size of residuals that are normal, of variance 1, and a share of them below 0.
+
+    Its slope in their mean is Dawson's function, times a constant.
+    """
+    return 2.0 * quad(dawsn, 0.0, abs(float(ndtri(share))) / sqrt(2.0))[0] - 0.5 * (np.euler_gamma + log(2.0))
 
 
 def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -178,8 +261,12 @@ def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: 
     ``sum(w)**2 / sum(w**2)`` rows (Kish). The result is 0 if half of the residuals are equal.
     """
     unit = min(float(np.sqrt(np.cov(y, aweights=weight, ddof=0))), _quartile_range(y - p, weight) / 1.34)
-    n = float(weight.sum() ** 2 / (weight @ weight))
-    return sum_of_bumps(bumps_of_jumps(found, y, p, unit, n, weight), y, p)
+    return sum_of_bumps(spread_of(found, y, p, weight).bumps_in_unit(found, unit), y, p)
+
+
+def spread_of(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Spread:
+    """Return the sums of rows from which the width of a kernel follows."""
+    return Spread(0.0, 0.0, 0.0, np.zeros(len(found))).after(found, y, p, weight, log_sizes(len(y), weight, y, p))
 
 
 def _quartile_range(e: np.ndarray, weight: np.ndarray) -> float:
@@ -195,24 +282,6 @@ def sum_of_bumps(made: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     total = np.empty(len(y))
     bumps(len(y), y, p, len(made), made.reshape(-1), total)
     return total
-
-
-def bumps_of_jumps(
-    found: list[Jump], y: np.ndarray, p: np.ndarray, unit: float, n: float, weight: np.ndarray | None = None
-) -> np.ndarray:
-    """Return the second derivative as bumps with a place, a width and a height: of a jump times the kernel around it.
-
-    The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather for n rows, in a unit of the residuals.
-    """
-    made = []
-    for jump in found:
-        share = level(jump) if len(found) == 1 else float(np.average(y - p <= -jump.at, weights=weight))
-        share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
-        width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
-        h = unit * float(ndtri(share + width) - ndtri(share - width))
-        if h > 0.0:
-            made.append((jump.at, h, 0.75 * jump.size / h))
-    return np.array(made).reshape(-1, 3)
 
 
 def _width(n: float, share: float) -> float:

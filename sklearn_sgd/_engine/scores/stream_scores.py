@@ -5,7 +5,7 @@ are seen at the minimum on almost all rows before them.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import blocks, dense
 from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
+from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, host, take
 
 # Numbers in a block of rows, which is dense and in double precision.
@@ -27,17 +28,15 @@ ENTRIES = 1 << 17
 # steps.
 GROWTH = 0.25
 
-# Jumps of a slope are looked for up to that many times the largest residual of the first rows.
-REACH = 2.0**20
-
-# The sums in which each row counts by its weight; in the scatter by the square of it.
-SUMS = "weight", "curvature", "product", "slope", "size", "pearson", "moved"
+# The sums in which each row counts by its weight; those in which it counts by the square of it.
+SUMS = "weight", "curvature", "product", "slope", "size", "below", "pearson", "moved"
+SQUARED = "scatter", "squares", "square"
 
 # The function that returns coefficients and an intercept.
 Start = Callable[[], tuple[np.ndarray, float]]
 
 # All sums that are added when those of other rows are.
-ADDED = *SUMS, "n_seen", "scatter", "squares"
+ADDED = *SUMS, *SQUARED, "n_seen"
 
 
 class Scores(Sums):
@@ -129,17 +128,15 @@ class Scores(Sums):
         is_plain = s is None and not half_life
         s, n_seen = ones(len(y)) if s is None else dense(s), float(len(y))
         if half_life:
-            share = 0.5 ** (len(y) / half_life)
+            share, left = left_after(len(y), half_life), left_of(len(y), half_life)
             known = known._weighted(share)._replace(n_seen=known.n_seen * share)
-            left = 0.5 ** (np.arange(len(y))[::-1] / half_life)
             s, n_seen = s * left, float(left.sum())
         if is_first:
             known = known._replace(at=known.parameters(*start()))
         block = Block(X, y, s, is_plain, n_seen, is_known)
         view = view_of(known, objective, block)
         if is_first:
-            found = second.jumps(objective.loss, y, view.predictions, REACH)
-            known = known._replace(jumps=np.array(found).reshape(-1, 3))
+            known = known.with_jumps(second.jumps(objective.loss, y, view.predictions, second.REACH))
         after = None
         try:
             if not (is_first or widened or (n_seen if is_plain else float(s.sum())) > GROWTH * known.weight):
@@ -171,22 +168,32 @@ class Scores(Sums):
         return bool(counts.any()), shown[:, counts < FIRST].any(axis=1)
 
     def _weighted(self, share: float) -> Self:
-        """Return the sums with such a share of the weight of each row, which counts squared in the scatter."""
-        rows, scatter = self.leading._replace(s=self.leading.s * share), self.scatter * (share * share)
-        squares = self.squares * (share * share)
-        return self._replace(scatter=scatter, squares=squares, leading=rows, **self._times(share, SUMS))
+        """Return the sums with such a share of the weight of each row."""
+        rows, squared = self.leading._replace(s=self.leading.s * share), self._times(share * share, SQUARED)
+        return self._replace(leading=rows, **self._times(share, SUMS), **squared)
 
     def _times(self, share: float, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(self, name) * share for name in names}
 
-    def counted_at(self, objective: Objective, X: Any, y: Any, s: Any) -> Self:
-        """Return the sums with rows that are seen where these sums are; all weights are 1 if there are none."""
-        known, size = self, max(1, ENTRIES // len(self.at))
-        for rows in blocks(len(y), size):
-            part = doubled(s[rows]) if len(s) else np.ones(len(y[rows]))
-            n_seen = float(np.count_nonzero(part))
-            block = Block(dense(X[rows]), dense(y[rows]), part, not len(s), n_seen, False)
-            known = with_block_here(known, objective, block, view_of(known, objective, block))
+    def _blocks(self, X: Any, y: Any, s: Any) -> Iterator[Block]:
+        """Yield rows in blocks; all weights are 1 if there are none."""
+        for rows in blocks(len(y), max(1, ENTRIES // len(self.at))):
+            part = doubled(s[rows]) if len(s) else ones(len(y[rows]))
+            yield Block(dense(X[rows]), dense(y[rows]), part, not len(s), float(np.count_nonzero(part)), False)
+
+    def spread_at(self, objective: Objective, X: Any, y: Any, s: Any) -> second.Spread:
+        """Return what the width of kernels follows from, of rows that are seen where these sums are."""
+        found = self.spread
+        for block in self._blocks(X, y, s):
+            p = view_of(self, objective, block).predictions
+            found = found.plus(second.spread_of(self.found_jumps, block.y, p, block.s))
+        return found
+
+    def counted_at(self, objective: Objective, X: Any, y: Any, s: Any, spread: second.Spread | None) -> Self:
+        """Return the sums with rows that are seen where these sums are; kernels are as wide as a ``spread`` has it."""
+        known = self
+        for block in self._blocks(X, y, s):
+            known = with_block_here(known, objective, block, view_of(known, objective, block), spread)
         return known._replace(leading=Leading.none(len(self.at)))
 
     def merged(self, other: Self) -> Self:

@@ -14,12 +14,14 @@ setting", Technometrics 58, 2016.
 Chen, X., Liu, W. and Zhang, Y., "Quantile regression under memory constraint", Annals of Statistics 47, 2019.
 """
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple, Self
 
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.scores.curvature import Jump, Spread
 from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import Root
@@ -54,8 +56,8 @@ class Sums(NamedTuple):
         jump, they follow from the density of residuals.
     slope, scatter : ndarray of shape (n_parameters,), (n_parameters, n_parameters)
         Sum of the slopes of the losses, and of the outer products of scores, which are slopes with the penalty's.
-    size : float
-        Sum of logarithms of residuals, where slopes jump.
+    size, square, below : float, float, ndarray of shape (n_jumps,)
+        Where slopes jump, sums from which the width of kernels follows, see `curvature.Spread`.
     jumps : ndarray of shape (n_jumps, 3)
         Where the slope of the loss jumps, by how much, and from what.
     pending : list of ndarray
@@ -93,6 +95,8 @@ class Sums(NamedTuple):
     moved: float = 0.0
     leading: Leading = Leading.none(0)
     squares: np.ndarray = np.zeros(0)
+    square: float = 0.0
+    below: np.ndarray = np.zeros(0)
     unit: float = 1.0
 
     @classmethod
@@ -109,6 +113,20 @@ class Sums(NamedTuple):
     def has_intercept(self) -> bool:
         """Whether there is an intercept."""
         return len(self.at) > len(self.centre)
+
+    @property
+    def found_jumps(self) -> list[Jump]:
+        """The jumps of the slope of the loss."""
+        return [Jump(*jump) for jump in self.jumps.tolist()]
+
+    @property
+    def spread(self) -> Spread:
+        """What the width of kernels follows from, where slopes jump."""
+        return Spread(self.weight, self.square, self.size, self.below)
+
+    def with_jumps(self, found: Sequence[Jump]) -> Self:
+        """Return the sums, which are empty, of a loss whose slope has such jumps."""
+        return self._replace(jumps=np.array(found).reshape(-1, 3), below=np.zeros(len(found)))
 
     @property
     def n_rows(self) -> float:

@@ -82,8 +82,9 @@ def scale_symmetric(k, A, more, ridge, scale, out):
 
 def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
     """As in `vectors`."""
-    # Half of the products follow from symmetry. Each turn computes those of two columns with four.
-    a, b, e, f = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
+    # Half of the products follow from symmetry. Each turn computes those of a column with six, for both weights: twelve
+    # sums and two columns are as many as fit into registers.
+    a, b = tail(work, 0), tail(work, STRETCH)
     clear(k, squares)
     clear(k * k, first)
     clear(k * k, second)
@@ -92,58 +93,45 @@ def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, square
         m = min(STRETCH, n - head)
         size, of_c, of_d = tail(sizes, head), tail(c, head), tail(d, head)
         clear(m, size)
-        j = 0
-        while j < k:
-            i = min(j + 1, k - 1)
-            u, v, of_j, of_i = tail(D, j * n + head), tail(D, i * n + head), inverse[j], inverse[i] * (i - j)
-            square_j, square_i = 0.0, 0.0
+        for j in range(k):
+            u, of_j, square = tail(D, j * n + head), inverse[j], 0.0
             for q in range(m):
-                size[q] += of_j * u[q] * u[q] + of_i * v[q] * v[q]
                 a[q] = of_c[q] * u[q]
-                b[q] = of_c[q] * v[q]
-                e[q] = of_d[q] * u[q]
-                f[q] = of_d[q] * v[q]
-                square_j += (of_c[q] * u[q] * u[q]) * (of_c[q] * u[q] * u[q])
-                square_i += (of_c[q] * v[q] * v[q]) * (of_c[q] * v[q] * v[q])
-            squares[j] += square_j
-            squares[i] += square_i * (i - j)
+                b[q] = of_d[q] * u[q]
+                size[q] += of_j * u[q] * u[q]
+                square += (of_c[q] * u[q] * u[q]) * (of_c[q] * u[q] * u[q])
+            squares[j] += square
             other = 0
-            while other <= i:
-                other1, other2, other3 = min(other + 1, k - 1), min(other + 2, k - 1), min(other + 3, k - 1)
-                z0, z1, z2, z3 = (
-                    tail(D, other * n + head),
-                    tail(D, other1 * n + head),
-                    tail(D, other2 * n + head),
-                    tail(D, other3 * n + head),
-                )
-                a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
-                b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
-                e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0
-                f0, f1, f2, f3 = 0.0, 0.0, 0.0, 0.0
+            while other <= j:
+                z0, z1 = column(D, k, n, other, head), column(D, k, n, other + 1, head)
+                z2, z3 = column(D, k, n, other + 2, head), column(D, k, n, other + 3, head)
+                z4, z5 = column(D, k, n, other + 4, head), column(D, k, n, other + 5, head)
+                a0, a1, a2, a3, a4, a5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                b0, b1, b2, b3, b4, b5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 for q in range(m):
                     a0 += a[q] * z0[q]
-                    a1 += a[q] * z1[q]
-                    a2 += a[q] * z2[q]
-                    a3 += a[q] * z3[q]
                     b0 += b[q] * z0[q]
+                    a1 += a[q] * z1[q]
                     b1 += b[q] * z1[q]
+                    a2 += a[q] * z2[q]
                     b2 += b[q] * z2[q]
+                    a3 += a[q] * z3[q]
                     b3 += b[q] * z3[q]
-                    e0 += e[q] * z0[q]
-                    e1 += e[q] * z1[q]
-                    e2 += e[q] * z2[q]
-                    e3 += e[q] * z3[q]
-                    f0 += f[q] * z0[q]
-                    f1 += f[q] * z1[q]
-                    f2 += f[q] * z2[q]
-                    f3 += f[q] * z3[q]
-                add(first, j, i, other, k, a0, a1, a2, a3, b0, b1, b2, b3)
-                add(second, j, i, other, k, e0, e1, e2, e3, f0, f1, f2, f3)
-                other += 4
-            j += 2
+                    a4 += a[q] * z4[q]
+                    b4 += b[q] * z4[q]
+                    a5 += a[q] * z5[q]
+                    b5 += b[q] * z5[q]
+                add(first, j, other, k, a0, a1, a2, a3, a4, a5)
+                add(second, j, other, k, b0, b1, b2, b3, b4, b5)
+                other += 6
         head += m
     mirror(k, first)
     mirror(k, second)
+
+
+def column(D, k, n, j, head):
+    """The entries of a column from ``head`` on; of the last one if there is no such column."""
+    return tail(D, min(j, k - 1) * n + head)
 
 
 def clear(n, out):
@@ -159,17 +147,20 @@ def mirror(k, A):
             A[other * k + j] = A[j * k + other]
 
 
-def add(sums, j, i, other, k, a0, a1, a2, a3, b0, b1, b2, b3):
-    """Add numbers to two rows of a matrix, in four columns, as far as there are such rows and columns."""
-    for row in range(j, i + 1):
-        second = row > j
-        sums[row * k + other] += b0 if second else a0
-        if other + 1 < k:
-            sums[row * k + other + 1] += b1 if second else a1
-        if other + 2 < k:
-            sums[row * k + other + 2] += b2 if second else a2
-        if other + 3 < k:
-            sums[row * k + other + 3] += b3 if second else a3
+def add(sums, j, other, k, a0, a1, a2, a3, a4, a5):
+    """Add numbers to a row of a matrix, in six columns, as far as there are such columns."""
+    row = tail(sums, j * k)
+    row[other] += a0
+    if other + 1 < k:
+        row[other + 1] += a1
+    if other + 2 < k:
+        row[other + 2] += a2
+    if other + 3 < k:
+        row[other + 3] += a3
+    if other + 4 < k:
+        row[other + 4] += a4
+    if other + 5 < k:
+        row[other + 5] += a5
 
 
 def log_sizes(n, s, y, p):

@@ -29,7 +29,7 @@ ROWS = 8
 STEP = 5
 
 # Results for each parameter: where the sums are, `product`, `slope` and `squares`. Scratch memory for the rest.
-NEW, WORK = 4, 4 * STRETCH
+NEW, WORK = 4, 2 * STRETCH
 
 
 def see_block(
