@@ -65,7 +65,9 @@ LIKE, NEAR, SHARE = 4.0, 100.0, 1e-3
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Return the size of the sample; None if covariances of all rows cost no more."""
-    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES, EXACT) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
+    if n_columns <= COLUMNS or n_rows < ROWS:
+        return None
+    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES, EXACT, parts=1)
     return size if size < n_rows else None
 
 
