@@ -83,6 +83,16 @@ def test_the_last_step_reads_a_part_of_the_rows(monkeypatch, kind, weighted):
     assert model.score(X, y, weight) > exact.score(X, y, weight) - 1e-6
 
 
+def test_targets_of_mostly_noise_need_no_third_reading():
+    """Much more is missing after the first step than may be left, but a step with a part of the rows leaves little."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80_000, P))
+    y = 0.3 * X @ rng.standard_normal(P) / np.sqrt(P) + rng.standard_normal(len(X))
+    model = BatchGDRegressor().fit(X, y)
+    assert 2.0 < model.n_readings_ < 2.5
+    assert model.score(X, y) > LinearRegression().fit(X, y).score(X, y) - 1e-6
+
+
 def test_a_part_that_is_too_small_is_noticed(monkeypatch):
     """Its groups differ too much, so that the step is made with all rows."""
     X, y = design("correlated")
@@ -208,14 +218,15 @@ def test_standard_errors_need_all_rows():
     assert_allclose(model.predict(X[:9], return_std=True)[1], kept.predict(X[:9], return_std=True)[1], rtol=1e-4)
 
 
-def test_one_row_that_no_part_shows():
+@pytest.mark.parametrize("rest", [52.0, 1.0])
+def test_one_row_that_no_part_shows(rest):
     """Its square is a part of those of all rows, but the other rows do not show it."""
     rng = np.random.default_rng(1)
     n, p, size = 100_000, 60, 300.0
     X, slopes = rng.standard_normal((n, p)), rng.standard_normal(p)
     y = X @ slopes + 3.0 * rng.standard_normal(n)
     X[7] = size * np.eye(1, p)[0]
-    y[7] = size * slopes[0] + 3.0 * np.sqrt(size)
+    y[7] = size * slopes[0] + rest
     least = np.mean((y - LinearRegression().fit(X, y).predict(X)) ** 2)
     model = BatchGDRegressor().fit(X, y)
     assert model.n_readings_ > 2.0

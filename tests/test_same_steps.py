@@ -51,6 +51,21 @@ def test_sgd_regressor(loss, penalty, learning_rate, average):
     assert ours.n_updates_ == theirs.t_ - 1 == 300
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("p", [40, 64, 65, 150, 500])
+def test_batches_of_wide_rows(p, dtype):
+    """Four rows are multiplied together, in pieces; neither number divides that of the rows or columns."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((61, p)).astype(dtype), rng.standard_normal(61).astype(dtype)
+    model = MiniBatchSGDRegressor(batch_size=11, learning_rate="constant", eta0=1e-3, epochs=1, tol=None, shuffle=False)
+    model.fit(X, y)
+    w, A = np.zeros(p + 1), np.column_stack((X, np.ones(61))).astype(float)
+    for start in range(0, 61, 11):
+        some, rest = A[start : start + 11], y[start : start + 11]
+        w -= 1e-3 / len(rest) * some.T @ (some @ w - rest)
+    assert_allclose(theta(model), w, rtol=1e-9 if dtype == np.float64 else 1e-4, atol=1e-7)
+
+
 @covering({"loss": LOSSES, "penalty": [None, "l2"], "average": [False, True]})
 def test_sgd_regressor_falling_rate(loss, penalty, average):
     params = {"penalty": penalty, "alpha": 0.05, "average": average, "learning_rate": "adaptive", "n_iter_no_change": 1}

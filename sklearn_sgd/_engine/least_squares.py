@@ -57,14 +57,17 @@ PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 EXPECTED, ALLOWED, PART, GROUPS = 0.25, 0.5, 0.5, 4
 
 # Share of the decrement that a step with a product of all rows leaves, in units of that if the sample is like all rows,
-# up to which it is. A few rows far from all others, which no part shows, leave more. Largest decrement before the last
-# step, in units of what may be left.
-LIKE, NEAR = 4.0, 30.0
+# up to which it is. A few rows far from all others, which no part shows, leave more, or have a larger share than the
+# third number in the squared changes of predictions. The second is the largest decrement before the last step, in
+# units of what may be left.
+LIKE, NEAR, SHARE = 4.0, 100.0, 1e-3
 
 
 def size_for_readings(n_rows: int, n_columns: int) -> int | None:
     """Return the size of the sample; None if covariances of all rows cost no more."""
-    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES, EXACT) if n_columns > COLUMNS and n_rows >= ROWS else n_rows
+    if n_columns <= COLUMNS or n_rows < ROWS:
+        return None
+    size = best_size(n_rows, n_columns, AN_ENTRY, PASSES, EXACT, parts=1)
     return size if size < n_rows else None
 
 
@@ -167,7 +170,7 @@ def conjugate_steps(
     ridge = np.append(geometry.ridge, 0.0)
     rows = plan.data.rows._replace(mean=geometry.mean.astype(dtype_of(plan.X)))
     w = geometry.start.astype(plan.data.y.dtype).astype(np.float64)
-    losses, g = _reading(plan, rows, plan.data.y)(w)
+    losses, g = Reading(plan, rows, plan.data.y)(w)
     g += ridge * w
     products = Products(plan, rows, geometry)
     objective, before = losses + 0.5 * float(w @ (ridge * w)), np.inf
@@ -200,7 +203,7 @@ class Products:
     def __init__(self, plan: Plan, rows: Rows, geometry: SampleGeometry):
         self.plan, self.rows, self.geometry = plan, rows, geometry
         self.ridge, self.zeros = np.append(geometry.ridge, 0.0), np.zeros_like(plan.data.y)
-        self.of_all = _reading(plan, rows, self.zeros)
+        self.of_all = Reading(plan, rows, self.zeros)
         self.error, self.enough, self.missing = 0.0, 0.0, 0.0
 
     def __call__(self, d: np.ndarray, w: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -208,7 +211,7 @@ class Products:
         missing, before = 0.5 * float(self.geometry.step(g) @ g), self.missing
         self.missing, size = missing, self.geometry.size
         may_be_part = size and not self.error and missing <= min(LIKE * len(g) / size * before, NEAR * self.enough)
-        product = self._of_part(d, g) if may_be_part else None
+        product = self._of_part(d, g) if may_be_part and self.of_all.largest_share() <= SHARE else None
         return (self.of_all(d)[1] if product is None else product) + self.ridge * d
 
     def _of_part(self, d: np.ndarray, g: np.ndarray) -> np.ndarray | None:
@@ -219,7 +222,7 @@ class Products:
             return None
         some = one_of_each(n_rows, max(int(size), self.geometry.size))
         groups = [self.plan.used[some[k::GROUPS]] for k in range(GROUPS)]
-        each = np.array([_reading(self.plan, self.rows, self.zeros, group)(d)[1] for group in groups])
+        each = np.array([Reading(self.plan, self.rows, self.zeros, group)(d)[1] for group in groups])
         product = each.mean(axis=0)
         bend = float(d @ (product + self.ridge * d))
         off = sum(float(step(rest) @ rest) for rest in each - product) / (GROUPS * (GROUPS - 1))
@@ -239,21 +242,28 @@ def spread_of_target(plan: Plan) -> tuple[float, float]:
     return constant, float(rest @ (rest if s is None else s * rest)) / plan.weight
 
 
-def _reading(
-    plan: Plan, rows: Rows, y: np.ndarray, some: np.ndarray | None = None
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """Return the function from parameters to the mean loss and its gradient, which is one pass over X.
+class Reading:
+    """The function from parameters to the mean loss and its gradient, which is one pass over X.
 
     It reads only ``some`` rows if their numbers are given.
     """
-    data, weight = plan.data._replace(rows=rows, y=y), plan.weight
-    if some is not None:
-        plan = plan._replace(row_indices=some, n_rows=len(some))
-        weight = total(data.weight[some]) if data.weight.shape[0] else float(len(some))
-    batch = all_rows(plan)(data, plan.used, plan.parts.loss)
 
-    def read(w: np.ndarray) -> tuple[float, np.ndarray]:
-        losses, _, g = batch.sums(w.astype(y.dtype))
-        return float(losses) / weight, g / weight
+    def __init__(self, plan: Plan, rows: Rows, y: np.ndarray, some: np.ndarray | None = None):
+        data, weight = plan.data._replace(rows=rows, y=y), plan.weight
+        if some is not None:
+            plan = plan._replace(row_indices=some, n_rows=len(some))
+            weight = total(data.weight[some]) if data.weight.shape[0] else float(len(some))
+        self.data, self.used, self.weight = data, plan.used, weight
+        self.batch = all_rows(plan)(data, plan.used, plan.parts.loss)
 
-    return read
+    def __call__(self, w: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the mean loss and its gradient."""
+        losses, _, g = self.batch.sums(w.astype(self.data.y.dtype))
+        return float(losses) / self.weight, g / self.weight
+
+    def largest_share(self) -> float:
+        """Return the largest share of a row in the squared predictions of the last pass."""
+        squares = np.square(doubled(self.batch.predictions))
+        if self.data.weight.shape[0]:
+            squares *= self.data.weight[self.used]
+        return float(squares.max() / squares.sum())

@@ -41,16 +41,17 @@ def shows(columns: ColumnStatistics, largest: np.ndarray, dtype: np.dtype) -> bo
     return bool(((np.sqrt(columns.variance) > spread) & (largest <= HEAVY)).all())
 
 
-def best_size(n_rows: int, n_columns: int, an_entry: int, most: int, exact: float = 1.0) -> int:
+def best_size(n_rows: int, n_columns: int, an_entry: int, most: int, exact: float = 1.0, parts: int = 0) -> int:
     """Return the size of the sample with which its covariances, and the passes over X that they leave, cost least.
 
     A pass costs ``an_entry`` multiplications for each entry of X. With c rows for each column it leaves 1 / c of the
-    distance to the minimum; there are at most so many. Covariances of all rows leave none; their multiplications cost
-    ``exact`` times as much as those for a sample.
+    distance to the minimum; there are at most so many. After the first two, as many as ``parts`` read few rows.
+    Covariances of all rows leave nothing; their multiplications cost ``exact`` times as much as those for a sample.
     """
     passes = np.arange(2, most + 1)
     sizes = np.maximum(n_columns * REMAINS ** (1.0 / passes), LEAST).astype(int)
-    costs = sizes * (n_columns + RANDOM * an_entry) + passes * float(an_entry) * n_rows
+    whole = np.maximum(passes - parts, 2)
+    costs = sizes * (n_columns + RANDOM * an_entry) + whole * float(an_entry) * n_rows
     best = int(np.argmin(costs))
-    whole = n_rows * (exact * n_columns + ORDERED * an_entry)
-    return int(sizes[best]) if sizes[best] < n_rows and costs[best] < whole else n_rows
+    covariances = n_rows * (exact * n_columns + ORDERED * an_entry)
+    return int(sizes[best]) if sizes[best] < n_rows and costs[best] < covariances else n_rows

@@ -72,6 +72,7 @@ class Drivers:
         sums = np.zeros(2 + len(w))
         more = {"start": start, "stop": stop, "w": w.astype(self.dtype, copy=False), "g": g, "sums": sums}
         more |= {"predictions": predictions, "work": np.empty(3 * STRETCH + len(w), self.dtype)}
+        more["chunk"] = block_rows(data.rows, in_order=True)
         self.call("gradient", data, order, more)()
         return float(sums[0]), float(sums[1])
 

@@ -8,7 +8,7 @@ MOST = 256
 
 def build_accumulate(layout):
     """Return the function that computes the sums of a batch, for a kind of rows."""
-    dot, add, offset, centre = layout.dot, layout.add, layout.offset, layout.centre
+    predict, collect, offset, centre = layout.predict, layout.collect, layout.offset, layout.centre
 
     def accumulate(
         rows,
@@ -37,7 +37,7 @@ def build_accumulate(layout):
         Chunks of rows that fit into the first-level cache are read twice: for predictions and for the gradient. The
         gradients of about `MOST` rows are summed in the precision of X, and these sums in double precision.
         """
-        p = rows[6]
+        p, batch, last = rows[6], tail(order, start), n - 1 - start
         for j in range(p + 1):
             g[j] = 0.0
         sums[0] = 0.0
@@ -46,18 +46,16 @@ def build_accumulate(layout):
         head, size, summed = 0, stop - start, 0
         while head < size:
             end = min(head + chunk, size)
+            predict(rows, batch, head, end, ahead, last, w, z)
             for q in range(head, end):
-                i = order[start + q]
-                z[q] = dot(rows, i, w) + shift
-                take_row(i, q, y, weight, weighted, targets, s)
+                z[q] += shift
+                prefetch(y, batch[min(q + ahead, last)])
+                take_row(batch[q], q, y, weight, weighted, targets, s)
             invoke(block, numbers, sums, end - head, tail(targets, head), tail(z, head), tail(s, head), tail(c, head))
             if summed == 0:
                 for j in range(p + 1):
                     part[j] = 0.0
-            for q in range(head, end):
-                later = order[min(start + q + ahead, n - 1)]
-                prefetch(y, later)
-                add(rows, order[start + q], c[q], part, later)
+            collect(rows, batch, head, end, ahead, last, c, part)
             summed += end - head
             head = end
             if summed >= MOST or head == size:

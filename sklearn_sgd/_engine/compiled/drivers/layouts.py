@@ -12,6 +12,12 @@ from sklearn_sgd._engine.compiled.drivers.primitives import prefetch
 # Number of columns processed while as many columns of a later row are prefetched. More prefetches would have to wait.
 SPAN = 128
 
+# The same where columns of four rows are processed, and as many of two later rows prefetched.
+HALF = SPAN // 2
+
+# Number of columns from which single rows are prefetched four at a time, so that each has a share in each step.
+LONG = 4 * SPAN
+
 # Number of entries in a cache line, for entries of eight bytes.
 LINE = 8
 
@@ -24,6 +30,17 @@ def dense_request(rows, i, head, end):
         prefetch(X, j)
         j += LINE
     prefetch(X, stop - 1)
+
+
+def dense_request_four(rows, order, q, last, turn, head, end):
+    """Prefetch a quarter of four rows, that number ``turn``: as many entries as there are from ``head`` to ``end``.
+
+    Memory delivers several rows side by side faster than one after the other.
+    """
+    p = rows[6]
+    first, stop = (turn * p + head) // 4, (turn * p + end) // 4
+    for k in range(4):
+        dense_request(rows, order[min(q + k, last)], first, stop)
 
 
 def dense_dot(rows, i, w):
@@ -54,6 +71,78 @@ def dense_add(rows, i, c, g, later):
                 g[j] += c * X[start + j]
         head = end
     g[p] += c * bias
+
+
+def dense_predict(rows, batch, head, end, ahead, last, w, z):
+    """Write raw predictions for the rows ``head`` to ``end`` of a batch, of which four share the coefficients."""
+    q = head
+    while q + 3 < end:
+        dense_dots(rows, batch, q, ahead, last, w, z)
+        q += 4
+    while q < end:
+        z[q] = dense_dot(rows, batch[q], w)
+        q += 1
+
+
+def dense_dots(rows, batch, q, ahead, last, w, z):
+    """Write raw predictions for four rows, and prefetch the first two of four later ones."""
+    X, _, _, mean, centred, bias, p = rows
+    a, b, c, d = batch[q] * p, batch[q + 1] * p, batch[q + 2] * p, batch[q + 3] * p
+    of_a, of_b, of_c, of_d = bias * w[p], bias * w[p], bias * w[p], bias * w[p]
+    head = 0
+    while head < p:
+        end = min(head + HALF, p)
+        dense_request(rows, batch[min(q + ahead, last)], head, end)
+        dense_request(rows, batch[min(q + ahead + 1, last)], head, end)
+        if centred:
+            for j in range(head, end):
+                of_a += (X[a + j] - mean[j]) * w[j]
+                of_b += (X[b + j] - mean[j]) * w[j]
+                of_c += (X[c + j] - mean[j]) * w[j]
+                of_d += (X[d + j] - mean[j]) * w[j]
+        else:
+            for j in range(head, end):
+                of_a += X[a + j] * w[j]
+                of_b += X[b + j] * w[j]
+                of_c += X[c + j] * w[j]
+                of_d += X[d + j] * w[j]
+        head = end
+    z[q] = of_a
+    z[q + 1] = of_b
+    z[q + 2] = of_c
+    z[q + 3] = of_d
+
+
+def dense_collect(rows, batch, head, end, ahead, last, c, g):
+    """Add multiples of the rows ``head`` to ``end`` of a batch to g, four at a time, and prefetch later rows."""
+    q = head
+    while q + 3 < end:
+        dense_adds(rows, batch, q, ahead, last, c, g)
+        q += 4
+    while q < end:
+        dense_add(rows, batch[q], c[q], g, batch[min(q + ahead, last)])
+        q += 1
+
+
+def dense_adds(rows, batch, q, ahead, last, factors, g):
+    """Add multiples of four rows to g, and prefetch the last two of four later ones."""
+    X, _, _, mean, centred, bias, p = rows
+    a, b, c, d = batch[q] * p, batch[q + 1] * p, batch[q + 2] * p, batch[q + 3] * p
+    of_a, of_b, of_c, of_d = factors[q], factors[q + 1], factors[q + 2], factors[q + 3]
+    head = 0
+    while head < p:
+        end = min(head + HALF, p)
+        dense_request(rows, batch[min(q + ahead + 2, last)], head, end)
+        dense_request(rows, batch[min(q + ahead + 3, last)], head, end)
+        if centred:
+            for j in range(head, end):
+                first = of_a * (X[a + j] - mean[j]) + of_b * (X[b + j] - mean[j])
+                g[j] += first + of_c * (X[c + j] - mean[j]) + of_d * (X[d + j] - mean[j])
+        else:
+            for j in range(head, end):
+                g[j] += of_a * X[a + j] + of_b * X[b + j] + of_c * X[c + j] + of_d * X[d + j]
+        head = end
+    g[p] += (of_a + of_b + of_c + of_d) * bias
 
 
 def dense_square(rows, i):
@@ -96,6 +185,18 @@ def sparse_add(rows, i, c, g, later):
     g[p] += c * bias
 
 
+def sparse_predict(rows, batch, head, end, ahead, last, w, z):
+    """Write raw predictions for the rows ``head`` to ``end`` of a batch, without the offset."""
+    for q in range(head, end):
+        z[q] = sparse_dot(rows, batch[q], w)
+
+
+def sparse_collect(rows, batch, head, end, ahead, last, c, g):
+    """Add multiples of the rows ``head`` to ``end`` of a batch to g, and prefetch later rows."""
+    for q in range(head, end):
+        sparse_add(rows, batch[q], c[q], g, batch[min(q + ahead, last)])
+
+
 def sparse_square(rows, i):
     """Squared norm of row i, without the intercept's column."""
     X, indptr = rows[0], rows[2]
@@ -125,9 +226,21 @@ def sparse_centre(rows, g):
 
 LAYOUTS = {
     "dense": SimpleNamespace(
-        dot=dense_dot, add=dense_add, square=dense_square, offset=dense_offset, centre=dense_centre
+        dot=dense_dot,
+        add=dense_add,
+        predict=dense_predict,
+        collect=dense_collect,
+        square=dense_square,
+        offset=dense_offset,
+        centre=dense_centre,
     ),
     "csr": SimpleNamespace(
-        dot=sparse_dot, add=sparse_add, square=sparse_square, offset=sparse_offset, centre=sparse_centre
+        dot=sparse_dot,
+        add=sparse_add,
+        predict=sparse_predict,
+        collect=sparse_collect,
+        square=sparse_square,
+        offset=sparse_offset,
+        centre=sparse_centre,
     ),
 }

@@ -4,7 +4,7 @@ Each coefficient is updated, and at once multiplied with the next row, while a l
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in
-from sklearn_sgd._engine.compiled.drivers.layouts import SPAN, dense_request
+from sklearn_sgd._engine.compiled.drivers.layouts import LONG, SPAN, dense_request, dense_request_four
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -36,7 +36,7 @@ def online(
     z += bias * b
     for k in range(n):
         i, later = order[k], order[min(k + ahead, n - 1)]
-        start, soon = i * p, order[min(k + 1, n - 1)] * p
+        start, soon, turn = i * p, order[min(k + 1, n - 1)] * p, k - k // 4 * 4
         prefetch(y, later)
         rate, weigh = rates[k], 1.0
         if weighted:
@@ -47,7 +47,10 @@ def online(
         head = 0
         while head < p:
             end = min(head + SPAN, p)
-            dense_request(rows, later, head, end)
+            if p < LONG:
+                dense_request(rows, later, head, end)
+            else:
+                dense_request_four(rows, order, k - turn + max(ahead, 4), n - 1, turn, head, end)
             if lasso > 0.0:
                 for j in range(head, end):
                     u = w[j] * decay - c * X[start + j]
