@@ -189,7 +189,8 @@ class BaseGDRegressor(
         UserWarning
             If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range; the regressor is then as it was before the call. Or if the loss, the
+            If the descent left the finite range; the regressor is then as it was before the call. If the regressor
+            predicts worse than the best constant: some samples show it now and then. Or if the loss, the
             penalty or `fit_intercept` is not that of the calls before: what `predict` uses follows it from then on, or
             includes what was learned with the former, if the step is not automatic.
         """
@@ -201,7 +202,10 @@ class BaseGDRegressor(
             known: Any = model.by_column or model.states  # type: ignore[union-attr]
             position = cache.stream.advance(X, y, sample_weight, known)
             if position is not None:
-                self._fitted = model.after(position, X, y, sample_weight)  # type: ignore[union-attr]
+                reached = model.after(position, X, y, sample_weight)  # type: ignore[union-attr]
+                if reached.progress[0].n_samples >= reached.watch.due:
+                    reached = reports.watch(self, reached, cache.stream.recipe, X, y, sample_weight)
+                self._fitted = reached
                 return self
         with rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -248,7 +252,8 @@ class BaseGDRegressor(
             attributes = self._fitted_attributes(learned.plan, learned.position, shape, resolved, **more)
         if change:
             change.report(self)
-        self.__dict__.update(attributes, _fitted=attributes["_fitted"].replace(stream_cache=cache))
+        reached = attributes["_fitted"].replace(stream_cache=cache, watch=model and model.watch)
+        self.__dict__.update(attributes, _fitted=reports.watch(self, reached, recipe, X, y, weight))
         return True
 
     def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:

@@ -44,6 +44,8 @@ class FittedModel:
         Whether there is, or was, such a function.
     scores : tuple of Scores
         Scores of each target, if ``inference=True``.
+    watch : Watch or None
+        What is known for the next comparison of a stream with the best constant.
     saved_loss, saved_penalty, saved_terms : str, str, and list of float or None
         The names of the loss and the penalty, and its two numbers if it is of the elastic net family, of a model that
         was saved; its parameters are not there.
@@ -58,13 +60,24 @@ class FittedModel:
     by_column: StatesByColumn | None = None
     finished: bool = False
     scores: tuple[Scores, ...] = ()
+    watch: Any = None
     saved_loss: str = ""
     saved_penalty: str = ""
     saved_terms: list[float] | None = None
     coef: Any
     intercept: Any
 
-    def __init__(self, position=(), shape=(), link=None, parameters=None, stream_cache=None, finish=None, scores=()):
+    def __init__(
+        self,
+        position=(),
+        shape=(),
+        link=None,
+        parameters=None,
+        stream_cache=None,
+        finish=None,
+        scores=(),
+        watch=None,
+    ):
         if isinstance(position, StatesByColumn):
             self.by_column = position
         else:
@@ -76,6 +89,7 @@ class FittedModel:
         self.finish = finish
         self.finished = finish is not None
         self.scores = scores
+        self.watch = watch
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
@@ -157,7 +171,8 @@ class FittedModel:
             weight = position[0].relative(weight, X)
             chunk = X, y.reshape(len(X), -1), weight if len(weight) else None
             scores = scores_after(self.stream_cache.stream.recipe, scores, position, chunk)
-        return type(self)(position, self.shape, self.link, self.parameters, self.stream_cache, self.finish, scores)
+        finish, watch = self.finish, self.watch
+        return type(self)(position, self.shape, self.link, self.parameters, self.stream_cache, finish, scores, watch)
 
     def seen_again(self, before: Self) -> Self:
         """Return this model with scores that do not count rows twice which the earlier model has seen."""
@@ -172,15 +187,16 @@ class FittedModel:
             coef=like(self.coef, X), intercept=like(self.intercept, X) if self.shape else self.intercept
         )
 
-    def predict(self, X: Any) -> Any:
-        """Return predictions for validated X."""
+    def predict(self, X: Any, raw: bool = False) -> Any:
+        """Return predictions for validated X; raw ones are those before the inverse link."""
+        link = None if raw else self.link
         made = "coef" in self.__dict__ or "intercept" in self.__dict__  # Each may have been assigned.
         if self.by_column is not None and not made and sparse.issparse(X) and X.nnz < X.shape[1]:
             X, states = self.by_column.of_entries(X)
             coefs, intercepts = zip(*(state.predictor() for state in states), strict=True)
             coef, intercept = (np.stack(coefs), np.stack(intercepts)) if self.shape else (coefs[0], intercepts[0])
-            return predict_linear(X, coef, intercept, self.link)
-        return predict_linear(X, self.coef, self.intercept, self.link)
+            return predict_linear(X, coef, intercept, link)
+        return predict_linear(X, self.coef, self.intercept, link)
 
 
 def predict_linear(X: Any, coef: Any, intercept: Any, link: Any) -> Any:

@@ -2,17 +2,25 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
+from sklearn_sgd._engine.watch import watched
 from sklearn_sgd.optimizers import SGD
 
 WORSE = "The fit ends worse than the best constant prediction on its own training data"
 LATER = (
     "Remedy: more epochs, average='auto', or as average the number of a later update, after which the average starts."
+)
+
+STREAM = "After {n_samples} samples the stream predicts worse than the best constant. "
+SHUFFLED = (
+    "Remedy: samples in random order, fit instead of partial_fit, or features and targets without extreme values."
 )
 
 CONSTANT = (
@@ -67,6 +75,18 @@ def warn(estimator: Any, message: str) -> None:
     warnings.warn(f"{type(estimator).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
 
 
+def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: Any) -> Any:
+    """Return the fitted model after a call of a stream, and warn if it predicts worse than the best constant."""
+    state = model.progress[0]
+    known, worse = watched(model.watch, recipe, state, partial(model.predict, raw=True), X, y, weight)
+    if worse.than_constant:
+        some = f"{worse.than_constant} of {len(model.progress)} targets: " if model.shape else ""
+        message = STREAM.format(n_samples=state.n_samples)
+        remedy = shorter_steps(estimator) if worse.than_start else longer_steps(estimator, "more samples")
+        warn(estimator, some + message + (SHUFFLED if recipe.automatic else remedy))
+    return model.replace(watch=known)
+
+
 def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:
     """Give one warning for the fits of all targets: that of the worst verdict, if there is one."""
     found = [verdict for verdict in verdicts if verdict]
@@ -76,7 +96,7 @@ def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:
     message = MESSAGES[worst.kind].format(
         **worst._asdict(),
         shorter=shorter_steps(estimator),
-        longer=longer_steps(estimator, worst.ended),
+        longer=longer_steps(estimator, "more epochs" if worst.ended == "epochs" else "a smaller tol and more epochs"),
         what="the validation score" if estimator.early_stopping else "the objective",
     )
     if len(verdicts) > 1:
@@ -92,9 +112,8 @@ def shorter_steps(estimator: Any) -> str:
     return f"Remedy: {_automatic(estimator)}, or {_rates(estimator, 'smaller')} and features scaled by StandardScaler."
 
 
-def longer_steps(estimator: Any, ended: str) -> str:
-    """Return the remedy for a descent that has not arrived yet."""
-    more = "more epochs" if ended == "epochs" else "a smaller tol and more epochs"
+def longer_steps(estimator: Any, more: str) -> str:
+    """Return the remedy for a descent that has not arrived yet, besides longer steps."""
     if estimator.learning_rate == "auto":
         return f"Remedy: {more}."
     rates = _rates(estimator, "larger")

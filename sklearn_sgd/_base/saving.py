@@ -22,6 +22,7 @@ from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.table import Table
+from sklearn_sgd._engine.watch import Watch
 from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
@@ -114,6 +115,7 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
     form["states"] = _plain(model.states if model.by_column is None else (), known)
     form["by_column"] = _plain(model.by_column, known)
     form["scores"] = _plain(model.scores, known)
+    form["watch"] = model.watch and _plain(model.watch.saved(), known)
     form["is_sparse"] = sparse.issparse(form.get("coef"))
     return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
 
@@ -131,6 +133,7 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
     made = {name: value for name, value in form.items() if name not in ("is_sparse", "states", "by_column")}
     made |= {"link": restored_part(form["link"]), "shape": tuple(form["shape"])}
     made["scores"] = _rebuilt(tuple[Scores, ...], form["scores"], known)
+    made["watch"] = _rebuilt(Watch | None, form.get("watch"), known)
     if form["is_sparse"]:
         made["coef"] = sparse.csr_matrix(made["coef"])
     return FittedModel(states if by_column is None else by_column).replace(**made)

@@ -22,6 +22,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.support import learn_slopes_of_fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
+from sklearn_sgd._engine.watch import Watch
 from sklearn_sgd._namespace import doubled, dtype_of, namespace, total
 
 
@@ -136,7 +137,8 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
         done = max(state.n_epochs for state in final)
         warn(estimator, f"Interrupted; the model is that of the epochs completed, {done} of {estimator.epochs}.")
     scores = tuple(map(scores_of_fit, plans, final)) if estimator.inference else ()
-    attributes = session.attributes(plans[0], final, scores=scores) | {"stop_reason_": reason}
+    watch = Watch.after_fit(plans, final[0])
+    attributes = session.attributes(plans[0], final, scores=scores, watch=watch) | {"stop_reason_": reason}
     if score:
         attributes["validation_scores_"] = mean_curve([fit.stopping.scores for fit in fits])
     return attributes

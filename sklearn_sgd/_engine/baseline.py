@@ -39,8 +39,11 @@ def best_constant(formulas: Formulas, data, used) -> float:
     return constant_of(formulas, y, weight) if y.shape[0] else 0.0
 
 
-def constant_of(formulas: Formulas, y, weight) -> float:
-    """The best constant raw prediction for targets and weights (None: all 1), in double precision."""
+def constant_of(formulas: Formulas, y, weight, close: float = 1e-14) -> float:
+    """The best constant raw prediction for targets and weights (None: all 1), in double precision.
+
+    Where it is between two of the candidates, it is found to a share ``close`` of their distance.
+    """
     loss = formulas.parts.loss
     if formulas.is_quadratic:
         return mean_target(y, weight)
@@ -64,7 +67,7 @@ def constant_of(formulas: Formulas, y, weight) -> float:
     best, low, high = (float(candidates[i]) for i in (good[0], max(good[0] - 1, 0), min(good[-1] + 1, len(values) - 1)))
     if not slope(low) < 0.0 < slope(high):
         return best
-    root = float(brentq(slope, low, high, xtol=max(1e-14 * (high - low), 1e-300), disp=False))
+    root = float(brentq(slope, low, high, xtol=max(close * (high - low), 1e-300), disp=False))
     return root if weight @ loss.value(y, root) <= values.min() + CLOSE * abs(values.min()) else best
 
 

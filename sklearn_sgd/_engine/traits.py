@@ -308,3 +308,8 @@ class Formulas:
     def is_lazy(self) -> bool:
         """Whether a coefficient whose column has no entry in a row changes only by decay and soft threshold."""
         return self.is_plain and self.terms is not None
+
+
+def allows_zero(penalty: Any, n_columns: int) -> bool:
+    """Whether a penalty allows coefficients of 0."""
+    return not penalty.prox(np.zeros(n_columns), 0.0).any()

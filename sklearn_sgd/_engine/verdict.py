@@ -12,6 +12,7 @@ from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
 from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, namespace, take
 
@@ -96,7 +97,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     if ended in ("diverged", "stalled"):
         return "grew" if ended == "diverged" else "lost" if fit.is_lost_in_rounding else ended
     worse = None
-    if loss is not None and _allows_zero(plan):
+    if loss is not None and allows_zero(plan.parts.penalty, plan.X.shape[1]):
         if plan.preconditioner and not plan.preconditioner.diagonal.any():
             # No column varies, so the constant is the minimum.
             if fit.exceeds(fit.baseline, state, loss):
@@ -141,11 +142,6 @@ def _varies(plan: Plan, baseline: float) -> bool:
         return baseline > 0.0
     y = take(plan.data.y, plan.used)
     return bool(namespace(y).max(y) > namespace(y).min(y))
-
-
-def _allows_zero(plan: Plan) -> bool:
-    """Whether the penalty allows coefficients of 0."""
-    return not plan.parts.penalty.prox(np.zeros(plan.X.shape[1]), 0.0).any()
 
 
 def _is_unlike(fit: Fit, worst: float) -> bool:

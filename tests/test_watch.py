@@ -1,0 +1,144 @@
+"""Streams that predict worse than the best constant say so, and others do not."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import d2_tweedie_score, r2_score
+
+from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+
+WORSE = "predicts worse than the best constant"
+
+
+def raw_columns(n=1200, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4)) * [1, 10, 30, 1]
+    return X, X @ [1.0, 0.2, 0.1, 0.0] + rng.normal(size=n)
+
+
+def learn(model, X, y, size, weight=None):
+    """Learn from calls of this size, and return the numbers of samples after which there was a warning."""
+    found = []
+    for start in range(0, X.shape[0], size):
+        rows = slice(start, start + size)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.partial_fit(X[rows], y[rows], *([] if weight is None else [weight[rows]]))
+        found += [start + size for each in caught if WORSE in str(each.message)]
+    return found
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("size", [1, 40, 600])
+def test_a_rate_that_is_too_high_for_raw_columns_warns(size, kind):
+    X, y = raw_columns(200 if size == 1 else 1200)
+    model = OnlineSGDRegressor(learning_rate="constant", eta0=2e-3)
+    found = learn(model, kind(X), y, size)
+    assert found
+    assert found[0] < 1.5 * max(100, size)
+    assert r2_score(y, model.predict(X)) < -0.5
+
+
+def test_the_remedy_depends_on_the_cause():
+    X, y = raw_columns()
+    with pytest.warns(ConvergenceWarning, match="'auto', or a smaller eta0"):
+        OnlineSGDRegressor(learning_rate="constant", eta0=2e-3).partial_fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="'auto', more samples, or a larger eta0"):
+        OnlineSGDRegressor(learning_rate="constant", eta0=1e-6).partial_fit(X, y + 100.0)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 targets: .* a smaller eta0"):
+        OnlineSGDRegressor(learning_rate="constant", eta0=2e-3).partial_fit(X, np.c_[y, np.zeros(len(y))])
+
+
+def test_sorted_samples_in_a_large_call_warn():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 3))
+    y = rng.poisson(np.exp(X @ [0.5, 0.3, 0.0])).astype(float)
+    order = np.argsort(y)
+    X, y = X[order], y[order]
+    model = OnlineSGDRegressor("tweedie")
+    with pytest.warns(ConvergenceWarning, match="samples in random order"):
+        model.partial_fit(X, y)
+    assert d2_tweedie_score(y, model.predict(X), power=1.5) < -0.2
+
+
+@pytest.mark.parametrize(
+    ("loss", "rate", "size"),
+    [("squared_error", 0.05, 1), ("huber", 0.5, 32), ("poisson", 0.01, 32), ("poisson", 0.01, 500)],
+)
+def test_targets_that_rise_or_repeat_do_not_warn(loss, rate, size):
+    rng = np.random.default_rng(0)
+    n = 1500
+    X = np.c_[np.linspace(0, 1, n), np.arange(n) % 2, rng.normal(size=n)]
+    mean = X @ [2.0, 1.0, 0.2]
+    y = rng.poisson(np.exp(mean)).astype(float) if loss == "poisson" else mean + 0.1 * rng.normal(size=n)
+    model = MiniBatchSGDRegressor(loss, batch_size=4)
+    assert learn(model, X, y, size) == []
+    assert r2_score(y, model.predict(X)) > 0.3
+    # A rate of the user's own follows the latest samples, with which it is compared.
+    follows = MiniBatchSGDRegressor(loss, batch_size=4, learning_rate="constant", eta0=rate)
+    assert learn(follows, X, y, size) == []
+    assert r2_score(y[-500:], follows.predict(X[-500:])) > 0.0
+
+
+def test_the_warning_comes_once_until_the_stream_recovers():
+    X, y = raw_columns(4800)
+    model = OnlineSGDRegressor("huber", learning_rate="constant", eta0=3.0)
+    assert learn(model, X[:1200], y[:1200], 200) == [200]
+    assert np.abs(y - model.predict(X)).mean() > np.abs(y - np.median(y)).mean()
+    assert model._fitted.watch.warned
+    again = pickle.loads(pickle.dumps(model))
+    assert again._fitted.watch.warned
+    assert learn(again, X[1200:], y[1200:], 600) == []
+    model.set_params(eta0=0.01)
+    assert learn(model, X[1200:], y[1200:], 600) == []
+    assert not model._fitted.watch.warned
+    assert np.abs(y - model.predict(X)).mean() < np.abs(y - np.median(y)).mean()
+
+
+@pytest.mark.parametrize("size", [40, 200])
+def test_a_call_whose_warning_is_an_error_changes_nothing(size):
+    X, y = raw_columns()
+    model = OnlineSGDRegressor(learning_rate="constant", eta0=2e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for start in range(0, len(y), size):
+            before = vars(model).copy()
+            rows = slice(start, start + size)
+            if start + size >= 100:
+                with pytest.raises(ConvergenceWarning, match=WORSE):
+                    model.partial_fit(X[rows], y[rows])
+                break
+            model.partial_fit(X[rows], y[rows])
+    assert vars(model) == before
+
+
+def test_samples_that_are_collected_are_not_saved():
+    X, y = raw_columns(110)
+    model = OnlineSGDRegressor("huber")
+    learn(model, X, y, 1)
+    assert model._fitted.watch.rows
+    watch = pickle.loads(pickle.dumps(model))._fitted.watch
+    assert watch.rows == ()
+    assert sum(map(len, watch.targets)) == sum(map(len, model._fitted.watch.targets))
+    # A model that was saved without it can be loaded.
+    state = model.__getstate__()
+    del state["_fitted"]["watch"]
+    older = OnlineSGDRegressor("huber")
+    older.__setstate__(state)
+    assert learn(older, X, y, 50) == []
+    np.testing.assert_array_equal(older.coef_.shape, (4,))
+
+
+def test_a_stream_after_a_fit_is_compared_with_the_targets_of_both():
+    rng = np.random.default_rng(0)
+    t = np.linspace(0.0, 1.0, 1000)
+    X = np.c_[t, rng.normal(size=1000)]
+    y = 10.0 * t + 0.1 * rng.normal(size=1000)
+    model = OnlineSGDRegressor("huber").fit(X[:800], y[:800])
+    assert learn(model, X[800:], y[800:] + 0.3, 100) == []
+    _, *targets = np.concatenate(model._fitted.watch.targets).T
+    assert np.min(targets) < 1.0
