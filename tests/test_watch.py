@@ -142,3 +142,22 @@ def test_a_stream_after_a_fit_is_compared_with_the_targets_of_both():
     assert learn(model, X[800:], y[800:] + 0.3, 100) == []
     _, *targets = np.concatenate(model._fitted.watch.targets).T
     assert np.min(targets) < 1.0
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("size", [1, 50])
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_targets_whose_squares_are_below_the_range_of_numbers(loss, size, kind):
+    X, y = raw_columns(100)
+    X, small, model = kind(X), 1e-200 * y, OnlineSGDRegressor(loss)
+    with pytest.warns(ConvergenceWarning, match="so small that the squares"):
+        model.partial_fit(X[:size], small[:size])
+    for start in range(size, 100, size):
+        model.partial_fit(X[start : start + size], small[start : start + size])  # Warnings are errors.
+    with pytest.warns(ConvergenceWarning, match="1 of 2 targets: .* so small that the squares"):
+        OnlineSGDRegressor(loss).partial_fit(X, np.c_[y, 1e-200 * y])
+
+
+def test_targets_of_zero_are_not_called_small():
+    X, _ = raw_columns(100)
+    assert OnlineSGDRegressor("huber").partial_fit(X, np.zeros(100)).predict(X) == pytest.approx(0.0)

@@ -203,7 +203,7 @@ class BaseGDRegressor(
             position = cache.stream.advance(X, y, sample_weight, known)
             if position is not None:
                 reached = model.after(position, X, y, sample_weight)  # type: ignore[union-attr]
-                if reached.progress[0].n_samples >= reached.watch.due:
+                if (reached.by_column or reached).states[0].n_samples >= reached.watch.due:
                     reached = reports.watch(self, reached, cache.stream.recipe, X, y, sample_weight)
                 self._fitted = reached
                 return self

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
-from sklearn_sgd._engine.watch import watched
+from sklearn_sgd._engine.watch import number_of_small_targets, watched
 from sklearn_sgd.optimizers import SGD
 
 WORSE = "The fit ends worse than the best constant prediction on its own training data"
@@ -78,13 +78,19 @@ def warn(estimator: Any, message: str) -> None:
 def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: Any) -> Any:
     """Return the fitted model after a call of a stream, and warn if it predicts worse than the best constant."""
     state = model.progress[0]
+    if model.watch is None and X.shape[0] and (small := number_of_small_targets(recipe, X, y)):
+        warn(estimator, _of_targets(small, model) + MESSAGES["small"])
     known, worse = watched(model.watch, recipe, state, partial(model.predict, raw=True), X, y, weight)
     if worse.than_constant:
-        some = f"{worse.than_constant} of {len(model.progress)} targets: " if model.shape else ""
-        message = STREAM.format(n_samples=state.n_samples)
+        message = _of_targets(worse.than_constant, model) + STREAM.format(n_samples=state.n_samples)
         remedy = shorter_steps(estimator) if worse.than_start else longer_steps(estimator, "more samples")
-        warn(estimator, some + message + (SHUFFLED if recipe.automatic else remedy))
+        warn(estimator, message + (SHUFFLED if recipe.automatic else remedy))
     return model.replace(watch=known)
+
+
+def _of_targets(number: int, model: Any) -> str:
+    """Return how many of several targets a message is about."""
+    return f"{number} of {len(model.progress)} targets: " if model.shape else ""
 
 
 def report_verdicts(estimator: Any, verdicts: Sequence[Verdict | None]) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
-from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums
+from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, least_square
 from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
 from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
-from sklearn_sgd._engine.plan import DOUBLE, Plan
+from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
@@ -127,9 +127,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
 def _is_small(fit: Fit) -> bool:
     """Whether slopes of the loss are so small that their squares are lost below the range of numbers."""
     plan = fit.descent.plan
-    # Sums are in double precision, and from them full batches reach the minimum, if slopes grow with residuals.
-    numbers = np.finfo(dtype_of(plan.X) if plan.formulas.has_bounded_slopes else DOUBLE)
-    least = float(numbers.smallest_normal / numbers.eps)
+    least = least_square(plan.formulas, dtype_of(plan.X))
     if abs(fit.baseline) > least or not _varies(plan, fit.baseline):
         return False
     sums = constant_sums(plan.parts.loss, plan.data, plan.row_indices, fit.constant)

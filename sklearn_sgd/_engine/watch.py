@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.baseline import constant_of
+from sklearn_sgd._engine.baseline import constant_of, least_square
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
-from sklearn_sgd._namespace import host, take
+from sklearn_sgd._namespace import dtype_of, host, take
 
 # Number of targets that are kept of as many rows as there were before, and at most of one call.
-TARGETS, OF_CALL = 16, 4
+TARGETS, OF_CALL = 8, 4
 
 # Number of rows after which the first check is due; by which factor a stream grows between two checks, and by how many
 # rows at most.
@@ -139,6 +139,14 @@ def watched(
     watch = watch.learn(targets, weight, n)
     worse = _compare(recipe, watch, predict, n) if allows_zero(recipe.parts.penalty, X.shape[1]) else FINE
     return watch.judged(n, worse), FINE if watch.warned else worse
+
+
+@quiet()
+def number_of_small_targets(recipe: Recipe, X: Any, targets: Any) -> int:
+    """Return for how many of several targets the squares of slopes are below the range of numbers, where not 0."""
+    y = _as_columns(targets).astype(np.float64)
+    squares = np.square(recipe.parts.loss.gradient(y, 0.0 * y)).mean(axis=0)
+    return int(np.sum((squares <= least_square(recipe.formulas, dtype_of(X))) & y.any(axis=0)))
 
 
 @quiet()
