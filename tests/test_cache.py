@@ -210,6 +210,7 @@ def test_the_folder_can_be_chosen(tmp_path, name):
     assert list(tmp_path.rglob("*.o"))
 
 
+@pytest.mark.matrix
 def test_a_file_that_is_not_whole_is_made_anew(copy, tmp_path):
     first, cache = copy[1], shutil.copytree(copy[0] / "cache", tmp_path / "cache")
     for number, path in enumerate(sorted(cache.rglob("*.o"))):
@@ -241,6 +242,7 @@ for loss in sys.argv[1:]:
 """
 
 
+@pytest.mark.matrix
 def test_processes_that_save_at_once(tmp_path):
     """As in a grid search over losses in several processes: each writes whole files, of the same content."""
     losses = ["squared_error", "absolute_error", "squared_error"]

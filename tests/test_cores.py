@@ -3,12 +3,12 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import internals
 import numpy as np
 import pytest
+from problems import REGRESSORS
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
-from tests import internals
-from tests.problems import REGRESSORS
 
 
 def numbers():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
@@ -9,7 +10,6 @@ from sklearn.linear_model import HuberRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
-from tests.problems import REGRESSORS, covering
 
 FAR = {"y": 1e6, "X": 1e3}
 

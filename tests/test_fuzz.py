@@ -9,10 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from problems import REGRESSORS
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
-
-from tests.problems import REGRESSORS
 
 LOSSES = ["squared_error", "huber", "absolute_error", "poisson", "gamma", "quantile"]
 CHANGES = [

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import covering
 from scipy import optimize, sparse
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
@@ -65,10 +66,15 @@ def minimum_of_rows(kind, loss):
 ERROR = np.sqrt(np.pi / 2.0) * 2.0 / np.sqrt(N - LATE)
 
 
-@pytest.mark.parametrize("calls", CALLS)
-@pytest.mark.parametrize("kind", ["constant", "narrow", "seen once"])
-@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
-@pytest.mark.parametrize("regressor", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@covering(
+    {
+        "regressor": [MiniBatchSGDRegressor, OnlineSGDRegressor],
+        "loss": ["huber", "absolute_error"],
+        "kind": ["constant", "narrow", "seen once"],
+        "calls": list(CALLS),
+    },
+    strength=2,
+)
 def test_as_near_to_the_minimum_as_small_calls(regressor, loss, kind, calls):
     """They ended up to 300 standard errors away."""
     X, y = rows(kind)

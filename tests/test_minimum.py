@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from problems import REGRESSORS
 from scipy import sparse
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
@@ -16,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from tests.problems import REGRESSORS
 
 # NIST's Statistical Reference Datasets, in the public domain: Longley and Filip.
 LONGLEY_ROWS = """

@@ -13,11 +13,11 @@ import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import covering
 from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from tests.problems import covering
 
 P = 600
 

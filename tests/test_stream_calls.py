@@ -4,14 +4,14 @@ import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import internals
 import numpy as np
 import pytest
+from problems import REGRESSORS, covering
 from scipy import sparse
 
 from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.inference import coefficient_table
-from tests import internals
-from tests.problems import REGRESSORS
 
 
 def harmonic(t):
@@ -19,19 +19,19 @@ def harmonic(t):
     return 0.01 / t
 
 
-WAYS = [
-    {},
-    {"half_life": 50.0},
-    {"loss": "huber"},
-    {"loss": "huber", "epsilon": 1.35, "inference": True},
-    {"penalty": "l2", "average": False},
-    {"penalty": "l1", "learning_rate": "constant", "eta0": 0.01},
-    {"optimizer": "adam", "learning_rate": "invscaling", "average": True},
-    {"optimizer": "momentum", "learning_rate": "constant", "eta0": 0.001},
-    {"learning_rate": "pa1", "loss": "epsilon_insensitive"},
-    {"learning_rate": harmonic},
-    {"fit_intercept": False},
-]
+WAYS = {
+    "default": {},
+    "half_life": {"half_life": 50.0},
+    "huber": {"loss": "huber"},
+    "inference": {"loss": "huber", "epsilon": 1.35, "inference": True},
+    "l2": {"penalty": "l2", "average": False},
+    "l1": {"penalty": "l1", "learning_rate": "constant", "eta0": 0.01},
+    "adam": {"optimizer": "adam", "learning_rate": "invscaling", "average": True},
+    "momentum": {"optimizer": "momentum", "learning_rate": "constant", "eta0": 0.001},
+    "pa1": {"learning_rate": "pa1", "loss": "epsilon_insensitive"},
+    "own schedule": {"learning_rate": harmonic},
+    "without intercept": {"fit_intercept": False},
+}
 
 
 def chunks(n_rows, dtype, number=40, seed=0):
@@ -42,19 +42,21 @@ def chunks(n_rows, dtype, number=40, seed=0):
         yield X.astype(dtype), (X @ [1, 2, 3, 4, 5] + random.standard_normal(n_rows)).astype(dtype)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "n_rows", "weighted", "n_targets"),
-    [
-        (np.float64, 1, False, None),
-        (np.float32, 7, False, None),
-        (np.float64, 7, True, None),
-        (np.float32, 1, True, None),
-        (np.float64, 7, True, 3),
-        (np.float32, 1, False, 3),
-    ],
+@covering(
+    {
+        "kind": REGRESSORS,
+        "params": WAYS,
+        "dtype, n_rows, weighted, n_targets": [
+            (np.float64, 1, False, None),
+            (np.float32, 7, False, None),
+            (np.float64, 7, True, None),
+            (np.float32, 1, True, None),
+            (np.float64, 7, True, 3),
+            (np.float32, 1, False, 3),
+        ],
+    },
+    strength=2,
 )
-@pytest.mark.parametrize("params", WAYS, ids=lambda params: "-".join(map(str, params)) or "default")
-@pytest.mark.parametrize("kind", REGRESSORS)
 def test_same_bits_as_the_long_way(kind, params, n_rows, dtype, weighted, n_targets, monkeypatch):
     """Some of the chunks have weights; a weight of 0 needs the long way."""
     if "pa1" in str(params) and kind is not OnlineSGDRegressor:

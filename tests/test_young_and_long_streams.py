@@ -7,13 +7,13 @@ import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import REGRESSORS, covering
 from scipy import sparse
 from sklearn import config_context
 from sklearn.linear_model import HuberRegressor, LinearRegression
 from sklearn.metrics import mean_poisson_deviance, mean_tweedie_deviance
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
-from tests.problems import REGRESSORS, covering
 
 
 def counts(seed, n_samples=2000, n_features=10):

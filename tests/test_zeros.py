@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import REGRESSORS
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LassoLars, QuantileRegressor
@@ -12,7 +13,6 @@ from sklearn.metrics import mean_pinball_loss
 
 from sklearn_sgd import BatchGDRegressor
 from sklearn_sgd.penalties import soft_threshold
-from tests.problems import REGRESSORS
 
 
 def alike(name):
