@@ -158,6 +158,8 @@ def test_targets_whose_squares_are_below_the_range_of_numbers(loss, size, kind):
         OnlineSGDRegressor(loss).partial_fit(X, np.c_[y, 1e-200 * y])
 
 
-def test_targets_of_zero_are_not_called_small():
+def test_targets_of_zero_or_where_steps_begin_are_not_called_small():
     X, _ = raw_columns(100)
+    assert OnlineSGDRegressor("poisson").partial_fit(X[:1], np.ones(1)).predict(X[:1]) == pytest.approx(1.0)
+    OnlineSGDRegressor("squared_epsilon_insensitive", epsilon=0.1).partial_fit(X[:1], np.full(1, 0.05))
     assert OnlineSGDRegressor("huber").partial_fit(X, np.zeros(100)).predict(X) == pytest.approx(0.0)

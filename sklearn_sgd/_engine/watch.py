@@ -145,7 +145,9 @@ def watched(
 def number_of_small_targets(recipe: Recipe, X: Any, targets: Any) -> int:
     """Return for how many of several targets the squares of slopes are below the range of numbers, where not 0."""
     y = _as_columns(targets).astype(np.float64)
-    squares = np.square(recipe.parts.loss.gradient(y, 0.0 * y)).mean(axis=0)
+    slopes = recipe.parts.loss.gradient(y, 0.0 * y)
+    # Slopes are 0 also where 0 is the right prediction, of which the targets are not small.
+    squares = np.maximum(np.square(slopes), np.square(y)).mean(axis=0)
     return int(np.sum((squares <= least_square(recipe.formulas, dtype_of(X))) & y.any(axis=0)))
 
 
