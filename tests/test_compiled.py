@@ -174,6 +174,7 @@ N, P, K = 11, 3, 4
 RNG = np.random.default_rng(0)
 ROWS, SQUARE, NARROW, SHORT = (RNG.uniform(0.5, 1.5, size) for size in (K * N, K * K, P * N, K))
 LONG = [RNG.uniform(0.5, 1.5, N) for _ in range(4)]
+SYMMETRIC = SQUARE.reshape(K, K) @ SQUARE.reshape(K, K).T
 
 # Arguments of the operations that drivers call; the numbers are sizes of their results.
 OPERATIONS = {
@@ -185,9 +186,11 @@ OPERATIONS = {
     "add_multiple": (N, LONG[0], 0.7, LONG[1], N),
     "differ": (N, *LONG, N),
     "scale_symmetric": (K, SQUARE - 2.0 * np.eye(1, K * K, K + 1)[0], SHORT, 1e-3, K, K * K),
+    "solve_symmetric": (K, SYMMETRIC.ravel(), SHORT, K * K, K),
     "weighted_products": (ROWS, K, N, *LONG[:2], SHORT, 4 * loops.STRETCH, K * K, K * K, N, K),
     "log_sizes": (N, *LONG[:3]),
     "bumps": (N, *LONG[:2], 2, np.array([0.1, 0.3, 2.0, -0.2, 0.1, 5.0]), N),
+    "sum_of_ratios": (N, *LONG[:3]),
     "count_above": (N, *LONG[:2], 1.0),
     "scale_rows": (NARROW, P, np.array([3, 1, 0, 2]), 1, 4, 4, 2, LONG[0], 1, SHORT[:P], SHORT[1:], 3 * P, 3 * P),
 }
@@ -209,6 +212,23 @@ def test_loops_do_what_numpy_does(name):
     for ours, theirs in zip(*both, strict=True):
         assert ours is theirs is None or np.all(np.isfinite(ours))
         assert ours is None or assert_allclose(theirs, ours, rtol=1e-12) is None
+
+
+@pytest.mark.parametrize("module", [vectors, loops])
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_only_positive_definite_equations_are_solved(module, wrong):
+    A, b, out = SYMMETRIC + np.diag([0.0, 0.0, 0.0, 1.0]), SHORT.copy(), np.full(K, np.nan)
+    assert module.solve_symmetric(K, A.ravel(), b, np.empty(K * K), out) == 1.0
+    assert_allclose(out, np.linalg.solve(A, b), rtol=1e-10)
+    A[-1, -1] = wrong
+    assert module.solve_symmetric(K, A.ravel(), b, np.empty(K * K), out) == 0.0
+
+
+def test_memory_from_a_cache_line():
+    for start in range(9):
+        memory = machine.from_line(np.empty(40)[start:])
+        assert memory.ctypes.data % 64 == 0
+        assert len(memory) > 40 - start - 8
 
 
 def test_all_operations_have_loops():

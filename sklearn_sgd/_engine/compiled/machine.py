@@ -34,7 +34,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     update_columns,
     variance_reduced,
 )
-from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS
+from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS, LINE
 
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
@@ -64,13 +64,13 @@ BUILDERS: dict[str, Callable] = {
     "permute": lambda layout: shuffle.permute,
     "see_block": lambda layout: scores.see_block,
     "add_block": lambda layout: scores.add_block,
+    "count_block": lambda layout: scores.count_block,
 }
 
 
 # Those for one kind of rows.
-ONLY = dict.fromkeys(
-    ("online", "online_automatic", "in_units", "add_moments", "permute", "see_block", "add_block", "slope"), "dense"
-)
+OF_BLOCKS = "see_block", "add_block", "count_block"
+ONLY = dict.fromkeys(("online", "online_automatic", "in_units", "add_moments", "permute", "slope", *OF_BLOCKS), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
 ONLY |= dict.fromkeys(LAZY, "csr")
 
@@ -138,6 +138,11 @@ def address_of(array: np.ndarray, dtype: np.dtype) -> int:
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"A driver takes contiguous arrays of {dtype}; got {array.dtype}.")
     return address(array)
+
+
+def from_line(memory: np.ndarray) -> np.ndarray:
+    """The memory from the first entry that begins a cache line."""
+    return memory[-(address(memory) // memory.itemsize) % LINE :]
 
 
 class Driver:

@@ -192,8 +192,7 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
 
 def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:
     """Memory for the table of columns of the driver, each row within a cache line, and for what it keeps beside it."""
-    memory = np.zeros(WIDTH * n_columns + 2 * n_filled + batch + LINE)
-    return memory[-(machine.address(memory) // memory.itemsize) % LINE :]
+    return machine.from_line(np.zeros(WIDTH * n_columns + 2 * n_filled + batch + LINE))
 
 
 def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:

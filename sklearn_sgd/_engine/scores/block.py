@@ -5,13 +5,14 @@ from math import isfinite
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy import linalg
 
-from sklearn_sgd._engine.compiled.drivers.scores import NEW, ROWS, STEP, WORK
+from sklearn_sgd._engine.compiled.drivers.layouts import LINE
+from sklearn_sgd._engine.compiled.drivers.scores import FOUND, NEW, ROWS, SEEN, STEP, WORK, step_beside
+from sklearn_sgd._engine.compiled.machine import from_line
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import RIDGE, Root
+from sklearn_sgd._engine.scores.products import RIDGE
 from sklearn_sgd._engine.scores.sums import Sums
 
 # Share of the second derivative of each parameter that must be left for parabolas to be computed anew.
@@ -62,8 +63,9 @@ class View(NamedTuple):
 
     Attributes
     ----------
-    design : ndarray of shape (n_parameters, n_rows)
-        Rows less the centre, by columns, and ones for the intercept.
+    design : ndarray of at least n_parameters * n_rows numbers
+        Rows less the centre, by columns, and ones for the intercept. It begins with a cache line, since many loads
+        that each cover two of them would take longer.
     rows, step : ndarray of shape (ROWS, n_rows), (STEP, n_parameters)
         What the drivers keep of each row and of each parameter.
     scaled : ndarray of shape (n_parameters, n_parameters)
@@ -84,7 +86,8 @@ class View(NamedTuple):
     @property
     def Z(self) -> np.ndarray:
         """The rows of the design."""
-        return self.design.T
+        n, k = self.rows.shape[1], self.step.shape[1]
+        return self.design[: k * n].reshape(k, n).T
 
     @property
     def predictions(self) -> np.ndarray:
@@ -92,36 +95,57 @@ class View(NamedTuple):
         return self.rows[0]
 
 
+def _memory(n: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return memory for what is seen of a block."""
+    return from_line(np.empty(k * n + LINE)), np.empty((ROWS, n)), np.empty((STEP, k)), np.empty((k, k))
+
+
+def _pull(sums: Sums, objective: Objective) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slope of the penalty's sum, and its second derivative."""
+    pull, bend = objective.pull(sums.at, len(sums.centre))
+    return (pull, bend) if objective.penalty is None else (sums.weight * pull, sums.weight * bend)
+
+
 def view_of(sums: Sums, objective: Objective, block: Block) -> View:
     """Return what is seen of a block from ``at``."""
     (n, p), k = block.X.shape, len(sums.at)
-    pull, bend = objective.pull(sums.at, p)
-    if objective.penalty is not None:
-        pull, bend = sums.weight * pull, sums.weight * bend
-    design, rows, step, scaled = np.empty((k, n)), np.empty((ROWS, n)), np.empty((STEP, k)), np.empty((k, k))
-    found = np.zeros(4)
+    memory, found = _memory(n, k), np.zeros(SEEN)
     far = objective.drivers.see(
         *(block.X, n, p, k, block.y, block.s, ones(n)),
-        *(sums.centre, sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, pull, bend, RIDGE),
-        *(OFF, len(sums.jumps), design, rows, step, scaled, found),
+        *(sums.centre, sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, *_pull(sums, objective)),
+        *(RIDGE, OFF, len(sums.jumps), *memory, found),
     )
-    return View(design, rows, step, scaled, found.tolist(), far > 0.0 and not objective.is_quadratic)
+    return View(*memory, found.tolist(), far > 0.0 and not objective.is_quadratic)
 
 
-def with_block(sums: S, objective: Objective, block: Block, view: View) -> S | None:
-    """Return the sums with a block; None if it moves their minimum so far that parabolas may be wrong.
+def with_block(sums: S, objective: Objective, block: Block) -> tuple[S | None, View]:
+    """Return the sums with a block; None if it moves their minimum so far that parabolas may be wrong. And its view.
 
     ``at`` moves towards the minimum, and the scores of the block are those there: at parameters that do not know its
     rows they would be too large. The step knows the second derivative of the rows before; that of the block limits its
     length.
     """
+    if len(sums.jumps) > 1:
+        view = view_of(sums, objective, block)
+        return None if view.is_far else _added(sums, objective, block, view, True), view
+    (n, p), k, (_, y, s, *_) = block.X.shape, len(sums.at), block
+    found_jumps, jumps, size = sums.found_jumps, sums.jumps, 0.0
+    now = _counted(sums, block, found_jumps, y, 0.0)
+    if found_jumps:
+        jumps, size = now.bumps_in_unit(found_jumps, 1.0), now.size - now.weight * second.typical_log(found_jumps)
+    memory, made = _memory(n, k), _results(k)
+    n_large = objective.drivers.count(
+        *(block.X, n, p, k, y, s, ones(n), sums.centre, sums.at, sums.curvature, sums.product, sums.slope),
+        *(sums.scatter, sums.squares, *_pull(sums, objective), RIDGE, OFF, LARGE, objective.is_quadratic),
+        *(objective.has_link, objective.is_canonical, jumps, len(jumps), size, now.weight, *memory, *made),
+    )
+    seen = made[3][FOUND : FOUND + SEEN].tolist()
+    view = View(*memory, seen, n_large < 0.0)
     if view.is_far:
-        return None
-    try:
-        solved = Root(view.step[3], view.scaled).solve_scaled(view.step[4])
-    except linalg.LinAlgError:
-        return with_block_here(sums, objective, block, view)
-    return _added(sums, objective, block, view, solved)
+        return None, view
+    if found_jumps:
+        now = now._replace(size=now.size + seen[0])
+    return _with_results(sums, objective, block, view, now, made, n_large), view
 
 
 def with_block_here(sums: S, objective: Objective, block: Block, view: View, spread: second.Spread | None = None) -> S:
@@ -129,30 +153,60 @@ def with_block_here(sums: S, objective: Objective, block: Block, view: View, spr
 
     Where slopes jump, kernels have the width that follows from a ``spread``; None: that of the rows so far.
     """
-    return _added(sums, objective, block, view, np.zeros(len(sums.at)), spread)
+    return _added(sums, objective, block, view, False, spread)
+
+
+def _counted(
+    sums: Sums, block: Block, found_jumps: list[second.Jump], predictions: np.ndarray, logarithms: float
+) -> second.Spread:
+    """Return the sums for the width of kernels with a block; the predictions matter if there are several jumps."""
+    if found_jumps:
+        each = None if block.is_plain else block.s
+        return sums.spread.after(found_jumps, block.y, predictions, each, logarithms)
+    weight = len(block.y) if block.is_plain else float(block.s.sum())
+    return second.Spread(sums.weight + weight, sums.square, sums.size, sums.below)
+
+
+def _results(k: int) -> tuple[np.ndarray, ...]:
+    """Return memory for new sums, and what is found beside them."""
+    square = np.empty((k, k)), np.empty((k, k))
+    return np.empty(NEW * k), *square, np.empty(FOUND + SEEN), from_line(np.empty(WORK + 2 * k + LINE))
 
 
 def _added(
-    sums: S, objective: Objective, block: Block, view: View, solved: np.ndarray, spread: second.Spread | None = None
+    sums: S, objective: Objective, block: Block, view: View, moves: bool, spread: second.Spread | None = None
 ) -> S:
-    """Return the sums with a block, after a step with such a solution of the scaled equations."""
-    _, y, s, is_plain, n_seen, is_known = block
-    n, k, jumps, side, (logarithms, *squares_seen) = len(y), len(sums.at), sums.jumps, 0.0, view.found
-    if len(jumps):
-        found_jumps = sums.found_jumps
-        now = sums.spread.after(found_jumps, y, view.predictions, None if is_plain else s, logarithms)
+    """Return the sums with a block; if ``at`` ``moves``, after a step."""
+    n, k, found_jumps, jumps, side = len(block.y), len(sums.at), sums.found_jumps, sums.jumps, 0.0
+    now = _counted(sums, block, found_jumps, view.predictions, view.found[0])
+    if found_jumps:
         jumps = (spread or now).bumps(found_jumps)
-    else:
-        now = second.Spread(sums.weight + (n if is_plain else float(s.sum())), sums.square, sums.size, sums.below)
-        side = 0.0 if objective.is_quadratic else second.step_beside(objective.loss, n, *squares_seen)
-    new, (curvature, scatter), found = np.empty((NEW, k)), np.empty((2, k, k)), np.empty(5)
+    elif not objective.is_quadratic:
+        side = step_beside(objective.has_link, n, *view.found[1:])
+    made = _results(k)
     n_large = objective.drivers.add(
-        *(n, k, y, s, ones(n), objective.is_quadratic, side, jumps, len(jumps), LARGE),
-        *(sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, view.design, view.rows, view.step),
-        *(solved, new, curvature, scatter, found, np.empty(3 * k + WORK)),
+        *(n, k, block.y, block.s, ones(n), moves, objective.is_quadratic, objective.is_canonical),
+        *(side, jumps, len(jumps), LARGE),
+        *(sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, sums.squares),
+        *(view.design, view.rows, view.step, view.scaled, *made),
     )
-    at, product, slope, squares = new
-    moved, apart, residuals, errors, all_sums = found.tolist()
+    return _with_results(sums, objective, block, view, now, made, n_large)
+
+
+def _with_results(
+    sums: S,
+    objective: Objective,
+    block: Block,
+    view: View,
+    now: second.Spread,
+    made: tuple[np.ndarray, ...],
+    n_large: float,
+) -> S:
+    """Return the sums with the results of the drivers."""
+    (_, _, s, _, n_seen, is_known), k = block, len(sums.at)
+    new, curvature, scatter, found, _ = made
+    at, product, slope, squares = new[:k], new[k : 2 * k], new[2 * k : 3 * k], new[3 * k :]
+    moved, apart, residuals, errors, all_sums = found[:FOUND].tolist()
     if not is_known:
         view.rows[5] = np.square(view.Z) @ inverse_diagonal(curvature)
     leading = sums.leading
@@ -165,14 +219,20 @@ def _added(
         all_sums += float(np.trace(mixed))
     if not isfinite(all_sums):
         raise OutOfRange
-    if not objective.is_quadratic:
-        errors = objective.pearson(s, *view.rows[:3]) if objective.is_deviance else 0.0
-    return sums._replace(
+    if objective.is_deviance and not objective.is_canonical:
+        errors = objective.pearson(s, *view.rows[:3])
+    return type(sums)(
+        sums.centre,
         at=at,
         weight=now.weight,
         square=now.square,
         size=now.size,
         below=now.below,
+        jumps=sums.jumps,
+        pending=sums.pending,
+        n_pending=sums.n_pending,
+        n_held=sums.n_held,
+        unit=sums.unit,
         curvature=curvature,
         product=product,
         slope=slope,
@@ -181,7 +241,7 @@ def _added(
         n_seen=sums.n_seen + n_seen,
         moved=max(sums.moved + moved, 0.0) + apart,
         leading=leading,
-        squares=sums.squares + squares if objective.may_be_straight else sums.squares,
+        squares=squares if objective.may_be_straight else sums.squares,
     )
 
 

@@ -12,21 +12,24 @@ Semiparametric Methods in Econometrics, Cambridge University Press, 1991: the ke
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import exp, log, pi, sqrt
+from math import exp, log, sqrt
+from statistics import NormalDist
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import dawsn, ndtri
+from scipy.special import dawsn
 
+from sklearn_sgd._engine.compiled.drivers.scores import LEAST, step_beside
 from sklearn_sgd._engine.compiled.drivers.vectors import bumps, log_sizes
 
-# Step of a central difference, and of one on one side, in units of the residuals; the least step, in units of the
-# numbers that are subtracted.
-STEP, BESIDE, LEAST = 1e-4, 1e-6, 1e-11
+# Step of a central difference, in units of the residuals.
+STEP = 1e-4
 
-# The quantile of the normal distribution for intervals of 95 %.
-TWO_SIDED = float(ndtri(0.975))
+# The normal distribution, whose functions of single numbers take less time here than in SciPy; and its quantile for
+# intervals of 95 %.
+NORMAL = NormalDist()
+TWO_SIDED = NORMAL.inv_cdf(0.975)
 
 # Jumps of a slope are looked for up to that many times the largest residual, where others will come.
 REACH = 2.0**20
@@ -52,17 +55,10 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return (loss.gradient(y, above) - loss.gradient(y, below)) / (above - below)
 
 
-def step_beside(loss: Any, n: int, of_residuals: float, of_predictions: float, of_targets: float) -> float:
-    """Return the length of a step from predictions, for a difference on one side, from sums of squares of n rows."""
-    if has_link(loss):
-        return max(BESIDE, LEAST * sqrt(of_predictions))
-    return max(BESIDE * sqrt(of_residuals / n), LEAST * sqrt(max(of_predictions, of_targets))) or 1.0
-
-
 def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """Return the same by a difference on one side of p, where the slope is known: in half the time."""
     e = y - p
-    above = p + step_beside(loss, len(e), e @ e, p @ p, y @ y)
+    above = p + step_beside(has_link(loss), len(e), e @ e, p @ p, y @ y)
     return (loss.gradient(y, above) - slope) / (above - p)
 
 
@@ -116,11 +112,6 @@ def has_canonical_link(loss: Any) -> bool:
     """Return whether the second derivative of a deviance does not depend on the target."""
     expected = expected_curvature(loss, TRIED)
     return bool(np.allclose(curvature(loss, 2.0 * loss.inverse_link(TRIED), TRIED), expected, rtol=SMALL))
-
-
-def pearson(loss: Any, p: np.ndarray, slope: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return the squared Pearson residuals of a deviance with second derivatives c, in units of the dispersion."""
-    return slope * slope / (c if has_canonical_link(loss) else expected_curvature(loss, p))
 
 
 class Jump(NamedTuple):
@@ -226,22 +217,27 @@ class Spread(NamedTuple):
 
     def bumps(self, found: list[Jump]) -> np.ndarray:
         """Return the second derivative as bumps, in units of residuals that are normal and as large in the mean."""
-        share = min(max(level(found[0]), EDGE), 1.0 - EDGE) if len(found) == 1 else 0.5
-        return self.bumps_in_unit(found, exp(self.size / self.weight - log_size(share)))
+        return self.bumps_in_unit(found, exp(self.size / self.weight - typical_log(found)))
 
     def bumps_in_unit(self, found: list[Jump], unit: float) -> np.ndarray:
         """Return the second derivative as bumps with a place, a width and a height: of a jump times a kernel around it.
 
         The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather, in a unit of the residuals.
         """
-        made, n = [], self.n_rows
+        made: list[float] = []
+        n = self.n_rows
         for jump, share in zip(found, self.shares(found), strict=True):
             share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
             width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
-            h = unit * float(ndtri(share + width) - ndtri(share - width))
+            h = unit * (NORMAL.inv_cdf(share + width) - NORMAL.inv_cdf(share - width))
             if h > 0.0:
-                made.append((jump.at, h, 0.75 * jump.size / h))
+                made += jump.at, h, 0.75 * jump.size / h
         return np.array(made).reshape(-1, 3)
+
+
+def typical_log(found: list[Jump]) -> float:
+    """Return `log_size` for the residuals at the minimum of a loss with such jumps."""
+    return log_size(min(max(level(found[0]), EDGE), 1.0 - EDGE) if len(found) == 1 else 0.5)
 
 
 @lru_cache(maxsize=64)
@@ -250,7 +246,7 @@ def log_size(share: float) -> float:
 
     Its slope in their mean is Dawson's function, times a constant.
     """
-    return 2.0 * quad(dawsn, 0.0, abs(float(ndtri(share))) / sqrt(2.0))[0] - 0.5 * (np.euler_gamma + log(2.0))
+    return 2.0 * quad(dawsn, 0.0, abs(NORMAL.inv_cdf(share)) / sqrt(2.0))[0] - 0.5 * (np.euler_gamma + log(2.0))
 
 
 def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -286,6 +282,6 @@ def sum_of_bumps(made: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 def _width(n: float, share: float) -> float:
     """Return the bandwidth of Hall and Sheather for intervals of 95 %, as a share of the rows."""
-    z = float(ndtri(share))
-    density = exp(-0.5 * z * z) / sqrt(2.0 * pi)
+    z = NORMAL.inv_cdf(share)
+    density = NORMAL.pdf(z)
     return n ** (-1 / 3) * TWO_SIDED ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.compiled.drivers.vectors import sum_of_ratios
 from sklearn_sgd._engine.passes.choose import score_driver
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.traits import Formulas, LossReading, read
@@ -33,6 +34,11 @@ class BlockDrivers:
         """The second part."""
         return score_driver("add_block", read(LossReading, self.loss))
 
+    @cached_property
+    def count(self) -> Callable[..., float]:
+        """Both, in a stream."""
+        return score_driver("count_block", read(LossReading, self.loss))
+
 
 class Objective(NamedTuple):
     """A loss and a penalty, as the scores need them.
@@ -41,8 +47,9 @@ class Objective(NamedTuple):
     ----------
     loss : object
         The loss.
-    is_quadratic, is_deviance : bool
-        Whether it is half the squared error; whether it is a deviance under a link, which has Pearson residuals.
+    is_quadratic, has_link, is_deviance, is_canonical : bool
+        Whether it is half the squared error; whether it has a link; whether it is a deviance under a link, which has
+        Pearson residuals; and whether the second derivative of a deviance does not depend on the target.
     penalty : object or None
         A penalty that has a second derivative.
     drivers : BlockDrivers
@@ -51,7 +58,9 @@ class Objective(NamedTuple):
 
     loss: Any
     is_quadratic: bool
+    has_link: bool
     is_deviance: bool
+    is_canonical: bool
     penalty: Any
     drivers: BlockDrivers
 
@@ -63,8 +72,10 @@ class Objective(NamedTuple):
             no_pull = formulas.is_unpenalised or (formulas.terms is not None and not any(formulas.terms))
             with np.errstate(all="ignore"):
                 is_deviance = second.is_deviance(loss)
+                is_canonical = is_deviance and second.has_canonical_link(loss)
             own = None if no_pull else penalty
-            formulas.objective = cls(loss, formulas.is_quadratic, is_deviance, own, BlockDrivers(loss))
+            traits = formulas.is_quadratic, second.has_link(loss), is_deviance, is_canonical
+            formulas.objective = cls(loss, *traits, own, BlockDrivers(loss))
         return formulas.objective
 
     @property
@@ -79,7 +90,9 @@ class Objective(NamedTuple):
         """
         if self.is_quadratic:
             return float((s * g) @ g)
-        return float(s @ second.pearson(self.loss, p, g, c)) if self.is_deviance else 0.0
+        if not self.is_deviance:
+            return 0.0
+        return sum_of_ratios(len(s), s, g, c if self.is_canonical else second.expected_curvature(self.loss, p))
 
     def cost(self, w: np.ndarray, n_features: int) -> float:
         """Return the penalty."""

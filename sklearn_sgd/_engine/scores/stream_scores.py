@@ -113,7 +113,8 @@ class Scores(Sums):
     ) -> Self:
         """Return the sums with a block of rows."""
         known, X, y = self, dense(X), dense(y)
-        is_first, is_known, widened = not known.weight, bool(known.curvature.diagonal().all()), False
+        is_known = np.count_nonzero(known.curvature.diagonal()) == len(self.at)
+        is_first, widened = not known.weight, False
         if is_first and self.has_intercept:
             known = known._replace(centre=np.where(np.ptp(X, axis=0) > 0.0, X.mean(axis=0), X[0]))
         elif not (is_first or is_known):
@@ -134,13 +135,14 @@ class Scores(Sums):
         if is_first:
             known = known._replace(at=known.parameters(*start()))
         block = Block(X, y, s, is_plain, n_seen, is_known)
-        view = view_of(known, objective, block)
-        if is_first:
-            known = known.with_jumps(second.jumps(objective.loss, y, view.predictions, second.REACH))
         after = None
         try:
-            if not (is_first or widened or (n_seen if is_plain else float(s.sum())) > GROWTH * known.weight):
-                after = with_block(known, objective, block, view)
+            if is_first or widened or (n_seen if is_plain else float(s.sum())) > GROWTH * known.weight:
+                view = view_of(known, objective, block)
+            else:
+                after, view = with_block(known, objective, block)
+            if is_first:
+                known = known.with_jumps(second.jumps(objective.loss, y, view.predictions, second.REACH))
             if after is None:
                 known = known.seen_from(minimum_with(known, objective, block, view))
                 after = with_block_here(known, objective, block, view_of(known, objective, block))

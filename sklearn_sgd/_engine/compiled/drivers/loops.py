@@ -80,6 +80,28 @@ def scale_symmetric(k, A, more, ridge, scale, out):
         scaled[j] = 1.0 + ridge
 
 
+def solve_symmetric(k, A, b, work, out):
+    """As in `vectors`. The factor's diagonal is stored as its inverse."""
+    for j in range(k):
+        given, row = tail(A, j * k), tail(work, j * k)
+        for i in range(j):
+            other = tail(work, i * k)
+            row[i] = (given[i] - dot(i, row, other)) * other[i]
+        pivot = given[j] - dot(j, row, row)
+        if pivot > 0.0:
+            row[j] = 1.0 / sqrt(pivot)
+        else:
+            return 0.0
+        out[j] = (b[j] - dot(j, row, out)) * row[j]
+    for i in range(k):
+        j = k - 1 - i
+        row = tail(work, j * k)
+        out[j] *= row[j]
+        for other in range(j):
+            out[other] -= out[j] * row[other]
+    return 1.0
+
+
 def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
     """As in `vectors`."""
     # Half of the products follow from symmetry. Each turn computes those of a column with six, for both weights: twelve
@@ -180,6 +202,14 @@ def bumps(n, y, p, number, jumps, out):
         for i in range(n):
             u = (y[i] - p[i] + at) * per_width
             out[i] += height * max(1.0 - u * u, 0.0)
+
+
+def sum_of_ratios(n, s, a, b):
+    """As in `vectors`."""
+    total = 0.0
+    for i in range(n):
+        total += s[i] * a[i] * a[i] / b[i]
+    return total
 
 
 def count_above(n, a, b, least):

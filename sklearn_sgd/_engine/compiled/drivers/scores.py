@@ -1,7 +1,9 @@
-"""A block of samples is added to the sums of `scores.sums`, in two parts: between them LAPACK solves for the step.
+"""A block of samples is added to the sums of `scores.sums`, in two parts: between them the width of kernels is found.
 
 The block is stored by columns, less the centre, and with a last column of ones if there is an intercept.
 """
+
+from math import exp, sqrt
 
 from sklearn_sgd._engine.compiled.drivers.loops import STRETCH
 from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Function, Integer, invoke, tail
@@ -17,6 +19,8 @@ from sklearn_sgd._engine.compiled.drivers.vectors import (
     multiply,
     project,
     scale_symmetric,
+    solve_symmetric,
+    sum_of_ratios,
     weighted_products,
 )
 
@@ -28,7 +32,15 @@ ROWS = 8
 # ``slope``; that of all, with the penalty's; the scale of the equations, and their right-hand side.
 STEP = 5
 
-# Results for each parameter: where the sums are, `product`, `slope` and `squares`. Scratch memory for the rest.
+# Results, of the first part and of the second.
+SEEN, FOUND = 4, 5
+
+# Step of a difference on one side, in units of the residuals; the least step, in units of the numbers that are
+# subtracted.
+BESIDE, LEAST = 1e-6, 1e-11
+
+# Results for each parameter: where the sums are, `product`, `slope` and `squares`. Scratch memory, beside two numbers
+# for each parameter.
 NEW, WORK = 4, 2 * STRETCH
 
 
@@ -68,22 +80,23 @@ def see_block(
 
 def add_block(
     slopes: Function, loss_numbers: Doubles, n: Integer, k: Integer, y: Doubles, s: Doubles, ones: Doubles,
-    quadratic: Integer, side: Double, jumps: Doubles, n_jumps: Integer, large: Double, at: Doubles,
-    curvature: Doubles, product: Doubles, slope: Doubles, scatter: Doubles, design: Doubles, rows: Doubles,
-    step: Doubles, solved: Doubles, new: Doubles, new_curvature: Doubles, new_scatter: Doubles, found: Doubles,
-    work: Doubles,
+    moves: Integer, quadratic: Integer, canonical: Integer, side: Double, jumps: Doubles, n_jumps: Integer,
+    large: Double, at: Doubles, curvature: Doubles, product: Doubles, slope: Doubles, scatter: Doubles,
+    squares: Doubles, design: Doubles, rows: Doubles, step: Doubles, scaled: Doubles, new: Doubles,
+    new_curvature: Doubles, new_scatter: Doubles, found: Doubles, work: Doubles,
 ) -> Double:  # fmt: skip
     """Go towards the minimum, and write the sums with the block; return how many of its samples have a large leverage.
 
-    ``solved`` is the solution of the scaled equations. The second derivatives of the losses are 1 for the squared
-    error, else differences between the predictions and a step to the ``side`` of them; if this is 0, bumps where the
-    slope jumps.
+    No parameter moves if ``moves`` is 0, or if the sums have no minimum. The second derivatives of the losses are 1 for
+    the squared error, else differences between the predictions and a step to the ``side`` of them; if this is 0, bumps
+    where the slope jumps.
     ``found`` are the squared distances by which old and new parabolas are farther away, what the sum of squared
-    residuals gains by the way, the squared error of the block, and a number that is finite if all sums are.
+    residuals gains by the way, the squared Pearson residuals of the block for the squared error and losses with a
+    ``canonical`` link, and a number that is finite if all sums are.
     """
     predictions, g, c, score, weighted = rows, tail(rows, n), tail(rows, 2 * n), tail(rows, 3 * n), tail(rows, 4 * n)
     sizes, along, there = tail(rows, 5 * n), tail(rows, 6 * n), tail(rows, 7 * n)
-    fall = direct(k, step, solved, new)
+    fall = direct(k, moves, step, scaled, new_curvature, new)
     combine(design, k, n, new, along)
     if quadratic:
         multiply(n, ones, ones, c)
@@ -99,29 +112,76 @@ def add_block(
     add_multiple(n, predictions, length, along, there)
     invoke(slopes, loss_numbers, found, n, y, there, ones, score)
     multiply(n, s, score, there)
-    found[3] = dot(n, there, score)
+    found[3] = dot(n, there, score) if quadratic else 0.0
+    if canonical:
+        found[3] = sum_of_ratios(n, s, g, c)
     multiply(n, there, there, there)
-    inverse, squares = work, tail(new, 3 * k)
+    inverse, new_squares = tail(work, WORK), tail(new, 3 * k)
     for j in range(k):
         inverse[j] = 1.0 / curvature[j * k + j] if curvature[j * k + j] > 0.0 else 0.0
-    weighted_products(
-        design, k, n, weighted, there, inverse, tail(work, 3 * k), new_curvature, new_scatter, sizes, squares
-    )
+    weighted_products(design, k, n, weighted, there, inverse, work, new_curvature, new_scatter, sizes, new_squares)
     move(k, length, quadratic, at, curvature, product, slope, step, new, new_curvature, found, work)
     add_multiple(k * k, curvature, 1.0, new_curvature, new_curvature)
     add_multiple(k * k, scatter, 1.0, new_scatter, new_scatter)
+    add_multiple(k, squares, 1.0, new_squares, new_squares)
     found[4] = 0.0
     for j in range(k):
         found[4] += new_curvature[j * k + j] + new_scatter[j * k + j] + new[2 * k + j]
     return count_above(n, weighted, sizes, large)
 
 
-def direct(k, step, solved, way):
+def count_block(
+    slopes: Function, loss_numbers: Doubles, X: Doubles, n: Integer, p: Integer, k: Integer, y: Doubles, s: Doubles,
+    ones: Doubles, centre: Doubles, at: Doubles, curvature: Doubles, product: Doubles, slope: Doubles,
+    scatter: Doubles, squares: Doubles, pull: Doubles, bend: Doubles, ridge: Double, limit: Double, large: Double,
+    quadratic: Integer, linked: Integer, canonical: Integer, jumps: Doubles, n_jumps: Integer, size: Double,
+    weight: Double, design: Doubles, rows: Doubles, step: Doubles, scaled: Doubles, new: Doubles,
+    new_curvature: Doubles, new_scatter: Doubles, found: Doubles, work: Doubles,
+) -> Double:  # fmt: skip
+    """Both parts at once, for slopes with one jump at most; return -1 after the first part if the minimum is far.
+
+    It is if parabolas may be wrong there. The widths of the ``jumps`` are in a unit of the residuals; its logarithm is
+    ``size`` and the sum over the block, divided by the ``weight`` of all samples.
+    """
+    seen, side = tail(found, FOUND), 0.0
+    far = see_block(
+        slopes, loss_numbers, X, n, p, k, y, s, ones, centre, at, curvature, product, slope, scatter, pull, bend, ridge,
+        limit, n_jumps, design, rows, step, scaled, seen,
+    )  # fmt: skip
+    if far > 0.0 and not quadratic:
+        return -1.0
+    if n_jumps:
+        unit = exp((size + seen[0]) / weight)
+        for j in range(n_jumps):
+            jumps[3 * j + 1] *= unit
+            jumps[3 * j + 2] *= 1.0 / unit
+    elif not quadratic:
+        side = step_beside(linked, n, seen[1], seen[2], seen[3])
+    return add_block(
+        slopes, loss_numbers, n, k, y, s, ones, 1, quadratic, canonical, side, jumps, n_jumps, large, at, curvature,
+        product, slope, scatter, squares, design, rows, step, scaled, new, new_curvature, new_scatter, found, work,
+    )  # fmt: skip
+
+
+def step_beside(linked, n, of_residuals, of_predictions, of_targets):
+    """The length of a step from predictions, for a difference on one side, from sums of squares of n samples.
+
+    With a link, raw predictions have the unit 1, and not that of the targets.
+    """
+    if linked:
+        return max(BESIDE, LEAST * sqrt(of_predictions))
+    step = max(BESIDE * sqrt(of_residuals / n), LEAST * sqrt(max(of_predictions, of_targets)))
+    return step if step > 0.0 else 1.0
+
+
+def direct(k, moves, step, scaled, work, way):
     """Write the direction of a step, and return the decrease that it promises."""
-    total, scale = tail(step, 2 * k), tail(step, 3 * k)
-    fall = 0.0
+    total, scale, right = tail(step, 2 * k), tail(step, 3 * k), tail(step, 4 * k)
+    fall, is_solved = 0.0, 0.0
+    if moves:
+        is_solved = solve_symmetric(k, scaled, right, work, way)
     for j in range(k):
-        way[j] = -scale[j] * solved[j]
+        way[j] = -scale[j] * way[j] if is_solved else 0.0
         fall -= way[j] * total[j]
     return fall
 
@@ -138,7 +198,7 @@ def move(k, length, quadratic, at, curvature, product, slope, step, new, block, 
     Parabolas are exact for the squared error, so that a block may as well be seen where its scores are.
     """
     more, off = step, tail(step, k)
-    new_at, new_product, new_slope, way, vector = new, tail(new, k), tail(new, 2 * k), tail(work, k), tail(work, 2 * k)
+    new_at, new_product, new_slope, way, vector = new, tail(new, k), tail(new, 2 * k), work, tail(work, k)
     for j in range(k):
         way[j] = length * new[j]
         new_at[j] = at[j] + way[j]

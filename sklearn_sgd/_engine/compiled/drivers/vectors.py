@@ -61,6 +61,16 @@ def scale_symmetric(k, A, more, ridge, scale, out):
     out.flat[:: k + 1] = 1.0 + ridge
 
 
+def solve_symmetric(k, A, b, work, out):
+    """Solve equations by Cholesky's factor of the matrix, written to ``work``; return 0 if there is none, else 1."""
+    try:
+        factor = np.linalg.cholesky(A[: k * k].reshape(k, k))
+    except np.linalg.LinAlgError:
+        return 0.0
+    out[:k] = np.linalg.solve(factor.T, np.linalg.solve(factor, b[:k]))
+    return float(np.isfinite(factor[-1, -1]))
+
+
 def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
     """Sums over samples of their outer products, weighted by c in ``first``, by d in ``second``.
 
@@ -87,6 +97,11 @@ def bumps(n, y, p, number, jumps, out):
         at, width, height = jumps[3 * k : 3 * k + 3]
         u = (y[:n] - p[:n] + at) / width
         out[:n] += height * np.maximum(1.0 - u * u, 0.0)
+
+
+def sum_of_ratios(n, s, a, b):
+    """Sum of the squares of one vector divided by another one, times s."""
+    return float((s[:n] * a[:n]) @ (a[:n] / b[:n]))
 
 
 def count_above(n, a, b, least):
