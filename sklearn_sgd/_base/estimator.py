@@ -252,7 +252,10 @@ class BaseGDRegressor(
             attributes = self._fitted_attributes(learned.plan, learned.position, shape, resolved, **more)
         if change:
             change.report(self)
-        reached = attributes["_fitted"].replace(stream_cache=cache, watch=model and model.watch)
+        watch = model and model.watch
+        if watch and resolved is not model.parameters:  # type: ignore[union-attr]
+            watch = watch.with_other_parameters(model.progress[0].n_samples)  # type: ignore[union-attr]
+        reached = attributes["_fitted"].replace(stream_cache=cache, watch=watch)
         self.__dict__.update(attributes, _fitted=reports.watch(self, reached, recipe, X, y, weight))
         return True
 

@@ -78,9 +78,9 @@ def warn(estimator: Any, message: str) -> None:
 def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: Any) -> Any:
     """Return the fitted model after a call of a stream, and warn if it predicts worse than the best constant."""
     state = model.progress[0]
-    if model.watch is None and X.shape[0] and (small := number_of_small_targets(recipe, X, y)):
+    if model.watch is None and X.shape[0] and (small := number_of_small_targets(recipe, state, X, y)):
         warn(estimator, _of_targets(small, model) + MESSAGES["small"])
-    known, worse = watched(model.watch, recipe, state, partial(model.predict, raw=True), X, y, weight)
+    known, worse = watched(model.watch, recipe, model.progress, partial(model.predict, raw=True), X, y, weight)
     if worse.than_constant:
         message = _of_targets(worse.than_constant, model) + STREAM.format(n_samples=state.n_samples)
         remedy = shorter_steps(estimator) if worse.than_start else longer_steps(estimator, "more samples")

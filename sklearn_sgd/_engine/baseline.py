@@ -83,13 +83,9 @@ def typical_residual(loss, data, kept, constant: float) -> float:
     return float(usual_value(sums) / max(sums[2], 1e-300))
 
 
-def least_square(formulas: Formulas, dtype: np.dtype) -> float:
-    """The mean square of slopes of losses, for rows in this precision, up to which squares are lost below the range.
-
-    Sums are in double precision, and from them full batches reach the minimum, if slopes grow with residuals.
-    """
-    numbers = np.finfo(dtype if formulas.has_bounded_slopes else np.float64)
-    return float(numbers.smallest_normal / numbers.eps)
+def least_square(dtype: Any) -> float:
+    """The smallest square with all its digits, in a precision."""
+    return float(np.finfo(dtype).smallest_normal)
 
 
 def constant_losses(loss, data, kept, constant: float) -> tuple[float, float]:

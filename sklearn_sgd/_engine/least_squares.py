@@ -33,7 +33,7 @@ from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import Rows
 from sklearn_sgd._engine.passes.scaled_sample import scaled_sample
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
-from sklearn_sgd._namespace import doubled, dtype_of, total
+from sklearn_sgd._namespace import doubled, dtype_of
 
 # Number of columns up to which covariances of all rows cost less; rows from which samples pay.
 COLUMNS, ROWS = 30, TIMES * LEAST
@@ -251,8 +251,9 @@ class Reading:
     def __init__(self, plan: Plan, rows: Rows, y: np.ndarray, some: np.ndarray | None = None):
         data, weight = plan.data._replace(rows=rows, y=y), plan.weight
         if some is not None:
+            # By their number, not by their own weight, from which a single heavy row would be absent.
+            weight *= len(some) / plan.n_rows
             plan = plan._replace(row_indices=some, n_rows=len(some))
-            weight = total(data.weight[some]) if data.weight.shape[0] else float(len(some))
         self.data, self.used, self.weight = data, plan.used, weight
         self.batch = all_rows(plan)(data, plan.used, plan.parts.loss)
 

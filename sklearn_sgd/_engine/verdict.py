@@ -10,11 +10,12 @@ from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, l
 from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
 from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
-from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, namespace, take
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take
+from sklearn_sgd.losses import AbsoluteError
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
@@ -126,20 +127,15 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
 
 def _is_small(fit: Fit) -> bool:
     """Whether slopes of the loss are so small that their squares are lost below the range of numbers."""
-    plan = fit.descent.plan
-    least = least_square(plan.formulas, dtype_of(plan.X))
-    if abs(fit.baseline) > least or not _varies(plan, fit.baseline):
+    plan, loss = fit.descent.plan, fit.descent.plan.parts.loss
+    # Sums are in double precision, and from them full batches reach the minimum, if slopes grow with residuals.
+    least = least_square(dtype_of(plan.X) if plan.formulas.has_bounded_slopes else DOUBLE)
+    if abs(fit.baseline) > least or constant_sums(loss, plan.data, plan.row_indices, fit.constant)[3] > least:
         return False
-    sums = constant_sums(plan.parts.loss, plan.data, plan.row_indices, fit.constant)
-    return bool(sums[3] <= least * sums[0])
-
-
-def _varies(plan: Plan, baseline: float) -> bool:
-    """Whether targets differ; of remote rows, their loss shows it."""
-    if plan.is_remote:
-        return baseline > 0.0
-    y = take(plan.data.y, plan.used)
-    return bool(namespace(y).max(y) > namespace(y).min(y))
+    # The squares of the targets, too; slopes of 0 may be right.
+    place = 0.0 if hasattr(loss, "link") else fit.constant
+    spread = constant_loss(AbsoluteError(), plan.data, plan.row_indices, place)
+    return 0.0 < spread <= least**0.5
 
 
 def _is_unlike(fit: Fit, worst: float) -> bool:

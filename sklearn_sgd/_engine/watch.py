@@ -29,11 +29,15 @@ TARGETS, OF_CALL = 8, 4
 FIRST, GROWTH, MOST = 100, 4, 1 << 18
 
 # Number of rows that are judged: at least, and at most.
-FEW, MANY = 32, 128
+FEW, MANY = 64, 128
 
 # A mean loss is higher than another one if they differ by this share and by so many standard errors, or by so many of
 # the largest losses that a single row is enough.
 SHARE, ERRORS, ABSURD = 0.25, 4.0, 10.0
+
+# Rows do not represent the stream if their mean loss is less than this share of the recent one: rare targets are
+# absent.
+REPRESENT = 0.5
 
 # Number of rows up to which descents by a schedule are on their way from 0.
 EARLY = 1000
@@ -108,6 +112,10 @@ class Watch(NamedTuple):
         due = min(check, n_samples + max(1, n_samples // TARGETS))
         return Watch(due, check, self.known, (np.concatenate(self.targets),), worse.than_constant > 0)
 
+    def with_other_parameters(self, n_samples: int) -> "Watch":
+        """Return what is known when the parameters of the stream were changed, after so many rows."""
+        return self if self.due == sys.maxsize else self._replace(due=0, check=min(self.check, n_samples + FIRST))
+
     def saved(self) -> "Watch":
         """Return what is saved: not the collected rows, which are data of the user."""
         return self._replace(rows=(), targets=(np.concatenate(self.targets),) if self.targets else ())
@@ -118,12 +126,19 @@ FINE = Worse(0, 0)
 
 
 def watched(
-    watch: Watch | None, recipe: Recipe, state: State, predict: Callable[[Any], Any], X: Any, targets: Any, weight: Any
+    watch: Watch | None,
+    recipe: Recipe,
+    states: Sequence[State],
+    predict: Callable[[Any], Any],
+    X: Any,
+    targets: Any,
+    weight: Any,
 ) -> tuple[Watch, Worse]:
     """Return what is known after a call, and the result of a check that is new.
 
     ``predict`` returns raw predictions.
     """
+    state = states[0]
     if recipe.finishes_streams and state.knows_targets:
         return NEVER, FINE  # The minimum on all rows predicts.
     n, n_rows = state.n_samples, X.shape[0]
@@ -137,22 +152,23 @@ def watched(
     if sum(len(columns) for _, columns in watch.rows) < FEW:
         return watch, FINE
     watch = watch.learn(targets, weight, n)
-    worse = _compare(recipe, watch, predict, n) if allows_zero(recipe.parts.penalty, X.shape[1]) else FINE
+    worse = _compare(recipe, watch, states, predict) if allows_zero(recipe.parts.penalty, X.shape[1]) else FINE
     return watch.judged(n, worse), FINE if watch.warned else worse
 
 
 @quiet()
-def number_of_small_targets(recipe: Recipe, X: Any, targets: Any) -> int:
+def number_of_small_targets(recipe: Recipe, state: State, X: Any, targets: Any) -> int:
     """Return for how many of several targets the squares of slopes are below the range of numbers, where not 0."""
-    y = _as_columns(targets).astype(np.float64)
-    slopes = recipe.parts.loss.gradient(y, 0.0 * y)
+    if not recipe.automatic:
+        return 0  # The steps of a schedule need no squares.
+    y, on_moments = _as_columns(targets).astype(np.float64), recipe.finishes_streams and state.knows_targets
     # Slopes are 0 also where 0 is the right prediction, of which the targets are not small.
-    squares = np.maximum(np.square(slopes), np.square(y)).mean(axis=0)
-    return int(np.sum((squares <= least_square(recipe.formulas, dtype_of(X))) & y.any(axis=0)))
+    sizes = np.maximum(np.abs(recipe.parts.loss.gradient(y, 0.0 * y)), np.abs(y)).max(axis=0)
+    return int(np.sum((sizes <= least_square(np.float64 if on_moments else dtype_of(X)) ** 0.5) & (sizes > 0.0)))
 
 
 @quiet()
-def _compare(recipe: Recipe, watch: Watch, predict: Callable[[Any], Any], n_samples: int) -> Worse:
+def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Callable[[Any], Any]) -> Worse:
     """Compare the predictions of the collected rows with the best constant, and with 0."""
     raw = np.concatenate([_as_columns(predict(X)).astype(np.float64) for X in _joined([X for X, _ in watch.rows])])
     columns = np.concatenate([columns for _, columns in watch.rows])
@@ -161,18 +177,27 @@ def _compare(recipe: Recipe, watch: Watch, predict: Callable[[Any], Any], n_samp
     if not (weight.any() and len(seen)):
         return FINE
     found = []
-    for z, y, targets in zip(raw.T, columns.T[1:], seen.T[1:], strict=True):
-        found.append(worse_than_constant(recipe, y, z, weight, targets, seen[:, 0]))
+    for state, z, y, targets in zip(states, raw.T, columns.T[1:], seen.T[1:], strict=True):
+        found.append(worse_than_constant(recipe, y, z, weight, targets, seen[:, 0], REPRESENT * state.recent_loss))
     than_constant, than_start = map(sum, zip(*found, strict=True))
-    if than_start < than_constant and n_samples < EARLY and not recipe.automatic:
+    if than_start < than_constant and states[0].n_samples < EARLY and not recipe.automatic:
         return Worse(than_start, than_start, waits=True)
     return Worse(than_constant, than_start)
 
 
 def worse_than_constant(
-    recipe: Recipe, y: np.ndarray, z: np.ndarray, weight: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    recipe: Recipe,
+    y: np.ndarray,
+    z: np.ndarray,
+    weight: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    least: float,
 ) -> tuple[bool, bool]:
-    """Return whether raw predictions z of y are clearly worse than the best constant for targets, and than 0."""
+    """Return whether raw predictions z of y are clearly worse than the best constant for targets, and than 0.
+
+    Their mean loss must not be less than ``least``.
+    """
     loss = recipe.parts.loss
     if targets.min() == targets.max():
         return False, False  # Nothing to measure the losses by.
@@ -182,7 +207,7 @@ def worse_than_constant(
     others, share = loss.value(y, constant + 0.0 * y), weight / weight.sum()
     mean, usual = share @ losses, share @ others
     more = mean - usual
-    if more <= SHARE * abs(usual):
+    if more <= SHARE * abs(usual) or mean < least:
         return False, False
     error = np.sqrt(np.sum((share * (losses - others - more)) ** 2))
     is_clear = not more <= ERRORS * error or more > ABSURD * np.abs(others).max()
