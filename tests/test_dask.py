@@ -469,6 +469,17 @@ def test_frames_of_sparse_columns(cluster):
     assert model.score(rows, targets) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("dtype", ["Float64", "Int64", "boolean"])
+def test_frames_of_nullable_columns(cluster, dtype):
+    X, y = np.tile(np.eye(3), (40, 1)), np.tile([10.0, 20.0, 30.0], 40)
+    rows = dd.from_pandas(pd.DataFrame(X, columns=list("abc")).astype(dtype), npartitions=3)
+    targets = dd.from_pandas(pd.Series(y).astype("Float64"), npartitions=3)
+    model = DaskBatchGDRegressor().fit(rows, targets)
+    assert model.predict(rows).dtype == np.float64
+    assert_allclose(model.predict(rows).compute(), y, rtol=1e-8)
+    assert model.score(rows, targets) == pytest.approx(1.0)
+
+
 def test_single_precision(cluster):
     X, y = linear(2000)
     X = X.astype(np.float32)
