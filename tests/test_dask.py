@@ -17,7 +17,7 @@ from problems import covering, csr, in_domain, learned, linear, some_weights, th
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
-from sklearn.linear_model import PoissonRegressor, SGDRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor, SGDRegressor
 from sklearn.metrics import r2_score
 
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
@@ -219,6 +219,14 @@ def test_many_columns(cluster):
     params = {"penalty": "l1", "alpha": 1e-6, "epochs": 5}
     ours, theirs = DaskBatchGDRegressor(**params).fit(*spread(X, y)), BatchGDRegressor(**params).fit(X, y)
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
+
+
+def test_many_columns_that_are_correlated(cluster):
+    X, y = linear(600, 410)
+    X += 2.0 * X[:, :1]
+    model = DaskBatchGDRegressor().fit(*spread(X, y))
+    least = np.mean((y - LinearRegression().fit(X, y).predict(X)) ** 2)
+    assert np.mean((y - model.predict(X)) ** 2) - least < 1e-3 * np.var(y)
 
 
 @pytest.mark.parametrize(
