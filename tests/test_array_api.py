@@ -163,6 +163,10 @@ def test_sparsified_model_predicts_where_the_rows_are(targets, library):
     predictions = model.sparsify().predict(library(X))
     assert type(predictions) is type(library(X))
     assert_allclose(to_numpy(predictions), expected, rtol=1e-12)
+    copy = pickle.loads(pickle.dumps(model.sparsify()))
+    for dense in (model.densify(), copy.densify()):
+        assert type(dense.coef_) is type(library(X))
+        assert_allclose(to_numpy(dense.predict(library(X))), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", ["svrg", "saga"])

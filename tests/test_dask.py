@@ -17,7 +17,7 @@ from problems import covering, csr, in_domain, learned, linear, some_weights, th
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
-from sklearn.linear_model import PoissonRegressor, SGDRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor, SGDRegressor
 from sklearn.metrics import r2_score
 
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
@@ -219,6 +219,14 @@ def test_many_columns(cluster):
     params = {"penalty": "l1", "alpha": 1e-6, "epochs": 5}
     ours, theirs = DaskBatchGDRegressor(**params).fit(*spread(X, y)), BatchGDRegressor(**params).fit(X, y)
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8)
+
+
+def test_many_columns_that_are_correlated(cluster):
+    X, y = linear(600, 410)
+    X += 2.0 * X[:, :1]
+    model = DaskBatchGDRegressor().fit(*spread(X, y))
+    least = np.mean((y - LinearRegression().fit(X, y).predict(X)) ** 2)
+    assert np.mean((y - model.predict(X)) ** 2) - least < 1e-3 * np.var(y)
 
 
 @pytest.mark.parametrize(
@@ -465,6 +473,17 @@ def test_frames_of_sparse_columns(cluster):
     frame, y = pd.get_dummies(pd.Series(list("abc") * 40), sparse=True), np.tile([10.0, 20.0, 30.0], 40)
     rows, targets = dd.from_pandas(frame, npartitions=3), dd.from_pandas(pd.Series(y), npartitions=3)
     model = DaskBatchGDRegressor().fit(rows, targets)
+    assert_allclose(model.predict(rows).compute(), y, rtol=1e-8)
+    assert model.score(rows, targets) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "Int64", "boolean"])
+def test_frames_of_nullable_columns(cluster, dtype):
+    X, y = np.tile(np.eye(3), (40, 1)), np.tile([10.0, 20.0, 30.0], 40)
+    rows = dd.from_pandas(pd.DataFrame(X, columns=list("abc")).astype(dtype), npartitions=3)
+    targets = dd.from_pandas(pd.Series(y).astype("Float64"), npartitions=3)
+    model = DaskBatchGDRegressor().fit(rows, targets)
+    assert model.predict(rows).dtype == np.float64
     assert_allclose(model.predict(rows).compute(), y, rtol=1e-8)
     assert model.score(rows, targets) == pytest.approx(1.0)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from internals import loss_curvature as curvature
 from numpy.testing import assert_allclose
-from problems import csr
+from problems import csr, linear
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
@@ -601,6 +601,20 @@ class TestInfluence:
         )
         moves = (up - down) / (2.0 * h)
         assert_allclose(coefficient_table(model, X, y).std_err, np.sqrt((moves**2).sum(axis=0)), rtol=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("value", [0.1, 3.0, 7.3])
+def test_a_constant_column_whose_mean_is_rounded(seed, value):
+    """Its matrix is singular, whatever the rounding of its weighted mean leaves of its variance."""
+    X, y = linear(30, 3, seed=seed)
+    X[:, 1] = value
+    weight = np.random.default_rng(seed).integers(0, 4, 30).astype(float)
+    model = BatchGDRegressor(inference=True).fit(X, y, weight)
+    for rows in ((), (X, y, weight)):
+        for robust in (True, False):
+            with pytest.raises(ValueError, match=r"dependent or constant columns .*: x1"):
+                coefficient_table(model, *rows, robust=robust)
 
 
 class TestRefusals:

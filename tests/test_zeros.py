@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS
 from scipy import sparse
+from scipy.optimize import nnls
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LassoLars, QuantileRegressor
 from sklearn.metrics import mean_pinball_loss
@@ -144,3 +145,16 @@ def test_a_number_of_the_penalty_for_each_coefficient(kind, p):
         for coef, intercept in ((model.coef_, model.intercept_), (theirs, peer.intercept_))
     )
     assert ours <= least + 1e-5 * np.var(y)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_few_samples_in_single_precision(kind):
+    """Rounding is not followed along directions in which no sample varies: other coefficients fit as well."""
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((5, 12))
+    y = np.abs(X @ np.ones(12)) + 10.0
+    coef, rest = nnls(X, y)
+    assert rest < 1e-9
+    model = kind("logcosh", positive=True, fit_intercept=False, random_state=0)
+    model.fit(X.astype(np.float32), y.astype(np.float32))
+    assert np.linalg.norm(model.coef_) < 2.0 * np.linalg.norm(coef)

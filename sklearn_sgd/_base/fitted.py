@@ -46,6 +46,8 @@ class FittedModel:
         Scores of each target, if ``inference=True``.
     watch : Watch or None
         What is known for the next comparison of a stream with the best constant.
+    place : array or None
+        After `sparsify` of coefficients on a device: an empty array there.
     saved_loss, saved_penalty, saved_terms : str, str, and list of float or None
         The names of the loss and the penalty, and its two numbers if it is of the elastic net family, of a model that
         was saved; its parameters are not there.
@@ -61,6 +63,7 @@ class FittedModel:
     finished: bool = False
     scores: tuple[Scores, ...] = ()
     watch: Any = None
+    place: Any = None
     saved_loss: str = ""
     saved_penalty: str = ""
     saved_terms: list[float] | None = None

@@ -5,8 +5,8 @@ from typing import Any, Self
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sgd._base.fitted import densified
-from sklearn_sgd._namespace import host
+from sklearn_sgd._base.fitted import FittedModel, densified
+from sklearn_sgd._namespace import dispatches, host, is_foreign, like
 
 
 class SparsifyMixin:
@@ -14,6 +14,8 @@ class SparsifyMixin:
 
     coef_: Any
     intercept_: float
+    _fitted: FittedModel | None
+    _model: FittedModel
 
     def sparsify(self) -> Self:
         """Make `coef_` a sparse matrix of a row for each target, which is smaller where most coefficients are zero.
@@ -26,7 +28,9 @@ class SparsifyMixin:
             Fitted estimator.
         """
         check_is_fitted(self)
-        self.coef_ = sparse.csr_matrix(host(self.coef_))
+        if not sparse.issparse(coef := self.coef_):
+            place = coef[..., :0] if is_foreign(coef) else None
+            self._fitted = self._model.replace(coef=sparse.csr_matrix(host(coef)), place=place)
         return self
 
     def densify(self) -> Self:
@@ -39,5 +43,6 @@ class SparsifyMixin:
         """
         check_is_fitted(self)
         if sparse.issparse(self.coef_):
-            self.coef_ = densified(self.coef_, self.intercept_)
+            coef, place = densified(self.coef_, self.intercept_), self._model.place
+            self.coef_ = like(coef, place) if dispatches(place) else coef
         return self

@@ -4,6 +4,7 @@ Where no covariances are kept, an epoch along such a direction gains next to not
 Conjugate gradients on a sample of rows, weighted by the curvature of their losses, lead there in a few products.
 """
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -13,10 +14,15 @@ from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.sample import sample
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.baseline import gradient_in_double, row_curvatures, training_loss
+from sklearn_sgd._engine.passes.choose import all_rows
+from sklearn_sgd._engine.passes.rows import less_mean
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.reweighting import ASIDE
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import doubled, is_foreign, take
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take
+
+# A gradient, a function that multiplies by the curvature, and the mean curvature of the losses.
+Parabola = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray], float]
 
 # Maximum number of conjugate steps. They also end where the decrement is below this share of the first one.
 STEPS, LEAST = 50, 1e-8
@@ -36,9 +42,13 @@ PART = 0.75
 
 
 def hides_directions(plan: Plan) -> bool:
-    """Return whether a descent had a preconditioner of variances because there are many columns."""
-    known = plan.preconditioner is not None and plan.X.shape[1] > FULL
-    return known and not (plan.is_remote or is_foreign(plan.X) or plan.minimum)
+    """Return whether a descent had a preconditioner of variances because there are many columns.
+
+    Remote rows have no weights by curvature here: they move for the squared error with a smooth penalty.
+    """
+    known = plan.preconditioner is not None and plan.X.shape[1] > FULL and not (is_foreign(plan.X) or plan.minimum)
+    is_linear = plan.formulas.is_least_squares and plan.formulas.is_smooth
+    return known and (is_linear or not plan.is_remote)
 
 
 def follow_narrow(plan: Plan, state: State, others: bool, enough: float) -> tuple[bool, float]:
@@ -71,16 +81,17 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndar
 
     It is True at the minimum for the rows of the sample, where another move would lead nowhere.
     """
-    p, used = plan.X.shape[1], plan.used
-    in_a_row = max(1, plan.n_entries // plan.X.shape[0])
-    size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
-    if size < ENOUGH * p or size * in_a_row > MOST:
-        return state.vectors.average, 0.0, False
     some = judges = plan.row_indices
-    if size < plan.n_rows:
-        chosen = sample(plan.n_rows, size)
-        some = used[chosen]
-        judges = np.delete(used, chosen) if others else judges
+    if not plan.is_remote:
+        p, used = plan.X.shape[1], plan.used
+        in_a_row = max(1, plan.n_entries // plan.X.shape[0])
+        size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
+        if size < ENOUGH * p or size * in_a_row > MOST:
+            return state.vectors.average, 0.0, False
+        if size < plan.n_rows:
+            chosen = sample(plan.n_rows, size)
+            some = used[chosen]
+            judges = np.delete(used, chosen) if others else judges
     state = state.fork()
     penalty, loss, w = plan.parts.penalty, plan.parts.loss, state.vectors.average.astype(np.float64)
 
@@ -106,28 +117,45 @@ def _newton_step(plan: Plan, state: State, some: np.ndarray | None, w: np.ndarra
 
     Also return whether it leads to the minimum of the objective for these rows: if this is a parabola.
     """
-    penalty, mean, bias = plan.parts.penalty, state.centre, float(plan.data.rows.bias)
-    data = plan.data._replace(rows=plan.data.rows._replace(mean=mean.astype(plan.data.y.dtype)))
-    weight, curvature = plan.data.weight, 1.0
-    if not plan.formulas.is_quadratic:
-        weight, curvature, _ = row_curvatures(plan.parts.loss, data, some, w.astype(plan.data.y.dtype), ASIDE)
-    rows: Any = slice(None) if some is None else some
-    X: Any = doubled(take(plan.X, rows))
-    weight = doubled(take(weight, rows)) if weight.shape[0] else np.ones(X.shape[0])
-    weight = curvature / X.shape[0] * weight
-    pull = penalty.gradient(np.ones(len(w) - 1))
-    g = gradient_in_double(plan.parts.loss, plan.data, some, plan.X, mean, w)
+    penalty, bias, find = plan.parts.penalty, plan.data.rows.bias, _parabola_there if plan.is_remote else _parabola
+    data = plan.data._replace(rows=less_mean(plan.data.rows, state.centre.astype(plan.data.y.dtype)))
+    g, product, curvature = find(plan._replace(data=data), some, state.centre, w)
     g[:-1] += penalty.gradient(w[:-1])
-
-    def product(v: np.ndarray) -> np.ndarray:
-        z = weight * (X @ v[:-1] - mean @ v[:-1] + bias * v[-1])
-        return np.append(X.T @ z - np.sum(z) * mean + pull * v[:-1], bias * np.sum(z))
-
+    pull = np.append(penalty.gradient(np.ones(len(w) - 1)) + np.zeros(len(w) - 1), 0.0)
     assert plan.preconditioner is not None
-    scale = np.append(plan.preconditioner.diagonal, bias) / curvature
-    steps, first = conjugate_gradients(np.zeros_like(g), g, lambda g: scale * g, lambda d, *_: product(d)), 0.0
+    scale = np.append(plan.preconditioner.diagonal, float(bias)) / curvature
+    change: Any = lambda d, *_: product(d) + pull * d  # noqa: E731
+    steps, first = conjugate_gradients(np.zeros_like(g), g, lambda g: scale * g, change), 0.0
     for at in islice(steps, STEPS + 1):
         first = first or at.fall
         if not at.fall > LEAST * first:
             break
     return at.w, plan.formulas.is_least_squares and at.fall <= LEAST * first
+
+
+def _parabola(plan: Plan, some: np.ndarray | None, mean: np.ndarray, w: np.ndarray) -> Parabola:
+    """Return the parabola that the mean loss of some rows is like at w."""
+    data, weight, curvature = plan.data, plan.data.weight, 1.0
+    if not plan.formulas.is_quadratic:
+        weight, curvature, _ = row_curvatures(plan.parts.loss, data, some, w.astype(data.y.dtype), ASIDE)
+    rows: Any = slice(None) if some is None else some
+    X: Any = doubled(take(plan.X, rows))
+    weight = doubled(take(weight, rows)) if weight.shape[0] else np.ones(X.shape[0])
+    weight, bias = curvature / X.shape[0] * weight, float(data.rows.bias)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        z = weight * (X @ v[:-1] - mean @ v[:-1] + bias * v[-1])
+        return np.append(X.T @ z - np.sum(z) * mean, bias * np.sum(z))
+
+    return gradient_in_double(plan.parts.loss, data, some, plan.X, mean, w), product, curvature
+
+
+def _parabola_there(plan: Plan, some: Any, mean: np.ndarray, w: np.ndarray) -> Parabola:
+    """Return that of the squared error of all rows, in other processes: its gradient is linear."""
+    rows, dtype = all_rows(plan)(plan.data, plan.used, plan.parts.loss), dtype_of(plan.X)
+
+    def gradient(at: np.ndarray) -> np.ndarray:
+        return rows.gradient(at.astype(dtype))[2].astype(np.float64)
+
+    constant = gradient(np.zeros_like(w))
+    return gradient(w), lambda v: gradient(v) - constant, 1.0

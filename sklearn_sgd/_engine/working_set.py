@@ -88,7 +88,7 @@ def minimum_of_sets(plan: Plan, constant: float, enough: float) -> tuple[np.ndar
         covariance, some = found.moment / found.weight, w[columns]
         parabola = NormalMatrix(covariance, covariance @ some - g[columns], 2.0 * objective, 0.0)
         some = proximal_minimum(
-            parabola, Among(penalty, columns, len(w) - 1), np.append(some, 0.0), 0.0, STEPS[:ROUNDS]
+            parabola, Among(penalty, columns, len(w) - 1), np.append(some, 0.0), 0.0, STEPS[:ROUNDS], dtype
         )
         w[columns] = some[:-1]
         w[-1] -= g[-1]

@@ -162,7 +162,8 @@ class BaseDaskRegressor(BaseGDRegressor):
         if isinstance(X, da.Array):
             X, dtype = with_all_features(X), np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
             return X.map_blocks(workers.predict_chunk, model, dtype, drop_axis=1, dtype=dtype, meta=np.empty(0, dtype))
-        dtype = model.predict(X._meta_nonempty).dtype
+        # Of nullable columns, the second row that Dask makes up is missing.
+        dtype = model.predict(X._meta_nonempty.iloc[:1]).dtype
         return X.map_partitions(workers.predict_frame, model, dtype, meta=(None, dtype))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -261,7 +261,7 @@ def _from_rows(
     targets = [each.target for each in slopes]
     sums = add_up(data, centre, targets)
     bends = [n * model.pull(w)[1] for w in model.coef]
-    breads = [inverse(model, total.curvature, bend) for total, bend in zip(sums, bends, strict=True)]
+    breads = [inverse(model, total.curvature, bend, centre) for total, bend in zip(sums, bends, strict=True)]
     scatters, factor, name, alone = [total.scatter for total in sums], 1.0, method, np.zeros(0, dtype=bool)
     if method in ("HC2", "HC3"):
         scatters, alone = scatter_by_leverage(data, centre, targets, breads, HC[method])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sgd._engine.automatic.preconditioner import is_varying
 from sklearn_sgd._engine.scores.curvature import Jump, Spread
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.sums import Sums
@@ -54,12 +55,17 @@ ANYWHERE = "", ""
 ROUNDED = 1e-6
 
 
-def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray) -> np.ndarray:
-    """Return the inverse of the second derivative of the objective; an error if it has none."""
+def inverse(model: Model, curvature: np.ndarray, bend: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
+    """Return the inverse of the second derivative of the objective; an error if it has none.
+
+    With an intercept, ``centre`` has the means of the columns.
+    """
     H = curvature + np.diag(bend)
     refuse_overflow(H)
     refuse_underflow(H.diagonal(), H.diagonal() > 0.0)
     size = np.sqrt(np.maximum(H.diagonal(), 0.0))
+    if centre is not None and size[-1] > 0.0:
+        size[:-1][~is_varying(np.square(size[:-1] / size[-1]), centre)] = 0.0
     where = [model.feature_names[j] for j in np.flatnonzero(~(size > 0.0))]
     if not where:
         values, vectors = np.linalg.eigh(H / np.outer(size, size))

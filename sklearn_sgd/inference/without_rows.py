@@ -79,7 +79,7 @@ def from_scores(model: Model, method: str, level: float, dispersion: float | Non
         slope, bend = scores.gradient(objective, scores.parameters(*model.of_target(t)))
         if len(scores.jumps):
             refuse_unknown_density(scores.curvature)
-        bread, scatter = inverse(model, scores.curvature, bend), scores.scatter
+        bread, scatter = inverse(model, scores.curvature, bend, centre), scores.scatter
         if not scatter.any():
             raise ValueError(
                 "All slopes of the losses are 0, or their squares are, so that no standard errors follow from the sums "
@@ -153,7 +153,7 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
         if model.has_intercept:
             curvature = np.block([[curvature, np.zeros((k - 1, 1))], [np.zeros((1, k - 1)), np.full((1, 1), weight)]])
         pull, bend = model.pull(w)
-        bread = inverse(model, curvature, weight * bend)
+        bread = inverse(model, curvature, weight * bend, centre)
         covariance = of_unit * bread @ curvature @ bread
         slope = normal.covariance @ w - normal.with_target
         if centre is not None:

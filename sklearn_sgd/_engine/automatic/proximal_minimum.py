@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.automatic.geometry import DOUBLE
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 
 # Numbers of proximal steps before each round of Newton steps; maximum number of Newton steps in a round.
@@ -18,12 +19,18 @@ STEPS, HELD = (100, 50, 50, 50, 50, 100, 200, 400), 30
 SMALL, NEARBY = 1e-10, 1e-7
 
 # Variance along a direction, in units of the largest, below which a Newton step is shorter: rounding is not much less.
-# Where it is more, ten times as much, up to so many times.
-NARROWEST, NARROWER = 1e-13, 6
+# It is that of the covariances, or of a gradient in single precision. Where it is more, ten times as much, up to so
+# many times.
+NARROWEST, NARROWER = {DOUBLE: 1e-13, np.dtype(np.float32): 1e-6}, 6
 
 
 def proximal_minimum(
-    normal: NormalMatrix, penalty: Any, w: np.ndarray, bias: float, steps: Sequence[int] = STEPS
+    normal: NormalMatrix,
+    penalty: Any,
+    w: np.ndarray,
+    bias: float,
+    steps: Sequence[int] = STEPS,
+    kind: np.dtype = DOUBLE,
 ) -> np.ndarray:
     """Return parameters at the minimum on moments, with a penalty that has a proximal step.
 
@@ -31,8 +38,9 @@ def proximal_minimum(
     "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015). They find
     which coefficients the penalty holds, but converge slowly where columns are correlated. So after some of them,
     Newton steps follow for the coefficients that are free. ``steps`` are the numbers of steps before each of these.
+    ``kind`` is the precision of the gradient from which the products with the target come.
     """
-    problem, w = Problem(normal, penalty), w[:-1]
+    problem, w = Problem(normal, penalty, NARROWEST[kind]), w[:-1]
     for number in steps:
         w, is_minimum = problem.accelerated(w, number)
         if is_minimum:
@@ -44,8 +52,8 @@ def proximal_minimum(
 class Problem:
     """The squared error on moments, plus a penalty with a proximal step and a linear gradient."""
 
-    def __init__(self, normal: NormalMatrix, penalty: Any):
-        self.normal, self.penalty = normal, penalty
+    def __init__(self, normal: NormalMatrix, penalty: Any, narrowest: float):
+        self.normal, self.penalty, self.narrowest = normal, penalty, narrowest
         variance = np.maximum(normal.covariance.diagonal(), 0.0)
         self.scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
         self.ridge = penalty.gradient(self.scale * self.scale) + 0.0 * variance
@@ -99,7 +107,7 @@ class Problem:
     def _factor(self, free: np.ndarray) -> np.ndarray:
         """Return the Cholesky factor of the curvature of some coefficients, in their scales; empty if there is none."""
         system = self.correlation[np.ix_(free, free)] + np.diag(self.ridge[free])
-        for narrowest in NARROWEST * self.largest * 10.0 ** np.arange(NARROWER if len(free) else 0):
+        for narrowest in self.narrowest * self.largest * 10.0 ** np.arange(NARROWER if len(free) else 0):
             with suppress(linalg.LinAlgError):
                 return linalg.cholesky(system + narrowest * np.eye(len(free)), check_finite=False)
         return np.empty((0, 0))

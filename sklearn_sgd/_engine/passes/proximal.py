@@ -16,6 +16,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
+from sklearn_sgd._namespace import dtype_of
 
 # Share of the slope that a step must gain: a parabola gains half of it, and a step beyond a kink, to where the loss is
 # the same, almost nothing. Trials of its length, each half of the last.
@@ -40,7 +41,7 @@ class ProximalNewton:
         product = plan.covariance @ coef
         loss = losses / len(piece.order)
         parabola = NormalMatrix(plan.covariance, product - g[:-1], 2.0 * abs(loss), 0.0)
-        d = proximal_minimum(parabola, penalty, before, 0.0) - before
+        d = proximal_minimum(parabola, penalty, before, 0.0, kind=dtype_of(plan.X)) - before
         d[-1] = -g[-1] / plan.curvature
         penalised = plan.penalty_value(before)
         objective, known = loss + penalised, plan.penalty_value(before + d) - penalised
