@@ -845,3 +845,9 @@ def test_l1_has_zeros_with_another_loss(cluster, name):
     model = name(**params).fit(da.from_array(X, chunks=(250, 12)), da.from_array(y, chunks=250))
     np.testing.assert_array_equal(model.coef_ != 0, BatchGDRegressor(**params).fit(X, y).coef_ != 0)
     assert np.count_nonzero(model.coef_) < 6
+
+
+def test_targets_whose_squares_are_below_the_range_of_numbers(cluster):
+    X, y = linear(300)
+    with pytest.warns(ConvergenceWarning, match="so small that the squares"):
+        DaskBatchGDRegressor().fit(*spread(X, 1e-175 * y))

@@ -231,3 +231,20 @@ def test_one_row_that_no_part_shows(rest):
     model = BatchGDRegressor().fit(X, y)
     assert model.n_readings_ > 2.0
     assert np.mean((y - model.predict(X)) ** 2) - least < 1e-6 * y.var()
+
+
+def test_one_heavy_row_that_no_part_shows():
+    """It has half of the weight, and hardly a share in the squared predictions."""
+    rng = np.random.default_rng(16)
+    n, p = 34_000, 60
+    X, weight, noise = rng.standard_normal((n, p)), np.ones(n), rng.standard_normal(n)
+    weight[100], noise[100] = 4e4, 200.0 * noise[100]
+    y = X @ rng.standard_normal(p) / 8.0 + noise
+    least, found = (
+        np.average((y - model.predict(X)) ** 2, weights=weight)
+        for model in (
+            LinearRegression().fit(X, y, sample_weight=weight),
+            MiniBatchSGDRegressor(random_state=0).fit(X, y, sample_weight=weight),
+        )
+    )
+    assert found - least < 1e-6 * np.cov(y, aweights=weight, ddof=0)

@@ -580,6 +580,10 @@ def test_targets_whose_squares_are_below_the_range_of_numbers(kind, params, form
     assert len(said) == 1
     assert "so small that the squares" in said[0]
     assert not told(kind(random_state=0, **params), form(X), np.full(300, 1e-200))[1]
+    # All slopes are 0, but not lost: the minimum is at 0.
+    tube, said = told(kind("epsilon_insensitive", epsilon=100.0, random_state=0), form(X), y)
+    assert tube.stop_reason_ == "tol"
+    assert not said
 
 
 @pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])

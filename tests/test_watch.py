@@ -39,7 +39,7 @@ def test_a_rate_that_is_too_high_for_raw_columns_warns(size, kind):
     model = OnlineSGDRegressor(learning_rate="constant", eta0=2e-3)
     found = learn(model, kind(X), y, size)
     assert found
-    assert found[0] < 1.5 * max(100, size)
+    assert found[0] <= max(200, size)
     assert r2_score(y, model.predict(X)) < -0.5
 
 
@@ -60,7 +60,7 @@ def test_sorted_samples_in_a_large_call_warn():
     order = np.argsort(y)
     X, y = X[order], y[order]
     model = OnlineSGDRegressor("tweedie")
-    with pytest.warns(ConvergenceWarning, match="samples in random order"):
+    with pytest.warns(ConvergenceWarning, match="more samples, in random order"):
         model.partial_fit(X, y)
     assert d2_tweedie_score(y, model.predict(X), power=1.5) < -0.2
 
@@ -108,7 +108,7 @@ def test_a_call_whose_warning_is_an_error_changes_nothing(size):
         for start in range(0, len(y), size):
             before = vars(model).copy()
             rows = slice(start, start + size)
-            if start + size >= 100:
+            if start + size >= 160:
                 with pytest.raises(ConvergenceWarning, match=WORSE):
                     model.partial_fit(X[rows], y[rows])
                 break
@@ -163,3 +163,22 @@ def test_targets_of_zero_or_where_steps_begin_are_not_called_small():
     assert OnlineSGDRegressor("poisson").partial_fit(X[:1], np.ones(1)).predict(X[:1]) == pytest.approx(1.0)
     OnlineSGDRegressor("squared_epsilon_insensitive", epsilon=0.1).partial_fit(X[:1], np.full(1, 0.05))
     assert OnlineSGDRegressor("huber").partial_fit(X, np.zeros(100)).predict(X) == pytest.approx(0.0)
+
+
+def test_other_parameters_are_soon_judged():
+    X, y = raw_columns(6000)
+    model = OnlineSGDRegressor("huber")
+    assert not learn(model, X[:5000], y[:5000], 500)
+    model.set_params(learning_rate="constant", eta0=100.0)
+    assert learn(model, X[5000:], y[5000:], 200)
+
+
+def test_zeros_without_a_rare_target_do_not_warn():
+    """Streams of which the sampled rows lacked one were called worse in 7 of 18 draws."""
+    warned = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(3000, 2))
+        y = np.where(rng.random(3000) < 0.02, 50.0 + X.sum(axis=1), 0.0)
+        warned += bool(learn(OnlineSGDRegressor("huber"), X, y, 100))
+    assert not warned

@@ -20,7 +20,7 @@ LATER = (
 
 STREAM = "After {n_samples} samples the stream predicts worse than the best constant. "
 SHUFFLED = (
-    "Remedy: samples in random order, fit instead of partial_fit, or features and targets without extreme values."
+    "Remedy: more samples, in random order, fit instead of partial_fit, or features and targets without extreme values."
 )
 
 CONSTANT = (

@@ -35,8 +35,8 @@ FEW, MANY = 64, 128
 # the largest losses that a single row is enough.
 SHARE, ERRORS, ABSURD = 0.25, 4.0, 10.0
 
-# Rows do not represent the stream if their mean loss is less than this share of the recent one: rare targets are
-# absent.
+# Rows do not represent a stream with automatic steps if their mean loss is less than this share of the recent one: rare
+# targets are absent.
 REPRESENT = 0.5
 
 # Number of rows up to which descents by a schedule are on their way from 0.
@@ -107,7 +107,8 @@ class Watch(NamedTuple):
 
     def judged(self, n_samples: int, worse: Worse) -> "Watch":
         """Return what is known after a check."""
-        check = n_samples + min(max((GROWTH - 1) * n_samples, EARLY), MOST)
+        grows = (GROWTH - 1) * n_samples if not worse.than_constant else 0
+        check = n_samples + min(max(grows, EARLY), MOST)
         check = EARLY if worse.waits else check
         due = min(check, n_samples + max(1, n_samples // TARGETS))
         return Watch(due, check, self.known, (np.concatenate(self.targets),), worse.than_constant > 0)
@@ -176,9 +177,9 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
     weight, seen = columns[:, 0], known[known[:, 0] > 0.0]
     if not (weight.any() and len(seen)):
         return FINE
-    found = []
+    represent, found = REPRESENT if recipe.automatic else 0.0, []
     for state, z, y, targets in zip(states, raw.T, columns.T[1:], seen.T[1:], strict=True):
-        found.append(worse_than_constant(recipe, y, z, weight, targets, seen[:, 0], REPRESENT * state.recent_loss))
+        found.append(worse_than_constant(recipe, y, z, weight, targets, seen[:, 0], represent * state.recent_loss))
     than_constant, than_start = map(sum, zip(*found, strict=True))
     if than_start < than_constant and states[0].n_samples < EARLY and not recipe.automatic:
         return Worse(than_start, than_start, waits=True)
@@ -210,7 +211,8 @@ def worse_than_constant(
     if more <= SHARE * abs(usual) or mean < least:
         return False, False
     error = np.sqrt(np.sum((share * (losses - others - more)) ** 2))
-    is_clear = not more <= ERRORS * error or more > ABSURD * np.abs(others).max()
+    largest = max(np.abs(loss.value(part, constant + 0.0 * part)).max() for part in (y, targets))
+    is_clear = not more <= ERRORS * error or more > ABSURD * largest
     return bool(is_clear), bool(is_clear and not mean <= share @ loss.value(y, 0.0 * y))
 
 
