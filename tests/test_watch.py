@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import d2_tweedie_score, r2_score
 
-from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 
 WORSE = "predicts worse than the best constant"
 
@@ -182,3 +182,13 @@ def test_zeros_without_a_rare_target_do_not_warn():
         y = np.where(rng.random(3000) < 0.02, 50.0 + X.sum(axis=1), 0.0)
         warned += bool(learn(OnlineSGDRegressor("huber"), X, y, 100))
     assert not warned
+
+
+def test_full_batches_on_their_way_from_zero_are_given_time():
+    X, y = raw_columns(400)
+    X = X / X.std(axis=0)
+    model = BatchGDRegressor(learning_rate="constant", eta0=0.05)
+    for _ in range(90):
+        model.partial_fit(X, y + 100.0)  # Warnings are errors, as the first steps are worse than the constant.
+    assert r2_score(y + 100.0, model.predict(X)) > 0.0
+    assert learn(BatchGDRegressor(learning_rate="constant", eta0=10.0), X, y, 100)

@@ -39,8 +39,8 @@ SHARE, ERRORS, ABSURD = 0.25, 4.0, 10.0
 # targets are absent.
 REPRESENT = 0.5
 
-# Number of rows up to which descents by a schedule are on their way from 0.
-EARLY = 1000
+# Numbers of rows and of updates up to which descents by a schedule are on their way from 0.
+EARLY, EARLY_UPDATES = 1000, 100
 
 # Relative error of predictions by rounding; that of the best constant, which need not be exact.
 ROUNDING, CLOSE = 1e-5, 1e-2
@@ -109,7 +109,7 @@ class Watch(NamedTuple):
         """Return what is known after a check."""
         grows = (GROWTH - 1) * n_samples if not worse.than_constant else 0
         check = n_samples + min(max(grows, EARLY), MOST)
-        check = EARLY if worse.waits else check
+        check = max(EARLY, 2 * n_samples) if worse.waits else check
         due = min(check, n_samples + max(1, n_samples // TARGETS))
         return Watch(due, check, self.known, (np.concatenate(self.targets),), worse.than_constant > 0)
 
@@ -181,7 +181,8 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
     for state, z, y, targets in zip(states, raw.T, columns.T[1:], seen.T[1:], strict=True):
         found.append(worse_than_constant(recipe, y, z, weight, targets, seen[:, 0], represent * state.recent_loss))
     than_constant, than_start = map(sum, zip(*found, strict=True))
-    if than_start < than_constant and states[0].n_samples < EARLY and not recipe.automatic:
+    is_early = states[0].n_samples < EARLY or states[0].n_updates < EARLY_UPDATES
+    if than_start < than_constant and is_early and not recipe.automatic:
         return Worse(than_start, than_start, waits=True)
     return Worse(than_constant, than_start)
 
