@@ -192,7 +192,7 @@ def test_elastic_net_acts_in_the_users_units():
     X, y = correlated(200, 6)
     X = X / X.std(axis=0) * [1, 3, 0.3, 1, 10, 1]
     expected = ElasticNet(alpha=0.3, l1_ratio=0.7, tol=1e-12, max_iter=100_000).fit(X, y)
-    model = BatchGDRegressor(penalty="elasticnet", alpha=0.3, l1_ratio=0.7, epochs=20_000, tol=None).fit(X, y)
+    model = BatchGDRegressor(penalty="elasticnet", alpha=0.3, l1_ratio=0.7, epochs=2000, tol=None).fit(X, y)
     assert_allclose(model.coef_, expected.coef_, atol=1e-6)
     assert (model.coef_ == 0).tolist() == (expected.coef_ == 0).tolist()
     positive = ElasticNet(alpha=0.3, l1_ratio=0.7, tol=1e-12, max_iter=100_000, positive=True).fit(X, y)

@@ -121,6 +121,7 @@ class Own(NamedTuple):
 """
 
 
+@pytest.mark.matrix
 def test_own_parts_are_kept_by_their_formulas(copy, tmp_path):
     """A second process compiles nothing; one that finds another formula under the same name does not use the first."""
     module, cache = tmp_path / "own.py", tmp_path / "cache"
@@ -204,7 +205,7 @@ def test_a_package_that_is_read_only_is_read(monkeypatch, tmp_path):
     assert store.read("again") is None
 
 
-@pytest.mark.parametrize("name", ["SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"])
+@pytest.mark.parametrize("name", [pytest.param("SKLEARN_SGD_CACHE_DIR", marks=pytest.mark.matrix), "NUMBA_CACHE_DIR"])
 def test_the_folder_can_be_chosen(tmp_path, name):
     python(DEFAULTS, PACKAGE.parent, **{"SKLEARN_SGD_CACHE_DIR": "", name: str(tmp_path)})
     assert list(tmp_path.rglob("*.o"))

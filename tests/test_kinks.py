@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from problems import REGRESSORS
+from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import linprog, minimize
 from sklearn.linear_model import QuantileRegressor
@@ -59,10 +59,15 @@ LINEAR = [
 ]
 
 
-@pytest.mark.parametrize("estimator", REGRESSORS)
-@pytest.mark.parametrize(("name", "params"), LINEAR)
-@pytest.mark.parametrize("kind", ["normal", "chain", "skewed", "integers"])
-@pytest.mark.parametrize("size", [(60, 3), (400, 20)])
+@covering(
+    {
+        "estimator": REGRESSORS,
+        "name, params": LINEAR,
+        "kind": ["normal", "chain", "skewed", "integers"],
+        "size": {"small": (60, 3), "larger": (400, 20)},
+    },
+    strength=2,
+)
 def test_a_linear_program_has_the_same_minimum(estimator, name, params, kind, size):
     X, y = problem(kind, *size)
     reference, formula = least(name, params, X, y)

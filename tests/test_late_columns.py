@@ -72,8 +72,7 @@ ERROR = np.sqrt(np.pi / 2.0) * 2.0 / np.sqrt(N - LATE)
         "loss": ["huber", "absolute_error"],
         "kind": ["constant", "narrow", "seen once"],
         "calls": list(CALLS),
-    },
-    strength=2,
+    }
 )
 def test_as_near_to_the_minimum_as_small_calls(regressor, loss, kind, calls):
     """They ended up to 300 standard errors away."""

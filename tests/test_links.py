@@ -45,7 +45,7 @@ def test_exact_by_explicit_steps(kind):
     X, y = counts(kind)
     _, peer, params = PEERS[kind]
     best = peer(alpha=0.0, tol=1e-10, max_iter=10_000, **params).fit(X, y)
-    ours = BatchGDRegressor(kind, learning_rate="constant", eta0=0.05, epochs=20_000, tol=None).fit(X, y)
+    ours = BatchGDRegressor(kind, learning_rate="constant", eta0=0.2, epochs=5000, tol=None).fit(X, y)
     assert_allclose(ours.predict(X), best.predict(X), rtol=1e-4)
 
 

@@ -4,6 +4,7 @@ import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import covering
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge, SGDRegressor
@@ -264,24 +265,29 @@ def test_columns_that_are_new_to_a_stream_are_learned_at_once():
     assert model.coef_[late] > 0.05
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson", "quantile"])
-def test_streams_and_fits_of_all_losses(loss):
+@covering(
+    {
+        "loss": ["squared_error", "huber", "poisson", "quantile"],
+        "dtype": [np.float64, np.float32],
+        "kind": [MiniBatchSGDRegressor, OnlineSGDRegressor],
+    },
+    strength=2,
+)
+def test_streams_and_fits_of_all_losses(loss, dtype, kind):
     """Better than the best constant, in fits and in streams, in both precisions, of one target and of two."""
     X, z = power_law(3000, 1000, 10)
     y = np.random.default_rng(0).poisson(np.exp(np.clip(z - z.mean(), -3, 2)))
     baseline = MiniBatchSGDRegressor(loss).fit(np.zeros((3000, 1)), y).loss_curve_[-1]
-    for dtype in (np.float64, np.float32):
-        A, targets = X.astype(dtype), np.c_[y, y[::-1]].astype(dtype)
-        for kind in (MiniBatchSGDRegressor, OnlineSGDRegressor):
-            model = kind(loss, random_state=0).fit(A, targets[:, 0])
-            assert model.coef_.dtype == dtype
-            assert model.loss_curve_[-1] < 0.95 * baseline
-            both = kind(loss, random_state=0, epochs=2, tol=None).fit(A, targets)
-            assert_allclose(both.coef_[0], both.set_params().fit(A, targets[:, 0]).coef_, rtol=1e-3, atol=1e-4)
-            stream = kind(loss)
-            for start in range(0, 3000, 300):
-                stream.partial_fit(A[start : start + 300], targets[start : start + 300, 0])
-            assert stream.recent_loss_ < 0.98 * baseline
+    X, targets = X.astype(dtype), np.c_[y, y[::-1]].astype(dtype)
+    model = kind(loss, random_state=0).fit(X, targets[:, 0])
+    assert model.coef_.dtype == dtype
+    assert model.loss_curve_[-1] < 0.95 * baseline
+    both = kind(loss, random_state=0, epochs=2, tol=None).fit(X, targets)
+    assert_allclose(both.coef_[0], both.set_params().fit(X, targets[:, 0]).coef_, rtol=1e-3, atol=1e-4)
+    stream = kind(loss)
+    for start in range(0, 3000, 300):
+        stream.partial_fit(X[start : start + 300], targets[start : start + 300, 0])
+    assert stream.recent_loss_ < 0.98 * baseline
 
 
 @pytest.mark.parametrize("params", [{}, {"penalty": "l1", "alpha": 0.01}], ids=str)

@@ -57,7 +57,7 @@ WAYS = {
 }
 
 
-@covering({"params": WAYS, "size": [1, 13], "filled": [0, 1, 3]}, strength=2)
+@covering({"params": WAYS, "size": [1, 13], "filled": [0, 1, 3]})
 def test_as_if_all_columns_were_in_each_chunk(monkeypatch, params, size, filled):
     """To rounding; also after a fit, and with weights."""
     X, y = words(150 if size == 1 else 300, filled=filled)

@@ -1071,6 +1071,7 @@ def assert_resumed_as_whole(start, path):
     assert path.with_name("resumed").read_text() == path.with_name("whole").read_text()
 
 
+@pytest.mark.matrix
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_killed_after_a_checkpoint(start, tmp_path):
     path, stands = tmp_path / "checkpoint", [0]
@@ -1141,6 +1142,7 @@ print(json.dumps([allowed, X.nbytes, told, model.n_samples_seen_, n, np.abs(mode
 """
 
 
+@pytest.mark.matrix
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's limit on a process's own memory")
 def test_memory_map_twice_as_large_as_the_memory_allowed(tmp_path):
     """The limit is on what a process has for itself; of a file that is mapped it has what the system lends."""

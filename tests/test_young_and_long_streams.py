@@ -198,9 +198,13 @@ def check_ones_own_plane(model):
     assert float(model.intercept_) == pytest.approx(3.0, abs=1.5)
 
 
-@pytest.mark.parametrize("place", [0, 1, 15])
-@pytest.mark.parametrize("calls", CALLS, ids=lambda calls: f"{calls[0].__name__}-{calls[1]}")
-@pytest.mark.parametrize("loss", ROBUST)
+@covering(
+    {
+        "loss": ROBUST,
+        "calls": {f"{kind.__name__}-{size}": (kind, size) for kind, size in CALLS},
+        "place": [0, 1, 15],
+    }
+)
 def test_one_of_the_first_targets_is_beyond_all_proportion(loss, calls, place):
     """Robust losses do not follow it. Among others it counts for little; if it came first, the stream starts anew."""
     kind, size = calls
@@ -268,10 +272,7 @@ def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
     assert_array_equal(*found)
 
 
-@covering(
-    {"size": [1, 20, 100], "loss": ROBUST, "kind": [OnlineSGDRegressor, MiniBatchSGDRegressor]},
-    strength=2,
-)
+@covering({"size": [1, 20, 100], "loss": ROBUST, "kind": [OnlineSGDRegressor, MiniBatchSGDRegressor]})
 def test_a_column_that_begins_to_vary_is_soon_known_to_robust_losses(kind, loss, size):
     """What predicts is an average, which must not keep the coefficient from before, nor move by the stream's length."""
     rng, noise, n_new = np.random.default_rng(0), 0.1, 1000

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS
+from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import nnls
 from sklearn.exceptions import ConvergenceWarning
@@ -129,8 +129,7 @@ class WeightedL1(NamedTuple):
         return soft_threshold(w, rate * self.alphas[j])
 
 
-@pytest.mark.parametrize("p", [50, 500])
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering({"p": [50, 500], "kind": REGRESSORS})
 def test_a_number_of_the_penalty_for_each_coefficient(kind, p):
     """Lasso of columns divided by these numbers, with coefficients divided by them."""
     rng = np.random.default_rng(0)
