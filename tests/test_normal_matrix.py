@@ -75,3 +75,19 @@ def test_a_bad_number_is_refused():
     X[5, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         BatchGDRegressor(learning_rate="constant", eta0=0.02, epochs=40).fit(X, y)
+
+
+@pytest.mark.parametrize("columns", [1, 6, 11])
+def test_epochs_at_a_constant_rate_have_a_closed_form(columns):
+    """Gradient descent on a parabola with curvature H: after k steps, ``(1 - eta * H)**k`` of the way is left."""
+    X, y = (
+        np.random.default_rng(1).standard_normal((40_000, columns)) + 0.5,
+        np.random.default_rng(2).standard_normal(40_000),
+    )
+    model = BatchGDRegressor(learning_rate="constant", eta0=0.1, epochs=30, tol=None).fit(X, y)
+    rows = np.column_stack([X, np.ones(len(X))])
+    curvature, minimum = rows.T @ rows / len(X), np.linalg.lstsq(rows, y, rcond=None)[0]
+    left = np.linalg.matrix_power(np.eye(columns + 1) - 0.1 * curvature, 30)
+    assert_allclose(theta(model), minimum - left @ minimum, rtol=1e-9, atol=1e-12)
+    before = minimum - np.linalg.matrix_power(np.eye(columns + 1) - 0.1 * curvature, 29) @ minimum
+    assert_allclose(model.loss_curve_[-1], np.mean((rows @ before - y) ** 2) / 2, rtol=1e-12)

@@ -26,7 +26,7 @@ from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import total
 
 # Number of updates whose rates are computed at once.
-AHEAD = 256
+AHEAD = 4096
 
 
 class Rates(NamedTuple):

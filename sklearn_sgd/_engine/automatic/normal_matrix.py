@@ -37,7 +37,7 @@ class NormalMatrix(NamedTuple):
     def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Return the covariances times the coefficients, the gradient of the mean loss, and that of the intercept."""
         coef = w[:-1].astype(np.float64)
-        product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + np.sum(self.mean * coef)))
+        product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + (self.mean * coef).sum()))
         return product, product - self.with_target + error * self.mean, error
 
     def loss(self, coef: np.ndarray, product: np.ndarray, error: float) -> float:

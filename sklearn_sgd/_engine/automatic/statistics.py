@@ -18,6 +18,7 @@ from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, take, total
+from sklearn_sgd._ops import clip
 
 # Maximum number of columns for covariances; maximum number of multiplications for them; minimum rows, and entries, of a
 # block.
@@ -144,7 +145,6 @@ def measure(
     length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))
     segments = [starts[k : k + length] for k in range(0, len(starts), length)]
 
-    @np.errstate(all="ignore")  # NumPy's setting is per thread. Columns out of range are refused when a step is made.
     def of_segment(starts: range) -> ColumnStatistics:
         columns, near = None, True
         for start in starts:
@@ -152,12 +152,14 @@ def measure(
             block, target = take(X, rows), None if y is None else doubled(take(y, rows))
             s = doubled(take(weight, rows)) if weight.shape[0] else None
             block = block.toarray() if is_dense else block
-            if sparse.issparse(block):
-                block = block if target is None else sparse.hstack([block, target])
-                new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
-            else:
-                new, near = _measure_dense(block, s, full, centred, target, near)
-            columns = new if columns is None else merge(columns, new)
+            # NumPy's setting is per thread. Columns out of range are refused when a step is made.
+            with np.errstate(all="ignore"):
+                if sparse.issparse(block):
+                    block = block if target is None else sparse.hstack([block, target])
+                    new = _measure_sparse(block, np.ones(block.shape[0]) if s is None else s, full, centred)
+                else:
+                    new, near = _measure_dense(block, s, full, centred, target, near)
+                columns = new if columns is None else merge(columns, new)
         assert columns is not None
         return columns
 
@@ -253,13 +255,13 @@ def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
     if y is None:
         return ColumnStatistics(weight, mean, moment), near
     # Within the range of the targets, so that the mean of equal targets is exact.
-    middle = np.clip(means(y, ones, weight), y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
+    middle = clip(means(y, ones, weight), y.min(axis=0), y.max(axis=0)) if centred else np.zeros(y.shape[1])
     rest = y - middle if root is None else (y - middle) * root
     p = X.shape[1]
     both = np.empty((p + y.shape[1],) * 2)
     both[:p, :p], both[:p, p:], both[p:, p:] = moment, Z.T @ rest, rest.T @ rest
     both[p:, :p] = both[:p, p:].T
-    return ColumnStatistics(weight, np.append(mean, middle), both), near
+    return ColumnStatistics(weight, np.concatenate((mean, middle)), both), near
 
 
 def means(X, weight, sum_of_weights: float) -> np.ndarray:

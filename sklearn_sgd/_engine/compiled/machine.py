@@ -24,6 +24,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     loops,
     minibatch,
     moments,
+    normal,
     online,
     online_automatic,
     passive_aggressive,
@@ -39,13 +40,14 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS, LINE
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
     *(lazy_automatic, lazy_minibatch, lazy_penalty, lazy_variance_reduced, sample, scores, shuffle, sparse_sums),
-    *(credibility, loops, moments, update_columns),
+    *(credibility, loops, moments, normal, update_columns),
 ):
     translate.remember(module)
 
 # Functions that return a driver for a kind of rows.
 BUILDERS: dict[str, Callable] = {
     "minibatch": minibatch.build,
+    "normal": lambda layout: normal.normal,
     "automatic": automatic.build,
     "gradient": full_batch.build,
     "slope": lambda layout: full_batch.slope,
@@ -70,7 +72,8 @@ BUILDERS: dict[str, Callable] = {
 
 # Those for one kind of rows.
 OF_BLOCKS = "see_block", "add_block", "count_block"
-ONLY = dict.fromkeys(("online", "online_automatic", "in_units", "add_moments", "permute", "slope", *OF_BLOCKS), "dense")
+DENSE = "online", "online_automatic", "in_units", "add_moments", "normal", "permute", "slope"
+ONLY = dict.fromkeys((*DENSE, *OF_BLOCKS), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
 ONLY |= dict.fromkeys(LAZY, "csr")
 

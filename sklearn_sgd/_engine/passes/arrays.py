@@ -43,23 +43,33 @@ class Batch:
         return self.X @ w[:-1] + float(self.rows.bias * w[-1] + self.rows.offset(w))
 
 
-def gradient(data, w, order, loss, start, stop, g, predictions):
-    """Add the gradients of some rows to g, and keep their predictions; the sums of losses and squared slopes."""
-    batch = Batch(data, order[start:stop], loss)
-    losses, squares, mean = batch.gradient(w)
-    g += mean * (stop - start)
-    predictions[start:stop] = batch.z
-    return losses, squares
+def gradient(data, w, order, loss, predictions):
+    """A function that adds the gradients of some rows to g, and returns their sums of losses and squared slopes.
+
+    It keeps their predictions.
+    """
+
+    def of_rows(start, stop, g):
+        batch = Batch(data, order[start:stop], loss)
+        losses, squares, mean = batch.gradient(w)
+        g += mean * (stop - start)
+        predictions[start:stop] = batch.z
+        return losses, squares
+
+    return of_rows
 
 
-def slope(data, order, loss, start, stop, predictions, along, length):
-    """Slope of the losses of some rows after a step from predictions, in the direction of the step."""
-    chunk = order[start:stop]
-    along = along[start:stop]
-    slopes = loss.gradient(take(data.y, chunk), predictions[start:stop] - length * along)
-    if data.weight.shape[0]:
-        slopes = take(data.weight, chunk) * slopes
-    return -float(np.sum(slopes * along))
+def slope(data, order, loss, predictions, along):
+    """A function that returns the slope of the losses of some rows after a step from predictions, in its direction."""
+
+    def of_rows(start, stop, length):
+        chunk, some = order[start:stop], along[start:stop]
+        slopes = loss.gradient(take(data.y, chunk), predictions[start:stop] - length * some)
+        if data.weight.shape[0]:
+            slopes = take(data.weight, chunk) * slopes
+        return -float(np.sum(slopes * some))
+
+    return of_rows
 
 
 def minibatch(plan, piece, vectors, window, batch_of=Batch) -> float:

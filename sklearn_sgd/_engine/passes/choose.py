@@ -32,6 +32,8 @@ def choose(plan) -> Callable[..., float]:
         return plan.X.choose(plan)
     name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
     if plan.normal and not plan.preconditioner:
+        if drivers := drivers_of(plan):
+            return normal.Steps(plan, drivers)
         return partial(arrays.minibatch, batch_of=normal.AllRows(plan))
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
         return normal.automatic

@@ -65,25 +65,37 @@ class Drivers:
         smooth = self.terms is not None and not self.terms.lasso and not len(piece.mixes)
         return rows.layout == "csr" and apart and smooth and bool((piece.rates == piece.rates[0]).all())
 
-    def gradient(
-        self, data, w, order, loss, start: int, stop: int, g: np.ndarray, predictions: np.ndarray
-    ) -> tuple[float, float]:
-        """Add the gradients of some rows to g, and keep their predictions; the sums of losses and squared slopes."""
-        sums = np.zeros(2 + len(w))
-        more = {"start": start, "stop": stop, "w": w.astype(self.dtype, copy=False), "g": g, "sums": sums}
-        more |= {"predictions": predictions, "work": np.empty(3 * STRETCH + len(w), self.dtype)}
-        more["chunk"] = block_rows(data.rows, in_order=True)
-        self.call("gradient", data, order, more)()
-        return float(sums[0]), float(sums[1])
+    def gradient(self, data, w, order, loss, predictions: np.ndarray) -> Callable[..., tuple[float, float]]:
+        """A function (start, stop, g) that adds the gradients of some rows to g, and keeps their predictions.
 
-    def slope(
-        self, data, order, loss, start: int, stop: int, predictions: np.ndarray, along: np.ndarray, length: float
-    ) -> float:
-        """Slope of the losses of some rows after a step from predictions, in the direction of the step."""
-        values = {"start": start, "stop": stop, "predictions": predictions, "along": along, "length": length}
-        values |= {"work": np.empty(4 * STRETCH, self.dtype), "sums": np.zeros(2)}
-        values |= self.shared | _targets(data, order)
-        return driver("slope", "dense", self.dtype, NO_INDEX, order.dtype, self.plain)(values)
+        It returns the sums of losses and squared slopes. What all rows have in common is prepared once: segments of
+        rows are many, and while Python prepares a call, other threads wait.
+        """
+        more = {"w": w.astype(self.dtype, copy=False), "predictions": predictions}
+        more["chunk"] = block_rows(data.rows, in_order=True)
+        call = machine.bound(self.call("gradient", data, order, more), scratch=())
+
+        def of_rows(start: int, stop: int, g: np.ndarray) -> tuple[float, float]:
+            work, sums = np.empty(3 * STRETCH + len(w), self.dtype), np.zeros(2 + len(w))
+            call({"start": start, "stop": stop, "g": g, "work": work, "sums": sums})
+            return float(sums[0]), float(sums[1])
+
+        return of_rows
+
+    def slope(self, data, order, loss, predictions: np.ndarray, along: np.ndarray) -> Callable[..., float]:
+        """A function (start, stop, length) that returns the slope of the losses of some rows after a step.
+
+        The step begins at the predictions, and the slope is in its direction.
+        """
+        values = self.shared | _targets(data, order) | {"predictions": predictions, "along": along}
+        made = driver("slope", "dense", self.dtype, NO_INDEX, order.dtype, self.plain)
+        call = machine.bound(machine.Call(made, values), scratch=())
+
+        def of_rows(start: int, stop: int, length: float) -> float:
+            memory = {"work": np.empty(4 * STRETCH, self.dtype), "sums": np.zeros(2)}
+            return call({"start": start, "stop": stop, "length": length, **memory})
+
+        return of_rows
 
     def stepping(self, plan, piece, vectors, more: dict[str, Any], batches: int, coefs: int) -> dict[str, Any]:
         """The arguments of a driver that makes steps, with scratch memory per row of a batch and per coefficient."""

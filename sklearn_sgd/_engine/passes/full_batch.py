@@ -6,7 +6,6 @@ the interpreter's lock.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,7 +103,7 @@ class AllRows(WholeBatch):
     """
 
     def __init__(self, passes: Any, n_rows: int, n_entries: int, compiled: bool):
-        """``passes`` has the gradient and the slope of some rows."""
+        """``passes`` has functions that make those of some rows: their gradient, and their slope."""
         super().__init__()
         self.passes = passes
         self.bounds = [*range(0, n_rows, max(ROWS, -(-n_rows // SEGMENTS))), n_rows]
@@ -159,21 +158,19 @@ class AllRows(WholeBatch):
         """Sums of the losses, of their squared slopes, and of the gradients, segment by segment."""
         count_rows(len(self.chunk))
         sums, self.predictions = np.zeros((len(self.bounds) - 1, len(w))), np.empty(len(self.chunk), self.data.y.dtype)
-        segment = partial(self.passes.gradient, self.data, w, self.chunk, self.loss)
-        kept = [self.predictions] * len(sums)
-        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums, kept)))
+        segment = self.passes.gradient(self.data, w, self.chunk, self.loss, self.predictions)
+        totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
         losses, squares = totals.sum(axis=0)
         return losses, squares, sums.sum(axis=0)
 
     def slope(self, w, d, step):
         """Slope of the mean loss at the end of a step, in its direction; after ``gradient`` at w."""
         if self.direction is not d:
-            self.direction, self.before = d, self.predictions
+            self.direction, before = d, self.predictions
             slope = super().slope(w, d, step)
-            self.along = (self.before - self.predictions) / self.before.dtype.type(step)
+            along = (before - self.predictions) / before.dtype.type(step)
+            self.segment = self.passes.slope(self.data, self.chunk, self.loss, before, along)
             return slope
-        before, along = [self.before] * len(self.bounds), [self.along] * len(self.bounds)
-        segment = partial(self.passes.slope, self.data, self.chunk, self.loss)
         lengths = [step] * len(self.bounds)
-        slopes = self.map(segment, self.bounds[:-1], self.bounds[1:], before, along, lengths)
+        slopes = self.map(self.segment, self.bounds[:-1], self.bounds[1:], lengths)
         return float(np.sum(list(slopes))) / len(self.chunk)

@@ -10,7 +10,10 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.statistics import affordable, measure
+from sklearn_sgd._engine.compiled import machine
 from sklearn_sgd._engine.passes import full_batch
+from sklearn_sgd._engine.passes.drivers import Drivers, driver
+from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING
 
 # Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
 EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
@@ -33,6 +36,46 @@ def automatic(plan, piece, vectors, window) -> float:
     if piece.mixes.size:
         vectors.average[:] += piece.mixes[0] * (vectors.coef - vectors.average)
     return plan.weight * normal.loss(before, product, error)
+
+
+class Steps:
+    """The pass by a schedule, by the driver. All arguments but those of an epoch are fixed: a step is a small call."""
+
+    def __init__(self, plan, drivers: Drivers):
+        normal, size = plan.normal, plan.X.shape[1] + 1
+        values = drivers.shared | {
+            "covariance": np.ascontiguousarray(normal.covariance),
+            "with_target": np.ascontiguousarray(normal.with_target),
+            "variance": float(normal.variance),
+            "mean": np.full(size - 1, normal.mean),
+            "target": float(normal.target),
+            "bias": float(plan.data.rows.bias),
+            "total_weight": plan.weight,
+            "share": plan.weight / plan.n_rows,
+            "p": size - 1,
+            "work": np.zeros(3 * size, drivers.dtype),
+            "sums": np.zeros(2 + size),
+        }
+        made = driver("normal", "dense", drivers.dtype, NO_INDEX, NO_INDEX, drivers.plain)
+        self.call = machine.bound(machine.Call(made, values), scratch=())
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Run the driver, which changes the vectors."""
+        w, average, m, v = vectors
+        averaged = piece.mixes.shape[0] > 0
+        return self.call(
+            {
+                "rates": piece.rates,
+                "mixes": piece.mixes if averaged else NOTHING,
+                "updates": len(piece.rates),
+                "averaged": int(averaged),
+                "done": piece.n_done,
+                "w": w,
+                "average": average,
+                "m": NOTHING if m is None else m,
+                "v": NOTHING if v is None else v,
+            }
+        )
 
 
 class AllRows:

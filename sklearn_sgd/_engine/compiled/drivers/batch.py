@@ -75,22 +75,32 @@ def take_row(i, q, y, weight, weighted, targets, s):
         s[q] = weight[i]
 
 
+def four(g, i):
+    """Four numbers from a place on. They are read before a loop that writes elsewhere."""
+    return g[i], g[i + 1], g[i + 2], g[i + 3]
+
+
+def sum_of_four(numbers, matrix, place, p):
+    """Sum of four numbers times four entries of a column of a matrix, from a place on."""
+    a, b, c, d = numbers
+    return a * matrix[place] + b * matrix[place + p] + c * matrix[place + 2 * p] + d * matrix[place + 3 * p]
+
+
 def precondition(inverse, full, p, g, d):
-    """Multiply a gradient by the preconditioner: four rows of the symmetric matrix at a time, or the diagonal."""
+    """Multiply a gradient by the preconditioner: eight rows of the symmetric matrix at a time, or the diagonal."""
     if full:
         for j in range(p):
             d[j] = 0.0
         i = 0
-        while i + 3 < p:
-            a, b, c, e = g[i], g[i + 1], g[i + 2], g[i + 3]
-            first = i * p
+        while i + 7 < p:
+            u, v, first, later = four(g, i), four(g, i + 4), i * p, (i + 4) * p
             for j in range(p):
-                d[j] += (
-                    a * inverse[first + j]
-                    + b * inverse[first + p + j]
-                    + c * inverse[first + 2 * p + j]
-                    + e * inverse[first + 3 * p + j]
-                )
+                d[j] += sum_of_four(u, inverse, first + j, p) + sum_of_four(v, inverse, later + j, p)
+            i += 8
+        while i + 3 < p:
+            u, first = four(g, i), i * p
+            for j in range(p):
+                d[j] += sum_of_four(u, inverse, first + j, p)
             i += 4
         while i < p:
             a = g[i]

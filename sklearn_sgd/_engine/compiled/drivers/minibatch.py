@@ -15,6 +15,18 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
 )
 
 
+def take_step(
+    p, w, m, v, slope, pulled, h, rate, number, update, optimizer_numbers, pull, prox, penalty_numbers, sums
+):  # fmt: skip
+    """The update of that number, along a mean gradient: the step of the optimizer, and the penalty's proximal step."""
+    if pull:
+        invoke(pull, penalty_numbers, sums, p, w, pulled)
+    # The rate is always in the precision of X, as in the optimizer.
+    invoke(update, optimizer_numbers, sums, p + 1, slope, pulled, w, m, v, h, rate, 1.0 * number)
+    if prox:
+        invoke(prox, penalty_numbers, sums, p, w, h)
+
+
 def build(layout):
     """Return the driver for a kind of rows."""
     accumulate = build_accumulate(layout)
@@ -43,13 +55,10 @@ def build(layout):
             share = 1.0 / (stop - start)
             for j in range(p + 1):
                 slope[j] = share * g[j]
-            if pull:
-                invoke(pull, penalty_numbers, sums, p, w, pulled)
-            # Always in the precision of X, as in the optimizer.
-            rate = rates[k]
-            invoke(update, optimizer_numbers, sums, p + 1, slope, pulled, w, m, v, h, rate, 1.0 * (done + k + 1))
-            if prox:
-                invoke(prox, penalty_numbers, sums, p, w, h)
+            take_step(
+                p, w, m, v, slope, pulled, h, rates[k], done + k + 1, update, optimizer_numbers, pull, prox,
+                penalty_numbers, sums,
+            )  # fmt: skip
             if averaged:
                 mix_in(average, w, p + 1, mixes[k])
         return total
