@@ -132,6 +132,7 @@ FITS = {
         "average": 5,
     },
     "lazy_minibatch, lasso": {"batch_size": 1, "learning_rate": "constant", "penalty": "l1", "alpha": 0.5},
+    "lazy_optimizer": {"batch_size": 7, "learning_rate": "constant", "optimizer": "rmsprop"},
     "variance_reduced": {"batch_size": 7, "optimizer": "saga", "penalty": "l1", "alpha": 0.1},
     "variance_reduced, full": {"batch_size": 7, "optimizer": "svrg", "penalty": "l2"},
     "passive_aggressive": {"batch_size": 1, "learning_rate": "pa1", "loss": "epsilon_insensitive", "penalty": "l2"},

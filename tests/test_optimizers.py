@@ -100,6 +100,24 @@ def test_the_automatic_step_takes_no_optimizer(kind):
         assert not hasattr(model, "coef_")
 
 
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS["adagrad"](), OPTIMIZERS["rmsprop"](0.9), OPTIMIZERS["rmsprop"](0.0)])
+@pytest.mark.parametrize("size", [1, 16])
+def test_columns_without_entries_rest(optimizer, size):
+    """On sparse rows an update touches the columns of its batch; the formula for single coordinates gives the same."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 40)) * (rng.random((200, 40)) < 0.05)
+    y = X @ rng.standard_normal(40) + rng.standard_normal(200)
+    model = MiniBatchSGDRegressor(
+        optimizer=optimizer, learning_rate="constant", eta0=0.05, batch_size=size, shuffle=False, tol=None, epochs=3
+    )
+    Z, w, m = np.column_stack([X, np.ones(200)]), np.zeros(41), np.zeros(41)
+    for t, start in enumerate([*range(0, 200, size)] * 3, start=1):
+        rows, target = Z[start : start + size], y[start : start + size]
+        d, h, m, _ = optimizer.step(rows.T @ (rows @ w - target) / len(rows), 0.0, w, m, 0.0, 0.05, t)
+        w = w - h * d
+    assert_allclose(theta(model.fit(csr(X), y)), w, rtol=1e-9, atol=1e-12)
+
+
 def torch_optimizer(torch, name, weights, bias, rate, decay):
     groups = [{"params": [weights], "weight_decay": decay}, {"params": [bias]}]
     classes, options = torch.optim, {"lr": rate, "weight_decay": 0.0}

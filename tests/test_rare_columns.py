@@ -339,3 +339,25 @@ def test_first_and_far_entries_of_a_stream(loss, far, size):
         model.partial_fit(Z[start : start + size], y[start : start + size])
     assert model.score(X, y) > 0.3
     assert model.recent_loss_ < np.var(y)
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "huber"}, {"optimizer": "svrg"}], ids=repr)
+@pytest.mark.parametrize("is_dense", [False, True])
+def test_rows_of_weight_0_do_not_shape_the_step(is_dense, settings):
+    """Outliers that are masked by weights have no effect, as in a fit without them."""
+    X, y = rows(n=300, filled=0 if is_dense else 2)
+    X = X.toarray() if is_dense else X
+    weight = np.where(np.arange(300) % 3, 1.0, 0.0)
+    far = np.where(weight, 1.0, 1e6)[:, None] * X if is_dense else sparse.diags_array(np.where(weight, 1.0, 1e6)) @ X
+    model = MiniBatchSGDRegressor(**settings, batch_size=8, shuffle=False, tol=None, epochs=3)
+    without = clone(model).fit(X[weight > 0], y[weight > 0])
+    model.fit(far, y, weight)
+    assert_allclose(model.coef_, without.coef_, rtol=1e-9, atol=1e-12)
+
+
+def test_light_rows_shape_the_step_by_their_weight():
+    X, y = rows(n=300)
+    weight = np.where(np.arange(300) % 3, 1.0, 1e-12)
+    far = sparse.diags_array(np.where(np.arange(300) % 3, 1.0, 1e3)) @ X
+    model = MiniBatchSGDRegressor(random_state=0).fit(far, y, weight)
+    assert model.score(X[weight == 1.0], y[weight == 1.0]) > 0.9

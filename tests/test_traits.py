@@ -67,6 +67,19 @@ def test_optimizers():
     assert traits(optimizer=optimizers.Momentum(0.0)).is_plain  # It keeps nothing of the last direction.
 
 
+def test_optimizers_that_rest_without_a_gradient():
+    class Drifting(optimizers.RMSprop):
+        def step(self, g, pull, w, m, v, rate, t):
+            return g + pull, rate, m + 1e-3, v
+
+    found = {name: traits(optimizer=kind()).rests for name, kind in optimizers.OPTIMIZERS.items()}
+    rests = {name: kept[0] for name, kept in found.items() if kept}
+    assert rests == {"sgd": 0.0, "svrg": 0.0, "saga": 0.0, "adagrad": 1.0, "rmsprop": 0.99}
+    assert traits(optimizer=optimizers.RMSprop(0.5)).rests == (0.5, 0.0)
+    assert traits(optimizer=Drifting()).rests is None
+    assert traits(penalty=penalties.L2(0.1), optimizer=optimizers.Adagrad()).rests is None
+
+
 def test_each_part_is_read_by_itself():
     formulas = traits(loss=object())
     assert formulas.refusal

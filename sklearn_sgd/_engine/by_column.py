@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, credibility, with_gaps
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, Step, make_step
+from sklearn_sgd._engine.automatic.preconditioner import Counted, Preconditioner, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.window import TIME
 from sklearn_sgd._engine.passes.choose import settle
@@ -231,7 +231,7 @@ class StatesByColumn(NamedTuple):
 
     def _step(self, statistics: ColumnStatistics, known: Step, like: np.ndarray) -> Step:
         """Return the step for these columns."""
-        step = make_step(statistics, like, 0.0, separable=True, stream=True, known=known)
+        step = make_step(statistics, Counted(like), 0.0, separable=True, stream=True, known=known)
         return step._replace(preconditioner=step.preconditioner._replace(shared=self.shared), weight=known.weight)
 
     def after(

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.on_device import measure_there
-from sklearn_sgd._engine.automatic.preconditioner import Step, make_step
+from sklearn_sgd._engine.automatic.preconditioner import Counted, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
     FILLED,
     FULL,
@@ -229,7 +229,8 @@ def learn_columns(
         is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
         if state.step.shares is None and state.step.preconditioner.is_full != is_full:
             state.forget_step()
-    make = partial(step_for, X, recipe.formulas, stream, stream or noise, curvature, is_found=found is not None)
+    rows = Counted(X, kept, weight)
+    make = partial(step_for, rows, recipe.formulas, stream, stream or noise, curvature, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
     state.learn_columns(new, X.shape[1], share, make, GROWTH, merge)
@@ -311,7 +312,7 @@ def batch_size_for(params, X, n_rows: int) -> int:
 
 
 def step_for(
-    X,
+    rows: Counted,
     formulas: Formulas,
     stream: bool,
     noise: bool,
@@ -325,7 +326,7 @@ def step_for(
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
     with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
         separable = _acts_on_single(formulas, statistics)
-        return make_step(statistics, X, ridge, separable, stream, noise, known, follows, is_found)
+        return make_step(statistics, rows, ridge, separable, stream, noise, known, follows, is_found)
 
 
 def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:

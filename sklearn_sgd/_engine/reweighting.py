@@ -7,6 +7,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.geometry import Directions, Geometry
+from sklearn_sgd._engine.automatic.preconditioner import Counted
 from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.curvatures import reweighted_statistics
 from sklearn_sgd._engine.passes import device
@@ -58,7 +59,8 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
-    make = partial(step_for, plan.X, plan.formulas, False, False, curvature, statistics)
+    counted = Counted(plan.X, plan.row_indices, plan.data.weight)
+    make = partial(step_for, counted, plan.formulas, False, False, curvature, statistics)
     if is_foreign(plan.X):
         step = make(follows=True)
     elif aside > ASIDE:

@@ -230,6 +230,22 @@ class OptimizerReading(Reading):
         return self.step
 
     @cached_property
+    def rests(self) -> tuple[float, float] | None:
+        """What a step without gradient and pull leaves of both moments; None if it may do more than that."""
+        if self.refusal is not None:
+            return None
+        direction, *moments = (polynomial(self.step[k]) for k in (0, 2, 3))
+        if direction is None or not all({"g", "pull"} & set(names) for names in direction):
+            return None
+        kept = []
+        for name, moment in zip("mv", moments, strict=True):
+            left = None if moment is None else {k: a for k, a in moment.items() if not {"g", "pull"} & set(k)}
+            if left is None or not set(left) <= {(name,)}:
+                return None
+            kept.append(left.get((name,), 0.0))
+        return kept[0], kept[1]
+
+    @cached_property
     def is_plain(self) -> bool:
         """Whether the step is plain gradient descent: the gradient at the schedule's rate."""
         if self.refusal is not None:
@@ -303,6 +319,11 @@ class Formulas:
     def has_kinks(self) -> bool:
         """Whether the slope of the loss may jump: it is bounded, but not known to be continuous."""
         return self.has_bounded_slopes and self.curvature == np.inf
+
+    @property
+    def rests(self) -> tuple[float, float] | None:
+        """Factors of the moments of a coefficient whose column has no entry, if nothing else changes; see there."""
+        return self.optimizer.rests if self.is_unpenalised else None
 
     @property
     def is_lazy(self) -> bool:

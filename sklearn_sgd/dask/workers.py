@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._engine import baseline
-from sklearn_sgd._engine.automatic.preconditioner import largest_eigenvalue
+from sklearn_sgd._engine.automatic.preconditioner import Counted, largest_eigenvalue
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure, merge
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import all_rows
@@ -118,15 +118,17 @@ def sampled_targets(block: Block, which: np.ndarray, view: RowView) -> tuple[np.
     return doubled(data.y[which]), doubled(data.weight[which] if data.weight.size else data.weight)
 
 
-def sampled_rows(block: Block, start: int, stride: int) -> Any:
-    """Return evenly spaced rows of X."""
-    return block.X[start::stride]
+def sampled_rows(block: Block, start: int, stride: int) -> tuple[Any, np.ndarray]:
+    """Return evenly spaced rows of X, and their weights."""
+    X = block.X[start::stride]
+    return X, np.ones(X.shape[0]) if block.weight is None else doubled(block.weight[start::stride])
 
 
 def eigenvalue_of_sample(sample: list, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
     """Return the largest eigenvalue of the correlation matrix of rows that were sampled from all blocks."""
-    X = sparse.vstack(sample, format="csr") if sparse.issparse(sample[0]) else np.concatenate(sample)
-    return largest_eigenvalue(covariance, X, mean, scale)
+    parts, weights = zip(*sample, strict=True)
+    X = sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+    return largest_eigenvalue(covariance, Counted(X, weight=np.concatenate(weights)), mean, scale)
 
 
 # Sums over the samples of a block, and their combination over several blocks

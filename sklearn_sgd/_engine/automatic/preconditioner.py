@@ -20,7 +20,7 @@ from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
 from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened, usual_gain
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.vectors import Vectors
-from sklearn_sgd._namespace import dtype_of, is_foreign, take, total
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take, total
 
 # A column does not vary if its standard deviation, in units of its offset, is below this: it may be rounding.
 ROUNDING = 1e-12
@@ -31,6 +31,24 @@ SAMPLE, SMALL_SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 1000, 100_000, 10
 
 # Number of rows per filled column for the covariances of filled columns among sparse ones.
 ROWS = 50
+
+
+class Counted(NamedTuple):
+    """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all."""
+
+    X: Any
+    kept: np.ndarray | None = None
+    weight: Any = np.empty(0)
+
+    def some(self, number: int) -> tuple[Any, np.ndarray]:
+        """Return about so many of them, evenly spaced, and their weights."""
+        n_rows = self.X.shape[0] if self.kept is None else len(self.kept)
+        every: Any = slice(None, None, max(1, n_rows // number))
+        if self.kept is not None:
+            every = self.kept[every]
+        X = take(self.X, every)
+        weighted = self.weight.shape[0] and not is_foreign(X)
+        return X, doubled(take(self.weight, every)) if weighted else np.ones(X.shape[0])
 
 
 class Preconditioner(NamedTuple):
@@ -152,7 +170,7 @@ def is_varying(variance: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 def make_step(
     statistics: ColumnStatistics,
-    X,
+    rows: Counted,
     ridge: float,
     separable: bool,
     stream: bool,
@@ -180,7 +198,7 @@ def make_step(
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
     varies = is_varying(squares, statistics.centre)
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + (0.0 if by_entries else ridge), 1.0)), 0.0)
-    dtype, most_variance = dtype_of(X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
+    dtype, most_variance = dtype_of(rows.X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)
     _check_range(statistics, squares, inverse, varies)
@@ -188,14 +206,14 @@ def make_step(
         largest = known.largest if known else 1.0
         # Without noise one step leads to a minimum that is found, and needs no rate.
         if not known and varies.any() and not (is_found and not noise):
-            rows = SMALL_SAMPLE if is_found else SAMPLE
-            largest = largest_eigenvalue(covariance, X, statistics.centre, scale, rows)
+            number = SMALL_SAMPLE if is_found else SAMPLE
+            largest = largest_eigenvalue(covariance, rows, statistics.centre, scale, number)
         step = Step(
             Preconditioner(inverse), max(largest, 1.0), varies.sum() + 1.0, statistics.weight, variance, most_variance
         )
         if not by_entries:
             return step
-        return _for_entries(step, statistics, scale, curvatures, None if separable else X, known)
+        return _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     if noise:
@@ -223,17 +241,22 @@ def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.
 
 
 def _for_entries(
-    step: Step, statistics: ColumnStatistics, scale: np.ndarray, curvatures: np.ndarray, X, known: Step | None
+    step: Step,
+    statistics: ColumnStatistics,
+    scale: np.ndarray,
+    curvatures: np.ndarray,
+    rows: Counted | None,
+    known: Step | None,
 ) -> Step:
-    """Return the step for sparse rows with many columns, from the diagonal one; without X it stays diagonal."""
+    """Return the step for sparse rows with many columns, from the diagonal one; without rows it stays diagonal."""
     shares = curvatures * (scale > 0.0)
     filled, inverse = np.flatnonzero(statistics.filled), step.preconditioner.inverse
     shared = inverse[filled]
     inverse[filled] = 1.0
-    if X is not None and not isinstance(X, RemoteRows) and 1 < len(filled) <= FULL:
+    if rows is not None and not isinstance(rows.X, RemoteRows) and 1 < len(filled) <= FULL:
         before = known.preconditioner if known else None
         if before is None:
-            shared = _of_filled(X, filled, statistics.mean[filled], scale[filled]).astype(shared.dtype)
+            shared = _of_filled(rows, filled, statistics.mean[filled], scale[filled]).astype(shared.dtype)
         elif before.filled is not None and before.shared is not None and np.array_equal(before.filled, filled):
             shared = before.shared
     # A column that is new to a stream is a part of the next step, so it does not renew this one.
@@ -243,42 +266,47 @@ def _for_entries(
     return step._replace(preconditioner=preconditioner, length=length, most_variance=most_variance, shares=shares)
 
 
-def _of_filled(X, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _of_filled(counted: Counted, filled: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Return the preconditioner of filled columns among sparse ones: the inverse of their covariances in some rows.
 
     If there are few rows, the correlations are shrunk towards 0.
     """
     number = min(SAMPLE, max(TYPICAL, ROWS * len(filled)))
-    rows = take(X, slice(None, None, max(1, X.shape[0] // number)))[:, filled].toarray()
-    n, p = rows.shape
-    Z = (rows - mean) * scale
-    correlation = Z.T @ Z / n
+    X, weight = counted.some(number)
+    n, p = X.shape[0], len(filled)
+    Z = (X[:, filled].toarray() - mean) * scale
+    correlation = Z.T @ (weight[:, None] * Z) / total(weight)
     np.fill_diagonal(correlation, np.where(scale > 0.0, 1.0, 0.0))
     found = Directions.of(scale, correlation)
     shares = (found.values + FLOOR * max(found.values[-1], 1.0) + p / n) / (1.0 + p / n)
     return np.ascontiguousarray(found.divided_by(shares))
 
 
-def largest_eigenvalue(covariance: np.ndarray, X, mean: np.ndarray, scale: np.ndarray, rows: int = SAMPLE) -> float:
+def largest_eigenvalue(
+    covariance: np.ndarray, counted: Counted, mean: np.ndarray, scale: np.ndarray, number: int = SAMPLE
+) -> float:
     """Return the largest eigenvalue of the correlation matrix; by power iteration on X if the matrix is unknown."""
+    X = counted.X
     if covariance.ndim == 2:
         return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
     if isinstance(X, RemoteRows):
         return X.largest_eigenvalue(covariance, mean, scale)
-    rows = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1))) if sparse.issparse(X) else rows
-    X = take(X, slice(None, None, max(1, X.shape[0] // rows)))
+    if sparse.issparse(X):
+        number = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1)))
+    X, weight = counted.some(number)
     # Columns without entries do not matter. A vector of ones could be orthogonal to the eigenvector.
     z, largest = 1.0 + np.sin(np.arange(X.shape[0])), 1.0
     if is_foreign(X):
         return largest_eigenvalue_there(X, mean, scale, z, POWERS + 1) or 1.0
-    z = z.astype(X.dtype, copy=False)
+    shares = (weight / total(weight)).astype(X.dtype)
+    z = shares * z.astype(X.dtype, copy=False)
     for power in range(POWERS + 1):
-        v = (X.T @ z - mean * total(z)) * scale / X.shape[0]
+        v = (X.T @ z - mean * total(z)) * scale
         before, largest = largest, float(np.linalg.norm(v))
         if not largest:
             return 1.0
         if power > 1 and largest <= before:
             break  # Estimates rise until they are exact to rounding; those of a single row are soon.
         u = v * scale / largest
-        z = X @ u.astype(X.dtype, copy=False) - float(mean @ u)
+        z = shares * (X @ u.astype(X.dtype, copy=False) - X.dtype.type(mean @ u))
     return largest

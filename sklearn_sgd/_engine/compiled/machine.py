@@ -19,6 +19,7 @@ from sklearn_sgd._engine.compiled.drivers import (
     layouts,
     lazy_automatic,
     lazy_minibatch,
+    lazy_optimizer,
     lazy_penalty,
     lazy_variance_reduced,
     loops,
@@ -40,7 +41,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS, LINE
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
     *(lazy_automatic, lazy_minibatch, lazy_penalty, lazy_variance_reduced, sample, scores, shuffle, sparse_sums),
-    *(credibility, loops, moments, normal, update_columns),
+    *(credibility, lazy_optimizer, loops, moments, normal, update_columns),
 ):
     translate.remember(module)
 
@@ -57,6 +58,7 @@ BUILDERS: dict[str, Callable] = {
     "online_automatic": lambda layout: online_automatic.online_automatic,
     "lazy_minibatch": lambda layout: lazy_minibatch.lazy_minibatch,
     "lazy_automatic": lambda layout: lazy_automatic.lazy_automatic,
+    "lazy_optimizer": lambda layout: lazy_optimizer.lazy_optimizer,
     "settle": lambda layout: lazy_penalty.settle,
     "update_columns": lambda layout: update_columns.update_columns,
     "sparse_sums": lambda layout: sparse_sums.sparse_sums,
@@ -74,7 +76,8 @@ BUILDERS: dict[str, Callable] = {
 OF_BLOCKS = "see_block", "add_block", "count_block"
 DENSE = "online", "online_automatic", "in_units", "add_moments", "normal", "permute", "slope"
 ONLY = dict.fromkeys((*DENSE, *OF_BLOCKS), "dense")
-LAZY = "lazy_automatic", "lazy_minibatch", "lazy_variance_reduced", "settle", "sparse_sums", "update_columns"
+LAZY = "lazy_automatic", "lazy_minibatch", "lazy_optimizer", "lazy_variance_reduced"
+ONLY |= dict.fromkeys(("settle", "sparse_sums", "update_columns"), "csr")
 ONLY |= dict.fromkeys(LAZY, "csr")
 
 

@@ -86,6 +86,8 @@ def _driver_name(plan, name: str) -> str:
             return "lazy_automatic"
         return "online_automatic" if single and not sparse and plan.formulas.is_unpenalised else name
     if sparse:
+        if plan.formulas.rests and not (lazy or plan.average_from):
+            return "lazy_optimizer"
         return "lazy_minibatch" if lazy else name
     return "online" if single and lazy else name
 

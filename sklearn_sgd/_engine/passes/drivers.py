@@ -165,6 +165,13 @@ def _minibatch(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     return {"m": NOTHING if m is None else m, "v": NOTHING if v is None else v, "done": piece.n_done}
 
 
+def _lazy_optimizer(drivers, plan, piece, vectors, window) -> dict[str, Any]:
+    n_columns, steps = plan.X.shape[1], np.arange(len(piece.rates) + 1.0)
+    left_m, left_v = (kept**steps for kept in plan.formulas.rests)
+    more = {"left_m": left_m, "left_v": left_v, "seen": np.zeros(2 * n_columns), "numbers": np.zeros(n_columns)}
+    return _minibatch(drivers, plan, piece, vectors, window) | more | {"moments": plan.formulas.moments}
+
+
 def _automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
     return _preconditioner(plan) | {"window": window, "noise": int(plan.noise)}
 
@@ -218,6 +225,7 @@ OWN: dict[str, tuple[Callable[..., dict[str, Any]], int, int]] = {
     "online_automatic": (_automatic, 6, 2),
     "online": (_online, 0, 0),
     "lazy_minibatch": (_lazy_minibatch, 4, 0),
+    "lazy_optimizer": (_lazy_optimizer, 4, 6),
     "lazy_automatic": (_lazy_automatic, 7, 2),
     "passive_aggressive": (_passive_aggressive, 0, 2),
 }

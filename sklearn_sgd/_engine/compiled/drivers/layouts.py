@@ -172,6 +172,11 @@ def sparse_dot(rows, i, w):
     return z
 
 
+def sparse_request_start(rows, i):
+    """Prefetch where row i starts. The entries of a row cannot be prefetched before that has arrived."""
+    prefetch(rows[2], i)
+
+
 def sparse_add(rows, i, c, g, later):
     """Add c times row i to g, and prefetch a later row of the matrix."""
     X, indices, indptr, _, _, bias, p = rows
@@ -194,6 +199,7 @@ def sparse_predict(rows, batch, head, end, ahead, last, w, z):
 def sparse_collect(rows, batch, head, end, ahead, last, c, g):
     """Add multiples of the rows ``head`` to ``end`` of a batch to g, and prefetch later rows."""
     for q in range(head, end):
+        sparse_request_start(rows, batch[min(q + 2 * ahead, last)])
         sparse_add(rows, batch[q], c[q], g, batch[min(q + ahead, last)])
 
 

@@ -10,7 +10,7 @@ The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 from sklearn_sgd._engine.automatic.window import RELATIVE_TIME, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
-from sklearn_sgd._engine.compiled.drivers.layouts import LINE
+from sklearn_sgd._engine.compiled.drivers.layouts import LINE, sparse_request_start
 from sklearn_sgd._engine.compiled.drivers.lazy_penalty import (
     SMALL,
     catch_up,
@@ -86,10 +86,9 @@ def visit_row(rows, i, table, held, now, window, ridge, lasso):
                     visit(table, at, table[at + SCALE], now, window, ridge, lasso)
                     copy_column(table, at, held, k)
         for e in range(first, last):
-            at, k = WIDTH * int(indices[e]), WIDTH * (e - first)
-            value, mean = held[k], held[k + MEAN]
-            table[at], table[at + MEAN], table[at + SEEN] = value, mean, now[0]
-            raw += X[e] * value
+            k = WIDTH * (e - first)
+            copy_column(held, k, table, WIDTH * int(indices[e]))
+            raw += X[e] * held[k]
         first = last
     return raw
 
@@ -245,6 +244,7 @@ def lazy_automatic(
         for q in range(size):
             later = order[min(start + q + ahead, n - 1)]
             prefetch(y, later)
+            sparse_request_start(rows, order[min(start + q + 2 * ahead, n - 1)])
             request(rows, later)
             pull += float(c[q]) * float(bias) / size
         go = 0.0

@@ -8,7 +8,7 @@ that are needed from the last update of each column, ``clock`` all of them after
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import take_row
-from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot
+from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot, sparse_request_start
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -123,6 +123,7 @@ def lazy_minibatch(
         for q in range(size):
             later = order[min(start + q + ahead, n - 1)]
             prefetch(y, later)
+            sparse_request_start(rows, order[min(start + q + 2 * ahead, n - 1)])
             pull += c[q]
             sparse_add(rows, order[start + q], narrow(-rate / scale * c[q], bias), u, later)
         b -= rate * pull * bias
