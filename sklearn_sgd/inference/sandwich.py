@@ -1,6 +1,7 @@
 """The sandwich estimator, and the table that is made from it."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,7 @@ def warn_if_few(
     )
 
 
-def warn_if_few_beyond(model: Model, t: int, found: list[Jump], spread: Spread) -> None:
+def warn_if_few_beyond(model: Model, t: int, found: Sequence[Jump], spread: Spread) -> None:
     """Warn if few rows are beyond a jump of the slope, as beyond a quantile near 0 or 1, for so many parameters."""
     shares, k = spread.shares(found), model.parameters.shape[1]
     beyond = spread.n_rows * min(min(share, 1.0 - share) for share in shares)
