@@ -357,6 +357,20 @@ class TestStreams:
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             assert coefficient_table(model).n_samples == round(weight.sum())
 
+    @pytest.mark.parametrize("half_life", [50, 200])
+    def test_half_life_residuals_are_those_of_their_time(self, half_life):
+        """The sandwich of weighted least squares, each row with the residual at the fit after its block."""
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(0)
+        Z, y = np.column_stack((rng.choice([-1.0, 1.0], 600), np.ones(600))), rng.standard_normal(600)
+        model, left = streamed(Z[:, :1], y, 300, half_life=half_life), 0.5 ** (np.arange(600)[::-1] / half_life)
+        first, last = (sm.WLS(y[:n], Z[:n], left[:n]).fit() for n in (300, 600))
+        e = y - np.concatenate((Z[:300] @ first.params, Z[300:] @ last.params))
+        H, S = (Z.T * left) @ Z, (Z.T * (left * e) ** 2) @ Z
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            found = coefficient_table(model).std_err
+        assert_allclose(found, np.sqrt((np.linalg.inv(H) @ S @ np.linalg.inv(H)).diagonal()), rtol=1e-6)
+
     def test_after_a_fit(self):
         X, y = rows("poisson")
         model = MiniBatchSGDRegressor("poisson", inference=True).fit(X[:1500], y[:1500]).partial_fit(X[1500:], y[1500:])

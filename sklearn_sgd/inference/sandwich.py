@@ -15,8 +15,9 @@ from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import Centred, CoefficientTable
 
-# The sandwich in which residuals of all rows have the same density, and the one for all losses.
-ONE_DENSITY, ANY = "QuantReg", "robust=True"
+# The sandwiches in which residuals of all rows have the same density: as statsmodels estimates it, and without the rows
+# that the fit passes through. And the one for all losses.
+ONE_DENSITY, OTHERS_DENSITY, ANY = "QuantReg", "QuantReg1", "robust=True"
 
 # Squares below which numbers lose digits, or are 0.
 LEAST = 1e-300
@@ -104,7 +105,7 @@ def refuse_formula(method: str, has_jumps: bool, instead: str) -> None:
     """Raise an error for a sandwich that is not for the slope of the loss; ``instead`` is the one that is."""
     if method in ("HC2", "HC3") and has_jumps:
         raise ValueError(f"robust={method!r} is for losses with a second derivative: use {instead}.")
-    if method == ONE_DENSITY and not has_jumps:
+    if method in (ONE_DENSITY, OTHERS_DENSITY) and not has_jumps:
         raise ValueError(f"robust={method!r} is for losses whose slope jumps, as that of 'quantile': use {instead}.")
 
 
@@ -177,8 +178,8 @@ def warn_if_few_beyond(model: Model, t: int, found: Sequence[Jump], spread: Spre
     warnings.warn(
         f"{named(model, t)}About {round(beyond)} rows are beyond the jump of the slope of the loss, as beyond a "
         f"quantile near 0 or 1: {beyond / k:.1f} for each of the {k} parameters. Below {BEYOND:g} the normal "
-        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, or a quantile "
-        "nearer to 0.5.",
+        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, a quantile nearer "
+        f"to 0.5, or, if all residuals have the same density, robust={OTHERS_DENSITY!r} with X and y.",
         UserWarning,
         stacklevel=user_stacklevel(),
     )
