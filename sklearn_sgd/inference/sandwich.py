@@ -178,8 +178,8 @@ def warn_if_few_beyond(model: Model, t: int, found: Sequence[Jump], spread: Spre
     warnings.warn(
         f"{named(model, t)}About {round(beyond)} rows are beyond the jump of the slope of the loss, as beyond a "
         f"quantile near 0 or 1: {beyond / k:.1f} for each of the {k} parameters. Below {BEYOND:g} the normal "
-        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, a quantile nearer "
-        f"to 0.5, or, if all residuals have the same density, robust={OTHERS_DENSITY!r} with X and y.",
+        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, a quantile "
+        f"nearer to 0.5, or, if all residuals have the same density, robust={OTHERS_DENSITY!r} with X and y.",
         UserWarning,
         stacklevel=user_stacklevel(),
     )

@@ -295,8 +295,10 @@ def settled(sums: S, objective: Objective) -> S:
     pull, _ = objective.pull(sums.at, len(sums.centre))
     now, more = changes(rows, p, g, np.ones(len(p)) if c is None else c, pull)
     curvature, known = sums.curvature + more.curvature, sums._replace(scatter=sums.scatter + more.scatter)
-    if (curvature.diagonal() < LEFT * sums.curvature.diagonal()).any():
-        # Nothing else is known of some parameters: their parabolas stay as they are.
+    is_straight = objective.may_be_straight and not len(sums.jumps)
+    if is_straight or (curvature.diagonal() < LEFT * sums.curvature.diagonal()).any():
+        # Rows are kept where the loss had a second derivative: rows where it has one now, and had none, are not known,
+        # so that parabolas of the former alone would lose it. Or nothing else is known of some parameters.
         return known._replace(leading=rows._replace(score=now.score).largest(sums.curvature))
     return known._replace(
         curvature=curvature,
