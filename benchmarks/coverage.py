@@ -184,7 +184,7 @@ def lines(options: argparse.Namespace) -> Iterator[str]:
 
 def tails(repetitions: int) -> Iterator[str]:
     """Coverage of fits of quantiles near 1, for the formulas with rows."""
-    formulas, n = ("HC1", "QuantReg", False), FEW
+    formulas, n = ("HC1", "QuantReg", "QuantReg1", False), FEW
     for quantile, p in product((0.9, 0.95), (5, 20)):
         case, inside = Case("quantile", {"quantile": quantile}, "even", formulas, n, p), np.zeros(len(formulas))
         for seed in range(repetitions):

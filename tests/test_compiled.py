@@ -179,8 +179,8 @@ SYMMETRIC = SQUARE.reshape(K, K) @ SQUARE.reshape(K, K).T
 
 # Arguments of the operations that drivers call; the numbers are sizes of their results.
 OPERATIONS = {
-    "lay_out": (NARROW, N, P, K, SHORT, K * N),
-    "combine": (ROWS, K, N, SHORT, N),
+    "predict": (NARROW, N, P, K, LONG[0], SHORT, N),
+    "gather": (NARROW, N, P, K, LONG[1], LONG[0], K),
     "project": (ROWS, K, N, LONG[0], K),
     "dot": (N, *LONG[:2]),
     "multiply": (N, *LONG[:2], N),
@@ -188,7 +188,7 @@ OPERATIONS = {
     "differ": (N, *LONG, N),
     "scale_symmetric": (K, SQUARE - 2.0 * np.eye(1, K * K, K + 1)[0], SHORT, 1e-3, K, K * K),
     "solve_symmetric": (K, SYMMETRIC.ravel(), SHORT, K * K, K),
-    "weighted_products": (ROWS, K, N, *LONG[:2], SHORT, 4 * loops.STRETCH, K * K, K * K, N, K),
+    "weighted_products": (NARROW, N, P, K, LONG[2], *LONG[:2], SHORT, 9 * loops.STRETCH, K * K, K * K, N, K),
     "log_sizes": (N, *LONG[:3]),
     "bumps": (N, *LONG[:2], 2, np.array([0.1, 0.3, 2.0, -0.2, 0.1, 5.0]), N),
     "sum_of_ratios": (N, *LONG[:3]),

@@ -11,7 +11,7 @@ import pytest
 from internals import loss_curvature as curvature
 from numpy.testing import assert_allclose
 from problems import csr, linear
-from scipy.stats import norm
+from scipy.stats import beta, norm
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -377,6 +377,21 @@ class TestJumps:
         other = sm.QuantReg(y, with_ones(X)).fit(q=quantile, vcov=theirs)
         model = at(BatchGDRegressor(loss="quantile", quantile=quantile).fit(X, y), other.params)
         assert_allclose(coefficient_table(model, X, y, robust=robust).std_err, other.bse, rtol=1e-9)
+
+    @pytest.mark.parametrize(("quantile", "size"), [(0.5, 30), (0.9, 50), (0.95, 100)])
+    def test_density_without_the_rows_that_the_fit_passes_through(self, quantile, size):
+        """The fit of levels is an order statistic of each, whose standard deviation is a beta integral."""
+        levels, number = np.repeat(np.eye(20), size, axis=0), round(quantile * size)
+        model = BatchGDRegressor("quantile", quantile=quantile, fit_intercept=False, epochs=1).fit(levels, levels[:, 0])
+        exact, found = norm.ppf(beta(number, size + 1 - number).ppf((np.arange(4000) + 0.5) / 4000)).std(), []
+        for seed in range(10):
+            y = np.random.default_rng(seed).standard_normal((20, size))
+            model.coef_ = np.sort(y)[:, number - 1]
+            tables = (coefficient_table(model, levels, y.ravel(), robust=name) for name in ("QuantReg", "QuantReg1"))
+            found.append([table.std_err.mean() / exact for table in tables])
+        theirs, ours = np.mean(found, axis=0)
+        assert theirs < 0.95
+        assert abs(ours - 1.0) < 0.04
 
     def test_absolute_error_is_the_median(self, sm):
         X, y = rows()

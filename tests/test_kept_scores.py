@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import csr
+from scipy.integrate import quad
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -356,6 +358,32 @@ class TestStreams:
         assert_allclose(scores.scatter.diagonal(), ((weight * e) ** 2) @ Z**2, rtol=0.1)
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             assert coefficient_table(model).n_samples == round(weight.sum())
+
+    def test_few_rows_within_epsilon(self):
+        """Their second derivatives are those of rows as they come: those that leave are not missing."""
+        epsilon, n, found = 0.1, 800, []
+        truth = quad(lambda z: 2.0 * min(z, epsilon) ** 2 * norm.pdf(z), 0.0, 8.0, points=[epsilon])[0] ** 0.5
+        truth /= n**0.5 * (2.0 * norm.cdf(epsilon) - 1.0)
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            X, noise = rng.standard_normal((n, 3)), rng.standard_normal(n)
+            model = streamed(X, X @ [1.0, -0.5, 0.0] + noise, 200, loss="huber", epsilon=epsilon)
+            found.append(coefficient_table(model).std_err.mean())
+        assert_allclose(np.mean(found), truth, rtol=0.15)
+
+    @pytest.mark.parametrize("half_life", [50, 200])
+    def test_half_life_residuals_are_those_of_their_time(self, half_life):
+        """The sandwich of weighted least squares, each row with the residual at the fit after its block."""
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(0)
+        Z, y = np.column_stack((rng.choice([-1.0, 1.0], 600), np.ones(600))), rng.standard_normal(600)
+        model, left = streamed(Z[:, :1], y, 300, half_life=half_life), 0.5 ** (np.arange(600)[::-1] / half_life)
+        first, last = (sm.WLS(y[:n], Z[:n], left[:n]).fit() for n in (300, 600))
+        e = y - np.concatenate((Z[:300] @ first.params, Z[300:] @ last.params))
+        H, S = (Z.T * left) @ Z, (Z.T * (left * e) ** 2) @ Z
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            found = coefficient_table(model).std_err
+        assert_allclose(found, np.sqrt((np.linalg.inv(H) @ S @ np.linalg.inv(H)).diagonal()), rtol=1e-6)
 
     def test_after_a_fit(self):
         X, y = rows("poisson")

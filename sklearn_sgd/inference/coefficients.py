@@ -13,6 +13,7 @@ from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.sandwich import (
     ANY,
     ONE_DENSITY,
+    OTHERS_DENSITY,
     inverse,
     make_table,
     refuse_formula,
@@ -66,12 +67,14 @@ def coefficient_table(
         Weights as in the fit: precisions, as the weights of WLS and the ``var_weights`` of GLM in statsmodels. Only
         their ratios matter, unless there is a `dispersion`. They are not counts: for counts repeat the rows,
         ``np.repeat(X, counts, axis=0)``. Rows of weight 0 do not count.
-    robust : bool or {'HC0', 'HC1', 'HC2', 'HC3', 'QuantReg'}, default=True
+    robust : bool or {'HC0', 'HC1', 'HC2', 'HC3', 'QuantReg', 'QuantReg1'}, default=True
         True or 'HC0': the sandwich. 'HC1': times ``n / (n - k)``, for k parameters; 'HC2' and 'HC3': each row's slope
         over ``(1 - leverage)**0.5`` and ``1 - leverage``, for few rows. False: the classic formula, of the squared
         error, of poisson, gamma and tweedie, and of quantiles with residuals that do not depend on X. Names are those
         of statsmodels. 'QuantReg': the sandwich for losses whose slope jumps if the density of the residuals at the
-        jump is the same for all X, as ``vcov='robust'`` of QuantReg in statsmodels; with all other names it may differ.
+        jump is the same for all X, as ``vcov='robust'`` of QuantReg in statsmodels; with HC names it may differ.
+        'QuantReg1': the same, but the k rows that the fit passes through do not count in the density, in which they
+        would be too many: for few rows for each parameter, or quantiles near 0 or 1.
     level : float, default=0.95
         Probability of the intervals.
     groups : array-like of shape (n_samples,), default=None
@@ -152,7 +155,7 @@ def coefficient_table(
 def _check_method(robust: Any, level: Any, groups: Any, dispersion: Any) -> str:
     """Return 'classic', 'cluster', or the name of the sandwich."""
     check_level(level)
-    names = *HC, ONE_DENSITY
+    names = *HC, ONE_DENSITY, OTHERS_DENSITY
     if not (isinstance(robust, (bool, np.bool_)) or (isinstance(robust, str) and robust in names)):
         raise ValueError(f"robust must be True, False, or one of {', '.join(map(repr, names))}; got {robust!r}.")
     if groups is not None and not (isinstance(robust, (bool, np.bool_)) and robust):
@@ -216,7 +219,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     refuse_underflow(squares, rows.slope[counted].any())
     refuse_formula(method, bool(rows.jumps), ANY)
     if rows.jumps:
-        return _slopes_that_jump(rows, data, pull, method, dispersion)
+        return _slopes_that_jump(rows, data, p - y, pull, method, dispersion)
     curvature, g = rows.curvature, rows.slope
     k = len(pull)
     if method != "classic":
@@ -231,19 +234,27 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else dispersion, [])
 
 
-def _slopes_that_jump(rows: RowSlopes, data: Rows, pull: np.ndarray, method: str, dispersion: float | None) -> Slopes:
-    """Return the same of a loss whose slope jumps."""
+def _slopes_that_jump(
+    rows: RowSlopes, data: Rows, e: np.ndarray, pull: np.ndarray, method: str, dispersion: float | None
+) -> Slopes:
+    """Return the same of a loss whose slope jumps, from predictions less targets."""
     curvature, g, jumps = rows
     weight, counted = data.weight, data.counted
     refuse_unknown_density(curvature)
-    if method not in (ONE_DENSITY, "classic"):
+    if method not in (ONE_DENSITY, OTHERS_DENSITY, "classic"):
         return Slopes(Target(weight * curvature, weight * g, pull), None, jumps)
     if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
         raise ValueError(
             f"The classic formula of a loss whose slope jumps has no weights and no dispersion: use {ANY}, or "
             f"robust={ONE_DENSITY!r}, without a dispersion."
         )
-    mean, share = float(np.average(curvature, weights=weight)), second.level(jumps[0])
+    of_density = weight.copy()
+    if method == OTHERS_DENSITY:
+        # Given that the fit passes through these rows, the others have the density of all.
+        distance = np.where(counted, np.min([np.abs(e - jump.at) for jump in jumps], axis=0), np.inf)
+        of_density[np.argpartition(distance, len(pull))[: len(pull)]] = 0.0
+        refuse_unknown_density(curvature[of_density > 0.0])
+    mean, share = float(np.average(curvature, weights=of_density)), second.level(jumps[0])
     variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
     return Slopes(Target(weight * mean, weight * g, pull), variance / mean, jumps)
 
@@ -282,8 +293,8 @@ def _from_rows(
         covariance = factor * bread @ scatters[t] @ bread
         warn_if_far(model, t, centre, bread @ sums[t].score, covariance)
         if method != "classic" and not alone.any():
-            diagonal, one_density = sums[t].curvature.diagonal() + bends[t], method == ONE_DENSITY
-            warn_if_few(model, t, diagonal, sums[t].squares, bool(each.jumps), one_density)
+            diagonal, one = sums[t].curvature.diagonal() + bends[t], method in (ONE_DENSITY, OTHERS_DENSITY)
+            warn_if_few(model, t, diagonal, sums[t].squares, bool(each.jumps), one)
         if each.jumps:
             y, weight = data.y[data.counted, t], data.weight[data.counted]
             spread = second.spread_of(each.jumps, y, p[data.counted, t], weight)

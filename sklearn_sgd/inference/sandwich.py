@@ -1,6 +1,7 @@
 """The sandwich estimator, and the table that is made from it."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.inference.model import Model
 from sklearn_sgd.inference.table import Centred, CoefficientTable
 
-# The sandwich in which residuals of all rows have the same density, and the one for all losses.
-ONE_DENSITY, ANY = "QuantReg", "robust=True"
+# The sandwiches in which residuals of all rows have the same density: as statsmodels estimates it, and without the rows
+# that the fit passes through. And the one for all losses.
+ONE_DENSITY, OTHERS_DENSITY, ANY = "QuantReg", "QuantReg1", "robust=True"
 
 # Squares below which numbers lose digits, or are 0.
 LEAST = 1e-300
@@ -103,7 +105,7 @@ def refuse_formula(method: str, has_jumps: bool, instead: str) -> None:
     """Raise an error for a sandwich that is not for the slope of the loss; ``instead`` is the one that is."""
     if method in ("HC2", "HC3") and has_jumps:
         raise ValueError(f"robust={method!r} is for losses with a second derivative: use {instead}.")
-    if method == ONE_DENSITY and not has_jumps:
+    if method in (ONE_DENSITY, OTHERS_DENSITY) and not has_jumps:
         raise ValueError(f"robust={method!r} is for losses whose slope jumps, as that of 'quantile': use {instead}.")
 
 
@@ -167,7 +169,7 @@ def warn_if_few(
     )
 
 
-def warn_if_few_beyond(model: Model, t: int, found: list[Jump], spread: Spread) -> None:
+def warn_if_few_beyond(model: Model, t: int, found: Sequence[Jump], spread: Spread) -> None:
     """Warn if few rows are beyond a jump of the slope, as beyond a quantile near 0 or 1, for so many parameters."""
     shares, k = spread.shares(found), model.parameters.shape[1]
     beyond = spread.n_rows * min(min(share, 1.0 - share) for share in shares)
@@ -176,8 +178,8 @@ def warn_if_few_beyond(model: Model, t: int, found: list[Jump], spread: Spread) 
     warnings.warn(
         f"{named(model, t)}About {round(beyond)} rows are beyond the jump of the slope of the loss, as beyond a "
         f"quantile near 0 or 1: {beyond / k:.1f} for each of the {k} parameters. Below {BEYOND:g} the normal "
-        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, or a quantile "
-        "nearer to 0.5.",
+        "distribution does not hold, and intervals may be too short. Remedy: more rows, fewer features, a quantile "
+        f"nearer to 0.5, or, if all residuals have the same density, robust={OTHERS_DENSITY!r} with X and y.",
         UserWarning,
         stacklevel=user_stacklevel(),
     )

@@ -2,12 +2,13 @@
 
 from functools import lru_cache
 from math import isfinite
-from typing import NamedTuple, TypeVar
+from threading import local
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
-from sklearn_sgd._engine.compiled.drivers.scores import FOUND, NEW, ROWS, SEEN, STEP, WORK, step_beside
+from sklearn_sgd._engine.compiled.drivers.scores import FOUND, NEW, ROWS, SEEN, STEP, step_beside, work_size
 from sklearn_sgd._engine.compiled.machine import from_line
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
@@ -63,9 +64,6 @@ class View(NamedTuple):
 
     Attributes
     ----------
-    design : ndarray of at least n_parameters * n_rows numbers
-        Rows less the centre, by columns, and ones for the intercept. It begins with a cache line, since many loads
-        that each cover two of them would take longer.
     rows, step : ndarray of shape (ROWS, n_rows), (STEP, n_parameters)
         What the drivers keep of each row and of each parameter.
     scaled : ndarray of shape (n_parameters, n_parameters)
@@ -76,7 +74,6 @@ class View(NamedTuple):
         Whether that minimum is so far that parabolas may be wrong.
     """
 
-    design: np.ndarray
     rows: np.ndarray
     step: np.ndarray
     scaled: np.ndarray
@@ -84,20 +81,40 @@ class View(NamedTuple):
     is_far: bool
 
     @property
-    def Z(self) -> np.ndarray:
-        """The rows of the design."""
-        n, k = self.rows.shape[1], self.step.shape[1]
-        return self.design[: k * n].reshape(k, n).T
-
-    @property
     def predictions(self) -> np.ndarray:
         """The predictions."""
         return self.rows[0]
 
 
-def _memory(n: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return memory for what is seen of a block."""
-    return from_line(np.empty(k * n + LINE)), np.empty((ROWS, n)), np.empty((STEP, k)), np.empty((k, k))
+class Memory(NamedTuple):
+    """Memory for what is seen of a block, see `View`, and for the work of the drivers."""
+
+    rows: np.ndarray
+    step: np.ndarray
+    scaled: np.ndarray
+    work: np.ndarray
+
+    @classmethod
+    def of(cls, n: int, k: int) -> Self:
+        """Return memory for so many rows and parameters."""
+        return cls(np.empty((ROWS, n)), np.empty((STEP, k)), np.empty((k, k)), from_line(np.empty(work_size(k) + LINE)))
+
+
+class _Kept(local):
+    """The memory of a thread, which its next block of the same size overwrites."""
+
+    size = 0, 0
+    memory = Memory.of(0, 0)
+
+
+_kept = _Kept()
+
+
+def _memory(n: int, k: int) -> Memory:
+    """Return memory for a block, until the next one."""
+    if _kept.size != (n, k):
+        _kept.size, _kept.memory = (n, k), Memory.of(n, k)
+    return _kept.memory
 
 
 def _pull(sums: Sums, objective: Objective) -> tuple[np.ndarray, np.ndarray]:
@@ -109,17 +126,17 @@ def _pull(sums: Sums, objective: Objective) -> tuple[np.ndarray, np.ndarray]:
 def view_of(sums: Sums, objective: Objective, block: Block) -> View:
     """Return what is seen of a block from ``at``."""
     (n, p), k = block.X.shape, len(sums.at)
-    memory, found = _memory(n, k), np.zeros(SEEN)
+    (rows, step, scaled, _), found = _memory(n, k), np.zeros(SEEN)
     far = objective.drivers.see(
         *(block.X, n, p, k, block.y, block.s, ones(n)),
         *(sums.centre, sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, *_pull(sums, objective)),
-        *(RIDGE, OFF, len(sums.jumps), *memory, found),
+        *(RIDGE, OFF, len(sums.jumps), rows, step, scaled, found),
     )
-    return View(*memory, found.tolist(), far > 0.0 and not objective.is_quadratic)
+    return View(rows, step, scaled, found.tolist(), far > 0.0 and not objective.is_quadratic)
 
 
-def with_block(sums: S, objective: Objective, block: Block) -> tuple[S | None, View]:
-    """Return the sums with a block; None if it moves their minimum so far that parabolas may be wrong. And its view.
+def with_block(sums: S, objective: Objective, block: Block) -> S | None:
+    """Return the sums with a block; None if it moves their minimum so far that parabolas may be wrong.
 
     ``at`` moves towards the minimum, and the scores of the block are those there: at parameters that do not know its
     rows they would be too large. The step knows the second derivative of the rows before; that of the block limits its
@@ -127,25 +144,26 @@ def with_block(sums: S, objective: Objective, block: Block) -> tuple[S | None, V
     """
     if len(sums.jumps) > 1:
         view = view_of(sums, objective, block)
-        return None if view.is_far else _added(sums, objective, block, view, True), view
+        return None if view.is_far else _added(sums, objective, block, view, True)
     (n, p), k, (_, y, s, *_) = block.X.shape, len(sums.at), block
     found_jumps, jumps, size = sums.found_jumps, sums.jumps, 0.0
     now = _counted(sums, block, found_jumps, y, 0.0)
     if found_jumps:
         jumps, size = now.bumps_in_unit(found_jumps, 1.0), now.size - now.weight * second.typical_log(found_jumps)
-    memory, made = _memory(n, k), _results(k)
+    (rows, step, scaled, work), made = _memory(n, k), _results(k)
     n_large = objective.drivers.count(
         *(block.X, n, p, k, y, s, ones(n), sums.centre, sums.at, sums.curvature, sums.product, sums.slope),
         *(sums.scatter, sums.squares, *_pull(sums, objective), RIDGE, OFF, LARGE, objective.is_quadratic),
-        *(objective.has_link, objective.is_canonical, jumps, len(jumps), size, now.weight, *memory, *made),
+        *(objective.has_link, objective.is_canonical, jumps, len(jumps), size, now.weight),
+        *(rows, step, scaled, *made, work),
     )
     seen = made[3][FOUND : FOUND + SEEN].tolist()
-    view = View(*memory, seen, n_large < 0.0)
+    view = View(rows, step, scaled, seen, n_large < 0.0)
     if view.is_far:
-        return None, view
+        return None
     if found_jumps:
-        now = now._replace(size=now.size + seen[0])
-    return _with_results(sums, objective, block, view, now, made, n_large), view
+        now = second.Spread(now.weight, now.square, now.size + seen[0], now.below)
+    return _with_results(sums, objective, block, view, now, made, n_large)
 
 
 def with_block_here(sums: S, objective: Objective, block: Block, view: View, spread: second.Spread | None = None) -> S:
@@ -157,7 +175,7 @@ def with_block_here(sums: S, objective: Objective, block: Block, view: View, spr
 
 
 def _counted(
-    sums: Sums, block: Block, found_jumps: list[second.Jump], predictions: np.ndarray, logarithms: float
+    sums: Sums, block: Block, found_jumps: tuple[second.Jump, ...], predictions: np.ndarray, logarithms: float
 ) -> second.Spread:
     """Return the sums for the width of kernels with a block; the predictions matter if there are several jumps."""
     if found_jumps:
@@ -169,15 +187,14 @@ def _counted(
 
 def _results(k: int) -> tuple[np.ndarray, ...]:
     """Return memory for new sums, and what is found beside them."""
-    square = np.empty((k, k)), np.empty((k, k))
-    return np.empty(NEW * k), *square, np.empty(FOUND + SEEN), from_line(np.empty(WORK + 2 * k + LINE))
+    return np.empty(NEW * k), np.empty((k, k)), np.empty((k, k)), np.empty(FOUND + SEEN)
 
 
 def _added(
     sums: S, objective: Objective, block: Block, view: View, moves: bool, spread: second.Spread | None = None
 ) -> S:
     """Return the sums with a block; if ``at`` ``moves``, after a step."""
-    n, k, found_jumps, jumps, side = len(block.y), len(sums.at), sums.found_jumps, sums.jumps, 0.0
+    (n, p), k, found_jumps, jumps, side = block.X.shape, len(sums.at), sums.found_jumps, sums.jumps, 0.0
     now = _counted(sums, block, found_jumps, view.predictions, view.found[0])
     if found_jumps:
         jumps = (spread or now).bumps(found_jumps)
@@ -185,10 +202,10 @@ def _added(
         side = step_beside(objective.has_link, n, *view.found[1:])
     made = _results(k)
     n_large = objective.drivers.add(
-        *(n, k, block.y, block.s, ones(n), moves, objective.is_quadratic, objective.is_canonical),
-        *(side, jumps, len(jumps), LARGE),
+        *(block.X, n, p, k, block.y, block.s, ones(n), sums.centre, moves),
+        *(objective.is_quadratic, objective.is_canonical, side, jumps, len(jumps), LARGE),
         *(sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, sums.squares),
-        *(view.design, view.rows, view.step, view.scaled, *made),
+        *(view.rows, view.step, view.scaled, *made, _memory(n, k).work),
     )
     return _with_results(sums, objective, block, view, now, made, n_large)
 
@@ -204,17 +221,17 @@ def _with_results(
 ) -> S:
     """Return the sums with the results of the drivers."""
     (_, _, s, _, n_seen, is_known), k = block, len(sums.at)
-    new, curvature, scatter, found, _ = made
+    new, curvature, scatter, found = made
     at, product, slope, squares = new[:k], new[k : 2 * k], new[2 * k : 3 * k], new[3 * k :]
     moved, apart, residuals, errors, all_sums = found[:FOUND].tolist()
     if not is_known:
-        view.rows[5] = np.square(view.Z) @ inverse_diagonal(curvature)
+        view.rows[5] = np.square(design_of(sums, block.X)) @ inverse_diagonal(curvature)
     leading = sums.leading
     if n_large or not is_known:
-        leading = leading.and_those(_leading(block, view, at if objective.is_quadratic else None))
+        leading = leading.and_those(_leading(sums, block, view, at if objective.is_quadratic else None))
     if objective.penalty is not None:
         pull = objective.pull(at, len(sums.centre))[0]
-        mixed = np.multiply.outer((s * s * view.rows[3]) @ view.Z + 0.5 * float(s @ s) * pull, pull)
+        mixed = np.multiply.outer((s * s * view.rows[3]) @ design_of(sums, block.X) + 0.5 * float(s @ s) * pull, pull)
         scatter += mixed + mixed.T
         all_sums += float(np.trace(mixed))
     if not isfinite(all_sums):
@@ -245,11 +262,16 @@ def _with_results(
     )
 
 
-def _leading(block: Block, view: View, at: np.ndarray | None) -> Leading:
+def design_of(sums: Sums, X: np.ndarray) -> np.ndarray:
+    """Return rows less the centre, with a last column of ones if there is an intercept."""
+    Z = X - sums.centre
+    return np.column_stack((Z, np.ones(len(Z)))) if sums.has_intercept else Z
+
+
+def _leading(sums: Sums, block: Block, view: View, at: np.ndarray | None) -> Leading:
     """Return the rows of a block with a large leverage; with ``at``, as they are seen from there."""
-    p, g, c, score, weighted, sizes, *_ = view.rows
-    some = np.flatnonzero(weighted * sizes > LARGE)
-    rows = Leading(view.Z, block.y, block.s, p, g, c, score).taken(some)
+    some = np.flatnonzero(view.rows[4] * view.rows[5] > LARGE)
+    rows = Leading(design_of(sums, block.X[some]), block.y[some], block.s[some], *view.rows[:4, some])
     return rows if at is None else rows._replace(p=rows.Z @ at, g=rows.score)
 
 
@@ -273,8 +295,10 @@ def settled(sums: S, objective: Objective) -> S:
     pull, _ = objective.pull(sums.at, len(sums.centre))
     now, more = changes(rows, p, g, np.ones(len(p)) if c is None else c, pull)
     curvature, known = sums.curvature + more.curvature, sums._replace(scatter=sums.scatter + more.scatter)
-    if (curvature.diagonal() < LEFT * sums.curvature.diagonal()).any():
-        # Nothing else is known of some parameters: their parabolas stay as they are.
+    is_straight = objective.may_be_straight and not len(sums.jumps)
+    if is_straight or (curvature.diagonal() < LEFT * sums.curvature.diagonal()).any():
+        # Rows are kept where the loss had a second derivative: rows where it has one now, and had none, are not known,
+        # so that parabolas of the former alone would lose it. Or nothing else is known of some parameters.
         return known._replace(leading=rows._replace(score=now.score).largest(sums.curvature))
     return known._replace(
         curvature=curvature,

@@ -10,7 +10,7 @@ Powell, J. L., "Estimation of monotonic regression models under quantile restric
 Semiparametric Methods in Econometrics, Cambridge University Press, 1991: the kernel at each residual.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import exp, log, sqrt
 from statistics import NormalDist
@@ -192,7 +192,9 @@ class Spread(NamedTuple):
     size: float
     below: np.ndarray
 
-    def after(self, found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray | None, size: float) -> Self:
+    def after(
+        self, found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray | None, size: float
+    ) -> Self:
         """Return the sums with further rows, all of weight 1 if there are none, and with their sum of logarithms."""
         below = self.below
         if len(found) > 1:
@@ -211,36 +213,37 @@ class Spread(NamedTuple):
         """How many rows of equal weights are as precise (Kish)."""
         return self.weight**2 / self.square
 
-    def shares(self, found: list[Jump]) -> list[float]:
+    def shares(self, found: Sequence[Jump]) -> list[float]:
         """Return the share of targets below each jump: for one jump, as at the minimum of the loss."""
         return [level(found[0])] if len(found) == 1 else (self.below / self.weight).tolist()
 
-    def bumps(self, found: list[Jump]) -> np.ndarray:
+    def bumps(self, found: Sequence[Jump]) -> np.ndarray:
         """Return the second derivative as bumps, in units of residuals that are normal and as large in the mean."""
-        return self.bumps_in_unit(found, exp(self.size / self.weight - typical_log(found)))
+        return self.bumps_in_unit(found, exp(self.size / self.weight - typical_log(tuple(found))))
 
-    def bumps_in_unit(self, found: list[Jump], unit: float) -> np.ndarray:
+    def bumps_in_unit(self, found: Sequence[Jump], unit: float) -> np.ndarray:
         """Return the second derivative as bumps with a place, a width and a height: of a jump times a kernel around it.
 
         The kernel is Epanechnikov's, with the bandwidth of Hall and Sheather, in a unit of the residuals.
         """
         made: list[float] = []
         n = self.n_rows
-        for jump, share in zip(found, self.shares(found), strict=True):
-            share = min(max(share, 1.0 / n), 1.0 - 1.0 / n)
-            width = min(_width(n, share), 0.99 * share, 0.99 * (1.0 - share))
+        per_row, least = n ** (-1 / 3), 1.0 / n
+        for (at, size, _), share in zip(found, self.shares(found), strict=True):
+            share = min(max(share, least), 1.0 - least)
+            width = min(per_row * _width_of_one_row(share), 0.99 * share, 0.99 * (1.0 - share))
             h = unit * (NORMAL.inv_cdf(share + width) - NORMAL.inv_cdf(share - width))
             if h > 0.0:
-                made += jump.at, h, 0.75 * jump.size / h
+                made += at, h, 0.75 * size / h
         return np.array(made).reshape(-1, 3)
 
 
-def typical_log(found: list[Jump]) -> float:
+@lru_cache(maxsize=64)
+def typical_log(found: tuple[Jump, ...]) -> float:
     """Return `log_size` for the residuals at the minimum of a loss with such jumps."""
     return log_size(min(max(level(found[0]), EDGE), 1.0 - EDGE) if len(found) == 1 else 0.5)
 
 
-@lru_cache(maxsize=64)
 def log_size(share: float) -> float:
     """Return the mean logarithm of the size of residuals that are normal, of variance 1, and a share of them below 0.
 
@@ -249,7 +252,7 @@ def log_size(share: float) -> float:
     return 2.0 * quad(dawsn, 0.0, abs(NORMAL.inv_cdf(share)) / sqrt(2.0))[0] - 0.5 * (np.euler_gamma + log(2.0))
 
 
-def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def curvature_of_jumps(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the second derivative of each row: the heights of jumps times the kernel at its residual.
 
     The weighted sum of ``z z'`` with it is Powell's estimate of the curvature, for which the density of the residuals
@@ -260,7 +263,7 @@ def curvature_of_jumps(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: 
     return sum_of_bumps(spread_of(found, y, p, weight).bumps_in_unit(found, unit), y, p)
 
 
-def spread_of(found: list[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Spread:
+def spread_of(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Spread:
     """Return the sums of rows from which the width of a kernel follows."""
     return Spread(0.0, 0.0, 0.0, np.zeros(len(found))).after(found, y, p, weight, log_sizes(len(y), weight, y, p))
 
@@ -280,8 +283,9 @@ def sum_of_bumps(made: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return total
 
 
-def _width(n: float, share: float) -> float:
-    """Return the bandwidth of Hall and Sheather for intervals of 95 %, as a share of the rows."""
+@lru_cache(maxsize=64)
+def _width_of_one_row(share: float) -> float:
+    """Return the bandwidth of Hall and Sheather for intervals of 95 % and a single row, as a share of the rows."""
     z = NORMAL.inv_cdf(share)
     density = NORMAL.pdf(z)
-    return n ** (-1 / 3) * TWO_SIDED ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3)
+    return TWO_SIDED ** (2 / 3) * (1.5 * density**2 / (2.0 * z * z + 1.0)) ** (1 / 3)

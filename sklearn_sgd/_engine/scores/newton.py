@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.block import Block, View
+from sklearn_sgd._engine.scores.block import Block, design_of
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import Root, weighted_product
 from sklearn_sgd._engine.scores.sums import Sums
@@ -20,13 +20,14 @@ SMOOTHED = 0.3
 ENOUGH, SHORT = 1e-4, 1e-6
 
 
-def minimum_with(sums: Sums, objective: Objective, block: Block, view: View) -> np.ndarray:
+def minimum_with(sums: Sums, objective: Objective, block: Block) -> np.ndarray:
     """Return the parameters at the minimum of the parabolas of earlier rows and the losses of a block.
 
     No step raises the objective. The second derivative of a row is at least that of the parabola with a minimum of 0,
     ``slope**2 / (2 * loss)``, so that rows far away and kinks have one.
     """
-    Z, (_, y, s, *_), loss, w, weight = view.Z, block, objective.loss, sums.at, float(block.s.sum())
+    (X, y, s, *_), loss, w, weight = block, objective.loss, sums.at, float(block.s.sum())
+    Z = design_of(sums, X)
     for _ in range(STEPS):
         p = Z @ w
         g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))

@@ -135,16 +135,16 @@ class Scores(Sums):
         if is_first:
             known = known._replace(at=known.parameters(*start()))
         block = Block(X, y, s, is_plain, n_seen, is_known)
-        after = None
         try:
             if is_first or widened or (n_seen if is_plain else float(s.sum())) > GROWTH * known.weight:
-                view = view_of(known, objective, block)
+                after = None
             else:
-                after, view = with_block(known, objective, block)
+                after = with_block(known, objective, block)
             if is_first:
-                known = known.with_jumps(second.jumps(objective.loss, y, view.predictions, second.REACH))
+                p = view_of(known, objective, block).predictions
+                known = known.with_jumps(second.jumps(objective.loss, y, p, second.REACH))
             if after is None:
-                known = known.seen_from(minimum_with(known, objective, block, view))
+                known = known.seen_from(minimum_with(known, objective, block))
                 after = with_block_here(known, objective, block, view_of(known, objective, block))
             if len(after.leading.y) > len(known.leading.y) and not (after := settled(after, objective)).is_finite:
                 raise OutOfRange

@@ -15,6 +15,7 @@ Chen, X., Liu, W. and Zhang, Y., "Quantile regression under memory constraint", 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple, Self
 
@@ -115,9 +116,9 @@ class Sums(NamedTuple):
         return len(self.at) > len(self.centre)
 
     @property
-    def found_jumps(self) -> list[Jump]:
+    def found_jumps(self) -> tuple[Jump, ...]:
         """The jumps of the slope of the loss."""
-        return [Jump(*jump) for jump in self.jumps.tolist()]
+        return _jumps_of(*self.jumps.ravel().tolist())
 
     @property
     def spread(self) -> Spread:
@@ -210,3 +211,8 @@ class Sums(NamedTuple):
         except (ValueError, linalg.LinAlgError):
             return None
         return w if np.isfinite(w).all() else None
+
+
+@lru_cache(maxsize=64)
+def _jumps_of(*numbers: float) -> tuple[Jump, ...]:
+    return tuple(Jump(*numbers[k : k + 3]) for k in range(0, len(numbers), 3))

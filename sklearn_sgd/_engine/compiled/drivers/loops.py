@@ -7,31 +7,57 @@ from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, prefetch,
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
 
 # Number of samples that are processed at once: their columns fit into a cache.
-STRETCH = 256
+STRETCH = 128
 
 
-def lay_out(X, n, p, k, centre, D):
+def predict(X, n, p, k, centre, w, out):
     """As in `vectors`."""
-    head = 0
-    while head < n:
-        m = min(STRETCH, n - head)
-        rows = tail(X, head * p)
+    # Four samples at once: their sums are independent.
+    last, i = 0.0, 0
+    if k > p:
+        last = w[p]
+    while i + 3 < n:
+        row0, row1, row2, row3 = row(X, p, i), row(X, p, i + 1), row(X, p, i + 2), row(X, p, i + 3)
+        a0, a1, a2, a3 = last, last, last, last
         for j in range(p):
-            column, middle = tail(D, j * n + head), centre[j]
-            for i in range(m):
-                column[i] = rows[i * p + j] - middle
-        head += m
-    for i in range(p * n, k * n):
-        D[i] = 1.0
+            a0 += w[j] * (row0[j] - centre[j])
+            a1 += w[j] * (row1[j] - centre[j])
+            a2 += w[j] * (row2[j] - centre[j])
+            a3 += w[j] * (row3[j] - centre[j])
+        out[i] = a0
+        out[i + 1] = a1
+        out[i + 2] = a2
+        out[i + 3] = a3
+        i += 4
+    for q in range(i, n):
+        row0, a0 = row(X, p, q), last
+        for j in range(p):
+            a0 += w[j] * (row0[j] - centre[j])
+        out[q] = a0
 
 
-def combine(D, k, n, w, out):
+def gather(X, n, p, k, centre, v, out):
     """As in `vectors`."""
-    clear(n, out)
-    for j in range(k):
-        row, factor = tail(D, j * n), w[j]
-        for i in range(n):
-            out[i] += factor * row[i]
+    clear(k, out)
+    i = 0
+    while i + 3 < n:
+        row0, row1, row2, row3 = row(X, p, i), row(X, p, i + 1), row(X, p, i + 2), row(X, p, i + 3)
+        for j in range(p):
+            new = v[i] * (row0[j] - centre[j]) + v[i + 1] * (row1[j] - centre[j])
+            out[j] += new + v[i + 2] * (row2[j] - centre[j]) + v[i + 3] * (row3[j] - centre[j])
+        i += 4
+    for q in range(i, n):
+        row0 = row(X, p, q)
+        for j in range(p):
+            out[j] += v[q] * (row0[j] - centre[j])
+    if k > p:
+        for q in range(n):
+            out[p] += v[q]
+
+
+def row(X, p, i):
+    """The features of a sample."""
+    return tail(X, i * p)
 
 
 def project(D, k, n, v, out):
@@ -102,11 +128,11 @@ def solve_symmetric(k, A, b, work, out):
     return 1.0
 
 
-def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
+def weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, sizes, squares):
     """As in `vectors`."""
     # Half of the products follow from symmetry. Each turn computes those of a column with six, for both weights: twelve
     # sums and two columns are as many as fit into registers.
-    a, b = tail(work, 0), tail(work, STRETCH)
+    a, b, D = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH)
     clear(k, squares)
     clear(k * k, first)
     clear(k * k, second)
@@ -114,9 +140,10 @@ def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, square
     while head < n:
         m = min(STRETCH, n - head)
         size, of_c, of_d = tail(sizes, head), tail(c, head), tail(d, head)
+        lay_out(row(X, p, head), m, p, k, centre, D)
         clear(m, size)
         for j in range(k):
-            u, of_j, square = tail(D, j * n + head), inverse[j], 0.0
+            u, of_j, square = tail(D, j * STRETCH), inverse[j], 0.0
             for q in range(m):
                 a[q] = of_c[q] * u[q]
                 b[q] = of_d[q] * u[q]
@@ -125,9 +152,8 @@ def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, square
             squares[j] += square
             other = 0
             while other <= j:
-                z0, z1 = column(D, k, n, other, head), column(D, k, n, other + 1, head)
-                z2, z3 = column(D, k, n, other + 2, head), column(D, k, n, other + 3, head)
-                z4, z5 = column(D, k, n, other + 4, head), column(D, k, n, other + 5, head)
+                z0, z1, z2 = column(D, k, other), column(D, k, other + 1), column(D, k, other + 2)
+                z3, z4, z5 = column(D, k, other + 3), column(D, k, other + 4), column(D, k, other + 5)
                 a0, a1, a2, a3, a4, a5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 b0, b1, b2, b3, b4, b5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 for q in range(m):
@@ -151,9 +177,30 @@ def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, square
     mirror(k, second)
 
 
-def column(D, k, n, j, head):
-    """The entries of a column from ``head`` on; of the last one if there is no such column."""
-    return tail(D, min(j, k - 1) * n + head)
+def lay_out(X, n, p, k, centre, D):
+    """Write a stretch of samples less the centre by columns, and a last column of ones if k exceeds p."""
+    i = 0
+    while i + 3 < n:
+        row0, row1, row2, row3 = row(X, p, i), row(X, p, i + 1), row(X, p, i + 2), row(X, p, i + 3)
+        for j in range(p):
+            out, middle = tail(D, j * STRETCH + i), centre[j]
+            out[0] = row0[j] - middle
+            out[1] = row1[j] - middle
+            out[2] = row2[j] - middle
+            out[3] = row3[j] - middle
+        i += 4
+    for q in range(i, n):
+        for j in range(p):
+            D[j * STRETCH + q] = X[q * p + j] - centre[j]
+    for j in range(p, k):
+        out = tail(D, j * STRETCH)
+        for i in range(n):
+            out[i] = 1.0
+
+
+def column(D, k, j):
+    """A column of a stretch; the last one if there is no such column."""
+    return tail(D, min(j, k - 1) * STRETCH)
 
 
 def clear(n, out):

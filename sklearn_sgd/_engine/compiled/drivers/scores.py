@@ -1,6 +1,6 @@
 """A block of samples is added to the sums of `scores.sums`, in two parts: between them the width of kernels is found.
 
-The block is stored by columns, less the centre, and with a last column of ones if there is an intercept.
+Samples are seen less the centre, and with a last feature of 1 if there is an intercept.
 """
 
 from math import exp, sqrt
@@ -10,13 +10,13 @@ from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Fun
 from sklearn_sgd._engine.compiled.drivers.vectors import (
     add_multiple,
     bumps,
-    combine,
     count_above,
     differ,
     dot,
-    lay_out,
+    gather,
     log_sizes,
     multiply,
+    predict,
     project,
     scale_symmetric,
     solve_symmetric,
@@ -39,29 +39,32 @@ SEEN, FOUND = 4, 5
 # subtracted.
 BESIDE, LEAST = 1e-6, 1e-11
 
-# Results for each parameter: where the sums are, `product`, `slope` and `squares`. Scratch memory, beside two numbers
-# for each parameter.
-NEW, WORK = 4, 2 * STRETCH
+# Results for each parameter: where the sums are, `product`, `slope` and `squares`.
+NEW = 4
+
+
+def work_size(k: int) -> int:
+    """Size of the scratch memory for so many parameters."""
+    return (2 + k) * STRETCH + 2 * k
 
 
 def see_block(
     slopes: Function, loss_numbers: Doubles, X: Doubles, n: Integer, p: Integer, k: Integer, y: Doubles, s: Doubles,
     ones: Doubles, centre: Doubles, at: Doubles, curvature: Doubles, product: Doubles, slope: Doubles,
-    scatter: Doubles, pull: Doubles, bend: Doubles, ridge: Double, limit: Double, jumps: Integer, design: Doubles,
-    rows: Doubles, step: Doubles, scaled: Doubles, found: Doubles,
+    scatter: Doubles, pull: Doubles, bend: Doubles, ridge: Double, limit: Double, jumps: Integer, rows: Doubles,
+    step: Doubles, scaled: Doubles, found: Doubles,
 ) -> Double:  # fmt: skip
-    """Write the block, predictions and slopes at ``at``, and the equations for a step from there to the minimum.
+    """Write predictions and slopes at ``at``, and the equations for a step from there to the minimum.
 
     Return how many slopes are larger than their standard deviations times ``limit``. Write to ``found``, if there are
     ``jumps``, the sum of logarithms of residuals, else the sums of squares of residuals, predictions and targets.
     """
     predictions, g, work = rows, tail(rows, n), tail(rows, 2 * n)
     more, off, total, scale, right = step, tail(step, k), tail(step, 2 * k), tail(step, 3 * k), tail(step, 4 * k)
-    lay_out(X, n, p, k, centre, design)
-    combine(design, k, n, at, predictions)
+    predict(X, n, p, k, centre, at, predictions)
     invoke(slopes, loss_numbers, found, n, y, predictions, ones, g)
     multiply(n, s, g, work)
-    project(design, k, n, work, more)
+    gather(X, n, p, k, centre, work, more)
     project(curvature, k, k, at, off)
     scale_symmetric(k, curvature, bend, ridge, scale, scaled)
     far = 0.0
@@ -79,10 +82,10 @@ def see_block(
 
 
 def add_block(
-    slopes: Function, loss_numbers: Doubles, n: Integer, k: Integer, y: Doubles, s: Doubles, ones: Doubles,
-    moves: Integer, quadratic: Integer, canonical: Integer, side: Double, jumps: Doubles, n_jumps: Integer,
-    large: Double, at: Doubles, curvature: Doubles, product: Doubles, slope: Doubles, scatter: Doubles,
-    squares: Doubles, design: Doubles, rows: Doubles, step: Doubles, scaled: Doubles, new: Doubles,
+    slopes: Function, loss_numbers: Doubles, X: Doubles, n: Integer, p: Integer, k: Integer, y: Doubles, s: Doubles,
+    ones: Doubles, centre: Doubles, moves: Integer, quadratic: Integer, canonical: Integer, side: Double,
+    jumps: Doubles, n_jumps: Integer, large: Double, at: Doubles, curvature: Doubles, product: Doubles,
+    slope: Doubles, scatter: Doubles, squares: Doubles, rows: Doubles, step: Doubles, scaled: Doubles, new: Doubles,
     new_curvature: Doubles, new_scatter: Doubles, found: Doubles, work: Doubles,
 ) -> Double:  # fmt: skip
     """Go towards the minimum, and write the sums with the block; return how many of its samples have a large leverage.
@@ -97,7 +100,7 @@ def add_block(
     predictions, g, c, score, weighted = rows, tail(rows, n), tail(rows, 2 * n), tail(rows, 3 * n), tail(rows, 4 * n)
     sizes, along, there = tail(rows, 5 * n), tail(rows, 6 * n), tail(rows, 7 * n)
     fall = direct(k, moves, step, scaled, new_curvature, new)
-    combine(design, k, n, new, along)
+    predict(X, n, p, k, centre, new, along)
     if quadratic:
         multiply(n, ones, ones, c)
     elif side == 0.0:
@@ -116,10 +119,12 @@ def add_block(
     if canonical:
         found[3] = sum_of_ratios(n, s, g, c)
     multiply(n, there, there, there)
-    inverse, new_squares = tail(work, WORK), tail(new, 3 * k)
+    inverse, new_squares = tail(work, (2 + k) * STRETCH), tail(new, 3 * k)
     for j in range(k):
         inverse[j] = 1.0 / curvature[j * k + j] if curvature[j * k + j] > 0.0 else 0.0
-    weighted_products(design, k, n, weighted, there, inverse, work, new_curvature, new_scatter, sizes, new_squares)
+    weighted_products(
+        X, n, p, k, centre, weighted, there, inverse, work, new_curvature, new_scatter, sizes, new_squares
+    )
     move(k, length, quadratic, at, curvature, product, slope, step, new, new_curvature, found, work)
     add_multiple(k * k, curvature, 1.0, new_curvature, new_curvature)
     add_multiple(k * k, scatter, 1.0, new_scatter, new_scatter)
@@ -135,8 +140,8 @@ def count_block(
     ones: Doubles, centre: Doubles, at: Doubles, curvature: Doubles, product: Doubles, slope: Doubles,
     scatter: Doubles, squares: Doubles, pull: Doubles, bend: Doubles, ridge: Double, limit: Double, large: Double,
     quadratic: Integer, linked: Integer, canonical: Integer, jumps: Doubles, n_jumps: Integer, size: Double,
-    weight: Double, design: Doubles, rows: Doubles, step: Doubles, scaled: Doubles, new: Doubles,
-    new_curvature: Doubles, new_scatter: Doubles, found: Doubles, work: Doubles,
+    weight: Double, rows: Doubles, step: Doubles, scaled: Doubles, new: Doubles, new_curvature: Doubles,
+    new_scatter: Doubles, found: Doubles, work: Doubles,
 ) -> Double:  # fmt: skip
     """Both parts at once, for slopes with one jump at most; return -1 after the first part if the minimum is far.
 
@@ -146,7 +151,7 @@ def count_block(
     seen, side = tail(found, FOUND), 0.0
     far = see_block(
         slopes, loss_numbers, X, n, p, k, y, s, ones, centre, at, curvature, product, slope, scatter, pull, bend, ridge,
-        limit, n_jumps, design, rows, step, scaled, seen,
+        limit, n_jumps, rows, step, scaled, seen,
     )  # fmt: skip
     if far > 0.0 and not quadratic:
         return -1.0
@@ -158,8 +163,8 @@ def count_block(
     elif not quadratic:
         side = step_beside(linked, n, seen[1], seen[2], seen[3])
     return add_block(
-        slopes, loss_numbers, n, k, y, s, ones, 1, quadratic, canonical, side, jumps, n_jumps, large, at, curvature,
-        product, slope, scatter, squares, design, rows, step, scaled, new, new_curvature, new_scatter, found, work,
+        slopes, loss_numbers, X, n, p, k, y, s, ones, centre, 1, quadratic, canonical, side, jumps, n_jumps, large, at,
+        curvature, product, slope, scatter, squares, rows, step, scaled, new, new_curvature, new_scatter, found, work,
     )  # fmt: skip
 
 

@@ -9,16 +9,14 @@ import numpy as np
 EPSILON, LEAST = 2.0**-52, 1e-300
 
 
-def lay_out(X, n, p, k, centre, D):
-    """Write n samples less the centre by columns, and a last column of ones if k exceeds p."""
-    D = D[: k * n].reshape(k, n)
-    np.subtract(X[: n * p].reshape(n, p).T, centre[:p, None], out=D[:p])
-    D[p:] = 1.0
+def predict(X, n, p, k, centre, w, out):
+    """Linear functions of n samples less the centre; the last coefficient is the intercept, if k exceeds p."""
+    out[:n] = (X[: n * p].reshape(n, p) - centre[:p]) @ w[:p] + w[p:k].sum()
 
 
-def combine(D, k, n, w, out):
-    """Sum of the rows of a matrix, times numbers."""
-    out[:n] = w[:k] @ D[: k * n].reshape(k, n)
+def gather(X, n, p, k, centre, v, out):
+    """Sum of n samples less the centre, times numbers; and of these numbers, if k exceeds p."""
+    out[:p], out[p:k] = v[:n] @ (X[: n * p].reshape(n, p) - centre[:p]), v[:n].sum()
 
 
 def project(D, k, n, v, out):
@@ -71,12 +69,14 @@ def solve_symmetric(k, A, b, work, out):
     return float(np.isfinite(factor[-1, -1]))
 
 
-def weighted_products(D, k, n, c, d, inverse, work, first, second, sizes, squares):
-    """Sums over samples of their outer products, weighted by c in ``first``, by d in ``second``.
+def weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, sizes, squares):
+    """Sums over samples less the centre of their outer products, weighted by c in ``first``, by d in ``second``.
 
-    ``sizes`` gets the sum of ``inverse * z**2`` of each sample z; ``squares`` that of ``(c * z**2)**2`` of each column.
+    A sample ends with a 1 if k exceeds p. ``sizes`` gets the sum of ``inverse * z**2`` of each sample z; ``squares``
+    that of ``(c * z**2)**2`` of each column.
     """
-    D = D[: k * n].reshape(k, n)
+    D = np.ones((k, n))
+    np.subtract(X[: n * p].reshape(n, p).T, centre[:p, None], out=D[:p])
     weighted = D * c[:n]
     first[: k * k] = (weighted @ D.T).ravel()
     np.square(np.multiply(weighted, D, out=weighted), out=weighted).sum(axis=1, out=squares[:k])
