@@ -122,6 +122,26 @@ def detached(array):
     return array.detach() if getattr(array, "requires_grad", False) is True else array
 
 
+def add_scaled(out, array, factor: float) -> None:
+    """Add a factor times an array, or a number, in place; for torch by one operation, also of another precision."""
+    if hasattr(out, "add_"):
+        out.add_(array, alpha=factor)
+    else:
+        out += factor * (namespace(out).astype(array, out.dtype, copy=False) if hasattr(array, "shape") else array)
+
+
+def add_product(out, matrix, vector, factor: float, keep: float) -> None:
+    """Set a vector to ``keep`` times itself, plus a factor times a product, in place; for torch by one operation.
+
+    If ``keep`` is 0, it does not matter what was in the vector.
+    """
+    if hasattr(out, "addmv_"):
+        out.addmv_(matrix, vector, beta=keep, alpha=factor)
+        return
+    product = factor * (matrix @ vector)
+    out[...] = keep * out + product if keep else product
+
+
 def take(array, rows):
     """Some rows, by a slice or by row numbers; a view if the rows are contiguous."""
     if isinstance(array, np.ndarray) and isinstance(rows, np.ndarray):
