@@ -69,15 +69,9 @@ def namespace(array) -> Any:
     return _functions[key]
 
 
-def mover(array):
-    """A function that copies NumPy rows to the device of an array, in their precision; None if no copy is needed.
-
-    It may be called in another thread, which has its own scikit-learn configuration.
-    """
-    if array is None or sparse.issparse(array) or not dispatches(array):
-        return None
-    asarray, there = namespace(array).asarray, device(array)
-    return lambda X: asarray(X, device=there) if isinstance(X, np.ndarray) else X
+def on_device(array, place):
+    """Copy an array to another device of its library."""
+    return array.to(place) if hasattr(array, "to") else array.to_device(place)
 
 
 def scratch_rows(X) -> int:
