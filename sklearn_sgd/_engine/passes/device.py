@@ -347,4 +347,4 @@ def finish(vectors, w, average, m, v, *losses) -> float:
     for vector, found in zip(vectors, (w, average, m, v), strict=True):
         if found is not None:
             vector[:] = found
-    return float(sum(some[0] for some in losses))
+    return float(sum(some.sum() for some in losses))
