@@ -87,7 +87,9 @@ def scratch_rows(X) -> int:
         free = X.device.mem_info[0]
     on_host = kind == "torch" and X.device.type == "cpu"
     size = HOST if on_host or not is_foreign(X) else CARD if free is None else int(FREE * free)
-    return max(1, size // max(1, dtype_of(X).itemsize * X.shape[1]))
+    # NumPy does not know all dtypes of torch.
+    itemsize = getattr(X.dtype, "itemsize", None) or dtype_of(X).itemsize
+    return max(1, size // max(1, itemsize * X.shape[1]))
 
 
 def dtype_of(array) -> np.dtype:

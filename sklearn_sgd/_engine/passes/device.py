@@ -293,7 +293,7 @@ class Minibatch(OnDevice):
         losses: list[Any] = []
         rates, mixes = piece.rates.tolist(), piece.mixes.tolist()
         w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
-        g = self.xp.zeros_like(w)
+        g = None if self.is_plain else self.xp.zeros_like(w)
         for some in self.stretches(plan, self.order(plan, piece.order), size, None):
             z = self.xp.asarray(some.y, copy=True)
             for start in range(0, some.number, size):
