@@ -20,7 +20,7 @@ from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, 
 
 # Limits for copies of rows: a share of the free memory of a graphics card, bytes on a card whose free memory is
 # unknown, and bytes on the host, few enough for its caches.
-FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 24
+FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 22
 
 # The namespace for a type of arrays, with and without dispatch. To find it takes as long as ten products.
 _functions: dict[tuple[type, bool], Any] = {}
