@@ -118,6 +118,14 @@ def detached(array):
     return array.detach() if getattr(array, "requires_grad", False) is True else array
 
 
+def pieces(array, size: int):
+    """Consecutive rows, so many at a time, as views; for torch in a fraction of the time of slices."""
+    if hasattr(array, "split"):
+        return array.split(size)
+    n = array.shape[0]
+    return [array[start : min(start + size, n), ...] for start in range(0, n, size)]
+
+
 def add_scaled(out, array, factor: float) -> None:
     """Add a factor times an array, or a number, in place; for torch by one operation, also of another precision."""
     if hasattr(out, "add_"):

@@ -7,6 +7,7 @@ order are not copied.
 """
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from sklearn_sgd._namespace import (
     host,
     index_like,
     namespace,
+    pieces,
     scratch_rows,
     summed,
 )
@@ -65,6 +67,12 @@ class Rows(NamedTuple):
             return self
         weight = None if self.weight is None else self.weight[start:stop]
         return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once, self.has_ones)
+
+    def batches(self, size: int) -> Iterator["Rows"]:
+        """Yield as many rows at a time, without a copy."""
+        weights = repeat(None) if self.weight is None else pieces(self.weight, size)
+        for X, y, weight in zip(pieces(self.X, size), pieces(self.y, size), weights, strict=False):
+            yield Rows(X, y, weight, self.mean, self.at_once, self.has_ones)
 
     def weighted(self, values: Any) -> Any:
         """Return values of the rows, times their weights."""
@@ -170,7 +178,7 @@ class OnDevice:
         """Yield the same, with the batches in it."""
         size = plan.batch_size
         for some in self.stretches(plan, order, size, mean):
-            yield some, (some.between(start, start + size) for start in range(0, some.number, size))
+            yield some, some.batches(size)
 
     def predict(self, rows: Rows, w: Any, bias: float) -> Any:
         """Raw predictions."""
@@ -296,9 +304,8 @@ class Minibatch(OnDevice):
         g = None if self.is_plain else self.xp.zeros_like(w)
         for some in self.stretches(plan, self.order(plan, piece.order), size, None):
             z = self.xp.asarray(some.y, copy=True)
-            for start in range(0, some.number, size):
-                rows = some.between(start, start + size)
-                c = rows.weighted(self.slopes(rows, w, z[start : start + rows.number], bias))
+            for rows, part in zip(some.batches(size), pieces(z, size), strict=True):
+                c = rows.weighted(self.slopes(rows, w, part, bias))
                 if self.is_plain:
                     if self.pulls:
                         add_scaled(w[:-1], self.parts.pull(w[:-1]), -rates[k])
