@@ -118,9 +118,9 @@ def test_full_batch_reads_twice_an_epoch(dtype, tensors):
         (5, {"loss": "huber"}),
         (8, {"loss": "quantile"}),
         (7, {"loss": "poisson"}),
-        (6, {"optimizer": "momentum"}),
-        (10, {"optimizer": "adagrad"}),
-        (17, {"optimizer": "adam"}),
+        (7, {"optimizer": "momentum"}),
+        (11, {"optimizer": "adagrad"}),
+        (18, {"optimizer": "adam"}),
         (31, {"learning_rate": "auto", "average": True}),
     ],
     ids=str,
@@ -424,6 +424,26 @@ def test_own_formulas_in_functions_of_numpy(params, library):
     there = model.fit(xp.asarray(X), xp.asarray(y))
     np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
     assert (np.asarray(there.coef_) <= penalty.most).all()
+
+
+class Recalled(NamedTuple):
+    """An optimizer of one's own, which keeps the last gradient and the last parameters."""
+
+    @property
+    def moments(self):
+        return 2
+
+    def step(self, g, pull, w, m, v, rate, t):
+        return 1.5 * g - 0.5 * m + 0.1 * (w - v), rate, g + pull, w
+
+
+def test_own_moments_are_kept_from_step_to_step(library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(optimizer=Recalled(), random_state=0, epochs=3, tol=None, batch_size=8, **SCHEDULE)
+    expected = clone(model).fit(X, y)
+    there = model.fit(xp.asarray(X), xp.asarray(y))
+    np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
 
 
 @pytest.mark.parametrize("batch_size", [4, None])

@@ -301,7 +301,6 @@ class Minibatch(OnDevice):
         losses: list[Any] = []
         rates, mixes = piece.rates.tolist(), piece.mixes.tolist()
         w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
-        g = None if self.is_plain else self.xp.zeros_like(w)
         for some in self.stretches(plan, self.order(plan, piece.order), size, None):
             z = self.xp.asarray(some.y, copy=True)
             for rows, part in zip(some.batches(size), pieces(z, size), strict=True):
@@ -312,6 +311,7 @@ class Minibatch(OnDevice):
                     self.add_sum(w, rows, c, -rates[k] / rows.number, bias)
                     h = rates[k]
                 else:
+                    g = self.xp.zeros_like(w)  # A new one, since the optimizer may keep it.
                     self.add_sum(g, rows, c, 1.0 / rows.number, bias, keep=0.0)
                     h, moments = self.step(w, g, moments, rates[k], piece.n_done + k + 1)
                 if self.has_prox:
@@ -339,14 +339,16 @@ class Minibatch(OnDevice):
         pull = self.pull(w) if self.pulls else 0.0
         m, v = (0.0 if moment is None else moment for moment in moments)
         d, h, *after = self.parts.step(g, pull, w, m, v, rate, t)
+        # An array of their own, also of the parameters before the step.
+        moments = [
+            None if old is None else new if hasattr(new, "shape") and new is not w else new + 0.0 * old
+            for old, new in zip(moments, after, strict=True)
+        ]
         if hasattr(h, "shape"):
             w -= h * d
         else:
             add_scaled(w, d, -h)
-        return h, [
-            None if old is None else new if hasattr(new, "shape") else new + 0.0 * old
-            for old, new in zip(moments, after, strict=True)
-        ]
+        return h, moments
 
 
 def finish(vectors, w, average, m, v, *losses) -> float:
