@@ -20,7 +20,7 @@ from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, 
 
 # Limits for copies of rows: a share of the free memory of a graphics card, bytes on a card whose free memory is
 # unknown, and bytes on the host, few enough for its caches.
-FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 24
+FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 22
 
 # The namespace for a type of arrays, with and without dispatch. To find it takes as long as ten products.
 _functions: dict[tuple[type, bool], Any] = {}
@@ -69,15 +69,9 @@ def namespace(array) -> Any:
     return _functions[key]
 
 
-def mover(array):
-    """A function that copies NumPy rows to the device of an array, in their precision; None if no copy is needed.
-
-    It may be called in another thread, which has its own scikit-learn configuration.
-    """
-    if array is None or sparse.issparse(array) or not dispatches(array):
-        return None
-    asarray, there = namespace(array).asarray, device(array)
-    return lambda X: asarray(X, device=there) if isinstance(X, np.ndarray) else X
+def on_device(array, place):
+    """Copy an array to another device of its library."""
+    return array.to(place) if hasattr(array, "to") else array.to_device(place)
 
 
 def scratch_rows(X) -> int:
@@ -93,7 +87,9 @@ def scratch_rows(X) -> int:
         free = X.device.mem_info[0]
     on_host = kind == "torch" and X.device.type == "cpu"
     size = HOST if on_host or not is_foreign(X) else CARD if free is None else int(FREE * free)
-    return max(1, size // max(1, dtype_of(X).itemsize * X.shape[1]))
+    # NumPy does not know all dtypes of torch.
+    itemsize = getattr(X.dtype, "itemsize", None) or dtype_of(X).itemsize
+    return max(1, size // max(1, itemsize * X.shape[1]))
 
 
 def dtype_of(array) -> np.dtype:
@@ -120,6 +116,34 @@ def host(array) -> np.ndarray:
 def detached(array):
     """Detach a torch tensor from the graph of automatic differentiation."""
     return array.detach() if getattr(array, "requires_grad", False) is True else array
+
+
+def pieces(array, size: int):
+    """Consecutive rows, so many at a time, as views; for torch in a fraction of the time of slices."""
+    if hasattr(array, "split"):
+        return array.split(size)
+    n = array.shape[0]
+    return [array[start : min(start + size, n), ...] for start in range(0, n, size)]
+
+
+def add_scaled(out, array, factor: float) -> None:
+    """Add a factor times an array, or a number, in place; for torch by one operation, also of another precision."""
+    if hasattr(out, "add_"):
+        out.add_(array, alpha=factor)
+    else:
+        out += factor * (namespace(out).astype(array, out.dtype, copy=False) if hasattr(array, "shape") else array)
+
+
+def add_product(out, matrix, vector, factor: float, keep: float) -> None:
+    """Set a vector to ``keep`` times itself, plus a factor times a product, in place; for torch by one operation.
+
+    If ``keep`` is 0, it does not matter what was in the vector.
+    """
+    if hasattr(out, "addmv_"):
+        out.addmv_(matrix, vector, beta=keep, alpha=factor)
+        return
+    product = factor * (matrix @ vector)
+    out[...] = keep * out + product if keep else product
 
 
 def take(array, rows):

@@ -37,6 +37,7 @@ from sklearn_sgd._engine.passes import (
 )
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
+from sklearn_sgd.streaming import staging
 
 # Features from which on variances are kept, and no covariances.
 MOST_COVARIANCES = statistics.FULL
@@ -56,6 +57,7 @@ conjugate_gradients = conjugate.conjugate_gradients
 WideGeometry, Directions, shows = geometry.WideGeometry, geometry.Directions, sample.shows
 sample_in_units = scaled_sample.scaled_sample
 loss_curvature = curvature
+PinnedCopies = staging.PinnedCopies
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
 
 

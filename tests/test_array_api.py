@@ -209,6 +209,41 @@ def test_scikit_learns_own_check(kind, name, dtype, weighted):
     checks.check_array_api_input(kind.__name__, model, name, None, dtype, check_values=True, **options)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_targets_and_weights_follow_the_rows(method):
+    """They may be on another device, as they may be of another library."""
+    xp = pytest.importorskip("array_api_strict")
+    there, elsewhere = xp.Device("device1"), xp.Device("CPU_DEVICE")
+    (X, y), weight, model = linear(), some_weights(60), MiniBatchSGDRegressor(random_state=0, **FIXED)
+    expected = getattr(clone(model), method)(X, y, sample_weight=weight).coef_
+    with sklearn.config_context(array_api_dispatch=True):
+        X, y = xp.asarray(X, device=there), xp.asarray(y, device=elsewhere)
+        getattr(model, method)(X, y, sample_weight=xp.asarray(weight, device=elsewhere))
+        assert model.coef_.device == there
+        assert_allclose(internals.namespace.host(model.coef_), expected, 1e-12)
+
+
+def test_tensors_that_have_no_rows_of_real_numbers():
+    torch = pytest.importorskip("torch")
+    X, y = map(torch.from_numpy, linear())
+    with sklearn.config_context(array_api_dispatch=True):
+        with pytest.raises(ValueError, match="Complex data not supported: X has"):
+            BatchGDRegressor().fit(X.to(torch.complex64), y)
+        with pytest.raises(ValueError, match="Complex data not supported: y has"):
+            BatchGDRegressor().fit(X, y.to(torch.complex64))
+        with pytest.raises(TypeError, match=r"X is a sparse tensor of torch.*X.to_dense\(\)"):
+            BatchGDRegressor().fit(X.to_sparse(), y)
+
+
+def test_predictions_for_half_precision():
+    torch = pytest.importorskip("torch")
+    X, y = map(torch.from_numpy, linear())
+    with sklearn.config_context(array_api_dispatch=True):
+        model = BatchGDRegressor().fit(X, y)
+        for dtype in (torch.bfloat16, torch.float16):
+            assert_allclose(model.predict(X.to(dtype)), model.predict(X.to(dtype).double()), 1e-12)
+
+
 def test_many_rows(library, monkeypatch):
     """So many that a compiled pass would be in threads, which know nothing of the dispatch.
 

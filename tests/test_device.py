@@ -1,5 +1,7 @@
 """Arrays on a device: what is read back of an epoch does not depend on its steps, and is little."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import internals
@@ -10,9 +12,9 @@ from problems import covering, linear, some_weights, used
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
-from transfers import counted
+from transfers import counted, working
 
-from sklearn_sgd import MiniBatchSGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd._namespace import host
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
@@ -77,6 +79,73 @@ def test_schedules_read_once_an_epoch(params, batch_size, library, monkeypatch):
     assert 0 < sent <= MOST
 
 
+@pytest.fixture
+def tensors():
+    """Samples and targets as tensors of torch, with scikit-learn told to leave them there."""
+    torch = pytest.importorskip("torch")
+    with sklearn.config_context(array_api_dispatch=True):
+        yield lambda n, dtype="float64": [torch.asarray(array, dtype=getattr(torch, dtype)) for array in linear(n)]
+
+
+def work_of(tensors, *models):
+    """Numbers of operations and readings of X of each fit."""
+    found = []
+    for model in models:
+        with working(tensors[0]) as work:
+            model.fit(*tensors)
+        found.append((work.operations, work.readings))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_full_batch_reads_twice_an_epoch(dtype, tensors):
+    """Once for the residuals, once for the gradient; the losses come from the same residuals."""
+    models = [BatchGDRegressor(epochs=number, tol=None, learning_rate="constant", eta0=0.3) for number in (4, 7)]
+    operations, readings = np.diff(work_of(tensors(61, dtype), *models), axis=0)[0] / 3
+    assert operations <= 13
+    assert readings == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("most", "params"),
+    [
+        (2, {}),
+        (4, {"average": True}),
+        (4, {"penalty": "l2"}),
+        (10, {"penalty": "l1"}),
+        (12, {"penalty": "elasticnet"}),
+        (5, {"loss": "huber"}),
+        (8, {"loss": "quantile"}),
+        (7, {"loss": "poisson"}),
+        (7, {"optimizer": "momentum"}),
+        (11, {"optimizer": "adagrad"}),
+        (18, {"optimizer": "adam"}),
+        (31, {"learning_rate": "auto", "average": True}),
+    ],
+    ids=str,
+)
+def test_steps_start_few_operations(most, params, dtype, tensors):
+    X, y = tensors(64, dtype)
+    models = [
+        MiniBatchSGDRegressor(**used(batch_size=size, epochs=1, tol=None, random_state=0, **SCHEDULE | params))
+        for size in (16, 4)
+    ]
+    operations = np.diff(work_of((X, abs(y)), *models), axis=0)[0, 0]
+    assert operations / (16 - 4) <= most
+
+
+@pytest.mark.parametrize(("kind", "most"), [(BatchGDRegressor, 60), (MiniBatchSGDRegressor, 400)])
+def test_default_fits_start_few_operations(kind, most, tensors, monkeypatch):
+    """Of as many rows as let an epoch before the final step have a part of them only."""
+    X, y = (part.repeat((550, 1)[: part.ndim]) for part in tensors(61, "float32"))
+    with counted("torch", monkeypatch) as transfers:
+        operations, readings = work_of((X, y), kind(random_state=0))[0]
+    assert operations <= most
+    assert readings <= 3
+    assert transfers.read + transfers.sent <= 25
+
+
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in ("svrg", "saga")])
 def test_optimizers_take_the_same_steps(optimizer, library):
     _, xp = library
@@ -88,7 +157,7 @@ def test_optimizers_take_the_same_steps(optimizer, library):
     np.testing.assert_allclose(np.asarray(there), expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(("on_card", "rows"), [(True, 1000), (False, 2**24 // 400)])
+@pytest.mark.parametrize(("on_card", "rows"), [(True, 1000), (False, 2**22 // 400)])
 def test_room_for_copies_is_a_share_of_the_free_memory_of_a_card(on_card, rows, library, monkeypatch):
     name, xp = library
     if name != "torch":
@@ -194,6 +263,71 @@ def test_rows_of_the_host_are_predicted_where_the_model_is(read_ahead, library):
     assert type(there) is type(model.coef_)
 
 
+def test_rows_of_another_device_come_back_to_it():
+    xp = pytest.importorskip("array_api_strict")
+    X, y = linear(61)
+    place, home = xp.Device("device1"), xp.Device("CPU_DEVICE")
+    with sklearn.config_context(array_api_dispatch=True):
+        model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0)
+        model.fit(xp.asarray(X, device=place), xp.asarray(y, device=place))
+        on_host, elsewhere, there = predict_stream(
+            model, [X, xp.asarray(X, device=home), xp.asarray(X, device=place)], read_ahead=0
+        )
+    assert type(on_host) is np.ndarray
+    assert elsewhere.device == home
+    assert there.device == place
+    np.testing.assert_array_equal(np.asarray(elsewhere), on_host)
+
+
+class Card:
+    """Stands in for torch with a card: what is copied from page-locked memory arrives when a stream waits for it."""
+
+    def __init__(self, torch):
+        self.torch, self.from_numpy, self.cuda, self.done = torch, torch.from_numpy, self, []
+
+    def empty(self, shape, *, dtype, pin_memory):
+        return self.Rows(self, self.torch.empty(shape, dtype=dtype), pin_memory)
+
+    def Stream(self, place):
+        return SimpleNamespace(place=place, record_event=lambda: self.done.append("event") or len(self.done))
+
+    @contextmanager
+    def stream(self, stream):
+        self.done.append("enter")
+        yield
+        self.done.append("leave")
+
+    def current_stream(self, place):
+        return SimpleNamespace(wait_event=lambda event: self.done.append(("wait", place, event)))
+
+    class Rows:
+        """Rows in page-locked memory, or on the card."""
+
+        def __init__(self, card, tensor, is_pinned):
+            self.card, self.tensor, self.is_pinned, self.numpy = card, tensor, is_pinned, tensor.numpy
+            self.copy_ = tensor.copy_
+
+        def to(self, place, *, non_blocking):
+            assert self.is_pinned
+            assert non_blocking
+            self.card.done.append("copy")
+            sent = Card.Rows(self.card, self.tensor.clone(), False)
+            sent.device = place
+            sent.record_stream = lambda stream: self.card.done.append("kept")
+            return sent
+
+
+@pytest.mark.parametrize("is_read_only", [False, True])
+def test_copies_to_a_card_are_waited_for_by_its_stream(is_read_only):
+    torch = pytest.importorskip("torch")
+    X, card = linear(61)[0][::2], Card(torch)
+    X.flags.writeable = not is_read_only
+    staged = internals.PinnedCopies(card, "cuda:0")(X)
+    assert card.done == ["enter", "copy", "event", "leave"]
+    np.testing.assert_array_equal(staged.arrived().tensor.numpy(), X)
+    assert card.done[4:] == [("wait", "cuda:0", 3), "kept"]
+
+
 @covering(
     {
         "loss": [*LOSSES],
@@ -290,6 +424,26 @@ def test_own_formulas_in_functions_of_numpy(params, library):
     there = model.fit(xp.asarray(X), xp.asarray(y))
     np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
     assert (np.asarray(there.coef_) <= penalty.most).all()
+
+
+class Recalled(NamedTuple):
+    """An optimizer of one's own, which keeps the last gradient and the last parameters."""
+
+    @property
+    def moments(self):
+        return 2
+
+    def step(self, g, pull, w, m, v, rate, t):
+        return 1.5 * g - 0.5 * m + 0.1 * (w - v), rate, g + pull, w
+
+
+def test_own_moments_are_kept_from_step_to_step(library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(optimizer=Recalled(), random_state=0, epochs=3, tol=None, batch_size=8, **SCHEDULE)
+    expected = clone(model).fit(X, y)
+    there = model.fit(xp.asarray(X), xp.asarray(y))
+    np.testing.assert_allclose(np.asarray(there.coef_), expected.coef_, rtol=1e-10)
 
 
 @pytest.mark.parametrize("batch_size", [4, None])

@@ -4,6 +4,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
+# Operations of torch that start nothing on a device.
+VIEWS = {
+    "_unsafe_view", "alias", "as_strided", "detach", "expand", "lift_fresh", "permute", "select", "slice", "split",
+    "squeeze", "t", "transpose", "unsqueeze", "view",
+}  # fmt: skip
+
 
 class Transfers:
     """How often numbers were ``read`` by the host, and ``sent`` from it."""
@@ -46,6 +52,36 @@ def _of_torch(monkeypatch):
 
     with Functions(), Operations():
         yield transfers
+
+
+class Work:
+    """How many ``operations`` torch started, and how many ``readings`` of a tensor these were."""
+
+    def __init__(self):
+        self.operations, self.readings = 0, 0.0
+
+
+@contextmanager
+def working(X):
+    """Count the operations of torch, and the readings of X, while the block runs."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    work, place = Work(), X.untyped_storage().data_ptr()
+
+    class Operations(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            name, result = function.overloadpacket.__name__, function(*args, **kwargs or {})
+            if name not in VIEWS:
+                work.operations += 1
+                read = [a for a in args if isinstance(a, torch.Tensor) and a.untyped_storage().data_ptr() == place]
+                # Of rows that are gathered by their numbers, as many are read as are made.
+                sizes = [result.numel() if name == "index_select" else a.numel() for a in read]
+                work.readings += sum(sizes) / X.numel()
+            return result
+
+    with Operations():
+        yield work
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from sklearn_sgd._namespace import detached
+from sklearn_sgd._namespace import detached, dispatches
 
 # Types of numbers that matrices of SciPy may have.
 SCIPY = "?bBhHiIlLqQfd"
@@ -67,7 +67,21 @@ def settled(X: Any, summed: bool = True) -> Any:
     if sparse.issparse(X):
         # The product of a float matrix and a vector sums duplicates anyway.
         return without_duplicates(X) if summed or X.dtype.kind != "f" else X
-    return matrix_of(X) if is_sparse_frame(X) else detached(X)
+    return matrix_of(X) if is_sparse_frame(X) else detached(refused_if_unsuited(X, "X"))
+
+
+def refused_if_unsuited(values: Any, name: str) -> Any:
+    """Return values, unless they are an array of another library that scikit-learn's checks let pass.
+
+    Of complex numbers these keep the real part.
+    """
+    if dispatches(values) and "complex" in str(values.dtype):
+        raise ValueError(f"Complex data not supported: {name} has dtype {values.dtype}. Use columns of real numbers.")
+    if str(getattr(values, "layout", "torch.strided")) != "torch.strided":
+        raise TypeError(
+            f"{name} is a sparse tensor of torch, which is not supported: use {name}.to_dense(), or a matrix of SciPy."
+        )
+    return values
 
 
 def without_duplicates(X: Any) -> Any:

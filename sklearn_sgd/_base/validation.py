@@ -13,8 +13,20 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_sgd._base.fitted import densified
-from sklearn_sgd._base.samples import check_samples, is_sparse_frame
-from sklearn_sgd._namespace import detached, dispatches, dtype_of, floats, host, is_foreign, like, namespace, take
+from sklearn_sgd._base.samples import check_samples, is_sparse_frame, refused_if_unsuited
+from sklearn_sgd._namespace import (
+    detached,
+    device,
+    dispatches,
+    dtype_of,
+    floats,
+    host,
+    is_foreign,
+    like,
+    namespace,
+    on_device,
+    take,
+)
 
 # The fast path, for input that validation would neither convert nor reject: validation takes longer than a step.
 
@@ -120,9 +132,11 @@ def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
 
 def _check_numbers(name: str, values: Any, X: Any) -> Any:
     """Return finite numbers in the dtype and the array library of X."""
-    values = values.sparse.to_dense() if is_sparse_frame(values) else detached(values)
+    values = values.sparse.to_dense() if is_sparse_frame(values) else detached(refused_if_unsuited(values, name))
     if dispatches(values) and type(values) is not type(X):
         values = host(values)
+    elif dispatches(values) and device(values) != device(X):
+        values = on_device(values, device(X))
     there, precision = dispatches(values), dtype_of(X)
     dtype = X.dtype if there else np.float64
     values = check_array(values, dtype=dtype, ensure_2d=False, ensure_min_samples=0, input_name=name)

@@ -19,6 +19,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import MISSING, Stopping
 from sklearn_sgd._engine.trend import grows
 from sklearn_sgd._engine.working_set import is_sparse_least_squares, minimum_of_sets
+from sklearn_sgd._namespace import is_foreign
 
 # An "adaptive" rate below this does not fall any more.
 SMALLEST = 1e-6
@@ -57,8 +58,12 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 
 
 def part_of_epoch(plan: Plan) -> int:
-    """Number of rows, in whole batches, of an epoch of many rows before final steps on moments."""
-    batches = max(LEAST_BATCHES, int(PART * plan.n_rows) // plan.batch_size)
+    """Number of rows, in whole batches, of an epoch of many rows before final steps on moments.
+
+    On another device, where a batch takes as long to start as a product with thousands of rows, there are few batches.
+    """
+    share = 0.0 if is_foreign(plan.X) else PART
+    batches = max(LEAST_BATCHES, int(share * plan.n_rows) // plan.batch_size)
     return min(batches * plan.batch_size, plan.n_rows)
 
 

@@ -15,7 +15,6 @@ from sklearn import config_context, get_config
 from sklearn.utils import check_random_state
 
 from sklearn_sgd._compat import InvalidParameterError
-from sklearn_sgd._namespace import host, mover
 from sklearn_sgd.streaming.arguments import (
     check_estimator,
     check_limits,
@@ -30,6 +29,7 @@ from sklearn_sgd.streaming.checkpoints import Checkpoint, StoredCheckpoint, as_j
 from sklearn_sgd.streaming.prefetch import prefetch
 from sklearn_sgd.streaming.progress import Bar, Progress
 from sklearn_sgd.streaming.sources import Chunk, ChunkError, Source, as_chunk, as_source
+from sklearn_sgd.streaming.staging import Staged, back, stager
 
 __all__ = ["fit_stream", "predict_stream"]
 
@@ -159,8 +159,9 @@ def predict_stream(
 ) -> Iterator[np.ndarray]:
     """Predict for a source of chunks, while a thread reads the next ones.
 
-    Arrays of NumPy go to the device that the coefficients are on, under array API dispatch, and predictions come back:
-    the thread moves the next chunks while the device works on one.
+    Arrays of NumPy, and those of another device, go to the device that the coefficients are on, under array API
+    dispatch, and predictions come back to where the samples are. The thread moves the next chunks while the device
+    works on one; to a graphics card of torch, from page-locked memory.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ def predict_stream(
 
     Yields
     ------
-    y : ndarray of shape (n_rows,)
+    y : ndarray of shape (n_rows,), or array of the chunk's library and device
         Predictions for a chunk, in the order of its rows. Chunks come in their own order; nothing is shuffled.
 
     Raises
@@ -199,22 +200,24 @@ def predict_stream(
     source = as_source(source).without_targets()
     names = names_of(source, transformer)
     check_names(estimator, names)
-    move = mover(getattr(estimator, "coef_", None))
-    with closing(prefetch(_moved(_chunks(source, transformer), move), read_ahead)) as chunks:
-        for X, (epoch, number, chunk, _) in chunks:
+    stage = stager(getattr(estimator, "coef_", None))
+    with closing(prefetch(_staged(_chunks(source, transformer), stage), read_ahead)) as chunks:
+        for staged, (epoch, number, chunk, _) in chunks:
             with _naming(epoch, number, chunk.where):
-                y = without_names(estimator, names, chunk.X).predict(X)
-            yield host(y) if X is not chunk.X else y
+                y = back(without_names(estimator, names, chunk.X).predict(staged.arrived()), chunk.X)
+            yield y
 
 
-def _moved(chunks: Generator[tuple, None, None], move: Callable[[Any], Any] | None) -> Generator[tuple, None, None]:
-    """Yield the rows of each chunk where they are needed, and what was read of it."""
+def _staged(
+    chunks: Generator[tuple, None, None], stage: Callable[[Any], Staged]
+) -> Generator[tuple[Staged, tuple], None, None]:
+    """Yield the rows of each chunk where they are needed, or on their way, and what was read of it."""
     with closing(chunks):
         for item in chunks:
             epoch, number, chunk, _ = item
             with _naming(epoch, number, chunk.where):
-                X = move(chunk.X) if move else chunk.X
-            yield X, item
+                staged = stage(chunk.X)
+            yield staged, item
 
 
 @dataclass

@@ -7,6 +7,7 @@ order are not copied.
 """
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,19 @@ from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, step_by_curvature, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
 from sklearn_sgd._engine.readings import count_rows
-from sklearn_sgd._namespace import device, doubled, dtype_of, host, index_like, namespace, scratch_rows, summed
+from sklearn_sgd._namespace import (
+    add_product,
+    add_scaled,
+    device,
+    doubled,
+    dtype_of,
+    host,
+    index_like,
+    namespace,
+    pieces,
+    scratch_rows,
+    summed,
+)
 
 # Entries of a batch up to which starting an operation takes longer than the operation: a column of ones saves some.
 SMALL = 1 << 18
@@ -54,6 +67,12 @@ class Rows(NamedTuple):
             return self
         weight = None if self.weight is None else self.weight[start:stop]
         return Rows(self.X[start:stop, ...], self.y[start:stop], weight, self.mean, self.at_once, self.has_ones)
+
+    def batches(self, size: int) -> Iterator["Rows"]:
+        """Yield as many rows at a time, without a copy."""
+        weights = repeat(None) if self.weight is None else pieces(self.weight, size)
+        for X, y, weight in zip(pieces(self.X, size), pieces(self.y, size), weights, strict=False):
+            yield Rows(X, y, weight, self.mean, self.at_once, self.has_ones)
 
     def weighted(self, values: Any) -> Any:
         """Return values of the rows, times their weights."""
@@ -159,7 +178,7 @@ class OnDevice:
         """Yield the same, with the batches in it."""
         size = plan.batch_size
         for some in self.stretches(plan, order, size, mean):
-            yield some, (some.between(start, start + size) for start in range(0, some.number, size))
+            yield some, some.batches(size)
 
     def predict(self, rows: Rows, w: Any, bias: float) -> Any:
         """Raw predictions."""
@@ -174,6 +193,17 @@ class OnDevice:
         last = self.xp.sum(c) if bias else self.xp.sum(0.0 * c)
         return self.xp.concat([rows.sum(c), self.xp.reshape(last, (1,))])
 
+    def add_sum(self, out: Any, rows: Rows, c: Any, factor: float, bias: float, keep: float = 1.0) -> None:
+        """Set ``out`` to ``keep`` times itself, plus a factor times the sum of rows, each times a number."""
+        if rows.has_ones:
+            add_product(out, rows.X.T, c, factor, keep)
+            return
+        add_product(out[:-1], rows.X.T, c, factor, keep)
+        if bias and keep:
+            add_scaled(out[-1:], self.xp.sum(c), factor)
+        elif bias:
+            out[-1] = factor * self.xp.sum(c)
+
     def pull(self, w: Any) -> Any:
         """Return the gradient of the penalty; 0 for the intercept."""
         pull, zeros = self.parts.pull(w[:-1]), self.xp.zeros_like(w)
@@ -185,6 +215,12 @@ def is_far(plan) -> bool:
     """Return whether the offsets of columns, relative to their spread, would cost digits in sums of products."""
     mean, known = plan.data.rows.mean, plan.preconditioner
     return known is None or bool((mean * mean * known.diagonal > NEAR).any())
+
+
+def mix(average: Any, w: Any, share: float) -> None:
+    """Let the newest parameters have this share of their average."""
+    average *= 1.0 - share
+    add_scaled(average, w, share)
 
 
 class AllRows(OnDevice):
@@ -248,47 +284,76 @@ class AllRows(OnDevice):
 
 
 class Minibatch(OnDevice):
-    """One pass by an explicit schedule."""
+    """One pass by an explicit schedule.
+
+    The raw predictions are stored, for the losses. Of the squared error, these are the residuals: one product with X
+    computes them from the targets, and they are the slopes.
+    """
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        formulas = plan.formulas
+        self.is_plain, self.is_quadratic = formulas.is_plain, formulas.is_quadratic
 
     def __call__(self, plan, piece, vectors, window) -> float:
         """Make the steps, which change the vectors; return the sum of the losses."""
-        bias, total, averaged, k = plan.data.rows.bias, self.zeros(1)[0], piece.mixes.size > 0, 0
+        size, bias, averaged, k = plan.batch_size, plan.data.rows.bias, piece.mixes.size > 0, 0
+        losses: list[Any] = []
+        rates, mixes = piece.rates.tolist(), piece.mixes.tolist()
         w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
-        is_plain = plan.formulas.is_plain and not (self.pulls or self.has_prox or moments[0] is not None)
-        for some, batches in self.batches(plan, self.order(plan, piece.order), None):
-            predictions = []
-            for rows in batches:
-                z = self.predict(rows, w, bias)
-                predictions.append(z)
-                g, rate = self.sum_of(rows, rows.weighted(self.parts.slope(rows.y, z)), bias), float(piece.rates[k])
-                if is_plain:
-                    w -= (rate / rows.number) * g
+        for some in self.stretches(plan, self.order(plan, piece.order), size, None):
+            z = self.xp.asarray(some.y, copy=True)
+            for rows, part in zip(some.batches(size), pieces(z, size), strict=True):
+                c = rows.weighted(self.slopes(rows, w, part, bias))
+                if self.is_plain:
+                    if self.pulls:
+                        add_scaled(w[:-1], self.parts.pull(w[:-1]), -rates[k])
+                    self.add_sum(w, rows, c, -rates[k] / rows.number, bias)
+                    h = rates[k]
                 else:
-                    moments = self.step(w, g / rows.number, moments, rate, piece.n_done + k + 1)
+                    g = self.xp.zeros_like(w)  # A new one, since the optimizer may keep it.
+                    self.add_sum(g, rows, c, 1.0 / rows.number, bias, keep=0.0)
+                    h, moments = self.step(w, g, moments, rates[k], piece.n_done + k + 1)
+                if self.has_prox:
+                    w[:-1] = self.parts.prox(w[:-1], h[:-1] if hasattr(h, "shape") else h)
                 if averaged:
-                    average += float(piece.mixes[k]) * (self.wide(w) - average)
+                    mix(average, w, mixes[k])
                 k += 1
-            z = self.xp.concat(predictions) if len(predictions) > 1 else predictions[0]
-            total += self.xp.sum(some.weighted(self.parts.value(some.y, z)), dtype=self.xp.float64)
-        return finish(vectors, *self.down(w, average, *moments, total))
+            value = self.parts.value_of_residual(z) if self.is_quadratic else self.parts.value(some.y, z)
+            losses.append(self.xp.sum(some.weighted(value), dtype=self.xp.float64))
+        return finish(vectors, *self.down(w, average, *moments, *losses))
 
-    def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> list:
-        """Change the parameters by the optimizer and the proximal step; return the new moments."""
+    def slopes(self, rows: Rows, w: Any, z: Any, bias: float) -> Any:
+        """Store the predictions in z, less the targets that were in it if these are needed; return the slopes."""
+        keep = -1.0 if self.is_quadratic else 0.0
+        if rows.has_ones:
+            add_product(z, rows.X, w, 1.0, keep)
+        else:
+            add_product(z, rows.X, w[:-1], 1.0, keep)
+            if bias:
+                z += w[-1]
+        return z if self.is_quadratic else self.parts.slope(rows.y, z)
+
+    def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> tuple[Any, list]:
+        """Change the parameters by the optimizer; return the rate that it uses and the new moments."""
         pull = self.pull(w) if self.pulls else 0.0
         m, v = (0.0 if moment is None else moment for moment in moments)
         d, h, *after = self.parts.step(g, pull, w, m, v, rate, t)
-        w -= h * d
-        if self.has_prox:
-            w[:-1] = self.parts.prox(w[:-1], h[:-1] if hasattr(h, "shape") else h)
-        return [
-            None if old is None else new if hasattr(new, "shape") else new + 0.0 * old
+        # An array of their own, also of the parameters before the step.
+        moments = [
+            None if old is None else new if hasattr(new, "shape") and new is not w else new + 0.0 * old
             for old, new in zip(moments, after, strict=True)
         ]
+        if hasattr(h, "shape"):
+            w -= h * d
+        else:
+            add_scaled(w, d, -h)
+        return h, moments
 
 
-def finish(vectors, w, average, m, v, total) -> float:
+def finish(vectors, w, average, m, v, *losses) -> float:
     """Copy the results of an epoch to the vectors; return the sum of its losses."""
     for vector, found in zip(vectors, (w, average, m, v), strict=True):
         if found is not None:
             vector[:] = found
-    return float(total[0])
+    return float(sum(some.sum() for some in losses))

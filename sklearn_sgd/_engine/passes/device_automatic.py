@@ -1,12 +1,13 @@
 """The automatic step on the device of arrays of other libraries: its length is found without reading a number back."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW
+from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW, step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
-from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
+from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish, mix
 from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket
 
 # Number of tries for the length of a step in a first epoch, with batches or with all rows; minimum number of spare
@@ -29,61 +30,71 @@ class Automatic(OnDevice):
     def __call__(self, plan, piece, vectors, window) -> float:
         """Make the steps, which change the vectors and the window; return the sum of the losses."""
         tries, order = 0 if self.is_quadratic else self.tries, self.order(plan, piece.order)
-        ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
+        sizes = np.diff(np.append(np.arange(0, len(piece.order), plan.batch_size), len(piece.order)))
+        rates = piece.rates * (sizes / plan.batch_size)
+        attempt = partial(self._attempt, plan, order, vectors, window, rates, piece.mixes)
+        ends, missing, squares, losses = attempt(tries)
         while 0 < tries <= missing and tries < TRIES:
             tries = min(2 * tries, TRIES)
-            ends, missing, known = self._attempt(plan, piece, order, vectors, window, tries)
+            ends, missing, squares, losses = attempt(tries)
         # Reduced by one per epoch: a repeated epoch costs more than an unnecessary try.
         self.tries = int(min(max(missing + SPARE, tries - 1), TRIES))
-        window[:3] = known
-        return finish(vectors, *ends)
+        for size, square, loss in zip(sizes.tolist(), squares.tolist(), losses.tolist(), strict=True):
+            step_length(1.0, size, plan.batch_size, window, plan.noise, loss, square)
+        return finish(vectors, *ends, losses)
 
-    def _attempt(self, plan, piece, order, vectors, window, tries: int) -> tuple:
-        """Return the vectors after an epoch with so many tries, the tries that did not suffice, and the window."""
-        data, noise, bias = plan.data, plan.noise, plan.data.rows.bias
-        averaged, inverse = piece.mixes.size > 0, with_intercept(plan.preconditioner.apart)
+    def _attempt(self, plan, order, vectors, window, rates, mixes, tries: int) -> tuple:
+        """Return the vectors after an epoch with so many tries, and the tries that did not suffice.
+
+        Also the sums of the squared slopes and of the losses of each batch.
+        """
+        bias, averaged, inverse = plan.data.rows.bias, mixes.size > 0, with_intercept(plan.preconditioner.apart)
         vectors = vectors if averaged else vectors._replace(average=None)
-        w, average, *moments, mean, inverse, known = self.up(*vectors, data.rows.mean, inverse, window[:2])
-        search, count, k = LineSearch(self, noise, tries), float(window[2]), 0
-        total, far, zero = self.zeros(1)[0], self.zeros(1)[0], self.xp.zeros_like(w)
+        w, average, *moments, mean, inverse, known, rates = self.up(
+            *vectors, plan.data.rows.mean, inverse, window[:2], rates
+        )
+        search, count, k, squares, losses = LineSearch(self, plan.noise, tries), float(window[2]), 0, [], []
+        far, zero = search.none, self.xp.zeros_like(w)
         for _, batches in self.batches(plan, order, mean):
             for rows in batches:
-                z = self.predict(rows, w, bias)
-                value, slope = self.parts.loss(rows.y, z)
-                c, f64 = rows.weighted(slope), self.xp.float64
-                losses, squares = self.xp.sum(rows.weighted(value), dtype=f64), self.xp.sum(c * slope, dtype=f64)
-                total += losses
+                z, step = self.predict(rows, w, bias), rates[k]
+                slope = self.parts.slope(rows.y, z) if self.is_quadratic else None
+                if slope is None:
+                    value, slope = self.parts.loss(rows.y, z)
+                    losses.append(self.xp.sum(rows.weighted(value), dtype=self.xp.float64))
+                c = rows.weighted(slope)
+                squares.append(self.xp.sum(c * slope, dtype=self.xp.float64))
+                if losses and plan.noise:
+                    known, count = self.remember(known, count, squares[-1], losses[-1], rows.number)
+                    step = step * known[1] / self.xp.clip(known[0], 1e-300, None)
                 pull = self.wide(self.pull(w)) if self.pulls else None
                 g = self.wide(self.sum_of(rows, c, bias)) / rows.number
                 g = g if pull is None else g + pull
                 narrow = self.xp.astype(g, w.dtype, copy=False)
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
-                rate = float(piece.rates[k]) * (rows.number / plan.batch_size)
-                known, count = self.remember(known, count, squares, losses, rows.number, noise)
-                step = rate * known[1] / self.xp.clip(known[0], 1e-300, None) if noise else search.none + rate
                 step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
-                far = self.xp.maximum(far, most)
+                far = self.xp.maximum(far, most) if tries else far
                 step = self.xp.astype(step, w.dtype, copy=False)
                 w -= self.xp.where(step > 0.0, step * d, zero)
                 if self.has_prox:
                     there = self.parts.prox(w[:-1], step * inverse[:-1])
                     w[:-1] = self.xp.where(step > 0.0, there, w[:-1])
                 if averaged:
-                    average += float(piece.mixes[k]) * (self.wide(w) - average)
+                    mix(average, w, float(mixes[k]))
                 k += 1
-        *ends, most, seen = self.down(w, average, *moments, total, far, known)
-        return ends, float(most[0]), [*seen, count]
+        sums = [self.xp.stack(some) if some else None for some in (squares, losses)]
+        *ends, most, square, loss = self.down(w, average, *moments, far, *sums)
+        return ends, float(most[0]), square, 0.5 * square if loss is None else loss
 
-    def remember(
-        self, known: Any, count: float, squares: Any, losses: Any, size: int, noise: bool
-    ) -> tuple[Any, float]:
-        """Return squared slopes, losses and number of recent samples after another batch; see ``step_length``."""
-        new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW) if noise else 0.0
-        if noise:
-            limit, times = MOST * size * known, new * count
-            shares = self.xp.where((limit > 0.0) & (times > limit), limit / times, self.xp.ones_like(limit))
-            new = new * self.xp.min(shares)
-        return keep * known + new, keep * count + size
+    def remember(self, known: Any, count: float, squares: Any, losses: Any, size: int) -> tuple[Any, float]:
+        """Return squared slopes, losses and number of recent samples after another batch; see ``step_length``.
+
+        Of the squared error both are the same, so that steps do not depend on them.
+        """
+        new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW)
+        limit, times = MOST * size * known, new * count
+        shares = self.xp.where((limit > 0.0) & (times > limit), limit / times, self.xp.ones_like(limit))
+        return keep * known + new * self.xp.min(shares), keep * count + size
 
 
 class LineSearch:
@@ -106,7 +117,6 @@ class LineSearch:
         """Return the length for a step along ``-d``, which changes predictions by ``along``."""
         xp, device = self.xp, self.device
         fall, lean, bend = xp.sum(d * g), 0.0, 0.0
-        possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
         if pull is not None:
             there = w - xp.astype(step, w.dtype, copy=False) * d
             wide = device.wide(d)
@@ -115,7 +125,9 @@ class LineSearch:
         if not self.tries:
             bend = bend + xp.sum(along * weighted, dtype=xp.float64) / rows.number
             step = xp.where(step * bend - fall > EXACT * fall, fall / bend, step)
-            return xp.where(possible, step, self.none), self.none
+            return xp.where(fall > 0.0, step, self.none), self.none
+
+        possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
 
         def slopes_at(lengths):
             narrow = xp.reshape(xp.astype(lengths, z.dtype, copy=False), (-1, 1))

@@ -91,6 +91,8 @@ class Formula:
             return getattr(xp, "logical_" + op)
         if op == "add" and 0.0 in [self.values[k] for k in args if k not in arrays]:
             return lambda a, b: a if hasattr(a, "shape") else b
+        if op == "sub" and self.values[args[1]] == 0.0 and args[1] not in arrays:
+            return lambda a, b: a
         if op in ("max", "min"):
             function: Callable = partial(self._extreme, op)
         else:
@@ -108,6 +110,8 @@ class Formula:
         if hasattr(a, "shape") and hasattr(b, "shape"):
             return (self.xp.maximum if op == "max" else self.xp.minimum)(a, b)
         array, bound = (a, b) if hasattr(a, "shape") else (b, a)
+        if hasattr(array, "clamp"):  # Of torch: one operation, where `clip` has three.
+            return array.clamp(min=bound) if op == "max" else array.clamp(max=bound)
         return self.xp.clip(array, bound, None) if op == "max" else self.xp.clip(array, None, bound)
 
     def _array(self, value: Any) -> Any:
@@ -136,6 +140,9 @@ class ArrayParts:
             self.loss: Callable = lambda y, p: both(y=y, p=p)
             self.value: Callable = lambda y, p: of_value(y=y, p=p)[0]
             self.slope: Callable = lambda y, p: of_slope(y=y, p=p)[0]
+            # For losses that depend on the difference only.
+            of_residual = make(formulas.loss, (value,), y=0.0)
+            self.value_of_residual: Callable = lambda residual: of_residual(p=residual)[0]
         else:
             self.value, self.slope = loss.value, loss.gradient
             self.loss = lambda y, p: (loss.value(y, p), loss.gradient(y, p))
