@@ -142,3 +142,12 @@ def test_a_smooth_penalty_whose_curvature_varies(kind, corner, alpha):
     options = {"xtol": 1e-10, "ftol": 1e-14}
     peer = min(minimize(objective, start, method="Powell", options=options).fun for start in starts)
     assert objective(ends) <= peer + NEAR * np.mean(abs(y - np.median(y)))
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**-400, 2.0**400])
+def test_the_unit_of_targets_of_constant_columns(estimator, unit):
+    """The weighted median; moves of an intercept of any size count."""
+    y, weight = np.array([-8.5, -8.25, -7.5, 3.0]), np.array([0.25, 0.5, 4.0, 0.0])
+    model = estimator("absolute_error", random_state=0).fit(np.array([[1.0], [1.0], [1.0], [0.0]]), y * unit, weight)
+    np.testing.assert_allclose(model.predict([[1.0]]) / unit, -7.5, rtol=1e-12)
