@@ -116,7 +116,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "small"
     if not fit.progress or ended not in COMPLETE:
         return None
-    if follows_one(plan):
+    if follows_one(plan, state):
         return "lost"
     if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"
