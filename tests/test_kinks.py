@@ -151,3 +151,16 @@ def test_the_unit_of_targets_of_constant_columns(estimator, unit):
     y, weight = np.array([-8.5, -8.25, -7.5, 3.0]), np.array([0.25, 0.5, 4.0, 0.0])
     model = estimator("absolute_error", random_state=0).fit(np.array([[1.0], [1.0], [1.0], [0.0]]), y * unit, weight)
     np.testing.assert_allclose(model.predict([[1.0]]) / unit, -7.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize(("name", "params"), LINEAR[:2])
+def test_the_unit_of_targets_with_a_ridge(estimator, name, params):
+    """The penalty of targets in another unit has the same ratio to the loss, and nothing else changes."""
+    X, y = problem("normal", 60, 3)
+    first, *others = (
+        estimator(name, **params, penalty="l2", alpha=0.1 / unit, random_state=0).fit(X, y * unit).predict(X) / unit
+        for unit in (1.0, 2.0**-50, 2.0**-400, 2.0**300)
+    )
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-9)
