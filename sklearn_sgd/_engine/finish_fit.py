@@ -71,8 +71,9 @@ def full_batches(
     for number in range(MOST_EPOCHS):
         if number >= EPOCHS and gain <= WORTH * enough:
             break
+        penalty = plan.penalty_value(state.vectors.coef)  # Of the parameters that have the loss of the epoch.
         [(_, epoch)] = one_epoch([descent])
-        objective = epoch.loss + epoch.penalty
+        objective = epoch.loss + penalty
         if before == np.inf and not objective <= most:
             state.start_at(np.zeros(plan.X.shape[1]), constant, 0.0)
             before = most
