@@ -579,6 +579,9 @@ def test_targets_whose_squares_are_below_the_range_of_numbers(kind, params, form
     assert lost.stop_reason_ == "stalled"
     assert len(said) == 1
     assert "so small that the squares" in said[0]
+    # Here squares are in the range, but few quotients of them: a minimum of squares that is met without quotients is.
+    edge, said = told(kind(random_state=0, **params), form(X), 1e-151 * y)
+    assert said or np.allclose(edge.coef_ / 1e-151, model.coef_, atol=1e-3)
     assert not told(kind(random_state=0, **params), form(X), np.full(300, 1e-200))[1]
     # All slopes are 0, but not lost: the minimum is at 0.
     tube, said = told(kind("epsilon_insensitive", epsilon=100.0, random_state=0), form(X), y)
