@@ -68,7 +68,7 @@ class Fit:
     # Whether a move along narrow directions was made, and what the last one gained, made or not.
     has_moved, narrow_gain = False, 0.0
 
-    # What the last full batch at the end gained, if these did not reach the minimum.
+    # What the latter half of the full batches at the end gained, if these did not reach the minimum.
     last_gain: float | None = None
 
     # The least objective that another search found.
