@@ -158,3 +158,16 @@ def test_one_target_that_the_columns_do_not_follow(loss):
     model = BatchGDRegressor(loss).fit(X, y)
     assert abs(model.predict(X)).max() < 5.0
     assert model.stop_reason_ == "tol"
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize("far", [1e11, -1e11])
+@pytest.mark.parametrize("quantile", [0.9, 0.99])
+def test_a_quantile_that_follows_one_target(kind, far, quantile):
+    """It is 1 of 10: the best constant is the target itself, or a line through it has a lower loss."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(10, 1)), rng.normal(size=10)
+    y[7] = far
+    with pytest.warns(ConvergenceWarning, match="a target is so far from the others"):
+        model = kind("quantile", quantile=quantile if far > 0.0 else 1.0 - quantile, random_state=0).fit(X, y)
+    assert model.stop_reason_ == "stalled"

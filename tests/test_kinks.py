@@ -147,3 +147,49 @@ def test_a_smooth_penalty_whose_curvature_varies(kind, corner, alpha):
     options = {"xtol": 1e-10, "ftol": 1e-14}
     peer = min(minimize(objective, start, method="Powell", options=options).fun for start in starts)
     assert objective(ends) <= peer + NEAR * np.mean(abs(y - np.median(y)))
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**-400, 2.0**400])
+def test_the_unit_of_targets_of_constant_columns(estimator, unit):
+    """The weighted median; moves of an intercept of any size count."""
+    y, weight = np.array([-8.5, -8.25, -7.5, 3.0]), np.array([0.25, 0.5, 4.0, 0.0])
+    model = estimator("absolute_error", random_state=0).fit(np.array([[1.0], [1.0], [1.0], [0.0]]), y * unit, weight)
+    np.testing.assert_allclose(model.predict([[1.0]]) / unit, -7.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize(("name", "params"), LINEAR[:2])
+def test_the_unit_of_targets_with_a_ridge(estimator, name, params):
+    """The penalty of targets in another unit has the same ratio to the loss, and nothing else changes."""
+    X, y = problem("normal", 60, 3)
+    first, *others = (
+        estimator(name, **params, penalty="l2", alpha=0.1 / unit, random_state=0).fit(X, y * unit).predict(X) / unit
+        for unit in (1.0, 2.0**-50, 2.0**-400, 2.0**300)
+    )
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-9)
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize("alpha", [0.01, 0.1])
+@pytest.mark.parametrize("quantile", [0.5, 0.8])
+@pytest.mark.parametrize("size", [(60, 40), (200, 10)])
+def test_zeros_of_a_linear_program_with_an_l1_penalty(estimator, alpha, quantile, size):
+    """HiGHS finds a vertex of the same objective: to a twentieth of the default tolerance, and nearly all its zeros."""
+    X, y = problem("normal", *size)
+    peer = QuantileRegressor(quantile=quantile, alpha=alpha).fit(X, y)
+    model = estimator("quantile", quantile=quantile, penalty="l1", alpha=alpha, random_state=0).fit(X, y)
+    formula = LOSSES["quantile"](quantile)
+    ours, theirs = (np.mean(formula.value(y, m.predict(X))) + alpha * abs(m.coef_).sum() for m in (model, peer))
+    assert ours - theirs <= 5e-5 * np.mean(formula.value(y, np.quantile(y, quantile)))
+    assert np.mean((model.coef_ != 0.0) != (abs(peer.coef_) > 1e-9)) <= 0.1
+
+
+@pytest.mark.parametrize("form", [np.asfortranarray, np.float32, sparse.csr_matrix])
+def test_zeros_of_a_linear_program_in_other_layouts(form):
+    X, y = problem("normal", 200, 10)
+    first = BatchGDRegressor("absolute_error", penalty="l1", alpha=0.1).fit(X, y)
+    other = BatchGDRegressor("absolute_error", penalty="l1", alpha=0.1).fit(form(X), y)
+    np.testing.assert_allclose(other.coef_, first.coef_, atol=1e-3)
+    np.testing.assert_array_equal(other.coef_ != 0.0, first.coef_ != 0.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from problems import REGRESSORS
 from scipy import sparse
+from scipy.optimize import minimize
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
@@ -470,3 +471,20 @@ def test_a_column_that_varies_by_rounding_is_constant(kind, spread):
     assert model.coef_[1] == 0.0
     np.testing.assert_allclose(model.coef_[::2], peer.coef_, rtol=1e-6)
     assert kind("huber", random_state=0).fit(X, y).coef_[1] == 0.0
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize(("n", "seed"), [(3, 1), (3, 3), (3, 7), (20, 6)])
+def test_full_batches_with_a_penalty(kind, n, seed):
+    """The first of them lowers the loss by more than it adds to the penalty."""
+    rng = np.random.default_rng(seed)
+    X, y, alpha = rng.standard_normal((n, 3)), 1e4 + rng.standard_normal(n), 1e-4
+    X[0] *= 3.0
+
+    def objective(w):
+        r = abs(X @ w - y)
+        return np.mean(r + np.log1p(np.exp(-2.0 * r)) - np.log(2.0)) + 0.5 * alpha * w @ w
+
+    model = kind("logcosh", penalty="l2", alpha=alpha, fit_intercept=False, random_state=0).fit(X, y)
+    least = minimize(objective, model.coef_, method="BFGS").fun
+    assert objective(model.coef_) - least <= 5e-4 * objective(np.zeros(3))

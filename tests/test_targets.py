@@ -164,3 +164,12 @@ def test_domain_is_asked_of_each(problem):
 def test_one_line_for_an_epoch(epochs, problem, capsys):
     OnlineSGDRegressor(verbose=1, **FIXED | {"epochs": epochs}).fit(*problem)
     assert len(capsys.readouterr().out.splitlines()) == epochs
+
+
+@all_kinds
+def test_the_step_of_each_target_with_a_ridge(kind, problem):
+    """It depends on the unit of the target, in which the penalty counts."""
+    X, Y = problem
+    model = kind("absolute_error", penalty="l2", alpha=0.1, random_state=0)
+    together, alone = clone(model).fit(X, Y), MultiOutputRegressor(model).fit(X, Y)
+    assert_allclose(together.coef_, [single.coef_ for single in alone.estimators_], rtol=1e-9, atol=1e-12)

@@ -13,8 +13,14 @@ from problems import LINKED, REGRESSORS, covering, csr, in_domain, linear, theta
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_wine, make_regression
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, d2_tweedie_score, r2_score
+from sklearn.linear_model import LinearRegression, PoissonRegressor
+from sklearn.metrics import (
+    d2_absolute_error_score,
+    d2_pinball_score,
+    d2_tweedie_score,
+    mean_poisson_deviance,
+    r2_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -579,6 +585,9 @@ def test_targets_whose_squares_are_below_the_range_of_numbers(kind, params, form
     assert lost.stop_reason_ == "stalled"
     assert len(said) == 1
     assert "so small that the squares" in said[0]
+    # Here squares are in the range, but few quotients of them: a minimum of squares that is met without quotients is.
+    edge, said = told(kind(random_state=0, **params), form(X), 1e-151 * y)
+    assert said or np.allclose(edge.coef_ / 1e-151, model.coef_, atol=1e-3)
     assert not told(kind(random_state=0, **params), form(X), np.full(300, 1e-200))[1]
     # All slopes are 0, but not lost: the minimum is at 0.
     tube, said = told(kind("epsilon_insensitive", epsilon=100.0, random_state=0), form(X), y)
@@ -594,3 +603,20 @@ def test_small_targets_in_single_precision(kind):
     small, said = told(kind("huber", epsilon=1e-10, random_state=0), X, np.float32(1e-10) * y)
     assert not said
     assert_allclose(small.coef_ / 1e-10, kind("huber", epsilon=1.0, random_state=0).fit(X, y).coef_, atol=1e-2)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_full_batches_that_gain_little_for_long_are_told(seed):
+    """A few samples with large weights, far from all others: each epoch gains little, and much is missing."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_t(1.5, (120, 10))
+    z = X @ rng.standard_normal(10)
+    y = 1.0 * rng.poisson(np.exp(np.clip(z / z.std() + 0.9 * rng.standard_t(1.5, 120), -3, 6)))
+    weight = 10.0 ** rng.uniform(-8, 8, 120)
+    model, said = told(MiniBatchSGDRegressor("poisson", random_state=0), X, y, weight)
+    peer = PoissonRegressor(alpha=0.0, solver="newton-cholesky", max_iter=1000).fit(X, y, weight)
+    ours, theirs, constant = (
+        mean_poisson_deviance(y, predicted, sample_weight=weight)
+        for predicted in (model.predict(X), peer.predict(X), np.full(120, np.average(y, weights=weight)))
+    )
+    assert ours <= theirs + 0.01 * constant or "the minimum is far" in said[0]

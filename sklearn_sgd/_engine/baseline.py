@@ -25,6 +25,9 @@ OUTLIER, ROOTS = 10.0, 5
 # The least share of the noise that is not learned yet.
 SHARE_LEFT = 1e-5
 
+# Square from which on no quotient of squares is limited.
+LEAST = 1e-296
+
 # Spread of the first predictions, in units of the typical residual.
 SPREAD = 0.1
 
@@ -83,9 +86,9 @@ def typical_residual(loss, data, kept, constant: float) -> float:
     return float(usual_value(sums) / max(sums[2], 1e-300))
 
 
-def least_square(dtype: Any) -> float:
-    """The smallest square with all its digits, in a precision."""
-    return float(np.finfo(dtype).smallest_normal)
+def least_square(dtype: Any, is_quadratic: bool) -> float:
+    """The smallest square with all its digits in a precision, by which steps of other losses can be divided, too."""
+    return max(float(np.finfo(dtype).smallest_normal), 0.0 if is_quadratic else LEAST)
 
 
 def constant_losses(loss, data, kept, constant: float) -> tuple[float, float]:

@@ -49,9 +49,10 @@ def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
 def full_batches(
     plan: Plan, state: State, enough: float, constant: float, most: float
 ) -> tuple[np.ndarray, float, float | None]:
-    """Return parameters after epochs of full batches, what they leave out, and the gain of the last one.
+    """Return parameters after epochs of full batches, what they leave out, and the gain of the latter half of them.
 
-    The gain is None if they ended because it was less than ``enough``.
+    The gain is None if they ended because that of the last one was less than ``enough``. Where each gains little for
+    long, about as much as the latter half has gained is still missing.
 
     The epochs begin at the average; or at the constant, if the objective at the average exceeds ``most``. Full batches
     move along directions that are too narrow for noisy steps, are not cut short by rows far from all others, and reach
@@ -67,19 +68,20 @@ def full_batches(
     )
     state, centre, before = state.fork(), state.centre, np.inf
     state.prepare(plan.formulas.moments, plan.parts.penalty, from_average=True)
-    descent, gain, has_ended = Descent(plan, state), np.inf, False
+    descent, gains, has_ended = Descent(plan, state), [np.inf], False
     for number in range(MOST_EPOCHS):
-        if number >= EPOCHS and gain <= WORTH * enough:
+        if number >= EPOCHS and gains[-1] <= WORTH * enough:
             break
+        penalty = plan.penalty_value(state.vectors.coef)  # Of the parameters that have the loss of the epoch.
         [(_, epoch)] = one_epoch([descent])
-        objective = epoch.loss + epoch.penalty
+        objective = epoch.loss + penalty
         if before == np.inf and not objective <= most:
             state.start_at(np.zeros(plan.X.shape[1]), constant, 0.0)
             before = most
             continue
         has_ended = objective > before - enough and not descent.was_stopped
-        gain, before = before - objective, objective
+        gains, before = [*gains, before - objective], objective
         if has_ended or not epoch.finite:
             break
     state.recentre(centre)
-    return state.vectors.average, descent.plan.hidden, None if has_ended else gain
+    return state.vectors.average, descent.plan.hidden, None if has_ended else sum(gains[(len(gains) + 1) // 2 :])

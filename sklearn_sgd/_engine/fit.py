@@ -10,7 +10,7 @@ from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import best_constant, constant_loss, constant_losses, expected_loss, training_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
-from sklearn_sgd._engine.kinks import has_smoothed_minimum, smoothed_minimum
+from sklearn_sgd._engine.kinks import directions_to_minimum, smoothed_minimum
 from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.probe import Probe
@@ -73,7 +73,7 @@ class Fit:
     # Whether a move along narrow directions was made, and what the last one gained, made or not.
     has_moved, narrow_gain = False, 0.0
 
-    # What the last full batch at the end gained, if these did not reach the minimum.
+    # What the latter half of the full batches at the end gained, if these did not reach the minimum.
     last_gain: float | None = None
 
     # The least objective that another search found.
@@ -109,6 +109,7 @@ class Fit:
         final = minimum_of(plan, state, 2.0 * self.baseline)
         self.final = None if score else final
         self.is_finished = False
+        self.smoothed = directions_to_minimum(plan, state)
         # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
         self.decides = final if final and final.leaves_out and not plan.noise else None
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
@@ -186,10 +187,10 @@ class Fit:
         Of losses with kinks few rows determine the minimum, so that each step changes which, unless they are smoothed.
         """
         formulas, (n_rows, n_columns) = plan.formulas, (plan.n_rows, plan.X.shape[1])
+        if self.smoothed is not None:
+            return True
         if plan.preconditioner is None or not plan.preconditioner.is_full or formulas.is_quadratic:
             return False
-        if has_smoothed_minimum(plan, state):
-            return True
         is_slow = formulas.has_kinks and n_rows < PLENTY * (n_columns + 1)
         return not is_slow and self.needs_all_rows(plan, state)
 
@@ -241,9 +242,8 @@ class Fit:
             self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
         enough = MISSING * (TOL * self.baseline if self.stopping.margin is None else self.progress)
-        is_near = (
-            averages or self.reason == "tol" or (self.stopping.margin is not None and is_sparse_least_squares(plan))
-        )
+        leads_there = is_sparse_least_squares(plan) or self.smoothed is not None
+        is_near = averages or self.reason == "tol" or (self.stopping.margin is not None and leads_there)
         ends = plan.finishes and not self.stopping.score and is_near
         missing = self._finish(state, enough, averages) if ends or self.decides else plan.hidden
         if missing > enough > 0.0:
@@ -271,7 +271,7 @@ class Fit:
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
         elif is_sparse_least_squares(plan) and (found := self._minimum_of_sets(SHARE * enough)) is not None:
             w = found
-        elif has_smoothed_minimum(plan, state) or (averages and self.needs_all_rows(plan, state)):
+        elif self.smoothed is not None or (averages and self.needs_all_rows(plan, state)):
             w, hidden = self._after_steps_on_all_rows(state, enough, averages)
         else:
             self.is_finished = False
@@ -282,8 +282,8 @@ class Fit:
         """Return parameters after steps on all rows from those of a state on, and what they leave out."""
         plan, hidden = self.descent.plan, self.descent.plan.hidden
         self.is_finished = False
-        if has_smoothed_minimum(plan, state):
-            w, self.is_finished = smoothed_minimum(plan, state, enough)
+        if self.smoothed is not None:
+            w, self.is_finished = smoothed_minimum(plan, state, self.smoothed, enough)
             state.finish(w)
         if averages and not self.is_finished:
             w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)

@@ -1,11 +1,11 @@
-"""The minimum of a loss with kinks on all rows, with a smooth penalty: Newton steps on smoothed losses.
+"""The minimum of a loss with kinks on all rows, with a smooth penalty or an L1 term: Newton steps on smoothed losses.
 
 Where the slope l' of a loss l jumps, curvatures at the predictions do not show how far a step should go. The mean of
 the loss over the predictions within a distance h is smooth. Its slope is (l(p + h) - l(p - h)) / 2h, its curvature
 (l'(p + h) - l'(p - h)) / 2h. For the absolute error it is Huber's loss. Only rows with a kink within h have a
 curvature, so that a step costs little more than a gradient. The minimum of the smoothed objective exceeds that of the
 objective by at most h**2 / 4 times the mean curvature, which is the gap to a dual solution. So h falls until this is
-little enough.
+little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h.
 
 References
 ----------
@@ -13,6 +13,7 @@ Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estim
 1993.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from copy import copy
 from functools import partial
@@ -20,10 +21,10 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
+from scipy.sparse import issparse
 
-from sklearn_sgd._engine.automatic.geometry import Geometry
-from sklearn_sgd._engine.automatic.on_device import measure_there
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
+from sklearn_sgd._engine.automatic.preconditioner import is_varying
+from sklearn_sgd._engine.automatic.statistics import most_affordable
 from sklearn_sgd._engine.baseline import BLOCK, SAMPLE, targets_and_weights
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes.full_batch import level
@@ -36,8 +37,8 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, sc
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
 
-# Maximum number of steps.
-STEPS = 50
+# Maximum number of steps; for coefficients of 0 it is larger where X has fewer entries than the last number.
+STEPS, MORE_STEPS, ENTRIES = 50, 150, 1e8
 
 # Share of the mean curvature that is added in all directions, since a few rows with kinks nearby may lack some. After a
 # step that was longer than this length, by the line search, it is smaller by such a factor; after shorter ones it grows
@@ -52,22 +53,32 @@ FEW, PLACES, UNLIKE = 1000, 64, 0.05
 # distance for the loss.
 REACH = 1e-4
 
+# Amount by which coefficients of 0 may raise the objective, as a share of what is enough.
+ZEROS = 0.02
+
 # Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls. The cost at
 # the end, as a share of what is enough: where the minimum is flat, parameters are not near it before.
-NEAR, LITTLE = 0.05, 0.1
+# Coefficients of 0 show later than the minimum.
+NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 
 
-def has_smoothed_minimum(plan: Plan, state: State) -> bool:
-    """Return whether the minimum can be sought in this way.
+def directions_to_minimum(plan: Plan, state: State) -> np.ndarray | None:
+    """Return directions in which columns have variance 1, if the minimum can be sought in this way; else None.
 
-    Rows must be in this process, and their covariances kept. Reweighting decides about nearly dependent columns.
+    Rows must be in this process. Without an L1 term columns are also uncorrelated in them, and covariances must be
+    kept: reweighting decides about nearly dependent columns.
     """
-    if not (plan.formulas.has_kinks and plan.formulas.is_smooth) or plan.is_remote:
-        return False
-    geometry = state.step and state.step.geometry
-    if not geometry:
-        return False
-    return geometry.without_dependent(dtype_of(plan.X)).n_directions == np.count_nonzero(geometry.scale)
+    formulas, step = plan.formulas, state.step
+    if plan.is_remote or step is None or not formulas.has_kinks:
+        return None
+    if not formulas.is_smooth:
+        varies = np.flatnonzero(is_varying(step.variance, state.centre))
+        if formulas.terms is None or step.shares is not None or len(varies) > most_affordable(plan.n_rows):
+            return None
+        return np.eye(len(step.variance))[:, varies] / np.sqrt(step.variance[varies])
+    if step.geometry is None or step.geometry.has_dependent(dtype_of(plan.X)):
+        return None
+    return step.geometry.without_dependent(dtype_of(plan.X)).root()
 
 
 class Smoothed:
@@ -76,13 +87,15 @@ class Smoothed:
     X stays on its device. Predictions and slopes of the rows are computed in NumPy.
     """
 
-    def __init__(self, plan: Plan, state: State, geometry: Geometry):
+    def __init__(self, plan: Plan, state: State, directions: np.ndarray):
         self.plan, self.loss, self.penalty = plan, plan.parts.loss, plan.parts.penalty
         self.centre, self.bias = state.centre, float(plan.data.rows.bias)
         self.y, s = map(host, targets_and_weights(plan.data, plan.used))
         self.share = s / total(s)
-        # Directions in which the columns are uncorrelated and have variance 1.
-        self.directions = geometry.without_dependent(dtype_of(plan.X)).root()
+        self.directions = directions
+        # Changes of the coefficients that change predictions by 1.
+        self.units = np.sqrt(np.sum(np.square(directions), axis=1))
+        self.lasso = 0.0 if plan.formulas.is_smooth else plan.formulas.terms.lasso
 
     def _blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield the positions of some rows, and the rows in double precision."""
@@ -131,7 +144,7 @@ class Smoothed:
         for some, rows in self._blocks():
             g[:-1] += host(like(slopes[some], rows) @ rows)
         sum_of_slopes = total(slopes)
-        g[:-1] += self.penalty.gradient(w[:-1]) - sum_of_slopes * self.centre
+        g[:-1] += self.pull(w[:-1], distance) - sum_of_slopes * self.centre
         g[-1] = self.bias * sum_of_slopes
         return g
 
@@ -139,35 +152,66 @@ class Smoothed:
         self, w: np.ndarray, z: np.ndarray, d: np.ndarray, along: np.ndarray, distance: float, length: float
     ) -> float:
         """Return the slope of the smoothed objective after a step, in its direction."""
-        pull = self.penalty.gradient(w[:-1] - length * d[:-1])
+        pull = self.pull(w[:-1] - length * d[:-1], distance)
         return -float(self._slopes(z - length * along, distance) @ along + np.sum(pull * d[:-1]))
 
-    def _columns(self, bent: np.ndarray, curvatures: np.ndarray) -> ColumnStatistics:
-        """Return the statistics of some rows, by their numbers, with such weights."""
-        X, centred = self.plan.X, bool(self.bias)
-        if is_foreign(X):
-            rows = take(X, bent)
-            return measure_there(rows, like(curvatures, doubled(rows[:1, 0])), centred)[0]
-        weight = np.zeros(X.shape[0])
-        weight[bent] = curvatures
-        return measure(X, bent, weight, centred)
+    def pull(self, w: np.ndarray, distance: float) -> np.ndarray:
+        """Return the gradient of the smoothed penalty."""
+        if not self.lasso:
+            return self.penalty.gradient(w)
+        reach = distance * self.units
+        slope = np.clip(np.divide(w, reach, out=np.zeros(len(w)), where=reach > 0.0), -1.0, 1.0)
+        return self.penalty.gradient(w) + self.lasso * slope
+
+    def bends(self, w: np.ndarray, distance: float) -> np.ndarray:
+        """Return the curvatures of the smoothed L1 term."""
+        reach = distance * self.units
+        near = (abs(w[:-1]) < reach) & (reach > 0.0)
+        return np.divide(self.lasso, reach, where=near, out=np.zeros(len(reach)))
+
+    def with_zeros(self, w: np.ndarray, most: float) -> np.ndarray:
+        """Return parameters with as many of the smallest coefficients at 0 as raise the objective by ``most``."""
+        sizes = np.divide(abs(w[:-1]), self.units, out=np.zeros(len(w) - 1), where=self.units > 0.0)
+        order, least = np.argsort(sizes, kind="stable"), self.objective(w, self.predictions(w))
+
+        def with_some(number: int) -> np.ndarray:
+            zeros = w.copy()
+            zeros[order[:number]] = 0.0
+            return zeros
+
+        def rises(number: int) -> bool:
+            zeros = with_some(number)
+            return not self.objective(zeros, self.predictions(zeros)) <= least + most
+
+        return with_some(bisect_left(range(1, len(w)), True, key=rises))
 
     def ridge(self, w: np.ndarray, reach: float) -> np.ndarray:
         """Return the curvature of the penalty; a user's may depend on the coefficients."""
         if self.plan.formulas.pulls_linearly:
             return self.penalty.gradient(np.ones(len(w) - 1)) * np.ones(len(w) - 1)
-        near = REACH * (abs(w[:-1]) + reach * np.sqrt(np.sum(np.square(self.directions), axis=1)))
+        near = REACH * (abs(w[:-1]) + reach * self.units)
         return (self.penalty.gradient(w[:-1] + near) - self.penalty.gradient(w[:-1] - near)) / (2.0 * near)
+
+    def _along(self, curvatures: np.ndarray) -> np.ndarray:
+        """Return the second derivatives of the losses along the directions and the intercept."""
+        bent, kept, k = np.flatnonzero(curvatures), self.plan.row_indices, self.directions.shape[1]
+        system = np.zeros((k + 1, k + 1))
+        for start in range(0, len(bent), BLOCK):
+            some = bent[start : start + BLOCK]
+            rows = doubled(take(self.plan.X, some if kept is None else kept[some]))
+            if not issparse(rows):
+                rows = rows - like(self.centre, rows)
+            along = host(rows @ like(self.directions, rows))
+            if issparse(rows):
+                along = along - self.centre @ self.directions
+            along = np.column_stack((along, np.full(len(some), self.bias)))
+            system += along.T @ (curvatures[some, None] * along)
+        return system
 
     def newton_step(self, g: np.ndarray, curvatures: np.ndarray, ridge: np.ndarray, added: float) -> np.ndarray:
         """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
-        bent, kept, k = np.flatnonzero(curvatures), self.plan.row_indices, self.directions.shape[1]
-        system = added * np.eye(k + 1)
-        if len(bent):
-            columns = self._columns(bent if kept is None else kept[bent], curvatures[bent])
-            aside = self.bias * np.append((columns.mean - self.centre) @ self.directions, 1.0)
-            system[:k, :k] += self.directions.T @ columns.moment @ self.directions
-            system += columns.weight * np.outer(aside, aside)
+        k = self.directions.shape[1]
+        system = added * np.eye(k + 1) + self._along(curvatures)
         system[:k, :k] += self.directions.T @ (ridge[:, None] * self.directions)
         side = np.append(g[:-1] @ self.directions, g[-1])
         _, d, refused = linalg.lapack.dposv(system, side)
@@ -176,39 +220,46 @@ class Smoothed:
         return np.append(self.directions @ d[:k], d[k])
 
 
-def smoothed_minimum(plan: Plan, state: State, enough: float) -> tuple[np.ndarray, bool]:
+def smoothed_minimum(plan: Plan, state: State, directions: np.ndarray, enough: float) -> tuple[np.ndarray, bool]:
     """Return parameters from those of a state on, and whether they are at most ``enough`` above the minimum."""
-    assert state.step is not None
-    assert state.step.geometry is not None
-    problem, w = Smoothed(plan, state, state.step.geometry), host(state.vectors.average).astype(np.float64)
+    problem, w = Smoothed(plan, state, directions), host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
-        z = problem.predictions(w)
-        best, least = w, problem.objective(w, z)
-        little, is_near = LITTLE * enough, False
-        distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
-        if not problem.has_slopes(z, distance):
-            return w, False
-        for _ in range(STEPS if least > enough else 0):
-            curvatures = problem.curvatures(z, distance)
-            g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
-            # At parameters without kinks nearby the curvature is that of before.
-            curvature = sum_of_curvatures or curvature
-            d = problem.newton_step(g, curvatures, problem.ridge(w, distance), share * curvature)
-            fall, cost = float(g @ d), 0.25 * distance * distance * sum_of_curvatures
-            if not np.isfinite(fall):
-                break
-            is_near = is_near or (cost <= enough and 0.5 * fall <= NEAR * enough)
-            if 0.5 * fall <= NEAR * max(cost, little):
-                if cost <= little:
-                    return best, True
-                distance *= FALL
-                continue
-            along = problem.predictions(d)
-            length = level(partial(problem.slope, w, z, d, along, distance), 1.0, fall)
-            share = min(SHARE, share * (LESS_SHARE if length > LONG else MORE_SHARE if length < SHORT else 1.0))
-            w, z = w - length * d, z - length * along
-            if (objective := problem.objective(w, z)) < least:
-                best, least = w, objective
+        w, is_near = _descend(problem, w, enough)
+        return problem.with_zeros(w, ZEROS * enough) if problem.lasso else w, is_near
+
+
+def _descend(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarray, bool]:
+    """Return the best parameters of the Newton steps, and whether they are near enough."""
+    z = problem.predictions(w)
+    best, least = w, problem.objective(w, z)
+    little, is_near = (LITTLE_FOR_ZEROS if problem.lasso else LITTLE) * enough, False
+    distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
+    if not problem.has_slopes(z, distance):
+        return w, False
+    more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if problem.lasso else 0
+    for _ in range(STEPS + more if least > (little if problem.lasso else enough) else 0):
+        curvatures = problem.curvatures(z, distance)
+        g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
+        # At parameters without kinks nearby the curvature is that of before.
+        curvature = sum_of_curvatures or curvature
+        bends = problem.bends(w, distance)
+        d = problem.newton_step(g, curvatures, problem.ridge(w, distance) + bends, share * curvature)
+        costs = sum_of_curvatures + float(np.sum(np.square(problem.units) * bends))
+        fall, cost = float(g @ d), 0.25 * distance * distance * costs
+        if not np.isfinite(fall):
+            break
+        is_near = is_near or (cost <= enough and 0.5 * fall <= NEAR * enough)
+        if 0.5 * fall <= NEAR * max(cost, little):
+            if cost <= little:
+                return best, True
+            distance *= FALL
+            continue
+        along = problem.predictions(d)
+        length = level(partial(problem.slope, w, z, d, along, distance), 1.0, fall)
+        share = min(SHARE, share * (LESS_SHARE if length > LONG else MORE_SHARE if length < SHORT else 1.0))
+        w, z = w - length * d, z - length * along
+        if (objective := problem.objective(w, z)) < least:
+            best, least = w, objective
     return best, is_near or least <= enough
 
 

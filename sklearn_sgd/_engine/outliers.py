@@ -18,8 +18,9 @@ FEW, ASTRAY = 30, 1000.0
 FARTHEST, FARTHEST_SINGLE = 1e9, 1e6
 
 # Multiplications at most, to find whether a target is followed; share of a target that is rounding; squared length of a
-# row along directions in which no other has a part, below which it has none itself.
-MOST, NEARLY, NULL = 1e9, 1e-6, 1e-10
+# row along directions in which no other has a part, below which it has none itself; share of the distance to a target
+# by which predictions follow it.
+MOST, NEARLY, NULL, FOLLOWED = 1e9, 1e-6, 1e-10, 1e-3
 
 NO_TARGETS = np.empty(0)
 
@@ -39,10 +40,11 @@ def within_reach(plan: Plan) -> Plan:
     return plan._replace(data=plan.data._replace(y=y), reach=reach)
 
 
-def follows_one(plan: Plan) -> bool:
+def follows_one(plan: Plan, state: State) -> bool:
     """Whether predictions at the minimum follow a target that `within_reach` brought nearer, however far it was.
 
-    They do if some coefficients change the prediction of its row by more than those of all others together.
+    They do if they have followed it so far, or if some coefficients change the prediction of its row by more than those
+    of all others together.
     """
     n, p = plan.n_rows, plan.X.shape[1]
     if not plan.reach or is_foreign(plan.X) or n * p * p > MOST:
@@ -54,7 +56,10 @@ def follows_one(plan: Plan) -> bool:
     X, y = X / np.where(size > 0.0, size, 1.0), doubled(take(plan.data.y, plan.used))
     low, high = plan.reach
     beyond = np.flatnonzero((y <= low + NEARLY * abs(low)) | (y >= high - NEARLY * abs(high)))
+    coef, intercept = state.predictor()
     for row in beyond[:FEW]:
+        if abs(X[row, :-1] @ (size[:-1] * coef) + intercept - 0.5 * (low + high)) > FOLLOWED * (high - low):
+            return True
         others = np.delete(np.arange(n), row)
         # The least change of the others for a change of 1, or none.
         least = np.linalg.pinv(X[others], rcond=NULL)

@@ -40,8 +40,8 @@ from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.ridge_unit import depends_on_targets, ridge_unit
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream_curvature import stream_curvature
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._engine.wide import Wide
@@ -110,6 +110,10 @@ def make_plans(
 
     The states learn what data show before the descent: the scale of weights and, for the automatic step, the columns.
     """
+    if len(states) > 1 and recipe.automatic and not stream and depends_on_targets(recipe.formulas):
+        # Each target has a step of its own.
+        each = [(targets[:, target : target + 1], state) for target, state in enumerate(states)]
+        return [make_plans(recipe, X, y, weight, [state], train)[0] for y, state in each]
     rows = select(X, targets, weight, train)
     if recipe.automatic and not stream and _is_filled(rows.X):
         rows = rows._replace(X=rows.X.toarray())
@@ -126,7 +130,7 @@ def make_plans(
         noise = batch_size < rows.n_rows
         wide = None if stream else _wide(recipe, rows, weights)
         known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
-        curvature = stream_curvature(recipe, states, rows.targets, rows.row_indices) if stream else 1.0
+        curvature = ridge_unit(recipe, states, rows.X, rows.targets, rows.row_indices)
         learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known, curvature)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]

@@ -20,8 +20,8 @@ from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
 from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.ridge_unit import ridge_unit
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream_curvature import stream_curvature
 from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import total
 
@@ -115,7 +115,7 @@ class Stream:
                 # In the order in memory in which the epochs have the targets, which affects the rounding of sums.
                 targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
                 with quiet():
-                    curvature = stream_curvature(self.recipe, states, targets)
+                    curvature = ridge_unit(self.recipe, states, X, targets)
                     learn_columns(self.recipe, X, targets, weight, first, curvature=curvature, merge=self.merge)
             if first.step is None or may_be_cut(self.recipe, first, len(X)):
                 return None

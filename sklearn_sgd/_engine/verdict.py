@@ -116,7 +116,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "small"
     if not fit.progress or ended not in COMPLETE:
         return None
-    if follows_one(plan):
+    if follows_one(plan, state):
         return "lost"
     if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"
@@ -128,8 +128,9 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
 def _is_small(fit: Fit) -> bool:
     """Whether slopes of the loss are so small that their squares are lost below the range of numbers."""
     plan, loss = fit.descent.plan, fit.descent.plan.parts.loss
+    formulas = plan.formulas
     # Sums are in double precision, and from them full batches reach the minimum, if slopes grow with residuals.
-    least = least_square(dtype_of(plan.X) if plan.formulas.has_bounded_slopes else DOUBLE)
+    least = least_square(dtype_of(plan.X) if formulas.has_bounded_slopes else DOUBLE, formulas.is_quadratic)
     if abs(fit.baseline) > least or constant_sums(loss, plan.data, plan.row_indices, fit.constant)[3] > least:
         return False
     # The squares of the targets, too; slopes of 0 may be right.

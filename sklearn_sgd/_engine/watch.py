@@ -165,7 +165,8 @@ def number_of_small_targets(recipe: Recipe, state: State, X: Any, targets: Any) 
     y, on_moments = _as_columns(targets).astype(np.float64), recipe.finishes_streams and state.knows_targets
     # Slopes are 0 also where 0 is the right prediction, of which the targets are not small.
     sizes = np.maximum(np.abs(recipe.parts.loss.gradient(y, 0.0 * y)), np.abs(y)).max(axis=0)
-    return int(np.sum((sizes <= least_square(np.float64 if on_moments else dtype_of(X)) ** 0.5) & (sizes > 0.0)))
+    least = least_square(np.float64 if on_moments else dtype_of(X), recipe.formulas.is_quadratic)
+    return int(np.sum((sizes <= least**0.5) & (sizes > 0.0)))
 
 
 @quiet()

@@ -67,6 +67,10 @@ class Geometry(ABC):
         """The geometry without directions along which columns are nearly linear combinations of each other."""
 
     @abstractmethod
+    def has_dependent(self, dtype: np.dtype) -> bool:
+        """Whether `without_dependent` leaves out directions along which columns differ by more than rounding."""
+
+    @abstractmethod
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
         """Return the Newton step for a gradient whose rounding is at most so large in units of the columns."""
 
@@ -131,6 +135,10 @@ class Directions(Geometry):
         wide = self.values > self.dependent(dtype)
         return self if wide.all() else Directions(self.scale, self.values[wide], self.vectors[:, wide])
 
+    def has_dependent(self, dtype: np.dtype) -> bool:
+        """Whether `without_dependent` leaves out directions along which columns differ by more than rounding."""
+        return bool(((self.values > self.null) & (self.values <= self.dependent(dtype))).any())
+
     def inverse(self) -> np.ndarray:
         """Return the inverse covariances; null directions are omitted."""
         return self.divided_by(np.where(self.values > self.null, self.values, np.inf))
@@ -179,6 +187,10 @@ class WideGeometry(Geometry):
     def without_dependent(self, dtype: np.dtype = DOUBLE) -> Self:
         """The geometry itself."""
         return self
+
+    def has_dependent(self, dtype: np.dtype) -> bool:
+        """There are none."""
+        return False
 
     def inverse(self) -> np.ndarray:
         """Return the inverse covariances."""

@@ -17,8 +17,8 @@ from sklearn_sgd._engine.readings import count_rows
 # Minimum rows of a segment, maximum number of segments; minimum entries of X for segments, and for threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 
-# Intercepts that differ by the rounding of a move of the centre.
-CLOSE = 1e-6, 1e-12
+# Difference of two intercepts by the rounding of a move of the centre, in units of the terms.
+CLOSE = 1e-6
 
 # Largest ratio of the slope at the end of a step to that at its start. For the first estimate of its length: `NEARLY`.
 LEVEL = 0.05
@@ -110,6 +110,7 @@ class AllRows(WholeBatch):
         # In plain Python, threads would wait for each other, and have another configuration of scikit-learn.
         self.map: Callable = map_on_cores if compiled and n_entries >= THREADED else map
         self.direction: Any = None
+        self.rounding = 0.0
         self.share, self.missing, self.before_that = 1.0, np.inf, np.inf
 
     def __call__(self, data, chunk, loss):
@@ -123,14 +124,16 @@ class AllRows(WholeBatch):
                 np.append(w[:-1], w[-1] + move @ w[:-1]),
                 (total, squares, np.append(g[:-1] - g[-1] * move, g[-1])),
             )
+            self.rounding = CLOSE * float(abs(w[-1]) + abs(move) @ abs(w[:-1]))
             self.data = data
         return super().__call__(data, chunk, loss)
 
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         known = self.known[0]
-        if known is not None and np.array_equal(known[:-1], w[:-1]) and np.isclose(known[-1], w[-1], *CLOSE):
+        if self.rounding and np.array_equal(known[:-1], w[:-1]) and abs(known[-1] - w[-1]) <= self.rounding:
             self.known = w.copy(), self.known[1]
+        self.rounding = 0.0
         return super().gradient(w)
 
     def length(self, w, d, step: float, fall: float, lean: float, bend: float) -> float:

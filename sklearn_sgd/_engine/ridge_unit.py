@@ -1,28 +1,38 @@
-"""The curvature of a loss in a stream. A ridge penalty counts in units of it in the preconditioner.
+"""The curvature of a loss, in units of which a ridge penalty counts in the preconditioner.
 
 Losses with kinks have the curvature of their spread: it has the unit of one over y, and so has the penalty.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from sklearn_sgd._engine.baseline import SAMPLE, constant_of
+from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, take
 
 
-def stream_curvature(recipe: Recipe, states: Sequence[State], targets: Any, kept: np.ndarray | None = None) -> float:
+def depends_on_targets(formulas: Formulas) -> bool:
+    """Return whether the unit is not 1: where there is a ridge, and the loss is not the squared error."""
+    return not formulas.is_quadratic and formulas.parts.penalty.gradient(1.0) > 0.0
+
+
+def ridge_unit(recipe: Recipe, states: Sequence[State], X: Any, targets: Any, kept: np.ndarray | None = None) -> float:
     """Return the curvature of recent batches, or at first that of the targets at the best constant.
 
     Of several targets the least: with a larger one the penalty would shorten the steps of the intercept. It is 1 for
     the squared error, and where there is no ridge.
     """
     formulas = recipe.formulas
-    if formulas.is_quadratic or not formulas.parts.penalty.gradient(1.0) > 0.0:
+    if not depends_on_targets(formulas):
         return 1.0
+    if isinstance(X, RemoteRows):
+        _, losses, _, squares, *_ = X.residual_sums(formulas.parts.loss, _constant(recipe, X.best_constant, formulas))
+        return _of_parabola(float(squares), 2.0 * float(losses)) or 1.0
     return min(
         _of_parabola(state.window[0], state.window[1]) or _at_constant(recipe, targets[:, target], kept)
         for target, state in enumerate(states)
@@ -33,9 +43,14 @@ def _at_constant(recipe: Recipe, y: Any, kept: np.ndarray | None) -> float:
     """Return the curvature at the best constant for a sample of targets; 1 where they do not show it."""
     used = np.arange(y.shape[0]) if kept is None else kept
     y, loss = host(doubled(take(y, used[:: -(-len(used) // SAMPLE)]))), recipe.parts.loss
-    constant = constant_of(recipe.formulas, y, None) if recipe.params["fit_intercept"] else 0.0
+    constant = _constant(recipe, constant_of, recipe.formulas, y, None)
     slopes, losses = loss.gradient(y, constant + 0.0 * y), loss.value(y, constant + 0.0 * y)
     return _of_parabola(float(slopes @ slopes), 2.0 * float(losses.sum())) or 1.0
+
+
+def _constant(recipe: Recipe, best: Callable[..., float], *args: Any) -> float:
+    """Return the best constant prediction; 0 for a model without intercept."""
+    return best(*args) if recipe.params["fit_intercept"] else 0.0
 
 
 def _of_parabola(squares: float, losses: float) -> float:
