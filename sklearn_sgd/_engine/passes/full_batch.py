@@ -17,8 +17,9 @@ from sklearn_sgd._engine.readings import count_rows
 # Minimum rows of a segment, maximum number of segments; minimum entries of X for segments, and for threads.
 ROWS, SEGMENTS, LEAST, THREADED = 4096, 64, 1 << 15, 1 << 17
 
-# Difference of two intercepts by the rounding of a move of the centre, in units of the terms.
-CLOSE = 1e-6
+# Difference of two intercepts by the rounding of a move of the centre, in units of the terms; and of one that was
+# computed in another way, in units of it, or of as many units in the last place.
+CLOSE, SAME, PLACES = 1e-6, 1e-12, 16
 
 # Largest ratio of the slope at the end of a step to that at its start. For the first estimate of its length: `NEARLY`.
 LEVEL = 0.05
@@ -131,8 +132,10 @@ class AllRows(WholeBatch):
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         known = self.known[0]
-        if self.rounding and np.array_equal(known[:-1], w[:-1]) and abs(known[-1] - w[-1]) <= self.rounding:
-            self.known = w.copy(), self.known[1]
+        if known is not None and np.array_equal(known[:-1], w[:-1]):
+            same = max(SAME, PLACES * np.finfo(w.dtype).eps) * abs(float(w[-1]))
+            if abs(known[-1] - w[-1]) <= max(self.rounding, same):
+                self.known = w.copy(), self.known[1]
         self.rounding = 0.0
         return super().gradient(w)
 
