@@ -130,7 +130,7 @@ def make_plans(
         noise = batch_size < rows.n_rows
         wide = None if stream else _wide(recipe, rows, weights)
         known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
-        curvature = ridge_unit(recipe, states, rows.X, rows.targets, rows.row_indices)
+        curvature = ridge_unit(recipe, states, rows.X, rows.targets, weights, rows.row_indices)
         learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known, curvature)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]
