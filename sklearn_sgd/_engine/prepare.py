@@ -110,13 +110,13 @@ def make_plans(
 
     The states learn what data show before the descent: the scale of weights and, for the automatic step, the columns.
     """
+    if recipe.automatic and not stream and _is_filled(X):
+        X = X.toarray()
     if len(states) > 1 and recipe.automatic and not stream and depends_on_targets(recipe.formulas):
         # Each target has a step of its own.
         each = [(targets[:, target : target + 1], state) for target, state in enumerate(states)]
         return [make_plans(recipe, X, y, weight, [state], train)[0] for y, state in each]
     rows = select(X, targets, weight, train)
-    if recipe.automatic and not stream and _is_filled(rows.X):
-        rows = rows._replace(X=rows.X.toarray())
     params, formulas = recipe.params, recipe.formulas
     _refuse_foreign(recipe, rows.X)
     batch_size = batch_size_for(params, rows.X, rows.n_rows)
