@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from problems import REGRESSORS, covering
 from scipy import sparse
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import HuberRegressor
 
@@ -171,3 +172,22 @@ def test_a_quantile_that_follows_one_target(kind, far, quantile):
     with pytest.warns(ConvergenceWarning, match="a target is so far from the others"):
         model = kind("quantile", quantile=quantile if far > 0.0 else 1.0 - quantile, random_state=0).fit(X, y)
     assert model.stop_reason_ == "stalled"
+
+
+@pytest.mark.parametrize("loss", ["huber", "logcosh"])
+@pytest.mark.parametrize("weight", [None, 1e-3])
+def test_one_target_does_not_shrink_the_steps_of_a_ridge(loss, weight):
+    """The penalty counts in units of the curvature of the loss, in which one target counts for little."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 3)) * [1.0, 10.0, 0.1]
+    y, s, alpha, formula = X @ [1.0, 0.3, 4.0] + rng.standard_normal(500), np.ones(500), 0.01, LOSSES[loss]()
+    y[7], s[7] = 1e8, weight or 1.0
+
+    def slope(w):
+        slopes = s / s.sum() * formula.gradient(y, X @ w[:3] + w[3])
+        return np.append(slopes @ X + alpha * w[:3], slopes.sum())
+
+    peer = root(slope, np.zeros(4), tol=1e-12).x
+    model = MiniBatchSGDRegressor(loss, penalty="l2", alpha=alpha, average=True, random_state=0)
+    model.fit(X, y, None if weight is None else s)
+    assert_allclose(model.predict(X), X @ peer[:3] + peer[3], atol=0.2)

@@ -1,5 +1,6 @@
 """Losses with kinks end at the minimum of a linear program."""
 
+import tracemalloc
 import warnings
 from typing import NamedTuple
 
@@ -193,3 +194,17 @@ def test_zeros_of_a_linear_program_in_other_layouts(form):
     other = BatchGDRegressor("absolute_error", penalty="l1", alpha=0.1).fit(form(X), y)
     np.testing.assert_allclose(other.coef_, first.coef_, atol=1e-3)
     np.testing.assert_array_equal(other.coef_ != 0.0, first.coef_ != 0.0)
+
+
+def test_zeros_of_a_linear_program_with_many_constant_columns():
+    """Memory is for the columns that vary: a square matrix of all would take 72 MB."""
+    X, y = problem("normal", 60, 3)
+    few, many = (BatchGDRegressor("absolute_error", penalty="l1", alpha=0.1) for _ in range(2))
+    few.fit(X, y)
+    tracemalloc.start()
+    many.fit(np.pad(X, ((0, 0), (0, 3000))), y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+    np.testing.assert_allclose(many.coef_[:3], few.coef_, atol=1e-3)
+    assert not many.coef_[3:].any()

@@ -3,6 +3,7 @@
 import internals
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering
 from scipy import sparse
@@ -361,3 +362,16 @@ def test_light_rows_shape_the_step_by_their_weight():
     far = sparse.diags_array(np.where(np.arange(300) % 3, 1.0, 1e3)) @ X
     model = MiniBatchSGDRegressor(random_state=0).fit(far, y, weight)
     assert model.score(X[weight == 1.0], y[weight == 1.0]) > 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_light_rows_of_tensors_shape_the_step_by_their_weight(dtype):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X, weight = rng.standard_normal((900, 420)), np.where(np.arange(900) % 3, 1.0, 1e-12)
+    y = X[:, :5].sum(axis=1) + rng.standard_normal(900)
+    X[weight < 1.0] *= 1e3
+    with sklearn.config_context(array_api_dispatch=True):
+        model = MiniBatchSGDRegressor("huber", epochs=8, tol=None, average=True, batch_size=100)
+        model.fit(*(torch.asarray(values.astype(dtype)) for values in (X, y, weight)))
+        assert model.score(*(torch.asarray(values[weight == 1.0].astype(dtype)) for values in (X, y))) > 0.8

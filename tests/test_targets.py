@@ -1,12 +1,14 @@
 """Several targets: one pass for all, and each as if it were alone."""
 
 import pickle
+import tracemalloc
 
 import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, some_weights
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_linnerud
 from sklearn.linear_model import LinearRegression
@@ -173,3 +175,16 @@ def test_the_step_of_each_target_with_a_ridge(kind, problem):
     model = kind("absolute_error", penalty="l2", alpha=0.1, random_state=0)
     together, alone = clone(model).fit(X, Y), MultiOutputRegressor(model).fit(X, Y)
     assert_allclose(together.coef_, [single.coef_ for single in alone.estimators_], rtol=1e-9, atol=1e-12)
+
+
+def test_memory_does_not_grow_with_the_targets():
+    """Sparse samples with most entries are made dense once, not for each target."""
+    rng = np.random.default_rng(0)
+    X, Y = sparse.csr_array(rng.standard_normal((500, 410))), rng.standard_normal((500, 4))
+    model, peaks = BatchGDRegressor("huber", penalty="l2", epochs=1, tol=None), []
+    for targets in (Y[:, 0], Y):
+        tracemalloc.start()
+        model.fit(X, targets)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 2 * 8 * X.size

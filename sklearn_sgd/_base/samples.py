@@ -77,7 +77,7 @@ def refused_if_unsuited(values: Any, name: str) -> Any:
     """
     if dispatches(values) and "complex" in str(values.dtype):
         raise ValueError(f"Complex data not supported: {name} has dtype {values.dtype}. Use columns of real numbers.")
-    if str(getattr(values, "layout", "torch.strided")) != "torch.strided":
+    if type(values).__module__.partition(".")[0] == "torch" and str(values.layout) != "torch.strided":
         raise TypeError(
             f"{name} is a sparse tensor of torch, which is not supported: use {name}.to_dense(), or a matrix of SciPy."
         )

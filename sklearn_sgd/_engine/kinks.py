@@ -75,7 +75,9 @@ def directions_to_minimum(plan: Plan, state: State) -> np.ndarray | None:
         varies = np.flatnonzero(is_varying(step.variance, state.centre))
         if formulas.terms is None or step.shares is not None or len(varies) > most_affordable(plan.n_rows):
             return None
-        return np.eye(len(step.variance))[:, varies] / np.sqrt(step.variance[varies])
+        directions = np.zeros((len(step.variance), len(varies)))
+        directions[varies, np.arange(len(varies))] = 1.0 / np.sqrt(step.variance[varies])
+        return directions
     if step.geometry is None or step.geometry.has_dependent(dtype_of(plan.X)):
         return None
     return step.geometry.without_dependent(dtype_of(plan.X)).root()

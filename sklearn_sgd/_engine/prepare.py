@@ -110,13 +110,13 @@ def make_plans(
 
     The states learn what data show before the descent: the scale of weights and, for the automatic step, the columns.
     """
+    if recipe.automatic and not stream and _is_filled(X):
+        X = X.toarray()
     if len(states) > 1 and recipe.automatic and not stream and depends_on_targets(recipe.formulas):
         # Each target has a step of its own.
         each = [(targets[:, target : target + 1], state) for target, state in enumerate(states)]
         return [make_plans(recipe, X, y, weight, [state], train)[0] for y, state in each]
     rows = select(X, targets, weight, train)
-    if recipe.automatic and not stream and _is_filled(rows.X):
-        rows = rows._replace(X=rows.X.toarray())
     params, formulas = recipe.params, recipe.formulas
     _refuse_foreign(recipe, rows.X)
     batch_size = batch_size_for(params, rows.X, rows.n_rows)
@@ -130,7 +130,7 @@ def make_plans(
         noise = batch_size < rows.n_rows
         wide = None if stream else _wide(recipe, rows, weights)
         known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
-        curvature = ridge_unit(recipe, states, rows.X, rows.targets, rows.row_indices)
+        curvature = ridge_unit(recipe, states, rows.X, rows.targets, weights, rows.row_indices)
         learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known, curvature)
         if not stream and first.knows_targets:
             normals = [first.normal_matrix(target) for target in range(len(states))]

@@ -115,7 +115,7 @@ class Stream:
                 # In the order in memory in which the epochs have the targets, which affects the rounding of sums.
                 targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
                 with quiet():
-                    curvature = ridge_unit(self.recipe, states, X, targets)
+                    curvature = ridge_unit(self.recipe, states, X, targets, weight)
                     learn_columns(self.recipe, X, targets, weight, first, curvature=curvature, merge=self.merge)
             if first.step is None or may_be_cut(self.recipe, first, len(X)):
                 return None

@@ -87,13 +87,15 @@ def _statistics(found: np.ndarray, p: int, targets: int, full: bool) -> ColumnSt
     return ColumnStatistics(float(weight), np.append(mean, middle), moment)
 
 
-def largest_eigenvalue_there(X, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int) -> float:
+def largest_eigenvalue_there(X, weight, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int) -> float:
     """Return the norm after so many products with the correlations of X, starting from a number for each row."""
-    xp, z = namespace(X), like(start, X)
+    xp, weight = namespace(X), doubled(like(weight, X))
+    shares = xp.astype(weight / summed(weight), X.dtype, copy=False)
+    z = shares * like(start, X)
     mean, scale = (like(vector, doubled(X[:1, 0])) for vector in (mean, scale))
     for _ in range(powers):
-        v = (doubled(X.T @ z) - mean * summed(z)) * scale / X.shape[0]
+        v = (doubled(X.T @ z) - mean * summed(z)) * scale
         largest = xp.sqrt(v @ v)
         u = v * scale / xp.clip(largest, 1e-300, None)
-        z = X @ xp.astype(u, X.dtype, copy=False) - xp.astype(mean @ u, X.dtype, copy=False)
+        z = shares * (X @ xp.astype(u, X.dtype, copy=False) - xp.astype(mean @ u, X.dtype, copy=False))
     return float(largest)

@@ -40,15 +40,14 @@ class Counted(NamedTuple):
     kept: np.ndarray | None = None
     weight: Any = np.empty(0)
 
-    def some(self, number: int) -> tuple[Any, np.ndarray]:
+    def some(self, number: int) -> tuple[Any, Any]:
         """Return about so many of them, evenly spaced, and their weights."""
         n_rows = self.X.shape[0] if self.kept is None else len(self.kept)
         every: Any = slice(None, None, max(1, n_rows // number))
         if self.kept is not None:
             every = self.kept[every]
         X = take(self.X, every)
-        weighted = self.weight.shape[0] and not is_foreign(X)
-        return X, doubled(take(self.weight, every)) if weighted else np.ones(X.shape[0])
+        return X, doubled(take(self.weight, every)) if self.weight.shape[0] else np.ones(X.shape[0])
 
 
 class Preconditioner(NamedTuple):
@@ -297,7 +296,7 @@ def largest_eigenvalue(
     # Columns without entries do not matter. A vector of ones could be orthogonal to the eigenvector.
     z, largest = 1.0 + np.sin(np.arange(X.shape[0])), 1.0
     if is_foreign(X):
-        return largest_eigenvalue_there(X, mean, scale, z, POWERS + 1) or 1.0
+        return largest_eigenvalue_there(X, weight, mean, scale, z, POWERS + 1) or 1.0
     shares = (weight / total(weight)).astype(X.dtype)
     z = shares * z.astype(X.dtype, copy=False)
     for power in range(POWERS + 1):
