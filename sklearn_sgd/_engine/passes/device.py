@@ -105,8 +105,10 @@ class OnDevice:
     """Base of the passes: the formulas of a plan on the device, rows batch by batch, and transfers."""
 
     def __init__(self, plan):
-        self.example = plan.data.y[:1]
-        self.xp, self.device = namespace(self.example), device(self.example)
+        y = plan.data.y
+        self.xp, self.device = namespace(y), device(y)
+        # Rows may be none: those of a chunk without weight.
+        self.example = self.xp.zeros(1, dtype=y.dtype, device=self.device)
         self.parts = ArrayParts(plan.formulas, self.example)
         self.dtypes = {np.dtype(np.float32): self.xp.float32, np.dtype(np.float64): self.xp.float64}
         self.pulls, self.has_prox = not plan.formulas.penalty.has_no_pull, not plan.formulas.is_smooth
