@@ -5,7 +5,8 @@ the loss over the predictions within a distance h is smooth. Its slope is (l(p +
 (l'(p + h) - l'(p - h)) / 2h. For the absolute error it is Huber's loss. Only rows with a kink within h have a
 curvature, so that a step costs little more than a gradient. The minimum of the smoothed objective exceeds that of the
 objective by at most h**2 / 4 times the mean curvature, which is the gap to a dual solution. So h falls until this is
-little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h.
+little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h. If this
+makes the objective piecewise linear, its minimum is at a vertex nearby.
 
 References
 ----------
@@ -31,13 +32,15 @@ from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.vertex import Kinks, vertex
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, scratch_rows, take, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
 
-# Maximum number of steps; for coefficients of 0 it is larger where X has fewer entries than the last number.
+# Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
+# number.
 STEPS, MORE_STEPS, ENTRIES = 50, 150, 1e8
 
 # Share of the mean curvature that is added in all directions, since a few rows with kinks nearby may lack some. After a
@@ -53,12 +56,13 @@ FEW, PLACES, UNLIKE = 1000, 64, 0.05
 # distance for the loss.
 REACH = 1e-4
 
-# Amount by which coefficients of 0 may raise the objective, as a share of what is enough.
-ZEROS = 0.02
+# Amount by which coefficients of 0 may raise the objective, as a share of what is enough; the same at a vertex, where
+# rounding hides them.
+ZEROS, ROUNDING = 0.02, 1e-9
 
 # Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls. The cost at
 # the end, as a share of what is enough: where the minimum is flat, parameters are not near it before.
-# Coefficients of 0 show later than the minimum.
+# Coefficients of 0 show later than the minimum, without a vertex.
 NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 
 
@@ -116,6 +120,10 @@ class Smoothed:
         """Return the objective, not smoothed, of parameters with the predictions z."""
         return float(self.share @ self.loss.value(self.y, z)) + self.plan.penalty_value(w)
 
+    def objective_at(self, w: np.ndarray) -> float:
+        """Return the objective, not smoothed, of parameters."""
+        return self.objective(w, self.predictions(w))
+
     def typical_residual(self, z: np.ndarray) -> float:
         """Return the ratio of the mean loss to its mean slope."""
         slope = float(self.share @ abs(self.loss.gradient(self.y, z)))
@@ -140,12 +148,16 @@ class Smoothed:
 
     def gradient(self, w: np.ndarray, z: np.ndarray, distance: float) -> np.ndarray:
         """Return the gradient of the smoothed objective."""
-        slopes, g = self._slopes(z, distance), np.zeros(len(w))
+        g = self.pulled(self._slopes(z, distance))
+        g[:-1] += self.pull(w[:-1], distance)
+        return g
+
+    def pulled(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the gradient of the loss for slopes of the rows."""
+        sum_of_slopes = total(slopes)
+        g = np.append(-sum_of_slopes * self.centre, self.bias * sum_of_slopes)
         for some, rows in self._blocks():
             g[:-1] += host(like(slopes[some], rows) @ rows)
-        sum_of_slopes = total(slopes)
-        g[:-1] += self.pull(w[:-1], distance) - sum_of_slopes * self.centre
-        g[-1] = self.bias * sum_of_slopes
         return g
 
     def slope(
@@ -172,7 +184,7 @@ class Smoothed:
     def with_zeros(self, w: np.ndarray, most: float) -> np.ndarray:
         """Return parameters with as many of the smallest coefficients at 0 as raise the objective by ``most``."""
         sizes = np.divide(abs(w[:-1]), self.units, out=np.zeros(len(w) - 1), where=self.units > 0.0)
-        order, least = np.argsort(sizes, kind="stable"), self.objective(w, self.predictions(w))
+        order, least = np.argsort(sizes, kind="stable"), self.objective_at(w)
 
         def with_some(number: int) -> np.ndarray:
             zeros = w.copy()
@@ -180,8 +192,7 @@ class Smoothed:
             return zeros
 
         def rises(number: int) -> bool:
-            zeros = with_some(number)
-            return not self.objective(zeros, self.predictions(zeros)) <= least + most
+            return not self.objective_at(with_some(number)) <= least + most
 
         return with_some(bisect_left(range(1, len(w)), True, key=rises))
 
@@ -194,19 +205,24 @@ class Smoothed:
 
     def _along(self, curvatures: np.ndarray) -> np.ndarray:
         """Return the second derivatives of the losses along the directions and the intercept."""
-        bent, kept, k = np.flatnonzero(curvatures), self.plan.row_indices, self.directions.shape[1]
+        bent, k = np.flatnonzero(curvatures), self.directions.shape[1]
         system = np.zeros((k + 1, k + 1))
         for start in range(0, len(bent), BLOCK):
             some = bent[start : start + BLOCK]
-            rows = doubled(take(self.plan.X, some if kept is None else kept[some]))
-            if not issparse(rows):
-                rows = rows - like(self.centre, rows)
-            along = host(rows @ like(self.directions, rows))
-            if issparse(rows):
-                along = along - self.centre @ self.directions
-            along = np.column_stack((along, np.full(len(some), self.bias)))
+            along = self.rows_along(some)
             system += along.T @ (curvatures[some, None] * along)
         return system
+
+    def rows_along(self, some: np.ndarray) -> np.ndarray:
+        """Return some rows along the directions, and the intercept."""
+        kept = self.plan.row_indices
+        rows = doubled(take(self.plan.X, some if kept is None else kept[some]))
+        if not issparse(rows):
+            rows = rows - like(self.centre, rows)
+        along = host(rows @ like(self.directions, rows))
+        if issparse(rows):
+            along = along - self.centre @ self.directions
+        return np.column_stack((along, np.full(len(some), self.bias)))
 
     def newton_step(self, g: np.ndarray, curvatures: np.ndarray, ridge: np.ndarray, added: float) -> np.ndarray:
         """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
@@ -224,19 +240,26 @@ def smoothed_minimum(plan: Plan, state: State, directions: np.ndarray, enough: f
     """Return parameters from those of a state on, and whether they are at most ``enough`` above the minimum."""
     problem, w = Smoothed(plan, state, directions), host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
-        w, is_near = _descend(problem, w, enough)
-        return problem.with_zeros(w, ZEROS * enough) if problem.lasso else w, is_near
+        if not problem.lasso:
+            return _descend(problem, w, enough, LITTLE * enough)
+        kinks = None if plan.formulas.terms.ridge else Kinks.of(problem, problem.predictions(w))
+        w, is_near = _descend(problem, w, enough, (LITTLE if kinks else LITTLE_FOR_ZEROS) * enough)
+        most = ZEROS * enough
+        if kinks:
+            there, is_least = vertex(problem, kinks, w)
+            if is_least or problem.objective_at(there) < problem.objective_at(w):
+                w, is_near, most = there, is_near or is_least, ROUNDING * enough
+        return problem.with_zeros(w, most), is_near
 
 
-def _descend(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarray, bool]:
+def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
     """Return the best parameters of the Newton steps, and whether they are near enough."""
     z = problem.predictions(w)
     best, least = w, problem.objective(w, z)
-    little, is_near = (LITTLE_FOR_ZEROS if problem.lasso else LITTLE) * enough, False
-    distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
+    distance, curvature, share, is_near = _first_distance(problem, z, little), 0.0, SHARE, False
     if not problem.has_slopes(z, distance):
         return w, False
-    more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if problem.lasso else 0
+    more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if little < LITTLE * enough else 0
     for _ in range(STEPS + more if least > (little if problem.lasso else enough) else 0):
         curvatures = problem.curvatures(z, distance)
         g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
