@@ -171,27 +171,27 @@ def test_the_unit_of_targets_with_a_ridge(estimator, name, params):
         np.testing.assert_allclose(other, first, rtol=1e-9)
 
 
-def least_with_l1(X, y, alpha, below, above, epsilon, weight=None):
+def least_with_l1(X, y, alpha, below, above, epsilon, weight=None, positive=False):
     """The coefficients at the minimum of the mean loss and an L1 term, by SciPy's linear program, and the minimum."""
     n, p = X.shape
     share = np.full(n, 1.0 / n) if weight is None else weight / weight.sum()
     both, none = np.column_stack([X, -X, np.ones(n)]), np.zeros((n, n))
     rows = np.block([[both, -np.eye(n), none], [-both, none, -np.eye(n)]])
     cost = np.concatenate([np.full(2 * p, alpha), [0.0], share * above, share * below])
-    bounds = [(0.0, None)] * (2 * p) + [(None, None)] + [(0.0, None)] * (2 * n)
+    bounds = [(0.0, None)] * p + [(0.0, 0.0 if positive else None)] * p + [(None, None)] + [(0.0, None)] * (2 * n)
     found = linprog(cost, sparse.csr_array(rows), np.append(y, -y) + epsilon, bounds=bounds)
     return found.x[:p] - found.x[p : 2 * p], found.fun
 
 
 @covering(
     {
-        "estimator": REGRESSORS,
+        "estimator": [MiniBatchSGDRegressor, OnlineSGDRegressor],
         "name, params, below, above": [
             ("absolute_error", {}, 1.0, 1.0),
             ("quantile", {"quantile": 0.8}, 0.8, 0.2),
             ("epsilon_insensitive", {"epsilon": 0.5}, 1.0, 1.0),
         ],
-        "alpha": [1e-4, 0.01, 0.1],
+        "alpha, positive": [(1e-4, False), (0.01, False), (0.1, False), (0.01, True), (0.0, True)],
         "kind": ["normal", "integers"],
         "size": [(40, 60), (60, 40), (200, 10)],
         "weighted": [False, True],
@@ -199,25 +199,27 @@ def least_with_l1(X, y, alpha, below, above, epsilon, weight=None):
     strength=2,
 )
 def test_a_linear_program_with_an_l1_penalty_has_the_same_vertex(
-    estimator, name, params, below, above, alpha, kind, size, weighted
+    estimator, name, params, below, above, alpha, positive, kind, size, weighted
 ):
     X, y = problem(kind, *size)
     weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
-    coef, minimum = least_with_l1(X, y, alpha, below, above, params.get("epsilon", 0.0), weight)
-    model = estimator(name, **params, penalty="l1", alpha=alpha, random_state=0).fit(X, y, sample_weight=weight)
+    coef, minimum = least_with_l1(X, y, alpha, below, above, params.get("epsilon", 0.0), weight, positive)
+    model = estimator(name, **params, penalty="l1", alpha=alpha, positive=positive, random_state=0)
+    model.fit(X, y, sample_weight=weight)
     losses = LOSSES[name](**params).value(y, model.predict(X))
     assert np.average(losses, weights=weight) + alpha * abs(model.coef_).sum() <= minimum + 1e-9 * np.std(y)
     if kind == "normal":  # Of integers there are several solutions.
         np.testing.assert_array_equal(model.coef_ != 0.0, abs(coef) > 1e-9)
 
 
-def test_zeros_of_small_and_of_exact_coefficients():
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_zeros_of_small_and_of_exact_coefficients(estimator):
     """Small coefficients of many rows are not 0; rows that all lie on a plane leave no others."""
     X, _ = problem("normal", 2000, 30)
     noise = np.random.default_rng(1).laplace(size=2000)
     slopes = 0.8 ** np.arange(30)
     peer = QuantileRegressor(alpha=5e-4).fit(X[:500], X[:500] @ slopes + noise[:500])
-    model = OnlineSGDRegressor("quantile", penalty="l1", alpha=5e-4, random_state=0)
+    model = estimator("quantile", penalty="l1", alpha=5e-4, random_state=0)
     model.fit(X[:500], X[:500] @ slopes + noise[:500])
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-8)
     model.fit(X, 3.0 * X[:, 0] + 1.0)

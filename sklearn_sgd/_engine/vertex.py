@@ -36,7 +36,8 @@ class Kinks(NamedTuple):
     @classmethod
     def of(cls, problem: Any, z: np.ndarray) -> "Kinks | None":
         """Return the kinks of a smoothed problem, or None if its loss has others, or its penalty is not straight."""
-        loss, y, lasso = problem.loss, problem.y, problem.lasso * problem.units[problem.units > 0.0]
+        loss, y, varies = problem.loss, problem.y, problem.units > 0.0
+        corners = [slopes[varies] * problem.units[varies] for slopes in (problem.below, problem.above)]
         half = getattr(loss, "epsilon", 0.0)
         far = 2.0 * half + (np.max(abs(z - y)) or np.max(abs(y)) or 1.0)
         left, right = loss.gradient(y, y - far) + 0.0 * y, loss.gradient(y, y + far) + 0.0 * y
@@ -48,7 +49,7 @@ class Kinks(NamedTuple):
         of_rows = (y - half, left, none), (y + half, none, right)
         if not half:
             of_rows = ((y, left, right),)  # type: ignore[assignment]
-        places, below, above = map(np.concatenate, zip(*of_rows, (0.0 * lasso, -lasso, lasso), strict=True))
+        places, below, above = map(np.concatenate, zip(*of_rows, (0.0 * corners[0], *corners), strict=True))
         return cls(places, below, above, len(y))
 
     def spread(self, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
