@@ -233,3 +233,16 @@ def test_zeros_of_a_linear_program_in_other_layouts(form):
     other = BatchGDRegressor("absolute_error", penalty="l1", alpha=0.1).fit(form(X), y)
     np.testing.assert_allclose(other.coef_, first.coef_, atol=1e-6)
     np.testing.assert_array_equal(other.coef_ != 0.0, first.coef_ != 0.0)
+
+
+@pytest.mark.parametrize(("average", "far"), [(True, True), ("auto", False)])
+def test_an_average_that_ends_far_from_the_minimum_says_so(average, far):
+    """With more features than samples the minimum is 0. ``average=True`` omits the steps that lead there."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 60))
+    y = X @ rng.standard_normal(60) + 100.0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = MiniBatchSGDRegressor("absolute_error", average=average, random_state=0).fit(X, y)
+    assert (np.mean(abs(y - model.predict(X))) > 0.01 * np.mean(abs(y - np.median(y)))) == far
+    assert ["the minimum is far" in str(each.message) for each in caught] == [True] * far
