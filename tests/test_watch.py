@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import d2_tweedie_score, r2_score
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -113,7 +113,7 @@ def test_a_call_whose_warning_is_an_error_changes_nothing(size):
                     model.partial_fit(X[rows], y[rows])
                 break
             model.partial_fit(X[rows], y[rows])
-    assert vars(model) == before
+    assert vars(model) == before | {"_has_warned": True}
 
 
 def test_samples_that_are_collected_are_not_saved():
@@ -192,3 +192,34 @@ def test_full_batches_on_their_way_from_zero_are_given_time():
         model.partial_fit(X, y + 100.0)  # Warnings are errors, as the first steps are worse than the constant.
     assert r2_score(y + 100.0, model.predict(X)) > 0.0
     assert learn(BatchGDRegressor(learning_rate="constant", eta0=10.0), X, y, 100)
+
+
+@pytest.mark.parametrize("size", [1, 40, 600])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_a_stream_whose_warning_is_an_error_goes_on_when_the_call_is_repeated(size, kind):
+    """The model is then that of a stream whose warning was shown, after one error."""
+    X, y = raw_columns(200 if size == 1 else 1200)
+    stream, shown = (OnlineSGDRegressor(learning_rate="constant", eta0=2e-3) for _ in range(2))
+    learn(shown, kind(X), y, size)
+    failed = []
+    for start in range(0, len(y), size):
+        rows = kind(X[start : start + size]), y[start : start + size]
+        try:
+            stream.partial_fit(*rows)  # Warnings are errors.
+        except ConvergenceWarning as error:
+            failed.append(str(error))
+            stream.partial_fit(*rows)
+    assert [WORSE in message for message in failed] == [True]
+    np.testing.assert_array_equal(stream.coef_, shown.coef_)
+    assert stream._fitted.watch.due == shown._fitted.watch.due
+
+
+def test_a_first_call_whose_warning_is_an_error_leaves_the_regressor_not_fitted():
+    X, y = raw_columns()
+    model = OnlineSGDRegressor(learning_rate="constant", eta0=2e-3)
+    with pytest.raises(ConvergenceWarning, match=WORSE):
+        model.partial_fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    assert not hasattr(model, "coef_")
+    model.partial_fit(X, y)

@@ -59,6 +59,9 @@ class FittedAttributes:
     # The result of the last fit, which `predict` and the attributes use.
     _fitted: FittedModel | None = None
 
+    # Whether the last call of a stream failed since its warning was made an error.
+    _has_warned: bool = False
+
     n_features_in_: int
     batch_size_: int
 

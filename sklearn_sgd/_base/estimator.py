@@ -150,7 +150,8 @@ class BaseGDRegressor(
                     validation.refuse_not_finite(self, X)
                     raise
                 fitted = self._run_epochs(session, plans, states)
-            self.__dict__.pop("validation_scores_", None)
+            for name in ("validation_scores_", "_has_warned"):
+                self.__dict__.pop(name, None)
             self.__dict__.update(fitted, n_readings_=readings.rows / plans[0].n_rows)
             tasks.end_fit()
         return self
@@ -204,10 +205,11 @@ class BaseGDRegressor(
             if position is not None:
                 reached = model.after(position, X, y, sample_weight)  # type: ignore[union-attr]
                 if (reached.by_column or reached).states[0].n_samples >= reached.watch.due:
-                    reached = reports.watch(self, reached, cache.stream.recipe, X, y, sample_weight)
+                    with reports.repeatable(self):
+                        reached = reports.watch(self, reached, cache.stream.recipe, X, y, sample_weight)
                 self._fitted = reached
                 return self
-        with rollback_on_error(self) as rollback, quiet():
+        with reports.repeatable(self), rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
                 rollback()
         return self

@@ -1,7 +1,8 @@
 """The warnings of fits, with remedies that depend on the losses."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
-from sklearn_sgd._engine.watch import number_of_small_targets, watched
+from sklearn_sgd._engine.watch import Watch, number_of_small_targets, watched
 from sklearn_sgd.optimizers import SGD
 
 WORSE = "The fit ends worse than the best constant prediction on its own training data"
@@ -75,16 +76,40 @@ def warn(estimator: Any, message: str) -> None:
     warnings.warn(f"{type(estimator).__name__}: {message}", ConvergenceWarning, stacklevel=user_stacklevel())
 
 
+class RaisedByWatch(ConvergenceWarning):
+    """A warning of `watch`, where a filter makes an error of it."""
+
+
+@contextmanager
+def repeatable(estimator: Any) -> Iterator[None]:
+    """Let a call that failed with the warning of `watch` pass when it is repeated, so that a stream can go on."""
+    try:
+        yield
+    except RaisedByWatch:
+        estimator._has_warned = True
+        raise
+
+
+def _warn_once(estimator: Any, message: str) -> None:
+    try:
+        warn(estimator, message)
+    except ConvergenceWarning as raised:
+        raise RaisedByWatch(*raised.args) from None
+
+
 def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: Any) -> Any:
     """Return the fitted model after a call of a stream, and warn if it predicts worse than the best constant."""
-    state = model.progress[0]
-    if model.watch is None and X.shape[0] and (small := number_of_small_targets(recipe, state, X, y)):
-        warn(estimator, _of_targets(small, model) + MESSAGES["small"])
-    known, worse = watched(model.watch, recipe, model.progress, partial(model.predict, raw=True), X, y, weight)
+    state, before = model.progress[0], model.watch
+    if estimator._has_warned:
+        before = (before or Watch.start(state.n_samples - X.shape[0]))._replace(warned=True)
+    if before is None and X.shape[0] and (small := number_of_small_targets(recipe, state, X, y)):
+        _warn_once(estimator, _of_targets(small, model) + MESSAGES["small"])
+    known, worse = watched(before, recipe, model.progress, partial(model.predict, raw=True), X, y, weight)
     if worse.than_constant:
         message = _of_targets(worse.than_constant, model) + STREAM.format(n_samples=state.n_samples)
         remedy = shorter_steps(estimator) if worse.than_start else longer_steps(estimator, "more samples")
-        warn(estimator, message + (SHUFFLED if recipe.automatic else remedy))
+        _warn_once(estimator, message + (SHUFFLED if recipe.automatic else remedy))
+    vars(estimator).pop("_has_warned", None)
     return model.replace(watch=known)
 
 

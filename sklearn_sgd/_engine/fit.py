@@ -249,6 +249,10 @@ class Fit:
         if missing > enough > 0.0:
             self.reason = "stalled"
         is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
+        if is_complete and not ends and self.smoothed is not None and enough > 0.0:
+            other = state.fork()
+            other.finish(smoothed_minimum(plan, state, self.smoothed, enough)[0])
+            self.least = self.training_objective(other)
         # Without a tolerance there is no probe, which would tell progress from noise that is learned.
         is_noise = self.stopping.margin is None and is_prone_to_noise(plan, state)
         if is_complete and hides_directions(plan) and not is_noise:

@@ -5,7 +5,8 @@ the loss over the predictions within a distance h is smooth. Its slope is (l(p +
 (l'(p + h) - l'(p - h)) / 2h. For the absolute error it is Huber's loss. Only rows with a kink within h have a
 curvature, so that a step costs little more than a gradient. The minimum of the smoothed objective exceeds that of the
 objective by at most h**2 / 4 times the mean curvature, which is the gap to a dual solution. So h falls until this is
-little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h.
+little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h. If this
+makes the objective piecewise linear, its minimum is at a vertex nearby.
 
 References
 ----------
@@ -31,13 +32,17 @@ from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import ElasticNetTerms, PenaltyReading, read
+from sklearn_sgd._engine.vertex import Kinks, vertex
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, scratch_rows, take, total
+from sklearn_sgd.penalties import Positive
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
 
-# Maximum number of steps; for coefficients of 0 it is larger where X has fewer entries than the last number.
+# Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
+# number.
 STEPS, MORE_STEPS, ENTRIES = 50, 150, 1e8
 
 # Share of the mean curvature that is added in all directions, since a few rows with kinks nearby may lack some. After a
@@ -53,13 +58,25 @@ FEW, PLACES, UNLIKE = 1000, 64, 0.05
 # distance for the loss.
 REACH = 1e-4
 
-# Amount by which coefficients of 0 may raise the objective, as a share of what is enough.
-ZEROS = 0.02
+# The slope that keeps coefficients positive, in units of the largest one of the loss.
+STEEP = 2.0
+
+# Amount by which coefficients of 0 may raise the objective, as a share of what is enough; the same at a vertex, where
+# rounding hides them.
+ZEROS, ROUNDING = 0.02, 1e-9
 
 # Distance to the minimum of the smoothed objective, in units of what smoothing may cost, at which h falls. The cost at
 # the end, as a share of what is enough: where the minimum is flat, parameters are not near it before.
-# Coefficients of 0 show later than the minimum.
+# Coefficients of 0 show later than the minimum, without a vertex.
 NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
+
+
+def terms_of(plan: Plan) -> ElasticNetTerms | None:
+    """Return the terms of a penalty of the elastic net family, also with coefficients that must be positive."""
+    penalty, formulas = plan.parts.penalty, plan.formulas
+    if type(penalty) is Positive and formulas.has_bounded_slopes:
+        return read(PenaltyReading, penalty.penalty).terms
+    return formulas.terms
 
 
 def directions_to_minimum(plan: Plan, state: State) -> np.ndarray | None:
@@ -73,7 +90,7 @@ def directions_to_minimum(plan: Plan, state: State) -> np.ndarray | None:
         return None
     if not formulas.is_smooth:
         varies = np.flatnonzero(is_varying(step.variance, state.centre))
-        if formulas.terms is None or step.shares is not None or len(varies) > most_affordable(plan.n_rows):
+        if terms_of(plan) is None or step.shares is not None or len(varies) > most_affordable(plan.n_rows):
             return None
         directions = np.zeros((len(step.variance), len(varies)))
         directions[varies, np.arange(len(varies))] = 1.0 / np.sqrt(step.variance[varies])
@@ -97,7 +114,17 @@ class Smoothed:
         self.directions = directions
         # Changes of the coefficients that change predictions by 1.
         self.units = np.sqrt(np.sum(np.square(directions), axis=1))
-        self.lasso = 0.0 if plan.formulas.is_smooth else plan.formulas.terms.lasso
+        # Slopes of the penalty below and above 0, where it has a corner. Below the least positive coefficient it rises
+        # faster than any loss falls.
+        self.is_positive, self.has_corners = type(self.penalty) is Positive, not plan.formulas.is_smooth
+        terms = terms_of(plan) if self.has_corners else None
+        self.ridge_term, lasso = terms or (0.0, 0.0)
+        self.above = np.full(len(self.units), lasso)
+        self.below = -self.above
+        if self.is_positive:
+            far = 1.0 + np.max(abs(self.y))
+            steepest = max(np.max(abs(self.loss.gradient(self.y, self.y + place))) for place in (-far, far))
+            self.below = -np.divide(STEEP * steepest, self.units, out=-self.below, where=self.units > 0.0)
 
     def _blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield the positions of some rows, and the rows in double precision."""
@@ -117,6 +144,14 @@ class Smoothed:
     def objective(self, w: np.ndarray, z: np.ndarray) -> float:
         """Return the objective, not smoothed, of parameters with the predictions z."""
         return float(self.share @ self.loss.value(self.y, z)) + self.plan.penalty_value(w)
+
+    def objective_at(self, w: np.ndarray) -> float:
+        """Return the objective, not smoothed, of parameters that are allowed."""
+        return self.objective(w, self.predictions(w))
+
+    def allowed(self, w: np.ndarray) -> np.ndarray:
+        """Return the nearest parameters that are allowed."""
+        return np.append(np.maximum(w[:-1], 0.0), w[-1]) if self.is_positive else w
 
     def typical_residual(self, z: np.ndarray) -> float:
         """Return the ratio of the mean loss to its mean slope."""
@@ -142,12 +177,16 @@ class Smoothed:
 
     def gradient(self, w: np.ndarray, z: np.ndarray, distance: float) -> np.ndarray:
         """Return the gradient of the smoothed objective."""
-        slopes, g = self._slopes(z, distance), np.zeros(len(w))
+        g = self.pulled(self._slopes(z, distance))
+        g[:-1] += self.pull(w[:-1], distance)
+        return g
+
+    def pulled(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the gradient of the loss for slopes of the rows."""
+        sum_of_slopes = total(slopes)
+        g = np.append(-sum_of_slopes * self.centre, self.bias * sum_of_slopes)
         for some, rows in self._blocks():
             g[:-1] += host(like(slopes[some], rows) @ rows)
-        sum_of_slopes = total(slopes)
-        g[:-1] += self.pull(w[:-1], distance) - sum_of_slopes * self.centre
-        g[-1] = self.bias * sum_of_slopes
         return g
 
     def slope(
@@ -159,22 +198,20 @@ class Smoothed:
 
     def pull(self, w: np.ndarray, distance: float) -> np.ndarray:
         """Return the gradient of the smoothed penalty."""
-        if not self.lasso:
-            return self.penalty.gradient(w)
         reach = distance * self.units
-        slope = np.clip(np.divide(w, reach, out=np.zeros(len(w)), where=reach > 0.0), -1.0, 1.0)
-        return self.penalty.gradient(w) + self.lasso * slope
+        share = np.clip(np.divide(w, reach, out=np.zeros(len(w)), where=reach > 0.0), -1.0, 1.0)
+        return self.penalty.gradient(w) + 0.5 * (self.above + self.below + (self.above - self.below) * share)
 
     def bends(self, w: np.ndarray, distance: float) -> np.ndarray:
-        """Return the curvatures of the smoothed L1 term."""
+        """Return the curvatures of the smoothed corners."""
         reach = distance * self.units
         near = (abs(w[:-1]) < reach) & (reach > 0.0)
-        return np.divide(self.lasso, reach, where=near, out=np.zeros(len(reach)))
+        return np.divide(0.5 * (self.above - self.below), reach, where=near, out=np.zeros(len(reach)))
 
     def with_zeros(self, w: np.ndarray, most: float) -> np.ndarray:
         """Return parameters with as many of the smallest coefficients at 0 as raise the objective by ``most``."""
         sizes = np.divide(abs(w[:-1]), self.units, out=np.zeros(len(w) - 1), where=self.units > 0.0)
-        order, least = np.argsort(sizes, kind="stable"), self.objective(w, self.predictions(w))
+        order, least = np.argsort(sizes, kind="stable"), self.objective_at(w)
 
         def with_some(number: int) -> np.ndarray:
             zeros = w.copy()
@@ -182,8 +219,7 @@ class Smoothed:
             return zeros
 
         def rises(number: int) -> bool:
-            zeros = with_some(number)
-            return not self.objective(zeros, self.predictions(zeros)) <= least + most
+            return not self.objective_at(with_some(number)) <= least + most
 
         return with_some(bisect_left(range(1, len(w)), True, key=rises))
 
@@ -196,19 +232,24 @@ class Smoothed:
 
     def _along(self, curvatures: np.ndarray) -> np.ndarray:
         """Return the second derivatives of the losses along the directions and the intercept."""
-        bent, kept, k = np.flatnonzero(curvatures), self.plan.row_indices, self.directions.shape[1]
+        bent, k = np.flatnonzero(curvatures), self.directions.shape[1]
         system = np.zeros((k + 1, k + 1))
         for start in range(0, len(bent), BLOCK):
             some = bent[start : start + BLOCK]
-            rows = doubled(take(self.plan.X, some if kept is None else kept[some]))
-            if not issparse(rows):
-                rows = rows - like(self.centre, rows)
-            along = host(rows @ like(self.directions, rows))
-            if issparse(rows):
-                along = along - self.centre @ self.directions
-            along = np.column_stack((along, np.full(len(some), self.bias)))
+            along = self.rows_along(some)
             system += along.T @ (curvatures[some, None] * along)
         return system
+
+    def rows_along(self, some: np.ndarray) -> np.ndarray:
+        """Return some rows along the directions, and the intercept."""
+        kept = self.plan.row_indices
+        rows = doubled(take(self.plan.X, some if kept is None else kept[some]))
+        if not issparse(rows):
+            rows = rows - like(self.centre, rows)
+        along = host(rows @ like(self.directions, rows))
+        if issparse(rows):
+            along = along - self.centre @ self.directions
+        return np.column_stack((along, np.full(len(some), self.bias)))
 
     def newton_step(self, g: np.ndarray, curvatures: np.ndarray, ridge: np.ndarray, added: float) -> np.ndarray:
         """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
@@ -226,20 +267,28 @@ def smoothed_minimum(plan: Plan, state: State, directions: np.ndarray, enough: f
     """Return parameters from those of a state on, and whether they are at most ``enough`` above the minimum."""
     problem, w = Smoothed(plan, state, directions), host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
-        w, is_near = _descend(problem, w, enough)
-        return problem.with_zeros(w, ZEROS * enough) if problem.lasso else w, is_near
+        if not problem.has_corners:
+            return _descend(problem, w, enough, LITTLE * enough)
+        kinks = None if problem.ridge_term else Kinks.of(problem, problem.predictions(w))
+        w, is_near = _descend(problem, w, enough, (LITTLE if kinks else LITTLE_FOR_ZEROS) * enough)
+        most = ZEROS * enough
+        if kinks:
+            there, is_least = vertex(problem, kinks, w)
+            there = problem.allowed(there)
+            if is_least or problem.objective_at(there) < problem.objective_at(w):
+                w, is_near, most = there, is_near or is_least, ROUNDING * enough
+        return problem.with_zeros(w, most), is_near
 
 
-def _descend(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarray, bool]:
+def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
     """Return the best parameters of the Newton steps, and whether they are near enough."""
     z = problem.predictions(w)
     best, least = w, problem.objective(w, z)
-    little, is_near = (LITTLE_FOR_ZEROS if problem.lasso else LITTLE) * enough, False
-    distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
+    distance, curvature, share, is_near = _first_distance(problem, z, little), 0.0, SHARE, False
     if not problem.has_slopes(z, distance):
         return w, False
-    more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if problem.lasso else 0
-    for _ in range(STEPS + more if least > (little if problem.lasso else enough) else 0):
+    more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if little < LITTLE * enough else 0
+    for _ in range(STEPS + more if least > (little if problem.has_corners else enough) else 0):
         curvatures = problem.curvatures(z, distance)
         g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
         # At parameters without kinks nearby the curvature is that of before.
@@ -260,8 +309,10 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
         length = level(partial(problem.slope, w, z, d, along, distance), 1.0, fall)
         share = min(SHARE, share * (LESS_SHARE if length > LONG else MORE_SHARE if length < SHORT else 1.0))
         w, z = w - length * d, z - length * along
-        if (objective := problem.objective(w, z)) < least:
-            best, least = w, objective
+        there = problem.allowed(w)
+        objective = problem.objective_at(there) if problem.is_positive else problem.objective(w, z)
+        if objective < least:
+            best, least = there, objective
     return best, is_near or least <= enough
 
 
