@@ -150,6 +150,11 @@ def without_normal_matrix(monkeypatch):
         monkeypatch.setattr(module, "affordable", lambda *sizes: False)
 
 
+def in_machine_code(monkeypatch):
+    """Let machine code do the automatic steps on the normal matrix from the first one on."""
+    monkeypatch.setattr(normal, "IN_NUMPY", 0)
+
+
 def count_readings(monkeypatch):
     """Return a list that gets an entry whenever the gradient of all samples is computed: each reads X once."""
     counted, original = [], full_batch.AllRows.sums

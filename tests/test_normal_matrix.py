@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from problems import covering, some_weights, theta
+from sklearn.linear_model import ElasticNet, Ridge
 
 from sklearn_sgd import BatchGDRegressor
 
@@ -91,3 +92,26 @@ def test_epochs_at_a_constant_rate_have_a_closed_form(columns):
     assert_allclose(theta(model), minimum - left @ minimum, rtol=1e-9, atol=1e-12)
     before = minimum - np.linalg.matrix_power(np.eye(columns + 1) - 0.1 * curvature, 29) @ minimum
     assert_allclose(model.loss_curve_[-1], np.mean((rows @ before - y) ** 2) / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(("penalty", "positive"), [(None, False), ("l2", False), ("l1", False), ("elasticnet", True)])
+def test_automatic_steps_in_machine_code(monkeypatch, penalty, positive, fit_intercept, average):
+    """The steps in NumPy, and those on samples; the minimum by scikit-learn after more steps."""
+    X, y = problem()
+    params = {"penalty": penalty, "alpha": 0.1, "positive": positive}
+    model = BatchGDRegressor(**internals.used(**params), fit_intercept=fit_intercept, average=average, tol=None)
+    in_numpy = theta(model.set_params(epochs=3).fit(X, y))
+    last = theta(model.set_params(epochs=400).fit(X, y))
+    internals.in_machine_code(monkeypatch)
+    first = theta(model.set_params(epochs=3).fit(X, y))
+    assert_allclose(first, in_numpy, rtol=1e-11, atol=1e-12)
+    assert_allclose(theta(model.fit(X.astype(np.float32), y.astype(np.float32))), first, rtol=1e-4, atol=1e-5)
+    internals.without_normal_matrix(monkeypatch)
+    assert_allclose(theta(model.fit(X, y)), first, rtol=1e-6, atol=1e-7)
+    if not average:
+        share = {"l1": 1.0, "elasticnet": 0.15}.get(penalty)
+        peer = Ridge(0.1 * N if penalty else 0.0) if share is None else ElasticNet(0.1, l1_ratio=share, tol=1e-14)
+        peer.set_params(fit_intercept=fit_intercept, positive=positive).fit(X, y)
+        assert_allclose(last, theta(peer), rtol=1e-6, atol=1e-7)

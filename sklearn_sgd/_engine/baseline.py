@@ -12,8 +12,9 @@ from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, scratch_rows, summed, take, total
 from sklearn_sgd._ops import clip
 
-# Number of samples for the search of the best constant, of candidates at its start, and of rows in a block.
-SAMPLE, CANDIDATES, BLOCK = 10_000, 32, 4096
+# Number of samples for the search of the best constant, of candidates at its start, of rows in a block, and of targets
+# without their rows.
+SAMPLE, CANDIDATES, BLOCK, TARGETS = 10_000, 32, 4096, 1 << 14
 
 # Largest relative difference of two sums that rounding may cause.
 CLOSE = 1e-12
@@ -101,7 +102,7 @@ def constant_sums(loss, data, kept, constant: float) -> np.ndarray:
     """`residual_sums` of a constant prediction."""
     if isinstance(data.rows, RemoteRows):
         return data.rows.residual_sums(loss, constant)
-    return host(sum(residual_sums(loss, data, block, constant) for block in _blocks(data, kept)))
+    return host(sum(residual_sums(loss, data, block, constant) for block in _blocks(data, kept, TARGETS)))
 
 
 def residual_sums(loss, data, used, z) -> Any:
@@ -115,8 +116,7 @@ def residual_sums(loss, data, used, z) -> Any:
     some, root = namespace(y).where(value > 0.0, s, 0.0 * s), abs(value)
     for _ in range(ROOTS):
         root = namespace(y).sqrt(root)
-    terms = s, s * value, s * abs(slope), s * slope * slope, some, some * root
-    return namespace(y).stack([summed(term) for term in terms])
+    return namespace(y).stack([summed(s), s @ value, s @ abs(slope), (s * slope) @ slope, summed(some), some @ root])
 
 
 def usual_value(sums: Any) -> Any:
@@ -252,10 +252,10 @@ def raw_predictions(rows, block, w: np.ndarray) -> np.ndarray:
     return X @ like(w[:-1], X) + float(rows.bias * w[-1] + rows.offset(w))
 
 
-def _blocks(data, kept: np.ndarray | None) -> Iterator:
+def _blocks(data, kept: np.ndarray | None, size: int = BLOCK) -> Iterator:
     """The rows, block by block; on a device, blocks are as large as memory allows."""
     n = data.y.shape[0] if kept is None else len(kept)
-    size = max(BLOCK, scratch_rows(data.rows.X)) if is_foreign(data.y) else BLOCK
+    size = max(size, scratch_rows(data.rows.X)) if is_foreign(data.y) else size
     for start in range(0, n, size):
         yield slice(start, min(start + size, n)) if kept is None else kept[start : start + size]
 

@@ -22,7 +22,7 @@ from sklearn_sgd._ops import clip
 
 # Maximum number of columns for covariances; maximum number of multiplications for them; minimum rows, and entries, of a
 # block.
-FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 16
+FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 18
 
 # Share of entries that are not 0 above which products of dense rows cost less than those of sparse ones.
 DENSE = 0.2
@@ -115,7 +115,7 @@ def most_affordable(n_rows: int) -> int:
 
 def stretches(n: int, p: int, full: bool) -> tuple[int, int]:
     """Return the rows of a block, and k if every k-th block is measured, because all of them would take too long."""
-    return max(BLOCK, ENTRIES // (p + 1)), max(1, int(n * p * p / BUDGET)) if full else 1
+    return max(BLOCK, min(SEGMENT, ENTRIES // (p + 1))), max(1, int(n * p * p / BUDGET)) if full else 1
 
 
 def measure(
@@ -139,7 +139,7 @@ def measure(
     is_dense = full and sparse.issparse(X) and X.nnz > DENSE * X.shape[0] * p
     if sparse.issparse(X) and not is_dense:
         # With many columns, a block has many entries for each of them.
-        size = max(1, int(4 * (BLOCK if full else max(ENTRIES, 4 * p)) * X.shape[0] / (X.nnz + 1)))
+        size = max(1, int((4 * BLOCK if full else max(ENTRIES, 16 * p)) * X.shape[0] / (X.nnz + 1)))
     # Many blocks are divided into segments for threads.
     starts = range(0, n, size * every)
     length = max(-(-SEGMENT // size), -(-len(starts) // SEGMENTS))

@@ -54,11 +54,16 @@ def compiled_loss(loss: LossReading, dtype: np.dtype) -> dict[str, Any]:
     return _compiled("loss", loss, _loss_kernels, dtype)
 
 
+def compiled_penalty(penalty: PenaltyReading, dtype: np.dtype) -> dict[str, Any]:
+    """The same of a penalty; functions are 0 where there is nothing to do."""
+    return {"pull": 0, "prox": 0} | _compiled("penalty", penalty, _penalty_kernels, dtype)
+
+
 def compiled_functions(formulas: Formulas, dtype: np.dtype) -> Functions:
     """Addresses of the machine code of formulas."""
     loss = compiled_loss(formulas.loss, dtype)
     optimizer = _compiled("optimizer", formulas.optimizer, _update_kernel, dtype)
-    penalty = _compiled("penalty", formulas.penalty, _penalty_kernels, dtype)
+    penalty = compiled_penalty(formulas.penalty, dtype)
     return Functions(
         loss["block"],
         loss["slopes"],
@@ -66,8 +71,8 @@ def compiled_functions(formulas: Formulas, dtype: np.dtype) -> Functions:
         loss["numbers"],
         optimizer["update"],
         optimizer["numbers"],
-        penalty.get("pull", 0),
-        penalty.get("prox", 0),
+        penalty["pull"],
+        penalty["prox"],
         penalty["numbers"],
     )
 

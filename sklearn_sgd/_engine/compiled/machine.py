@@ -49,6 +49,7 @@ for module in (
 BUILDERS: dict[str, Callable] = {
     "minibatch": minibatch.build,
     "normal": lambda layout: normal.normal,
+    "normal_automatic": lambda layout: normal.normal_automatic,
     "automatic": automatic.build,
     "gradient": full_batch.build,
     "slope": lambda layout: full_batch.slope,
@@ -74,7 +75,7 @@ BUILDERS: dict[str, Callable] = {
 
 # Those for one kind of rows.
 OF_BLOCKS = "see_block", "add_block", "count_block"
-DENSE = "online", "online_automatic", "in_units", "add_moments", "normal", "permute", "slope"
+DENSE = "online", "online_automatic", "in_units", "add_moments", "normal", "normal_automatic", "permute", "slope"
 ONLY = dict.fromkeys((*DENSE, *OF_BLOCKS), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_optimizer", "lazy_variance_reduced"
 ONLY |= dict.fromkeys(("settle", "sparse_sums", "update_columns"), "csr")

@@ -36,7 +36,7 @@ def choose(plan) -> Callable[..., float]:
             return normal.Steps(plan, drivers)
         return partial(arrays.minibatch, batch_of=normal.AllRows(plan))
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
-        return normal.automatic
+        return on_normal_matrix(plan)
     if plan.minimum and not plan.noise:
         return minimum.Arrival(all_rows(plan))
     if plan.is_parabola:
@@ -57,6 +57,11 @@ def choose(plan) -> Callable[..., float]:
     if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or may_bend):
         return WholeEpoch(getattr(arrays, name), all_rows(plan))
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
+
+
+def on_normal_matrix(plan) -> normal.Automatic:
+    """Return the pass by the automatic step on the normal matrix, which needs no rows."""
+    return normal.Automatic(plan, _is_plain)
 
 
 def visits_rows(plan, run: Callable[..., float]) -> bool:
@@ -119,17 +124,17 @@ def in_python(plan) -> native.Drivers:
 
 def permute(order: np.ndarray, generator: np.random.Generator) -> None:
     """Shuffle row numbers in place."""
-    native.permute(order, generator, plain=native.is_plain() or not can_compile())
+    native.permute(order, generator, plain=_is_plain())
 
 
 def settle(**missed: Any) -> None:
     """Apply to sparse columns, and their averages, the missed steps of a penalty; see the driver."""
-    native.settle(missed, plain=native.is_plain() or not can_compile())
+    native.settle(missed, plain=_is_plain())
 
 
 def update_columns(values: dict[str, Any], dtype: np.dtype) -> Callable[[dict[str, Any]], float]:
     """Return the function that updates sparse columns with their missed steps and new entries; see the driver."""
-    return native.update_columns(values, dtype, plain=native.is_plain() or not can_compile())
+    return native.update_columns(values, dtype, plain=_is_plain())
 
 
 def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -146,6 +151,11 @@ def score_driver(name: str, loss: LossReading) -> Callable[..., float]:
 def add_moments(dtype: np.dtype) -> Callable[..., float] | None:
     """The driver of that name for parameters of a precision; None where no machine code can be made."""
     return native.add_moments(dtype) if can_compile() and not native.is_plain() else None
+
+
+def _is_plain() -> bool:
+    """Return whether drivers of formulas that can be compiled run as plain Python."""
+    return native.is_plain() or not can_compile()
 
 
 def _is_readable(formulas: Formulas) -> bool:

@@ -281,6 +281,15 @@ def score_driver(name: str, loss: LossReading, plain: bool) -> Callable[..., flo
     return partial(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain).in_order, slopes, numbers)
 
 
+def penalty_functions(formulas: Formulas, dtype: np.dtype, plain: bool) -> dict[str, Any]:
+    """The functions of a penalty, and its numbers, as arguments of a driver."""
+    if plain:
+        made = functions.python_functions(formulas.parts, formulas)
+        return {"pull": made.pull, "prox": made.prox, "penalty_numbers": made.penalty_numbers}
+    penalty = functions.compiled_penalty(formulas.penalty, dtype)
+    return {"pull": penalty["pull"], "prox": penalty["prox"], "penalty_numbers": penalty["numbers"]}
+
+
 def add_moments(dtype: np.dtype) -> Callable[..., float]:
     """The driver of that name, for parameters of a precision."""
     return driver("add_moments", "dense", dtype, NO_INDEX, NO_INDEX, plain=False).in_order

@@ -4,6 +4,7 @@ The squared error depends on the rows only through their second moments. The aut
 schedule they pay off if there are many epochs.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,50 +13,71 @@ from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.statistics import affordable, measure
 from sklearn_sgd._engine.compiled import machine
 from sklearn_sgd._engine.passes import full_batch
-from sklearn_sgd._engine.passes.drivers import Drivers, driver
+from sklearn_sgd._engine.passes.drivers import Drivers, driver, penalty_functions
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING
 
 # Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
 EPOCHS, COLUMNS_AN_EPOCH, MANY_ROWS = 5, 50, 10
 
+# Automatic steps that are in NumPy, before those by machine code.
+IN_NUMPY = 100
 
-def automatic(plan, piece, vectors, window) -> float:
-    """Run one epoch, which is one step; equal to that of ``arrays``, to rounding."""
-    normal, preconditioner, penalty = plan.normal, plan.preconditioner, plan.parts.penalty
-    w = vectors.coef[:-1].astype(np.float64)
-    product, g, error = normal.gradient(plan.data.rows.bias, vectors.coef)
-    g += penalty.gradient(w)
-    d = preconditioner.apply(g)
-    fall = d @ g + error * error
-    bend = d @ (normal.covariance @ d + penalty.gradient(d)) + error * error
-    step = min(piece.rates[0], fall / bend) if bend > 0.0 else 0.0
-    before = w.copy()
-    w -= step * d
-    vectors.coef[:-1] = w if preconditioner.is_full else penalty.prox(w, step * preconditioner.inverse, ...)
-    vectors.coef[-1] -= step * error
-    if piece.mixes.size:
-        vectors.average[:] += piece.mixes[0] * (vectors.coef - vectors.average)
-    return plan.weight * normal.loss(before, product, error)
+DOUBLE = np.dtype(np.float64)
+
+
+def moments(plan) -> dict[str, Any]:
+    """The arguments of a driver for the normal matrix of a plan."""
+    normal, p = plan.normal, plan.X.shape[1]
+    return {
+        "covariance": np.ascontiguousarray(normal.covariance),
+        "with_target": np.ascontiguousarray(normal.with_target),
+        "variance": float(normal.variance),
+        "mean": np.full(p, normal.mean),
+        "target": float(normal.target),
+        "bias": float(plan.data.rows.bias),
+        "total_weight": float(plan.weight),
+        "p": p,
+        "sums": np.zeros(3 + p),
+    }
+
+
+class Automatic:
+    """The pass by the automatic step, by the driver, in double precision whatever that of the parameters is.
+
+    The first epochs are in plain Python, that is NumPy: few epochs are not worth the time to compile.
+    """
+
+    def __init__(self, plan, is_plain: Callable[[], bool]):
+        p, inverse = plan.X.shape[1], np.ascontiguousarray(plan.preconditioner.inverse, DOUBLE)
+        self.values = moments(plan) | {"inverse": inverse, "full": int(inverse.ndim == 2), "work": np.zeros(5 * p)}
+        self.is_plain, self.calls = is_plain, dict[bool, Callable[[dict[str, Any]], float]]()
+
+    def __call__(self, plan, piece, vectors, window) -> float:
+        """Run one epoch, which is one step; equal to that of ``arrays``, to rounding."""
+        averaged, (coef, average, *_) = piece.mixes.shape[0] > 0, vectors
+        w = coef if coef.dtype == DOUBLE else coef.astype(DOUBLE)
+        changed = {"rate": float(piece.rates[0]), "mix": float(piece.mixes[0]) if averaged else 0.0}
+        losses = self._call(plan, piece.n_done < IN_NUMPY)(changed | {"averaged": averaged, "w": w, "average": average})
+        if w is not coef:
+            coef[:] = w
+        return losses
+
+    def _call(self, plan, is_early: bool) -> Callable[[dict[str, Any]], float]:
+        """Return the driver."""
+        if is_early not in self.calls:
+            plain = is_early or self.is_plain()
+            made = driver("normal_automatic", "dense", DOUBLE, NO_INDEX, NO_INDEX, plain)
+            values = self.values | penalty_functions(plan.formulas, DOUBLE, plain)
+            self.calls[is_early] = machine.bound(machine.Call(made, values), scratch=())
+        return self.calls[is_early]
 
 
 class Steps:
     """The pass by a schedule, by the driver. All arguments but those of an epoch are fixed: a step is a small call."""
 
     def __init__(self, plan, drivers: Drivers):
-        normal, size = plan.normal, plan.X.shape[1] + 1
-        values = drivers.shared | {
-            "covariance": np.ascontiguousarray(normal.covariance),
-            "with_target": np.ascontiguousarray(normal.with_target),
-            "variance": float(normal.variance),
-            "mean": np.full(size - 1, normal.mean),
-            "target": float(normal.target),
-            "bias": float(plan.data.rows.bias),
-            "total_weight": plan.weight,
-            "share": plan.weight / plan.n_rows,
-            "p": size - 1,
-            "work": np.zeros(3 * size, drivers.dtype),
-            "sums": np.zeros(2 + size),
-        }
+        values = drivers.shared | moments(plan)
+        values |= {"share": plan.weight / plan.n_rows, "work": np.zeros(3 * plan.X.shape[1] + 3, drivers.dtype)}
         made = driver("normal", "dense", drivers.dtype, NO_INDEX, NO_INDEX, drivers.plain)
         self.call = machine.bound(machine.Call(made, values), scratch=())
 
