@@ -24,8 +24,9 @@ from sklearn_sgd._ops import clip
 # block.
 FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 18
 
-# Share of entries that are not 0 above which products of dense rows cost less than those of sparse ones.
-DENSE = 0.2
+# Share of entries that are not 0 above which products of dense rows cost less than those of sparse ones; their blocks,
+# which are copies, are so many times smaller.
+DENSE, COPIED = 0.2, 4
 
 # Minimum rows of a segment, maximum number of segments.
 SEGMENT, SEGMENTS = 1 << 14, 16
@@ -137,7 +138,9 @@ def measure(
     size, every = stretches(n, p, full)
     count_rows(n // every)
     is_dense = full and sparse.issparse(X) and X.nnz > DENSE * X.shape[0] * p
-    if sparse.issparse(X) and not is_dense:
+    if is_dense:
+        size = max(BLOCK, size // COPIED)
+    elif sparse.issparse(X):
         # With many columns, a block has many entries for each of them.
         size = max(1, int((4 * BLOCK if full else max(ENTRIES, 16 * p)) * X.shape[0] / (X.nnz + 1)))
     # Many blocks are divided into segments for threads.
