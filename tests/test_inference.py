@@ -393,6 +393,15 @@ class TestJumps:
         assert theirs < 0.95
         assert abs(ours - 1.0) < 0.04
 
+    def test_density_without_them_is_for_fits_that_pass_through_rows(self):
+        X, y = rows()
+        model = BatchGDRegressor("quantile", penalty="l2", alpha=0.01).fit(X, y)
+        with pytest.raises(ValueError, match="without a penalty.*robust='QuantReg'"):
+            coefficient_table(model, X, y, robust="QuantReg1")
+        few = BatchGDRegressor("quantile", epochs=1).fit(X, y)
+        with pytest.raises(ValueError, match="rows"):
+            coefficient_table(few, X[:3], y[:3], robust="QuantReg1")
+
     def test_absolute_error_is_the_median(self, sm):
         X, y = rows()
         other = sm.QuantReg(y, with_ones(X)).fit(q=0.5)

@@ -74,7 +74,7 @@ def coefficient_table(
         of statsmodels. 'QuantReg': the sandwich for losses whose slope jumps if the density of the residuals at the
         jump is the same for all X, as ``vcov='robust'`` of QuantReg in statsmodels; with HC names it may differ.
         'QuantReg1': the same, but the k rows that the fit passes through do not count in the density, in which they
-        would be too many: for few rows for each parameter, or quantiles near 0 or 1.
+        would be too many: for few rows for each parameter, or quantiles near 0 or 1; without a penalty only.
     level : float, default=0.95
         Probability of the intervals.
     groups : array-like of shape (n_samples,), default=None
@@ -250,9 +250,14 @@ def _slopes_that_jump(
         )
     of_density = weight.copy()
     if method == OTHERS_DENSITY:
+        if pull.any():
+            raise ValueError(
+                f"robust={OTHERS_DENSITY!r} is for fits without a penalty, which pass through as many rows as there are "
+                f"parameters: use robust={ONE_DENSITY!r}."
+            )
         # Given that the fit passes through these rows, the others have the density of all.
         distance = np.where(counted, np.min([np.abs(e - jump.at) for jump in jumps], axis=0), np.inf)
-        of_density[np.argpartition(distance, len(pull))[: len(pull)]] = 0.0
+        of_density[np.argsort(distance, kind="stable")[: len(pull)]] = 0.0
         refuse_unknown_density(curvature[of_density > 0.0])
     mean, share = float(np.average(curvature, weights=of_density)), second.level(jumps[0])
     variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
