@@ -396,7 +396,7 @@ class TestJumps:
     def test_density_without_them_is_for_fits_that_pass_through_rows(self):
         X, y = rows()
         model = BatchGDRegressor("quantile", penalty="l2", alpha=0.01).fit(X, y)
-        with pytest.raises(ValueError, match="without a penalty.*robust='QuantReg'"):
+        with pytest.raises(ValueError, match=r"without a penalty.*robust='QuantReg'"):
             coefficient_table(model, X, y, robust="QuantReg1")
         few = BatchGDRegressor("quantile", epochs=1).fit(X, y)
         with pytest.raises(ValueError, match="rows"):

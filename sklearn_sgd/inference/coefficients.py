@@ -252,8 +252,8 @@ def _slopes_that_jump(
     if method == OTHERS_DENSITY:
         if pull.any():
             raise ValueError(
-                f"robust={OTHERS_DENSITY!r} is for fits without a penalty, which pass through as many rows as there are "
-                f"parameters: use robust={ONE_DENSITY!r}."
+                f"robust={OTHERS_DENSITY!r} is for fits without a penalty, which pass through a row for each "
+                f"parameter: use robust={ONE_DENSITY!r}."
             )
         # Given that the fit passes through these rows, the others have the density of all.
         distance = np.where(counted, np.min([np.abs(e - jump.at) for jump in jumps], axis=0), np.inf)
