@@ -92,6 +92,7 @@ def test_second_process_compiles_nothing(copy):
     assert second == first
 
 
+@pytest.mark.matrix
 def test_changed_sources_meet_no_stale_kernel(copy):
     """Machine code is kept by the formula that it was made of."""
     folder, original = copy
@@ -169,6 +170,7 @@ tempfile.mkstemp = tempfile.TemporaryFile = tempfile.NamedTemporaryFile = refuse
 """
 
 
+@pytest.mark.matrix
 def test_a_folder_that_is_read_only_is_read(copy):
     """As in an image that was built by someone else."""
     folder, first = copy

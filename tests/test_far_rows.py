@@ -52,9 +52,14 @@ def objectives(loss, X, y, model):
     return objective(at)[0], min(found), objective(constant)[0]
 
 
-@pytest.mark.parametrize("where", FAR)
-@pytest.mark.parametrize("loss", ["gamma", "poisson", "tweedie", "epsilon_insensitive", "squared_epsilon_insensitive"])
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering(
+    {
+        "kind": REGRESSORS,
+        "loss": ["gamma", "poisson", "tweedie", "epsilon_insensitive", "squared_epsilon_insensitive"],
+        "where": [*FAR],
+    },
+    strength=2,
+)
 def test_the_minimum_beside_a_row_beyond_all_proportion(kind, loss, where):
     """Of few rows, which are all read in each step of a full batch; no warning, which would be an error."""
     X, y = far_rows(loss, 300, where)

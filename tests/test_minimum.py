@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from problems import REGRESSORS
+from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.datasets import make_regression
@@ -79,9 +79,9 @@ def least_squares_score(X, y):
     return 1 - np.sum((t - Z @ w) ** 2) / np.sum(t**2)
 
 
-@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
-@pytest.mark.parametrize("name", DESIGNS)
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering(
+    {"kind": REGRESSORS, "name": [*DESIGNS], "layout": {"dense": np.asarray, "csr": sparse.csr_matrix}}, strength=2
+)
 def test_least_squares_where_columns_hardly_differ(kind, name, layout):
     X, y = DESIGNS[name]
     model = kind(random_state=0).fit(layout(X), y)

@@ -72,10 +72,15 @@ def test_rows_of_very_different_length_one_by_one(loss, level):
     assert mean_tweedie_deviance(y[half], model.predict(X[half]), power=power) < 1.1 * constant
 
 
-@pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
-@pytest.mark.parametrize("history", [[50] * 20, [200] * 100], ids=["short", "long"])
-@pytest.mark.parametrize(("loss", "calls"), [("squared_error", 1), ("huber", 4), ("absolute_error", 4)])
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering(
+    {
+        "kind": REGRESSORS,
+        "loss, calls": [("squared_error", 1), ("huber", 4), ("absolute_error", 4)],
+        "history": {"short": [50] * 20, "long": [200] * 100},
+        "as_input": {"dense": np.asarray, "csr": sparse.csr_matrix},
+    },
+    strength=2,
+)
 def test_a_column_that_begins_to_vary_is_learned_at_once(kind, loss, calls, history, as_input):
     random = np.random.default_rng(0)
 
@@ -134,13 +139,14 @@ def mean_error(model, X, y):
     return np.abs(X @ model.coef_.astype(y.dtype).T + model.intercept_ - y).mean()
 
 
-@pytest.mark.parametrize(
-    ("as_input", "size"), [(np.asarray, 1), (sparse.csr_matrix, 40), (np.float32, 40)], ids=["dense", "csr", "float32"]
+@covering(
+    {
+        "kind": REGRESSORS,
+        "loss, far": [("squared_error", 1e100), ("huber", 1e10), ("absolute_error", 1e10), ("expectile", 1e10)],
+        "as_input, size": {"dense": (np.asarray, 1), "csr": (sparse.csr_matrix, 40), "float32": (np.float32, 40)},
+    },
+    strength=2,
 )
-@pytest.mark.parametrize(
-    ("loss", "far"), [("squared_error", 1e100), ("huber", 1e10), ("absolute_error", 1e10), ("expectile", 1e10)]
-)
-@pytest.mark.parametrize("kind", REGRESSORS)
 def test_a_row_far_away_leaves_predictions_of_others(kind, loss, far, size, as_input):
     X, y = plane()
     X[150, 1] = min(far, 1e15) if as_input is np.float32 else far
@@ -240,9 +246,7 @@ def test_a_sparse_stream_that_starts_anew_forgets_columns_that_are_not_there():
     assert_array_equal(model.coef_[gone], 0.0)
 
 
-@pytest.mark.parametrize("far", [1e8, 1e20])
-@pytest.mark.parametrize("kind", REGRESSORS)
-@pytest.mark.parametrize("loss", ROBUST)
+@covering({"loss": ROBUST, "kind": REGRESSORS, "far": [1e8, 1e20]}, strength=2)
 def test_one_target_of_a_fit_is_beyond_all_proportion(loss, kind, far):
     """Neither the unit of `tol` nor the length of a step is that of the one target."""
     X, y = rows_with_a_far_target(100)
@@ -372,9 +376,7 @@ def test_an_average_by_a_schedule_has_equal_weights_after_a_column_that_began_la
         assert_allclose(np.append(model.coef_, model.intercept_), mean, rtol=1e-9)
 
 
-@pytest.mark.parametrize("size", [1, 10, 100])
-@pytest.mark.parametrize("far", [1e4, 1e10])
-@pytest.mark.parametrize("kind", REGRESSORS)
+@covering({"kind": REGRESSORS, "far": [1e4, 1e10], "size": [1, 10, 100]}, strength=2)
 def test_a_row_far_away_leaves_the_intercept_of_others(kind, far, size):
     """The average of a coefficient moves about the former mean of its column, not about the new one."""
     X, y = plane(1000)

@@ -29,9 +29,7 @@ def alike(name):
     return X, X[:, 0] - X[:, 1] + 0.1 * rng.standard_normal(200), False
 
 
-@pytest.mark.parametrize("kind", REGRESSORS)
-@pytest.mark.parametrize("alpha", [1e-4, 1e-3, 1e-2])
-@pytest.mark.parametrize("name", ["powers", "a common part", "offsets"])
+@covering({"kind": REGRESSORS, "alpha": [1e-4, 1e-3, 1e-2], "name": ["powers", "a common part", "offsets"]}, strength=2)
 def test_zeros_among_columns_that_are_nearly_the_same(kind, alpha, name):
     """The minimum of LARS, which follows the path exactly."""
     X, y, intercept = alike(name)
@@ -52,9 +50,14 @@ def test_zeros_where_the_epochs_end_first(kind):
     assert_array_equal(model.coef_ != 0.0, peer.coef_ != 0.0)
 
 
-@pytest.mark.parametrize("kind", REGRESSORS)
-@pytest.mark.parametrize("form", [np.asarray, np.float32, sparse.csr_array])
-@pytest.mark.parametrize("penalty", ["l1", "elasticnet", "positive"])
+@covering(
+    {
+        "kind": REGRESSORS,
+        "form": {"dense": np.asarray, "float32": np.float32, "csr": sparse.csr_array},
+        "penalty": ["l1", "elasticnet", "positive"],
+    },
+    strength=2,
+)
 def test_zeros_among_more_columns_than_covariances_are_kept_for(kind, form, penalty):
     rng = np.random.default_rng(0)
     X = np.sqrt(0.5) * (rng.standard_normal((200, 1)) + rng.standard_normal((200, 600)))
