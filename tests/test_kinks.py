@@ -213,6 +213,90 @@ def test_a_linear_program_with_an_l1_penalty_has_the_same_vertex(
         np.testing.assert_array_equal(model.coef_ != 0.0, abs(coef) > 1e-9)
 
 
+class NotNegative(NamedTuple):
+    """``positive=True``, by another name."""
+
+    def value(self, w):
+        return 0.0 * w
+
+    def gradient(self, w):
+        return 0.0
+
+    def prox(self, w, rate, j=...):
+        return np.maximum(w, 0.0)
+
+
+class Tube(NamedTuple):
+    """The loss of `epsilon_insensitive`, by another name."""
+
+    width: float = 0.5
+
+    def value(self, y, p):
+        return np.maximum(abs(p - y) - self.width, 0.0)
+
+    def gradient(self, y, p):
+        return np.sign(p - y) * (abs(p - y) > self.width)
+
+
+class Steeper(NamedTuple):
+    """The absolute error, and beyond 1 twice its excess, too: three kinks."""
+
+    def value(self, y, p):
+        return abs(p - y) + 2.0 * np.maximum(abs(p - y) - 1.0, 0.0)
+
+    def gradient(self, y, p):
+        return np.sign(p - y) * (1.0 + 2.0 * (abs(p - y) > 1.0))
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("loss", ["absolute_error", "epsilon_insensitive"])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_parts_by_another_name_lead_to_the_same_vertex(estimator, loss, positive):
+    X, y = problem("normal", 60, 10)
+    epsilon = {"epsilon": 0.5} if loss == "epsilon_insensitive" else {}
+    ours = {"positive": True} if positive else {"penalty": "l1", "alpha": 0.1}
+    theirs = {"penalty": NotNegative()} if positive else ours
+    model = estimator(loss, **epsilon, **ours, random_state=0).fit(X, y)
+    other = estimator(Tube() if epsilon else loss, **theirs, random_state=0).fit(X, y)
+    np.testing.assert_allclose(other.coef_, model.coef_, atol=1e-9)
+    np.testing.assert_array_equal(other.coef_ != 0.0, model.coef_ != 0.0)
+
+
+class Bent(NamedTuple):
+    """The absolute error and half of Huber's loss: a kink, and a second derivative beside it."""
+
+    def value(self, y, p):
+        size = abs(p - y)
+        return size + 0.5 * np.where(size < 1.0, 0.5 * size * size, size - 0.5)
+
+    def gradient(self, y, p):
+        return np.sign(p - y) * (1.0 + 0.5 * np.minimum(abs(p - y), 1.0))
+
+
+def test_a_loss_that_is_not_straight_has_no_vertex():
+    X, y = problem("normal", 60, 3)
+    model = MiniBatchSGDRegressor(Bent(), penalty="l1", alpha=0.1, random_state=0).fit(X, y)
+
+    def objective(theta):
+        return np.mean(Bent().value(y, X @ theta[:3] + theta[3])) + 0.1 * abs(theta[:3]).sum()
+
+    ours, options = np.append(model.coef_, model.intercept_), {"xtol": 1e-10, "ftol": 1e-14}
+    peer = min(minimize(objective, start, method="Powell", options=options).fun for start in (ours, 0.0 * ours))
+    assert objective(ours) <= peer + NEAR * np.mean(Bent().value(y, np.median(y)))
+
+
+def test_a_loss_with_three_kinks_ends_at_a_vertex():
+    (X, y), (n, p), alpha = problem("normal", 100, 20), (100, 20), 0.05
+    both, one, none = np.column_stack([X, -X, np.ones(n)]), np.eye(n), np.zeros((n, n))
+    cost = np.concatenate([np.full(2 * p, alpha), [0.0], np.full(n, 1.0 / n), np.full(n, 2.0 / n)])
+    rows = np.block([[s * both, -one, none] for s in (1.0, -1.0)] + [[s * both, none, -one] for s in (1.0, -1.0)])
+    right = np.concatenate([y, -y, y + 1.0, 1.0 - y])
+    bounds = [(0.0, None)] * (2 * p) + [(None, None)] + [(0.0, None)] * (2 * n)
+    peer = linprog(cost, sparse.csr_array(rows), right, bounds=bounds)
+    model = MiniBatchSGDRegressor(Steeper(), penalty="l1", alpha=alpha, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.coef_, peer.x[:p] - peer.x[p : 2 * p], atol=1e-8)
+
+
 @pytest.mark.parametrize("estimator", REGRESSORS)
 def test_zeros_of_small_and_of_exact_coefficients(estimator):
     """Small coefficients of many rows are not 0; rows that all lie on a plane leave no others."""

@@ -32,10 +32,9 @@ from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.traits import ElasticNetTerms, PenaltyReading, read
+from sklearn_sgd._engine.traits import ElasticNetTerms
 from sklearn_sgd._engine.vertex import Kinks, vertex
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, scratch_rows, take, total
-from sklearn_sgd.penalties import Positive
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
@@ -73,10 +72,8 @@ NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 
 def terms_of(plan: Plan) -> ElasticNetTerms | None:
     """Return the terms of a penalty of the elastic net family, also with coefficients that must be positive."""
-    penalty, formulas = plan.parts.penalty, plan.formulas
-    if type(penalty) is Positive and formulas.has_bounded_slopes:
-        return read(PenaltyReading, penalty.penalty).terms
-    return formulas.terms
+    formulas = plan.formulas
+    return formulas.terms or (formulas.penalty.terms_above_0 if formulas.has_bounded_slopes else None)
 
 
 def directions_to_minimum(plan: Plan, state: State) -> np.ndarray | None:
@@ -116,7 +113,8 @@ class Smoothed:
         self.units = np.sqrt(np.sum(np.square(directions), axis=1))
         # Slopes of the penalty below and above 0, where it has a corner. Below the least positive coefficient it rises
         # faster than any loss falls.
-        self.is_positive, self.has_corners = type(self.penalty) is Positive, not plan.formulas.is_smooth
+        formulas = plan.formulas
+        self.is_positive, self.has_corners = formulas.penalty.terms_above_0 is not None, not formulas.is_smooth
         terms = terms_of(plan) if self.has_corners else None
         self.ridge_term, lasso = terms or (0.0, 0.0)
         self.above = np.full(len(self.units), lasso)

@@ -205,9 +205,19 @@ class PenaltyReading(Reading):
     @cached_property
     def terms(self) -> ElasticNetTerms | None:
         """The terms of a penalty of the elastic net family; None for other penalties."""
-        if self.refusal is not None:
-            return None
-        pull, threshold = polynomial(self.pull), 0.0 if self.is_smooth else _threshold(self.prox, self.w)
+        return self._terms_of(self.prox) if self.refusal is None else None
+
+    @cached_property
+    def terms_above_0(self) -> ElasticNetTerms | None:
+        """The same of a penalty whose proximal step ends with a projection onto ``w >= 0``; None for others."""
+        match None if self.refusal else self.prox:
+            case Expression(op="max", args=(prox, floor)) if polynomial(floor) == {}:
+                return self._terms_of(prox)
+        return None
+
+    def _terms_of(self, prox: Any) -> ElasticNetTerms | None:
+        """The terms that go with a proximal step."""
+        pull, threshold = polynomial(self.pull), 0.0 if prox is self.w else _threshold(prox, self.w)
         lasso = None if threshold is None else polynomial(threshold)
         if pull is None or lasso is None or not (set(pull) <= {("w",)} and set(lasso) <= {("rate",)}):
             return None

@@ -1,11 +1,10 @@
 """The minimum of a piecewise linear objective from a point nearby: a vertex, and from it along edges.
 
-A loss that consists of two straight lines, or of three with 0 in the middle, and an L1 term make the mean loss of the
-rows piecewise linear. At a vertex as many kinks meet as there are parameters: rows that the predictions pass through,
-and coefficients of 0. A multiplier for each kink balances the slopes of all others. Where one is outside the slopes
-beside its kink, the objective falls along the edge that leaves it, and is least at one of the kinks that the edge
-crosses. If none is outside, the vertex is the minimum. The sides of the kinks are kept, rather than found from values
-near 0.
+A loss that consists of straight lines, and an L1 term or a bound at 0, make a piecewise linear objective. At a vertex
+as many kinks meet as there are parameters: rows that the predictions pass through, and coefficients of 0. A multiplier
+for each kink balances the slopes of all others. Where one is outside the slopes beside its kink, the objective falls
+along the edge that leaves it, and is least at one of the kinks that the edge crosses. If none is outside, the vertex is
+the minimum. The sides of the kinks are kept, rather than found from values near 0.
 
 References
 ----------
@@ -18,15 +17,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.jumps import slope_jumps
+
 # Maximum number of edges, and of entries of X and of the inverse that they read.
 EDGES, ENTRIES = 1000, 2e8
+
+# Kinks of the loss are looked for up to that many times the largest residual.
+REACH = 2.0**8
 
 # Part of a kink's normal that must be new; slopes that are due to rounding, in units of the largest one.
 NEW, ROUNDING = 1e-7, 1e-9
 
 
 class Kinks(NamedTuple):
-    """Places of the kinks: of each row one or two, and one of each coefficient; the slopes below and above them."""
+    """Places of the kinks: of each row one or more, and one of each coefficient; the slopes below and above them."""
 
     places: np.ndarray
     below: np.ndarray
@@ -35,20 +39,26 @@ class Kinks(NamedTuple):
 
     @classmethod
     def of(cls, problem: Any, z: np.ndarray) -> "Kinks | None":
-        """Return the kinks of a smoothed problem, or None if its loss has others, or its penalty is not straight."""
+        """Return the kinks of a smoothed problem; None if its loss has none, or is not straight between them."""
         loss, y, varies = problem.loss, problem.y, problem.units > 0.0
         corners = [slopes[varies] * problem.units[varies] for slopes in (problem.below, problem.above)]
-        half = getattr(loss, "epsilon", 0.0)
-        far = 2.0 * half + (np.max(abs(z - y)) or np.max(abs(y)) or 1.0)
-        left, right = loss.gradient(y, y - far) + 0.0 * y, loss.gradient(y, y + far) + 0.0 * y
+        found, is_straight = slope_jumps(loss, y, z, REACH)
+        if not (found and is_straight):
+            return None
+        # The loss is a sum of pairs of lines that meet at a kink, all but those of the first one level below it.
+        pairs = [(y + jump.at, 0.0 if k else jump.below, jump.size) for k, jump in enumerate(found)]
+        first, reach = y + found[0].at, 2.0 * max(abs(jump.at) for jump in found)
+        most = max(abs(found[0].below), *(abs(jump.size) for jump in found))
+        far = reach + (np.max(abs(z - y)) or np.max(abs(y)) or 1.0)
+
+        def straight(p: np.ndarray) -> np.ndarray:
+            return sum(below * (p - at) + size * np.maximum(p - at, 0.0) for at, below, size in pairs)
+
         for p in (z, y - 0.5 * far, y + 0.5 * far, y):
-            straight = left * np.minimum(p - y + half, 0.0) + right * np.maximum(p - y - half, 0.0)
-            if not np.allclose(loss.value(y, p), straight, rtol=1e-7, atol=1e-9 * far * np.max(right - left)):
+            rise = straight(p) - straight(first)
+            if not np.allclose(loss.value(y, p) - loss.value(y, first), rise, rtol=1e-7, atol=1e-9 * far * most):
                 return None
-        left, right, none = problem.share * left, problem.share * right, np.zeros(len(y))
-        of_rows = (y - half, left, none), (y + half, none, right)
-        if not half:
-            of_rows = ((y, left, right),)  # type: ignore[assignment]
+        of_rows = [(at, problem.share * below, problem.share * (below + size)) for at, below, size in pairs]
         places, below, above = map(np.concatenate, zip(*of_rows, (0.0 * corners[0], *corners), strict=True))
         return cls(places, below, above, len(y))
 

@@ -22,6 +22,7 @@ from scipy.special import dawsn
 
 from sklearn_sgd._engine.compiled.drivers.scores import LEAST, step_beside
 from sklearn_sgd._engine.compiled.drivers.vectors import bumps, log_sizes
+from sklearn_sgd._engine.jumps import REACH, SMALL, Jump, has_link, level, slope_jumps
 
 # Step of a central difference, in units of the residuals.
 STEP = 1e-4
@@ -31,19 +32,8 @@ STEP = 1e-4
 NORMAL = NormalDist()
 TWO_SIDED = NORMAL.inv_cdf(0.975)
 
-# Jumps of a slope are looked for up to that many times the largest residual, where others will come.
-REACH = 2.0**20
-
 # Share of residuals below 0 up to which their size is known.
 EDGE = 1e-6
-
-# Halvings of an interval that contains a jump of the slope; relative change of a slope that is not rounding.
-HALVINGS, SMALL = 60, 1e-6
-
-
-def has_link(loss: Any) -> bool:
-    """Return whether the loss has a link. Raw predictions then have the unit 1, and not that of the targets."""
-    return hasattr(loss, "inverse_link")
 
 
 def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -114,48 +104,10 @@ def has_canonical_link(loss: Any) -> bool:
     return bool(np.allclose(curvature(loss, 2.0 * loss.inverse_link(TRIED), TRIED), expected, rtol=SMALL))
 
 
-class Jump(NamedTuple):
-    """A jump of the slope: the value of ``p - y``, the height, and the slope below the jump."""
-
-    at: float
-    size: float
-    below: float
-
-
 def jumps(loss: Any, y: np.ndarray, p: np.ndarray, reach: float = 1.25) -> list[Jump]:
-    """Return where the slope jumps; an empty list for a loss that has a second derivative.
-
-    The search covers residuals up to ``reach`` times the largest one. Its intervals are smaller near 0. Each is halved,
-    towards the larger change of the slope: the change vanishes unless there is a jump.
-    """
-    if has_link(loss):
-        return []
-    largest = reach * float(np.max(np.abs(p - y), initial=0.0)) or 1.0
-    sizes = largest * 0.5 ** np.arange(60.0 + np.log2(max(reach, 1.0)))
-    points = np.concatenate((-sizes, [0.0], sizes[::-1]))
-    target = y[:1] if hasattr(loss, "allows") else np.zeros(1)
-
-    def slope(r):
-        return np.asarray(loss.gradient(np.repeat(target, len(r)), target + r), dtype=np.float64)
-
-    low, high = points[:-1], points[1:]
-    low_slope, high_slope = slope(low), slope(high)
-    whole = float(np.abs(high_slope - low_slope).sum())
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        middle_slope = slope(middle)
-        right = np.abs(high_slope - middle_slope) > np.abs(middle_slope - low_slope)
-        low, low_slope = np.where(right, middle, low), np.where(right, middle_slope, low_slope)
-        high, high_slope = np.where(right, high, middle), np.where(right, high_slope, middle_slope)
-    found: list[Jump] = []
-    for number in np.flatnonzero(np.abs(high_slope - low_slope) > SMALL * whole):
-        jump = Jump(float(high[number]), float(high_slope[number] - low_slope[number]), float(low_slope[number]))
-        if found and jump.at - found[-1].at <= 1e-9 * largest:
-            # One jump found from both sides, since the slope at the kink lies between.
-            jump = Jump(found[-1].at, found[-1].size + jump.size, found[-1].below)
-            del found[-1]
-        found.append(jump)
-    if found and sum(abs(jump.size) for jump in found) < (1.0 - SMALL) * whole:
+    """Return where the slope jumps, for residuals up to ``reach`` times the largest one; see `slope_jumps`."""
+    found, is_constant_between = slope_jumps(loss, y, p, reach)
+    if found and not is_constant_between:
         raise ValueError(
             "The slope of this loss has jumps, and changes between them, too: its standard errors are not known. Use a "
             "loss whose slope does only one of both, such as 'huber' or 'quantile'."
@@ -167,11 +119,6 @@ def jumps(loss: Any, y: np.ndarray, p: np.ndarray, reach: float = 1.25) -> list[
 def has_jumps(loss: Any) -> bool:
     """Return whether the slope of a loss jumps, for residuals of any usual size."""
     return bool(jumps(loss, np.zeros(1), np.ones(1), REACH))
-
-
-def level(jump: Jump) -> float:
-    """Return the share of targets below the prediction, at the minimum of a loss with one jump."""
-    return -jump.below / jump.size
 
 
 class Spread(NamedTuple):
