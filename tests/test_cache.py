@@ -147,6 +147,7 @@ DEFAULTS = """
 """
 
 
+@pytest.mark.matrix
 def test_works_where_nothing_can_be_written(tmp_path):
     """No folder for the cache, default parameters: compiled for this process only."""
     package = tmp_path / "sklearn_sgd"
@@ -207,7 +208,8 @@ def test_a_package_that_is_read_only_is_read(monkeypatch, tmp_path):
     assert store.read("again") is None
 
 
-@pytest.mark.parametrize("name", [pytest.param("SKLEARN_SGD_CACHE_DIR", marks=pytest.mark.matrix), "NUMBA_CACHE_DIR"])
+@pytest.mark.matrix
+@pytest.mark.parametrize("name", ["SKLEARN_SGD_CACHE_DIR", "NUMBA_CACHE_DIR"])
 def test_the_folder_can_be_chosen(tmp_path, name):
     python(DEFAULTS, PACKAGE.parent, **{"SKLEARN_SGD_CACHE_DIR": "", name: str(tmp_path)})
     assert list(tmp_path.rglob("*.o"))

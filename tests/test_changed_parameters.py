@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from problems import covering
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, PoissonRegressor, QuantileRegressor
@@ -70,9 +71,13 @@ PENALTIES = {
 }
 
 
-@pytest.mark.parametrize("as_input", [np.asarray, sparse.csr_array, np.float32], ids=["dense", "csr", "float32"])
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("change", PENALTIES)
+@covering(
+    {
+        "change": [*PENALTIES],
+        "size": SIZES,
+        "as_input": {"dense": np.asarray, "csr": sparse.csr_array, "float32": np.float32},
+    }
+)
 def test_another_penalty(change, size, as_input):
     X, y = rows()
     X = as_input(X)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS, linear, theta
+from problems import REGRESSORS, covering, linear, theta
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -81,9 +81,7 @@ OTHER = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("targets", [1, 2])
-@all_kinds
+@covering({"kind": REGRESSORS, "targets": [1, 2], "dtype": [np.float32, np.float64]})
 def test_no_parameter_changes_predictions(kind, targets, dtype):
     X, y = counts()
     y = y if targets == 1 else np.column_stack([y, y + 1])

@@ -102,8 +102,7 @@ def test_threads_change_no_bit(monkeypatch):
     assert_array_equal(*fits)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor])
+@covering({"kind": [BatchGDRegressor, MiniBatchSGDRegressor], "dtype": [np.float64, np.float32]})
 def test_nearly_the_same_columns(kind, dtype):
     """A target that is about their difference is followed."""
     X, y = problem("chain", MOST + 1)
@@ -179,8 +178,7 @@ def test_a_minimum_that_is_not_reached_is_known(kind):
     assert abs(model.coef_).max() < 100.0
 
 
-@pytest.mark.parametrize("kind", REGRESSORS)
-@pytest.mark.parametrize(("n", "p"), [(402, 401), (500, 401), (801, 401)])
+@covering({"kind": REGRESSORS, "n, p": [(402, 401), (500, 401), (801, 401)]})
 def test_hardly_more_rows_than_columns(kind, n, p):
     """The sample is all rows then, and there is no step from 400 to 401 columns."""
     rng = np.random.default_rng(0)
