@@ -24,6 +24,28 @@ few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWa
 all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
 
+# Progress of the objective
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@pytest.mark.parametrize(("alpha", "rate", "tol"), [(0.1, 0.05, 1e-3), (1.0, 0.05, 1e-5), (10.0, 0.01, 1e-5)])
+def test_progress_of_full_batches_is_of_loss_and_penalty_at_the_same_parameters(form, alpha, rate, tol):
+    X, y = linear(60, 4)
+    y = y - y.mean()
+    w, best, stalled, n_epochs = np.zeros(4), np.inf, 0, 0
+    while stalled < 5:
+        residual = X @ w - y
+        objective = 0.5 * np.mean(residual**2) + 0.5 * alpha * w @ w
+        stalled = 0 if objective < best - tol * 0.5 * np.mean(y**2) else stalled + 1
+        best, n_epochs = min(best, objective), n_epochs + 1
+        w = w - rate * (X.T @ residual / len(y) + alpha * w)
+    model = BatchGDRegressor(
+        penalty="l2", alpha=alpha, learning_rate="constant", eta0=rate, tol=tol, epochs=1000, fit_intercept=False
+    ).fit(form(X), y)
+    assert model.n_iter_ == n_epochs
+    assert_allclose(model.coef_, w, rtol=1e-9)
+
+
 # One epoch, where final steps lead to the minimum
 
 

@@ -21,7 +21,11 @@ def quiet():
 
 
 class Epoch(NamedTuple):
-    """The mean loss of an epoch, where the loss of each row is taken before its update, and the penalty at its end."""
+    """The mean loss of an epoch, and the penalty.
+
+    The loss of each row is that before its update. The penalty is that at the end; of full batches it is that before
+    the update, so that both are of the same parameters.
+    """
 
     loss: float
     penalty: float
@@ -73,7 +77,7 @@ class Descent:
     def end(self, order: Any) -> Epoch:
         """Count the epoch, or undo it if it left the finite range."""
         plan, state = self.plan, self.state
-        penalty = plan.penalty_value(state.vectors.coef)
+        penalty = plan.penalty_value((state.vectors if plan.noise else self.before).coef)
         finite = abs(self.total) <= plan.largest_loss and state.finite(plan.average_from > 0, plan.largest_loss)
         if not finite:
             state.go_back_to(self.before)
