@@ -35,7 +35,7 @@ def minimum(loss, X, y):
     if loss == "poisson":
         return PoissonRegressor(alpha=0.0, tol=1e-10, max_iter=1000).fit(X, y).coef_
     if loss == "absolute_error":
-        return QuantileRegressor(alpha=0.0).fit(X, y).coef_
+        return QuantileRegressor(alpha=0.0, solver="highs-ipm").fit(X, y).coef_
     Z = np.c_[X, np.ones(len(y))]
 
     def slope(e):

@@ -353,7 +353,7 @@ def test_a_stream_goes_on_from_a_fit_of_many_epochs_by_its_samples(kind, loss):
     assert model.n_iter_ == 50
     for start in range(200, 5000, 300):
         model.partial_fit(X[start : start + 300], y[start : start + 300])
-    peer = QuantileRegressor(alpha=0.0).fit(X, y)
+    peer = QuantileRegressor(alpha=0.0, solver="highs-ipm").fit(X, y)
     least, ends = (mean_absolute_error(y, each.predict(X)) for each in (peer, model))
     assert ends < 1.002 * least
 
@@ -422,5 +422,5 @@ def test_a_ridge_and_targets_of_a_ten_thousandth(kind, loss, size):
     (X, y), scale, unit = laplace(4000), np.array([1.0, 0.01, 1.0]), 1e-4
     params = {"epsilon": 0.0} if loss == "epsilon_insensitive" else {}
     model = feed(kind(loss, penalty="l2", alpha=1e-3, **params), X * scale, unit * y, [size])
-    peer = QuantileRegressor(alpha=0.0).fit(X, y)
+    peer = QuantileRegressor(alpha=0.0, solver="highs-ipm").fit(X, y)
     assert_allclose(model.coef_ * scale / unit, peer.coef_, atol=0.03)

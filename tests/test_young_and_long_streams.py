@@ -31,8 +31,7 @@ def stream(model, X, y, size):
     return model
 
 
-@pytest.mark.parametrize("size", [1, 500])
-@pytest.mark.parametrize("seed", range(12))
+@covering({"seed": range(12), "size": [1, 500]})
 def test_counts_row_by_row_from_the_first_row_on(seed, size):
     X, y = counts(seed)
     model = stream(OnlineSGDRegressor("poisson"), X, y, size)
