@@ -169,10 +169,8 @@ def test_narrow_directions_need_covariances_in_double_precision(gap):
 def test_a_lasso_needs_all_rows(kind):
     """Its minimum depends on all covariances, not on those along the coefficients alone."""
     X, y = design("correlated")
-    model, peer = (
-        kind(penalty="l1", alpha=0.3, random_state=0).fit(X, y),
-        Lasso(0.3, tol=1e-10, precompute=True).fit(X, y),
-    )
+    model = kind(penalty="l1", alpha=0.3, random_state=0).fit(X, y)
+    peer = Lasso(0.3, tol=1e-10, precompute=True).fit(X, y)
     assert_allclose(model.coef_, peer.coef_, atol=1e-6)
 
 
