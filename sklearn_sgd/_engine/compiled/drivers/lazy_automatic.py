@@ -15,7 +15,6 @@ from sklearn_sgd._engine.compiled.drivers.lazy_penalty import (
     SMALL,
     catch_up,
     flow,
-    follow,
     keep_pace,
     present,
     small_decay,
@@ -41,10 +40,9 @@ LEAST = 1e-100
 # time of the last visit, which matters under a penalty.
 MEAN, SCALE, SEEN, WIDTH = 1, 2, 3, 4
 
-# Columns of a row for which the effect of a penalty is computed together, a multiple of LANES; the memory for copies of
-# their rows of the table.
-STRETCH, LANES = 128, 8
-HELD = WIDTH * STRETCH
+# Columns of a row for which the effect of a penalty is computed together; memory for their coefficients and averages.
+STRETCH = 128
+HELD = 2 * STRETCH
 
 
 def request(rows, i):
@@ -74,72 +72,62 @@ def visit_row(rows, i, table, held, now, window, ridge, lasso):
     """Apply to the columns of row i the missed effect of a penalty, to many at a time; return its raw prediction."""
     X, indices, indptr = rows
     first, end, raw = int(indptr[i]), int(indptr[i + 1]), 0.0
+    values, means = held, tail(held, STRETCH)
     while first < end:
-        last = min(first + STRETCH, end)
-        copy_columns(indices, first, last, table, held, now[0])
-        others = follow_all(last - first, held, now, ridge, lasso)
-        if others > 0 or lasso > 0.0:
-            for e in range(first, last):
-                at, k = WIDTH * int(indices[e]), WIDTH * (e - first)
-                crosses = lasso > 0.0 and table[at] != 0.0 and held[k] * table[at] <= 0.0
-                if crosses or is_other(table[at + SEEN], table[at + SCALE], now, ridge):
+        size, columns = min(STRETCH, end - first), tail(indices, first)
+        if follow_all(columns, size, table, values, means, now, ridge, lasso) > 0:
+            for k in range(size):
+                at = WIDTH * int(columns[k])
+                if is_other(table[at], values[k], table[at + SEEN], table[at + SCALE], now, ridge, lasso):
                     visit(table, at, table[at + SCALE], now, window, ridge, lasso)
-                    copy_column(table, at, held, k)
-        for e in range(first, last):
-            k = WIDTH * (e - first)
-            copy_column(held, k, table, WIDTH * int(indices[e]))
-            raw += X[e] * held[k]
-        first = last
+                    values[k], means[k] = table[at], table[at + MEAN]
+        for k in range(size):
+            at = WIDTH * int(columns[k])
+            table[at], table[at + MEAN], table[at + SEEN] = values[k], means[k], now[0]
+            raw += X[first + k] * values[k]
+        first += size
     return raw
 
 
-def is_other(start, scale, now, ridge):
-    """Whether the missed effect on a column is more than that of one pace, or more than the series is for."""
+def is_other(before, value, start, scale, now, ridge, lasso):
+    """Whether the missed effect is that of several paces, is more than the series is for, or takes a sign away."""
     time, since, pace = now
-    return start < since or max(pace, ridge * scale) * (time - start) > SMALL
+    crosses = lasso > 0.0 and before != 0.0 and value * before <= 0.0
+    return start < since or max(pace, ridge * scale) * (time - start) > SMALL or crosses
 
 
-def copy_column(table, at, other, k):
-    """Copy a row of one table to another one."""
-    value, mean, scale, seen = table[at], table[at + MEAN], table[at + SCALE], table[at + SEEN]
-    other[k], other[k + MEAN], other[k + SCALE], other[k + SEEN] = value, mean, scale, seen
+def follow_all(columns, n, table, values, means, now, ridge, lasso):
+    """Write coefficients and averages after the missed effect of a penalty; return for how many this is wrong.
 
-
-def copy_columns(indices, first, last, table, held, time):
-    """Copy the rows of the table for the columns of a row, and append columns up to date to a multiple of LANES."""
-    n = last - first
-    for k in range(n):
-        copy_column(table, WIDTH * int(indices[first + k]), held, WIDTH * k)
-    for k in range(n, LANES * ((n + LANES - 1) // LANES)):
-        held[WIDTH * k + SCALE], held[WIDTH * k + SEEN] = 0.0, time
-
-
-def follow_all(n, held, now, ridge, lasso):
-    """Apply the missed effect of a penalty to copies of columns; return for how many `is_other` makes this wrong.
-
-    A coefficient that reaches 0 gets another sign.
+    These are those that `is_other` finds. The formulas are those of `follow`, for small numbers of both signs.
     """
     (time, _, pace), others = now, 0
-    for k in range(LANES * ((n + LANES - 1) // LANES)):
-        at = WIDTH * k
-        value, mean, scale, start = held[at], held[at + MEAN], held[at + SCALE], held[at + SEEN]
-        ago = time - start
-        part = scale * ago
-        decay, far = ridge * part, pace * ago
-        flat, drop = small_decay(min(decay, far)), small_decay(abs(far - decay))
-        others += 1 if is_other(start, scale, now, ridge) else 0
+    for k in range(n):
+        at = WIDTH * int(columns[k])
+        before, mean, scale, start = table[at], table[at + MEAN], table[at + SCALE], table[at + SEEN]
+        part, far = scale * (time - start), pace * (time - start)
+        more = ridge * part - far
+        # The value of exp at -far, and its divided difference with that at the decay.
+        left = 1.0 - far * small_decay(far)
+        both = left * small_decay(more)
+        value, mean = before * (left - more * both), left * mean + far * (before * both)
         if lasso > 0.0:
-            sign = -1.0 if value < 0.0 else 1.0
-            size, after = follow(abs(value), sign * mean, decay, far, lasso * part, flat, drop)
             # A coefficient of 0 stays there.
-            stays = value == 0.0
-            value = 0.0 if stays else sign * size
-            mean = (1.0 - far * small_decay(far)) * mean if stays else sign * after
-        else:
-            value, mean = follow(value, mean, decay, far, 0.0, flat, drop)
-        # All of the row, so that rows are written side by side.
-        held[at], held[at + MEAN], held[at + SCALE], held[at + SEEN] = value, mean, scale, time
+            sign = 0.0 if before == 0.0 else (-1.0 if before < 0.0 else 1.0)
+            threshold, flat = sign * lasso * part, small_decay(ridge * part)
+            value -= threshold * flat
+            mean -= threshold * (flat - both)
+        others += 1 if is_other(before, value, start, scale, now, ridge, lasso) else 0
+        values[k] = value
+        means[k] = mean
     return others
+
+
+def request_columns(rows, i, table):
+    """Prefetch the columns of a row."""
+    _, indices, indptr = rows
+    for e in range(int(indptr[i]), int(indptr[i + 1])):
+        prefetch(table, WIDTH * int(indices[e]))
 
 
 def predict(rows, i, shift, table):
@@ -231,6 +219,7 @@ def lazy_automatic(
         for q in range(size):
             i = order[start + q]
             if pulls:
+                request_columns(rows, order[min(start + q + 1, n - 1)], table)
                 before[q] = shift + visit_row(rows, i, table, held, (time, since, pace), window, ridge, lasso)
             else:
                 before[q] = predict(rows, i, shift, table)

@@ -31,7 +31,7 @@ def mean_decay(x):
 
 
 def small_decay(x):
-    """The same for a small x; groups of terms are computed side by side."""
+    """The same for a small x of any sign; groups of terms are computed side by side."""
     fourth = (x * x) * (x * x)
     return series(FIRST_TERMS, x) + fourth * (series(MIDDLE_TERMS, x) + fourth * series(LAST_TERMS, x))
 
