@@ -180,6 +180,7 @@ def conjugate_steps(
     noise = NOISE * len(g) / plan.weight if plan.n_rows > len(g) else None
     steps = conjugate_gradients(w, g, geometry.step, products)
     for number, (w, fall, gain) in enumerate(steps):
+        products.follow(0.5 * fall)
         objective -= 0.5 * gain
         loss = objective - 0.5 * float(w @ (ridge * w))
         products.enough = max(precise if noise is None else min(precise, noise * loss), rounding)
@@ -204,13 +205,17 @@ class Products:
         self.plan, self.rows, self.geometry = plan, rows, geometry
         self.ridge, self.zeros = np.append(geometry.ridge, 0.0), np.zeros_like(plan.data.y)
         self.of_all = Reading(plan, rows, self.zeros)
-        self.error, self.enough, self.missing = 0.0, 0.0, 0.0
+        self.error, self.enough, self.missing, self.before = 0.0, 0.0, 0.0, 0.0
+
+    def follow(self, missing: float) -> None:
+        """Note the distance to the minimum before a step."""
+        self.missing, self.before = missing, self.missing
 
     def __call__(self, d: np.ndarray, w: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Return by how much the gradient, which is g, changes along d."""
-        missing, before = 0.5 * float(self.geometry.step(g) @ g), self.missing
-        self.missing, size = missing, self.geometry.size
-        may_be_part = size and not self.error and missing <= min(LIKE * len(g) / size * before, NEAR * self.enough)
+        size = self.geometry.size
+        likely = min(LIKE * len(g) / max(size, 1) * self.before, NEAR * self.enough)
+        may_be_part = size and not self.error and self.missing <= likely
         product = self._of_part(d, g) if may_be_part and self.of_all.largest_share() <= SHARE else None
         return (self.of_all(d)[1] if product is None else product) + self.ridge * d
 

@@ -60,7 +60,8 @@ def scaled_sample(X: np.ndarray, some: np.ndarray, weight: np.ndarray, centred: 
     count_rows(len(some))
     pilot = doubled(take(X, some[:: max(1, len(some) // PILOT)]))
     centre = pilot.mean(axis=0) if centred else np.zeros(X.shape[1])
-    factor = _one_over(np.sqrt(np.square(pilot - centre).mean(axis=0)))
+    pilot -= centre  # In place: the copy is large where columns are many.
+    factor = _one_over(np.sqrt(np.einsum("ij,ij->j", pilot, pilot) / len(pilot)))
     root: Any = np.sqrt(doubled(weight[some]))[:, None] if weight.shape[0] else 1.0
     sum_of_weights = total(weight[some]) if weight.shape[0] else float(len(some))
     for _ in range(2):

@@ -15,8 +15,8 @@ SPAN = 128
 # The same where columns of four rows are processed, and as many of two later rows prefetched.
 HALF = SPAN // 2
 
-# Number of columns from which single rows are prefetched four at a time, so that each has a share in each step.
-LONG = 4 * SPAN
+# Number of shuffled rows that are prefetched side by side, of which each step requests a share each; minimum columns.
+BESIDE, LONG = 8, 64
 
 # Number of entries in a cache line, for entries of eight bytes.
 LINE = 8
@@ -32,14 +32,14 @@ def dense_request(rows, i, head, end):
     prefetch(X, stop - 1)
 
 
-def dense_request_four(rows, order, q, last, turn, head, end):
-    """Prefetch a quarter of four rows, that number ``turn``: as many entries as there are from ``head`` to ``end``.
+def dense_request_shares(rows, order, q, last, turn, head, end):
+    """Prefetch a share of several rows, that number ``turn``: as many entries as there are from ``head`` to ``end``.
 
     Memory delivers several rows side by side faster than one after the other.
     """
     p = rows[6]
-    first, stop = (turn * p + head) // 4, (turn * p + end) // 4
-    for k in range(4):
+    first, stop = (turn * p + head) // BESIDE, (turn * p + end) // BESIDE
+    for k in range(BESIDE):
         dense_request(rows, order[min(q + k, last)], first, stop)
 
 

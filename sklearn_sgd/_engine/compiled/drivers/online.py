@@ -4,7 +4,7 @@ Each coefficient is updated, and at once multiplied with the next row, while a l
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in
-from sklearn_sgd._engine.compiled.drivers.layouts import LONG, SPAN, dense_request, dense_request_four
+from sklearn_sgd._engine.compiled.drivers.layouts import BESIDE, LONG, SPAN, dense_request, dense_request_shares
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -36,7 +36,7 @@ def online(
     z += bias * b
     for k in range(n):
         i, later = order[k], order[min(k + ahead, n - 1)]
-        start, soon, turn = i * p, order[min(k + 1, n - 1)] * p, k - k // 4 * 4
+        start, soon, turn = i * p, order[min(k + 1, n - 1)] * p, k - k // BESIDE * BESIDE
         prefetch(y, later)
         rate, weigh = rates[k], 1.0
         if weighted:
@@ -50,7 +50,7 @@ def online(
             if p < LONG:
                 dense_request(rows, later, head, end)
             else:
-                dense_request_four(rows, order, k - turn + max(ahead, 4), n - 1, turn, head, end)
+                dense_request_shares(rows, order, k - turn + max(ahead, BESIDE), n - 1, turn, head, end)
             if lasso > 0.0:
                 for j in range(head, end):
                     u = w[j] * decay - c * X[start + j]
