@@ -80,6 +80,22 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
     )
 
 
+def scores_seen_again(
+    recipe: Recipe, known: Sequence[Scores], before: Sequence[Scores], states: Sequence[State]
+) -> tuple[Scores, ...]:
+    """Return the scores of all targets after rows that those ``before`` know, too.
+
+    Rows that wait are counted: they would not be told from the rows before them, which wait with them.
+    """
+    objective, half_life = Objective.of(recipe.formulas), recipe.params["half_life"]
+
+    def counted(scores: Scores, state: State) -> Scores:
+        return scores.in_unit(state.mean_weight).counted(objective, state.predictor, half_life)
+
+    targets = zip(known, before, states, strict=False)
+    return tuple(counted(after, state).seen_again(counted(earlier, state)) for after, earlier, state in targets)
+
+
 def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:
     """Count the losses of a chunk before it was learned; return the scores, with ``inference=True``."""
     for descent, epoch in done:
