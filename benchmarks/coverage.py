@@ -6,15 +6,16 @@ intervals of 95 %. All slopes of a case count together. Tables of fits are made 
 of what ``inference=True`` keeps. ``error`` is the mean squared error of the slopes in units of that of the fits of the
 same repetitions; ``far`` is the share of the tables with the warning that a coefficient is farther from the minimum
 than its standard error. Options: repetitions, how many of them have fits, rows, columns, the seconds after which the
-table is printed, and a file of the results so far, from which a later call goes on. Cases take turns, so that a table
-that is cut short has about as many repetitions of each; those of many rows, which take longer, have a share of them.
+table is printed, and a file of the results so far, from which a later call goes on. With ``--losses`` the table has
+these alone, and there are no other lines. Cases take turns, so that a table that is cut short has about as many
+repetitions of each; those of many rows, which take longer, have a share of them.
 Repetitions run in as many processes as there are cores, or ``--jobs``; their results do not depend on this number.
 
 The lines ``tail`` have the coverage for quantiles near 1, by the formulas with rows. The next lines have the same error
 of streams without ``inference=True``, which predict with an average of their steps.
 
-Then come least times of a stream with ``inference=True`` over those of one without, which take turns at chunks of 1,000
-rows of 20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
+Then come least times with ``inference=True`` over those without, which take turns, at chunks of streams and at fits of
+20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from time import monotonic, thread_time
 from typing import NamedTuple
@@ -160,7 +161,8 @@ def turn_of(case: Case, results: dict[str, list], options: argparse.Namespace) -
 
 def lines(options: argparse.Namespace) -> Iterator[str]:
     """Yield the table of the results in the file, if there is one, and of more repetitions, which are added to it."""
-    cases = [Case(*case, n, p) for case, n, p in product(CASES, options.rows, options.columns)]
+    chosen = [case for case in CASES if options.losses is None or case[0] in options.losses]
+    cases = [Case(*case, n, p) for case, n, p in product(chosen, options.rows, options.columns)]
     file, end = options.results, monotonic() + options.seconds
     known = json.loads(file.read_text()) if file and file.exists() else {}
     with Parallel(options.jobs) as pool:
@@ -212,22 +214,24 @@ def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[
         yield f"error of an average, {loss}, {n} rows, {p} columns: {errors[1] / errors[0]:.2f}"
 
 
-def times(n_chunks: int) -> Iterator[str]:
-    """Least time of the thread for a chunk with ``inference=True``, divided by that without.
+def times(laps: int) -> Iterator[str]:
+    """Least time of the thread with ``inference=True``, divided by that without: of chunks of streams, and of fits.
 
     Unlike other averages, the least time hardly depends on what else the machine does.
     """
-    for loss in ("squared_error", "huber", "poisson", "quantile"):
-        X, y, _ = draw(np.random.default_rng(0), 1000 * n_chunks, 20, loss, "even")
-        models = [MiniBatchSGDRegressor(loss, inference=inference) for inference in (False, True)]
-        taken = np.zeros((2, n_chunks))
-        for number, which in product(range(n_chunks), (0, 1)):
-            rows = slice(1000 * number, 1000 * (number + 1))
+    losses, fit = ("squared_error", "huber", "poisson", "quantile"), BatchGDRegressor.fit
+    calls = [*product(losses, (1000, 10_000), (MiniBatchSGDRegressor.partial_fit,)), ("squared_error", 20_000, fit)]
+    for loss, size, call in calls:
+        X, y, _ = draw(np.random.default_rng(0), size, 20, loss, "even")
+        kind = BatchGDRegressor if call is fit else MiniBatchSGDRegressor
+        models, taken = [kind(loss, inference=inference) for inference in (False, True)], np.full(2, np.inf)
+        for _, which in product(range(max(4, laps * 1000 // size)), (0, 1)):
             start = thread_time()
-            models[which].partial_fit(X[rows], y[rows])
-            taken[which, number] = thread_time() - start
-        without, kept = np.min(taken, axis=1)
-        yield f"time of a chunk, {loss}: {1e6 * without:.0f} us, with inference=True {kept / without:.2f} times that"
+            call(models[which], X, y)
+            taken[which] = min(taken[which], thread_time() - start)
+        without, kept = taken
+        name = f"{call.__name__} of {size} rows, {loss}"
+        yield f"time of {name}: {1e6 * without:.0f} us, with inference=True {kept / without:.2f} times that"
 
 
 def critical_batches(p: int, repetitions: int) -> Iterator[str]:
@@ -258,6 +262,15 @@ def critical_batches(p: int, repetitions: int) -> Iterator[str]:
     yield f"noise scale, {p} columns: {noise:.1f}; in theory {p + 1 + p / 0.25:.1f}"
 
 
+def others(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the lines below the table."""
+    yield from tails(min(options.repetitions, 200))
+    yield from averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 60))
+    yield from times(400)
+    for p in options.columns:
+        yield from critical_batches(p, min(options.repetitions, 50))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=2000)
@@ -267,15 +280,7 @@ if __name__ == "__main__":
     parser.add_argument("--fits", type=float, default=np.inf, help="how many repetitions have fits, too")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
     parser.add_argument("--results", type=Path, help="file of the results so far")
+    parser.add_argument("--losses", nargs="+", choices=sorted({case[0] for case in CASES}), help="of the table, alone")
     options = parser.parse_args()
-    for line in lines(options):
+    for line in chain(lines(options), others(options) if options.losses is None else ()):
         print(line, flush=True)
-    for line in tails(min(options.repetitions, 200)):
-        print(line, flush=True)
-    for line in averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 60)):
-        print(line, flush=True)
-    for line in times(400):
-        print(line, flush=True)
-    for p in options.columns:
-        for line in critical_batches(p, min(options.repetitions, 50)):
-            print(line, flush=True)

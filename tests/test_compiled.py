@@ -188,7 +188,7 @@ OPERATIONS = {
     "differ": (N, *LONG, N),
     "scale_symmetric": (K, SQUARE - 2.0 * np.eye(1, K * K, K + 1)[0], SHORT, 1e-3, K, K * K),
     "solve_symmetric": (K, SYMMETRIC.ravel(), SHORT, K * K, K),
-    "weighted_products": (NARROW, N, P, K, LONG[2], *LONG[:2], SHORT, 9 * loops.STRETCH, K * K, K * K, N, K),
+    "weighted_products": (NARROW, N, P, K, LONG[2], *LONG[:2], SHORT, 10 * loops.STRETCH, K * K, K * K, N, K),
     "log_sizes": (N, *LONG[:3]),
     "bumps": (N, *LONG[:2], 2, np.array([0.1, 0.3, 2.0, -0.2, 0.1, 5.0]), N),
     "sum_of_ratios": (N, *LONG[:3]),

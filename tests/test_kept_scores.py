@@ -404,6 +404,19 @@ class TestStreams:
         assert coefficient_table(twice).n_samples == 3000
         assert_allclose(coefficient_table(twice).std_err, coefficient_table(once).std_err, rtol=0.05)
 
+    @pytest.mark.parametrize("epochs", [2, 3])
+    @pytest.mark.parametrize(("n", "size"), [(200, 50), (200, 200), (800, 100), (300, 7)])
+    def test_rows_that_wait_while_others_are_seen_again(self, n, size, epochs):
+        """Fewer than 256 rows wait: they are new if they came in the first epoch, and not new if they come later."""
+        sm = pytest.importorskip("statsmodels.api")
+        X, y = rows(n=n)
+        model = MiniBatchSGDRegressor(inference=True)
+        fit_stream(model, ArraySource(X, y, chunk_rows=size), epochs=epochs, random_state=0)
+        table = coefficient_table(model)
+        assert table.n_samples == n
+        theirs = sm.OLS(y, sm.add_constant(X, prepend=False)).fit(cov_type="HC0")
+        assert_allclose(table.std_err, theirs.bse, rtol=0.12)
+
     @pytest.mark.parametrize("seed", [0, 3])
     def test_few_rows_that_are_seen_again_are_still_few(self, seed):
         """Of the rows of a rare level few are within epsilon, in each epoch; their number is the one from X and y."""

@@ -223,7 +223,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
     curvature, g = rows.curvature, rows.slope
     k = len(pull)
     if method != "classic":
-        return Slopes(Target(weight * curvature, weight * g, pull), None, [])
+        return Slopes(Target(weight * curvature, weight * g, weight, pull), None, [])
     if not second.is_linear_in_target(loss, p[counted], float(np.std(p[counted] - y[counted]))):
         raise ValueError(
             f"There is no classic formula for loss={model.resolved.params['loss']!r}: it is for the squared error, "
@@ -231,7 +231,7 @@ def _slopes(model: Model, data: Rows, p: np.ndarray, t: int, method: str, disper
         )
     c = second.expected_curvature(loss, p)
     pearson = float(np.sum((weight * g * g / c)[counted])) / (n - k)
-    return Slopes(Target(weight * c, weight * g, pull), pearson if dispersion is None else dispersion, [])
+    return Slopes(Target(weight * c, weight * g, weight, pull), pearson if dispersion is None else dispersion, [])
 
 
 def _slopes_that_jump(
@@ -242,7 +242,7 @@ def _slopes_that_jump(
     weight, counted = data.weight, data.counted
     refuse_unknown_density(curvature)
     if method not in (ONE_DENSITY, OTHERS_DENSITY, "classic"):
-        return Slopes(Target(weight * curvature, weight * g, pull), None, jumps)
+        return Slopes(Target(weight * curvature, weight * g, weight, pull), None, jumps)
     if method == "classic" and (np.ptp(weight[counted]) > 0.0 or dispersion is not None):
         raise ValueError(
             f"The classic formula of a loss whose slope jumps has no weights and no dispersion: use {ANY}, or "
@@ -261,7 +261,7 @@ def _slopes_that_jump(
         refuse_unknown_density(curvature[of_density > 0.0])
     mean, share = float(np.average(curvature, weights=of_density)), second.level(jumps[0])
     variance = jumps[0].size ** 2 * share * (1.0 - share) if len(jumps) == 1 else float(np.mean(g[counted] ** 2))
-    return Slopes(Target(weight * mean, weight * g, pull), variance / mean, jumps)
+    return Slopes(Target(weight * mean, weight * g, weight, pull), variance / mean, jumps)
 
 
 @np.errstate(all="ignore")

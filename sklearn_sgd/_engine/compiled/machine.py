@@ -67,14 +67,17 @@ BUILDERS: dict[str, Callable] = {
     "in_units": lambda layout: sample.in_units,
     "add_moments": lambda layout: moments.add_moments,
     "permute": lambda layout: shuffle.permute,
+    "sum_block": lambda layout: scores.sum_block,
     "see_block": lambda layout: scores.see_block,
     "add_block": lambda layout: scores.add_block,
     "count_block": lambda layout: scores.count_block,
 }
 
 
+# Those that spend their time in products of columns, for which vectors are as wide as they can be.
+OF_BLOCKS = "sum_block", "see_block", "add_block", "count_block"
+
 # Those for one kind of rows.
-OF_BLOCKS = "see_block", "add_block", "count_block"
 DENSE = "online", "online_automatic", "in_units", "add_moments", "normal", "normal_automatic", "permute", "slope"
 ONLY = dict.fromkeys((*DENSE, *OF_BLOCKS), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_optimizer", "lazy_variance_reduced"
@@ -203,8 +206,8 @@ class CompiledDriver(Driver):
         used = {kind: np.dtype(kinds.get(kind, np.uint32)) for kind in ("real", "indices", "rows")}
         marks = "-".join([layout, *(f"{used[kind].name}" for kind in used if self._mentions(kind))])
         made_of = translate.SOURCE, fingerprint(self.function), self.arguments, sorted(used.items(), key=str)
-        key = store.key_of("driver", *made_of)
-        addresses = store.load(f"{name}-{marks}-{key}", lambda: self._compile(used))
+        key = store.key_of("driver", *made_of, name in OF_BLOCKS)
+        addresses = store.load(f"{name}-{marks}-{key}", lambda: self._compile(used, name in OF_BLOCKS))
         self.run = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_char_p)(addresses[self.function.__name__])
         numbers = {"real": "f4x" if used["real"] == np.float32 else "d", "double": "d"}
         self.words = struct.Struct("=" + "".join(numbers.get(kind, "q") for kind in self.arguments.values()))
@@ -219,8 +222,8 @@ class CompiledDriver(Driver):
     def _mentions(self, kind: str) -> bool:
         return kind in self.arguments.values() or f"{kind}s" in self.arguments.values()
 
-    def _compile(self, kinds):
-        return translate.compile_driver(self.function, kinds)
+    def _compile(self, kinds, wide):
+        return translate.compile_driver(self.function, kinds, wide)
 
     def __call__(self, values: Mapping[str, Any]) -> float:
         """Run the driver without the interpreter's lock. An array may be passed as an address."""

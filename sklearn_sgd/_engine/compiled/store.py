@@ -121,12 +121,17 @@ class Loaded:
         self.addresses = {name: self.engine.get_function_address(symbol) for name, symbol in symbols.items()}
 
 
-def machine():
-    """LLVM's target machine for this processor."""
+def machine(wide: bool = False):
+    """LLVM's target machine for this processor; with ``wide``, for vectors of 512 bits, if it has any.
+
+    LLVM avoids them on processors of which some slow down at first. Matrix products of BLAS use them, too.
+    """
     from llvmlite import binding
 
     _initialize()
     cpu, features = target()
+    if wide and "+avx512f" in features:
+        features += ",-prefer-256-bit"
     triple = binding.Target.from_default_triple()
     return triple.create_target_machine(
         cpu=cpu, features=features, opt=3, jit=True, reloc="default", codemodel="jitdefault"
@@ -143,11 +148,11 @@ def _initialize() -> None:
     binding.initialize_native_asmprinter()
 
 
-def optimised(module) -> bytes:
-    """Object code of a module, after LLVM's passes."""
+def optimised(module, wide: bool = False) -> bytes:
+    """Object code of a module, after LLVM's passes; see `machine`."""
     from llvmlite import binding
 
-    made_for = machine()
+    made_for = machine(wide)
     options = binding.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = True
     builder = binding.create_pass_builder(made_for, options)

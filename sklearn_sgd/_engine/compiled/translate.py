@@ -44,8 +44,11 @@ def tree_of(function: FunctionType) -> ast.FunctionDef:
     return _trees[function.__code__.co_filename, function.__code__.co_firstlineno]
 
 
-def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[dict[str, str], bytes]:
-    """Compile a driver; return symbols and object code. ``kinds`` are the dtypes of real numbers, indices and rows."""
+def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype], wide: bool) -> tuple[dict[str, str], bytes]:
+    """Compile a driver; return symbols and object code.
+
+    ``kinds`` are the dtypes of real numbers, indices and rows; for ``wide`` vectors see `store.machine`.
+    """
     from llvmlite import binding
 
     hints = get_type_hints(driver, include_extras=True)
@@ -54,7 +57,7 @@ def compile_driver(driver: FunctionType, kinds: dict[str, np.dtype]) -> tuple[di
     entry = to.end(_Scope(to, driver, to.given).run())
     module = binding.parse_assembly(str(to.module))
     module.verify()
-    return {driver.__name__: entry}, store.optimised(module)
+    return {driver.__name__: entry}, store.optimised(module, wide)
 
 
 class _Scope:

@@ -148,6 +148,11 @@ def score_driver(name: str, loss: LossReading) -> Callable[..., float]:
     return native.score_driver(name, loss, plain)
 
 
+def sum_block(*given: Any) -> None:
+    """Write sums over a block of rows in double precision; see the driver."""
+    native.sum_block(_is_plain())(*given)
+
+
 def add_moments(dtype: np.dtype) -> Callable[..., float] | None:
     """The driver of that name for parameters of a precision; None where no machine code can be made."""
     return native.add_moments(dtype) if can_compile() and not native.is_plain() else None

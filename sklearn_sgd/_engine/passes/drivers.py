@@ -281,6 +281,11 @@ def score_driver(name: str, loss: LossReading, plain: bool) -> Callable[..., flo
     return partial(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain).in_order, slopes, numbers)
 
 
+def sum_block(plain: bool) -> Callable[..., float]:
+    """The driver of that name, for samples in double precision."""
+    return driver("sum_block", "dense", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain).in_order
+
+
 def penalty_functions(formulas: Formulas, dtype: np.dtype, plain: bool) -> dict[str, Any]:
     """The functions of a penalty, and its numbers, as arguments of a driver."""
     if plain:

@@ -31,17 +31,17 @@ def scores_of_fit(plan: Plan, state: State) -> Scores:
     coef, none = coef.astype(np.float64), Scores.none(len(coef), bool(plan.data.rows.bias))
     data, objective = Rows(plan.X, doubled(host(plan.data.y))[:, None], weight, None), Objective.of(plan.formulas)
     mean, p = data.predict(coef[None], np.array([intercept]))
-    slopes = row_slopes(objective.loss, data.y[:, 0], p[:, 0], data)
+    slopes = row_slopes(objective.loss, data.y[:, 0], p[:, 0], data, objective.is_quadratic)
     none = none._replace(centre=mean if none.has_intercept else none.centre)
     at = none.parameters(coef, intercept)
     pull, _ = objective.pull(at, len(coef))
-    target = Target(weight * slopes.curvature, weight * slopes.slope, pull)
+    target = Target(weight * slopes.curvature, weight * slopes.slope, weight, pull)
     (sums,) = add_up(data, mean if none.has_intercept else None, [target])
     rows = float(weight.sum())
     if not np.isfinite(sums.scatter.sum() + sums.curvature.sum()):
         raise OutOfRange
-    none, counted = none.with_jumps(slopes.jumps), data.counted
-    spread = second.spread_of(slopes.jumps, data.y[counted, 0], p[counted, 0], weight[counted])
+    none, some = none.with_jumps(slopes.jumps), data.used
+    spread = second.spread_of(slopes.jumps, data.y[:, 0][some], p[:, 0][some], weight[some])
     return none._replace(
         **spread._asdict(),
         at=at,
@@ -78,6 +78,22 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
         scores.after(objective, X, y[:, target], weight, state.mean_weight, state.predictor, params["half_life"])
         for target, (scores, state) in enumerate(zip(known, states, strict=True))
     )
+
+
+def scores_seen_again(
+    recipe: Recipe, known: Sequence[Scores], before: Sequence[Scores], states: Sequence[State]
+) -> tuple[Scores, ...]:
+    """Return the scores of all targets after rows that those ``before`` know, too.
+
+    Rows that wait are counted: they would not be told from the rows before them, which wait with them.
+    """
+    objective, half_life = Objective.of(recipe.formulas), recipe.params["half_life"]
+
+    def counted(scores: Scores, state: State) -> Scores:
+        return scores.in_unit(state.mean_weight).counted(objective, state.predictor, half_life)
+
+    targets = zip(known, before, states, strict=False)
+    return tuple(counted(after, state).seen_again(counted(earlier, state)) for after, earlier, state in targets)
 
 
 def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:

@@ -212,7 +212,8 @@ def curvature_of_jumps(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weig
 
 def spread_of(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Spread:
     """Return the sums of rows from which the width of a kernel follows."""
-    return Spread(0.0, 0.0, 0.0, np.zeros(len(found))).after(found, y, p, weight, log_sizes(len(y), weight, y, p))
+    logarithms = log_sizes(len(y), weight, y, p) if len(found) else 0.0
+    return Spread(0.0, 0.0, 0.0, np.zeros(len(found))).after(found, y, p, weight, logarithms)
 
 
 def _quartile_range(e: np.ndarray, weight: np.ndarray) -> float:

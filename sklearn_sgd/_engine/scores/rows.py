@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgd._engine.compiled.drivers.layouts import LINE
+from sklearn_sgd._engine.compiled.drivers.scores import work_size
+from sklearn_sgd._engine.compiled.machine import from_line
+from sklearn_sgd._engine.passes.choose import sum_block
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.products import blocks, dense, squares_of_added
+from sklearn_sgd._engine.scores.products import blocks, dense
 from sklearn_sgd._namespace import take
 
 # Number of entries in a block of rows, which is dense and in double precision.
-ENTRIES = 1 << 18
+ENTRIES = 1 << 17
 
 # Difference of a leverage from 1 that is rounding, in units of that of the products it is a sum of; and a slope that
 # is rounding, in units of the others.
@@ -34,6 +38,12 @@ class Rows(NamedTuple):
         """Whether a row has a weight."""
         return self.weight > 0.0
 
+    @property
+    def used(self) -> np.ndarray | slice:
+        """Which rows have a weight: a slice if all have, since selecting takes time."""
+        counted = self.counted
+        return slice(None) if counted.all() else counted
+
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield blocks of the samples, dense."""
         size = max(1, ENTRIES // (self.X.shape[1] + 1))
@@ -51,7 +61,12 @@ class Rows(NamedTuple):
     def designs(self, mean: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield blocks of the centred samples, with a column of ones; without means, the samples as they are."""
         for rows, block in self.blocks():
-            yield rows, block if mean is None else np.column_stack((block - mean, np.ones(len(block))))
+            yield rows, design(block, mean)
+
+
+def design(X: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
+    """Return samples centred, with a column of ones; without means, the samples as they are."""
+    return X if mean is None else np.column_stack((X - mean, np.ones(len(X))))
 
 
 class RowSlopes(NamedTuple):
@@ -62,15 +77,22 @@ class RowSlopes(NamedTuple):
     jumps: list[second.Jump]
 
 
-def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows) -> RowSlopes:
-    """Return second derivatives and slopes for the targets ``y`` and the raw predictions ``p``."""
-    counted = data.counted
-    y = np.where(counted, y, y[counted][0])  # Targets of rows without weight may be ones that the loss does not allow.
-    g, found = np.asarray(loss.gradient(y, p), dtype=np.float64), second.jumps(loss, y[counted], p[counted])
+def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows, is_quadratic: bool = False) -> RowSlopes:
+    """Return second derivatives and slopes for the targets ``y`` and the raw predictions ``p``.
+
+    ``is_quadratic``: the loss is half the squared error.
+    """
+    used = data.used
+    if not isinstance(used, slice):  # Targets of rows without weight may be ones that the loss does not allow.
+        y = np.where(used, y, y[used][0])
+    g = np.asarray(loss.gradient(y, p), dtype=np.float64)
+    if is_quadratic:
+        return RowSlopes(np.ones(len(y)), g, [])
+    found = second.jumps(loss, y[used], p[used])
     if not found:
         return RowSlopes(second.curvature(loss, y, p), g, found)
     curvature = np.zeros(len(y))
-    curvature[counted] = second.curvature_of_jumps(found, y[counted], p[counted], data.weight[counted])
+    curvature[used] = second.curvature_of_jumps(found, y[used], p[used], data.weight[used])
     return RowSlopes(curvature, g, found)
 
 
@@ -95,40 +117,48 @@ class Sums:
         groups = None if n_groups is None else np.zeros((n_groups, n_parameters))
         return cls(np.zeros(square), np.zeros(square), np.zeros(n_parameters), np.zeros(n_parameters), groups)
 
-    def add(self, Z: np.ndarray, curvature: np.ndarray, scores: np.ndarray, groups: np.ndarray | None) -> None:
-        """Add rows to the sums."""
-        weighted = Z * curvature[:, None]
-        self.curvature += weighted.T @ Z
-        self.squares += squares_of_added(Z, curvature)
-        self.score += scores.sum(axis=0)
-        if self.of_groups is None:
-            self.scatter += scores.T @ scores
-        else:
-            assert groups is not None
-            np.add.at(self.of_groups, groups, scores)
+    def add(self, X: np.ndarray, mean: np.ndarray | None, target: "Target", groups: np.ndarray | None) -> None:
+        """Add a block of rows to the sums."""
+        (n, p), k, (c, g, weight, pull) = X.shape, len(self.score), target
+        first, second, score, squares = np.empty((k, k)), np.empty((k, k)), np.empty(k), np.empty(k)
+        centre, work = np.zeros(p) if mean is None else mean, from_line(np.empty(work_size(k) + LINE))
+        sum_block(X, n, p, k, centre, c, g * g, g, np.zeros(k), work, first, second, score, np.empty(n), squares)
+        if pull.any():
+            mixed = np.multiply.outer((weight * g) @ design(X, mean) + 0.5 * float(weight @ weight) * pull, pull)
+            second += mixed + mixed.T
+        self.curvature += first
+        self.scatter += second
+        self.score += score + weight.sum() * pull
+        self.squares += squares
+        if self.of_groups is not None and groups is not None:
+            np.add.at(self.of_groups, groups, target.scores(design(X, mean)))
 
 
 class Target(NamedTuple):
-    """Weighted second derivatives and slopes of the rows of a target, and the penalty's slope at weight 1."""
+    """Weighted second derivatives and slopes of the rows of a target, weights, and the penalty's slope at weight 1."""
 
     curvature: np.ndarray
     slope: np.ndarray
+    weight: np.ndarray
     pull: np.ndarray
 
+    def of(self, rows: slice) -> "Target":
+        """Return those of a block of rows."""
+        return Target(self.curvature[rows], self.slope[rows], self.weight[rows], self.pull)
 
-def scores(Z: np.ndarray, target: Target, weight: np.ndarray, rows: slice) -> np.ndarray:
-    """Return the scores of a block of rows."""
-    return Z * target.slope[rows, None] + np.multiply.outer(weight[rows], target.pull)
+    def scores(self, Z: np.ndarray) -> np.ndarray:
+        """Return the scores of its rows, whose features are Z."""
+        return Z * self.slope[:, None] + np.multiply.outer(self.weight, self.pull)
 
 
 def add_up(data: Rows, mean: np.ndarray | None, targets: list[Target]) -> list[Sums]:
     """Return the sums of each target, in one pass."""
     n_groups = None if data.groups is None else int(data.groups.max()) + 1
     sums = [Sums.zeros(len(targets[0].pull), n_groups) for _ in targets]
-    for rows, Z in data.designs(mean):
+    for rows, X in data.blocks():
         groups = None if data.groups is None else data.groups[rows]
         for target, of_target in zip(targets, sums, strict=True):
-            of_target.add(Z, target.curvature[rows], scores(Z, target, data.weight, rows), groups)
+            of_target.add(X, mean, target.of(rows), groups)
     return sums
 
 
@@ -154,6 +184,6 @@ def scatter_by_leverage(
                 )
             alone[rows] |= is_alone
             left = np.where(is_alone, np.inf, left)
-            each = scores(Z, target, data.weight, rows) / (left ** (0.5 * power))[:, None]
+            each = target.of(rows).scores(Z) / (left ** (0.5 * power))[:, None]
             scatter += each.T @ each
     return scatters, alone

@@ -130,9 +130,11 @@ def solve_symmetric(k, A, b, work, out):
 
 def weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, sizes, squares):
     """As in `vectors`."""
-    # Half of the products follow from symmetry. Each turn computes those of a column with six, for both weights: twelve
-    # sums and two columns are as many as fit into registers.
-    a, b, D = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH)
+    # Half of the products follow from symmetry. Each turn computes those of three columns with two, for both weights:
+    # twelve sums and their factors are as many as fit into registers.
+    a0, a1, a2 = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH)
+    b0, b1, b2 = tail(work, 3 * STRETCH), tail(work, 4 * STRETCH), tail(work, 5 * STRETCH)
+    D = tail(work, 6 * STRETCH)
     clear(k, squares)
     clear(k * k, first)
     clear(k * k, second)
@@ -142,36 +144,48 @@ def weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, si
         size, of_c, of_d = tail(sizes, head), tail(c, head), tail(d, head)
         lay_out(row(X, p, head), m, p, k, centre, D)
         clear(m, size)
-        for j in range(k):
-            u, of_j, square = tail(D, j * STRETCH), inverse[j], 0.0
+        j = 0
+        while j < k:
+            u0, u1, u2 = column(D, k, j), column(D, k, j + 1), column(D, k, j + 2)
+            i0, i1, i2 = inverse[j], beyond(inverse, k, j + 1), beyond(inverse, k, j + 2)
+            s0, s1, s2 = 0.0, 0.0, 0.0
             for q in range(m):
-                a[q] = of_c[q] * u[q]
-                b[q] = of_d[q] * u[q]
-                size[q] += of_j * u[q] * u[q]
-                square += (of_c[q] * u[q] * u[q]) * (of_c[q] * u[q] * u[q])
-            squares[j] += square
+                a0[q] = of_c[q] * u0[q]
+                a1[q] = of_c[q] * u1[q]
+                a2[q] = of_c[q] * u2[q]
+                b0[q] = of_d[q] * u0[q]
+                b1[q] = of_d[q] * u1[q]
+                b2[q] = of_d[q] * u2[q]
+                size[q] += i0 * u0[q] * u0[q] + i1 * u1[q] * u1[q] + i2 * u2[q] * u2[q]
+                s0 += (of_c[q] * u0[q] * u0[q]) * (of_c[q] * u0[q] * u0[q])
+                s1 += (of_c[q] * u1[q] * u1[q]) * (of_c[q] * u1[q] * u1[q])
+                s2 += (of_c[q] * u2[q] * u2[q]) * (of_c[q] * u2[q] * u2[q])
+            add(squares, 0, j, k, s0, s1, s2)
             other = 0
-            while other <= j:
-                z0, z1, z2 = column(D, k, other), column(D, k, other + 1), column(D, k, other + 2)
-                z3, z4, z5 = column(D, k, other + 3), column(D, k, other + 4), column(D, k, other + 5)
-                a0, a1, a2, a3, a4, a5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-                b0, b1, b2, b3, b4, b5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            while other < min(j + 3, k):
+                z0, z1 = column(D, k, other), column(D, k, other + 1)
+                a00, a01, a10, a11, a20, a21 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                b00, b01, b10, b11, b20, b21 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 for q in range(m):
-                    a0 += a[q] * z0[q]
-                    b0 += b[q] * z0[q]
-                    a1 += a[q] * z1[q]
-                    b1 += b[q] * z1[q]
-                    a2 += a[q] * z2[q]
-                    b2 += b[q] * z2[q]
-                    a3 += a[q] * z3[q]
-                    b3 += b[q] * z3[q]
-                    a4 += a[q] * z4[q]
-                    b4 += b[q] * z4[q]
-                    a5 += a[q] * z5[q]
-                    b5 += b[q] * z5[q]
-                add(first, j, other, k, a0, a1, a2, a3, a4, a5)
-                add(second, j, other, k, b0, b1, b2, b3, b4, b5)
-                other += 6
+                    a00 += a0[q] * z0[q]
+                    b00 += b0[q] * z0[q]
+                    a10 += a1[q] * z0[q]
+                    b10 += b1[q] * z0[q]
+                    a20 += a2[q] * z0[q]
+                    b20 += b2[q] * z0[q]
+                    a01 += a0[q] * z1[q]
+                    b01 += b0[q] * z1[q]
+                    a11 += a1[q] * z1[q]
+                    b11 += b1[q] * z1[q]
+                    a21 += a2[q] * z1[q]
+                    b21 += b2[q] * z1[q]
+                add(first, other, j, k, a00, a10, a20)
+                add(second, other, j, k, b00, b10, b20)
+                if other + 1 < k:
+                    add(first, other + 1, j, k, a01, a11, a21)
+                    add(second, other + 1, j, k, b01, b11, b21)
+                other += 2
+            j += 3
         head += m
     mirror(k, first)
     mirror(k, second)
@@ -203,6 +217,11 @@ def column(D, k, j):
     return tail(D, min(j, k - 1) * STRETCH)
 
 
+def beyond(v, k, j):
+    """An entry of a vector; 0 if there is no such entry."""
+    return v[min(j, k - 1)] if j < k else 0.0
+
+
 def clear(n, out):
     """Write zeros."""
     for i in range(n):
@@ -210,26 +229,20 @@ def clear(n, out):
 
 
 def mirror(k, A):
-    """Copy the lower half of a matrix to the upper one."""
+    """Copy the upper half of a matrix to the lower one."""
     for j in range(k):
         for other in range(j):
-            A[other * k + j] = A[j * k + other]
+            A[j * k + other] = A[other * k + j]
 
 
-def add(sums, j, other, k, a0, a1, a2, a3, a4, a5):
-    """Add numbers to a row of a matrix, in six columns, as far as there are such columns."""
-    row = tail(sums, j * k)
-    row[other] += a0
-    if other + 1 < k:
-        row[other + 1] += a1
-    if other + 2 < k:
-        row[other + 2] += a2
-    if other + 3 < k:
-        row[other + 3] += a3
-    if other + 4 < k:
-        row[other + 4] += a4
-    if other + 5 < k:
-        row[other + 5] += a5
+def add(sums, row, j, k, a0, a1, a2):
+    """Add numbers to a row of a matrix, in three columns, as far as there are such columns."""
+    found = tail(sums, row * k)
+    found[j] += a0
+    if j + 1 < k:
+        found[j + 1] += a1
+    if j + 2 < k:
+        found[j + 2] += a2
 
 
 def log_sizes(n, s, y, p):

@@ -45,7 +45,22 @@ NEW = 4
 
 def work_size(k: int) -> int:
     """Size of the scratch memory for so many parameters."""
-    return (2 + k) * STRETCH + 2 * k
+    return work_of_products(k) + 2 * k
+
+
+def work_of_products(k: int) -> int:
+    """The part of it for products."""
+    return (6 + k) * STRETCH
+
+
+def sum_block(
+    X: Doubles, n: Integer, p: Integer, k: Integer, centre: Doubles, c: Doubles, d: Doubles, g: Doubles,
+    inverse: Doubles, work: Doubles, first: Doubles, second: Doubles, score: Doubles, sizes: Doubles, squares: Doubles,
+) -> Double:  # fmt: skip
+    """Write the sums of a block of samples for numbers g, and those of `weighted_products`; return 0."""
+    gather(X, n, p, k, centre, g, score)
+    weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, sizes, squares)
+    return 0.0
 
 
 def see_block(
@@ -119,7 +134,7 @@ def add_block(
     if canonical:
         found[3] = sum_of_ratios(n, s, g, c)
     multiply(n, there, there, there)
-    inverse, new_squares = tail(work, (2 + k) * STRETCH), tail(new, 3 * k)
+    inverse, new_squares = tail(work, work_of_products(k)), tail(new, 3 * k)
     for j in range(k):
         inverse[j] = 1.0 / curvature[j * k + j] if curvature[j * k + j] > 0.0 else 0.0
     weighted_products(
