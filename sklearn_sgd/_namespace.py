@@ -134,6 +134,32 @@ def add_scaled(out, array, factor: float) -> None:
         out += factor * (namespace(out).astype(array, out.dtype, copy=False) if hasattr(array, "shape") else array)
 
 
+def descend(w, step, d) -> None:
+    """Subtract a step, a number or an array, times a direction, in place; for torch by one operation."""
+    if hasattr(w, "addcmul_") and hasattr(step, "shape"):
+        w.addcmul_(step, d, value=-1.0)
+    elif hasattr(step, "shape"):
+        w -= step * d
+    else:
+        add_scaled(w, d, -step)
+
+
+def mix(average, w, share: float) -> None:
+    """Let the newest parameters have this share of their average, in place; for torch by one operation."""
+    if hasattr(average, "lerp_") and average.dtype == w.dtype:
+        average.lerp_(w, share)
+        return
+    average *= 1.0 - share
+    add_scaled(average, w, share)
+
+
+def bounded(array, low, high):
+    """The nearest values within bounds, numbers or arrays or None; for torch by one operation."""
+    if hasattr(array, "clamp"):
+        return array.clamp(min=low, max=high)
+    return namespace(array).clip(array, low, high)
+
+
 def add_product(out, matrix, vector, factor: float, keep: float) -> None:
     """Set a vector to ``keep`` times itself, plus a factor times a product, in place; for torch by one operation.
 

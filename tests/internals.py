@@ -381,6 +381,7 @@ def length_on_device(xp, slopes, y, z, along, step, fall, tries):
         parts=SimpleNamespace(slope=slopes),
         zeros=lambda number: xp.zeros(number, dtype=xp.float64),
         wide=lambda values: values,
+        inner=lambda a, b: a @ b,
     )
     rows = SimpleNamespace(y=there[0], number=len(y), weighted=lambda values: values)
     length, most = device_automatic.LineSearch(place, False, tries)(
