@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW, step_length
+from sklearn_sgd._engine.compiled.drivers.automatic import MOST, ROUNDING, WINDOW, step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
 from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
 from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket
@@ -94,8 +94,9 @@ class Automatic(OnDevice):
         Of the squared error both are the same, so that steps do not depend on them.
         """
         new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW)
-        limit = MOST * size * known
-        shares = self.xp.where(limit > 0.0, limit / self.xp.maximum(limit, new * count), self.xp.ones_like(limit))
+        limit, times = MOST * size * known, new * count
+        limits = (limit > 0.0) & (limit[0] > ROUNDING * times[0])
+        shares = self.xp.where(limits, limit / self.xp.maximum(limit, times), self.xp.ones_like(limit))
         return keep * known + new * self.xp.min(shares), keep * count + size
 
 
