@@ -46,7 +46,7 @@ def test_counts_row_by_row_from_the_first_row_on(seed, size):
 @pytest.mark.parametrize("dispatch", [False, True], ids=["NumPy", "torch"])
 @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
 def test_rounding_errors_of_the_first_slopes_do_not_limit_the_next(loss, dispatch):
-    """A stream starts at its first target, so that slopes of equal targets are errors of rounding; for 1 there are none.
+    """A stream starts at its first target, so that slopes of equal targets are rounding errors; for 1 they are 0.
 
     With a log link a factor of the targets changes the intercept alone.
     """

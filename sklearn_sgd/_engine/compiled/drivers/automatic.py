@@ -21,8 +21,8 @@ WINDOW = 1000.0
 # Largest ratio of the squared slopes (or losses) of a batch, per sample, to the averages.
 MOST = 100.0
 
-# Share of the squared slopes of a batch below which such a limit is due to rounding, and none. A stream begins where the
-# loss of its first batch is least: if that is one sample, its slope there is a rounding error.
+# Share of the squared slopes of a batch below which such a limit is due to rounding, and none. A stream begins where
+# the loss of its first batch is least: if that is one sample, its slope there is a rounding error.
 ROUNDING = 1e-11
 
 
