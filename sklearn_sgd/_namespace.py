@@ -74,22 +74,26 @@ def on_device(array, place):
     return array.to(place) if hasattr(array, "to") else array.to_device(place)
 
 
-def scratch_rows(X) -> int:
-    """Number of rows of X that may be copied at once: as many as fill a share of the free memory of their device.
+def scratch_bytes(array) -> int:
+    """Bytes of copies that may be made at once on the device of an array: a share of its free memory, if it is known.
 
-    The same number limits the rows of one computation, on any device.
+    The same number limits one computation, on any device.
     """
-    kind = type(X).__module__.partition(".")[0]
+    kind = type(array).__module__.partition(".")[0]
     free = None
-    if kind == "torch" and X.is_cuda:
-        free = sys.modules["torch"].cuda.mem_get_info(X.device)[0]
+    if kind == "torch" and array.is_cuda:
+        free = sys.modules["torch"].cuda.mem_get_info(array.device)[0]
     elif kind == "cupy":
-        free = X.device.mem_info[0]
-    on_host = kind == "torch" and X.device.type == "cpu"
-    size = HOST if on_host or not is_foreign(X) else CARD if free is None else int(FREE * free)
+        free = array.device.mem_info[0]
+    on_host = kind == "torch" and array.device.type == "cpu"
+    return HOST if on_host or not is_foreign(array) else CARD if free is None else int(FREE * free)
+
+
+def scratch_rows(X) -> int:
+    """Number of rows of X that may be copied at once."""
     # NumPy does not know all dtypes of torch.
     itemsize = getattr(X.dtype, "itemsize", None) or dtype_of(X).itemsize
-    return max(1, size // max(1, itemsize * X.shape[1]))
+    return max(1, scratch_bytes(X) // max(1, itemsize * X.shape[1]))
 
 
 def dtype_of(array) -> np.dtype:

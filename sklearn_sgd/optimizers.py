@@ -236,7 +236,7 @@ class Adam(NamedTuple):
         g = g + pull
         m = self.beta1 * m + (1.0 - self.beta1) * g
         v = self.beta2 * v + (1.0 - self.beta2) * g * g
-        start = sqrt(1.0 - self.beta2**t)
+        start = (1.0 - self.beta2**t) ** 0.5
         return m, rate * start / (1.0 - self.beta1**t) / (sqrt(v) + self.eps * start), m, v
 
 
@@ -278,7 +278,7 @@ class AdamW(NamedTuple):
         """Direction, rate and moments of one coordinate."""
         m = self.beta1 * m + (1.0 - self.beta1) * g
         v = self.beta2 * v + (1.0 - self.beta2) * g * g
-        start = sqrt(1.0 - self.beta2**t)
+        start = (1.0 - self.beta2**t) ** 0.5
         scale = (1.0 - self.beta1**t) / start * (sqrt(v) + self.eps * start)
         return m + scale * pull, rate / scale, m, v
 

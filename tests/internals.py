@@ -226,6 +226,11 @@ def rows_of_scratch(monkeypatch, number):
     return joined
 
 
+def chunks_for_a_card(monkeypatch, size):
+    """Let a chunk on its way to a card have so many bytes."""
+    monkeypatch.setattr("sklearn_sgd.streaming.staging.CHUNK", size)
+
+
 def tries_at_first(monkeypatch, number):
     """Let a first epoch on a device have so many tries for the length of a step; None: as many as usual."""
     for name in ("FIRST", "FIRST_EXACT") if number else ():
