@@ -74,22 +74,26 @@ def on_device(array, place):
     return array.to(place) if hasattr(array, "to") else array.to_device(place)
 
 
-def scratch_rows(X) -> int:
-    """Number of rows of X that may be copied at once: as many as fill a share of the free memory of their device.
+def scratch_bytes(array) -> int:
+    """Bytes of copies that may be made at once on the device of an array: a share of its free memory, if it is known.
 
-    The same number limits the rows of one computation, on any device.
+    The same number limits one computation, on any device.
     """
-    kind = type(X).__module__.partition(".")[0]
+    kind = type(array).__module__.partition(".")[0]
     free = None
-    if kind == "torch" and X.is_cuda:
-        free = sys.modules["torch"].cuda.mem_get_info(X.device)[0]
+    if kind == "torch" and array.is_cuda:
+        free = sys.modules["torch"].cuda.mem_get_info(array.device)[0]
     elif kind == "cupy":
-        free = X.device.mem_info[0]
-    on_host = kind == "torch" and X.device.type == "cpu"
-    size = HOST if on_host or not is_foreign(X) else CARD if free is None else int(FREE * free)
+        free = array.device.mem_info[0]
+    on_host = kind == "torch" and array.device.type == "cpu"
+    return HOST if on_host or not is_foreign(array) else CARD if free is None else int(FREE * free)
+
+
+def scratch_rows(X) -> int:
+    """Number of rows of X that may be copied at once."""
     # NumPy does not know all dtypes of torch.
     itemsize = getattr(X.dtype, "itemsize", None) or dtype_of(X).itemsize
-    return max(1, size // max(1, itemsize * X.shape[1]))
+    return max(1, scratch_bytes(X) // max(1, itemsize * X.shape[1]))
 
 
 def dtype_of(array) -> np.dtype:
@@ -132,6 +136,32 @@ def add_scaled(out, array, factor: float) -> None:
         out.add_(array, alpha=factor)
     else:
         out += factor * (namespace(out).astype(array, out.dtype, copy=False) if hasattr(array, "shape") else array)
+
+
+def descend(w, step, d) -> None:
+    """Subtract a step, a number or an array, times a direction, in place; for torch by one operation."""
+    if hasattr(w, "addcmul_") and hasattr(step, "shape"):
+        w.addcmul_(step, d, value=-1.0)
+    elif hasattr(step, "shape"):
+        w -= step * d
+    else:
+        add_scaled(w, d, -step)
+
+
+def mix(average, w, share: float) -> None:
+    """Let the newest parameters have this share of their average, in place; for torch by one operation."""
+    if hasattr(average, "lerp_") and average.dtype == w.dtype:
+        average.lerp_(w, share)
+        return
+    average *= 1.0 - share
+    add_scaled(average, w, share)
+
+
+def bounded(array, low, high):
+    """The nearest values within bounds, numbers or arrays or None; for torch by one operation."""
+    if hasattr(array, "clamp"):
+        return array.clamp(min=low, max=high)
+    return namespace(array).clip(array, low, high)
 
 
 def add_product(out, matrix, vector, factor: float, keep: float) -> None:

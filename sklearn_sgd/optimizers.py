@@ -236,8 +236,8 @@ class Adam(NamedTuple):
         g = g + pull
         m = self.beta1 * m + (1.0 - self.beta1) * g
         v = self.beta2 * v + (1.0 - self.beta2) * g * g
-        scale = (1.0 - self.beta1**t) * (sqrt(v / (1.0 - self.beta2**t)) + self.eps)
-        return m, rate / scale, m, v
+        start = (1.0 - self.beta2**t) ** 0.5
+        return m, rate * start / (1.0 - self.beta1**t) / (sqrt(v) + self.eps * start), m, v
 
 
 class AdamW(NamedTuple):
@@ -278,7 +278,8 @@ class AdamW(NamedTuple):
         """Direction, rate and moments of one coordinate."""
         m = self.beta1 * m + (1.0 - self.beta1) * g
         v = self.beta2 * v + (1.0 - self.beta2) * g * g
-        scale = (1.0 - self.beta1**t) * (sqrt(v / (1.0 - self.beta2**t)) + self.eps)
+        start = (1.0 - self.beta2**t) ** 0.5
+        scale = (1.0 - self.beta1**t) / start * (sqrt(v) + self.eps * start)
         return m + scale * pull, rate / scale, m, v
 
 

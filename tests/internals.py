@@ -226,6 +226,11 @@ def rows_of_scratch(monkeypatch, number):
     return joined
 
 
+def chunks_for_a_card(monkeypatch, size):
+    """Let a chunk on its way to a card have so many bytes."""
+    monkeypatch.setattr("sklearn_sgd.streaming.staging.CHUNK", size)
+
+
 def tries_at_first(monkeypatch, number):
     """Let a first epoch on a device have so many tries for the length of a step; None: as many as usual."""
     for name in ("FIRST", "FIRST_EXACT") if number else ():
@@ -381,6 +386,7 @@ def length_on_device(xp, slopes, y, z, along, step, fall, tries):
         parts=SimpleNamespace(slope=slopes),
         zeros=lambda number: xp.zeros(number, dtype=xp.float64),
         wide=lambda values: values,
+        inner=lambda a, b: a @ b,
     )
     rows = SimpleNamespace(y=there[0], number=len(y), weighted=lambda values: values)
     length, most = device_automatic.LineSearch(place, False, tries)(

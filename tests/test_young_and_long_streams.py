@@ -42,6 +42,24 @@ def test_counts_row_by_row_from_the_first_row_on(seed, size):
     assert size == 1 or model.recent_loss_ < 2.0
 
 
+@pytest.mark.parametrize("dispatch", [False, True], ids=["NumPy", "torch"])
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+def test_rounding_errors_of_the_first_slopes_do_not_limit_the_next(loss, dispatch):
+    """A stream starts at its first target, so that slopes of equal targets are rounding errors; for 1 they are 0.
+
+    With a log link a factor of the targets changes the intercept alone.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    y = np.exp(X @ [0.5, -0.3, 0.2] + 0.3 * rng.standard_normal(30))
+    y[:3] = 1.0
+    of = pytest.importorskip("torch").asarray if dispatch else np.asarray
+    with config_context(array_api_dispatch=dispatch):
+        models = [stream(OnlineSGDRegressor(loss), of(X), of(factor * y), 1) for factor in (1.0, 7.0)]
+    assert_allclose(internals.namespace.host(models[1].coef_), internals.namespace.host(models[0].coef_), rtol=1e-9)
+    assert float(models[1].intercept_) == pytest.approx(float(models[0].intercept_) + np.log(7.0), rel=1e-9)
+
+
 @pytest.mark.parametrize("first", [0.0, 100.0])
 @pytest.mark.parametrize("loss", ["poisson", "tweedie"])
 @pytest.mark.parametrize("kind", REGRESSORS)

@@ -6,8 +6,8 @@ import numpy as np
 
 # Operations of torch that start nothing on a device.
 VIEWS = {
-    "_unsafe_view", "alias", "as_strided", "detach", "expand", "lift_fresh", "permute", "select", "slice", "split",
-    "squeeze", "t", "transpose", "unsqueeze", "view",
+    "_unsafe_view", "alias", "as_strided", "detach", "empty", "empty_like", "expand", "lift_fresh", "permute", "select",
+    "slice", "split", "squeeze", "t", "transpose", "unsqueeze", "view",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from sklearn_sgd.streaming.arrow_fragments import (
     open_dataset,
     with_values,
 )
-from sklearn_sgd.streaming.sources import Source, chunk_rows_for, order_of_rows, require_chunks
+from sklearn_sgd.streaming.sources import Source, order_of_rows, require_chunks
 
 __all__ = ["ArrowSource"]
 
@@ -67,7 +67,7 @@ class ArrowSource(Source):
     as_frame : bool, default=False
         Whether X is a pandas frame of the unchanged columns, missing values included, for a `transformer`.
     chunk_rows : int, default=None
-        Rows in a chunk. None: as many as 4 MiB hold, between 256 and 65536.
+        Rows in a chunk. None: as many as 4 MiB hold, between 256 and 65536; `predict_stream` takes more on a device.
     shuffle : bool, default=True
         Whether the order of the row groups, and of the rows in each chunk, is random. Each epoch has another order.
 
@@ -126,7 +126,7 @@ class ArrowSource(Source):
         self.dtype = np.dtype(dtype or narrowest_dtype([schema.field(name).type for name in numbers]))
         few = len(self.features) <= SPARSE * self.n_features
         self.sparse = bool(self.levels) and (few if sparse == "auto" else bool(sparse))
-        self.chunk_rows = chunk_rows_for(chunk_rows, self.dtype.itemsize * len(self.features))
+        self._set_chunk_rows(chunk_rows, self.dtype.itemsize * len(self.features))
 
     def _check(self, fill: Any) -> None:
         """Raise the errors of the arguments."""

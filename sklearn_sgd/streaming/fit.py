@@ -29,7 +29,7 @@ from sklearn_sgd.streaming.checkpoints import Checkpoint, StoredCheckpoint, as_j
 from sklearn_sgd.streaming.prefetch import prefetch
 from sklearn_sgd.streaming.progress import Bar, Progress
 from sklearn_sgd.streaming.sources import Chunk, ChunkError, Source, as_chunk, as_source
-from sklearn_sgd.streaming.staging import Staged, back, stager
+from sklearn_sgd.streaming.staging import Staged, back, chunk_bytes, stager
 
 __all__ = ["fit_stream", "predict_stream"]
 
@@ -161,7 +161,8 @@ def predict_stream(
 
     Arrays of NumPy, and those of another device, go to the device that the coefficients are on, under array API
     dispatch, and predictions come back to where the samples are. The thread moves the next chunks while the device
-    works on one; to a graphics card of torch, from page-locked memory.
+    works on one; to a graphics card of torch, from page-locked memory. Chunks of a source without `chunk_rows` are then
+    larger: 64 MiB, or an eighth of the free memory of the card.
 
     Parameters
     ----------
@@ -200,7 +201,8 @@ def predict_stream(
     source = as_source(source).without_targets()
     names = names_of(source, transformer)
     check_names(estimator, names)
-    stage = stager(getattr(estimator, "coef_", None))
+    coef = getattr(estimator, "coef_", None)
+    source, stage = source.of_chunks(chunk_bytes(coef)), stager(coef)
     with closing(prefetch(_staged(_chunks(source, transformer), stage), read_ahead)) as chunks:
         for staged, (epoch, number, chunk, _) in chunks:
             with _naming(epoch, number, chunk.where):

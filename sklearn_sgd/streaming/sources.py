@@ -1,6 +1,7 @@
 """Sources: they yield chunks of rows, in an order that a key determines, and name them for errors."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -117,6 +118,7 @@ class Source:
 
     n_rows: int | None = None
     feature_names: Sequence[str] | None = None
+    _bytes_of_row: float | None = None
 
     def chunks(self, key: tuple[int, ...] | None = None, skip: int = 0) -> Iterator[Chunk]:
         """Yield all chunks except the first ones.
@@ -155,6 +157,30 @@ class Source:
         """
         return self
 
+    def of_chunks(self, size: int | None) -> "Source":
+        """Return the source with chunks of another size.
+
+        Parameters
+        ----------
+        size : int or None
+            Bytes of a chunk. None: as they are.
+
+        Returns
+        -------
+        source : Source
+            The same rows; the source itself if the user has chosen a number of rows.
+        """
+        if size is None or self._bytes_of_row is None:
+            return self
+        other = copy(self)
+        other._set_chunk_rows(None, self._bytes_of_row, size)
+        return other
+
+    def _set_chunk_rows(self, given: int | None, bytes_of_row: float, size: int = CHUNK_BYTES) -> None:
+        """Set the number of rows in a chunk: the given one, or as many as have this size."""
+        self.chunk_rows = chunk_rows_for(given, bytes_of_row, size)
+        self._bytes_of_row = bytes_of_row if given is None else None
+
     def __iter__(self) -> Iterator[Chunk]:
         """Iterate over all chunks, in the order of the rows."""
         return self.chunks()
@@ -174,7 +200,7 @@ class ArraySource(Source):
     sample_weight : ndarray of shape (n_samples,), default=None
         Sample weights.
     chunk_rows : int, default=None
-        Rows in a block. None: as many as 4 MiB hold, between 256 and 65536.
+        Rows in a block. None: as many as 4 MiB hold, between 256 and 65536; `predict_stream` takes more on a device.
     shuffle : bool, default=True
         Whether the order of the blocks, and of the rows in each, is random. Each epoch has another order.
 
@@ -208,7 +234,7 @@ class ArraySource(Source):
             if column is not None and (n := column.shape[0] if column.shape else 0) != self.n_rows:
                 raise ValueError(f"{name} must have one number for each of the {self.n_rows} rows; got {n}.")
         entries = X.nnz / max(1, self.n_rows) if sparse.issparse(X) else X.shape[1]
-        self.chunk_rows = chunk_rows_for(chunk_rows, X.dtype.itemsize * entries)
+        self._set_chunk_rows(chunk_rows, X.dtype.itemsize * entries)
         self.shuffle = shuffle
 
     def chunks(self, key=None, skip=0):
@@ -304,10 +330,11 @@ def _is_one_chunk(source, learn: bool) -> bool:
     return learn or (isinstance(y, list | tuple) and all(isinstance(value, Real) for value in y))
 
 
-def chunk_rows_for(given: int | None, bytes_of_row: float) -> int:
+def chunk_rows_for(given: int | None, bytes_of_row: float, size: int) -> int:
     """Return the number of rows of a chunk: the given one, or a power of two that fills some megabytes."""
     if given is None:
-        return 2 ** int(np.log2(min(max(CHUNK_BYTES / max(bytes_of_row, 1), MIN_ROWS), MAX_ROWS)))
+        most = max(MIN_ROWS, MAX_ROWS * size // CHUNK_BYTES)
+        return 2 ** int(np.log2(min(max(size / max(bytes_of_row, 1), MIN_ROWS), most)))
     if not isinstance(given, Integral) or given < 1:
         raise ValueError(f"chunk_rows must be a positive int or None; got {given!r}.")
     return int(given)

@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._namespace import device, dispatches, host, namespace, on_device
+from sklearn_sgd._namespace import device, dispatches, host, namespace, on_device, scratch_bytes
+
+# Bytes of a chunk for a card, if it has room: a bus copies them in a millisecond or more, ten times as long as what
+# Python does between two chunks.
+CHUNK = 1 << 26
 
 
 class Staged(NamedTuple):
@@ -50,12 +54,22 @@ class PinnedCopies:
             return Staged(rows, self.stream.record_event(), torch.cuda.current_stream)
 
 
+def is_elsewhere(coef: Any) -> bool:
+    """Return whether rows must be brought to where these coefficients are."""
+    return not (coef is None or sparse.issparse(coef)) and dispatches(coef)
+
+
+def chunk_bytes(coef: Any) -> int | None:
+    """Return the bytes of a chunk for the device of these coefficients; None for the host."""
+    return min(CHUNK, scratch_bytes(coef)) if is_elsewhere(coef) else None
+
+
 def stager(coef: Any) -> Callable[[Any], Staged]:
     """Return the function that brings rows to where these coefficients are, from NumPy or another device.
 
     It may be called in another thread, which has its own scikit-learn configuration.
     """
-    if coef is None or sparse.issparse(coef) or not dispatches(coef):
+    if not is_elsewhere(coef):
         return Staged
     there, asarray, kind = device(coef), namespace(coef).asarray, type(coef)
     pinned = PinnedCopies(sys.modules["torch"], there) if getattr(there, "type", None) == "cuda" else None

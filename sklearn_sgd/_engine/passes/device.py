@@ -20,11 +20,13 @@ from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import (
     add_product,
     add_scaled,
+    descend,
     device,
     doubled,
     dtype_of,
     host,
     index_like,
+    mix,
     namespace,
     pieces,
     scratch_rows,
@@ -206,6 +208,21 @@ class OnDevice:
         elif bias:
             out[-1] = factor * self.xp.sum(c)
 
+    def mean_of(self, rows: Rows, c: Any, bias: float) -> Any:
+        """Return the same, divided by the number of rows, in an array of its own."""
+        if rows.mean is not None:
+            return self.sum_of(rows, c, bias) / rows.number
+        new = self.xp.empty if bias else self.xp.zeros  # Without an intercept the last number stays 0.
+        g = new(rows.X.shape[1] + (not rows.has_ones), dtype=c.dtype, device=self.device)
+        self.add_sum(g, rows, c, 1.0 / rows.number, bias, keep=0.0)
+        return g
+
+    def inner(self, a: Any, b: Any) -> Any:
+        """Return the sum of products in double precision."""
+        if a.dtype == b.dtype == self.xp.float64:
+            return a @ b
+        return self.xp.sum(a * b, dtype=self.xp.float64)
+
     def pull(self, w: Any) -> Any:
         """Return the gradient of the penalty; 0 for the intercept."""
         pull, zeros = self.parts.pull(w[:-1]), self.xp.zeros_like(w)
@@ -217,12 +234,6 @@ def is_far(plan) -> bool:
     """Return whether the offsets of columns, relative to their spread, would cost digits in sums of products."""
     mean, known = plan.data.rows.mean, plan.preconditioner
     return known is None or bool((mean * mean * known.diagonal > NEAR).any())
-
-
-def mix(average: Any, w: Any, share: float) -> None:
-    """Let the newest parameters have this share of their average."""
-    average *= 1.0 - share
-    add_scaled(average, w, share)
 
 
 class AllRows(OnDevice):
@@ -313,8 +324,7 @@ class Minibatch(OnDevice):
                     self.add_sum(w, rows, c, -rates[k] / rows.number, bias)
                     h = rates[k]
                 else:
-                    g = self.xp.zeros_like(w)  # A new one, since the optimizer may keep it.
-                    self.add_sum(g, rows, c, 1.0 / rows.number, bias, keep=0.0)
+                    g = self.mean_of(rows, c, bias)  # A new one, since the optimizer may keep it.
                     h, moments = self.step(w, g, moments, rates[k], piece.n_done + k + 1)
                 if self.has_prox:
                     w[:-1] = self.parts.prox(w[:-1], h[:-1] if hasattr(h, "shape") else h)
@@ -346,10 +356,7 @@ class Minibatch(OnDevice):
             None if old is None else new if hasattr(new, "shape") and new is not w else new + 0.0 * old
             for old, new in zip(moments, after, strict=True)
         ]
-        if hasattr(h, "shape"):
-            w -= h * d
-        else:
-            add_scaled(w, d, -h)
+        descend(w, h, d)
         return h, moments
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled.drivers.automatic import MOST, WINDOW, step_length
-from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
-from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish, mix
+from sklearn_sgd._engine.compiled.drivers.automatic import MOST, ROUNDING, WINDOW, step_length
+from sklearn_sgd._engine.compiled.drivers.batch import BENT, LEAST, TRIES
+from sklearn_sgd._engine.passes.device import OnDevice, Rows, finish
 from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket
+from sklearn_sgd._namespace import bounded, mix
 
 # Number of tries for the length of a step in a first epoch, with batches or with all rows; minimum number of spare
 # tries in later epochs, beyond those that were not enough in the last one.
@@ -63,22 +64,23 @@ class Automatic(OnDevice):
                     value, slope = self.parts.loss(rows.y, z)
                     losses.append(self.xp.sum(rows.weighted(value), dtype=self.xp.float64))
                 c = rows.weighted(slope)
-                squares.append(self.xp.sum(c * slope, dtype=self.xp.float64))
+                squares.append(self.inner(c, slope))
                 if losses and plan.noise:
                     known, count = self.remember(known, count, squares[-1], losses[-1], rows.number)
-                    step = step * known[1] / self.xp.clip(known[0], 1e-300, None)
+                    step = step * known[1] / bounded(known[0], 1e-300, None)
                 pull = self.wide(self.pull(w)) if self.pulls else None
-                g = self.wide(self.sum_of(rows, c, bias)) / rows.number
+                g = self.wide(self.mean_of(rows, c, bias))
                 g = g if pull is None else g + pull
                 narrow = self.xp.astype(g, w.dtype, copy=False)
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
                 step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
                 far = self.xp.maximum(far, most) if tries else far
                 step = self.xp.astype(step, w.dtype, copy=False)
-                w -= self.xp.where(step > 0.0, step * d, zero)
+                moves = step > 0.0
+                w -= self.xp.where(moves, step * d, zero)
                 if self.has_prox:
                     there = self.parts.prox(w[:-1], step * inverse[:-1])
-                    w[:-1] = self.xp.where(step > 0.0, there, w[:-1])
+                    w[:-1] = self.xp.where(moves, there, w[:-1])
                 if averaged:
                     mix(average, w, float(mixes[k]))
                 k += 1
@@ -93,14 +95,16 @@ class Automatic(OnDevice):
         """
         new, keep = self.xp.stack([squares, 2.0 * losses]), max(0.0, 1.0 - size / WINDOW)
         limit, times = MOST * size * known, new * count
-        shares = self.xp.where((limit > 0.0) & (times > limit), limit / times, self.xp.ones_like(limit))
+        limits = (limit > 0.0) & (limit[0] > ROUNDING * times[0])
+        shares = self.xp.where(limits, limit / self.xp.maximum(limit, times), self.xp.ones_like(limit))
         return keep * known + new * self.xp.min(shares), keep * count + size
 
 
 class LineSearch:
     """The length of a step, on the device: the given one, or a shorter one if that would pass the minimum.
 
-    It is found as on NumPy arrays, except that a number of tries is made, whether the first ones suffice or not.
+    It is found as on NumPy arrays, except that a number of tries is made, whether the first ones suffice or not, and
+    that slopes are relative to that at the start.
 
     Returns
     -------
@@ -111,55 +115,66 @@ class LineSearch:
     def __init__(self, device: OnDevice, noise: bool, tries: int):
         self.device, self.parts, self.xp, self.noise, self.tries = device, device.parts, device.xp, noise, tries
         self.none = device.zeros(1)[0]
-        self.one = self.none + 1.0
+        self.one, self.half = self.none + 1.0, self.none + 0.5
+        self.shares = device.xp.stack([self.one, self.half])
+        self.numbers = [self.none + number for number in range(tries + 1)]
 
     def __call__(self, rows: Rows, w, z, d, g, pull, step, along) -> tuple[Any, Any]:
         """Return the length for a step along ``-d``, which changes predictions by ``along``."""
         xp, device = self.xp, self.device
-        fall, lean, bend = xp.sum(d * g), 0.0, 0.0
+        fall, lean, bend, weighted = device.inner(d, g), 0.0, 0.0, rows.weighted(along)
         if pull is not None:
             there = w - xp.astype(step, w.dtype, copy=False) * d
-            wide = device.wide(d)
-            lean, bend = xp.sum(wide * pull), xp.sum(wide * (pull - device.wide(device.pull(there)))) / step
-        weighted = rows.weighted(along)
+            lean, bend = device.inner(d, pull), device.inner(d, pull - device.wide(device.pull(there))) / step
         if not self.tries:
-            bend = bend + xp.sum(along * weighted, dtype=xp.float64) / rows.number
-            step = xp.where(step * bend - fall > EXACT * fall, fall / bend, step)
-            return xp.where(fall > 0.0, step, self.none), self.none
+            curvature = device.inner(along, weighted) / rows.number
+            curvature = curvature if pull is None else curvature + bend
+            # The slope at the end of a step that is too long is not 0. If the fall is 0 or no number, there is none.
+            return xp.where(step * curvature <= (1.0 + EXACT) * fall, step, fall / curvature), self.none
 
         possible = (fall > 0.0) & (step > 0.0) & (step < np.inf)
+        fall = xp.where(possible, fall, self.one)  # No division by 0.
+        unit = -rows.number * fall
 
         def slopes_at(lengths):
+            """Return slopes, relative to that at the start."""
             narrow = xp.reshape(xp.astype(lengths, z.dtype, copy=False), (-1, 1))
-            slopes = device.wide(self.parts.slope(rows.y, z - narrow * along) @ weighted) / -rows.number
-            return slopes if pull is None else slopes + (lengths * bend - lean)
+            slopes = device.wide(self.parts.slope(rows.y, z - narrow * along) @ weighted) / unit
+            return slopes if pull is None else slopes + (lengths * bend - lean) / fall
 
-        # For the current length and half of it, if batches are not all rows.
-        shares = xp.stack([self.one, 0.5 * self.one]) if self.noise else self.one[None]
-        fall = xp.where(possible, fall, self.one)  # No division by 0.
-        bracket, done, most = Bracket(self.none, step, fall, self.none), ~possible, self.none
-        none, steep, steepest = EXACT * fall, -NEARLY * fall, -0.5 * fall
+        if self.noise:
+            return self._of_batch(slopes_at, step, possible)
+        return self._of_all(slopes_at, step, possible, lambda length: xp.all(w - length * d == w))
+
+    def _of_batch(self, slopes_at, step, possible) -> tuple[Any, Any]:
+        """Return the length for a batch: its minimum may be at infinity, so the slope must fall as that of a parabola.
+
+        Slopes are taken at the end of a step and in its middle.
+        """
+        xp, going, below, most = self.xp, possible, self.one, self.none
         for number in range(1, self.tries + 1):
-            slopes = slopes_at(shares * step)
-            slope = slopes[0]
-            over = slope > none
-            enough = ~over
-            if self.noise:
-                enough &= (slope < steepest) | (slopes[1] <= 0.5 * BENT * (slope - fall))
-            elif number > 1:
-                enough &= ~(slope < steep)
+            slopes = slopes_at(self.shares * step)
+            slope, over = slopes[0], slopes[0] > EXACT
+            going = going & (over | ~((slope < -0.5) | (slopes[1] <= 0.5 * BENT * (slope - 1.0))))
+            share = xp.where(over, bounded(below / (below + slope), LEAST, None), self.half)
+            below = xp.where(over, 0.5 * below, self.one)
+            step, most = xp.where(going, share * step, step), xp.where(going, self.numbers[number], most)
+        return xp.where(possible & ~going, step, self.none), most
+
+    def _of_all(self, slopes_at, step, possible, is_nothing) -> tuple[Any, Any]:
+        """Return the length for all rows."""
+        xp, done, most = self.xp, ~possible, self.none
+        bracket = Bracket(self.none, step, self.one, self.none)
+        for number in range(1, self.tries + 1):
+            slope = slopes_at(step)[0]
+            over = slope > EXACT
+            enough = ~over if number == 1 else ~over & ~(slope < -NEARLY)
             bracket, guess = bracket.cut(xp.where, over, step, slope)
             done = done | enough
-            if self.noise:
-                guess = xp.where(over, guess, 0.5 * step)
-                bracket = Bracket(self.none, guess, xp.where(over, bracket.below, fall), self.none)
-                step = xp.where(done, step, guess)
-            else:
-                same = xp.all(w - xp.astype(guess, w.dtype, copy=False) * d == w)
-                ends = ~done & (bracket.is_narrow | same)
-                step = xp.where(done, step, xp.where(ends, bracket.low, guess))
-                done = done | ends
-            most = xp.where(done, most, self.none + number)
+            ends = ~done & (bracket.is_narrow | is_nothing(guess))
+            step = xp.where(done, step, xp.where(ends, bracket.low, guess))
+            done = done | ends
+            most = xp.where(done, most, self.numbers[number])
         return xp.where(possible, xp.where(done, step, bracket.low), self.none), most
 
 

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from sklearn_sgd._engine.expressions import CONDITIONS, EVALUATE, program
+from sklearn_sgd._engine.passes.fused import fused
 from sklearn_sgd._engine.traits import Formulas, Reading
-from sklearn_sgd._namespace import like, namespace
+from sklearn_sgd._namespace import bounded, like, namespace
 
 # Python's operations, and functions with another name in the array API standard than in the expressions.
 OPERATORS: dict[str, Callable] = {
@@ -42,6 +43,8 @@ class Formula:
         self.values: list[Any] = [None] * len(lines)
         self.variables: list[tuple[int, str]] = []
         self.steps: list[tuple[int, str, tuple[int, ...]]] = []
+        self.lines = {number: (op, tuple(args)) for number, (op, *args) in enumerate(lines)}
+        self.can_fuse = hasattr(example, "addcmul")  # As torch.
         self.conditions = {number for number, (op, *_) in enumerate(lines) if op in CONDITIONS}
         self.columns = {number for number, (op, *_) in enumerate(lines) if op == "column"}
         # The functions to call in order, for each set of variables that are arrays.
@@ -79,7 +82,16 @@ class Formula:
                 made.append((number, lambda *terms, of=EVALUATE[op]: float(of(*terms)), args))
             else:
                 arrays.add(number)
-                made.append((number, self._function(op, args, arrays), args))
+                several = fused(op, args, self.lines, arrays) if self.can_fuse else None
+                if several is None or not self.conditions.isdisjoint(several[1]):
+                    several = self._function(op, args, arrays), args
+                made.append((number, *several))
+        needed = set(self.outputs)
+        for line in reversed(made.copy()):
+            if line[0] in needed:
+                needed.update(line[2])
+            else:
+                made.remove(line)  # It is part of another one.
         return made
 
     def _function(self, op: str, args: tuple[int, ...], arrays: set[int]) -> Callable:
@@ -95,6 +107,9 @@ class Formula:
             return lambda a, b: a
         if op in ("max", "min"):
             function: Callable = partial(self._extreme, op)
+        elif op == "sign" and hasattr(example, "sign"):
+            # One operation of torch instead of three. It is 0 where no number is, but the loss there is no number.
+            function = type(example).sign
         else:
             function = OPERATORS[op] if op in OPERATORS else getattr(xp, NAMES.get(op, op))
         if not (self.conditions & arrays).intersection(args):
@@ -110,9 +125,7 @@ class Formula:
         if hasattr(a, "shape") and hasattr(b, "shape"):
             return (self.xp.maximum if op == "max" else self.xp.minimum)(a, b)
         array, bound = (a, b) if hasattr(a, "shape") else (b, a)
-        if hasattr(array, "clamp"):  # Of torch: one operation, where `clip` has three.
-            return array.clamp(min=bound) if op == "max" else array.clamp(max=bound)
-        return self.xp.clip(array, bound, None) if op == "max" else self.xp.clip(array, None, bound)
+        return bounded(array, bound, None) if op == "max" else bounded(array, None, bound)
 
     def _array(self, value: Any) -> Any:
         """Return a number as an array: for two numbers, some libraries cannot infer the dtype."""
@@ -151,10 +164,13 @@ class ArrayParts:
             of_pull, of_prox = make(formulas.penalty, (pull,)), make(formulas.penalty, (prox,))
             self.pull: Callable = lambda w: of_pull(w=w)[0]
             self.prox: Callable = lambda w, rate: of_prox(w=w, rate=rate)[0]
+            if formulas.terms is not None:  # The soft threshold, by fewer operations.
+                lasso = formulas.terms.lasso
+                self.prox = lambda w, rate: w - bounded(w, -(rate * lasso), rate * lasso)
         else:
             self.pull, self.prox = penalty.gradient, lambda w, rate: penalty.prox(w, rate, ...)
         if formulas.optimizer.refusal is None:
-            known = {"pull": 0.0} if formulas.is_unpenalised else {}
+            known = {"pull": 0.0} if formulas.penalty.has_no_pull else {}
             of_step = make(formulas.optimizer, formulas.optimizer.step, **known)
             self.step: Callable = lambda g, pull, w, m, v, rate, t: of_step(
                 g=g, pull=pull, w=w, m=m, v=v, rate=rate, t=t

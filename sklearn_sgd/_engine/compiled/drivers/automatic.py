@@ -21,6 +21,10 @@ WINDOW = 1000.0
 # Largest ratio of the squared slopes (or losses) of a batch, per sample, to the averages.
 MOST = 100.0
 
+# Share of the squared slopes of a batch below which such a limit is due to rounding, and none. A stream begins where
+# the loss of its first batch is least: if that is one sample, its slope there is a rounding error.
+ROUNDING = 1e-11
+
 
 def step_length(rate, size, batch, window, noise, losses, squares):
     """The length of a step by the curvature of recent samples; ``window`` has their squared slopes, losses, number.
@@ -32,12 +36,13 @@ def step_length(rate, size, batch, window, noise, losses, squares):
     times the loss of others would hide the curvature of a million rows.
     """
     keep = max(0.0, 1.0 - size / WINDOW) if noise else 0.0
-    known, limit, share = keep * window[0], MOST * size * window[0], 1.0
-    if noise and limit > 0.0 and squares * window[2] > limit:
-        share = limit / (squares * window[2])
-    most, loss = MOST * size * window[1], 2.0 * losses * window[2]
-    if noise and most > 0.0 and loss > most:
-        share = min(share, most / loss)
+    known, limit, square, share = keep * window[0], MOST * size * window[0], squares * window[2], 1.0
+    if noise and limit > ROUNDING * square:
+        most, loss = MOST * size * window[1], 2.0 * losses * window[2]
+        if square > limit:
+            share = limit / square
+        if most > 0.0 and loss > most:
+            share = min(share, most / loss)
     window[0] = known + share * squares
     window[1] = keep * window[1] + share * 2.0 * losses
     window[2] = keep * window[2] + size
