@@ -8,6 +8,9 @@ objective by at most h**2 / 4 times the mean curvature, which is the gap to a du
 little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h. If this
 makes the objective piecewise linear, its minimum is at a vertex nearby.
 
+With few rows for each column, most of them have a kink within h until the end. The minimum is then found by an
+interior-point method, as it is where h falls too slowly, if the loss is straight between its kinks.
+
 References
 ----------
 Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estimation", SIAM Journal on Optimization 3,
@@ -22,12 +25,13 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
-from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import is_varying
-from sklearn_sgd._engine.automatic.statistics import most_affordable
+from sklearn_sgd._engine.automatic.statistics import BUDGET
 from sklearn_sgd._engine.baseline import BLOCK, SAMPLE, targets_and_weights
-from sklearn_sgd._engine.cores import one_blas_thread
+from sklearn_sgd._engine.cores import map_on_cores, one_blas_thread
+from sklearn_sgd._engine.directions import Directions, Mixed, Single
+from sklearn_sgd._engine.interior import interior_minimum
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
@@ -39,6 +43,9 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, sc
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
+
+# Entries of rows from which their products are summed in segments for threads, and maximum number of these.
+SEGMENT, SEGMENTS = 1 << 18, 8
 
 # Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
 # number.
@@ -76,25 +83,23 @@ def terms_of(plan: Plan) -> ElasticNetTerms | None:
     return formulas.terms or (formulas.penalty.terms_above_0 if formulas.has_bounded_slopes else None)
 
 
-def directions_to_minimum(plan: Plan, state: State) -> np.ndarray | None:
+def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     """Return directions in which columns have variance 1, if the minimum can be sought in this way; else None.
 
-    Rows must be in this process. Without an L1 term columns are also uncorrelated in them, and covariances must be
-    kept: reweighting decides about nearly dependent columns.
+    Rows must be in this process. Without an L1 term, and where covariances are kept, columns are also uncorrelated in
+    them: reweighting decides about nearly dependent columns.
     """
     formulas, step = plan.formulas, state.step
     if plan.is_remote or step is None or not formulas.has_kinks:
         return None
-    if not formulas.is_smooth:
+    if not formulas.is_smooth or step.geometry is None:
         varies = np.flatnonzero(is_varying(step.variance, state.centre))
-        if terms_of(plan) is None or step.shares is not None or len(varies) > most_affordable(plan.n_rows):
+        if not (formulas.is_smooth or terms_of(plan)) or plan.n_rows * len(varies) ** 2 > 2.0 * BUDGET:
             return None
-        directions = np.zeros((len(step.variance), len(varies)))
-        directions[varies, np.arange(len(varies))] = 1.0 / np.sqrt(step.variance[varies])
-        return directions
-    if step.geometry is None or step.geometry.has_dependent(dtype_of(plan.X)):
+        return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
+    if step.geometry.has_dependent(dtype_of(plan.X)):
         return None
-    return step.geometry.without_dependent(dtype_of(plan.X)).root()
+    return Mixed(step.geometry.without_dependent(dtype_of(plan.X)).root())
 
 
 class Smoothed:
@@ -103,14 +108,14 @@ class Smoothed:
     X stays on its device. Predictions and slopes of the rows are computed in NumPy.
     """
 
-    def __init__(self, plan: Plan, state: State, directions: np.ndarray):
+    def __init__(self, plan: Plan, state: State, directions: Directions):
         self.plan, self.loss, self.penalty = plan, plan.parts.loss, plan.parts.penalty
         self.centre, self.bias = state.centre, float(plan.data.rows.bias)
         self.y, s = map(host, targets_and_weights(plan.data, plan.used))
         self.share = s / total(s)
         self.directions = directions
         # Changes of the coefficients that change predictions by 1.
-        self.units = np.sqrt(np.sum(np.square(directions), axis=1))
+        self.units = directions.units
         # Slopes of the penalty below and above 0, where it has a corner. Below the least positive coefficient it rises
         # faster than any loss falls.
         formulas = plan.formulas
@@ -228,54 +233,75 @@ class Smoothed:
         near = REACH * (abs(w[:-1]) + reach * self.units)
         return (self.penalty.gradient(w[:-1] + near) - self.penalty.gradient(w[:-1] - near)) / (2.0 * near)
 
-    def _along(self, curvatures: np.ndarray) -> np.ndarray:
+    def system_of_rows(self, curvatures: np.ndarray) -> np.ndarray:
         """Return the second derivatives of the losses along the directions and the intercept."""
-        bent, k = np.flatnonzero(curvatures), self.directions.shape[1]
-        system = np.zeros((k + 1, k + 1))
-        for start in range(0, len(bent), BLOCK):
-            some = bent[start : start + BLOCK]
-            along = self.rows_along(some)
-            system += along.T @ (curvatures[some, None] * along)
+        bent, k = np.flatnonzero(curvatures), self.directions.number + 1
+        size = max(SEGMENT // k, -(-len(bent) // SEGMENTS))
+
+        def of_segment(start: int) -> np.ndarray:
+            system = np.zeros((k, k))
+            for first in range(start, min(start + size, len(bent)), BLOCK):
+                some = bent[first : min(first + BLOCK, start + size)]
+                along = self.rows_along(some)
+                along *= np.sqrt(curvatures[some, None])
+                system += along.T @ along
+            return system
+
+        system = np.zeros((k, k))
+        for part in map_on_cores(of_segment, range(0, len(bent), size)):
+            system += part
         return system
 
     def rows_along(self, some: np.ndarray) -> np.ndarray:
         """Return some rows along the directions, and the intercept."""
         kept = self.plan.row_indices
         rows = doubled(take(self.plan.X, some if kept is None else kept[some]))
-        if not issparse(rows):
-            rows = rows - like(self.centre, rows)
-        along = host(rows @ like(self.directions, rows))
-        if issparse(rows):
-            along = along - self.centre @ self.directions
-        return np.column_stack((along, np.full(len(some), self.bias)))
+        return np.column_stack((self.directions.rows(rows, self.centre), np.full(len(some), self.bias)))
 
     def newton_step(self, g: np.ndarray, curvatures: np.ndarray, ridge: np.ndarray, added: float) -> np.ndarray:
         """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
-        k = self.directions.shape[1]
-        system = added * np.eye(k + 1) + self._along(curvatures)
-        system[:k, :k] += self.directions.T @ (ridge[:, None] * self.directions)
-        side = np.append(g[:-1] @ self.directions, g[-1])
+        k = self.directions.number
+        system = added * np.eye(k + 1) + self.system_of_rows(curvatures)
+        system[:k, :k] += self.directions.curvatures(ridge)
+        side = np.append(self.directions.slopes(g[:-1]), g[-1])
         _, d, refused = linalg.lapack.dposv(system, side)
         if refused:
             return np.full(len(g), np.nan)
-        return np.append(self.directions @ d[:k], d[k])
+        return np.append(self.directions.coefficients(d[:k]), d[k])
 
 
-def smoothed_minimum(plan: Plan, state: State, directions: np.ndarray, enough: float) -> tuple[np.ndarray, bool]:
-    """Return parameters from those of a state on, and whether they are at most ``enough`` above the minimum."""
+def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: float) -> tuple[np.ndarray, float]:
+    """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most."""
     problem, w = Smoothed(plan, state, directions), host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
+        has_few = len(problem.y) < ROWS * (directions.number + 1)
+        kinks = Kinks.of(problem, problem.predictions(w)) if problem.has_corners or has_few else None
+        has_vertex = kinks is not None and problem.has_corners and not problem.ridge_term
+        missing = np.inf
+        if kinks and has_few:
+            w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
+        if missing > enough:
+            little = LITTLE if has_vertex or not problem.has_corners else LITTLE_FOR_ZEROS
+            w, is_near = _descend(problem, w, enough, little * enough)
+            missing = enough if is_near else np.inf
+            if not (is_near or has_few) and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
+                w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
         if not problem.has_corners:
-            return _descend(problem, w, enough, LITTLE * enough)
-        kinks = None if problem.ridge_term else Kinks.of(problem, problem.predictions(w))
-        w, is_near = _descend(problem, w, enough, (LITTLE if kinks else LITTLE_FOR_ZEROS) * enough)
+            return w, missing
         most = ZEROS * enough
-        if kinks:
+        if kinks and has_vertex:
             there, is_least = vertex(problem, kinks, w)
             there = problem.allowed(there)
             if is_least or problem.objective_at(there) < problem.objective_at(w):
-                w, is_near, most = there, is_near or is_least, ROUNDING * enough
-        return problem.with_zeros(w, most), is_near
+                w, missing, most = there, 0.0 if is_least else missing, ROUNDING * enough
+        return problem.with_zeros(w, most), missing
+
+
+def _better(problem: Smoothed, w: np.ndarray, there: np.ndarray, missing: float) -> tuple[np.ndarray, float]:
+    """Return the better ones of two parameters, and what they may miss; ``missing`` is that of the latter ones."""
+    there = problem.allowed(there)
+    excess = problem.objective_at(w) - problem.objective_at(there)
+    return (w, missing + excess) if excess < 0.0 else (there, missing)
 
 
 def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
@@ -321,6 +347,7 @@ def _first_distance(problem: Smoothed, z: np.ndarray, enough: float) -> float:
     some.y, some.share = problem.y[::every], problem.share[::every] * every
     farthest = FARTHEST * some.typical_residual(z)
     curvatures = some.curvatures(z, farthest)
-    for_rows = farthest * ROWS * (some.directions.shape[1] + 1) / max(every * np.count_nonzero(curvatures), 1)
+    near = every * int(np.count_nonzero(curvatures))
+    for_rows = farthest * ROWS * (some.directions.number + 1) / max(near, 1)
     for_cost = LESS * 2.0 * np.sqrt(enough / max(total(curvatures), 1e-300))
     return min(farthest, max(for_rows, for_cost))
