@@ -35,6 +35,8 @@ class Interior:
         self.jumps = kinks.above - kinks.below
         self.has_jump = self.jumps > 0.0
         self.v = self.program.along(w)
+        # Coefficients of columns that do not vary are kept, unless they cost something.
+        self.kept = np.where(problem.has_corners, 0.0, w - self.program.parameters(self.v))
         self.base = self.program.pulled(kinks.below)
         distances = self._distances(self.program.normal_products(self.v))
         near = np.mean(abs(distances[self.has_jump]))
@@ -60,7 +62,7 @@ class Interior:
             gap = float(value + self.program.kinks.places @ self.multipliers - missing @ self.v)
             without = 0 if gap < 0.9 * self.gap else without + 1
             if gap < self.gap:
-                self.best, self.gap = self.program.parameters(self.v), gap
+                self.best, self.gap = self.kept + self.program.parameters(self.v), gap
             if self.gap <= enough or without > WITHOUT or not np.isfinite(gap) or not self._step(distances, missing):
                 break
 

@@ -104,9 +104,9 @@ class LinearProgram:
         return np.append(self.problem.directions.slopes(g[:-1]) + of_columns, g[-1])[: self.size]
 
     def pull(self, v: np.ndarray) -> np.ndarray:
-        """Return the gradient of the smooth part of the penalty."""
-        pull = self.problem.penalty.gradient(self.parameters(v)[:-1]) + np.zeros(len(self.problem.units))
-        return np.append(self.problem.directions.slopes(pull), 0.0)[: self.size]
+        """Return the gradient of what has no kinks: the loss of other rows, and the smooth part of the penalty."""
+        pull, rest = self.problem.penalty.gradient(self.parameters(v)[:-1]), self.problem.rest
+        return np.append(self.problem.directions.slopes(rest[:-1] + pull), rest[-1])[: self.size]
 
     def system(self, v: np.ndarray, curvatures: np.ndarray) -> np.ndarray:
         """Return the second derivatives for curvatures at the kinks, and of the smooth part of the penalty."""
@@ -139,7 +139,7 @@ class Vertex:
     def __init__(self, program: LinearProgram, v: np.ndarray):
         """``v`` are parameters near the vertex."""
         self.program, self.kinks, self.size, self.n_columns = program, program.kinks, program.size, program.n_columns
-        self.first = len(self.kinks.places) - self.n_columns
+        self.first, self.rest = len(self.kinks.places) - self.n_columns, program.pull(v)
         distances = abs(program.normal_products(v) - self.kinks.places)
         # The normals of all coefficients and of a row span the space.
         near = np.argsort(distances, kind="stable")[: 2 * self.size]
@@ -173,7 +173,7 @@ class Vertex:
 
     def _falls(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """Return by how much each multiplier is above and below its slopes, and whether that of one is, clearly."""
-        g = self.program.pulled(self.kinks.slopes(self.side))
+        g = self.program.pulled(self.kinks.slopes(self.side)) + self.rest
         multipliers = -(g @ self.inverse)
         above = multipliers - self.kinks.above[self.active]
         below = self.kinks.below[self.active] - multipliers
