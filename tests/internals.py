@@ -14,6 +14,7 @@ from sklearn_sgd._engine import (
     by_column,
     cores,
     curvatures,
+    elsewhere,
     late_columns,
     least_squares,
     plan,
@@ -273,6 +274,11 @@ def watch_gather(monkeypatch, look):
 
     gather = Blocks.gather
     monkeypatch.setattr(Blocks, "gather", lambda self, futures: look() or gather(self, futures))
+
+
+def collect_few(monkeypatch, entries):
+    """Let at most so many entries of X be collected from a cluster at once."""
+    monkeypatch.setattr(elsewhere, "ENTRIES", entries)
 
 
 def without_dask_client(monkeypatch):

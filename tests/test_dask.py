@@ -1,4 +1,4 @@
-"""On a cluster the regressors learn what they learn on one machine, though no row leaves the workers."""
+"""On a cluster the regressors learn what they learn on one machine, though few rows leave the workers."""
 
 import importlib
 import inspect
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn
-from internals import one_chain, one_chain_per_block, watch_gather, without_dask_client
+from internals import collect_few, one_chain, one_chain_per_block, watch_gather, without_dask_client
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
-from sklearn.linear_model import LinearRegression, PoissonRegressor, SGDRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor, SGDRegressor
 from sklearn.metrics import r2_score
 
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
@@ -848,6 +848,19 @@ def test_l1_has_zeros_with_another_loss(cluster, name):
     model = name(**params).fit(da.from_array(X, chunks=(250, 12)), da.from_array(y, chunks=250))
     np.testing.assert_array_equal(model.coef_ != 0, BatchGDRegressor(**params).fit(X, y).coef_ != 0)
     assert np.count_nonzero(model.coef_) < 6
+
+
+@pytest.mark.parametrize(("n", "p", "entries"), [(60, 40, 10_000), (1500, 4, 2000)], ids=["all", "some"])
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_losses_with_kinks_reach_the_minimum_of_the_linear_program(cluster, monkeypatch, quantile, n, p, entries):
+    """Samples near the kinks are collected: here all of them, or few."""
+    collect_few(monkeypatch, entries)
+    X, y = linear(n, p, noise=5.0)
+    model = DaskMiniBatchSGDRegressor("quantile", quantile=quantile, batch_size=4, random_state=0)
+    model.fit(*spread(X, y, rows=n // 3))
+    peer, formula = QuantileRegressor(quantile=quantile, alpha=0.0).fit(X, y), LOSSES["quantile"](quantile)
+    ours, theirs = (np.mean(formula.value(y, X @ each.coef_ + each.intercept_)) for each in (model, peer))
+    assert ours - theirs <= 1e-4 * np.mean(formula.value(y, np.quantile(y, quantile)))
 
 
 def test_targets_whose_squares_are_below_the_range_of_numbers(cluster):

@@ -345,3 +345,35 @@ def test_an_average_that_ends_far_from_the_minimum_says_so(average, far):
         model = MiniBatchSGDRegressor("absolute_error", average=average, random_state=0).fit(X, y)
     assert (np.mean(abs(y - model.predict(X))) > 0.01 * np.mean(abs(y - np.median(y)))) == far
     assert ["the minimum is far" in str(each.message) for each in caught] == [True] * far
+
+
+def groups(n_groups, seed=0):
+    """Indicators of groups, and three targets of each."""
+    rng = np.random.default_rng(seed)
+    y = 3.0 * rng.standard_normal((n_groups, 1)) + rng.standard_normal((n_groups, 3))
+    return np.kron(np.eye(n_groups), np.ones((3, 1))), y.ravel()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "params"), [(BatchGDRegressor, *LINEAR[0]), (MiniBatchSGDRegressor, *LINEAR[1])]
+)
+def test_the_minimum_with_many_columns(estimator, name, params):
+    """The features span the indicators of groups, so the minimum is at the quantiles: median or largest of three."""
+    indicators, y = groups(410)
+    X = indicators + 0.5 * np.roll(indicators, 1, axis=1)
+    best = np.repeat((np.max if params else np.median)(y.reshape(-1, 3), axis=1), 3)
+    model, formula = estimator(name, **params, random_state=0).fit(X, y), LOSSES[name](**params)
+    constant = np.mean(formula.value(y, np.quantile(y, params.get("quantile", 0.5))))
+    assert np.mean(formula.value(y, model.predict(X))) <= np.mean(formula.value(y, best)) + 1e-4 * constant
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, np.float32, np.asarray])
+def test_zeros_of_many_columns(form):
+    """With indicators of groups as features, each coefficient has a minimum of its own, at one of its kinks."""
+    indicators, y = groups(410)
+    alpha, each = 0.5 / len(y), y.reshape(-1, 3)
+    kinks = np.column_stack((np.zeros(410), each))
+    costs = np.mean(abs(each[:, :, None] - kinks[:, None, :]), axis=1) / 410 + alpha * abs(kinks)
+    best = kinks[np.arange(410), np.argmin(costs, axis=1)]
+    model = BatchGDRegressor("absolute_error", penalty="l1", alpha=alpha, fit_intercept=False)
+    np.testing.assert_allclose(model.fit(form(indicators), y).coef_, best, atol=1e-5)

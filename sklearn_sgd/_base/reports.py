@@ -56,6 +56,11 @@ MESSAGES = {
         "along their differences where there are more than 400 features. Remedy: leave out such features, a larger "
         "penalty='l2', or a smaller tol and more epochs."
     ),
+    "above": (
+        "The minimum was not reached: the steps to the minimum of a loss with kinks have ended, and {what} may exceed "
+        "it by more than tol. Remedy: leave out features that are nearly linear combinations of others, or a larger "
+        "penalty='l2'."
+    ),
     "lost": (
         "The minimum was not reached: a target is so far from the others that their losses are lost in the rounding of "
         "its own. Remedy: leave out such samples, or clip y."

@@ -76,8 +76,8 @@ class Fit:
     # What the latter half of the full batches at the end gained, if these did not reach the minimum.
     last_gain: float | None = None
 
-    # The least objective that another search found.
-    least = np.inf
+    # The least objective that another search found, and a bound below the minimum, where one is known.
+    least, bound = np.inf, -np.inf
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Fit:
         final = minimum_of(plan, state, 2.0 * self.baseline)
         self.final = None if score else final
         self.is_finished = False
-        self.smoothed = directions_to_minimum(plan, state)
+        self.smoothed = None if is_prone_to_noise(plan, state) else directions_to_minimum(plan, state)
         # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
         self.decides = final if final and final.leaves_out and not plan.noise else None
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
@@ -287,8 +287,11 @@ class Fit:
         plan, hidden = self.descent.plan, self.descent.plan.hidden
         self.is_finished = False
         if self.smoothed is not None:
-            w, self.is_finished = smoothed_minimum(plan, state, self.smoothed, enough)
+            w, missing = smoothed_minimum(plan, state, self.smoothed, enough)
             state.finish(w)
+            self.is_finished = missing <= enough
+            if not self.is_finished:
+                self.bound = self.training_objective(state) - missing
         if averages and not self.is_finished:
             w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
             self.is_finished = self.last_gain is None

@@ -83,6 +83,10 @@ class RemoteRows(Elsewhere, ABC):
         """Weights of rows by the curvature of their losses, and its mean."""
 
     @abstractmethod
+    def near_kinks(self, loss: Any, w: np.ndarray, most: int) -> Any:
+        """At most so many rows, those whose loss has a kink next to their predictions; the tangents of the others."""
+
+    @abstractmethod
     def epoch(self, plan: Any) -> range:
         """A range over the rows of an epoch."""
 

@@ -20,11 +20,12 @@ from sklearn_sgd.losses import AbsoluteError
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
 # short, or right, but their average is behind them; rounding hides the way to the minimum, or that is along narrow
-# directions of many columns, or the losses of all targets but one are lost, or those of all, since they are so small;
-# its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last steps.
+# directions of many columns, or a bound of the minimum is far below, or the losses of all targets but one are lost, or
+# those of all, since they are so small; its loss rises, or falls still when the epochs end, or the minimum is far; the
+# average is behind the last steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
-    *("stalled", "narrow", "lost", "small", "rises", "falls", "far", "average"),
+    *("stalled", "narrow", "above", "lost", "small", "rises", "falls", "far", "average"),
 )
 
 # Distance to the minimum, in units of the tolerance, from which it is far; loss of validation samples, in units of that
@@ -64,7 +65,7 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
-    if kind in ("narrow", "lost", "small") and ended == "tol":
+    if kind in ("narrow", "above", "lost", "small") and ended == "tol":
         ended = fit.reason = "stalled"
     losses = state.loss_curve
     return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None
@@ -170,6 +171,8 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
     if fit.least < np.inf and fit.training_objective(state) - fit.least > FAR * fit.progress:
         return "falls" if fast else "far"  # A search that was given up came nearer.
+    if -np.inf < fit.bound < fit.training_objective(state) - fit.progress:
+        return "above"
     if fit.narrow_gain > FAR * fit.progress:
         return "narrow"
     if fit.has_moved:

@@ -40,8 +40,9 @@ class Kinks(NamedTuple):
     @classmethod
     def of(cls, problem: Any, z: np.ndarray) -> "Kinks | None":
         """Return the kinks of a smoothed problem; None if its loss has none, or is not straight between them."""
-        loss, y, varies = problem.loss, problem.y, problem.units > 0.0
-        corners = [slopes[varies] * problem.units[varies] for slopes in (problem.below, problem.above)]
+        loss, y = problem.loss, problem.y
+        # Coefficients have corners only where directions are single columns.
+        corners = [problem.directions.slopes(slopes) for slopes in (problem.below, problem.above)]
         found, is_straight = slope_jumps(loss, y, z, REACH)
         if not (found and is_straight):
             return None
@@ -66,11 +67,54 @@ class Kinks(NamedTuple):
         """Return values of the rows and the coefficients for each kink."""
         return np.append(np.tile(of_rows, (len(self.places) - len(of_columns)) // self.n_rows), of_columns)
 
-    def slopes(self, side: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the slopes of the rows and the coefficients; a side of 0 has none."""
-        each = np.where(side < 0, self.below, np.where(side > 0, self.above, 0.0))
-        first = len(each) - n_columns
-        return each[:first].reshape(-1, self.n_rows).sum(axis=0), each[first:]
+    def slopes(self, side: np.ndarray) -> np.ndarray:
+        """Return the slopes of the kinks; a side of 0 has none."""
+        return np.where(side < 0, self.below, np.where(side > 0, self.above, 0.0))
+
+    def summed(self, values: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return sums over the kinks of each row, and the values of the coefficients."""
+        first = len(values) - n_columns
+        return values[:first].reshape(-1, self.n_rows).sum(axis=0), values[first:]
+
+
+class LinearProgram:
+    """Kinks, and how predictions of rows and coefficients depend on parameters along the directions of a problem."""
+
+    def __init__(self, problem: Any, kinks: Kinks):
+        self.problem, self.kinks, self.n_columns = problem, kinks, problem.directions.number
+        self.size = self.n_columns + bool(problem.bias)
+
+    def along(self, w: np.ndarray) -> np.ndarray:
+        """Return the parameters along the directions for coefficients and the intercept."""
+        return np.append(self.problem.directions.along(w[:-1]), w[-1:] if self.problem.bias else ())
+
+    def parameters(self, v: np.ndarray) -> np.ndarray:
+        """Return coefficients and the intercept."""
+        coefficients = self.problem.directions.coefficients(v[: self.n_columns])
+        return np.append(coefficients, v[self.n_columns :] if self.problem.bias else 0.0)
+
+    def normal_products(self, v: np.ndarray) -> np.ndarray:
+        """Return the predictions of the rows, and the coefficients, for each kink."""
+        return self.kinks.spread(self.problem.predictions(self.parameters(v)), v[: self.n_columns])
+
+    def pulled(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the gradient for slopes of the kinks."""
+        of_rows, of_columns = self.kinks.summed(slopes, self.n_columns)
+        g = self.problem.pulled(of_rows)
+        return np.append(self.problem.directions.slopes(g[:-1]) + of_columns, g[-1])[: self.size]
+
+    def pull(self, v: np.ndarray) -> np.ndarray:
+        """Return the gradient of what has no kinks: the loss of other rows, and the smooth part of the penalty."""
+        pull, rest = self.problem.penalty.gradient(self.parameters(v)[:-1]), self.problem.rest
+        return np.append(self.problem.directions.slopes(rest[:-1] + pull), rest[-1])[: self.size]
+
+    def system(self, v: np.ndarray, curvatures: np.ndarray) -> np.ndarray:
+        """Return the second derivatives for curvatures at the kinks, and of the smooth part of the penalty."""
+        of_rows, of_columns = self.kinks.summed(curvatures, self.n_columns)
+        system = self.problem.system_of_rows(of_rows)[: self.size, : self.size]
+        ridge = self.problem.ridge(self.parameters(v), 0.0)
+        system[: self.n_columns, : self.n_columns] += self.problem.directions.curvatures(ridge) + np.diag(of_columns)
+        return system
 
 
 def independent(normals: np.ndarray) -> list[int]:
@@ -92,12 +136,11 @@ def independent(normals: np.ndarray) -> list[int]:
 class Vertex:
     """A vertex of the objective of a problem, and the edges from it."""
 
-    def __init__(self, problem: Any, kinks: Kinks, v: np.ndarray, z: np.ndarray):
-        """``v`` are parameters along the directions of the problem, with the predictions z, near the vertex."""
-        self.problem, self.kinks, self.size = problem, kinks, len(v)
-        self.n_columns = problem.directions.shape[1]
-        self.first = len(kinks.places) - self.n_columns
-        distances = abs(kinks.spread(z, v[: self.n_columns]) - kinks.places)
+    def __init__(self, program: LinearProgram, v: np.ndarray):
+        """``v`` are parameters near the vertex."""
+        self.program, self.kinks, self.size, self.n_columns = program, program.kinks, program.size, program.n_columns
+        self.first, self.rest = len(self.kinks.places) - self.n_columns, program.pull(v)
+        distances = abs(program.normal_products(v) - self.kinks.places)
         # The normals of all coefficients and of a row span the space.
         near = np.argsort(distances, kind="stable")[: 2 * self.size]
         near = np.union1d(near, np.arange(self.first, len(distances)))
@@ -109,23 +152,14 @@ class Vertex:
             self.active, self.normals = near[chosen], normals[chosen]
             self.inverse = linalg.inv(self.normals)
             v = self._values()
-            self.distances = kinks.spread(self._predictions(v), v[: self.n_columns]) - kinks.places
+            self.distances = program.normal_products(v) - self.kinks.places
             self.side = np.where(self.distances < 0.0, -1, 1)
             self.side[self.active] = 0
-
-    def parameters(self, v: np.ndarray) -> np.ndarray:
-        """Return coefficients and the intercept."""
-        return np.append(
-            self.problem.directions @ v[: self.n_columns], v[self.n_columns :] if self.problem.bias else 0.0
-        )
-
-    def _predictions(self, v: np.ndarray) -> np.ndarray:
-        return self.problem.predictions(self.parameters(v))
 
     def _normals(self, some: np.ndarray) -> np.ndarray:
         """Return how predictions of rows, and coefficients, depend on the parameters."""
         normals, of_rows = np.zeros((len(some), self.size)), some < self.first
-        normals[of_rows] = self.problem.rows_along(some[of_rows] % self.kinks.n_rows)[:, : self.size]
+        normals[of_rows] = self.program.problem.rows_along(some[of_rows] % self.kinks.n_rows)[:, : self.size]
         normals[np.flatnonzero(~of_rows), some[~of_rows] - self.first] = 1.0
         return normals
 
@@ -139,9 +173,7 @@ class Vertex:
 
     def _falls(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """Return by how much each multiplier is above and below its slopes, and whether that of one is, clearly."""
-        of_rows, of_columns = self.kinks.slopes(self.side, self.n_columns)
-        g = self.problem.pulled(of_rows)
-        g = np.append(g[:-1] @ self.problem.directions + of_columns, g[-1])[: self.size]
+        g = self.program.pulled(self.kinks.slopes(self.side)) + self.rest
         multipliers = -(g @ self.inverse)
         above = multipliers - self.kinks.above[self.active]
         below = self.kinks.below[self.active] - multipliers
@@ -157,7 +189,7 @@ class Vertex:
         left = int(np.argmax(falls / np.sqrt(np.sum(np.square(self.inverse), axis=0))))
         sign = 1 if above[left] >= below[left] else -1
         d = sign * self.inverse[:, left]
-        rates = kinks.spread(self._predictions(d), d[: self.n_columns])
+        rates = self.program.normal_products(d)
         ahead = np.flatnonzero(self.side * rates < 0.0)
         lengths = np.maximum(-self.distances[ahead] / rates[ahead], 0.0)
         order = np.argsort(lengths, kind="stable")
@@ -186,12 +218,11 @@ class Vertex:
         """Return the parameters of the last vertex, and whether it is the minimum."""
         most = min(EDGES, int(ENTRIES / (self.first * self.n_columns + self.size**2)))
         ends = next((True for _ in range(most) if not self.leave()), False)
-        return self.parameters(self._values()), ends and not self._falls()[2]
+        return self.program.parameters(self._values()), ends and not self._falls()[2]
 
 
 def vertex(problem: Any, kinks: Kinks, w: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the parameters of a vertex, searched for from w on, and whether it is the minimum; or w and False."""
-    varies = problem.units > 0.0
-    v = np.append(w[:-1][varies] / problem.units[varies], w[-1:] if problem.bias else ())
-    found = Vertex(problem, kinks, v, problem.predictions(w))
+    program = LinearProgram(problem, kinks)
+    found = Vertex(program, program.along(w))
     return found.descend() if found.is_known else (w, False)

@@ -6,17 +6,19 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_sgd._engine.automatic.preconditioner import SAMPLE as SAMPLE_FOR_EIGENVALUE
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
-from sklearn_sgd._engine.baseline import constant_of, step_by_curvature
+from sklearn_sgd._engine.baseline import constant_of, step_by_curvature, usual_value
 from sklearn_sgd._engine.passes import arrays, proximal
 from sklearn_sgd._engine.passes.choose import on_normal_matrix
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
+from sklearn_sgd._engine.smoothed import Rows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd.dask import workers
 from sklearn_sgd.dask.blocks import Blocks
@@ -24,6 +26,10 @@ from sklearn_sgd.dask.chains import LocalDescent
 from sklearn_sgd.dask.workers import CurvatureWeights, RowView, SentPlan
 from sklearn_sgd.optimizers import SGD
 from sklearn_sgd.penalties import NoPenalty
+
+# Distances to a kink for which samples are counted: their number, and the ratio of each to the one before. The first
+# one is a typical residual.
+DISTANCES, CLOSER = 40, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +130,20 @@ class ClusterRows(RemoteRows):
         if not 0.0 < mean < np.inf:
             return np.empty(0, self.dtype), 1.0, 1.0
         return weights, mean, float(step_by_curvature(sums, mean))
+
+    def near_kinks(self, loss: Any, w: np.ndarray, most: int) -> Rows:
+        """Return at most so many samples, those whose loss has a kink next to their predictions."""
+        distance, n_samples = np.inf, self.shape[0]
+        if n_samples > most:
+            sums = self.blocks.reduce(self.view, workers.residual_sums_at, loss, w)
+            distances = usual_value(sums) / sums[2] * CLOSER ** np.arange(DISTANCES)
+            counts = self.blocks.reduce(self.view, workers.count_near_kinks, loss, w, distances)
+            distance = distances[counts <= most].max(initial=0.0)
+        X, y, weight, g, value = zip(*self.blocks.values(self.view, workers.near_kinks, loss, w, distance), strict=True)
+        stack: Any = sparse.vstack if sparse.issparse(X[0]) else np.concatenate
+        rest = np.sum(g, axis=0) / n_samples
+        near = Rows(stack(X), None, np.concatenate(y), np.concatenate(weight) / n_samples, rest)
+        return near._replace(constant=float(np.sum(value) / n_samples - rest @ w))
 
     def scores(self, objective: Any, none: Any) -> Any:
         """Return the scores of all samples, starting from empty scores."""

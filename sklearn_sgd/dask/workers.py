@@ -21,7 +21,7 @@ from sklearn_sgd._engine.scores.curvature import Spread
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import doubled
+from sklearn_sgd._namespace import doubled, take
 
 ALL = slice(None)
 
@@ -218,6 +218,33 @@ def residual_sums(block: Block, data: Data, loss: Any, constant: float) -> np.nd
 def residual_sums_at(block: Block, data: Data, loss: Any, w: np.ndarray) -> np.ndarray:
     """Return the same sums for the predictions of parameters."""
     return baseline.residual_sums(loss, data, ALL, baseline.raw_predictions(data.rows, ALL, w))
+
+
+def count_near_kinks(block: Block, data: Data, loss: Any, w: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Return the number of samples whose loss has a kink within each distance of their predictions."""
+    y, z = doubled(data.y), doubled(baseline.raw_predictions(data.rows, ALL, w))
+    return np.array([np.count_nonzero(_has_kink(loss, y, z, distance)) for distance in distances])
+
+
+def near_kinks(
+    block: Block, data: Data, loss: Any, w: np.ndarray, distance: float
+) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return the samples with a kink within a distance, their targets and weights, and the gradient and loss of others.
+
+    The gradient is that of the tangents at w.
+    """
+    (y, s), z = baseline.targets_and_weights(data, ALL), doubled(baseline.raw_predictions(data.rows, ALL, w))
+    near = np.full(len(y), True) if distance == np.inf else _has_kink(loss, y, z, distance)
+    some, slopes = np.flatnonzero(near), np.where(near, 0.0, s * loss.gradient(y, z))
+    total = float(slopes.sum())
+    g = doubled(slopes @ doubled(block.X)) - total * data.rows.mean
+    value = float(np.sum(np.where(near, 0.0, s * loss.value(y, z))))
+    return take(block.X, some), y[some], s[some], np.append(g, float(data.rows.bias) * total), value
+
+
+def _has_kink(loss: Any, y: np.ndarray, z: np.ndarray, distance: float) -> np.ndarray:
+    """Return whether the slope changes within a distance of the predictions."""
+    return loss.gradient(y, z - distance) != loss.gradient(y, z + distance)
 
 
 def smoothed_gradient(

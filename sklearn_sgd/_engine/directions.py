@@ -1,0 +1,127 @@
+"""Directions in which rows have variance 1: the columns in their units, or combinations of them."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sklearn_sgd._namespace import host, like
+
+
+class Directions(ABC):
+    """Directions; coefficients along them move all others."""
+
+    @property
+    @abstractmethod
+    def number(self) -> int:
+        """Number of directions."""
+
+    @property
+    @abstractmethod
+    def units(self) -> np.ndarray:
+        """Changes of the coefficients that change predictions by 1."""
+
+    @abstractmethod
+    def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
+        """Return rows, less their centre, along the directions."""
+
+    @abstractmethod
+    def slopes(self, g: np.ndarray) -> np.ndarray:
+        """Return the slopes along the directions for a gradient."""
+
+    @abstractmethod
+    def coefficients(self, v: np.ndarray) -> np.ndarray:
+        """Return the coefficients of a move along the directions."""
+
+    @abstractmethod
+    def along(self, w: np.ndarray) -> np.ndarray:
+        """Return the move along the directions for coefficients; it changes predictions as these do."""
+
+    @abstractmethod
+    def curvatures(self, ridge: np.ndarray) -> np.ndarray:
+        """Return the second derivatives along the directions for those of the coefficients."""
+
+
+@dataclass(frozen=True)
+class Mixed(Directions):
+    """Combinations of all columns: those of a matrix."""
+
+    matrix: np.ndarray
+
+    @property
+    def number(self) -> int:
+        """Number of directions."""
+        return self.matrix.shape[1]
+
+    @property
+    def units(self) -> np.ndarray:
+        """Changes of the coefficients that change predictions by 1."""
+        return np.sqrt(np.sum(np.square(self.matrix), axis=1))
+
+    def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
+        """Return rows, less their centre, along the directions."""
+        if issparse(rows):
+            return rows @ self.matrix - centre @ self.matrix
+        return host((rows - like(centre, rows)) @ like(self.matrix, rows))
+
+    def slopes(self, g: np.ndarray) -> np.ndarray:
+        """Return the slopes along the directions for a gradient."""
+        return g @ self.matrix
+
+    def coefficients(self, v: np.ndarray) -> np.ndarray:
+        """Return the coefficients of a move along the directions."""
+        return self.matrix @ v
+
+    def along(self, w: np.ndarray) -> np.ndarray:
+        """Return the move along the directions for coefficients; it changes predictions as these do."""
+        return np.linalg.lstsq(self.matrix, w)[0]
+
+    def curvatures(self, ridge: np.ndarray) -> np.ndarray:
+        """Return the second derivatives along the directions for those of the coefficients."""
+        return self.matrix.T @ (ridge[:, None] * self.matrix)
+
+
+@dataclass(frozen=True)
+class Single(Directions):
+    """The columns that vary, divided by their scales."""
+
+    columns: np.ndarray
+    scales: np.ndarray
+    n_columns: int
+
+    @property
+    def number(self) -> int:
+        """Number of directions."""
+        return len(self.columns)
+
+    @property
+    def units(self) -> np.ndarray:
+        """Changes of the coefficients that change predictions by 1; 0 for columns that do not vary."""
+        return self.coefficients(np.ones(self.number))
+
+    def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
+        """Return rows, less their centre, along the directions."""
+        some = rows[:, self.columns].toarray() if issparse(rows) else host(rows).take(self.columns, axis=1)
+        some -= centre[self.columns]
+        some /= self.scales
+        return some
+
+    def slopes(self, g: np.ndarray) -> np.ndarray:
+        """Return the slopes along the directions for a gradient."""
+        return g[self.columns] / self.scales
+
+    def coefficients(self, v: np.ndarray) -> np.ndarray:
+        """Return the coefficients of a move along the directions."""
+        w = np.zeros(self.n_columns)
+        w[self.columns] = v / self.scales
+        return w
+
+    def along(self, w: np.ndarray) -> np.ndarray:
+        """Return the move along the directions for coefficients; it changes predictions as these do."""
+        return w[self.columns] * self.scales
+
+    def curvatures(self, ridge: np.ndarray) -> np.ndarray:
+        """Return the second derivatives along the directions for those of the coefficients."""
+        return np.diag(ridge[self.columns] / np.square(self.scales))

@@ -1,0 +1,226 @@
+"""The objective of rows with a loss that has kinks, smoothed over a distance of the predictions."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_sgd._engine.baseline import BLOCK, targets_and_weights
+from sklearn_sgd._engine.cores import map_on_cores
+from sklearn_sgd._engine.directions import Directions
+from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.readings import count_rows
+from sklearn_sgd._engine.traits import ElasticNetTerms
+from sklearn_sgd._namespace import doubled, host, is_foreign, like, scratch_rows, take, total
+
+# Entries of rows from which their products are summed in segments for threads, and maximum number of these.
+SEGMENT, SEGMENTS = 1 << 18, 8
+
+# Number of rows and of places within the distance at which slopes are compared; the largest difference, as a share of
+# the slopes.
+FEW, PLACES, UNLIKE = 1000, 64, 0.05
+
+# Distance within which the curvature of a penalty is measured, in units of coefficients that change predictions by the
+# distance for the loss.
+REACH = 1e-4
+
+# The slope that keeps coefficients positive, in units of the largest one of the loss.
+STEEP = 2.0
+
+
+def terms_of(plan: Plan) -> ElasticNetTerms | None:
+    """Return the terms of a penalty of the elastic net family, also with coefficients that must be positive."""
+    formulas = plan.formulas
+    return formulas.terms or (formulas.penalty.terms_above_0 if formulas.has_bounded_slopes else None)
+
+
+class Rows(NamedTuple):
+    """Rows of X in this process, their targets, and their shares of the total weight.
+
+    The loss of all other rows is linear: ``rest`` is its gradient with respect to coefficients and intercept.
+    """
+
+    X: Any
+    kept: np.ndarray | None
+    y: np.ndarray
+    share: np.ndarray
+    rest: np.ndarray | float = 0.0
+    constant: float = 0.0
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return the rows of a plan."""
+        y, s = map(host, targets_and_weights(plan.data, plan.used))
+        return cls(plan.X, plan.row_indices, y, s / total(s))
+
+
+class Smoothed:
+    """The smoothed objective of rows with the parts of a plan; parameters are in a centre.
+
+    X stays on its device. Predictions and slopes of the rows are computed in NumPy.
+    """
+
+    def __init__(self, plan: Plan, rows: Rows, centre: np.ndarray, directions: Directions):
+        self.plan, self.loss, self.penalty = plan, plan.parts.loss, plan.parts.penalty
+        self.centre, self.bias = centre, float(plan.data.rows.bias)
+        self.rows, self.y, self.share, self.directions = rows, rows.y, rows.share, directions
+        self.rest = rows.rest + np.zeros(len(centre) + 1)
+        # No loss is below 0, but the tangents of other rows may be.
+        self.floor = -np.inf if self.rest.any() else 0.0
+        # Changes of the coefficients that change predictions by 1.
+        self.units = directions.units
+        # Slopes of the penalty below and above 0, where it has a corner. Below the least positive coefficient it rises
+        # faster than any loss falls.
+        formulas = plan.formulas
+        self.is_positive, self.has_corners = formulas.penalty.terms_above_0 is not None, not formulas.is_smooth
+        terms = terms_of(plan) if self.has_corners else None
+        self.ridge_term, lasso = terms or (0.0, 0.0)
+        self.above = np.full(len(self.units), lasso)
+        self.below = -self.above
+        if self.is_positive:
+            far = 1.0 + np.max(abs(self.y))
+            steepest = max(np.max(abs(self.loss.gradient(self.y, self.y + place))) for place in (-far, far))
+            self.below = -np.divide(STEEP * steepest, self.units, out=-self.below, where=self.units > 0.0)
+
+    def _blocks(self) -> Iterator[tuple[slice, Any]]:
+        """Yield the positions of some rows, and the rows in double precision."""
+        n = len(self.y)
+        count_rows(n)
+        X, kept = self.rows.X, self.rows.kept
+        size = max(BLOCK, scratch_rows(X)) if is_foreign(X) else BLOCK
+        for start in range(0, n, size):
+            some = slice(start, min(start + size, n))
+            yield some, doubled(take(X, some if kept is None else kept[some]))
+
+    def predictions(self, w: np.ndarray) -> np.ndarray:
+        """Return the raw predictions of all rows."""
+        constant = self.bias * w[-1] - self.centre @ w[:-1]
+        return np.concatenate([host(rows @ like(w[:-1], rows)) + constant for _, rows in self._blocks()])
+
+    def objective(self, w: np.ndarray, z: np.ndarray) -> float:
+        """Return the objective, not smoothed, of parameters with the predictions z."""
+        loss = float(self.share @ self.loss.value(self.y, z) + self.rest @ w) + self.rows.constant
+        return loss + self.plan.penalty_value(w)
+
+    def objective_at(self, w: np.ndarray) -> float:
+        """Return the objective, not smoothed, of parameters that are allowed."""
+        return self.objective(w, self.predictions(w))
+
+    def allowed(self, w: np.ndarray) -> np.ndarray:
+        """Return the nearest parameters that are allowed."""
+        return np.append(np.maximum(w[:-1], 0.0), w[-1]) if self.is_positive else w
+
+    def typical_residual(self, z: np.ndarray) -> float:
+        """Return the ratio of the mean loss to its mean slope."""
+        slope = float(self.share @ abs(self.loss.gradient(self.y, z)))
+        return float(self.share @ self.loss.value(self.y, z)) / max(slope, 1e-300)
+
+    def has_slopes(self, z: np.ndarray, distance: float) -> bool:
+        """Return whether the gradients of the loss are slopes of its values; a user's loss may have others."""
+        y, p = self.y[:: max(1, len(z) // FEW)], z[:: max(1, len(z) // FEW)]
+        places = distance * (2.0 * (np.arange(PLACES) + 0.5) / PLACES - 1.0)
+        slopes = np.array([self.loss.gradient(y, p + place) for place in places])
+        rises = (self.loss.value(y, p + distance) - self.loss.value(y, p - distance)) / (2.0 * distance)
+        return bool(np.sum(abs(slopes.mean(axis=0) - rises)) <= UNLIKE * np.sum(abs(slopes)) / PLACES)
+
+    def curvatures(self, z: np.ndarray, distance: float) -> np.ndarray:
+        """Return the curvatures of the rows' smoothed losses."""
+        bends = self.loss.gradient(self.y, z + distance) - self.loss.gradient(self.y, z - distance)
+        return self.share * np.maximum(bends, 0.0) / (2.0 * distance)
+
+    def _slopes(self, z: np.ndarray, distance: float) -> np.ndarray:
+        rises = self.loss.value(self.y, z + distance) - self.loss.value(self.y, z - distance)
+        return self.share * rises / (2.0 * distance)
+
+    def gradient(self, w: np.ndarray, z: np.ndarray, distance: float) -> np.ndarray:
+        """Return the gradient of the smoothed objective."""
+        g = self.pulled(self._slopes(z, distance)) + self.rest
+        g[:-1] += self.pull(w[:-1], distance)
+        return g
+
+    def pulled(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the gradient of the loss for slopes of the rows."""
+        sum_of_slopes = total(slopes)
+        g = np.append(-sum_of_slopes * self.centre, self.bias * sum_of_slopes)
+        for some, rows in self._blocks():
+            g[:-1] += host(like(slopes[some], rows) @ rows)
+        return g
+
+    def slope(
+        self, w: np.ndarray, z: np.ndarray, d: np.ndarray, along: np.ndarray, distance: float, length: float
+    ) -> float:
+        """Return the slope of the smoothed objective after a step, in its direction."""
+        pull = self.pull(w[:-1] - length * d[:-1], distance)
+        return -float(self._slopes(z - length * along, distance) @ along + self.rest @ d + np.sum(pull * d[:-1]))
+
+    def pull(self, w: np.ndarray, distance: float) -> np.ndarray:
+        """Return the gradient of the smoothed penalty."""
+        reach = distance * self.units
+        share = np.clip(np.divide(w, reach, out=np.zeros(len(w)), where=reach > 0.0), -1.0, 1.0)
+        return self.penalty.gradient(w) + 0.5 * (self.above + self.below + (self.above - self.below) * share)
+
+    def bends(self, w: np.ndarray, distance: float) -> np.ndarray:
+        """Return the curvatures of the smoothed corners."""
+        reach = distance * self.units
+        near = (abs(w[:-1]) < reach) & (reach > 0.0)
+        return np.divide(0.5 * (self.above - self.below), reach, where=near, out=np.zeros(len(reach)))
+
+    def with_zeros(self, w: np.ndarray, most: float) -> np.ndarray:
+        """Return parameters with as many of the smallest coefficients at 0 as raise the objective by ``most``."""
+        sizes = np.divide(abs(w[:-1]), self.units, out=np.zeros(len(w) - 1), where=self.units > 0.0)
+        order, least = np.argsort(sizes, kind="stable"), self.objective_at(w)
+
+        def with_some(number: int) -> np.ndarray:
+            zeros = w.copy()
+            zeros[order[:number]] = 0.0
+            return zeros
+
+        def rises(number: int) -> bool:
+            return not self.objective_at(with_some(number)) <= least + most
+
+        return with_some(bisect_left(range(1, len(w)), True, key=rises))
+
+    def ridge(self, w: np.ndarray, reach: float) -> np.ndarray:
+        """Return the curvature of the penalty; a user's may depend on the coefficients."""
+        if self.plan.formulas.pulls_linearly:
+            return self.penalty.gradient(np.ones(len(w) - 1)) * np.ones(len(w) - 1)
+        near = REACH * (abs(w[:-1]) + reach * self.units)
+        return (self.penalty.gradient(w[:-1] + near) - self.penalty.gradient(w[:-1] - near)) / (2.0 * near)
+
+    def system_of_rows(self, curvatures: np.ndarray) -> np.ndarray:
+        """Return the second derivatives of the losses along the directions and the intercept."""
+        bent, k = np.flatnonzero(curvatures), self.directions.number + 1
+        size = max(SEGMENT // k, -(-len(bent) // SEGMENTS))
+
+        def of_segment(start: int) -> np.ndarray:
+            system = np.zeros((k, k))
+            for first in range(start, min(start + size, len(bent)), BLOCK):
+                some = bent[first : min(first + BLOCK, start + size)]
+                along = self.rows_along(some)
+                along *= np.sqrt(curvatures[some, None])
+                system += along.T @ along
+            return system
+
+        system = np.zeros((k, k))
+        for part in map_on_cores(of_segment, range(0, len(bent), size)):
+            system += part
+        return system
+
+    def rows_along(self, some: np.ndarray) -> np.ndarray:
+        """Return some rows along the directions, and the intercept."""
+        kept = self.rows.kept
+        rows = doubled(take(self.rows.X, some if kept is None else kept[some]))
+        return np.column_stack((self.directions.rows(rows, self.centre), np.full(len(some), self.bias)))
+
+    def newton_step(self, g: np.ndarray, curvatures: np.ndarray, ridge: np.ndarray, added: float) -> np.ndarray:
+        """Return the Newton step for a gradient, with a curvature added in all directions; NaN if rounding hides it."""
+        k = self.directions.number
+        system = added * np.eye(k + 1) + self.system_of_rows(curvatures)
+        system[:k, :k] += self.directions.curvatures(ridge)
+        side = np.append(self.directions.slopes(g[:-1]), g[-1])
+        _, d, refused = linalg.lapack.dposv(system, side)
+        if refused:
+            return np.full(len(g), np.nan)
+        return np.append(self.directions.coefficients(d[:k]), d[k])
