@@ -1134,6 +1134,26 @@ def test_few_groups(sm, n_groups, few):
     assert_allclose(table.std_err, theirs.bse, rtol=1e-8)
 
 
+@pytest.mark.parametrize(("loss", "place"), [(Quantile(0.8), 0.0), (EpsilonInsensitive(0.5), 0.5)])
+def test_rounding_does_not_choose_the_side_of_rows_at_a_kink(loss, place):
+    """A fit passes through rows; their residuals are rounding errors, of either sign."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-4, 5, (200, 2)).astype(float)
+    y = X @ [1.0, -1.0] + 3.0 + np.where(np.arange(200) < 20, place, rng.standard_normal(200))
+    model = BatchGDRegressor(loss).fit(X, y)
+    model.coef_, tables = np.array([1.0, -1.0]), []
+    for step in (-1e-15, 0.0, 1e-15):
+        model.intercept_ = 3.0 + step
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            tables.append(coefficient_table(model, X, y).std_err)
+    assert_allclose(tables, [tables[1]] * 3, rtol=1e-9)
+    # The mean of both sides is between those of either side, at parameters that differ by more than rounding.
+    model.intercept_ = 3.0 + 1e-9
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        above = coefficient_table(model, X, y).std_err
+    assert (abs(above - tables[1]) > 1e-4 * above).all()
+
+
 @pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
 @pytest.mark.parametrize("way", ["rows", "fit", "stream"])
 def test_weights_are_precisions_where_slopes_jump(loss, way):

@@ -21,7 +21,7 @@ from scipy.integrate import quad
 from scipy.special import dawsn
 
 from sklearn_sgd._engine.compiled.drivers.scores import LEAST, step_beside
-from sklearn_sgd._engine.compiled.drivers.vectors import bumps, log_sizes
+from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, bumps, log_sizes
 from sklearn_sgd._engine.jumps import REACH, SMALL, Jump, has_link, level, slope_jumps
 
 # Step of a central difference, in units of the residuals.
@@ -34,6 +34,9 @@ TWO_SIDED = NORMAL.inv_cdf(0.975)
 
 # Share of residuals below 0 up to which their size is known.
 EDGE = 1e-6
+
+# Distance from a jump that is rounding, in units of that of the numbers whose difference it is.
+ROUNDING = 64.0
 
 
 def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -121,6 +124,26 @@ def has_jumps(loss: Any) -> bool:
     return bool(jumps(loss, np.zeros(1), np.ones(1), REACH))
 
 
+def share_above(jump: Jump, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return 1 for rows above a jump, 0 for those below, and 1/2 for those at it, whose side is rounding's choice."""
+    above, size = p - y - jump.at, np.abs(p)
+    # Predictions near 0 have the rounding of their terms, which are as large as other predictions.
+    rounding = ROUNDING * EPSILON * (np.abs(y) + size + np.median(size) + abs(jump.at))
+    return np.where(np.abs(above) <= rounding, 0.5, above > 0.0)
+
+
+def slopes_of_both_sides(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Return the slopes of rows; of those at a jump with the mean square of both sides.
+
+    A fit passes through rows, and its rounding should not choose their sides.
+    """
+    for jump in found:
+        below, above = jump.below, jump.below + jump.size
+        mean = np.copysign(np.sqrt(0.5 * (below * below + above * above)), below + above)
+        slope = np.where(share_above(jump, y, p) == 0.5, mean, slope)
+    return slope
+
+
 class Spread(NamedTuple):
     """Sums over rows from which the width of a kernel follows, where slopes jump.
 
@@ -145,7 +168,7 @@ class Spread(NamedTuple):
         """Return the sums with further rows, all of weight 1 if there are none, and with their sum of logarithms."""
         below = self.below
         if len(found) > 1:
-            each = np.array([y - p <= -jump.at for jump in found])
+            each = np.array([share_above(jump, y, p) for jump in found])
             below = below + (each.sum(axis=1) if weight is None else each @ weight)
         new, square = (len(y), len(y)) if weight is None else (float(weight.sum()), float(weight @ weight))
         return type(self)(self.weight + new, self.square + square, self.size + size, below)

@@ -93,7 +93,7 @@ def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows, is_quadratic
         return RowSlopes(second.curvature(loss, y, p), g, found)
     curvature = np.zeros(len(y))
     curvature[used] = second.curvature_of_jumps(found, y[used], p[used], data.weight[used])
-    return RowSlopes(curvature, g, found)
+    return RowSlopes(curvature, second.slopes_of_both_sides(found, y, p, g), found)
 
 
 @dataclass
