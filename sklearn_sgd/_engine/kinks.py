@@ -5,8 +5,8 @@ the loss over the predictions within a distance h is smooth. Its slope is (l(p +
 (l'(p + h) - l'(p - h)) / 2h. For the absolute error it is Huber's loss. Only rows with a kink within h have a
 curvature, so that a step costs little more than a gradient. The minimum of the smoothed objective exceeds that of the
 objective by at most h**2 / 4 times the mean curvature, which is the gap to a dual solution. So h falls until this is
-little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h. If this
-makes the objective piecewise linear, its minimum is at a vertex nearby.
+little enough. An L1 term and bounds are smoothed in the same way: over a coefficient that changes predictions by h. If
+this makes the objective piecewise linear, its minimum is at a vertex nearby.
 
 With few rows for each column, most of them have a kink within h until the end. The minimum is then found by an
 interior-point method, as it is where h falls too slowly, if the loss is straight between its kinks.
@@ -31,7 +31,7 @@ from sklearn_sgd._engine.elsewhere import minimum_elsewhere, most_collected
 from sklearn_sgd._engine.interior import interior_minimum
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.smoothed import Rows, Smoothed, terms_of
+from sklearn_sgd._engine.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vertex import Kinks, vertex
 from sklearn_sgd._namespace import dtype_of, host, total
@@ -71,7 +71,7 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     if not formulas.is_smooth or step.geometry is None:
         varies = np.flatnonzero(is_varying(step.variance, state.centre))
         n_rows = most_collected(plan) if plan.is_remote else plan.n_rows
-        if not (formulas.is_smooth or terms_of(plan)) or n_rows * len(varies) ** 2 > 2.0 * BUDGET:
+        if not (formulas.is_smooth or formulas.penalty.bounded_terms) or n_rows * len(varies) ** 2 > 2.0 * BUDGET:
             return None
         return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
     if step.geometry.has_dependent(dtype_of(plan.X)):
@@ -150,7 +150,7 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         share = min(SHARE, share * (LESS_SHARE if length > LONG else MORE_SHARE if length < SHORT else 1.0))
         w, z = w - length * d, z - length * along
         there = problem.allowed(w)
-        objective = problem.objective_at(there) if problem.is_positive else problem.objective(w, z)
+        objective = problem.objective_at(there) if problem.is_bounded else problem.objective(w, z)
         if objective < least:
             best, least = there, objective
     return best, is_near or least - problem.floor <= enough
