@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from internals import end_search_of_kinks
 from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import linprog, minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -261,6 +263,28 @@ def test_parts_by_another_name_lead_to_the_same_vertex(estimator, loss, positive
     other = estimator(Tube() if epsilon else loss, **theirs, random_state=0).fit(X, y)
     np.testing.assert_allclose(other.coef_, model.coef_, atol=1e-9)
     np.testing.assert_array_equal(other.coef_ != 0.0, model.coef_ != 0.0)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(("shape", "offset"), [((60, 5), 1e9), ((30, 40), 1e9), ((60, 5), 1e6)])
+def test_columns_far_from_zero_without_intercept(shape, offset, form):
+    """The same minimum as with the differences of the columns, and one of them in another unit."""
+    X, y = problem("normal", *shape)
+    X = X + offset
+    others = np.column_stack((X[:, 0] / offset, X[:, 1:] - X[:, :1]))
+    peer = QuantileRegressor(alpha=0.0, fit_intercept=False).fit(others, y).predict(others)
+    model = BatchGDRegressor("absolute_error", fit_intercept=False).fit(form(X), y)
+    assert np.mean(abs(y - X @ model.coef_)) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y))
+
+
+def test_a_bound_shows_that_the_minimum_was_not_reached(monkeypatch):
+    X, y = problem("normal", 60, 40)
+    minimum, _ = least("absolute_error", {}, X, y)
+    end_search_of_kinks(monkeypatch)
+    with pytest.warns(ConvergenceWarning, match="may exceed it by more than tol"):
+        model = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X, y)
+    assert model.stop_reason_ == "stalled"
+    assert np.mean(abs(y - model.predict(X))) - minimum > 1e-3 * np.mean(abs(y - np.median(y)))
 
 
 class Between(NamedTuple):

@@ -35,7 +35,7 @@ class Interior:
         self.jumps = kinks.above - kinks.below
         self.v = self.program.along(w)
         # Coefficients of columns that do not vary are kept, unless they cost something.
-        self.kept = np.where(problem.has_corners, 0.0, w - self.program.parameters(self.v))
+        self.kept = np.append(np.where((problem.units > 0.0) | problem.has_corners, 0.0, w[:-1]), 0.0)
         self.base = self.program.pulled(kinks.below)
         distances = self._distances(self.program.normal_products(self.v))
         near = np.mean(abs(distances))
