@@ -15,6 +15,8 @@ from sklearn_sgd._engine import (
     cores,
     curvatures,
     elsewhere,
+    interior,
+    kinks,
     late_columns,
     least_squares,
     plan,
@@ -279,6 +281,12 @@ def watch_gather(monkeypatch, look):
 def collect_few(monkeypatch, entries):
     """Let at most so many entries of X be collected from a cluster at once."""
     monkeypatch.setattr(elsewhere, "ENTRIES", entries)
+
+
+def end_search_of_kinks(monkeypatch):
+    """Let the search for the minimum of losses with kinks end after few steps."""
+    monkeypatch.setattr(interior, "ITERATIONS", 4)
+    monkeypatch.setattr(kinks, "STEPS", 1)
 
 
 def without_dask_client(monkeypatch):

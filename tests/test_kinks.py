@@ -6,25 +6,28 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from internals import end_search_of_kinks
 from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import linprog, minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.penalties import L1, Box
 
 # Distance to the minimum, in units of the best constant's loss, that the default tolerance allows.
 NEAR = 5e-4
 
 
-def least_of_epsilon_insensitive(X, y, epsilon):
+def least_of_epsilon_insensitive(X, y, epsilon, within=(None, None)):
     """The minimum of the mean loss, by SciPy's linear program for coefficients, intercept, and excesses."""
     n, p = X.shape
     both = np.vstack([np.column_stack([X, np.ones(n)]), -np.column_stack([X, np.ones(n)])])
     rows = sparse.hstack([both, -sparse.eye(2 * n)]).tocsr()
     cost = np.append(np.zeros(p + 1), np.full(2 * n, 1.0 / n))
-    bounds = [(None, None)] * (p + 1) + [(0.0, None)] * (2 * n)
+    bounds = [within] * p + [(None, None)] + [(0.0, None)] * (2 * n)
     return linprog(cost, rows, np.append(y, -y) + epsilon, bounds=bounds).fun
 
 
@@ -260,6 +263,71 @@ def test_parts_by_another_name_lead_to_the_same_vertex(estimator, loss, positive
     other = estimator(Tube() if epsilon else loss, **theirs, random_state=0).fit(X, y)
     np.testing.assert_allclose(other.coef_, model.coef_, atol=1e-9)
     np.testing.assert_array_equal(other.coef_ != 0.0, model.coef_ != 0.0)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(("shape", "offset"), [((60, 5), 1e9), ((30, 40), 1e9), ((60, 5), 1e6)])
+def test_columns_far_from_zero_without_intercept(shape, offset, form):
+    """The same minimum as with the differences of the columns, and one of them in another unit."""
+    X, y = problem("normal", *shape)
+    X = X + offset
+    others = np.column_stack((X[:, 0] / offset, X[:, 1:] - X[:, :1]))
+    peer = QuantileRegressor(alpha=0.0, fit_intercept=False).fit(others, y).predict(others)
+    model = BatchGDRegressor("absolute_error", fit_intercept=False).fit(form(X), y)
+    assert np.mean(abs(y - X @ model.coef_)) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y))
+
+
+def test_a_bound_shows_that_the_minimum_was_not_reached(monkeypatch):
+    X, y = problem("normal", 60, 40)
+    minimum, _ = least("absolute_error", {}, X, y)
+    end_search_of_kinks(monkeypatch)
+    with pytest.warns(ConvergenceWarning, match="may exceed it by more than tol"):
+        model = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X, y)
+    assert model.stop_reason_ == "stalled"
+    assert np.mean(abs(y - model.predict(X))) - minimum > 1e-3 * np.mean(abs(y - np.median(y)))
+
+
+class Between(NamedTuple):
+    """A box, by another name."""
+
+    def value(self, w):
+        return 0.0 * w
+
+    def gradient(self, w):
+        return 0.0
+
+    def prox(self, w, rate, j=...):
+        return np.maximum(-0.2, np.minimum(w, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "low", "high"),
+    [(Box(-0.2, 0.3), -0.2, 0.3), (Box(0.1, np.inf), 0.1, None), (Box(-1.0, -0.1), -1.0, -0.1), (Between(), -0.2, 0.3)],
+)
+@pytest.mark.parametrize("shape", [(60, 40), (200, 10), (30, 40)])
+def test_bounds_lead_to_the_vertex_of_the_linear_program(penalty, low, high, shape):
+    X, y = problem("normal", *shape)
+    minimum = least_of_epsilon_insensitive(X, y, 0.0, (low, high))
+    model = MiniBatchSGDRegressor("absolute_error", penalty=penalty, random_state=0).fit(X, y)
+    assert np.mean(abs(y - model.predict(X))) <= minimum + 1e-9 * np.std(y)
+    assert (model.coef_ >= low).all()
+    assert high is None or (model.coef_ <= high).all()
+    assert low in model.coef_ or high in model.coef_
+
+
+def test_bounds_of_single_features():
+    """Each has its own, with an L1 term inside: a search by Powell's method from the end finds nothing better."""
+    X, y = problem("normal", 100, 8)
+    low, high = np.array([-np.inf, 0.0, 0.5, -1.0] * 2), np.array([np.inf, np.inf, 1.0, -0.5] * 2)
+    model = BatchGDRegressor("absolute_error", penalty=Box(low, high, L1(0.05))).fit(X, y)
+
+    def objective(theta):
+        coef = np.clip(theta[:8], low, high)
+        return np.mean(abs(y - X @ coef - theta[8])) + 0.05 * abs(coef).sum()
+
+    ours, options = np.append(model.coef_, model.intercept_), {"xtol": 1e-10, "ftol": 1e-14}
+    peer = minimize(objective, ours, method="Powell", options=options).fun
+    assert objective(ours) <= peer + 1e-9 * np.std(y)
 
 
 class Bent(NamedTuple):

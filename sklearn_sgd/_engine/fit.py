@@ -290,6 +290,7 @@ class Fit:
             w, missing = smoothed_minimum(plan, state, self.smoothed, enough)
             state.finish(w)
             self.is_finished = missing <= enough
+            hidden = 0.0 if self.is_finished else hidden
             if not self.is_finished:
                 self.bound = self.training_objective(state) - missing
         if averages and not self.is_finished:

@@ -33,18 +33,16 @@ class Interior:
     def __init__(self, problem: Any, kinks: Kinks, w: np.ndarray):
         self.program = LinearProgram(problem, kinks)
         self.jumps = kinks.above - kinks.below
-        self.has_jump = self.jumps > 0.0
         self.v = self.program.along(w)
         # Coefficients of columns that do not vary are kept, unless they cost something.
-        self.kept = np.where(problem.has_corners, 0.0, w - self.program.parameters(self.v))
+        self.kept = np.append(np.where((problem.units > 0.0) | problem.has_corners, 0.0, w[:-1]), 0.0)
         self.base = self.program.pulled(kinks.below)
         distances = self._distances(self.program.normal_products(self.v))
-        near = np.mean(abs(distances[self.has_jump]))
+        near = np.mean(abs(distances))
         self.above, self.below = np.maximum(distances, 0.0) + near, np.maximum(-distances, 0.0) + near
         # Those that make the slope of each row and each coefficient 0.
-        below, jumps = (np.append(*kinks.summed(each, self.program.n_columns)) for each in (kinks.below, self.jumps))
-        level = np.divide(-below, jumps, where=jumps > 0.0, out=np.zeros(len(jumps)))
-        level = kinks.spread(level[: kinks.n_rows], level[kinks.n_rows :])
+        sums = (kinks.summed(each, self.program.n_columns) for each in (kinks.below, self.jumps))
+        level = kinks.spread(*(-below / jumps for below, jumps in zip(*sums, strict=True)))
         self.multipliers = self.jumps * np.clip(level, MARGIN, 1.0 - MARGIN)
         self.best, self.gap = w, np.inf
 
@@ -68,10 +66,8 @@ class Interior:
 
     def _step(self, distances: np.ndarray, missing: np.ndarray) -> bool:
         """Move by a predicted and corrected Newton step; False if rounding hides it."""
-        on = self.has_jump
         above, below, low, high = self.above, self.below, self.multipliers, self.jumps - self.multipliers
-        some = np.where(on, high, 1.0), np.where(on, low, 1.0)
-        weights = np.divide(1.0, above / some[0] + below / some[1], where=on, out=np.zeros(len(on)))
+        weights = 1.0 / (above / high + below / low)
         system = self.program.system(self.v, weights)
         system[np.diag_indices_from(system)] *= 1.0 + ADDED
         lower, refused = linalg.lapack.dpotrf(system, lower=1)
@@ -80,19 +76,16 @@ class Interior:
         gaps = distances - (above - below)
 
         def move(products_above: Any, products_below: Any) -> tuple[np.ndarray, ...]:
-            side = gaps - products_above / some[0] + products_below / some[1]
+            side = gaps - products_above / high + products_below / low
             dv = linalg.cho_solve((lower, True), -missing - self.program.pulled(weights * side), check_finite=False)
             change = weights * (self.program.normal_products(dv) + side)
-            return dv, change, (products_above + above * change) / some[0], (products_below - below * change) / some[1]
+            return dv, change, (products_above + above * change) / high, (products_below - below * change) / low
 
-        number = 2.0 * np.count_nonzero(on)
-        mean = float(above[on] @ high[on] + below[on] @ low[on]) / number
+        mean = float(above @ high + below @ low) / (2.0 * len(low))
         _, change, up, down = move(-above * high, -below * low)
         part, share = self._lengths(change, up, down)
-        left = (above + part * up)[on] @ (high - share * change)[on] + (below + part * down)[on] @ (
-            low + share * change
-        )[on]
-        target = mean * (left / number / mean) ** 3
+        left = (above + part * up) @ (high - share * change) + (below + part * down) @ (low + share * change)
+        target = mean * (left / (2.0 * len(low)) / mean) ** 3
         dv, change, up, down = move(target - above * high + up * change, target - below * low - down * change)
         if not np.isfinite(dv).all():
             return False
@@ -104,10 +97,9 @@ class Interior:
 
     def _lengths(self, change: np.ndarray, up: np.ndarray, down: np.ndarray) -> tuple[float, float]:
         """Return the lengths, at most about 1, at which a distance or a multiplier reaches its bound."""
-        on = self.has_jump
-        distances = _longest(np.append(self.above[on], self.below[on]), np.append(up[on], down[on]))
-        low = self.multipliers[on]
-        return distances, _longest(np.append(low, self.jumps[on] - low), np.append(change[on], -change[on]))
+        distances = _longest(np.append(self.above, self.below), np.append(up, down))
+        low = self.multipliers
+        return distances, _longest(np.append(low, self.jumps - low), np.append(change, -change))
 
 
 def _longest(values: np.ndarray, changes: np.ndarray) -> float:

@@ -5,8 +5,8 @@ the loss over the predictions within a distance h is smooth. Its slope is (l(p +
 (l'(p + h) - l'(p - h)) / 2h. For the absolute error it is Huber's loss. Only rows with a kink within h have a
 curvature, so that a step costs little more than a gradient. The minimum of the smoothed objective exceeds that of the
 objective by at most h**2 / 4 times the mean curvature, which is the gap to a dual solution. So h falls until this is
-little enough. An L1 term is smoothed in the same way: over a coefficient that changes predictions by h. If this
-makes the objective piecewise linear, its minimum is at a vertex nearby.
+little enough. An L1 term and bounds are smoothed in the same way: over a coefficient that changes predictions by h. If
+this makes the objective piecewise linear, its minimum is at a vertex nearby.
 
 With few rows for each column, most of them have a kink within h until the end. The minimum is then found by an
 interior-point method, as it is where h falls too slowly, if the loss is straight between its kinks.
@@ -22,23 +22,27 @@ from functools import partial
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.geometry import geometry_of
 from sklearn_sgd._engine.automatic.preconditioner import is_varying
-from sklearn_sgd._engine.automatic.statistics import BUDGET
+from sklearn_sgd._engine.automatic.statistics import BUDGET, measure
 from sklearn_sgd._engine.baseline import SAMPLE
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.directions import Directions, Mixed, Single
+from sklearn_sgd._engine.directions import Directions, Mixed, Single, mixed_far_from_zero
 from sklearn_sgd._engine.elsewhere import minimum_elsewhere, most_collected
 from sklearn_sgd._engine.interior import interior_minimum
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.smoothed import Rows, Smoothed, terms_of
+from sklearn_sgd._engine.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vertex import Kinks, vertex
-from sklearn_sgd._namespace import dtype_of, host, total
+from sklearn_sgd._namespace import dtype_of, host, is_foreign, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
+
+# Squared mean of a column, in units of its variance, from which it is far from 0.
+FAR = 100.0
 
 # Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
 # number.
@@ -71,12 +75,30 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     if not formulas.is_smooth or step.geometry is None:
         varies = np.flatnonzero(is_varying(step.variance, state.centre))
         n_rows = most_collected(plan) if plan.is_remote else plan.n_rows
-        if not (formulas.is_smooth or terms_of(plan)) or n_rows * len(varies) ** 2 > 2.0 * BUDGET:
+        if not (formulas.is_smooth or formulas.penalty.bounded_terms) or n_rows * len(varies) ** 2 > 2.0 * BUDGET:
             return None
         return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
-    if step.geometry.has_dependent(dtype_of(plan.X)):
+    geometry, dtype = step.geometry, dtype_of(plan.X)
+    is_about_zero = not (plan.data.rows.bias or plan.is_remote or is_foreign(plan.X))
+    lacks_some = is_about_zero and geometry.without_dependent(dtype).n_directions < plan.X.shape[1]
+    if lacks_some and (found := _far_from_zero(plan)):
+        return found
+    return None if geometry.has_dependent(dtype) else Mixed(geometry.without_dependent(dtype).root())
+
+
+def _far_from_zero(plan: Plan) -> Directions | None:
+    """Return directions from covariances, where products about 0 lack their digits; None if no mean is far from 0."""
+    columns, dtype = measure(plan.X, plan.row_indices, plan.data.weight, True), dtype_of(plan.X)
+    variance, mean = columns.variance, columns.mean
+    varies = is_varying(variance, mean)
+    if not (mean * mean > FAR * variance).any():
         return None
-    return Mixed(step.geometry.without_dependent(dtype_of(plan.X)).root())
+    units = np.sqrt(np.where(varies, variance, np.where(mean != 0.0, mean * mean, 1.0)))
+    scale = np.where(varies, 1.0 / units, 0.0)
+    geometry = geometry_of(scale, columns.moment / columns.weight * np.outer(scale, scale))
+    if geometry.has_dependent(dtype):
+        return None
+    return mixed_far_from_zero(mean, 1.0 / units, geometry.without_dependent(dtype).root())
 
 
 def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: float) -> tuple[np.ndarray, float]:
@@ -98,8 +120,8 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
         w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
     if missing > enough:
         little = LITTLE if has_vertex or not problem.has_corners else LITTLE_FOR_ZEROS
-        w, is_near = _descend(problem, w, enough, little * enough)
-        missing = enough if is_near else np.inf
+        before, (w, is_near) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
+        missing = enough if is_near else missing - (before - problem.objective_at(w))
         if not (is_near or has_few) and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
             w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
     if not problem.has_corners:
@@ -117,7 +139,10 @@ def _better(problem: Smoothed, w: np.ndarray, there: np.ndarray, missing: float)
     """Return the better ones of two parameters, and what they may miss; ``missing`` is that of the latter ones."""
     there = problem.allowed(there)
     excess = problem.objective_at(w) - problem.objective_at(there)
-    return (w, missing + excess) if excess < 0.0 else (there, missing)
+    if excess >= 0.0:
+        return there, missing
+    # A bound that is clearly above an objective is one of rounding.
+    return w, missing + excess if excess >= -2.0 * missing else np.inf
 
 
 def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
@@ -150,7 +175,7 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         share = min(SHARE, share * (LESS_SHARE if length > LONG else MORE_SHARE if length < SHORT else 1.0))
         w, z = w - length * d, z - length * along
         there = problem.allowed(w)
-        objective = problem.objective_at(there) if problem.is_positive else problem.objective(w, z)
+        objective = problem.objective_at(there) if problem.is_bounded else problem.objective(w, z)
         if objective < least:
             best, least = there, objective
     return best, is_near or least - problem.floor <= enough

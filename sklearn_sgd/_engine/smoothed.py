@@ -12,7 +12,6 @@ from sklearn_sgd._engine.cores import map_on_cores
 from sklearn_sgd._engine.directions import Directions
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
-from sklearn_sgd._engine.traits import ElasticNetTerms
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, scratch_rows, take, total
 
 # Entries of rows from which their products are summed in segments for threads, and maximum number of these.
@@ -30,10 +29,12 @@ REACH = 1e-4
 STEEP = 2.0
 
 
-def terms_of(plan: Plan) -> ElasticNetTerms | None:
-    """Return the terms of a penalty of the elastic net family, also with coefficients that must be positive."""
-    formulas = plan.formulas
-    return formulas.terms or (formulas.penalty.terms_above_0 if formulas.has_bounded_slopes else None)
+class Corner(NamedTuple):
+    """Corners of a penalty, one of each coefficient: their places, and the slopes that they add below and above."""
+
+    places: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
 
 
 class Rows(NamedTuple):
@@ -71,18 +72,26 @@ class Smoothed:
         self.floor = -np.inf if self.rest.any() else 0.0
         # Changes of the coefficients that change predictions by 1.
         self.units = directions.units
-        # Slopes of the penalty below and above 0, where it has a corner. Below the least positive coefficient it rises
-        # faster than any loss falls.
-        formulas = plan.formulas
-        self.is_positive, self.has_corners = formulas.penalty.terms_above_0 is not None, not formulas.is_smooth
-        terms = terms_of(plan) if self.has_corners else None
-        self.ridge_term, lasso = terms or (0.0, 0.0)
-        self.above = np.full(len(self.units), lasso)
-        self.below = -self.above
-        if self.is_positive:
-            far = 1.0 + np.max(abs(self.y))
-            steepest = max(np.max(abs(self.loss.gradient(self.y, self.y + place))) for place in (-far, far))
-            self.below = -np.divide(STEEP * steepest, self.units, out=-self.below, where=self.units > 0.0)
+        self.has_corners, n_columns = not plan.formulas.is_smooth, len(centre)
+        known = plan.formulas.penalty.bounded_terms if self.has_corners else None
+        (self.ridge_term, lasso), low, high = known or ((0.0, 0.0), -np.inf, np.inf)
+        self.low, self.high = (np.full(n_columns, bound) for bound in (low, high))
+        self.is_bounded = bool(np.isfinite(np.append(self.low, self.high)).any())
+        self.corners = self._corners(lasso) if self.has_corners else []
+
+    def _corners(self, lasso: float) -> "list[Corner]":
+        """Return the corners of an L1 term inside bounds, beyond which the penalty rises faster than any loss falls."""
+        far = 1.0 + np.max(abs(self.y))
+        steepest = max(np.max(abs(self.loss.gradient(self.y, self.y + place))) for place in (-far, far))
+        steep = np.divide(STEEP * steepest, self.units, out=np.zeros(len(self.units)), where=self.units > 0.0)
+        has_low, has_high = np.isfinite(self.low), np.isfinite(self.high)
+        # Where 0 is no inner point, the slope of the L1 term is the same everywhere, and counts at a bound.
+        inside = lasso * ((self.low < 0.0) & (self.high > 0.0))
+        return [
+            Corner(np.zeros(len(steep)), -inside, inside),
+            Corner(np.where(has_low, self.low, 0.0), -steep * has_low, lasso * (self.low >= 0.0)),
+            Corner(np.where(has_high, self.high, 0.0), -lasso * (self.high <= 0.0), steep * has_high),
+        ]
 
     def _blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield the positions of some rows, and the rows in double precision."""
@@ -110,7 +119,7 @@ class Smoothed:
 
     def allowed(self, w: np.ndarray) -> np.ndarray:
         """Return the nearest parameters that are allowed."""
-        return np.append(np.maximum(w[:-1], 0.0), w[-1]) if self.is_positive else w
+        return np.append(np.clip(w[:-1], self.low, self.high), w[-1]) if self.is_bounded else w
 
     def typical_residual(self, z: np.ndarray) -> float:
         """Return the ratio of the mean loss to its mean slope."""
@@ -157,15 +166,19 @@ class Smoothed:
 
     def pull(self, w: np.ndarray, distance: float) -> np.ndarray:
         """Return the gradient of the smoothed penalty."""
-        reach = distance * self.units
-        share = np.clip(np.divide(w, reach, out=np.zeros(len(w)), where=reach > 0.0), -1.0, 1.0)
-        return self.penalty.gradient(w) + 0.5 * (self.above + self.below + (self.above - self.below) * share)
+        reach, g = distance * self.units, self.penalty.gradient(w) + np.zeros(len(w))
+        for places, below, above in self.corners:
+            share = np.divide(w - places, reach, out=np.zeros(len(w)), where=reach > 0.0)
+            g += 0.5 * (above + below + (above - below) * np.clip(share, -1.0, 1.0))
+        return g
 
     def bends(self, w: np.ndarray, distance: float) -> np.ndarray:
         """Return the curvatures of the smoothed corners."""
-        reach = distance * self.units
-        near = (abs(w[:-1]) < reach) & (reach > 0.0)
-        return np.divide(0.5 * (self.above - self.below), reach, where=near, out=np.zeros(len(reach)))
+        reach, bends = distance * self.units, np.zeros(len(self.units))
+        for places, below, above in self.corners:
+            near = (abs(w[:-1] - places) < reach) & (reach > 0.0)
+            bends += np.divide(0.5 * (above - below), reach, where=near, out=np.zeros(len(reach)))
+        return bends
 
     def with_zeros(self, w: np.ndarray, most: float) -> np.ndarray:
         """Return parameters with as many of the smallest coefficients at 0 as raise the objective by ``most``."""
@@ -175,7 +188,7 @@ class Smoothed:
         def with_some(number: int) -> np.ndarray:
             zeros = w.copy()
             zeros[order[:number]] = 0.0
-            return zeros
+            return self.allowed(zeros)
 
         def rises(number: int) -> bool:
             return not self.objective_at(with_some(number)) <= least + most
@@ -203,8 +216,9 @@ class Smoothed:
                 system += along.T @ along
             return system
 
-        system = np.zeros((k, k))
-        for part in map_on_cores(of_segment, range(0, len(bent), size)):
+        system, starts = np.zeros((k, k)), range(0, len(bent), size)
+        # Other threads have another configuration of scikit-learn, which arrays of other libraries need.
+        for part in (map if is_foreign(self.rows.X) or len(starts) < 2 else map_on_cores)(of_segment, starts):
             system += part
         return system
 

@@ -104,6 +104,14 @@ class ElasticNetTerms(NamedTuple):
     lasso: float
 
 
+class BoundedTerms(NamedTuple):
+    """The terms of a penalty, and bounds of the coefficients: numbers, or one for each."""
+
+    terms: ElasticNetTerms
+    low: Any
+    high: Any
+
+
 def _owner(kind: type, name: str) -> int:
     """The number of base classes up to the one that defines a name."""
     return next((k for k, base in enumerate(kind.__mro__) if name in vars(base)), -1)
@@ -208,12 +216,24 @@ class PenaltyReading(Reading):
         return self._terms_of(self.prox) if self.refusal is None else None
 
     @cached_property
-    def terms_above_0(self) -> ElasticNetTerms | None:
-        """The same of a penalty whose proximal step ends with a projection onto ``w >= 0``; None for others."""
-        match None if self.refusal else self.prox:
-            case Expression(op="max", args=(prox, floor)) if polynomial(floor) == {}:
-                return self._terms_of(prox)
-        return None
+    def bounded_terms(self) -> BoundedTerms | None:
+        """The same of a penalty whose proximal step may end with a projection onto bounds; None for others."""
+        prox, low, high = self.prox if self.refusal is None else None, -np.inf, np.inf
+        while isinstance(prox, Expression) and prox.op in ("max", "min"):
+            first, second = map(self._constant, prox.args)
+            if (first is None) == (second is None):
+                return None
+            bound = second if first is None else first
+            low, high = (np.maximum(low, bound), high) if prox.op == "max" else (low, np.minimum(high, bound))
+            prox = prox.args[first is not None]
+        terms = None if prox is None else self._terms_of(prox)
+        return terms and BoundedTerms(terms, low, high)
+
+    def _constant(self, e: Any) -> Any:
+        """The number, or that of each coefficient, that an expression stands for; None if it is computed."""
+        if isinstance(e, Expression):
+            return self.symbols.columns[e.args[0]] if e.op == "column" else e.value
+        return e
 
     def _terms_of(self, prox: Any) -> ElasticNetTerms | None:
         """The terms that go with a proximal step."""

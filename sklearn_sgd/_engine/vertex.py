@@ -30,19 +30,21 @@ NEW, ROUNDING = 1e-7, 1e-9
 
 
 class Kinks(NamedTuple):
-    """Places of the kinks: of each row one or more, and one of each coefficient; the slopes below and above them."""
+    """Places of the kinks, first those of rows, one or more of each; the slopes below and above them.
+
+    ``columns`` are the numbers of the coefficients that have the others.
+    """
 
     places: np.ndarray
     below: np.ndarray
     above: np.ndarray
     n_rows: int
+    columns: np.ndarray
 
     @classmethod
     def of(cls, problem: Any, z: np.ndarray) -> "Kinks | None":
         """Return the kinks of a smoothed problem; None if its loss has none, or is not straight between them."""
         loss, y = problem.loss, problem.y
-        # Coefficients have corners only where directions are single columns.
-        corners = [problem.directions.slopes(slopes) for slopes in (problem.below, problem.above)]
         found, is_straight = slope_jumps(loss, y, z, REACH)
         if not (found and is_straight):
             return None
@@ -60,21 +62,33 @@ class Kinks(NamedTuple):
             if not np.allclose(loss.value(y, p) - loss.value(y, first), rise, rtol=1e-7, atol=1e-9 * far * most):
                 return None
         of_rows = [(at, problem.share * below, problem.share * (below + size)) for at, below, size in pairs]
-        places, below, above = map(np.concatenate, zip(*of_rows, (0.0 * corners[0], *corners), strict=True))
-        return cls(places, below, above, len(y))
+        # Coefficients have corners only where directions are single columns.
+        of_columns, columns = [], [np.zeros(0, int)]
+        for corner in problem.corners:
+            at, low, high = problem.directions.along(corner.places), *map(problem.directions.slopes, corner[1:])
+            has_corner = np.flatnonzero(high > low)
+            of_columns.append((at[has_corner], low[has_corner], high[has_corner]))
+            columns.append(has_corner)
+        places, below, above = map(np.concatenate, zip(*of_rows, *of_columns, strict=True))
+        return cls(places, below, above, len(y), np.concatenate(columns))
 
     def spread(self, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
         """Return values of the rows and the coefficients for each kink."""
-        return np.append(np.tile(of_rows, (len(self.places) - len(of_columns)) // self.n_rows), of_columns)
+        return np.append(np.tile(of_rows, self.first // self.n_rows), of_columns[self.columns])
+
+    @property
+    def first(self) -> int:
+        """Number of the kinks of rows."""
+        return len(self.places) - len(self.columns)
 
     def slopes(self, side: np.ndarray) -> np.ndarray:
         """Return the slopes of the kinks; a side of 0 has none."""
         return np.where(side < 0, self.below, np.where(side > 0, self.above, 0.0))
 
     def summed(self, values: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return sums over the kinks of each row, and the values of the coefficients."""
-        first = len(values) - n_columns
-        return values[:first].reshape(-1, self.n_rows).sum(axis=0), values[first:]
+        """Return sums over the kinks of each row, and of each of so many coefficients."""
+        of_rows, of_columns = values[: self.first], values[self.first :]
+        return of_rows.reshape(-1, self.n_rows).sum(axis=0), np.bincount(self.columns, of_columns, n_columns)
 
 
 class LinearProgram:
@@ -139,7 +153,7 @@ class Vertex:
     def __init__(self, program: LinearProgram, v: np.ndarray):
         """``v`` are parameters near the vertex."""
         self.program, self.kinks, self.size, self.n_columns = program, program.kinks, program.size, program.n_columns
-        self.first, self.rest = len(self.kinks.places) - self.n_columns, program.pull(v)
+        self.first, self.rest = self.kinks.first, program.pull(v)
         distances = abs(program.normal_products(v) - self.kinks.places)
         # The normals of all coefficients and of a row span the space.
         near = np.argsort(distances, kind="stable")[: 2 * self.size]
@@ -160,7 +174,7 @@ class Vertex:
         """Return how predictions of rows, and coefficients, depend on the parameters."""
         normals, of_rows = np.zeros((len(some), self.size)), some < self.first
         normals[of_rows] = self.program.problem.rows_along(some[of_rows] % self.kinks.n_rows)[:, : self.size]
-        normals[np.flatnonzero(~of_rows), some[~of_rows] - self.first] = 1.0
+        normals[np.flatnonzero(~of_rows), self.kinks.columns[some[~of_rows] - self.first]] = 1.0
         return normals
 
     def _values(self) -> np.ndarray:
@@ -168,7 +182,8 @@ class Vertex:
         places = self.kinks.places[self.active]
         v = self.inverse @ places
         v += self.inverse @ (places - self.normals @ v)
-        v[self.active[self.active >= self.first] - self.first] = 0.0
+        exact = self.active[self.active >= self.first]
+        v[self.kinks.columns[exact - self.first]] = self.kinks.places[exact]
         return v
 
     def _falls(self) -> tuple[np.ndarray, np.ndarray, bool]:
