@@ -254,6 +254,23 @@ def test_memory_does_not_change_the_result(offset, params, library, monkeypatch)
         assert model.intercept_ == pytest.approx(expected.intercept_, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "params", [{}, {"loss": "huber"}, SCHEDULE, SCHEDULE | {"optimizer": "adam", "loss": "poisson"}], ids=str
+)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_large_batches_have_no_column_of_ones(intercept, params, library, monkeypatch):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(
+        epochs=3, tol=None, random_state=0, batch_size=8, fit_intercept=intercept, average=False, **params
+    )
+    expected = clone(model).fit(X, abs(y))
+    internals.without_ones(monkeypatch)
+    model.fit(xp.asarray(X), xp.asarray(abs(y)))
+    np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-9)
+    assert float(model.intercept_) == pytest.approx(expected.intercept_, rel=1e-9)
+
+
 @pytest.mark.parametrize("read_ahead", [0, 2])
 def test_rows_of_the_host_are_predicted_where_the_model_is(read_ahead, library):
     _, xp = library
