@@ -16,6 +16,7 @@ from transfers import counted, working
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd._namespace import host
+from sklearn_sgd.diagnostics import gradient_noise, measure_cost, objective
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.streaming import ArraySource, predict_stream
@@ -135,6 +136,23 @@ def test_steps_start_few_operations(most, params, dtype, tensors):
     ]
     operations = np.diff(work_of((X, abs(y)), *models), axis=0)[0, 0]
     assert operations / (16 - 4) <= most
+
+
+def test_diagnostics_of_tensors(tensors):
+    """The gradient by torch's own differentiation; the cost is that of fits where the tensors are."""
+    X, y = tensors(61)
+    model = BatchGDRegressor(epochs=2, tol=None, average=False, **SCHEDULE).fit(X, y)
+    w, b = model.coef_.clone().requires_grad_(), y.new_tensor(float(model.intercept_)).requires_grad_()
+    loss = 0.5 * ((X @ w + b - y) ** 2).mean()
+    loss.backward()
+    noise = gradient_noise(model, X.requires_grad_(), y)
+    np.testing.assert_allclose(noise.gradient, np.append(w.grad.numpy(), float(b.grad)), rtol=1e-10)
+    parameters = np.append(host(model.coef_), float(model.intercept_))
+    assert objective(model, X, y, parameters) == pytest.approx(float(loss.detach()), rel=1e-12)
+    with working(X) as work:
+        cost = measure_cost(model, X, y, epochs=2, repeats=1)
+    assert work.readings > 2.0
+    assert cost.multiplications_per_update == 2 * X.numel()
 
 
 @pytest.mark.parametrize(("kind", "most"), [(BatchGDRegressor, 60), (MiniBatchSGDRegressor, 400)])
