@@ -74,19 +74,28 @@ def on_device(array, place):
     return array.to(place) if hasattr(array, "to") else array.to_device(place)
 
 
+def _library(array) -> str:
+    return type(array).__module__.partition(".")[0]
+
+
+def is_on_host(array) -> bool:
+    """Whether an array is known to be in the memory of the host: of NumPy, or a tensor of torch there."""
+    return not is_foreign(array) or (_library(array) == "torch" and array.device.type == "cpu")
+
+
 def scratch_bytes(array) -> int:
     """Bytes of copies that may be made at once on the device of an array: a share of its free memory, if it is known.
 
     The same number limits one computation, on any device.
     """
-    kind = type(array).__module__.partition(".")[0]
-    free = None
+    if is_on_host(array):
+        return HOST
+    kind, free = _library(array), None
     if kind == "torch" and array.is_cuda:
         free = sys.modules["torch"].cuda.mem_get_info(array.device)[0]
     elif kind == "cupy":
         free = array.device.mem_info[0]
-    on_host = kind == "torch" and array.device.type == "cpu"
-    return HOST if on_host or not is_foreign(array) else CARD if free is None else int(FREE * free)
+    return CARD if free is None else int(FREE * free)
 
 
 def scratch_rows(X) -> int:

@@ -17,6 +17,7 @@ from sklearn_sgd._base.objective import check_regressor, cost_of, parts_of, slop
 from sklearn_sgd._base.recording import FitRecord, record_fit
 from sklearn_sgd._base.samples import settled
 from sklearn_sgd._base.unused import clone_with
+from sklearn_sgd._namespace import detached, dispatches, host
 
 __all__ = ["Cost", "CriticalBatchSize", "FitRecord", "GradientNoise", "critical_batch_size", "descent_path"]
 __all__ += ["gradient_noise", "measure_cost", "n_updates", "objective", "record_fit"]
@@ -326,15 +327,16 @@ def measure_cost(estimator: Any, X: Any, y: Any, *, epochs: int = 10, repeats: i
     (4.0, 12.0, 48.0)
     """
     check_regressor(estimator)
-    X, y = check_data(X, y)
+    if not dispatches(X):  # Arrays of other libraries are fitted where they are.
+        X, y = check_data(X, y)
     whole = {"tol": None, "early_stopping": False, "time_budget": None}
     one, more = (clone_with(estimator, **whole, epochs=count) for count in (1, 1 + epochs))
     more.fit(X, y)
     fits = [partial(model.fit, X, y) for model in (more, one)]
     long, short = (min(repeat(fit, timer=perf_counter, number=1, repeat=repeats)) for fit in fits)
     updates = more.n_updates_ / more.n_iter_
-    numbers = X.nnz if sparse.issparse(X) else X.size
-    seen = more.n_samples_seen_ / more.n_iter_ / len(y)  # less than 1 if a last batch is dropped
+    numbers = X.nnz if sparse.issparse(X) else X.shape[0] * X.shape[1]
+    seen = more.n_samples_seen_ / more.n_iter_ / X.shape[0]  # less than 1 if a last batch is dropped
     return Cost(updates, 2 * numbers * seen / updates, max(long - short, 0.0) / epochs)
 
 
@@ -369,5 +371,6 @@ def last_step(estimator: Any) -> Any:
 
 
 def check_data(X, y):
-    """Return X in float64, dense or CSR, and y."""
+    """Return X in float64, dense or CSR, and y; those of other libraries as arrays of NumPy."""
+    X, y = (host(detached(values)) if dispatches(values) else values for values in (X, y))
     return check_X_y(settled(X), y, accept_sparse="csr", dtype=np.float64, y_numeric=True)

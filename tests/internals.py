@@ -229,6 +229,12 @@ def rows_of_scratch(monkeypatch, number):
     return joined
 
 
+def without_ones(monkeypatch):
+    """Let all batches on a device be too large for a column of ones."""
+    for name in ("SMALL", "SMALL_ON_HOST"):
+        monkeypatch.setattr(device, name, 0)
+
+
 def chunks_for_a_card(monkeypatch, size):
     """Let a chunk on its way to a card have so many bytes."""
     monkeypatch.setattr("sklearn_sgd.streaming.staging.CHUNK", size)

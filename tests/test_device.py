@@ -16,6 +16,7 @@ from transfers import counted, working
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd._namespace import host
+from sklearn_sgd.diagnostics import gradient_noise, measure_cost, objective
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.streaming import ArraySource, predict_stream
@@ -137,6 +138,23 @@ def test_steps_start_few_operations(most, params, dtype, tensors):
     assert operations / (16 - 4) <= most
 
 
+def test_diagnostics_of_tensors(tensors):
+    """The gradient by torch's own differentiation; the cost is that of fits where the tensors are."""
+    X, y = tensors(61)
+    model = BatchGDRegressor(epochs=2, tol=None, average=False, **SCHEDULE).fit(X, y)
+    w, b = model.coef_.clone().requires_grad_(), y.new_tensor(float(model.intercept_)).requires_grad_()
+    loss = 0.5 * ((X @ w + b - y) ** 2).mean()
+    loss.backward()
+    noise = gradient_noise(model, X.requires_grad_(), y)
+    np.testing.assert_allclose(noise.gradient, np.append(w.grad.numpy(), float(b.grad)), rtol=1e-10)
+    parameters = np.append(host(model.coef_), float(model.intercept_))
+    assert objective(model, X, y, parameters) == pytest.approx(float(loss.detach()), rel=1e-12)
+    with working(X) as work:
+        cost = measure_cost(model, X, y, epochs=2, repeats=1)
+    assert work.readings > 2.0
+    assert cost.multiplications_per_update == 2 * X.numel()
+
+
 @pytest.mark.parametrize(("kind", "most"), [(BatchGDRegressor, 60), (MiniBatchSGDRegressor, 400)])
 def test_default_fits_start_few_operations(kind, most, tensors, monkeypatch):
     """Of as many rows as let an epoch before the final step have a part of them only."""
@@ -252,6 +270,23 @@ def test_memory_does_not_change_the_result(offset, params, library, monkeypatch)
         model.fit(xp.asarray(X), xp.asarray(y))
         np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-9)
         assert model.intercept_ == pytest.approx(expected.intercept_, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"loss": "huber"}, SCHEDULE, SCHEDULE | {"optimizer": "adam", "loss": "poisson"}], ids=str
+)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_large_batches_have_no_column_of_ones(intercept, params, library, monkeypatch):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(
+        epochs=3, tol=None, random_state=0, batch_size=8, fit_intercept=intercept, average=False, **params
+    )
+    expected = clone(model).fit(X, abs(y))
+    internals.without_ones(monkeypatch)
+    model.fit(xp.asarray(X), xp.asarray(abs(y)))
+    np.testing.assert_allclose(np.asarray(model.coef_), expected.coef_, rtol=1e-9)
+    assert float(model.intercept_) == pytest.approx(expected.intercept_, rel=1e-9)
 
 
 @pytest.mark.parametrize("read_ahead", [0, 2])

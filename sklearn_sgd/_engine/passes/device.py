@@ -26,6 +26,7 @@ from sklearn_sgd._namespace import (
     dtype_of,
     host,
     index_like,
+    is_on_host,
     mix,
     namespace,
     pieces,
@@ -33,8 +34,9 @@ from sklearn_sgd._namespace import (
     summed,
 )
 
-# Entries of a batch up to which starting an operation takes longer than the operation: a column of ones saves some.
-SMALL = 1 << 18
+# Entries of a batch up to which starting an operation takes longer than copying the batch: a column of ones saves some.
+# On a device, and on the host.
+SMALL, SMALL_ON_HOST = 1 << 18, 1 << 15
 
 # Maximum number of batches that are gathered at once, and whose predictions are stored.
 MANY = 1024
@@ -115,6 +117,7 @@ class OnDevice:
         self.dtypes = {np.dtype(np.float32): self.xp.float32, np.dtype(np.float64): self.xp.float64}
         self.pulls, self.has_prox = not plan.formulas.penalty.has_no_pull, not plan.formulas.is_smooth
         self.at_once = scratch_rows(plan.X)
+        self.small = SMALL_ON_HOST if is_on_host(plan.X) else SMALL
 
     def up(self, *vectors: np.ndarray | None) -> list[Any]:
         """Copy NumPy arrays to the device, each in its dtype, by one transfer; None stays None."""
@@ -174,7 +177,7 @@ class OnDevice:
             s = self.xp.take(weight, taken, axis=0) if weight.shape[0] else None
             if mean is not None:
                 X -= mean
-            if rows.bias and size * X.shape[1] <= SMALL:
+            if rows.bias and size * X.shape[1] <= self.small:
                 X = self.xp.concat([X, self.xp.ones_like(X[:, :1])], axis=1)
             yield Rows(X, targets, s, has_ones=X.shape[1] > rows.X.shape[1])
 
