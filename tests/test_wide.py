@@ -305,7 +305,7 @@ def test_columns_whose_squares_are_out_of_range(rows):
         BatchGDRegressor().fit(X, X[:, 0])
 
 
-@pytest.mark.parametrize(("n", "p"), [(33_000, 50), (15_000, MOST + 10)])
+@pytest.mark.parametrize(("n", "p"), [(33_000, 50), (20_000, MOST + 10)])
 def test_each_reading_costs_one_product_with_the_inverse_covariances(monkeypatch, n, p):
     """That for the next direction; how much is missing follows from it."""
     rng = np.random.default_rng(0)
