@@ -13,7 +13,7 @@ from problems import csr, holey, linear, some_weights, theta
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, losses, optimizers, penalties
 from sklearn_sgd._engine.compiled import emit, functions, machine, store, translate
-from sklearn_sgd._engine.compiled.drivers import loops, primitives, vectors
+from sklearn_sgd._engine.compiled.drivers import layouts, loops, online, primitives, vectors
 from sklearn_sgd._engine.expressions import UFUNCS, Expression, Untraceable, program, symbols, variable
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
@@ -413,3 +413,48 @@ def test_elementary_functions_are_right_to_the_last_digits(name, dtype):
         exact = ufunc(x.astype(np.longdouble)).astype(dtype)
     # What is below the smallest normal number may be 0.
     assert_allclose(out, exact, rtol=3 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+
+
+def requested(monkeypatch):
+    """A list of the entries that drivers prefetch in plain Python."""
+    entries: list[int] = []
+    monkeypatch.setattr(layouts, "prefetch", lambda array, j: entries.append(j))
+    return entries
+
+
+def are_whole(offsets, p):
+    """Whether these entries of a row are in all cache lines of it, wherever the lines begin."""
+    offsets = sorted(set(offsets))
+    return offsets[0] == 0 and offsets[-1] == p - 1 and np.diff(offsets).max() <= layouts.LINE
+
+
+@pytest.mark.parametrize("p", [10, 63, 64, 100, 300])
+def test_shuffled_rows_are_prefetched_whole_and_long_ones_eight_at_a_time(monkeypatch, p):
+    """All that is read after the first rows was requested before; memory delivers rows faster side by side."""
+    n, ahead, entries, starts = 64, 4, requested(monkeypatch), []
+
+    def slope(numbers, sums, size, y, z, weight):
+        starts.append(len(entries))
+        return 0.0
+
+    order, nothing = np.random.default_rng(0).permutation(n), np.zeros(0)
+    online.online(
+        np.zeros(n * p), nothing, nothing, nothing, 0, 1.0, p, np.zeros(n), nothing, 0, order, n, ahead,
+        np.ones(n), nothing, 0, np.zeros(p + 1), nothing, slope, nothing, 0.0, 0.0, np.zeros(2),
+    )  # fmt: skip
+    steps = np.searchsorted(starts, np.arange(len(entries)), side="right") - 1
+    rows, offsets = np.divmod(entries, p)
+    for k in range(16, n - 16):
+        assert are_whole(offsets[(rows == order[k]) & (steps < k - 1)], p)
+        assert len(set(rows[steps == k])) == (1 if p < 64 else 8)
+
+
+@pytest.mark.parametrize(("p", "beside"), [(10, 2), (63, 2), (64, 4), (300, 4)])
+def test_rows_of_batches_are_prefetched_whole_in_halves(monkeypatch, p, beside):
+    n, ahead, entries = 16, 4, requested(monkeypatch)
+    rows, order = (np.zeros(n * p), None, None, np.zeros(p), 0, 1.0, p), np.random.default_rng(0).permutation(n)
+    layouts.dense_predict(rows, order, 0, 4, ahead, n - 1, np.zeros(p + 1), np.zeros(4))
+    assert len({entry // p for entry in entries}) == beside
+    layouts.dense_collect(rows, order, 0, 4, ahead, n - 1, np.zeros(4), np.zeros(p + 1))
+    for row in order[4:8]:
+        assert are_whole([entry % p for entry in entries if entry // p == row], p)

@@ -303,3 +303,16 @@ def test_columns_whose_squares_are_out_of_range(rows):
     X[:, 3] *= 1e153
     with pytest.raises(ValueError, match="squares, or one over them, are out of the range of float64: scale them"):
         BatchGDRegressor().fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(("n", "p"), [(33_000, 50), (20_000, MOST + 10)])
+def test_each_reading_costs_one_product_with_the_inverse_covariances(monkeypatch, n, p):
+    """That for the next direction; how much is missing follows from it."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    y = X @ rng.standard_normal(p) + rng.standard_normal(n)
+    readings, products, kind = internals.count_readings(monkeypatch), [], internals.least_squares.SampleGeometry
+    step = kind.step
+    monkeypatch.setattr(kind, "step", lambda self, g: products.append(len(g)) or step(self, g))
+    BatchGDRegressor().fit(X, y)
+    assert 2 < len(products) <= len(readings) + 1  # One more for the start.

@@ -72,7 +72,6 @@ class Drivers:
         rows are many, and while Python prepares a call, other threads wait.
         """
         more = {"w": w.astype(self.dtype, copy=False), "predictions": predictions}
-        more["chunk"] = block_rows(data.rows, in_order=True)
         call = machine.bound(self.call("gradient", data, order, more), scratch=())
 
         def of_rows(start: int, stop: int, g: np.ndarray) -> tuple[float, float]:

@@ -15,9 +15,8 @@ from sklearn_sgd._namespace import dtype_of, is_foreign, like, take
 # Maximum bytes of rows that a driver reads twice, and maximum rows; small, so that reading and computing overlap.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 11, 256
 
-# Number of dense rows that are multiplied together, since they share the entries of a vector. In their order, rows of
-# fewer bytes than the other number are read faster one by one: as one sequence the processor prefetches them itself.
-SHARED, SHORT = 4, 3072
+# Number of dense rows that are multiplied together, since they share the entries of a vector.
+SHARED = 4
 
 # Maximum bytes of shuffled rows that are prefetched, and maximum rows.
 AHEAD_BYTES, AHEAD_ROWS = 32768, 32
@@ -128,12 +127,10 @@ class Csr(NamedTuple):
 Rows = Dense | Csr
 
 
-def block_rows(rows: Rows, in_order: bool = False) -> int:
-    """Number of rows that a driver processes together; ``in_order``, if these follow each other in memory."""
+def block_rows(rows: Rows) -> int:
+    """Number of rows that a driver processes together."""
     number = max(1, min(BLOCK_ROWS, BLOCK_BYTES // (rows.row_bytes() + 1)))
-    if rows.layout == "csr" or (in_order and BLOCK_BYTES // SHARED <= rows.row_bytes() < SHORT):
-        return number
-    return max(SHARED, number - number % SHARED)
+    return number if rows.layout == "csr" else max(SHARED, number - number % SHARED)
 
 
 def rows_ahead(rows: Rows) -> int:

@@ -12,10 +12,11 @@ from sklearn_sgd._engine.compiled.drivers.primitives import prefetch
 # Number of columns processed while as many columns of a later row are prefetched. More prefetches would have to wait.
 SPAN = 128
 
-# The same where columns of four rows are processed, and as many of two later rows prefetched.
+# The same where columns of four rows are processed, and as many entries as those of two later rows prefetched.
 HALF = SPAN // 2
 
-# Number of shuffled rows that are prefetched side by side, of which each step requests a share each; minimum columns.
+# Number of rows that are prefetched side by side where they are processed one by one; columns from which rows are
+# prefetched in shares.
 BESIDE, LONG = 8, 64
 
 # Number of entries in a cache line, for entries of eight bytes.
@@ -32,15 +33,20 @@ def dense_request(rows, i, head, end):
     prefetch(X, stop - 1)
 
 
-def dense_request_shares(rows, order, q, last, turn, head, end):
-    """Prefetch a share of several rows, that number ``turn``: as many entries as there are from ``head`` to ``end``.
+def dense_request_shares(rows, order, q, last, beside, turn, turns, head, end):
+    """Prefetch share ``turn`` of ``turns`` of ``beside`` rows from q on; if rows are short, so many whole rows.
 
-    Memory delivers several rows side by side faster than one after the other.
+    These are as many entries as ``beside / turns`` rows have from ``head`` to ``end``. Memory delivers several rows
+    side by side faster than one after the other.
     """
     p = rows[6]
-    first, stop = (turn * p + head) // BESIDE, (turn * p + end) // BESIDE
-    for k in range(BESIDE):
-        dense_request(rows, order[min(q + k, last)], first, stop)
+    if p < LONG:
+        for k in range(turn * beside // turns, (turn + 1) * beside // turns):
+            dense_request(rows, order[min(q + k, last)], head, end)
+    else:
+        first, stop = (turn * p + head) // turns, (turn * p + end) // turns
+        for k in range(beside):
+            dense_request(rows, order[min(q + k, last)], first, stop)
 
 
 def dense_dot(rows, i, w):
@@ -85,15 +91,14 @@ def dense_predict(rows, batch, head, end, ahead, last, w, z):
 
 
 def dense_dots(rows, batch, q, ahead, last, w, z):
-    """Write raw predictions for four rows, and prefetch the first two of four later ones."""
+    """Write raw predictions for four rows, and prefetch one half of four later ones."""
     X, _, _, mean, centred, bias, p = rows
     a, b, c, d = batch[q] * p, batch[q + 1] * p, batch[q + 2] * p, batch[q + 3] * p
     of_a, of_b, of_c, of_d = bias * w[p], bias * w[p], bias * w[p], bias * w[p]
     head = 0
     while head < p:
         end = min(head + HALF, p)
-        dense_request(rows, batch[min(q + ahead, last)], head, end)
-        dense_request(rows, batch[min(q + ahead + 1, last)], head, end)
+        dense_request_shares(rows, batch, q + ahead, last, 4, 0, 2, head, end)
         if centred:
             for j in range(head, end):
                 of_a += (X[a + j] - mean[j]) * w[j]
@@ -125,15 +130,14 @@ def dense_collect(rows, batch, head, end, ahead, last, c, g):
 
 
 def dense_adds(rows, batch, q, ahead, last, factors, g):
-    """Add multiples of four rows to g, and prefetch the last two of four later ones."""
+    """Add multiples of four rows to g, and prefetch the other half of four later ones."""
     X, _, _, mean, centred, bias, p = rows
     a, b, c, d = batch[q] * p, batch[q + 1] * p, batch[q + 2] * p, batch[q + 3] * p
     of_a, of_b, of_c, of_d = factors[q], factors[q + 1], factors[q + 2], factors[q + 3]
     head = 0
     while head < p:
         end = min(head + HALF, p)
-        dense_request(rows, batch[min(q + ahead + 2, last)], head, end)
-        dense_request(rows, batch[min(q + ahead + 3, last)], head, end)
+        dense_request_shares(rows, batch, q + ahead, last, 4, 1, 2, head, end)
         if centred:
             for j in range(head, end):
                 first = of_a * (X[a + j] - mean[j]) + of_b * (X[b + j] - mean[j])

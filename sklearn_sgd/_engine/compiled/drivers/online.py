@@ -4,7 +4,7 @@ Each coefficient is updated, and at once multiplied with the next row, while a l
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import mix_in
-from sklearn_sgd._engine.compiled.drivers.layouts import BESIDE, LONG, SPAN, dense_request, dense_request_shares
+from sklearn_sgd._engine.compiled.drivers.layouts import BESIDE, SPAN, dense_request_shares
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -37,6 +37,7 @@ def online(
     for k in range(n):
         i, later = order[k], order[min(k + ahead, n - 1)]
         start, soon, turn = i * p, order[min(k + 1, n - 1)] * p, k - k // BESIDE * BESIDE
+        distant = k - turn + BESIDE + ahead
         prefetch(y, later)
         rate, weigh = rates[k], 1.0
         if weighted:
@@ -47,10 +48,7 @@ def online(
         head = 0
         while head < p:
             end = min(head + SPAN, p)
-            if p < LONG:
-                dense_request(rows, later, head, end)
-            else:
-                dense_request_shares(rows, order, k - turn + max(ahead, BESIDE), n - 1, turn, head, end)
+            dense_request_shares(rows, order, distant, n - 1, BESIDE, turn, BESIDE, head, end)
             if lasso > 0.0:
                 for j in range(head, end):
                     u = w[j] * decay - c * X[start + j]
