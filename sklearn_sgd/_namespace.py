@@ -107,7 +107,8 @@ def scratch_rows(X) -> int:
 
 def dtype_of(array) -> np.dtype:
     """The dtype of an array, as NumPy's dtype."""
-    return np.dtype(str(array.dtype).rpartition(".")[2]) if is_foreign(array) else array.dtype
+    dtype = array.dtype
+    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
 
 
 def like(values, array):

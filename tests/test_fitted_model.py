@@ -309,12 +309,12 @@ def test_cache_of_a_stream_notices_parameters_and_other_chunks():
         slow.partial_fit(*steps[4][:2]).partial_fit(np.full((3, X.shape[1]), np.inf), y[:3])
 
 
-def calls(function, *args):
-    """Python functions of the package's outer modules that a call runs, by name."""
+def calls(function, *args, modules="sklearn_sgd._base"):
+    """Python functions of these modules, by default the package's outer ones, that a call runs, by name."""
     names = []
 
     def trace(frame, event, arg):
-        if event == "call" and frame.f_globals.get("__name__", "").startswith("sklearn_sgd._base"):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith(modules):
             names.append(frame.f_code.co_name)
 
     sys.setprofile(trace)
@@ -334,3 +334,13 @@ def test_a_small_call_runs_few_functions(params):
     assert len(calls(model.partial_fit, X[20:21], y[20:21])) <= 6
     assert len(calls(model.predict, X[3:4])) <= 7
     assert len(calls(model.predict, X[3:4])) <= 6, "the coefficients are made once"
+
+
+def test_a_small_call_on_sparse_rows_runs_few_functions():
+    X = sparse.random(30, 1000, density=0.02, format="csr", random_state=0)
+    y, model = X @ np.ones(1000), OnlineSGDRegressor()
+    rows = [(X[row : row + 1], y[row : row + 1]) for row in range(30)]
+    # Some calls take longer, since they make the step anew.
+    names = min((calls(model.partial_fit, *row, modules="sklearn_sgd") for row in rows), key=len)
+    assert "advance" in names
+    assert len(names) <= 64

@@ -82,17 +82,18 @@ class _MatrixCache(StreamCache):
         self.n_columns = X.shape[1]
 
     def accepts(self, values: tuple, X: Any, y: Any, weight: Any) -> bool:
+        if type(X) is not self.kind or type(y) is not np.ndarray:
+            return False
+        shape, data = X.shape, X.data  # Properties of matrices take their time.
         return (
-            type(X) is self.kind
-            and type(y) is np.ndarray
-            and X.shape[1] == self.n_columns
-            and y.shape == X.shape[:1] != (0,)
-            and X.dtype == y.dtype == self.dtype
-            and X.data.flags.c_contiguous
+            shape[1:] == (self.n_columns,)
+            and y.shape == shape[:1] != (0,)
+            and data.dtype == y.dtype == self.dtype
+            and data.flags.c_contiguous
             and y.flags.c_contiguous
             and all(map(is_, values, self.values))
             and self._is_canonical(X)
-            and all_finite(X.data)
+            and all_finite(data)
             and all_finite(y)
             and (weight is None or self.takes_weights(weight, y))
         )

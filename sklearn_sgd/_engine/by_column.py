@@ -100,7 +100,8 @@ class LazyRules(NamedTuple):
 
     def mixed(self, clock: Clock, mixes: np.ndarray) -> Clock:
         """The clock after updates of the average by these shares."""
-        return clock._replace(left=clock.left + _logarithm(1.0 - mixes)) if self.averaged else clock
+        left, *others = clock
+        return Clock(left + _logarithm(mixes), *others) if self.averaged else clock
 
     def catch_up(
         self, rows: np.ndarray, clock: Clock, window: np.ndarray, scale: np.ndarray
@@ -130,11 +131,11 @@ class LazyRules(NamedTuple):
         rows[:, at + 2 : at + PARAMETERS] = clock.left, time, clock.decay, clock.threshold
 
 
-def _logarithm(numbers: np.ndarray) -> float:
-    """The logarithm of the product."""
-    if len(numbers) == 1:
-        return log(max(float(numbers[0]), LEAST_LEFT))
-    return float(_logarithms(numbers).sum())
+def _logarithm(mixes: np.ndarray) -> float:
+    """The logarithm of what updates by these shares leave."""
+    if len(mixes) == 1:
+        return log(max(1.0 - float(mixes[0]), LEAST_LEFT))
+    return float(_logarithms(1.0 - mixes).sum())
 
 
 def _logarithms(numbers: np.ndarray) -> np.ndarray:

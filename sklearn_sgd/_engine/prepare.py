@@ -302,11 +302,9 @@ def _refuse_foreign(recipe: Recipe, X) -> None:
 
 def batch_size_for(params, X, n_rows: int) -> int:
     """Rows in a step, of so many rows of X that count."""
-    size, n_columns = params["batch_size"], X.shape[1]
+    size = params["batch_size"]
     if size == "auto":
-        if by_entries(X):
-            n_columns = X.nnz // X.shape[0]
-        size = automatic_batch_size(n_columns, n_rows)
+        size = automatic_batch_size(X.nnz // X.shape[0] if by_entries(X) else X.shape[1], n_rows)
     if params["drop_last"] and n_rows < (size or 1):
         raise ValueError(
             f"drop_last=True leaves no batch: batch_size={size} is more than the {n_rows} samples. "

@@ -21,7 +21,7 @@ from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose, update_columns
 from sklearn_sgd._engine.passes.drivers import Pass, column_table
-from sklearn_sgd._engine.passes.rows import NOTHING, in_one_piece
+from sklearn_sgd._engine.passes.rows import NOTHING
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
 from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
 from sklearn_sgd._engine.resolve import Recipe
@@ -40,6 +40,7 @@ class Template(NamedTuple):
     plan: Plan
     used: np.ndarray
     n_updates: int
+    largest_loss: float
     steps: Pass
     update_columns: Callable[[dict[str, Any]], float]
     run: Callable[[dict[str, Any]], float]
@@ -79,21 +80,21 @@ class SparseStream:
         filled = known.filled if rules.automatic else NO_COLUMNS
         if others or bare.first_targets is not None or len(filled) > FULL or known.rules != rules or not 0 < n <= RATES:
             return None
-        state, share, template = bare.fork(), remembered(self.recipe, n), self.template(X)
+        state, share, template = bare.fork_except_vectors(), remembered(self.recipe, n), self.template(X)
         if not share or not (weight is None or weight.all()):
             return None
         weight = state.weigh(weight, X)
         gained = total(weight) if len(weight) else float(n)
-        numbers, places = columns_of(X, filled)
+        (numbers, places), data = columns_of(X, filled), np.ascontiguousarray(X.data)
         p, plan, kept, clock = len(numbers), template.plan, known.kept + log(share), known.clocks[0]
-        rows, w, average = known.columns.take(numbers), np.empty(p + 1, X.dtype), np.empty(p + 1)
+        rows, w, average = known.columns.take(numbers), np.empty(p + 1, data.dtype), np.empty(p + 1)
         w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
-        entries = {"X": in_one_piece(X.data), "indices": places, "p": p, "w": w, "average": average}
+        entries: dict[str, Any] = {"X": data, "indices": places, "p": p, "w": w, "average": average}
         if len(weight):
             entries |= {"weight": weight, "shares": np.repeat(weight, np.diff(X.indptr)), "weighted": 1}
         entries["window"], credibilities, shared = state.window, known.known, known.shared
         if rules.automatic:
-            entries["inverse"] = np.zeros(p, X.dtype)
+            entries["inverse"] = np.zeros(p, data.dtype)
             entries |= {"rows": rows, "kept": known.kept, "left": clock.left, "share": share}
             among = np.searchsorted(numbers, filled) if len(filled) else NO_COLUMNS
             if len(filled):
@@ -108,7 +109,7 @@ class SparseStream:
                 for vector in (w, average):
                     vector[p] += (rows[among, 0] - before) @ vector[among]
                 entries |= {"filled": among.astype(np.uint32), "n_filled": len(among), "shared": shared}
-                entries |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(X.dtype)}
+                entries |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(data.dtype)}
             state.scale_rows(credibilities, n_varying)
         else:
             w[:p], average[:p] = rules.catch_up(rows[:, STATISTICS:], clock, state.window, rows)
@@ -116,7 +117,7 @@ class SparseStream:
         loss = self._run(template, state, entries, piece, X, y)
         if not rules.averaged:
             average[:] = w
-        vectors, most = Vectors(w, average), plan.largest_loss
+        vectors, most = Vectors(w, average), template.largest_loss
         if not (abs(loss) <= most and state.finite(rules.averaged, most, vectors)):
             return None
         state.take_over(vectors)
@@ -186,7 +187,8 @@ class SparseStream:
         if not self.rules.automatic:
             return plan.piece(used, done, state.rate_factor)
         assert state.step is not None
-        rates, mixes = np.full(number, base_rate(state.step, plan.batch_size) * state.rate_factor), NO_MIXES
+        rates, mixes = np.empty(number), NO_MIXES
+        rates.fill(base_rate(state.step, plan.batch_size) * state.rate_factor)
         if self.rules.averaged:
             first, known = self.ahead
             if not first <= done <= first + len(known) - number:
@@ -220,4 +222,5 @@ class SparseStream:
         stays = {"centred": int(self.recipe.params["fit_intercept"]), "averaged": int(self.rules.averaged)}
         stays |= {"shares": NOTHING, "weighted": 0}
         first = update_columns(stays | self.rules.terms._asdict(), dtype)
-        return Template((n_rows, size, dtype), plan, plan.used, len(rates), steps, first, run)
+        key = n_rows, size, dtype
+        return Template(key, plan, plan.used, len(rates), plan.largest_loss, steps, first, run)

@@ -66,9 +66,15 @@ class State(LossRecord, WeightRecord, AverageMemory):
 
     def fork(self) -> "State":
         """Return a copy that can continue without changing this state."""
+        other = self.fork_except_vectors()
+        other.vectors = self.vectors.copy()
+        return other
+
+    def fork_except_vectors(self) -> "State":
+        """Return such a copy whose vectors are to be replaced, not changed."""
         other = object.__new__(State)
         vars(other).update(vars(self))
-        other.vectors, other.window = self.vectors.copy(), self.window.copy()
+        other.window = self.window.copy()
         return other
 
     def of_columns(self, w: np.ndarray, average: np.ndarray, centre: np.ndarray, statistics, step) -> "State":
