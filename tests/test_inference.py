@@ -1134,6 +1134,26 @@ def test_few_groups(sm, n_groups, few):
     assert_allclose(table.std_err, theirs.bse, rtol=1e-8)
 
 
+@pytest.mark.parametrize("loss", ["quantile", "epsilon_insensitive"])
+def test_rounding_of_rows_at_a_jump(loss):
+    """A minimum passes through a row for each parameter, on a side that is rounding: in another unit it is another."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 4))
+    y = X[:, 0] + rng.standard_normal(100)
+    shift = np.where(y > X[:, 0], -0.5, 0.5) * (loss == "epsilon_insensitive")
+    rows = np.argsort(np.abs(y + shift - X[:, 0]))[:5]
+    vertex = np.linalg.solve(with_ones(X[rows]), (y + shift)[rows])
+
+    def errors(unit):
+        params = {"epsilon": 0.5 * unit} if loss == "epsilon_insensitive" else {"quantile": 0.8}
+        model = at(BatchGDRegressor(loss, epochs=1, tol=None, **params).fit(X, unit * y), unit * vertex)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # It is not the minimum of all rows.
+            return coefficient_table(model, X, unit * y).std_err / unit
+
+    for unit in (3.0, 7.0, 0.1):
+        assert_allclose(errors(unit), errors(1.0), rtol=1e-6)
+
+
 @pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
 @pytest.mark.parametrize("way", ["rows", "fit", "stream"])
 def test_weights_are_precisions_where_slopes_jump(loss, way):

@@ -32,6 +32,9 @@ STEP = 1e-4
 NORMAL = NormalDist()
 TWO_SIDED = NORMAL.inv_cdf(0.975)
 
+# Distance from a jump of the slope that is rounding, in units of the prediction and the target.
+AT_JUMP = 64.0 * float(np.finfo(np.float64).eps)
+
 # Share of residuals below 0 up to which their size is known.
 EDGE = 1e-6
 
@@ -145,7 +148,7 @@ class Spread(NamedTuple):
         """Return the sums with further rows, all of weight 1 if there are none, and with their sum of logarithms."""
         below = self.below
         if len(found) > 1:
-            each = np.array([y - p <= -jump.at for jump in found])
+            each = np.array([np.where(is_at(jump, y, p), 0.5, y - p <= -jump.at) for jump in found])
             below = below + (each.sum(axis=1) if weight is None else each @ weight)
         new, square = (len(y), len(y)) if weight is None else (float(weight.sum()), float(weight @ weight))
         return type(self)(self.weight + new, self.square + square, self.size + size, below)
@@ -208,6 +211,24 @@ def curvature_of_jumps(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weig
     """
     unit = min(float(np.sqrt(np.cov(y, aweights=weight, ddof=0))), _quartile_range(y - p, weight) / 1.34)
     return sum_of_bumps(spread_of(found, y, p, weight).bumps_in_unit(found, unit), y, p)
+
+
+def is_at(jump: Jump, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return which rows are at a jump, but for rounding."""
+    return np.abs(p - y - jump.at) <= AT_JUMP * (np.abs(p) + np.abs(y))
+
+
+def slopes_at_jumps(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Return slopes, with the root mean square of both sides in rows that are at a jump, but for rounding.
+
+    A fit passes through a row for each parameter, and rounding decides on which side of the jump these are.
+    """
+    g = g.copy()
+    for jump in found:
+        at = is_at(jump, y, p)
+        low, high = jump.below, jump.below + jump.size
+        g[at] = np.copysign(sqrt(0.5 * (low * low + high * high)), np.where(g[at] == 0.0, low + high, g[at]))
+    return g
 
 
 def spread_of(found: Sequence[Jump], y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> Spread:

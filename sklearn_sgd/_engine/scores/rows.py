@@ -91,7 +91,7 @@ def row_slopes(loss: Any, y: np.ndarray, p: np.ndarray, data: Rows, is_quadratic
     found = second.jumps(loss, y[used], p[used])
     if not found:
         return RowSlopes(second.curvature(loss, y, p), g, found)
-    curvature = np.zeros(len(y))
+    g, curvature = second.slopes_at_jumps(found, y, p, g), np.zeros(len(y))
     curvature[used] = second.curvature_of_jumps(found, y[used], p[used], data.weight[used])
     return RowSlopes(curvature, g, found)
 
