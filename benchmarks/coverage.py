@@ -222,12 +222,12 @@ def times(laps: int) -> Iterator[str]:
     losses, fit = ("squared_error", "huber", "poisson", "quantile"), BatchGDRegressor.fit
     calls = [*product(losses, (1000, 10_000), (MiniBatchSGDRegressor.partial_fit,)), ("squared_error", 20_000, fit)]
     for loss, size, call in calls:
-        X, y, _ = draw(np.random.default_rng(0), size, 20, loss, "even")
+        X, y, _ = draw(np.random.default_rng(0), 1000 * laps, 20, loss, "even")
         kind = BatchGDRegressor if call is fit else MiniBatchSGDRegressor
         models, taken = [kind(loss, inference=inference) for inference in (False, True)], np.full(2, np.inf)
-        for _, which in product(range(max(4, laps * 1000 // size)), (0, 1)):
+        for head, which in product(range(0, len(y), size), (0, 1)):
             start = thread_time()
-            call(models[which], X, y)
+            call(models[which], X[head : head + size], y[head : head + size])
             taken[which] = min(taken[which], thread_time() - start)
         without, kept = taken
         name = f"{call.__name__} of {size} rows, {loss}"
