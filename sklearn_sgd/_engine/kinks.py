@@ -31,7 +31,7 @@ from sklearn_sgd._engine.directions import Directions, Mixed, Single, mixed_far_
 from sklearn_sgd._engine.elsewhere import minimum_elsewhere, most_collected
 from sklearn_sgd._engine.interior import interior_minimum
 from sklearn_sgd._engine.passes.full_batch import level
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vertex import Kinks, vertex
@@ -79,7 +79,8 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
             return None
         return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
     geometry, dtype = step.geometry, dtype_of(plan.X)
-    is_about_zero = not (plan.data.rows.bias or plan.is_remote or is_foreign(plan.X))
+    # Coefficients in single precision would not have the digits, either.
+    is_about_zero = dtype == DOUBLE and not (plan.data.rows.bias or plan.is_remote or is_foreign(plan.X))
     lacks_some = is_about_zero and geometry.without_dependent(dtype).n_directions < plan.X.shape[1]
     if lacks_some and (found := _far_from_zero(plan)):
         return found
