@@ -289,6 +289,15 @@ def collect_few(monkeypatch, entries):
     monkeypatch.setattr(elsewhere, "ENTRIES", entries)
 
 
+def skip_full_batches_at_the_end(monkeypatch):
+    """Let fits take it that the full batches at their end have reached the minimum."""
+
+    def reached(plan, state, *args):
+        return state.vectors.average, 0.0, None
+
+    monkeypatch.setattr("sklearn_sgd._engine.fit.full_batches", reached)
+
+
 def end_search_of_kinks(monkeypatch):
     """Let the search for the minimum of losses with kinks end after few steps."""
     monkeypatch.setattr(interior, "ITERATIONS", 4)

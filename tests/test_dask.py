@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn
-from internals import collect_few, one_chain, one_chain_per_block, watch_gather, without_dask_client
+from internals import (
+    collect_few,
+    one_chain,
+    one_chain_per_block,
+    skip_full_batches_at_the_end,
+    watch_gather,
+    without_dask_client,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering, csr, in_domain, learned, linear, some_weights, theta
 from scipy import sparse
@@ -861,6 +868,23 @@ def test_losses_with_kinks_reach_the_minimum_of_the_linear_program(cluster, monk
     peer, formula = QuantileRegressor(quantile=quantile, alpha=0.0).fit(X, y), LOSSES["quantile"](quantile)
     ours, theirs = (np.mean(formula.value(y, X @ each.coef_ + each.intercept_)) for each in (model, peer))
     assert ours - theirs <= 1e-4 * np.mean(formula.value(y, np.quantile(y, quantile)))
+
+
+@pytest.mark.parametrize("penalty", [None, "l1"])
+@pytest.mark.parametrize("kind", ["zeros", "within"])
+def test_kinks_of_more_samples_than_can_be_collected(cluster, monkeypatch, kind, penalty):
+    """The constant 0 is a minimum: the median of most targets, or within epsilon of all."""
+    collect_few(monkeypatch, 400)
+    skip_full_batches_at_the_end(monkeypatch)
+    X, y = linear(600, 4)
+    X = np.random.default_rng(1).permutation(X)
+    name = "epsilon_insensitive" if kind == "within" else "absolute_error"
+    y = np.maximum(0.0, y - np.quantile(y, 0.7)) if kind == "zeros" else 1e-3 * y / np.ptp(y)
+    model = DaskMiniBatchSGDRegressor(name, penalty=penalty, random_state=0).fit(*spread(X, y))
+    formula = LOSSES[name]()
+    least = np.mean(formula.value(y, np.zeros(600)))
+    assert np.mean(formula.value(y, X @ model.coef_ + model.intercept_)) <= 1.001 * least
+    assert model.stop_reason_ == "tol"
 
 
 def test_targets_whose_squares_are_below_the_range_of_numbers(cluster):

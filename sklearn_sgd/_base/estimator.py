@@ -267,6 +267,8 @@ class BaseGDRegressor(
         ``again``: an earlier epoch has used the samples, so they are not new. ``within``: the epoch is not over.
         """
         before = self._fitted or FittedModel()
+        if again and before.scores:
+            self._fitted = before = before.with_counted_rows()
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
         after = self._fitted or FittedModel()
         for state, earlier in zip(after.progress, before.progress, strict=False):
@@ -275,7 +277,7 @@ class BaseGDRegressor(
             if within:
                 state.stay_in_epoch(earlier)
         if again and after.scores:
-            self._fitted = after.seen_again(before)
+            self._fitted = after.with_counted_rows().seen_again(before)
         return self
 
     def _report_not_finite(self, diverged: Sequence[Descent]) -> None:

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_sgd._engine.by_column import StatesByColumn
-from sklearn_sgd._engine.scores.collect import scores_after, scores_seen_again
+from sklearn_sgd._engine.scores.collect import counted_scores, scores_after
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import host, is_foreign, like
@@ -177,11 +177,21 @@ class FittedModel:
         finish, watch = self.finish, self.watch
         return type(self)(position, self.shape, self.link, self.parameters, self.stream_cache, finish, scores, watch)
 
-    def seen_again(self, before: Self) -> Self:
-        """Return this model with scores that do not count rows twice which the earlier model has seen."""
+    def with_counted_rows(self) -> Self:
+        """Return this model with scores in which no rows wait for others.
+
+        Rows that are seen again would not be told from those that wait.
+        """
+        if not self.scores:
+            return self
         assert self.parameters is not None
         recipe = self.parameters.resolve(np.empty((0, len(self.scores[0].centre))))
-        return self.replace(scores=scores_seen_again(recipe, self.scores, before.scores, self.states))
+        return self.replace(scores=counted_scores(recipe, self.scores, self.states))
+
+    def seen_again(self, before: Self) -> Self:
+        """Return this model with scores that do not count rows twice which the earlier model has seen."""
+        pairs = zip(self.scores, before.scores, strict=False)
+        return self.replace(scores=tuple(after.seen_again(earlier) for after, earlier in pairs))
 
     def moved_to(self, X: Any) -> Self:
         """Return the model with its coefficients in the library and on the device of X."""

@@ -33,9 +33,10 @@ def most_collected(plan: Plan) -> int:
 def minimum_elsewhere(
     plan: Plan, state: State, directions: Directions, w: np.ndarray, enough: float, minimum: Callable
 ) -> tuple[np.ndarray, float]:
-    """Return parameters from w on, and the amount by which they may exceed the minimum, at most.
+    """Return parameters from w on, and the amount by which they may exceed the minimum, at most; inf if none is known.
 
-    ``minimum`` does the same for a problem of rows in this process.
+    ``minimum`` does the same for a problem of rows in this process. No row is near where more have the same kink than
+    can be collected, and the tangents may have no minimum.
     """
     rows, loss = plan.data.rows.centred(state.centre.astype(plan.X.dtype)), plan.parts.loss
 
@@ -43,9 +44,12 @@ def minimum_elsewhere(
         value = training_loss(loss, plan.data, plan.row_indices, plan.X, *state.predictor(at))
         return value + plan.penalty_value(at)
 
-    best, least, bound = w, objective(w), -np.inf
-    for _ in range(COLLECTIONS):
+    # No loss is below 0.
+    best, least, bound = w, objective(w), 0.0
+    for _ in range(COLLECTIONS if least > enough else 0):
         found: Rows = rows.near_kinks(loss, best, most_collected(plan))
+        if not len(found.y):
+            break
         problem = Smoothed(plan, found, state.centre, directions)
         there, missing = minimum(problem, best, 0.5 * enough)
         bound = max(bound, problem.objective_at(there) - missing)
@@ -57,4 +61,4 @@ def minimum_elsewhere(
                 break
         if least - bound <= enough or least == before:
             break
-    return best, least - bound
+    return best, least - bound if bound > 0.0 or least <= enough else np.inf

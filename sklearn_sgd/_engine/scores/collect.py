@@ -80,20 +80,11 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
     )
 
 
-def scores_seen_again(
-    recipe: Recipe, known: Sequence[Scores], before: Sequence[Scores], states: Sequence[State]
-) -> tuple[Scores, ...]:
-    """Return the scores of all targets after rows that those ``before`` know, too.
-
-    Rows that wait are counted: they would not be told from the rows before them, which wait with them.
-    """
+def counted_scores(recipe: Recipe, known: Sequence[Scores], states: Sequence[State]) -> tuple[Scores, ...]:
+    """Return the scores of all targets with the rows that wait for others."""
     objective, half_life = Objective.of(recipe.formulas), recipe.params["half_life"]
-
-    def counted(scores: Scores, state: State) -> Scores:
-        return scores.in_unit(state.mean_weight).counted(objective, state.predictor, half_life)
-
-    targets = zip(known, before, states, strict=False)
-    return tuple(counted(after, state).seen_again(counted(earlier, state)) for after, earlier, state in targets)
+    targets = ((scores.in_unit(state.mean_weight), state) for scores, state in zip(known, states, strict=False))
+    return tuple(scores.counted(objective, state.predictor, half_life) for scores, state in targets)
 
 
 def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:
