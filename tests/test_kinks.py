@@ -277,6 +277,19 @@ def test_columns_far_from_zero_without_intercept(shape, offset, form):
     assert np.mean(abs(y - X @ model.coef_)) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y))
 
 
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("estimator", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize(("shape", "share"), [((30, 5), 1e-6), ((40, 30), 1e-5)])
+def test_nearly_equal_columns(estimator, shape, share, form):
+    """The same minimum as with their difference as a feature, in a unit of its own."""
+    others, y = problem("normal", *shape)
+    X = others.copy()
+    X[:, 1] = X[:, 0] + share * X[:, 1]
+    peer = QuantileRegressor(alpha=0.0).fit(others, y).predict(others)
+    model = estimator("absolute_error", random_state=0).fit(form(X), y)
+    assert np.mean(abs(y - model.predict(X))) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y))
+
+
 def test_a_bound_shows_that_the_minimum_was_not_reached(monkeypatch):
     X, y = problem("normal", 60, 40)
     minimum, _ = least("absolute_error", {}, X, y)

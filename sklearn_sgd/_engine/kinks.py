@@ -23,7 +23,7 @@ from functools import partial
 import numpy as np
 
 from sklearn_sgd._engine.automatic.geometry import geometry_of
-from sklearn_sgd._engine.automatic.preconditioner import is_varying
+from sklearn_sgd._engine.automatic.preconditioner import Step, is_varying
 from sklearn_sgd._engine.automatic.statistics import BUDGET, measure
 from sklearn_sgd._engine.baseline import SAMPLE
 from sklearn_sgd._engine.cores import one_blas_thread
@@ -66,25 +66,31 @@ NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     """Return directions in which columns have variance 1, if the minimum can be sought in this way; else None.
 
-    Without an L1 term, and where covariances are kept, columns are also uncorrelated in
-    them: reweighting decides about nearly dependent columns.
+    Without an L1 term, and where covariances are kept and have their digits, columns are also uncorrelated in them.
     """
     formulas, step = plan.formulas, state.step
     if step is None or not formulas.has_kinks:
         return None
     if not formulas.is_smooth or step.geometry is None:
-        varies = np.flatnonzero(is_varying(step.variance, state.centre))
-        n_rows = most_collected(plan) if plan.is_remote else plan.n_rows
-        if not (formulas.is_smooth or formulas.penalty.bounded_terms) or n_rows * len(varies) ** 2 > 2.0 * BUDGET:
-            return None
-        return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
+        return _single(plan, step, state.centre) if formulas.is_smooth or formulas.penalty.bounded_terms else None
     geometry, dtype = step.geometry, dtype_of(plan.X)
     # Coefficients in single precision would not have the digits, either.
     is_about_zero = dtype == DOUBLE and not (plan.data.rows.bias or plan.is_remote or is_foreign(plan.X))
     lacks_some = is_about_zero and geometry.without_dependent(dtype).n_directions < plan.X.shape[1]
     if lacks_some and (found := _far_from_zero(plan)):
         return found
-    return None if geometry.has_dependent(dtype) else Mixed(geometry.without_dependent(dtype).root())
+    if geometry.has_dependent(dtype):
+        return _single(plan, step, state.centre) if dtype == DOUBLE else None
+    return Mixed(geometry.without_dependent(dtype).root())
+
+
+def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
+    """Return the columns that vary; None if products of all would take too long."""
+    varies = np.flatnonzero(is_varying(step.variance, centre))
+    n_rows = most_collected(plan) if plan.is_remote else plan.n_rows
+    if n_rows * len(varies) ** 2 > 2.0 * BUDGET:
+        return None
+    return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
 
 
 def _far_from_zero(plan: Plan) -> Directions | None:
