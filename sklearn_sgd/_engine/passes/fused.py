@@ -14,7 +14,8 @@ def fused(
     Sums with a product (two arrays and a number, at most), and an upper bound of what has a lower bound.
     """
     sign = -1.0 if op == "sub" else 1.0
-    for a, b in [args, args[::-1]][: 2 if op in ("add", "min") else op == "sub"]:
+    orders = {"add": [args, args[::-1]], "min": [args, args[::-1]], "sub": [args]}
+    for a, b in orders.get(op, []):
         before, terms = lines[b]
         if op == "min" and before == "max" and a not in arrays:
             x, low = terms if terms[0] in arrays else terms[::-1]
