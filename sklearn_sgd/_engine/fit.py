@@ -7,7 +7,14 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.automatic.step_size import min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, constant_losses, expected_loss, training_loss
+from sklearn_sgd._engine.baseline import (
+    best_constant,
+    constant_beside,
+    constant_loss,
+    constant_losses,
+    expected_loss,
+    training_loss,
+)
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
 from sklearn_sgd._engine.kinks import directions_to_minimum, smoothed_minimum
@@ -104,6 +111,8 @@ class Fit:
         # A user's loss may be negative, although it should not be.
         unit = min(abs(self.baseline), usual)
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        if state.step and state.step.geometry and state.step.geometry.nears_constant:
+            unit = min(unit, abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used))))
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
         final = minimum_of(plan, state, 2.0 * self.baseline)

@@ -17,6 +17,9 @@ from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varyin
 # Squared mean of a column, in units of its variance, from which it is far from 0.
 FAR = 100.0
 
+# Squared means, in units of the columns and of one over the precision, up to which a matrix has digits of the spread.
+DIGITS = 0.1
+
 # Part of the squared means, in units of the columns, that is outside the directions of centred rows by more than
 # rounding.
 OUTSIDE = 1e-6
@@ -26,16 +29,18 @@ OUTSIDE = 1e-6
 class AroundZero(Geometry):
     """The geometry of columns about 0, from that about their means, and the means; ``units`` are those of the columns.
 
-    Gradients are products with the means, whose rounding further steps correct.
+    ``rough`` is the geometry by products about 0. Gradients are products with the means, whose rounding further steps
+    correct.
     """
 
     centred: Geometry
     mean: np.ndarray
     units: np.ndarray
-    is_narrow = hides = True
+    rough: Geometry
+    is_narrow = hides = nears_constant = True
 
     @classmethod
-    def of(cls, columns: ColumnStatistics, ridge: float) -> Self | None:
+    def of(cls, columns: ColumnStatistics, ridge: float, rough: Geometry) -> Self | None:
         """That of statistics about the means, and the curvature of the penalty; None if no mean is far from 0."""
         variance, mean = columns.variance, columns.mean
         if not (mean * mean > FAR * variance).any():
@@ -45,7 +50,7 @@ class AroundZero(Geometry):
         scale = np.where(varies, 1.0 / units, 0.0)
         correlation = columns.moment / columns.weight * np.outer(scale, scale)
         np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
-        return cls(geometry_of(scale, correlation), mean, units)
+        return cls(geometry_of(scale, correlation), mean, units, rough)
 
     @property
     def scale(self) -> np.ndarray:  # type: ignore[override]
@@ -60,11 +65,17 @@ class AroundZero(Geometry):
     def without_dependent(self, dtype: np.dtype = DOUBLE) -> "AroundZero":
         """The geometry without directions along which centred columns are nearly linear combinations of each other."""
         wide = self.centred.without_dependent(dtype)
-        return self if wide is self.centred else AroundZero(wide, self.mean, self.units)
+        return self if wide is self.centred else AroundZero(wide, self.mean, self.units, self.rough)
 
     def has_dependent(self, dtype: np.dtype) -> bool:
         """Whether `without_dependent` does so; coefficients in single precision lack the digits of all directions."""
         return dtype != DOUBLE or self.centred.has_dependent(dtype)
+
+    def followed(self, dtype: np.dtype, follows: bool) -> Geometry:
+        """The geometry of steps by a matrix, which lacks the digits of means that are too far from 0."""
+        size = float(np.sum(np.square(self.mean / self.units)))
+        within = self if size * float(np.finfo(dtype).eps) < DIGITS else self.rough
+        return within if follows else within.without_dependent(dtype)
 
     def null_directions(self) -> np.ndarray:
         """There are none: along those of centred columns nothing moves, or the mean alone."""

@@ -47,6 +47,9 @@ class Geometry(ABC):
 
     scale: np.ndarray
 
+    # Whether a combination of columns is nearly constant, so that a model without intercept nearly has one.
+    nears_constant = False
+
     @property
     @abstractmethod
     def n_directions(self) -> int:
@@ -86,9 +89,13 @@ class Geometry(ABC):
     def null_directions(self) -> np.ndarray:
         """Return the directions that may be rounding only, as columns."""
 
-    def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
-        """The distance to the minimum along the omitted directions, computed from a gradient."""
-        return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent(dtype).apply(g, rounding)))
+    def followed(self, dtype: np.dtype, follows: bool) -> "Geometry":
+        """The geometry of steps by a matrix of this precision, which may follow dependent columns."""
+        return self if follows else self.without_dependent(dtype)
+
+    def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype, follows: bool = False) -> float:
+        """The distance to the minimum along directions that such steps omit, computed from a gradient."""
+        return 0.5 * float(g @ (self.apply(g, rounding) - self.followed(dtype, follows).apply(g, rounding)))
 
 
 @dataclass(frozen=True)

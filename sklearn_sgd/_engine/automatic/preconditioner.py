@@ -235,7 +235,7 @@ def make_step(
         length, inverse = float(np.sum(found.values / shares)), found.divided_by(shares)
     else:
         geometry = _known_to_rounding(geometry_of(scale, correlation), rows, ridge)
-        kept = geometry if follows else geometry.without_dependent(dtype)
+        kept = geometry.followed(dtype, follows)
         length, inverse = float(kept.n_directions), kept.inverse()
     preconditioner, known_to = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), None if stream else geometry
     return Step(preconditioner, 1.0, length + 1.0, statistics.weight, variance, most_variance, known_to)
@@ -246,7 +246,7 @@ def _known_to_rounding(geometry: Geometry, rows: Counted, ridge: float) -> Geome
     if not rows.has_means:
         return geometry
     lacks_some = geometry.is_narrow or geometry.without_dependent().n_directions < len(geometry.scale)
-    return (lacks_some and AroundZero.of(rows.about_means(), ridge)) or geometry
+    return (lacks_some and AroundZero.of(rows.about_means(), ridge, geometry)) or geometry
 
 
 def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:
