@@ -111,10 +111,12 @@ class Fit:
         # A user's loss may be negative, although it should not be.
         unit = min(abs(self.baseline), usual)
         self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        size = abs(self.baseline)
         if state.step and state.step.geometry and state.step.geometry.nears_constant:
-            unit = min(unit, abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used))))
+            size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
+            unit = min(unit, size)
         self.progress, self.worst = unit * (tol or 0.0), worst
-        self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
+        self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * size
         final = minimum_of(plan, state, 2.0 * self.baseline)
         self.final = None if score else final
         self.is_finished = False

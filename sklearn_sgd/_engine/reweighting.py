@@ -82,14 +82,13 @@ def _hidden(plan: Plan, state: State, geometry: Geometry | None, curvature: floa
     missing.
     """
     dtype = dtype_of(plan.X)
-    if geometry is None or (wide := geometry.followed(dtype, False)) is geometry:
+    if geometry is None or (wide := geometry.without_dependent(dtype)) is geometry:
         return 0.0, 0.0, 0.0
     losses, squares, g = all_rows(plan)(plan.data, plan.used, plan.parts.loss).gradient(state.vectors.coef)
     loss, slope = losses / plan.weight, float(np.sqrt(squares / plan.weight))
     rounding = rounding_of(geometry, dtype, slope, state.centre)
     missing, by_chance = geometry.hidden(g[:-1], rounding, dtype), gain_by_chance(geometry, wide, loss, plan.weight)
-    null = geometry.hidden(g[:-1], rounding, dtype, follows=True)
-    null += _missing_along_null(plan, state.centre, geometry, g[:-1], rounding) if missing else 0.0
+    null = _missing_along_null(plan, state.centre, geometry, g[:-1], rounding) if missing else 0.0
     missing, null = (part / curvature if part / curvature > by_chance else 0.0 for part in (missing, null))
     return missing, null, loss
 

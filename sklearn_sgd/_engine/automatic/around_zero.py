@@ -17,9 +17,6 @@ from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varyin
 # Squared mean of a column, in units of its variance, from which it is far from 0.
 FAR = 100.0
 
-# Squared means, in units of the columns and of one over the precision, up to which a matrix has digits of the spread.
-DIGITS = 0.1
-
 # Part of the squared means, in units of the columns, that is outside the directions of centred rows by more than
 # rounding.
 OUTSIDE = 1e-6
@@ -71,19 +68,17 @@ class AroundZero(Geometry):
         """Whether `without_dependent` does so; coefficients in single precision lack the digits of all directions."""
         return dtype != DOUBLE or self.centred.has_dependent(dtype)
 
-    def followed(self, dtype: np.dtype, follows: bool) -> Geometry:
-        """The geometry of steps by a matrix, which lacks the digits of means that are too far from 0."""
-        size = float(np.sum(np.square(self.mean / self.units)))
-        within = self if size * float(np.finfo(dtype).eps) < DIGITS else self.rough
-        return within if follows else within.without_dependent(dtype)
-
     def null_directions(self) -> np.ndarray:
         """There are none: along those of centred columns nothing moves, or the mean alone."""
         return np.empty((len(self.mean), 0))
 
     def inverse(self) -> np.ndarray:
-        """Return the inverse of the products about 0; null directions are omitted."""
-        return self.matrix @ self.matrix.T
+        """Return that of the products about 0: a matrix lacks digits in any case."""
+        return self.rough.without_dependent().inverse()
+
+    def factor(self) -> np.ndarray:
+        """Return directions along which rows have mean square 1."""
+        return self.matrix
 
     def root(self) -> np.ndarray:
         """Return directions along which rows have mean square 1."""

@@ -89,13 +89,13 @@ class Geometry(ABC):
     def null_directions(self) -> np.ndarray:
         """Return the directions that may be rounding only, as columns."""
 
-    def followed(self, dtype: np.dtype, follows: bool) -> "Geometry":
-        """The geometry of steps by a matrix of this precision, which may follow dependent columns."""
-        return self if follows else self.without_dependent(dtype)
+    def factor(self) -> np.ndarray | None:
+        """Return the directions that steps need because `inverse` lacks their digits; None if it does not."""
+        return None
 
-    def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype, follows: bool = False) -> float:
-        """The distance to the minimum along directions that such steps omit, computed from a gradient."""
-        return 0.5 * float(g @ (self.apply(g, rounding) - self.followed(dtype, follows).apply(g, rounding)))
+    def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
+        """The distance to the minimum along the omitted directions, computed from a gradient."""
+        return 0.5 * float(g @ (self.apply(g, rounding) - self.without_dependent(dtype).apply(g, rounding)))
 
 
 @dataclass(frozen=True)

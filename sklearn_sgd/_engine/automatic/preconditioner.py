@@ -72,13 +72,15 @@ class Preconditioner(NamedTuple):
 
     For sparse rows with many columns it is diagonal, except for the ``filled`` columns, which have their own
     preconditioner ``shared`` of shape (F, F) or (F,). ``inverse`` is 1 there. The scale of a column without new entries
-    stays in proportion to ``unit``.
+    stays in proportion to ``unit``. Full batches multiply gradients by the product of a ``factor`` and its transpose
+    where the inverse lacks digits.
     """
 
     inverse: np.ndarray
     filled: np.ndarray | None = None
     shared: np.ndarray | None = None
     unit: float = 1.0
+    factor: np.ndarray | None = None
 
     @property
     def is_full(self) -> bool:
@@ -101,6 +103,8 @@ class Preconditioner(NamedTuple):
 
     def apply(self, g: np.ndarray) -> np.ndarray:
         """Return the direction for a gradient, without the intercept."""
+        if self.factor is not None:
+            return self.factor @ (self.factor.T @ g)
         if self.inverse.ndim == 2:
             return self.inverse @ g
         d = self.inverse * g
@@ -232,12 +236,14 @@ def make_step(
         geometry = _known_to_rounding(found, rows, ridge)
         more = len(scale) / statistics.weight if stream else 0.0
         shares = found.values + FLOOR * max(found.values[-1], 1.0) + more
-        length, inverse = float(np.sum(found.values / shares)), found.divided_by(shares)
+        length, inverse, factor = float(np.sum(found.values / shares)), found.divided_by(shares), None
     else:
         geometry = _known_to_rounding(geometry_of(scale, correlation), rows, ridge)
-        kept = geometry.followed(dtype, follows)
-        length, inverse = float(kept.n_directions), kept.inverse()
-    preconditioner, known_to = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), None if stream else geometry
+        kept = geometry if follows else geometry.without_dependent(dtype)
+        length, inverse, factor = float(kept.n_directions), kept.inverse(), kept.factor()
+    factor = None if factor is None else factor.astype(dtype)
+    preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype), factor=factor)
+    known_to = None if stream else geometry
     return Step(preconditioner, 1.0, length + 1.0, statistics.weight, variance, most_variance, known_to)
 
 
