@@ -12,14 +12,14 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.geometry import DOUBLE, Geometry, geometry_of
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varying
+from sklearn_sgd._engine.automatic.statistics import ROUNDING, ColumnStatistics, is_varying
 
 # Squared mean of a column, in units of its variance, from which it is far from 0.
 FAR = 100.0
 
 # Part of the squared means, in units of the columns, that is outside the directions of centred rows by more than
-# rounding.
-OUTSIDE = 1e-6
+# rounding, as that of a column of ones is.
+OUTSIDE = ROUNDING**2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class AroundZero(Geometry):
         rest = mean / units
         for _ in range(2):
             rest = rest - spanned @ (spanned.T @ rest)
-        moves, size = mean @ root, float(rest @ (mean / units))
+        moves, size = mean @ root, float(rest @ rest)
         if size > OUTSIDE * float(np.sum(np.square(mean / units))):
             along_mean = rest / units / size
             return np.column_stack((root - np.outer(along_mean, moves), along_mean))
