@@ -97,6 +97,18 @@ def test_other_losses(loss, estimator, offset):
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 1e-4 * (constant - least)
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("n", "p", "offset"), [(60, 5, 1e6), (30, 40, 1e2), (30, 40, 1e4)])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_streams(estimator, n, p, offset, form):
+    X, y = far(n, p, offset)
+    model = estimator(fit_intercept=False, random_state=0)
+    for rows in (slice(1), slice(1, 20), slice(20, n)):
+        model.partial_fit(form(X[rows]), y[rows])
+    # Steps that gain no more than noise are left out.
+    assert squares(X, y, model.coef_) <= least_squares(X, y) * (1.0 + 10.0 / n) + 1e-6 * y.var()
+
+
 @pytest.mark.parametrize("loss", ["squared_error", Huber(0.5)])
 def test_tensors(loss):
     torch = pytest.importorskip("torch")

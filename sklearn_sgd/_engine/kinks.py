@@ -93,13 +93,13 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
     has_vertex = kinks is not None and problem.has_corners and not problem.ridge_term
     missing = np.inf
     if kinks and has_few:
-        w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
+        w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if missing > enough:
         little = LITTLE if has_vertex or not problem.has_corners else LITTLE_FOR_ZEROS
         before, (w, is_near) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
         missing = enough if is_near else missing - (before - problem.objective_at(w))
         if not (is_near or has_few) and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
-            w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
+            w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if not problem.has_corners:
         return w, missing
     most = ZEROS * enough
@@ -111,14 +111,15 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
     return problem.with_zeros(w, most), missing
 
 
-def _better(problem: Smoothed, w: np.ndarray, there: np.ndarray, missing: float) -> tuple[np.ndarray, float]:
+def _better(
+    problem: Smoothed, w: np.ndarray, there: np.ndarray, missing: float, enough: float
+) -> tuple[np.ndarray, float]:
     """Return the better ones of two parameters, and what they may miss; ``missing`` is that of the latter ones."""
     there = problem.allowed(there)
     excess = problem.objective_at(w) - problem.objective_at(there)
-    if excess >= 0.0:
-        return there, missing
+    w, missing = (there, missing) if excess >= 0.0 else (w, missing + excess)
     # A bound that is clearly above an objective is one of rounding.
-    return w, missing + excess if excess >= -2.0 * missing else np.inf
+    return w, missing if missing >= -enough else np.inf
 
 
 def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
