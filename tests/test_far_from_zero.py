@@ -5,6 +5,7 @@ import pytest
 from problems import REGRESSORS
 from scipy import sparse
 from scipy.optimize import minimize
+from sklearn.linear_model import QuantileRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 from sklearn_sgd.losses import Expectile, Huber, LogCosh, Poisson, SquaredEpsilonInsensitive
@@ -95,6 +96,17 @@ def test_other_losses(loss, estimator, offset):
     least, constant = (np.mean(loss.value(y, z)) for z in (rows @ v, target.mean()))
     assert model.stop_reason_ == "tol"
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 1e-4 * (constant - least)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("n", "p"), [(60, 5), (300, 10)])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_losses_with_kinks(estimator, n, p, form):
+    X, y = far(n, p, 1e9)
+    model = estimator("absolute_error", fit_intercept=False, random_state=0).fit(form(X), y)
+    rows = well_conditioned(X)
+    least = np.mean(abs(y - QuantileRegressor(alpha=0.0, fit_intercept=False).fit(rows, y).predict(rows)))
+    assert np.mean(abs(y - X @ model.coef_)) <= least + 1e-3 * np.mean(abs(y - np.median(y)))
 
 
 @pytest.mark.parametrize("form", FORMS)

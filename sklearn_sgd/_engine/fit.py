@@ -43,6 +43,9 @@ SHARE = 0.01
 # Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
 
+# Loss of a nearly constant combination of columns, in units of that of the best constant, at most.
+NEARLY = 2.0
+
 # Rows for each coefficient from which full batches of a loss with kinks need few epochs.
 PLENTY = 100
 
@@ -115,6 +118,7 @@ class Fit:
         if state.step and state.step.geometry and state.step.geometry.nears_constant:
             size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
             unit = min(unit, size)
+            self.least = NEARLY * size if plan.formulas.is_unpenalised else np.inf
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * size
         final = minimum_of(plan, state, 2.0 * self.baseline)

@@ -40,7 +40,7 @@ class AroundZero(Geometry):
     def of(cls, columns: ColumnStatistics, ridge: float, rough: Geometry) -> Self | None:
         """That of statistics about the means, and the curvature of the penalty; None if no mean is far from 0."""
         variance, mean = columns.variance, columns.mean
-        if not (mean * mean > FAR * variance).any():
+        if not (mean * mean > FAR * (variance + ridge)).any():
             return None
         varies = is_varying(variance + ridge, mean)
         units = np.sqrt(np.where(varies, variance + ridge, np.where(mean != 0.0, mean * mean, 1.0)))
