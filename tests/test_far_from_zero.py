@@ -1,5 +1,7 @@
 """Columns whose means are far above their spread, without an intercept: against least squares and SciPy's minimum."""
 
+import pickle
+
 import numpy as np
 import pytest
 from problems import REGRESSORS
@@ -119,6 +121,16 @@ def test_streams(estimator, n, p, offset, form):
         model.partial_fit(form(X[rows]), y[rows])
     # Steps that gain no more than noise are left out.
     assert squares(X, y, model.coef_) <= least_squares(X, y) * (1.0 + 10.0 / n) + 1e-6 * y.var()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", Huber(0.5)])
+def test_a_saved_fit_goes_on(loss):
+    X, y = far(60, 5, 1e6)
+    model = BatchGDRegressor(loss, fit_intercept=False).fit(X, y)
+    saved = pickle.dumps(model)
+    restored = pickle.loads(saved)
+    assert len(saved) <= len(pickle.dumps(BatchGDRegressor(loss, fit_intercept=False).fit(X - 1e6, y))) + 100
+    np.testing.assert_array_equal(restored.partial_fit(X, y).coef_, model.partial_fit(X, y).coef_)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", Huber(0.5)])

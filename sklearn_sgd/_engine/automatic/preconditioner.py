@@ -43,7 +43,8 @@ ROWS = 50
 class Counted(NamedTuple):
     """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all.
 
-    They are all there are, of a model without intercept, if their means may be measured for it.
+    ``has_means``: whether their statistics are about 0, because the model has no intercept, and those about the means
+    can be measured, too.
     """
 
     X: Any
@@ -144,6 +145,13 @@ class Step(NamedTuple):
     most_variance: np.ndarray
     geometry: Geometry | None = None
     shares: np.ndarray | None = None
+
+    def without_geometry(self) -> "Step":
+        """Return the step without what only full batches and final steps need."""
+        known = self.preconditioner
+        return self._replace(
+            geometry=None, preconditioner=known if known.factor is None else known._replace(factor=None)
+        )
 
     def still_holds(self, known: ColumnStatistics, merged: ColumnStatistics, n_columns: int) -> bool:
         """Return whether the step is still valid for dense columns after new rows, as in most small calls."""
