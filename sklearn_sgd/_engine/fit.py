@@ -101,24 +101,8 @@ class Fit:
         worst: float | None = None,
     ):
         """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them."""
-        exact = plan.normal if not plan.noise else None
-        kept, loss = plan.row_indices, plan.parts.loss
-        used: Any = slice(None) if kept is None else kept
-        self.constant = best_constant(plan.formulas, plan.data, used)
-        if exact:
-            self.baseline, usual = (exact.variance + (self.constant - exact.target) ** 2) / 2, np.inf
-        elif plan.formulas.has_bounded_slopes:
-            self.baseline, usual = constant_losses(loss, plan.data, kept, self.constant)
-        else:
-            self.baseline, usual = constant_loss(loss, plan.data, kept, self.constant), np.inf
-        # A user's loss may be negative, although it should not be.
-        unit = min(abs(self.baseline), usual)
-        self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
-        size = abs(self.baseline)
-        if state.step and state.step.geometry and state.step.geometry.nears_constant:
-            size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
-            unit = min(unit, size)
-            self.least = NEARLY * size if plan.formulas.is_unpenalised else np.inf
+        usual, unit, size = self._learn_constant(plan, state)
+        self.most = self.baseline + usual * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * size
         final = minimum_of(plan, state, 2.0 * self.baseline)
@@ -155,6 +139,30 @@ class Fit:
         self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
         self.reason: str | None = None
+
+    def _learn_constant(self, plan: Plan, state: State) -> tuple[float, float, float]:
+        """Set the loss of the best constant; return its usual size, the unit of ``tol``, and the size for rounding.
+
+        Columns far from 0 make a model without intercept nearly have one, whose constant is the unit then.
+        """
+        exact = plan.normal if not plan.noise else None
+        kept, loss = plan.row_indices, plan.parts.loss
+        used: Any = slice(None) if kept is None else kept
+        self.constant = best_constant(plan.formulas, plan.data, used)
+        if exact:
+            self.baseline, usual = (exact.variance + (self.constant - exact.target) ** 2) / 2, np.inf
+        elif plan.formulas.has_bounded_slopes:
+            self.baseline, usual = constant_losses(loss, plan.data, kept, self.constant)
+        else:
+            self.baseline, usual = constant_loss(loss, plan.data, kept, self.constant), np.inf
+        # A user's loss may be negative, although it should not be.
+        size = abs(self.baseline)
+        usual = min(size, usual)
+        if not (state.step and state.step.geometry and state.step.geometry.nears_constant):
+            return usual, usual, size
+        size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
+        self.least = NEARLY * size if plan.formulas.is_unpenalised else np.inf
+        return usual, min(usual, size), size
 
     def excess(self, state: State) -> float:
         """How much the loss of a state's predictor exceeds the minimum, where that is known.
