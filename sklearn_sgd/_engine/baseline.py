@@ -35,8 +35,11 @@ SPREAD = 0.1
 
 def best_constant(formulas: Formulas, data, used) -> float:
     """The best constant raw prediction for some rows; 0 for a model without intercept."""
-    if not data.rows.bias:
-        return 0.0
+    return constant_beside(formulas, data, used) if data.rows.bias else 0.0
+
+
+def constant_beside(formulas: Formulas, data, used) -> float:
+    """The best constant raw prediction for some rows, whether or not the model has an intercept."""
     if isinstance(data.rows, RemoteRows):
         return data.rows.best_constant(formulas)
     y, weight = doubled(take(data.y, used)), doubled(take(data.weight, used)) if data.weight.shape[0] else None

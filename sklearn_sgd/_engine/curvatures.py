@@ -11,6 +11,7 @@ curvature estimates", SIAM Journal on Mathematics of Data Science 6, 2024.
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.preconditioner import Counted
 from sklearn_sgd._engine.automatic.sample import HEAVY, sample, sample_size, shows
 from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, measure
 from sklearn_sgd._engine.baseline import row_curvatures
@@ -35,10 +36,10 @@ def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) ->
 
 def reweighted_statistics(
     plan: Plan, w: np.ndarray, sampled: bool, aside: float
-) -> tuple[ColumnStatistics, float, float]:
+) -> tuple[ColumnStatistics, Counted, float, float]:
     """Statistics of rows weighted by the curvature of their losses at w; ``sampled``: of a sample if possible.
 
-    Also the mean curvature, and the length of a step by it.
+    Also these rows, the mean curvature, and the length of a step by it.
     """
     X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
     some = sample_of(X, plan.row_indices) if sampled else None
@@ -47,9 +48,10 @@ def reweighted_statistics(
         columns = measure(X, some, weight, centred)
         # Where a descent searches for lengths, a sample has been found to do.
         if _shows(X, some, weight, columns) and (plan.searches or not _has_long_rows(X, plan.row_indices, columns)):
-            return columns, curvature, length
+            return columns, Counted(X, some, weight, has_means=not centred), curvature, length
     weight, curvature, length = row_curvatures(loss, data, plan.row_indices, w, aside)
-    return measure(X, plan.row_indices, weight, centred), curvature, length
+    counted = Counted(X, plan.row_indices, weight, has_means=not centred)
+    return measure(X, counted.kept, weight, centred), counted, curvature, length
 
 
 def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> bool:

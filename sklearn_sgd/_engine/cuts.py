@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_sgd._engine.automatic.preconditioner import ROUNDING, is_varying
-from sklearn_sgd._engine.automatic.statistics import ABOVE, by_entries, usual_gain
+from sklearn_sgd._engine.automatic.statistics import ABOVE, ROUNDING, by_entries, is_varying, usual_gain
 from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.late_columns import SOON
 from sklearn_sgd._engine.prepare import is_worth_targets

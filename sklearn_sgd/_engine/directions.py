@@ -5,14 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 from scipy.sparse import issparse
 
 from sklearn_sgd._namespace import host, like
-
-# Part of the squared means, in units of the columns, that is outside the directions of centred rows by more than
-# rounding.
-OUTSIDE = 1e-6
 
 
 class Directions(ABC):
@@ -86,26 +81,6 @@ class Mixed(Directions):
     def curvatures(self, ridge: np.ndarray) -> np.ndarray:
         """Return the second derivatives along the directions for those of the coefficients."""
         return self.matrix.T @ (ridge[:, None] * self.matrix)
-
-
-def mixed_far_from_zero(mean: np.ndarray, scale: np.ndarray, root: np.ndarray) -> Mixed:
-    """Return directions for a model without intercept, of columns whose means are far above their spread.
-
-    Rows have variance 1 about their mean along the columns of ``root``, a digit or none of which products about 0 show.
-    One more direction moves the mean alone. If there is none, since centred rows span all directions, those of ``root``
-    become shorter where they move the mean.
-    """
-    spanned = linalg.qr(root / scale[:, None], mode="economic")[0]
-    rest = mean * scale
-    for _ in range(2):
-        rest = rest - spanned @ (spanned.T @ rest)
-    moves, size = mean @ root, float(rest @ (mean * scale))
-    if size > OUTSIDE * float(np.sum(np.square(mean * scale))):
-        along_mean = scale * rest / size
-        return Mixed(np.column_stack((root - np.outer(along_mean, moves), along_mean)))
-    square = float(moves @ moves)
-    share = (1.0 - 1.0 / np.sqrt(1.0 + square)) / max(square, 1e-300)
-    return Mixed(root - share * np.outer(root @ moves, moves))
 
 
 @dataclass(frozen=True)

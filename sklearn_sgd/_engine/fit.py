@@ -7,7 +7,14 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.automatic.step_size import min_samples
-from sklearn_sgd._engine.baseline import best_constant, constant_loss, constant_losses, expected_loss, training_loss
+from sklearn_sgd._engine.baseline import (
+    best_constant,
+    constant_beside,
+    constant_loss,
+    constant_losses,
+    expected_loss,
+    training_loss,
+)
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
 from sklearn_sgd._engine.kinks import directions_to_minimum, smoothed_minimum
@@ -35,6 +42,9 @@ SHARE = 0.01
 
 # Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
+
+# Loss of a nearly constant combination of columns, in units of that of the best constant, at most.
+NEARLY = 2.0
 
 # Rows for each coefficient from which full batches of a loss with kinks need few epochs.
 PLENTY = 100
@@ -91,21 +101,10 @@ class Fit:
         worst: float | None = None,
     ):
         """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them."""
-        exact = plan.normal if not plan.noise else None
-        kept, loss = plan.row_indices, plan.parts.loss
-        used: Any = slice(None) if kept is None else kept
-        self.constant = best_constant(plan.formulas, plan.data, used)
-        if exact:
-            self.baseline, usual = (exact.variance + (self.constant - exact.target) ** 2) / 2, np.inf
-        elif plan.formulas.has_bounded_slopes:
-            self.baseline, usual = constant_losses(loss, plan.data, kept, self.constant)
-        else:
-            self.baseline, usual = constant_loss(loss, plan.data, kept, self.constant), np.inf
-        # A user's loss may be negative, although it should not be.
-        unit = min(abs(self.baseline), usual)
-        self.most = self.baseline + unit * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        usual, unit, size = self._learn_constant(plan, state)
+        self.most = self.baseline + usual * (NOISE if plan.preconditioner and plan.noise else MARGIN)
         self.progress, self.worst = unit * (tol or 0.0), worst
-        self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * abs(self.baseline)
+        self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * size
         final = minimum_of(plan, state, 2.0 * self.baseline)
         self.final = None if score else final
         self.is_finished = False
@@ -140,6 +139,30 @@ class Fit:
         self.completed = state.fork()
         self.earlier, self.has_left = self.completed, False
         self.reason: str | None = None
+
+    def _learn_constant(self, plan: Plan, state: State) -> tuple[float, float, float]:
+        """Set the loss of the best constant; return its usual size, the unit of ``tol``, and the size for rounding.
+
+        Columns far from 0 make a model without intercept nearly have one, whose constant is the unit then.
+        """
+        exact = plan.normal if not plan.noise else None
+        kept, loss = plan.row_indices, plan.parts.loss
+        used: Any = slice(None) if kept is None else kept
+        self.constant = best_constant(plan.formulas, plan.data, used)
+        if exact:
+            self.baseline, usual = (exact.variance + (self.constant - exact.target) ** 2) / 2, np.inf
+        elif plan.formulas.has_bounded_slopes:
+            self.baseline, usual = constant_losses(loss, plan.data, kept, self.constant)
+        else:
+            self.baseline, usual = constant_loss(loss, plan.data, kept, self.constant), np.inf
+        # A user's loss may be negative, although it should not be.
+        size = abs(self.baseline)
+        usual = min(size, usual)
+        if not (state.step and state.step.geometry and state.step.geometry.nears_constant):
+            return usual, usual, size
+        size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
+        self.least = NEARLY * size if plan.formulas.is_unpenalised else np.inf
+        return usual, min(usual, size), size
 
     def excess(self, state: State) -> float:
         """How much the loss of a state's predictor exceeds the minimum, where that is known.

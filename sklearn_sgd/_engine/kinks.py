@@ -22,12 +22,11 @@ from functools import partial
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.geometry import geometry_of
-from sklearn_sgd._engine.automatic.preconditioner import Step, is_varying
-from sklearn_sgd._engine.automatic.statistics import BUDGET, measure
+from sklearn_sgd._engine.automatic.preconditioner import Step
+from sklearn_sgd._engine.automatic.statistics import BUDGET, is_varying
 from sklearn_sgd._engine.baseline import SAMPLE
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.directions import Directions, Mixed, Single, mixed_far_from_zero
+from sklearn_sgd._engine.directions import Directions, Mixed, Single
 from sklearn_sgd._engine.elsewhere import minimum_elsewhere, most_collected
 from sklearn_sgd._engine.interior import interior_minimum
 from sklearn_sgd._engine.passes.full_batch import level
@@ -35,14 +34,11 @@ from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.vertex import Kinks, vertex
-from sklearn_sgd._namespace import dtype_of, host, is_foreign, total
+from sklearn_sgd._namespace import dtype_of, host, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
-
-# Squared mean of a column, in units of its variance, from which it is far from 0.
-FAR = 100.0
 
 # Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
 # number.
@@ -74,11 +70,6 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     if not formulas.is_smooth or step.geometry is None:
         return _single(plan, step, state.centre) if formulas.is_smooth or formulas.penalty.bounded_terms else None
     geometry, dtype = step.geometry, dtype_of(plan.X)
-    # Coefficients in single precision would not have the digits, either.
-    is_about_zero = dtype == DOUBLE and not (plan.data.rows.bias or plan.is_remote or is_foreign(plan.X))
-    lacks_some = is_about_zero and geometry.without_dependent(dtype).n_directions < plan.X.shape[1]
-    if lacks_some and (found := _far_from_zero(plan)):
-        return found
     if geometry.has_dependent(dtype):
         return _single(plan, step, state.centre) if dtype == DOUBLE else None
     return Mixed(geometry.without_dependent(dtype).root())
@@ -91,21 +82,6 @@ def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
     if n_rows * len(varies) ** 2 > 2.0 * BUDGET:
         return None
     return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
-
-
-def _far_from_zero(plan: Plan) -> Directions | None:
-    """Return directions from covariances, where products about 0 lack their digits; None if no mean is far from 0."""
-    columns, dtype = measure(plan.X, plan.row_indices, plan.data.weight, True), dtype_of(plan.X)
-    variance, mean = columns.variance, columns.mean
-    varies = is_varying(variance, mean)
-    if not (mean * mean > FAR * variance).any():
-        return None
-    units = np.sqrt(np.where(varies, variance, np.where(mean != 0.0, mean * mean, 1.0)))
-    scale = np.where(varies, 1.0 / units, 0.0)
-    geometry = geometry_of(scale, columns.moment / columns.weight * np.outer(scale, scale))
-    if geometry.has_dependent(dtype):
-        return None
-    return mixed_far_from_zero(mean, 1.0 / units, geometry.without_dependent(dtype).root())
 
 
 def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: float) -> tuple[np.ndarray, float]:
@@ -124,13 +100,13 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
     has_vertex = kinks is not None and problem.has_corners and not problem.ridge_term
     missing = np.inf
     if kinks and has_few:
-        w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
+        w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if missing > enough:
         little = LITTLE if has_vertex or not problem.has_corners else LITTLE_FOR_ZEROS
         before, (w, is_near) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
         missing = enough if is_near else missing - (before - problem.objective_at(w))
         if not (is_near or has_few) and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
-            w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough))
+            w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if not problem.has_corners:
         return w, missing
     most = ZEROS * enough
@@ -142,14 +118,15 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
     return problem.with_zeros(w, most), missing
 
 
-def _better(problem: Smoothed, w: np.ndarray, there: np.ndarray, missing: float) -> tuple[np.ndarray, float]:
+def _better(
+    problem: Smoothed, w: np.ndarray, there: np.ndarray, missing: float, enough: float
+) -> tuple[np.ndarray, float]:
     """Return the better ones of two parameters, and what they may miss; ``missing`` is that of the latter ones."""
     there = problem.allowed(there)
     excess = problem.objective_at(w) - problem.objective_at(there)
-    if excess >= 0.0:
-        return there, missing
+    w, missing = (there, missing) if excess >= 0.0 else (w, missing + excess)
     # A bound that is clearly above an objective is one of rounding.
-    return w, missing + excess if excess >= -2.0 * missing else np.inf
+    return w, missing if missing >= -enough else np.inf
 
 
 def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:

@@ -233,7 +233,7 @@ def learn_columns(
         is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
         if state.step.shares is None and state.step.preconditioner.is_full != is_full:
             state.forget_step()
-    rows = Counted(X, kept, weight)
+    rows = Counted(X, kept, weight, has_means=not (centred or stream))
     make = partial(step_for, rows, recipe.formulas, stream, stream or noise, curvature, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)

@@ -6,8 +6,7 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
-from sklearn_sgd._engine.automatic.geometry import Directions, Geometry
-from sklearn_sgd._engine.automatic.preconditioner import Counted
+from sklearn_sgd._engine.automatic.geometry import Geometry
 from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.curvatures import reweighted_statistics
 from sklearn_sgd._engine.passes import device
@@ -53,13 +52,12 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
     """
     intercept, w = bool(plan.data.rows.bias), state.vectors.coef
     if is_foreign(plan.X):
-        statistics, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
+        statistics, counted, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
     else:
-        statistics, curvature, length = reweighted_statistics(plan, w, sampled, aside)
+        statistics, counted, curvature, length = reweighted_statistics(plan, w, sampled, aside)
     state.recentre(statistics.centre)
     rows = less_mean(as_rows(plan.X, intercept), statistics.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
-    counted = Counted(plan.X, plan.row_indices, plan.data.weight)
     make = partial(step_for, counted, plan.formulas, False, False, curvature, statistics)
     if is_foreign(plan.X):
         step = make(follows=True)
@@ -100,8 +98,9 @@ def _missing_along_null(plan: Plan, centre: np.ndarray, geometry: Geometry, g: n
 
     The covariances show only that these variances are small. Those of predictions have twice as many digits.
     """
-    assert isinstance(geometry, Directions)
-    directions = geometry.scale[:, None] * geometry.vectors[:, geometry.values <= geometry.null]
+    directions = geometry.null_directions()
+    if not directions.shape[1]:
+        return 0.0
     some = plan.used if plan.is_remote else np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
     factor, weight = factor_along(plan.data, some, plan.X, centre, directions)
     values, vectors = linalg.svd(factor / np.sqrt(weight), full_matrices=False)[1:]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_sgd._engine.automatic.credibility import STATISTICS
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, is_varying
-from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries, is_varying
 from sklearn_sgd._engine.automatic.step_size import base_rate
 from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.by_column import NO_COLUMNS, LazyRules, StatesByColumn, columns_of

@@ -370,7 +370,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         """Drop what is needed during `fit` only. A stream goes on by the number of samples, whatever the epochs."""
         self.memory = float(self.prequential_rows)
         if self.step is not None:
-            self.step = self.step._replace(geometry=None)
+            self.step = self.step.without_geometry()
 
     def lower_rate(self, divisor: float) -> None:
         """Continue at a lower rate."""

@@ -16,9 +16,8 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, Minimum
 from sklearn_sgd._engine.automatic.geometry import NULL
-from sklearn_sgd._engine.automatic.preconditioner import is_varying
 from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varying, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
 from sklearn_sgd._engine.least_squares import PLAIN, Found, SampleGeometry, conjugate_steps, spread_of_target
 from sklearn_sgd._engine.passes.scaled_sample import ScaledSample, scaled_sample

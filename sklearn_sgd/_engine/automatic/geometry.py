@@ -47,6 +47,9 @@ class Geometry(ABC):
 
     scale: np.ndarray
 
+    # Whether a combination of columns is nearly constant, so that a model without intercept nearly has one.
+    nears_constant = False
+
     @property
     @abstractmethod
     def n_directions(self) -> int:
@@ -81,6 +84,14 @@ class Geometry(ABC):
     @abstractmethod
     def root(self) -> np.ndarray:
         """Return R with ``inverse() = R R'``: its columns are directions with variance 1; null ones are omitted."""
+
+    @abstractmethod
+    def null_directions(self) -> np.ndarray:
+        """Return the directions that may be rounding only, as columns."""
+
+    def factor(self) -> np.ndarray | None:
+        """Return the directions that steps need because `inverse` lacks their digits; None if it does not."""
+        return None
 
     def hidden(self, g: np.ndarray, rounding: float, dtype: np.dtype) -> float:
         """The distance to the minimum along the omitted directions, computed from a gradient."""
@@ -148,6 +159,10 @@ class Directions(Geometry):
         is_null = self.values <= self.null
         return self.scale[:, None] * self.vectors[:, ~is_null] / np.sqrt(self.values[~is_null])
 
+    def null_directions(self) -> np.ndarray:
+        """Return the directions that may be rounding only, as columns."""
+        return self.scale[:, None] * self.vectors[:, self.values <= self.null]
+
     def divided_by(self, shares: np.ndarray) -> np.ndarray:
         """Return the inverse covariances for these variances along the directions."""
         return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
@@ -200,6 +215,10 @@ class WideGeometry(Geometry):
     def root(self) -> np.ndarray:
         """Return the transposed inverse of the factor, in the units of the columns."""
         return self.scale[:, None] * linalg.lapack.dtrtri(self.lower, lower=1)[0].T
+
+    def null_directions(self) -> np.ndarray:
+        """There are none."""
+        return np.empty((len(self.scale), 0))
 
     def apply(self, g: np.ndarray, rounding: float) -> np.ndarray:
         """Return the Newton step for a gradient, whose entries below ``rounding`` count as 0."""

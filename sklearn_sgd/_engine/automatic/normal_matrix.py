@@ -1,19 +1,26 @@
 """The normal matrix: all that the squared error of a target depends on, and steps to the minimum on it."""
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
+from sklearn_sgd._engine.automatic.geometry import geometry_of
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
 # Maximum number of steps: preconditioned ones, and conjugate ones after them.
 SHORT, CONJUGATE = 3, 30
 
-# Gain of a step that is not by chance, in units of the mean gain from noise alone.
-BEYOND_NOISE = 10.0
+# Gain of a step that is not by chance, in units of the mean gain from noise alone; and that is not of rounding errors
+# of moments, in units of the mean square of the target.
+BEYOND_NOISE, ROUNDING = 10.0, 1e-14
+
+# Products of two columns about 0, in units of their mean squares, where both are three times as far from 0 as they
+# vary.
+FAR = 0.9
 
 
 class NormalMatrix(NamedTuple):
@@ -46,33 +53,56 @@ class NormalMatrix(NamedTuple):
         return max(0.5 * float(squares), 0.0) if squares == squares else float(squares)
 
 
+class Slopes(NamedTuple):
+    """The gradient of the objective on moments of centred columns, or of a model without intercept."""
+
+    normal: NormalMatrix
+    penalty: Any
+
+    def at(self, w: np.ndarray) -> np.ndarray:
+        """Return the gradient for coefficients."""
+        return self.normal.covariance @ w - self.normal.with_target + self.penalty.gradient(w)
+
+    def change(self, d: np.ndarray, *_) -> np.ndarray:
+        """Return by how much it changes along d."""
+        return self.normal.covariance @ d + self.penalty.gradient(d)
+
+    def follow(self, w: np.ndarray, precondition: Callable, weight: float) -> np.ndarray:
+        """Return coefficients after conjugate steps, which gain more than noise in rows of this weight, or rounding."""
+        normal = self.normal
+        for found in islice(conjugate_gradients(w, self.at(w), precondition, self.change, self.at), 1, CONJUGATE + 1):
+            rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ normal.covariance @ w), 0.0)
+            if not found.gain > max(BEYOND_NOISE * rest / weight, ROUNDING * normal.variance):
+                break
+            w = found.w
+        return w
+
+
 def conjugate_minimum(
     normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float, weight: float
 ) -> np.ndarray:
     """Return parameters after a few steps towards the minimum, on moments of rows with this weight.
 
     Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in so
-    many rows would.
+    many rows would. Products about 0 of columns far from 0 have directions that are too narrow for these, too: steps
+    with their own inverse follow.
     """
-    w = w[:-1]
-
-    def gradient(w: np.ndarray) -> np.ndarray:
-        return normal.covariance @ w - normal.with_target + penalty.gradient(w)
-
-    def change(d: np.ndarray, *_) -> np.ndarray:
-        return normal.covariance @ d + penalty.gradient(d)
-
+    w, slopes = w[:-1], Slopes(normal, penalty)
     for _ in range(SHORT):
-        g = gradient(w)
+        g = slopes.at(w)
         d = preconditioner.apply(g)
-        fall, bend = float(d @ g), float(d @ change(d))
+        fall, bend = float(d @ g), float(d @ slopes.change(d))
         if not (fall > 0.0 and bend > 0.0):
             break
         w = w - min(1.0, fall / bend) * d
-    steps = conjugate_gradients(w, gradient(w), preconditioner.apply, change, gradient)
-    for at in islice(steps, 1, CONJUGATE + 1):
-        rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ normal.covariance @ w), 0.0)
-        if not at.gain > BEYOND_NOISE * rest / weight:
-            break
-        w = at.w
-    return np.append(w, normal.target if bias else 0.0)
+    w = slopes.follow(w, preconditioner.apply, weight)
+    if bias:
+        return np.append(w, normal.target)
+    curvature = normal.covariance + np.diag(penalty.gradient(np.ones_like(w)) + np.zeros_like(w))
+    squares = curvature.diagonal()
+    scale = np.where(squares > 0.0, 1.0 / np.sqrt(np.where(squares > 0.0, squares, 1.0)), 0.0)
+    correlation = curvature * np.outer(scale, scale)
+    if np.max(abs(np.tril(correlation, -1)), initial=0.0) > FAR:
+        inverse = geometry_of(scale, correlation).inverse()
+        w = slopes.follow(w, lambda g: inverse @ g, weight)
+    return np.append(w, 0.0)

@@ -14,16 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
+from sklearn_sgd._engine.automatic.around_zero import AroundZero
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.geometry import FLOOR, Directions, Geometry, geometry_of
-from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there
-from sklearn_sgd._engine.automatic.statistics import FULL, TYPICAL, ColumnStatistics, has_widened, usual_gain
+from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there, measure_there
+from sklearn_sgd._engine.automatic.statistics import (
+    FULL,
+    ROUNDING,
+    TYPICAL,
+    ColumnStatistics,
+    has_widened,
+    is_varying,
+    measure,
+    usual_gain,
+)
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take, total
-
-# A column does not vary if its standard deviation, in units of its offset, is below this: it may be rounding.
-ROUNDING = 1e-12
 
 # Number of rows, also where the minimum is known, entries of sparse rows, and iterations for the largest eigenvalue, if
 # there are no covariances.
@@ -34,11 +41,22 @@ ROWS = 50
 
 
 class Counted(NamedTuple):
-    """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all."""
+    """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all.
+
+    ``has_means``: whether their statistics are about 0, because the model has no intercept, and those about the means
+    can be measured, too.
+    """
 
     X: Any
     kept: np.ndarray | None = None
     weight: Any = np.empty(0)
+    has_means: bool = False
+
+    def about_means(self) -> ColumnStatistics:
+        """Return the statistics of the columns about their means."""
+        if is_foreign(self.X):
+            return measure_there(self.X, self.weight, True)[0]
+        return measure(self.X, self.kept, self.weight, True)
 
     def some(self, number: int) -> tuple[Any, Any]:
         """Return about so many of them, evenly spaced, and their weights."""
@@ -55,13 +73,15 @@ class Preconditioner(NamedTuple):
 
     For sparse rows with many columns it is diagonal, except for the ``filled`` columns, which have their own
     preconditioner ``shared`` of shape (F, F) or (F,). ``inverse`` is 1 there. The scale of a column without new entries
-    stays in proportion to ``unit``.
+    stays in proportion to ``unit``. Full batches multiply gradients by the product of a ``factor`` and its transpose
+    where the inverse lacks digits.
     """
 
     inverse: np.ndarray
     filled: np.ndarray | None = None
     shared: np.ndarray | None = None
     unit: float = 1.0
+    factor: np.ndarray | None = None
 
     @property
     def is_full(self) -> bool:
@@ -84,6 +104,8 @@ class Preconditioner(NamedTuple):
 
     def apply(self, g: np.ndarray) -> np.ndarray:
         """Return the direction for a gradient, without the intercept."""
+        if self.factor is not None:
+            return self.factor @ (self.factor.T @ g)
         if self.inverse.ndim == 2:
             return self.inverse @ g
         d = self.inverse * g
@@ -124,6 +146,13 @@ class Step(NamedTuple):
     geometry: Geometry | None = None
     shares: np.ndarray | None = None
 
+    def without_geometry(self) -> "Step":
+        """Return the step without what only full batches and final steps need."""
+        known = self.preconditioner
+        return self._replace(
+            geometry=None, preconditioner=known if known.factor is None else known._replace(factor=None)
+        )
+
     def still_holds(self, known: ColumnStatistics, merged: ColumnStatistics, n_columns: int) -> bool:
         """Return whether the step is still valid for dense columns after new rows, as in most small calls."""
         return (
@@ -160,11 +189,6 @@ class Step(NamedTuple):
     def hides(self) -> bool:
         """Whether noisy steps converge too slowly along some direction, because of the floor."""
         return self.geometry is not None and self.geometry.hides
-
-
-def is_varying(variance: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Whether columns vary by more than the rounding of sums."""
-    return variance > (ROUNDING * centre) ** 2
 
 
 def make_step(
@@ -216,16 +240,27 @@ def make_step(
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     if noise:
-        geometry: Geometry = (found := Directions.of(scale, correlation))
+        found = Directions.of(scale, correlation)
+        geometry = _known_to_rounding(found, rows, ridge)
         more = len(scale) / statistics.weight if stream else 0.0
         shares = found.values + FLOOR * max(found.values[-1], 1.0) + more
-        length, inverse = float(np.sum(found.values / shares)), found.divided_by(shares)
+        length, inverse, factor = float(np.sum(found.values / shares)), found.divided_by(shares), None
     else:
-        geometry = geometry_of(scale, correlation)
+        geometry = _known_to_rounding(geometry_of(scale, correlation), rows, ridge)
         kept = geometry if follows else geometry.without_dependent(dtype)
-        length, inverse = float(kept.n_directions), kept.inverse()
-    preconditioner, known_to = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype)), None if stream else geometry
+        length, inverse, factor = float(kept.n_directions), kept.inverse(), kept.factor()
+    factor = None if factor is None else factor.astype(dtype)
+    preconditioner = Preconditioner(np.ascontiguousarray(inverse, dtype=dtype), factor=factor)
+    known_to = None if stream else geometry
     return Step(preconditioner, 1.0, length + 1.0, statistics.weight, variance, most_variance, known_to)
+
+
+def _known_to_rounding(geometry: Geometry, rows: Counted, ridge: float) -> Geometry:
+    """Return the geometry; from statistics about the means, where products about 0 lack digits of some directions."""
+    if not rows.has_means:
+        return geometry
+    lacks_some = geometry.is_narrow or geometry.without_dependent().n_directions < len(geometry.scale)
+    return (lacks_some and AroundZero.of(rows.about_means(), ridge, geometry)) or geometry
 
 
 def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:

@@ -40,6 +40,9 @@ TYPICAL = 1000
 # Squared offset of a column, in units of its variance, up to which it is subtracted from sums instead of entries.
 NEAR = 100.0
 
+# A column does not vary if its standard deviation, in units of its offset, is below this: it may be rounding.
+ROUNDING = 1e-12
+
 # Minimum ratio of the mean squares of new and earlier rows about their means for a column that begins to vary.
 ABOVE = 4.0
 
@@ -308,6 +311,11 @@ def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     weight, mean, moment, *_ = columns
     spread = np.outer(mean, mean) if moment.ndim == 2 else mean * mean
     return columns._replace(mean=np.zeros_like(mean), moment=moment + weight * spread)
+
+
+def is_varying(variance: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Whether columns vary by more than the rounding of sums."""
+    return variance > (ROUNDING * centre) ** 2
 
 
 def has_widened(known: ColumnStatistics, merged: ColumnStatistics, most: np.ndarray, n_columns: int) -> bool:

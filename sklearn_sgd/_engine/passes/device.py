@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.automatic.on_device import measure_there
+from sklearn_sgd._engine.automatic.preconditioner import Counted
 from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, step_by_curvature, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
@@ -280,7 +281,7 @@ class AllRows(OnDevice):
                     sums[k] += self.xp.sum(rows.weighted(value), dtype=self.xp.float64)
             yield from self.down(sums)[0].tolist()
 
-    def reweighted_statistics(self, w: np.ndarray, aside: float) -> tuple[ColumnStatistics, float, float]:
+    def reweighted_statistics(self, w: np.ndarray, aside: float) -> tuple[ColumnStatistics, Counted, float, float]:
         """Return statistics of rows weighted by the curvature of their losses at w; see ``row_curvatures``."""
         count_rows(self.plan.n_rows)
         xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
@@ -295,8 +296,9 @@ class AllRows(OnDevice):
         weight, mean = xp.where(known, curvatures / mean, given), xp.where(known, mean, xp.ones_like(mean))
         length = xp.where(known, step_by_curvature(sums, mean), mean)
         beside = [mean, length]
-        statistics, [curvature, step] = measure_there(self.plan.X, weight, bool(data.rows.bias), beside=beside)
-        return statistics, curvature, step
+        centred = bool(data.rows.bias)
+        statistics, [curvature, step] = measure_there(self.plan.X, weight, centred, beside=beside)
+        return statistics, Counted(self.plan.X, None, weight, has_means=not centred), curvature, step
 
 
 class Minibatch(OnDevice):

@@ -49,7 +49,8 @@ class Automatic(OnDevice):
 
         Also the sums of the squared slopes and of the losses of each batch.
         """
-        bias, averaged, inverse = plan.data.rows.bias, mixes.size > 0, with_intercept(plan.preconditioner.apart)
+        bias, averaged, factor = plan.data.rows.bias, mixes.size > 0, plan.preconditioner.factor
+        inverse = with_intercept(plan.preconditioner.apart if factor is None else factor)
         vectors = vectors if averaged else vectors._replace(average=None)
         w, average, *moments, mean, inverse, known, rates = self.up(
             *vectors, plan.data.rows.mean, inverse, window[:2], rates
@@ -72,6 +73,7 @@ class Automatic(OnDevice):
                 g = self.wide(self.mean_of(rows, c, bias))
                 g = g if pull is None else g + pull
                 narrow = self.xp.astype(g, w.dtype, copy=False)
+                narrow = narrow if factor is None else inverse.T @ narrow
                 d = inverse @ narrow if inverse.ndim == 2 else inverse * narrow
                 step, most = search(rows, w, z, d, g, pull, step, self.predict(rows, d, bias))
                 far = self.xp.maximum(far, most) if tries else far
@@ -179,9 +181,9 @@ class LineSearch:
 
 
 def with_intercept(inverse: np.ndarray) -> np.ndarray:
-    """Return a preconditioner, full or diagonal, with 1 for the intercept."""
+    """Return a preconditioner, full or diagonal, or a factor of it, with 1 for the intercept."""
     if inverse.ndim == 1:
         return np.append(inverse, inverse.dtype.type(1.0))
-    whole = np.zeros((len(inverse) + 1,) * 2, inverse.dtype)
+    whole = np.zeros(np.add(inverse.shape, 1), inverse.dtype)
     whole[:-1, :-1], whole[-1, -1] = inverse, 1.0
     return whole

@@ -1,0 +1,146 @@
+"""Columns whose means are far above their spread, without an intercept: against least squares and SciPy's minimum."""
+
+import pickle
+
+import numpy as np
+import pytest
+from problems import REGRESSORS
+from scipy import sparse
+from scipy.optimize import minimize
+from sklearn.linear_model import QuantileRegressor
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd.losses import Expectile, Huber, LogCosh, Poisson, SquaredEpsilonInsensitive
+
+FORMS = [np.asarray, sparse.csr_array]
+
+
+def far(n, p, offset, dtype=np.float64):
+    """Columns at an offset, and a target of them with noise of the size of their spread."""
+    rng = np.random.default_rng(0)
+    X = (offset + rng.standard_normal((n, p))).astype(dtype)
+    return X, (X @ rng.standard_normal(p) + rng.standard_normal(n)).astype(dtype)
+
+
+def squares(X, y, coef):
+    return np.mean((y.astype(float) - X.astype(float) @ coef.astype(float)) ** 2)
+
+
+def least_squares(X, y):
+    return squares(X, y, np.linalg.lstsq(X.astype(float), y.astype(float))[0])
+
+
+def well_conditioned(X):
+    """Orthogonal columns with the same span: of the columns about their means, and one that moves the mean."""
+    mean = X.mean(axis=0)
+    across = np.linalg.svd(mean[None])[2][1:].T
+    Z = X - mean
+    return np.linalg.qr(np.column_stack((Z @ across, Z @ mean / (mean @ mean) + 1.0)))[0] * len(X) ** 0.5
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("n", "p"), [(60, 5), (30, 40)])
+@pytest.mark.parametrize("offset", [1e4, 1e6, 1e9])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_least_squares(estimator, offset, n, p, form):
+    X, y = far(n, p, offset)
+    model = estimator(fit_intercept=False, random_state=0).fit(form(X), y)
+    assert model.stop_reason_ == "tol"
+    assert squares(X, y, model.coef_) <= least_squares(X, y) + 1e-6 * y.var()
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_least_squares_in_single_precision(estimator):
+    X, y = far(60, 5, 1e4, np.float32)
+    model = estimator(fit_intercept=False, random_state=0).fit(X, y)
+    assert squares(X, y, model.coef_) <= least_squares(X, y) + 1e-4 * y.var()
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_weights_and_a_column_of_ones(estimator, constant):
+    X, y = far(80, 5, 1e6)
+    if constant:
+        X = np.column_stack((X, np.ones(len(X))))
+    weight = np.random.default_rng(1).uniform(0.0, 3.0, len(X))
+    weight[::7] = 0.0
+    root = np.sqrt(weight)
+    model = estimator(fit_intercept=False, random_state=0).fit(X, y, sample_weight=weight)
+    rows, target = root[:, None] * X, root * y
+    # In the units of the columns: a column of ones would be rounding beside the others.
+    units = np.abs(X).max(axis=0)
+    least = squares(rows / units, target, np.linalg.lstsq(rows / units, target)[0])
+    assert squares(rows, target, model.coef_) <= least + 1e-5 * y.var()
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_ridge(estimator):
+    X, y = far(60, 5, 1e6)
+    model = estimator(fit_intercept=False, penalty="l2", alpha=1.0, random_state=0).fit(X, y)
+    root = len(X) ** 0.5
+    rows, target = np.vstack((X, root * np.eye(5))), np.append(y, np.zeros(5))
+    assert squares(rows, target, model.coef_) <= least_squares(rows, target) + 1e-5 * y.var()
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e9])
+@pytest.mark.parametrize("estimator", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize("loss", [Huber(0.5), Expectile(0.8), SquaredEpsilonInsensitive(0.3), LogCosh(), Poisson()])
+def test_other_losses(loss, estimator, offset):
+    X, y = far(60, 5, offset)
+    if hasattr(loss, "link"):
+        rate = np.exp(1.0 + 0.3 * (X - X.mean(axis=0)) @ [1.0, -1.0, 0.0, 1.0, 0.5])
+        y = np.random.default_rng(1).poisson(rate).astype(float)
+    model = estimator(loss, fit_intercept=False, random_state=0).fit(X, y)
+    rows, target = well_conditioned(X), loss.link(np.maximum(y, 0.5)) if hasattr(loss, "link") else y
+    v = np.linalg.lstsq(rows, target)[0]
+    slope = lambda v: rows.T @ loss.gradient(y, rows @ v) / len(y)  # noqa: E731
+    v = minimize(lambda v: np.mean(loss.value(y, rows @ v)), v, jac=slope, options={"gtol": 1e-9}).x
+    least, constant = (np.mean(loss.value(y, z)) for z in (rows @ v, target.mean()))
+    assert model.stop_reason_ == "tol"
+    assert np.mean(loss.value(y, X @ model.coef_)) <= least + 1e-4 * (constant - least)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("n", "p"), [(60, 5), (300, 10)])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_losses_with_kinks(estimator, n, p, form):
+    X, y = far(n, p, 1e9)
+    model = estimator("absolute_error", fit_intercept=False, random_state=0).fit(form(X), y)
+    rows = well_conditioned(X)
+    least = np.mean(abs(y - QuantileRegressor(alpha=0.0, fit_intercept=False).fit(rows, y).predict(rows)))
+    assert np.mean(abs(y - X @ model.coef_)) <= least + 1e-3 * np.mean(abs(y - np.median(y)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("n", "p", "offset"), [(60, 5, 1e6), (30, 40, 1e2), (30, 40, 1e4)])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_streams(estimator, n, p, offset, form):
+    X, y = far(n, p, offset)
+    model = estimator(fit_intercept=False, random_state=0)
+    for rows in (slice(1), slice(1, 20), slice(20, n)):
+        model.partial_fit(form(X[rows]), y[rows])
+    # Steps that gain no more than noise are left out.
+    assert squares(X, y, model.coef_) <= least_squares(X, y) * (1.0 + 10.0 / n) + 1e-6 * y.var()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", Huber(0.5)])
+def test_a_saved_fit_goes_on(loss):
+    X, y = far(60, 5, 1e6)
+    model = BatchGDRegressor(loss, fit_intercept=False).fit(X, y)
+    saved = pickle.dumps(model)
+    restored = pickle.loads(saved)
+    assert len(saved) <= len(pickle.dumps(BatchGDRegressor(loss, fit_intercept=False).fit(X - 1e6, y))) + 100
+    np.testing.assert_array_equal(restored.partial_fit(X, y).coef_, model.partial_fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", Huber(0.5)])
+def test_tensors(loss):
+    torch = pytest.importorskip("torch")
+    from sklearn import config_context
+
+    X, y = far(60, 5, 1e6)
+    here = BatchGDRegressor(loss, fit_intercept=False).fit(X, y)
+    with config_context(array_api_dispatch=True):
+        there = BatchGDRegressor(loss, fit_intercept=False).fit(torch.asarray(X), torch.asarray(y))
+    there = X @ there.coef_.numpy()
+    assert np.max(abs(there - X @ here.coef_)) <= 1e-2 * y.std()
