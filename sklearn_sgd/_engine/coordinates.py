@@ -22,9 +22,9 @@ from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.working_set import is_sparse_least_squares
 from sklearn_sgd._namespace import take
 
-# Maximum number of readings of X. Rounds over the coefficients that are not 0 are repeated while they gain more than
-# this share of what the round over all columns did.
-READINGS, SHARE = 100, 0.1
+# Maximum numbers of readings of X, and of rounds. Those over the coefficients that are not 0 are repeated while they
+# gain more than this share of what the round over all columns did.
+READINGS, ROUNDS, SHARE = 100, 1000, 0.1
 
 # What may be missing at the end, as a share of what is enough: coefficients of 0 show later than the minimum.
 LITTLE = 0.01
@@ -47,8 +47,9 @@ def coordinate_minimum(plan: Plan, enough: float) -> tuple[np.ndarray | None, fl
     with np.errstate(all="ignore"):
         problem = Coordinates(plan)
         whole = chosen = np.flatnonzero(problem.variance > 0.0).astype(NUMBER)
-        little, missing, least, readings, gains = LITTLE * enough, np.inf, 0.0, 0.0, []
-        while readings < READINGS and missing > little:
+        gains: list[float] = []
+        little, missing, least, readings = LITTLE * enough, np.inf, 0.0, 0.0
+        while missing > little and readings < READINGS and len(gains) < ROUNDS:
             gains.append(problem.round_over(chosen))
             readings += problem.shares[chosen].sum()
             to_come = gains_to_come(gains)
@@ -80,9 +81,9 @@ class Coordinates:
             each if plan.row_indices is None or not each.shape[0] else take(each, plan.row_indices)
             for each in (plan.X, plan.data.y, plan.data.weight)
         )
-        share = (weight if weight.shape[0] else np.ones(plan.n_rows)).astype(DOUBLE) / plan.weight
+        share = (weight if weight.shape[0] else np.ones(plan.n_rows)).astype(DOUBLE)
+        share /= share.sum()
         columns, self.bias = X.T.tocsr(), float(rows.bias)
-        columns.sum_duplicates()
         taken, mean, self.variance = centre(columns, share, self.bias)
         self.centre = (0.0 if rows.mean is None else rows.mean.astype(DOUBLE)) - taken
         self.w = np.zeros(p)
