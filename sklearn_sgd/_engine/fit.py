@@ -15,6 +15,7 @@ from sklearn_sgd._engine.baseline import (
     expected_loss,
     training_loss,
 )
+from sklearn_sgd._engine.coordinates import coordinate_minimum, is_by_coordinates
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
 from sklearn_sgd._engine.kinks import directions_to_minimum, smoothed_minimum
@@ -202,7 +203,13 @@ class Fit:
     def leads_from_anywhere(self, plan: Plan, state: State) -> bool:
         """Whether the final steps lead to the minimum from anywhere, at less than the cost of some epochs."""
         on_moments = plan.normal is not None and plan.formulas.is_least_squares
-        return on_moments or self.final is not None or self.is_sampled or self.is_left_to_full_batches(plan, state)
+        return (
+            on_moments
+            or self.final is not None
+            or self.is_sampled
+            or is_by_coordinates(plan)
+            or self.is_left_to_full_batches(plan, state)
+        )
 
     def is_left_to_full_batches(self, plan: Plan, state: State) -> bool:
         """Whether full batches with the curvatures of the rows do so.
@@ -296,8 +303,9 @@ class Fit:
                 hidden = max(hidden, missing)
         elif plan.normal and is_sparse_least_squares(plan):
             w = proximal_minimum(plan.normal, plan.parts.penalty, w, plan.data.rows.bias)
-        elif is_sparse_least_squares(plan) and (found := self._minimum_of_sets(SHARE * enough)) is not None:
+        elif is_sparse_least_squares(plan) and (found := self._minimum_with_zeros(enough)) is not None:
             w = found
+            state.vectors.coef[:] = w  # A stream goes on from here.
         elif self.smoothed is not None or (averages and self.needs_all_rows(plan, state)):
             w, hidden = self._after_steps_on_all_rows(state, enough, averages)
         else:
@@ -325,7 +333,17 @@ class Fit:
                 self.reason = "tol"  # The noisy steps did, and these came back.
         return w, hidden
 
-    def _minimum_of_sets(self, enough: float) -> np.ndarray | None:
-        """Return parameters at the minimum by working sets, if these reach it."""
-        w, self.least = minimum_of_sets(self.descent.plan, self.constant, enough)
+    def _minimum_with_zeros(self, enough: float) -> np.ndarray | None:
+        """Return parameters at the minimum by columns of sparse rows, and by working sets, if these reach it.
+
+        Steps by columns end slowly where few coefficients are not 0 and their columns are correlated. Sets begin there.
+        """
+        plan, start = self.descent.plan, None
+        if is_by_coordinates(plan):
+            start, self.last_gain = coordinate_minimum(plan, enough)
+        w, self.least = minimum_of_sets(plan, self.constant, SHARE * enough, start)
+        if w is None and start is not None:
+            self.is_finished = self.last_gain is None
+            return start
+        self.last_gain = None
         return w

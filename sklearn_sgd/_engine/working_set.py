@@ -25,6 +25,9 @@ from sklearn_sgd._namespace import dtype_of, is_foreign
 # which is small since the columns that a set has too much return to 0 one by one; rounds of steps in each set.
 SETS, FIRST, GROWTH, ROUNDS = 50, 50, 1.1, 2
 
+# Multiplications for each entry of X that covariances may take where the search begins near the minimum.
+AGAIN = 100
+
 
 @dataclass(frozen=True)
 class Among:
@@ -57,9 +60,12 @@ def is_sparse_least_squares(plan: Plan) -> bool:
     return plan.preconditioner is not None and plan.formulas.is_least_squares and not plan.formulas.is_smooth
 
 
-def minimum_of_sets(plan: Plan, constant: float, enough: float) -> tuple[np.ndarray | None, float]:
+def minimum_of_sets(
+    plan: Plan, constant: float, enough: float, start: np.ndarray | None = None
+) -> tuple[np.ndarray | None, float]:
     """Return parameters at the minimum, and the least objective found; no parameters where the search is given up.
 
+    It begins at the parameters ``start``, near the minimum, or else at coefficients of 0 or the bounds next to it.
     It ends when another set gains less than ``enough``, in units of the objective. It is given up if too many
     coefficients are not 0, if rounding hides the way, after `SETS` sets, or when covariances have taken too many
     multiplications. In each set only the first steps are made: a rough minimum shows the next set as well. Single
@@ -68,8 +74,9 @@ def minimum_of_sets(plan: Plan, constant: float, enough: float) -> tuple[np.ndar
     if plan.is_remote or is_foreign(plan.X):
         return None, np.inf
     rows, penalty, dtype = all_rows(plan)(plan.data, plan.used, plan.parts.loss), plan.parts.penalty, dtype_of(plan.X)
-    w, before = np.append(penalty.prox(np.zeros(plan.X.shape[1]), 0.0, ...), plan.data.rows.bias * constant), np.inf
-    last, budget = w, BUDGET
+    w = np.append(penalty.prox(np.zeros(plan.X.shape[1]), 0.0, ...), plan.data.rows.bias * constant)
+    w = w if start is None else start.copy()
+    last, before, budget = w, np.inf, BUDGET if start is None else float(AGAIN * plan.n_entries)
     for _ in range(SETS):
         losses, _, g = rows.gradient(w.astype(dtype))
         objective = losses / plan.n_rows + plan.penalty_value(w)

@@ -15,6 +15,7 @@ from sklearn_sgd._engine.compiled import store, translate
 from sklearn_sgd._engine.compiled.drivers import (
     automatic,
     batch,
+    coordinates,
     full_batch,
     layouts,
     lazy_automatic,
@@ -41,7 +42,7 @@ from sklearn_sgd._engine.compiled.drivers.layouts import LAYOUTS, LINE
 for module in (
     *(automatic, batch, full_batch, layouts, minibatch, online, online_automatic, passive_aggressive, variance_reduced),
     *(lazy_automatic, lazy_minibatch, lazy_penalty, lazy_variance_reduced, sample, scores, shuffle, sparse_sums),
-    *(credibility, lazy_optimizer, loops, moments, normal, update_columns),
+    *(credibility, lazy_optimizer, loops, moments, normal, update_columns, coordinates),
 ):
     translate.remember(module)
 
@@ -62,6 +63,7 @@ BUILDERS: dict[str, Callable] = {
     "lazy_optimizer": lambda layout: lazy_optimizer.lazy_optimizer,
     "settle": lambda layout: lazy_penalty.settle,
     "update_columns": lambda layout: update_columns.update_columns,
+    "coordinates": lambda layout: coordinates.coordinates,
     "sparse_sums": lambda layout: sparse_sums.sparse_sums,
     "lazy_variance_reduced": lambda layout: lazy_variance_reduced.lazy_variance_reduced,
     "in_units": lambda layout: sample.in_units,
@@ -81,7 +83,7 @@ OF_BLOCKS = "sum_block", "see_block", "add_block", "count_block"
 DENSE = "online", "online_automatic", "in_units", "add_moments", "normal", "normal_automatic", "permute", "slope"
 ONLY = dict.fromkeys((*DENSE, *OF_BLOCKS), "dense")
 LAZY = "lazy_automatic", "lazy_minibatch", "lazy_optimizer", "lazy_variance_reduced"
-ONLY |= dict.fromkeys(("settle", "sparse_sums", "update_columns"), "csr")
+ONLY |= dict.fromkeys(("settle", "sparse_sums", "update_columns", "coordinates"), "csr")
 ONLY |= dict.fromkeys(LAZY, "csr")
 
 

@@ -142,6 +142,11 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np
     return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None
 
 
+def coordinates(columns, values: dict[str, Any]) -> Callable[[np.ndarray], float]:
+    """Return the function that moves the coefficients of some columns to the minimum, one by one; see the driver."""
+    return native.coordinates(columns, values, plain=_is_plain())
+
+
 def score_driver(name: str, loss: LossReading) -> Callable[..., float]:
     """The driver of that name for a loss and rows in double precision; plain Python if that cannot be compiled."""
     plain = native.is_plain() or loss.refusal is not None or not can_compile()

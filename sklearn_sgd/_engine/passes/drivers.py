@@ -259,6 +259,13 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarr
     return sums.T[1:]
 
 
+def coordinates(columns, values: dict[str, Any], plain: bool) -> Callable[[np.ndarray], float]:
+    """The driver of that name, for columns as the rows of a matrix: a function of the numbers of some."""
+    made = driver("coordinates", "csr", columns.data.dtype, columns.index_dtype, NO_INDEX, plain)
+    call = machine.bound(machine.Call(made, columns.arguments() | values), scratch=())
+    return lambda order: call({"order": order, "n": len(order)})
+
+
 def in_units(
     X: np.ndarray, order: np.ndarray, weight: np.ndarray, centre: np.ndarray, factor: np.ndarray, plain: bool
 ) -> machine.Call:
