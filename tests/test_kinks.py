@@ -343,6 +343,31 @@ def test_bounds_of_single_features():
     assert objective(ours) <= peer + 1e-9 * np.std(y)
 
 
+class Truncated(NamedTuple):
+    """The absolute error up to 1: kinks, but not convex."""
+
+    def value(self, y, p):
+        return np.minimum(abs(p - y), 1.0)
+
+    def gradient(self, y, p):
+        return np.sign(p - y) * (abs(p - y) < 1.0)
+
+
+@pytest.mark.parametrize("seed", [1, 5, 9])
+def test_a_loss_that_is_not_convex_is_no_linear_program(seed):
+    """Its fit is better than the coefficients that the targets were drawn with."""
+    rng, truth = np.random.default_rng(seed), np.arange(1, 21) * 0.1
+    X = rng.standard_normal((60, 20))
+    y = X @ truth + 0.2 * rng.standard_normal(60)
+    y[::9] += 3.0
+    model = MiniBatchSGDRegressor(Truncated(), penalty="l1", alpha=0.003, random_state=0).fit(X, y)
+
+    def objective(coef, intercept):
+        return np.mean(Truncated().value(y, X @ coef + intercept)) + 0.003 * abs(coef).sum()
+
+    assert objective(model.coef_, model.intercept_) <= objective(truth, 0.0)
+
+
 class Bent(NamedTuple):
     """The absolute error and half of Huber's loss: a kink, and a second derivative beside it."""
 

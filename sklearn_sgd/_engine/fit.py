@@ -87,7 +87,7 @@ class Fit:
     # What the latter half of the full batches at the end gained, if these did not reach the minimum.
     last_gain: float | None = None
 
-    # The least objective that another search found, and a bound below the minimum, where one is known.
+    # The least objective that another search found, or is known to be possible; a bound below the minimum, if known.
     least, bound = np.inf, -np.inf
 
     def __init__(
@@ -162,6 +162,7 @@ class Fit:
         if not (state.step and state.step.geometry and state.step.geometry.nears_constant):
             return usual, usual, size
         size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
+        # A combination of these columns comes as near as this, so a fit that ends farther away has not found it.
         self.least = NEARLY * size if plan.formulas.is_unpenalised else np.inf
         return usual, min(usual, size), size
 

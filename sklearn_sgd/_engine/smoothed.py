@@ -25,7 +25,7 @@ FEW, PLACES, UNLIKE = 1000, 64, 0.05
 # distance for the loss.
 REACH = 1e-4
 
-# The slope that keeps coefficients positive, in units of the largest one of the loss.
+# The slope beyond a bound, in units of the largest one of the loss.
 STEEP = 2.0
 
 

@@ -170,7 +170,7 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
     if fit.least < np.inf and fit.training_objective(state) - fit.least > FAR * fit.progress:
-        return "falls" if fast else "far"  # A search that was given up came nearer.
+        return "falls" if fast else "far"  # A search that was given up came nearer, or another one would.
     if -np.inf < fit.bound < fit.training_objective(state) - fit.progress:
         return "above"
     if fit.narrow_gain > FAR * fit.progress:

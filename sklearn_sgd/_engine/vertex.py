@@ -43,10 +43,10 @@ class Kinks(NamedTuple):
 
     @classmethod
     def of(cls, problem: Any, z: np.ndarray) -> "Kinks | None":
-        """Return the kinks of a smoothed problem; None if its loss has none, or is not straight between them."""
+        """Return the kinks of a smoothed problem; None if its loss has none, is not straight between, or not convex."""
         loss, y = problem.loss, problem.y
         found, is_straight = slope_jumps(loss, y, z, REACH)
-        if not (found and is_straight):
+        if not (found and is_straight and min(jump.size for jump in found) > 0.0):
             return None
         # The loss is a sum of pairs of lines that meet at a kink, all but those of the first one level below it.
         pairs = [(y + jump.at, 0.0 if k else jump.below, jump.size) for k, jump in enumerate(found)]
