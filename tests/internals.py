@@ -9,25 +9,13 @@ import numpy as np
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, training, unused
-from sklearn_sgd._engine import (
-    baseline,
-    by_column,
-    cores,
-    curvatures,
-    elsewhere,
-    interior,
-    kinks,
-    late_columns,
-    least_squares,
-    plan,
-    prepare,
-    table,
-    trend,
-)
+from sklearn_sgd._engine import baseline, cores, late_columns, plan, trend
 from sklearn_sgd._engine.automatic import conjugate, effective, geometry, on_device, sample, statistics, step_size
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
+from sklearn_sgd._engine.kinks import elsewhere, interior
+from sklearn_sgd._engine.kinks import minimum as kinks
 from sklearn_sgd._engine.passes import (
     arrays,
     choose,
@@ -38,8 +26,10 @@ from sklearn_sgd._engine.passes import (
     normal,
     scaled_sample,
 )
+from sklearn_sgd._engine.preparation import curvatures, least_squares, prepare
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams import by_column, table
 from sklearn_sgd.streaming import staging
 
 # Features from which on variances are kept, and no covariances.

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sklearn_sgd._engine.by_column import Chunk, StatesByColumn
-from sklearn_sgd._engine.cuts import parts_of
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.prepare import make_plans
+from sklearn_sgd._engine.preparation.prepare import make_plans
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.scores.collect import end_chunk
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.stream import Stream
+from sklearn_sgd._engine.streams.by_column import Chunk, StatesByColumn
+from sklearn_sgd._engine.streams.cuts import parts_of
+from sklearn_sgd._engine.streams.stream import Stream
 from sklearn_sgd._namespace import take
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from sklearn_sgd._base.parameters import WITHOUT, ResolvedParameters
 from sklearn_sgd._base.reports import warn
-from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams.by_column import StatesByColumn
 
 INCLUDES = (
     "The {what} was {before} and is now {now}, but what predict uses includes what was learned with the former. "

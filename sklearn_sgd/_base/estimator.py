@@ -32,16 +32,16 @@ from sklearn_sgd._base.spread import predict_std
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context
-from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import Descent, quiet
-from sklearn_sgd._engine.finish_stream import finish_of, finishes
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.prepare import make_plans
+from sklearn_sgd._engine.preparation.prepare import make_plans
 from sklearn_sgd._engine.readings import counting
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.sparse_stream import SparseStream
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams.by_column import StatesByColumn
+from sklearn_sgd._engine.streams.finish import finish_of, finishes
+from sklearn_sgd._engine.streams.sparse import SparseStream
 from sklearn_sgd._namespace import floats, namespace
 
 Method = TypeVar("Method", bound=Callable)

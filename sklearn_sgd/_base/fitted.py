@@ -9,10 +9,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
-from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.scores.collect import counted_scores, scores_after
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams.by_column import StatesByColumn
 from sklearn_sgd._namespace import host, is_foreign, like
 
 NOT_PICKLED = "parameters", "stream_cache", "finish", "by_column"

@@ -9,9 +9,9 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.streams.watch import Watch, number_of_small_targets, watched
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
-from sklearn_sgd._engine.watch import Watch, number_of_small_targets, watched
 from sklearn_sgd.optimizers import SGD
 
 WORSE = "The fit ends worse than the best constant prediction on its own training data"

@@ -18,11 +18,11 @@ from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.window import LONG, SHORT
-from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.table import Table
-from sklearn_sgd._engine.watch import Watch
+from sklearn_sgd._engine.streams.by_column import StatesByColumn
+from sklearn_sgd._engine.streams.table import Table
+from sklearn_sgd._engine.streams.watch import Watch
 from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.samples import are_below, is_sorted
 from sklearn_sgd._base.validation import all_finite
-from sklearn_sgd._engine.sparse_stream import SparseStream
-from sklearn_sgd._engine.stream import Stream
+from sklearn_sgd._engine.streams.sparse import SparseStream
+from sklearn_sgd._engine.streams.stream import Stream
 
 
 class StreamCache(ABC):

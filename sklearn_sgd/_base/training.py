@@ -19,10 +19,10 @@ from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.order import seeded
 from sklearn_sgd._engine.scores.collect import scores_of_fit
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams.watch import Watch
 from sklearn_sgd._engine.support import learn_slopes_of_fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
-from sklearn_sgd._engine.watch import Watch
 from sklearn_sgd._namespace import doubled, dtype_of, namespace, total
 
 

@@ -15,18 +15,18 @@ from sklearn_sgd._engine.baseline import (
     expected_loss,
     training_loss,
 )
-from sklearn_sgd._engine.coordinates import coordinate_minimum, is_by_coordinates
 from sklearn_sgd._engine.epochs import Descent, Epoch
-from sklearn_sgd._engine.finish_fit import full_batches, minimum_of
-from sklearn_sgd._engine.kinks import directions_to_minimum, smoothed_minimum
-from sklearn_sgd._engine.narrow import follow_narrow, hides_directions
+from sklearn_sgd._engine.finish.coordinates import coordinate_minimum, is_by_coordinates
+from sklearn_sgd._engine.finish.narrow import follow_narrow, hides_directions
+from sklearn_sgd._engine.finish.to_minimum import full_batches, minimum_of
+from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares, minimum_of_sets
+from sklearn_sgd._engine.kinks.minimum import directions_to_minimum, smoothed_minimum
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import MISSING, Stopping
 from sklearn_sgd._engine.trend import grows
-from sklearn_sgd._engine.working_set import is_sparse_least_squares, minimum_of_sets
 from sklearn_sgd._namespace import is_foreign
 
 # An "adaptive" rate below this does not fall any more.

@@ -8,12 +8,12 @@ from scipy import linalg
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.geometry import Geometry
 from sklearn_sgd._engine.baseline import SAMPLE, factor_along
-from sklearn_sgd._engine.curvatures import reweighted_statistics
 from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, less_mean
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.prepare import step_for
+from sklearn_sgd._engine.preparation.curvatures import reweighted_statistics
+from sklearn_sgd._engine.preparation.prepare import step_for
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of, is_foreign
 

@@ -8,9 +8,9 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, least_square
 from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
-from sklearn_sgd._engine.outliers import follows_one
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
+from sklearn_sgd._engine.preparation.outliers import follows_one
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down

@@ -12,13 +12,13 @@ from sklearn_sgd._engine.automatic.preconditioner import SAMPLE as SAMPLE_FOR_EI
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
 from sklearn_sgd._engine.baseline import constant_of, step_by_curvature, usual_value
+from sklearn_sgd._engine.kinks.smoothed import Rows
 from sklearn_sgd._engine.passes import arrays, proximal
 from sklearn_sgd._engine.passes.choose import on_normal_matrix
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._engine.smoothed import Rows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd.dask import workers
 from sklearn_sgd.dask.blocks import Blocks

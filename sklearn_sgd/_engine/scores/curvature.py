@@ -22,7 +22,7 @@ from scipy.special import dawsn
 
 from sklearn_sgd._engine.compiled.drivers.scores import LEAST, step_beside
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, bumps, log_sizes
-from sklearn_sgd._engine.jumps import REACH, SMALL, Jump, has_link, level, slope_jumps
+from sklearn_sgd._engine.kinks.jumps import REACH, SMALL, Jump, has_link, level, slope_jumps
 
 # Step of a central difference, in units of the residuals.
 STEP = 1e-4

@@ -15,11 +15,11 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.automatic.statistics import is_varying
+from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares
 from sklearn_sgd._engine.passes.choose import coordinates
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.readings import count_rows
-from sklearn_sgd._engine.working_set import is_sparse_least_squares
 from sklearn_sgd._namespace import take
 
 # Maximum numbers of readings of X, and of rounds. Those over the coefficients that are not 0 are repeated while they

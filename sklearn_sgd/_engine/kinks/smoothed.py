@@ -9,7 +9,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.baseline import BLOCK, targets_and_weights
 from sklearn_sgd._engine.cores import map_on_cores
-from sklearn_sgd._engine.directions import Directions
+from sklearn_sgd._engine.kinks.directions import Directions
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, scratch_rows, take, total

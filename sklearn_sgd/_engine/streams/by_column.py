@@ -17,10 +17,10 @@ from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, 
 from sklearn_sgd._engine.automatic.window import TIME
 from sklearn_sgd._engine.passes.choose import settle
 from sklearn_sgd._engine.plan import Plan, row_numbers
-from sklearn_sgd._engine.prepare import remembered
+from sklearn_sgd._engine.preparation.prepare import remembered
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.table import Table
+from sklearn_sgd._engine.streams.table import Table
 from sklearn_sgd._engine.traits import ElasticNetTerms
 from sklearn_sgd._engine.vectors import Vectors
 

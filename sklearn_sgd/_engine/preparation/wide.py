@@ -19,9 +19,15 @@ from sklearn_sgd._engine.automatic.geometry import NULL
 from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varying, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
-from sklearn_sgd._engine.least_squares import PLAIN, Found, SampleGeometry, conjugate_steps, spread_of_target
 from sklearn_sgd._engine.passes.scaled_sample import ScaledSample, scaled_sample
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
+from sklearn_sgd._engine.preparation.least_squares import (
+    PLAIN,
+    Found,
+    SampleGeometry,
+    conjugate_steps,
+    spread_of_target,
+)
 from sklearn_sgd._namespace import doubled, dtype_of
 
 # The time in which a pass reads an entry of X, in multiplications in single precision.

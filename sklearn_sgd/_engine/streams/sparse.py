@@ -15,7 +15,6 @@ from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries, is_varying
 from sklearn_sgd._engine.automatic.step_size import base_rate
 from sklearn_sgd._engine.automatic.window import LONG
-from sklearn_sgd._engine.by_column import NO_COLUMNS, LazyRules, StatesByColumn, columns_of
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD
 from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
@@ -23,9 +22,10 @@ from sklearn_sgd._engine.passes.choose import choose, update_columns
 from sklearn_sgd._engine.passes.drivers import Pass, column_table
 from sklearn_sgd._engine.passes.rows import NOTHING
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
-from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
+from sklearn_sgd._engine.preparation.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams.by_column import NO_COLUMNS, LazyRules, StatesByColumn, columns_of
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import total
 

@@ -9,19 +9,19 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
-from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
-from sklearn_sgd._engine.cuts import may_be_cut
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import add_moments
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
-from sklearn_sgd._engine.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
+from sklearn_sgd._engine.preparation.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
+from sklearn_sgd._engine.preparation.ridge_unit import ridge_unit
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.ridge_unit import ridge_unit
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.streams.by_column import StatesByColumn
+from sklearn_sgd._engine.streams.cuts import may_be_cut
 from sklearn_sgd._engine.support import learn_slopes
 from sklearn_sgd._namespace import total
 

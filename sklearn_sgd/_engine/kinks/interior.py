@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.vertex import Kinks, LinearProgram
+from sklearn_sgd._engine.kinks.vertex import Kinks, LinearProgram
 
 # Maximum number of iterations, and of those without progress; part of the way to the bounds that a step goes.
 ITERATIONS, WITHOUT, PART = 60, 5, 0.99

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.jumps import slope_jumps
+from sklearn_sgd._engine.kinks.jumps import slope_jumps
 
 # Maximum number of edges, and of entries of X and of the inverse that they read.
 EDGES, ENTRIES = 1000, 2e8

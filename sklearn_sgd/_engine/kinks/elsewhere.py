@@ -15,9 +15,9 @@ from collections.abc import Callable
 import numpy as np
 
 from sklearn_sgd._engine.baseline import training_loss
-from sklearn_sgd._engine.directions import Directions
+from sklearn_sgd._engine.kinks.directions import Directions
+from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.state import State
 
 # Number of entries of X that are collected at once; maximum number of collections; parts of the way to the minimum for

@@ -13,11 +13,11 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.statistics import ABOVE, ROUNDING, by_entries, is_varying, usual_gain
-from sklearn_sgd._engine.by_column import StatesByColumn
 from sklearn_sgd._engine.late_columns import SOON
-from sklearn_sgd._engine.prepare import is_worth_targets
+from sklearn_sgd._engine.preparation.prepare import is_worth_targets
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import EARLY, State
+from sklearn_sgd._engine.streams.by_column import StatesByColumn
 from sklearn_sgd._namespace import doubled, host, index_like, is_foreign, like, namespace, take
 
 # Number of rows of a block, which is never cut; number of entries that are summed at once, and stay in a near cache.

@@ -26,14 +26,14 @@ from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import BUDGET, is_varying
 from sklearn_sgd._engine.baseline import SAMPLE
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.directions import Directions, Mixed, Single
-from sklearn_sgd._engine.elsewhere import minimum_elsewhere, most_collected
-from sklearn_sgd._engine.interior import interior_minimum
+from sklearn_sgd._engine.kinks.directions import Directions, Mixed, Single
+from sklearn_sgd._engine.kinks.elsewhere import minimum_elsewhere, most_collected
+from sklearn_sgd._engine.kinks.interior import interior_minimum
+from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
+from sklearn_sgd._engine.kinks.vertex import Kinks, vertex
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import DOUBLE, Plan
-from sklearn_sgd._engine.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.vertex import Kinks, vertex
 from sklearn_sgd._namespace import dtype_of, host, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it

@@ -31,20 +31,20 @@ from sklearn_sgd._engine.baseline import (
     targets_and_weights,
 )
 from sklearn_sgd._engine.cores import one_blas_thread
-from sklearn_sgd._engine.curvatures import of_sample, sample_of, size_of_sample
-from sklearn_sgd._engine.least_squares import moments_by_readings, size_for_readings
-from sklearn_sgd._engine.outliers import look_back, within_reach
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.choose import add_moments, sums_of_entries
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
+from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
+from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, size_for_readings
+from sklearn_sgd._engine.preparation.outliers import look_back, within_reach
+from sklearn_sgd._engine.preparation.ridge_unit import depends_on_targets, ridge_unit
+from sklearn_sgd._engine.preparation.wide import Wide
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.ridge_unit import depends_on_targets, ridge_unit
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.weights import left_after, left_of
-from sklearn_sgd._engine.wide import Wide
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
 # The preconditioner is made anew when a stream has grown by this share.

@@ -1,0 +1,1 @@
+"""From the last epoch of a fit to the minimum."""

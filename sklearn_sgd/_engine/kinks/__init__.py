@@ -1,0 +1,1 @@
+"""The minimum of losses whose slope jumps, such as the absolute error."""

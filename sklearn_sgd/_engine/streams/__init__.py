@@ -1,0 +1,1 @@
+"""Calls of `partial_fit`: what a stream keeps between them, and its coefficients at any time."""
