@@ -25,6 +25,7 @@ from sklearn_sgd._engine.passes import (
     full_batch,
     normal,
     scaled_sample,
+    without_plan,
 )
 from sklearn_sgd._engine.preparation import curvatures, least_squares, prepare
 from sklearn_sgd._engine.scores import curvature
@@ -72,7 +73,7 @@ def used(**params):
 
 def without_kernels(monkeypatch):
     """Let fits run on NumPy's arrays, as without llvmlite."""
-    monkeypatch.setattr(choose, "can_compile", lambda: False)
+    monkeypatch.setattr(drivers, "can_compile", lambda: False)
 
 
 def count_slopes(monkeypatch):
@@ -122,7 +123,7 @@ def in_pieces(monkeypatch, entries, rates=None):
 
 def draw_at_once(monkeypatch, numbers):
     """Draw so many random numbers at once to permute the samples."""
-    monkeypatch.setattr(drivers, "DRAWS", numbers)
+    monkeypatch.setattr(without_plan, "DRAWS", numbers)
 
 
 def in_segments(monkeypatch, entries, for_threads=None):

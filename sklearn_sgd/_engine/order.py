@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.passes.choose import permute
+from sklearn_sgd._engine.passes.without_plan import permute
 from sklearn_sgd._engine.plan import Plan
 
 # Number of rows in a contiguous run, for shuffle='batches' with single rows.

@@ -16,8 +16,8 @@ from scipy import sparse
 
 from sklearn_sgd._engine.automatic.statistics import is_varying
 from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares
-from sklearn_sgd._engine.passes.choose import coordinates
 from sklearn_sgd._engine.passes.rows import as_rows
+from sklearn_sgd._engine.passes.without_plan import coordinates
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import take

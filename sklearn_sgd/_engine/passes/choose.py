@@ -3,12 +3,9 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.passes import (
     arrays,
     device,
@@ -21,7 +18,7 @@ from sklearn_sgd._engine.passes import (
 )
 from sklearn_sgd._engine.passes import drivers as native
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._engine.traits import Formulas, LossReading
+from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import is_foreign
 
@@ -61,7 +58,7 @@ def choose(plan) -> Callable[..., float]:
 
 def on_normal_matrix(plan) -> normal.Automatic:
     """Return the pass by the automatic step on the normal matrix, which needs no rows."""
-    return normal.Automatic(plan, _is_plain)
+    return normal.Automatic(plan)
 
 
 def visits_rows(plan, run: Callable[..., float]) -> bool:
@@ -109,7 +106,7 @@ def all_rows(plan) -> Any:
 
 def drivers_of(plan) -> native.Drivers | None:
     """Return the drivers for the formulas of a plan; None if they cannot be compiled."""
-    if not can_compile() or not _is_readable(plan.formulas):
+    if not native.can_compile() or not _is_readable(plan.formulas):
         return None
     known, dtype = plan.formulas.drivers, plan.data.y.dtype
     if dtype not in known:
@@ -120,52 +117,6 @@ def drivers_of(plan) -> native.Drivers | None:
 def in_python(plan) -> native.Drivers:
     """Return the drivers in plain Python, for passes that do not exist on arrays."""
     return native.Drivers(plan.formulas, plan.data.y.dtype, plain=True)
-
-
-def permute(order: np.ndarray, generator: np.random.Generator) -> None:
-    """Shuffle row numbers in place."""
-    native.permute(order, generator, plain=_is_plain())
-
-
-def settle(**missed: Any) -> None:
-    """Apply to sparse columns, and their averages, the missed steps of a penalty; see the driver."""
-    native.settle(missed, plain=_is_plain())
-
-
-def update_columns(values: dict[str, Any], dtype: np.dtype) -> Callable[[dict[str, Any]], float]:
-    """Return the function that updates sparse columns with their missed steps and new entries; see the driver."""
-    return native.update_columns(values, dtype, plain=_is_plain())
-
-
-def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Return the function from shifts to sums over the entries of sparse columns; None if it cannot be compiled."""
-    return partial(native.sums_of_entries, rows, order, weight) if can_compile() and not native.is_plain() else None
-
-
-def coordinates(columns, values: dict[str, Any]) -> Callable[[np.ndarray], float]:
-    """Return the function that moves the coefficients of some columns to the minimum, one by one; see the driver."""
-    return native.coordinates(columns, values, plain=_is_plain())
-
-
-def score_driver(name: str, loss: LossReading) -> Callable[..., float]:
-    """The driver of that name for a loss and rows in double precision; plain Python if that cannot be compiled."""
-    plain = native.is_plain() or loss.refusal is not None or not can_compile()
-    return native.score_driver(name, loss, plain)
-
-
-def sum_block(*given: Any) -> None:
-    """Write sums over a block of rows in double precision; see the driver."""
-    native.sum_block(_is_plain())(*given)
-
-
-def add_moments(dtype: np.dtype) -> Callable[..., float] | None:
-    """The driver of that name for parameters of a precision; None where no machine code can be made."""
-    return native.add_moments(dtype) if can_compile() and not native.is_plain() else None
-
-
-def _is_plain() -> bool:
-    """Return whether drivers of formulas that can be compiled run as plain Python."""
-    return native.is_plain() or not can_compile()
 
 
 def _is_readable(formulas: Formulas) -> bool:
@@ -186,16 +137,3 @@ def _is_readable(formulas: Formulas) -> bool:
 
 
 _warned: set[tuple[type, ...]] = set()
-
-
-@cache
-def can_compile() -> bool:
-    """Return whether anything can be compiled; give one warning with the reason if not."""
-    if (reason := store.missing()) is None:
-        return True
-    warnings.warn(
-        f"Fits run in NumPy, slower, since llvmlite cannot be imported: {reason}",
-        RuntimeWarning,
-        stacklevel=user_stacklevel(),
-    )
-    return False

@@ -1,24 +1,42 @@
 """The passes of the drivers: they convert the data of a plan to arguments, for machine code or plain Python."""
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled import functions, machine
+from sklearn_sgd._engine.compiled import functions, machine, store
 from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD, WIDTH
-from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, Dense, block_rows, rows_ahead
-from sklearn_sgd._engine.traits import Formulas, LossReading
+from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
+from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._engine.warning import user_stacklevel
 
 
 def is_plain() -> bool:
-    """Whether the drivers run as plain Python, for a debugger and for coverage."""
-    return any(os.environ.get(name, "0") not in ("", "0") for name in ("SKLEARN_SGD_DISABLE_JIT", "NUMBA_DISABLE_JIT"))
+    """Whether the drivers run as plain Python: for a debugger and for coverage, or since nothing can be compiled."""
+    wanted = any(
+        os.environ.get(name, "0") not in ("", "0") for name in ("SKLEARN_SGD_DISABLE_JIT", "NUMBA_DISABLE_JIT")
+    )
+    return wanted or not can_compile()
+
+
+@cache
+def can_compile() -> bool:
+    """Return whether anything can be compiled; give one warning with the reason if not."""
+    if (reason := store.missing()) is None:
+        return True
+    warnings.warn(
+        f"Fits run in NumPy, slower, since llvmlite cannot be imported: {reason}",
+        RuntimeWarning,
+        stacklevel=user_stacklevel(),
+    )
+    return False
 
 
 class Drivers:
@@ -129,9 +147,13 @@ class Drivers:
 
 def _targets(data, order) -> dict[str, Any]:
     """The arguments for the rows, their targets and their weights."""
-    weighted = data.weight.shape[0] > 0
-    weight = data.weight if weighted else NOTHING
-    return {"y": data.y, "weight": weight, "weighted": int(weighted), "order": order, "n": len(order)}
+    return {"y": data.y} | weighted_rows(data.weight, order)
+
+
+def weighted_rows(weight: np.ndarray, order: np.ndarray) -> dict[str, Any]:
+    """The arguments for the numbers of rows and their weights; without weights all are 1."""
+    weighted = weight.shape[0] > 0
+    return {"weight": weight if weighted else NOTHING, "weighted": int(weighted), "order": order, "n": len(order)}
 
 
 @dataclass(frozen=True)
@@ -247,51 +269,6 @@ def driver(name: str, layout: str, dtype, indices, order, plain: bool):
     return _drivers[key]
 
 
-def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """The sums of the driver for each sparse column, of shape (3, P); ``shift`` is subtracted before squaring."""
-    sums, weighted = np.zeros((rows.columns, 4)), weight.shape[0] > 0
-    sums[:, 0] = shift
-    numbers = {"order": order, "n": len(order), "weight": weight if weighted else NOTHING, "weighted": int(weighted)}
-    numbers["sums"] = sums
-    driver("sparse_sums", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)(
-        {**rows.arguments(), **numbers}
-    )
-    return sums.T[1:]
-
-
-def coordinates(columns, values: dict[str, Any], plain: bool) -> Callable[[np.ndarray], float]:
-    """The driver of that name, for columns as the rows of a matrix: a function of the numbers of some."""
-    made = driver("coordinates", "csr", columns.data.dtype, columns.index_dtype, NO_INDEX, plain)
-    call = machine.bound(machine.Call(made, columns.arguments() | values), scratch=())
-    return lambda order: call({"order": order, "n": len(order)})
-
-
-def in_units(
-    X: np.ndarray, order: np.ndarray, weight: np.ndarray, centre: np.ndarray, factor: np.ndarray, plain: bool
-) -> machine.Call:
-    """The driver that writes rows in the units of their columns; see there for what is passed later."""
-    rows, weighted = Dense(X, X.dtype.type(1)), weight.shape[0] > 0
-    values = {"X": X, "p": X.shape[1], "order": order, "n": len(order), "ahead": rows_ahead(rows)}
-    values |= {"weight": weight if weighted else NOTHING, "weighted": int(weighted), "centre": centre, "factor": factor}
-    return machine.Call(driver("in_units", "dense", X.dtype, NO_INDEX, order.dtype, plain), values)
-
-
-def score_driver(name: str, loss: LossReading, plain: bool) -> Callable[..., float]:
-    """A driver that adds a block of rows to the sums for standard errors: a function of all arguments but the loss."""
-    double = np.dtype(np.float64)
-    if plain:
-        slopes, numbers = functions.python_slopes(loss.part), functions.NONE
-    else:
-        made = functions.compiled_loss(loss, double)
-        slopes, numbers = made["slopes"], made["numbers"]
-    return partial(driver(name, "dense", double, NO_INDEX, NO_INDEX, plain).in_order, slopes, numbers)
-
-
-def sum_block(plain: bool) -> Callable[..., float]:
-    """The driver of that name, for samples in double precision."""
-    return driver("sum_block", "dense", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain).in_order
-
-
 def penalty_functions(formulas: Formulas, dtype: np.dtype, plain: bool) -> dict[str, Any]:
     """The functions of a penalty, and its numbers, as arguments of a driver."""
     if plain:
@@ -299,35 +276,3 @@ def penalty_functions(formulas: Formulas, dtype: np.dtype, plain: bool) -> dict[
         return {"pull": made.pull, "prox": made.prox, "penalty_numbers": made.penalty_numbers}
     penalty = functions.compiled_penalty(formulas.penalty, dtype)
     return {"pull": penalty["pull"], "prox": penalty["prox"], "penalty_numbers": penalty["numbers"]}
-
-
-def add_moments(dtype: np.dtype) -> Callable[..., float]:
-    """The driver of that name, for parameters of a precision."""
-    return driver("add_moments", "dense", dtype, NO_INDEX, NO_INDEX, plain=False).in_order
-
-
-def settle(missed: dict[str, Any], plain: bool) -> None:
-    """Apply to sparse columns, and their averages, the missed steps of a penalty; see the driver."""
-    driver("settle", "csr", np.dtype(np.float64), NO_INDEX, NO_INDEX, plain)(missed)
-
-
-def update_columns(values: dict[str, Any], dtype: np.dtype, plain: bool) -> Callable[[dict[str, Any]], float]:
-    """The driver of that name, for columns of a precision; all arrays are passed later."""
-    call = machine.Call(driver("update_columns", "csr", dtype, NO_INDEX, NO_INDEX, plain), values)
-    return machine.bound(call, scratch=())
-
-
-# Number of random numbers that are drawn at once.
-DRAWS = 8192
-
-
-def permute(order: np.ndarray, generator: np.random.Generator, plain: bool) -> None:
-    """Shuffle row numbers in place, by Fisher-Yates. Drawing many numbers at once costs a third of single draws."""
-    kinds = np.dtype(np.float64), np.dtype(np.uint32), order.dtype
-    shuffle = None if plain else driver("permute", "dense", *kinds, plain)
-    for start in range(1, len(order), DRAWS):
-        draws = generator.random(min(DRAWS, len(order) - start))
-        if shuffle:
-            shuffle({"order": order, "start": start, "draws": draws, "n": len(draws)})
-        else:
-            machine.source("permute", "dense")(order, start, draws, len(draws))

@@ -13,7 +13,7 @@ from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.statistics import affordable, measure
 from sklearn_sgd._engine.compiled import machine
 from sklearn_sgd._engine.passes import full_batch
-from sklearn_sgd._engine.passes.drivers import Drivers, driver, penalty_functions
+from sklearn_sgd._engine.passes.drivers import Drivers, driver, is_plain, penalty_functions
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING
 
 # Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
@@ -47,10 +47,10 @@ class Automatic:
     The first epochs are in plain Python, that is NumPy: few epochs are not worth the time to compile.
     """
 
-    def __init__(self, plan, is_plain: Callable[[], bool]):
+    def __init__(self, plan):
         p, inverse = plan.X.shape[1], np.ascontiguousarray(plan.preconditioner.inverse, DOUBLE)
         self.values = moments(plan) | {"inverse": inverse, "full": int(inverse.ndim == 2), "work": np.zeros(5 * p)}
-        self.is_plain, self.calls = is_plain, dict[bool, Callable[[dict[str, Any]], float]]()
+        self.calls = dict[bool, Callable[[dict[str, Any]], float]]()
 
     def __call__(self, plan, piece, vectors, window) -> float:
         """Run one epoch, which is one step; equal to that of ``arrays``, to rounding."""
@@ -65,7 +65,7 @@ class Automatic:
     def _call(self, plan, is_early: bool) -> Callable[[dict[str, Any]], float]:
         """Return the driver."""
         if is_early not in self.calls:
-            plain = is_early or self.is_plain()
+            plain = is_early or is_plain()
             made = driver("normal_automatic", "dense", DOUBLE, NO_INDEX, NO_INDEX, plain)
             values = self.values | penalty_functions(plan.formulas, DOUBLE, plain)
             self.calls[is_early] = machine.bound(machine.Call(made, values), scratch=())

@@ -6,8 +6,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.cores import map_on_cores
-from sklearn_sgd._engine.passes import drivers as native
-from sklearn_sgd._engine.passes.choose import can_compile
+from sklearn_sgd._engine.passes.without_plan import in_units
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, take, total
 
@@ -87,7 +86,7 @@ def _read(
     X: np.ndarray, some: np.ndarray, weight: np.ndarray, centre: np.ndarray, factor: np.ndarray, kind: np.dtype
 ) -> tuple[np.ndarray, Any, Any, Any]:
     """Return scaled rows; for each column the weighted sum, the sum of squares, and the largest square."""
-    call = native.in_units(X, some, weight, centre, factor, plain=native.is_plain() or not can_compile())
+    call = in_units(X, some, weight, centre, factor)
     rows, p, step = np.empty((len(some), X.shape[1]), kind), X.shape[1], max(1, BLOCK // X.shape[1])
 
     @np.errstate(all="ignore")  # NumPy's setting is per thread.

@@ -32,9 +32,9 @@ from sklearn_sgd._engine.baseline import (
 )
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes import variance_reduced
-from sklearn_sgd._engine.passes.choose import add_moments, sums_of_entries
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
+from sklearn_sgd._engine.passes.without_plan import add_moments, sums_of_entries
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, size_for_readings

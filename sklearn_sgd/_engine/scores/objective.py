@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.compiled.drivers.vectors import sum_of_ratios
-from sklearn_sgd._engine.passes.choose import score_driver
+from sklearn_sgd._engine.passes.without_plan import score_driver
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.traits import Formulas, LossReading, read
 

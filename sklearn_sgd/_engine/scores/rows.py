@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
 from sklearn_sgd._engine.compiled.drivers.scores import work_size
 from sklearn_sgd._engine.compiled.machine import from_line
-from sklearn_sgd._engine.passes.choose import sum_block
+from sklearn_sgd._engine.passes.without_plan import sum_block
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.products import blocks, dense
 from sklearn_sgd._namespace import take

@@ -15,7 +15,7 @@ from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, cr
 from sklearn_sgd._engine.automatic.preconditioner import Counted, Preconditioner, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.window import TIME
-from sklearn_sgd._engine.passes.choose import settle
+from sklearn_sgd._engine.passes.without_plan import settle
 from sklearn_sgd._engine.plan import Plan, row_numbers
 from sklearn_sgd._engine.preparation.prepare import remembered
 from sklearn_sgd._engine.resolve import Recipe

@@ -18,9 +18,10 @@ from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD
 from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
-from sklearn_sgd._engine.passes.choose import choose, update_columns
+from sklearn_sgd._engine.passes.choose import choose
 from sklearn_sgd._engine.passes.drivers import Pass, column_table
 from sklearn_sgd._engine.passes.rows import NOTHING
+from sklearn_sgd._engine.passes.without_plan import update_columns
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
 from sklearn_sgd._engine.preparation.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
 from sklearn_sgd._engine.resolve import Recipe

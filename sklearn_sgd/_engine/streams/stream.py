@@ -12,9 +12,9 @@ from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.compiled.machine import BoundCall, address
 from sklearn_sgd._engine.epochs import Descent, quiet
 from sklearn_sgd._engine.order import epoch_order
-from sklearn_sgd._engine.passes.choose import add_moments
 from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.passes.rows import as_rows
+from sklearn_sgd._engine.passes.without_plan import add_moments
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
 from sklearn_sgd._engine.preparation.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
 from sklearn_sgd._engine.preparation.ridge_unit import ridge_unit
