@@ -14,6 +14,11 @@ def part_class(choice: Any, table: Mapping) -> Any:
     return table.get(choice) if isinstance(choice, str) else choice
 
 
+def stores_slopes(optimizer: Any) -> bool:
+    """Return whether an optimizer, or its class, stores a slope of each sample, so that it needs the samples again."""
+    return hasattr(optimizer, "refreshes_table")
+
+
 def make_part(choice: Any, table: Mapping, params: Mapping[str, Any]) -> Any:
     """Return the part for a name, with its fields set from the parameters; a part is returned as it is."""
     if choice is not None and not isinstance(choice, str):

@@ -1,13 +1,15 @@
 """Hints in error messages: what was probably meant."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from numbers import Real
 from typing import Any
 
+from sklearn_sgd._base.parameters import LEARNING_RATES
 from sklearn_sgd._compat import InvalidParameterError
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
+from sklearn_sgd.penalties import PENALTIES
 
 # Names of other libraries, and of earlier versions of scikit-learn, for losses and penalties.
 SYNONYMS = {
@@ -28,7 +30,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0
 
 
-def _of_name(parameter: str, value: Any, names: Iterable[str]) -> str:
+def _of_name(parameter: str, value: Any, names: Collection) -> str:
     """Return a hint for a name with other capitals, or of another library."""
     lower = value.lower() if isinstance(value, str) else ""
     name = lower if lower in names else SYNONYMS.get(parameter, {}).get(lower)
@@ -46,7 +48,7 @@ def _of_learning_rate(value: Any) -> str:
 
 def _of_optimizer(value: Any) -> str:
     """Return a hint for an optimizer that is not valid."""
-    if isinstance(value, str) and value in ("auto", "constant", "invscaling", "optimal", "adaptive"):
+    if isinstance(value, str) and value in LEARNING_RATES:
         return f"{value!r} is a learning rate: use learning_rate={value!r}."
     return _of_name("optimizer", value, OPTIMIZERS)
 
@@ -57,7 +59,7 @@ def _of_penalty(value: Any) -> str:
         return f"For a penalty of this strength use penalty='l2', alpha={value!s}."
     if isinstance(value, str) and value.lower() == "none":
         return "For no penalty use penalty=None."
-    return _of_name("penalty", value, ("l2", "l1", "elasticnet"))
+    return _of_name("penalty", value, PENALTIES)
 
 
 def _of_loss(value: Any) -> str:

@@ -12,13 +12,15 @@ import numpy as np
 from sklearn_sgd._compat import HasMethods, Interval, StrOptions
 from sklearn_sgd._engine.resolve import PASSIVE, Recipe, make_recipe
 from sklearn_sgd._namespace import dtype_of, is_foreign
-from sklearn_sgd._parts import make_part, part_class
+from sklearn_sgd._parts import make_part, part_class, stores_slopes
 from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES, Positive
 
 # What the name of a loss ends with, if there is no intercept.
 WITHOUT = " without intercept"
+
+LEARNING_RATES = ("auto", "constant", "invscaling", "optimal", "adaptive", *PASSIVE)
 
 # Number of entries up to which an array of a part is shown; of a longer one, a hash.
 FEW = 6
@@ -37,7 +39,7 @@ class InstanceWith(HasMethods):
 
 CONSTRAINTS: dict[str, list] = {
     "loss": [StrOptions(set(LOSSES)), InstanceWith(["value", "gradient"])],
-    "penalty": [StrOptions({"l2", "l1", "elasticnet"}), InstanceWith(["value", "gradient", "prox"]), None],
+    "penalty": [StrOptions(set(PENALTIES) - {None}), InstanceWith(["value", "gradient", "prox"]), None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
     "positive": ["boolean"],
@@ -46,7 +48,7 @@ CONSTRAINTS: dict[str, list] = {
     "epochs": [Interval(Integral, 1, None, closed="left")],
     "shuffle": ["boolean", StrOptions({"batches"})],
     "drop_last": ["boolean"],
-    "learning_rate": [StrOptions({"auto", "constant", "invscaling", "optimal", "adaptive", *PASSIVE}), callable],
+    "learning_rate": [StrOptions(set(LEARNING_RATES)), callable],
     "eta0": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "optimizer": [StrOptions(set(OPTIMIZERS)), InstanceWith(["step"])],
@@ -151,21 +153,21 @@ def can_stream(estimator: Any) -> bool:
         return True  # The most frequent case: this function runs in each call.
     if estimator.early_stopping is True:
         raise AttributeError("partial_fit: early_stopping=True needs several epochs; use fit, or early_stopping=False.")
-    if refreshes_gradients(estimator):
+    if needs_same_samples(estimator.optimizer):
         raise AttributeError(
             f"partial_fit: optimizer={estimator.optimizer!r} needs the same samples again; use another optimizer."
         )
     return True
 
 
-def refreshes_gradients(estimator: Any) -> bool:
-    """Return whether the optimizer keeps a gradient of each sample, so that it needs the same samples again."""
-    return hasattr(part_class(estimator.optimizer, OPTIMIZERS), "refreshes_table")
+def needs_same_samples(optimizer: Any) -> bool:
+    """Return whether an optimizer, given by name or as an instance, stores a slope of each sample."""
+    return stores_slopes(part_class(optimizer, OPTIMIZERS))
 
 
 def steps_on_single_rows(estimator: Any) -> bool:
     """Return whether each update needs the state of its own sample, which array libraries do not support."""
-    return refreshes_gradients(estimator) or estimator.learning_rate in PASSIVE
+    return needs_same_samples(estimator.optimizer) or estimator.learning_rate in PASSIVE
 
 
 def restricts_targets(estimator: Any) -> bool:

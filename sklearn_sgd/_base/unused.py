@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 from sklearn.base import clone
 
-from sklearn_sgd._base.parameters import CONSTRAINTS
+from sklearn_sgd._base.parameters import CONSTRAINTS, needs_same_samples
 from sklearn_sgd._engine.resolve import PASSIVE
 from sklearn_sgd._engine.warning import user_stacklevel
-from sklearn_sgd._parts import part_class
 from sklearn_sgd.losses import LOSSES
-from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES
 
 
@@ -40,7 +38,7 @@ def either(*uses: Use) -> Use:
 
 def _fades(params: Mapping[str, Any]) -> bool:
     """Return whether `partial_fit` exists and uses statistics in which older samples can count less."""
-    once = params["early_stopping"] or hasattr(part_class(params["optimizer"], OPTIMIZERS), "refreshes_table")
+    once = params["early_stopping"] or needs_same_samples(params["optimizer"])
     return not once and (params["learning_rate"] == "auto" or params["average"] not in ("auto", False))
 
 

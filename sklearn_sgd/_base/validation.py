@@ -31,8 +31,8 @@ from sklearn_sgd._namespace import (
 # The fast path, for input that validation would neither convert nor reject: validation takes longer than a step.
 
 
-def is_plain_matrix(X: Any, n_features: int, dtype: np.dtype, finite: bool = False) -> bool:
-    """Return whether X is a C-ordered array of this width and dtype; finite unless that is known."""
+def is_plain_matrix(X: Any, n_features: int, dtype: np.dtype) -> bool:
+    """Return whether X is a finite C-ordered array of this width and dtype."""
     return (
         type(X) is np.ndarray
         and X.ndim == 2
@@ -40,18 +40,18 @@ def is_plain_matrix(X: Any, n_features: int, dtype: np.dtype, finite: bool = Fal
         and X.dtype == dtype
         and X.flags.c_contiguous
         and len(X) > 0
-        and (finite or all_finite(X))
+        and all_finite(X)
     )
 
 
-def is_plain_column(values: Any, X: np.ndarray, finite: bool = False) -> bool:
-    """Return whether there is one number per sample, in the dtype of X, finite unless that is known."""
+def is_plain_column(values: Any, X: np.ndarray) -> bool:
+    """Return whether there is one finite number per sample, in the dtype of X."""
     return (
         type(values) is np.ndarray
         and values.shape == X.shape[:1]
         and values.dtype == X.dtype
         and values.flags.c_contiguous
-        and (finite or all_finite(values))
+        and all_finite(values)
     )
 
 

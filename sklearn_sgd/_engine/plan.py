@@ -13,6 +13,7 @@ from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_a
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import Elsewhere, dtype_of, is_foreign, total
+from sklearn_sgd._parts import stores_slopes
 
 # Number of entries of X that are processed for one target after the other; number of rates computed at once.
 PIECE, RATES = 1 << 15, 1 << 16
@@ -141,7 +142,7 @@ class Plan(NamedTuple):
     @property
     def remembers(self) -> bool:
         """Whether the last slope of each row is stored."""
-        return hasattr(self.parts.optimizer, "refreshes_table") and self.batch_size < self.n_rows
+        return stores_slopes(self.parts.optimizer) and self.batch_size < self.n_rows
 
     @property
     def is_reweighted(self) -> bool:

@@ -10,7 +10,7 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.passes.passive_aggressive import variant
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._parts import make_part
+from sklearn_sgd._parts import make_part, stores_slopes
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES, Positive
@@ -43,7 +43,7 @@ class Recipe(NamedTuple):
     @property
     def remembers(self) -> bool:
         """Whether the last slope of each row is stored."""
-        return hasattr(self.parts.optimizer, "refreshes_table")
+        return stores_slopes(self.parts.optimizer)
 
     def average_from(self, noise: bool) -> int:
         """Number of the first update in the average, for steps with or without noise; 0: no average."""
@@ -78,7 +78,7 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
     """
     choice, parts = params["learning_rate"], make_parts(params, dtype, n_features, foreign)
     formulas = Formulas(parts, n_features)
-    if choice == "auto" and hasattr(parts.optimizer, "refreshes_table"):
+    if choice == "auto" and stores_slopes(parts.optimizer):
         if not formulas.curvature < np.inf:
             raise ValueError(
                 f"optimizer={params['optimizer']!r} needs a learning_rate for loss={params['loss']!r}: 'auto' needs "

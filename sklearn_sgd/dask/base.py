@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.estimator import BaseGDRegressor
-from sklearn_sgd._base.parameters import ResolvedParameters, refreshes_gradients
+from sklearn_sgd._base.parameters import ResolvedParameters, needs_same_samples
 from sklearn_sgd._base.unused import USES, Use
 from sklearn_sgd._compat import check_feature_names
 from sklearn_sgd._engine.resolve import Recipe
@@ -232,7 +232,7 @@ class BaseDaskRegressor(BaseGDRegressor):
         rows = ClusterRows.of(blocks)
         self.n_features_in_ = rows.shape[1]
         recipe = resolved.resolve(rows)
-        if refreshes_gradients(self):
+        if needs_same_samples(self.optimizer):
             raise ValueError(
                 f"optimizer={self.optimizer!r} needs the same samples again, which workers do not keep: use "
                 "optimizer='sgd', or the class without Dask."

@@ -74,7 +74,7 @@ class ClusterRows(RemoteRows):
         weights = weight if isinstance(weight, CurvatureWeights) else None
         view = weights.view if weights else self.view
         args = centred, with_target, weights
-        return self.blocks.reduce(view, workers.column_statistics, *args, combine=workers.merge_all)
+        return self.blocks.reduce(view, workers.column_statistics, *args, combine=workers.merge_statistics)
 
     def largest_eigenvalue(self, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
         """Return the largest eigenvalue of the covariance of the scaled columns, computed by a worker."""

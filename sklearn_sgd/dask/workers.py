@@ -1,7 +1,8 @@
 """Functions that run on the workers: they validate the samples of a partition, and compute sums over them."""
 
+import operator
 import pickle
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any, NamedTuple, Self
 
 import cloudpickle
@@ -155,20 +156,11 @@ def apply(block: Block, view: RowView, function: Any, args: tuple) -> Any:
         return function(block, block.data(view), *args)
 
 
-def add(terms: list) -> Any:
-    """Return the sum of terms, in their order."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
-
-
-def merge_all(statistics: list[ColumnStatistics]) -> ColumnStatistics:
-    """Return the merged statistics of all blocks."""
-    total = statistics[0]
-    for some in statistics[1:]:
-        total = merge(total, some)
-    return total
+# They combine a list of results of several blocks, in their order.
+add = partial(reduce, operator.add)
+merge_statistics = partial(reduce, merge)
+merge_scores = partial(reduce, Scores.merged)
+merge_spreads = partial(reduce, Spread.plus)
 
 
 def join_factors(factors: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, float]:
@@ -177,19 +169,9 @@ def join_factors(factors: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, f
     return baseline.triangle(parts), sum(weights)
 
 
-def merge_scores(scores: list[Scores]) -> Scores:
-    """Return the merged scores of all blocks."""
-    return reduce(Scores.merged, scores)
-
-
 def scores_of(block: Block, data: Data, objective: Objective, none: Scores, spread: Spread | None) -> Scores:
     """Return the scores of the samples, starting from empty scores; kernels are as wide as follows from all samples."""
     return none.counted_at(objective, block.X, data.y, data.weight, spread)
-
-
-def merge_spreads(spreads: list[Spread]) -> Spread:
-    """Return the sum over all blocks of what the width of kernels follows from."""
-    return reduce(Spread.plus, spreads)
 
 
 def spread_of(block: Block, data: Data, objective: Objective, none: Scores) -> Spread:

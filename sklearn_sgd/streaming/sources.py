@@ -63,21 +63,6 @@ class Chunk(NamedTuple):
         """Number of rows."""
         return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
 
-    def head(self, n_rows: int) -> "Chunk":
-        """Return the first rows.
-
-        Parameters
-        ----------
-        n_rows : int
-            Number of rows.
-
-        Returns
-        -------
-        chunk : Chunk
-            The first rows.
-        """
-        return self.part(0, n_rows)
-
     def part(self, start: int, stop: int | None) -> "Chunk":
         """Return some of the rows.
 

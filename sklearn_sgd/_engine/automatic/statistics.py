@@ -123,12 +123,9 @@ def stretches(n: int, p: int, full: bool) -> tuple[int, int]:
 
 
 def measure(
-    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None, narrow: bool = True
+    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None
 ) -> ColumnStatistics:
-    """Return the statistics of columns and targets, for all rows or those in ``kept``; without weights all are 1.
-
-    Covariances only if X is ``narrow``.
-    """
+    """Return the statistics of columns and targets, for all rows or those in ``kept``; without weights all are 1."""
     if type(X) is np.ndarray and kept is None and X.shape[0] == 1 and centred:
         row = doubled(X[0])
         row = row if y is None else np.concatenate((row, doubled(y[0])))
@@ -137,7 +134,7 @@ def measure(
         count_rows(X.shape[0])
         return X.measure(weight, centred, y is not None)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
-    full = narrow and p <= FULL and not by_entries(X)
+    full = p <= FULL and not by_entries(X)
     size, every = stretches(n, p, full)
     count_rows(n // every)
     is_dense = full and sparse.issparse(X) and X.nnz > DENSE * X.shape[0] * p

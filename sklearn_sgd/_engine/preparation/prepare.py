@@ -46,6 +46,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
+from sklearn_sgd._parts import stores_slopes
 
 # The preconditioner is made anew when a stream has grown by this share.
 GROWTH = 0.1
@@ -335,7 +336,7 @@ def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:
     """Whether coordinates must keep their directions: of sparse columns also for a decay, or remembered slopes."""
     if statistics.counts is None:
         return not formulas.is_smooth
-    return not formulas.is_unpenalised or hasattr(formulas.parts.optimizer, "refreshes_table")
+    return not formulas.is_unpenalised or stores_slopes(formulas.parts.optimizer)
 
 
 def _automatic_schedule(
