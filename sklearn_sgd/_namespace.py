@@ -20,13 +20,13 @@ from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, 
 
 # Limits for copies of rows: a share of the free memory of a graphics card, bytes on a card whose free memory is
 # unknown, and bytes on the host, few enough for its caches.
-FREE, CARD, HOST = 1 / 8, 1 << 28, 1 << 22
+FREE_SHARE, CARD_BYTES, HOST_BYTES = 1 / 8, 1 << 28, 1 << 22
 
 # The namespace for a type of arrays, with and without dispatch. To find it takes as long as ten products.
 _functions: dict[tuple[type, bool], Any] = {}
 
 
-class Elsewhere:
+class RemoteObject:
     """Base class of objects that represent rows of other processes; ``weight`` is their total weight."""
 
     weight: float
@@ -34,7 +34,7 @@ class Elsewhere:
 
 def is_foreign(array) -> bool:
     """Whether an array is of another library than NumPy and SciPy."""
-    return not (isinstance(array, (np.ndarray, Elsewhere)) or sparse.issparse(array))
+    return not (isinstance(array, (np.ndarray, RemoteObject)) or sparse.issparse(array))
 
 
 def dispatches(values) -> bool:
@@ -47,7 +47,7 @@ def dispatches(values) -> bool:
     )
 
 
-def refuse_elsewhere(X, estimator, method: str) -> None:
+def check_place(X, estimator, method: str) -> None:
     """Raise an error if X is not on the device of `coef_`; before version 1.9 scikit-learn has no such check."""
     if get_config()["array_api_dispatch"] and not sparse.issparse(estimator.coef_):
         check_same_namespace(X, estimator, attribute="coef_", method=method)
@@ -89,13 +89,13 @@ def scratch_bytes(array) -> int:
     The same number limits one computation, on any device.
     """
     if is_on_host(array):
-        return HOST
+        return HOST_BYTES
     kind, free = _library(array), None
     if kind == "torch" and array.is_cuda:
         free = sys.modules["torch"].cuda.mem_get_info(array.device)[0]
     elif kind == "cupy":
         free = array.device.mem_info[0]
-    return CARD if free is None else int(FREE * free)
+    return CARD_BYTES if free is None else int(FREE_SHARE * free)
 
 
 def scratch_rows(X) -> int:

@@ -180,7 +180,7 @@ class FittedModel:
     def with_counted_rows(self) -> Self:
         """Return this model with scores in which no rows wait for others.
 
-        Rows that are seen again would not be told from those that wait.
+        Rows that are seen again could not be distinguished from those that wait.
         """
         if not self.scores:
             return self

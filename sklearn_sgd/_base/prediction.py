@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_sgd._base.fitted import predict_linear
 from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._compat import num_samples, safe_indexing
-from sklearn_sgd._namespace import detached, dispatches, floats, is_foreign, namespace, refuse_elsewhere, scratch_rows
+from sklearn_sgd._namespace import check_place, detached, dispatches, floats, is_foreign, namespace, scratch_rows
 
 # Entries of X in a block of predictions on the host.
 BLOCK = 1 << 17
@@ -24,7 +24,7 @@ def predict_in_blocks(estimator: Any, X: Any) -> Any:
     model = estimator._model
     if _is_like_coef(estimator, X, model.coef):
         return _product_there(estimator, X, detached(X))
-    refuse_elsewhere(X, estimator, "predict")
+    check_place(X, estimator, "predict")
     if dispatches(X):
         return _predict_there(estimator, X)
     size = max(1, BLOCK // estimator.n_features_in_)

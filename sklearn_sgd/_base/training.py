@@ -35,7 +35,7 @@ class Scorer:
     """D² on validation data for each target. For the squared error this is R².
 
     D² is 1 minus the loss divided by that of the best constant. Where all targets are the same, so that this constant
-    is exact, the loss is divided by the first one that is not 0: such scores, too, tell the better parameters.
+    is exact, the loss is divided by the first one that is not 0: such scores also rank parameters.
     """
 
     def __init__(self, formulas: Formulas, X_val: Any, y_val: Any, weight_val: Any):

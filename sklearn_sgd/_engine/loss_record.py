@@ -55,7 +55,7 @@ class LossRecord:
     def count_first_loss(self, loss: float, weight: float, n_rows: int) -> None:
         """Count the mean loss of a chunk of this total weight that was not seen before; the last losses are kept.
 
-        After a fit that left the finite range in its first epoch the means begin anew.
+        After a fit that left the finite range in its first epoch the means start again.
         """
         if not isfinite(self.prequential_sum):
             self.prequential_sum = self.prequential_weight = self.recent_sum = self.recent_weight = 0.0

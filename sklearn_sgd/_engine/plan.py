@@ -12,7 +12,7 @@ from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_after
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import Elsewhere, dtype_of, is_foreign, total
+from sklearn_sgd._namespace import RemoteObject, dtype_of, is_foreign, total
 from sklearn_sgd._parts import stores_slopes
 
 # Number of entries of X that are processed for one target after the other; number of rates computed at once.
@@ -130,7 +130,7 @@ class Plan(NamedTuple):
     @property
     def is_remote(self) -> bool:
         """Whether the rows are in other processes. They have no order here, and an epoch uses all of them at once."""
-        return isinstance(self.X, Elsewhere)
+        return isinstance(self.X, RemoteObject)
 
     @property
     def used(self) -> Any:

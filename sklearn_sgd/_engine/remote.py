@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._namespace import Elsewhere
+from sklearn_sgd._namespace import RemoteObject
 
 
-class RemoteRows(Elsewhere, ABC):
+class RemoteRows(RemoteObject, ABC):
     """Rows of other processes, used instead of X and of the rows of a plan. Its methods return values over all rows.
 
     Each method does the same as the function of that name in the engine for rows in this process. The rows have no

@@ -182,7 +182,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         return merged is not None
 
     def forget_step(self) -> None:
-        """Make the next step anew."""
+        """Let the next step be computed from all statistics."""
         self.step = None
 
     def learn_entries(self, weight: float, gained: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._namespace import Elsewhere, doubled, dtype_of, is_foreign, like, total
+from sklearn_sgd._namespace import RemoteObject, doubled, dtype_of, is_foreign, like, total
 
 
 def left_after(age: Any, half_life: float) -> Any:
@@ -35,7 +35,7 @@ class WeightRecord:
     def count_weights(self, weight, X) -> float:
         """Count the weights of new rows; return the mean before in units of that now."""
         n_rows, before = X.shape[0], self.mean_weight
-        if isinstance(X, Elsewhere):
+        if isinstance(X, RemoteObject):
             # Remote rows include their weights, of mean 1.
             self.weight_sum, self.weight_rows = X.weight, n_rows
             self.left_sum, self.left_rows = X.weight, n_rows
@@ -68,7 +68,7 @@ class WeightRecord:
 
     def relative(self, weight, X):
         """Return the weights divided by the mean of all non-zero weights so far; an empty array if all are 1."""
-        if isinstance(X, Elsewhere):
+        if isinstance(X, RemoteObject):
             return np.empty(0, dtype_of(X))
         dtype, mean = dtype_of(X), self.mean_weight
         if weight is None:

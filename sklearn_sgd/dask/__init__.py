@@ -1,4 +1,4 @@
-"""The three regressors on a Dask cluster: samples stay on the workers, sums travel. Needs the extra ``dask``.
+"""The three regressors on a Dask cluster: samples stay on the workers. Needs the extra ``dask``.
 
 The classes take Dask arrays and data frames, and are used as the Dask classes of LightGBM and XGBoost are.
 """

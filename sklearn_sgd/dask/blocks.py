@@ -94,7 +94,7 @@ class Blocks:
         n_batches = self.n_batches(batch_size, drop_last)
         return int(max(n_batches[numbers].sum() for numbers in self.chains))
 
-    def legs(self, batch_size: int, drop_last: bool) -> list[tuple[int, int]]:
+    def rounds(self, batch_size: int, drop_last: bool) -> list[tuple[int, int]]:
         """The batches at which a chain starts, and stops to be averaged."""
         longest = self.n_updates(batch_size, drop_last)
         every = -(-self.sync_rows // batch_size) if self.sync_rows else max(1, longest)

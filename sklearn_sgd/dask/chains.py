@@ -50,14 +50,14 @@ class LocalDescent:
     def __init__(self, blocks: Blocks, plan: Plan):
         _check_batches(blocks, plan)
         self.blocks, self.sent = blocks, SentPlan.of(plan)
-        self.legs = blocks.legs(plan.batch_size, plan.drop_last)
+        self.rounds = blocks.rounds(plan.batch_size, plan.drop_last)
         # The result of a task, not scattered data, so that it is computed again if its worker is lost.
         self.preconditioner = blocks.client.submit(_identity, plan.preconditioner, pure=False)
 
     def __call__(self, plan: Plan, piece: Piece, vectors: Vectors, window: np.ndarray) -> float:
         """Run an epoch, and return the sum of the losses."""
         loss, weight, seed = 0.0, 0.0, int(self.blocks.generator.integers(2**63))
-        for start, stop in self.legs:
+        for start, stop in self.rounds:
             here = Start(vectors, window, piece.n_done + start, piece.rate_factor, seed, start, stop)
             ends = self._run(plan.data.rows.view, here)
             loss += sum(end.loss for end in ends)

@@ -52,15 +52,15 @@ def open_dataset(data, format: str | None):
 
 def _not_data(data: Any) -> str:
     """Return the error message for invalid data of an ArrowSource, with the remedy."""
-    told = f"data must be a path, a list of paths, or a Dataset or a Table of pyarrow; got {type(data).__name__}."
+    expected = f"data must be a path, a list of paths, or a Dataset or a Table of pyarrow; got {type(data).__name__}."
     if hasattr(data, "to_arrow"):
-        return f"{told} Give it as a table: data.to_arrow()."
+        return f"{expected} Give it as a table: data.to_arrow()."
     if hasattr(data, "iloc"):
-        return f"{told} Give it as a table: pyarrow.Table.from_pandas(data)."
+        return f"{expected} Give it as a table: pyarrow.Table.from_pandas(data)."
     for method in ("read_all", "to_table"):
         if hasattr(data, method):
-            return f"{told} It can be read only once; give its table: data.{method}()."
-    return f"{told} For arrays use ArraySource(X, y), or for chunks of them a list of (X, y)."
+            return f"{expected} It can be read only once; give its table: data.{method}()."
+    return f"{expected} For arrays use ArraySource(X, y), or for chunks of them a list of (X, y)."
 
 
 def filter_of(dataset) -> Any:

@@ -287,17 +287,17 @@ def as_source(source, learn: bool = False) -> Source:
     """Return a source from an iterable, a function that makes one, or a source; ``learn``: its chunks need targets."""
     if isinstance(source, Source):
         return source
-    told = (
+    expected = (
         "source must be a Source, an iterable of chunks (X, y) or (X, y, sample_weight), or a function that makes one"
     )
     if _is_one_chunk(source, learn):
-        raise TypeError(f"{told}; got (X, y) itself. Give [(X, y)] for one chunk, or ArraySource(X, y) for many.")
+        raise TypeError(f"{expected}; got (X, y) itself. Give [(X, y)] for one chunk, or ArraySource(X, y) for many.")
     # The rows of an array, the letters of a path and the names of a dictionary are not chunks.
     rows = isinstance(source, str | bytes | Mapping) or hasattr(source, "shape")
     if callable(source) or (isinstance(source, Iterable) and not rows):
         return IterableSource(source)
     raise TypeError(
-        f"{told}; got {type(source).__name__}. For files and tables use ArrowSource, for arrays ArraySource, for a "
+        f"{expected}; got {type(source).__name__}. For files and tables use ArrowSource, for arrays ArraySource, for a "
         "data frame [(frame, y)]."
     )
 

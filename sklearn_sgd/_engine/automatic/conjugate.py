@@ -40,7 +40,7 @@ def conjugate_gradients(
     change : callable
         Function (d, w, g) that returns by how much the gradient, g at w, changes along d.
     gradient : callable or None
-        Function from parameters to the gradient, which is computed anew after each step. By default it follows from
+        Function from parameters to the gradient, which is computed again after each step. By default it follows from
         its changes; their rounding errors add up.
     """
     d, before, gain = np.zeros_like(g), np.inf, 0.0

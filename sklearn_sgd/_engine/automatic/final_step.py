@@ -21,10 +21,10 @@ STEPS, SURE = 30, 6
 WORTH = 0.5
 
 
-def rounding_of(geometry: Geometry, kind: Any, slope: float, centre: np.ndarray) -> float:
+def rounding_of(geometry: Geometry, dtype: Any, slope: float, centre: np.ndarray) -> float:
     """Gradients up to which there is none, along a direction of variance one, where rows have such slopes."""
     offset = float(np.max(abs(centre) * geometry.scale, initial=0.0))
-    return ROUNDING * float(np.finfo(kind).eps) * slope * (1.0 + offset)
+    return ROUNDING * float(np.finfo(dtype).eps) * slope * (1.0 + offset)
 
 
 def gain_by_chance(geometry: Geometry, wide: Geometry, loss: float, weight: float) -> float:

@@ -227,6 +227,11 @@ class WideGeometry(Geometry):
         return self.scale * linalg.cho_solve((self.lower, True), scaled, check_finite=False)
 
 
+def one_over_roots(squares: np.ndarray, varies: np.ndarray) -> np.ndarray:
+    """Return the scales of columns: one over the root of a square; 0 for a column that does not vary."""
+    return np.where(varies, 1.0 / np.sqrt(np.where(varies, squares, 1.0)), 0.0)
+
+
 def geometry_of(scale: np.ndarray, correlation: np.ndarray) -> Geometry:
     """Return the geometry of columns with these scales and correlations."""
     return WideGeometry.of(scale, correlation) or Directions.of(scale, correlation)

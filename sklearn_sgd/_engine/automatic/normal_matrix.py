@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
-from sklearn_sgd._engine.automatic.geometry import geometry_of
+from sklearn_sgd._engine.automatic.geometry import geometry_of, one_over_roots
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
@@ -100,7 +100,7 @@ def conjugate_minimum(
         return np.append(w, normal.target)
     curvature = normal.covariance + np.diag(penalty.gradient(np.ones_like(w)) + np.zeros_like(w))
     squares = curvature.diagonal()
-    scale = np.where(squares > 0.0, 1.0 / np.sqrt(np.where(squares > 0.0, squares, 1.0)), 0.0)
+    scale = one_over_roots(squares, squares > 0.0)
     correlation = curvature * np.outer(scale, scale)
     if np.max(abs(np.tril(correlation, -1)), initial=0.0) > FAR:
         inverse = geometry_of(scale, correlation).inverse()

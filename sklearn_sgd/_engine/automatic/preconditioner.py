@@ -16,7 +16,7 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
-from sklearn_sgd._engine.automatic.geometry import FLOOR, Directions, Geometry, geometry_of
+from sklearn_sgd._engine.automatic.geometry import FLOOR, Directions, Geometry, geometry_of, one_over_roots
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there, measure_there
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
@@ -220,7 +220,7 @@ def make_step(
         squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
     varies = is_varying(squares, statistics.centre)
-    scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + (0.0 if by_entries else ridge), 1.0)), 0.0)
+    scale = one_over_roots(squares + (0.0 if by_entries else ridge), varies)
     dtype, most_variance = dtype_of(rows.X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
     with np.errstate(over="ignore"):
         inverse = (scale * scale).astype(dtype)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.automatic.geometry import DOUBLE
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.geometry import DOUBLE, one_over_roots
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, Slopes
 
 # Numbers of proximal steps before each round of Newton steps; maximum number of Newton steps in a round.
 STEPS, HELD = (100, 50, 50, 50, 50, 100, 200, 400), 30
@@ -30,7 +30,7 @@ def proximal_minimum(
     w: np.ndarray,
     bias: float,
     steps: Sequence[int] = STEPS,
-    kind: np.dtype = DOUBLE,
+    dtype: np.dtype = DOUBLE,
 ) -> np.ndarray:
     """Return parameters at the minimum on moments, with a penalty that has a proximal step.
 
@@ -38,9 +38,9 @@ def proximal_minimum(
     "Adaptive restart for accelerated gradient schemes", Foundations of Computational Mathematics 15, 2015). They find
     which coefficients the penalty holds, but converge slowly where columns are correlated. So after some of them,
     Newton steps follow for the coefficients that are free. ``steps`` are the numbers of steps before each of these.
-    ``kind`` is the precision of the gradient from which the products with the target come.
+    ``dtype`` is the precision of the gradient from which the products with the target come.
     """
-    problem, w = Problem(normal, penalty, NARROWEST[kind]), w[:-1]
+    problem, w = Problem(normal, penalty, NARROWEST[dtype]), w[:-1]
     for number in steps:
         w, is_minimum = problem.accelerated(w, number)
         if is_minimum:
@@ -54,17 +54,14 @@ class Problem:
 
     def __init__(self, normal: NormalMatrix, penalty: Any, narrowest: float):
         self.normal, self.penalty, self.narrowest = normal, penalty, narrowest
+        self.gradient = Slopes(normal, penalty).at
         variance = np.maximum(normal.covariance.diagonal(), 0.0)
-        self.scale = np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
+        self.scale = one_over_roots(variance, variance > 0.0)
         self.ridge = penalty.gradient(self.scale * self.scale) + 0.0 * variance
         self.correlation = normal.covariance * np.outer(self.scale, self.scale)
         self.largest = max(float(np.linalg.eigvalsh(self.correlation)[-1]), 1.0)
         self.length = self.scale * self.scale / (self.largest + self.ridge)
         self.deviation, self.small = np.sqrt(variance), SMALL * np.sqrt(max(normal.variance, 0.0))
-
-    def gradient(self, w: np.ndarray) -> np.ndarray:
-        """Return the gradient of the smooth part."""
-        return self.normal.covariance @ w - self.normal.with_target + self.penalty.gradient(w)
 
     def step(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where a gradient step leads, before and after the proximal step."""

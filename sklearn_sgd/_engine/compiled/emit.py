@@ -5,25 +5,21 @@ Expressions that depend only on fields of the part are computed once, before the
 the precision of the arrays. All functions return a double and take pointers, 64-bit integers and doubles.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.compiled import elementary, store
+from sklearn_sgd._engine.compiled import elementary, instructions, store
+from sklearn_sgd._engine.compiled.instructions import FAST
 from sklearn_sgd._engine.expressions import CONDITIONS, Program
-
-# Allow reassociation and contraction, but do not assume that there is no NaN or infinity: a fit must detect them.
-FAST = ("reassoc", "contract", "arcp", "nsz")
 
 # Operations that are LLVM's own; others are of the C library.
 INTRINSICS = {"sqrt", "pow", "sin", "cos"}
 
-# The hash of this source is a part of the key of machine code.
-SOURCE = hashlib.sha256(b"".join(Path(module).read_bytes() for module in (__file__, elementary.__file__))).hexdigest()
+# These sources are a part of the key of machine code.
+SOURCE = store.hash_of_files(__file__, elementary.__file__, instructions.__file__)
 
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 

@@ -62,6 +62,11 @@ def key_of(*described: Any) -> str:
     return hashlib.sha256(repr((processor(), *described)).encode()).hexdigest()[:40]
 
 
+def hash_of_files(*paths: str) -> str:
+    """The hash of the content of files, for a key."""
+    return hashlib.sha256(b"".join(Path(path).read_bytes() for path in paths)).hexdigest()
+
+
 def folders() -> list[Path]:
     """Folders for object files, in the order in which they are tried.
 

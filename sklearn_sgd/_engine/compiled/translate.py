@@ -8,11 +8,9 @@ the other operand, as in NumPy. Conditions are evaluated completely: ``and`` and
 
 import ast
 import builtins
-import hashlib
 import inspect
 import math
 from collections.abc import Callable
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, get_type_hints
 
@@ -23,8 +21,7 @@ from sklearn_sgd._engine.compiled.drivers import loops, primitives, vectors
 from sklearn_sgd._engine.compiled.instructions import Instructions, Value
 
 # These sources are a part of the key of machine code.
-_FILES = __file__, elementary.__file__, instructions.__file__, loops.__file__
-SOURCE = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _FILES)).hexdigest()
+SOURCE = store.hash_of_files(__file__, elementary.__file__, instructions.__file__, loops.__file__)
 
 # Loops for the operations that plain Python does by NumPy.
 LOOPS = {operation: getattr(loops, name) for name, operation in vars(vectors).items() if inspect.isfunction(operation)}

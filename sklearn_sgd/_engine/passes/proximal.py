@@ -41,7 +41,7 @@ class ProximalNewton:
         product = plan.covariance @ coef
         loss = losses / len(piece.order)
         parabola = NormalMatrix(plan.covariance, product - g[:-1], 2.0 * abs(loss), 0.0)
-        d = proximal_minimum(parabola, penalty, before, 0.0, kind=dtype_of(plan.X)) - before
+        d = proximal_minimum(parabola, penalty, before, 0.0, dtype=dtype_of(plan.X)) - before
         d[-1] = -g[-1] / plan.curvature
         penalised = plan.penalty_value(before)
         objective, known = loss + penalised, plan.penalty_value(before + d) - penalised

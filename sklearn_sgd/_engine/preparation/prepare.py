@@ -48,7 +48,7 @@ from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 from sklearn_sgd._parts import stores_slopes
 
-# The preconditioner is made anew when a stream has grown by this share.
+# The preconditioner is computed again when a stream has grown by this share.
 GROWTH = 0.1
 
 # Number of targets whose moments cost next to nothing, however few columns there are.

@@ -13,10 +13,10 @@ from sklearn_sgd._engine.compiled.machine import from_line
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import RIDGE
+from sklearn_sgd._engine.scores.products import RIDGE, design
 from sklearn_sgd._engine.scores.sums import Sums
 
-# Share of the second derivative of each parameter that must be left for parabolas to be computed anew.
+# Share of the second derivative of each parameter that must be left for parabolas to be computed again.
 LEFT = 0.5
 
 # Gradient at the minimum before a block, in standard errors, from which a parabola may be wrong: a feature may be new,
@@ -264,8 +264,7 @@ def _with_results(
 
 def design_of(sums: Sums, X: np.ndarray) -> np.ndarray:
     """Return rows less the centre, with a last column of ones if there is an intercept."""
-    Z = X - sums.centre
-    return np.column_stack((Z, np.ones(len(Z)))) if sums.has_intercept else Z
+    return design(X, sums.centre if sums.has_intercept else None)
 
 
 def _leading(sums: Sums, block: Block, view: View, at: np.ndarray | None) -> Leading:

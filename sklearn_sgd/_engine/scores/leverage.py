@@ -1,4 +1,4 @@
-"""Rows with a large leverage: a model keeps some of them, and computes what they add to its sums anew.
+"""Rows with a large leverage: a model keeps some of them, and computes again what they add to its sums.
 
 The parabola and the score of a row are those at the parameters when it came. A row with a large leverage determines
 some of these parameters itself, and later rows change them by much. So its score would be far from that at the end.

@@ -70,3 +70,8 @@ def dense(X: Any) -> np.ndarray:
     if type(X) is not np.ndarray:
         X = X.toarray() if sparse.issparse(X) else host(X)
     return X.astype(np.float64, order="C", copy=False)
+
+
+def design(X: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
+    """Return samples centred, with a column of ones; without means, the samples as they are."""
+    return X if mean is None else np.column_stack((X - mean, np.ones(len(X))))

@@ -14,7 +14,7 @@ from sklearn_sgd._engine.compiled.drivers.scores import work_size
 from sklearn_sgd._engine.compiled.machine import from_line
 from sklearn_sgd._engine.passes.without_plan import sum_block
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.products import blocks, dense
+from sklearn_sgd._engine.scores.products import blocks, dense, design
 from sklearn_sgd._namespace import take
 
 # Number of entries in a block of rows, which is dense and in double precision.
@@ -62,11 +62,6 @@ class Rows(NamedTuple):
         """Yield blocks of the centred samples, with a column of ones; without means, the samples as they are."""
         for rows, block in self.blocks():
             yield rows, design(block, mean)
-
-
-def design(X: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
-    """Return samples centred, with a column of ones; without means, the samples as they are."""
-    return X if mean is None else np.column_stack((X - mean, np.ones(len(X))))
 
 
 class RowSlopes(NamedTuple):
