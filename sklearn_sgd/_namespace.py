@@ -43,7 +43,8 @@ def dispatches(values) -> bool:
         not isinstance(values, np.ndarray)
         and hasattr(values, "shape")
         and get_config()["array_api_dispatch"]
-        and (get_namespace(values)[1] and not isinstance(values, np.generic))
+        and get_namespace(values)[1]
+        and not isinstance(values, np.generic)
     )
 
 
@@ -53,10 +54,15 @@ def check_place(X, estimator, method: str) -> None:
         check_same_namespace(X, estimator, attribute="coef_", method=method)
 
 
-def floats(values, only=None) -> Any:
-    """The float dtypes of an array's library, or the one with the name of ``only``."""
+def floats(values) -> list[Any]:
+    """The float dtypes of an array's library."""
     xp = get_namespace(values)[0] if dispatches(values) else np
-    return [xp.float64, xp.float32] if only is None else getattr(xp, only.name)
+    return [xp.float64, xp.float32]
+
+
+def dtype_there(values, dtype: np.dtype) -> Any:
+    """The dtype of that name in an array's library."""
+    return getattr(get_namespace(values)[0] if dispatches(values) else np, dtype.name)
 
 
 def namespace(array) -> Any:

@@ -136,6 +136,16 @@ class GradientNoise(NamedTuple):
         """Root mean square distance of the gradients of random batches of B samples from the full gradient.
 
         ``sqrt(variance / B)``, times ``sqrt((N - B) / (N - 1))``, since a batch does not draw a sample twice.
+
+        Parameters
+        ----------
+        batch_size : int or array-like of int
+            Samples B per batch, at most N.
+
+        Returns
+        -------
+        spread : float or ndarray of the shape of `batch_size`
+            In units of the gradient.
         """
         batch_size = np.asarray(batch_size, dtype=float)
         left = (self.n_rows - batch_size) / max(self.n_rows - 1, 1)

@@ -51,6 +51,10 @@ def _log(self, y):
 class SquaredError(NamedTuple):
     """Half the squared error, ``(p - y)**2 / 2``: estimates the mean.
 
+    References
+    ----------
+    Legendre, A.-M., "Nouvelles méthodes pour la détermination des orbites des comètes", Paris, 1805, appendix.
+
     Examples
     --------
     >>> SquaredError().value(1.0, 3.0), SquaredError().gradient(1.0, 3.0)
@@ -73,6 +77,10 @@ class SquaredError(NamedTuple):
 
 class AbsoluteError(NamedTuple):
     """Absolute error, ``|p - y|``: estimates the median.
+
+    References
+    ----------
+    Bloomfield, P. and Steiger, W. L., "Least Absolute Deviations", Birkhäuser, 1983.
 
     Examples
     --------
@@ -166,6 +174,10 @@ class SquaredEpsilonInsensitive(NamedTuple):
     ----------
     epsilon : float, default=0.1
         Half-width of the tube, in units of y, in which errors cost nothing.
+
+    References
+    ----------
+    Ho, C.-H. and Lin, C.-J., "Large-scale linear support vector regression", JMLR 13, 2012.
 
     Examples
     --------

@@ -298,7 +298,7 @@ class Adadelta(NamedTuple):
 
     References
     ----------
-    Zeiler, M. D., "ADADELTA: an adaptive learning rate method", arXiv 1212.5701, 2012.
+    Zeiler, M. D., "ADADELTA: an adaptive learning rate method", arXiv:1212.5701, 2012.
 
     Examples
     --------

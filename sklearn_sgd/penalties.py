@@ -51,6 +51,11 @@ class L2(NamedTuple):
     alpha : float, default=1e-4
         Strength, in units of the loss over the squared coefficient.
 
+    References
+    ----------
+    Hoerl, A. E. and Kennard, R. W., "Ridge regression: biased estimation for nonorthogonal problems", Technometrics 12,
+    1970.
+
     Examples
     --------
     >>> L2(0.5).value(2.0), L2(0.5).gradient(2.0)
@@ -79,6 +84,10 @@ class L1(NamedTuple):
     ----------
     alpha : float, default=1e-4
         Strength, in units of the loss over the coefficient.
+
+    References
+    ----------
+    Tibshirani, R., "Regression shrinkage and selection via the lasso", JRSS B 58, 1996.
 
     Examples
     --------
@@ -145,6 +154,11 @@ class Positive(NamedTuple):
     penalty : named tuple, default=NoPenalty()
         The penalty on the coefficients that are allowed.
 
+    References
+    ----------
+    Slawski, M. and Hein, M., "Non-negative least squares for high-dimensional linear models", Electronic Journal of
+    Statistics 7, 2013.
+
     Examples
     --------
     >>> float(Positive(L2(0.1)).prox(-2.0, rate=1.0))
@@ -177,6 +191,11 @@ class Box(NamedTuple):
         Bounds: one number for all coefficients, or one for each.
     penalty : named tuple, default=NoPenalty()
         The penalty on the coefficients that are allowed.
+
+    References
+    ----------
+    Bertsekas, D. P., "On the Goldstein-Levitin-Polyak gradient projection method", IEEE Transactions on Automatic
+    Control 21, 1976.
 
     Examples
     --------

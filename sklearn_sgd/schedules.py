@@ -78,7 +78,7 @@ def _constant(eta0: float, t: np.ndarray) -> np.ndarray:
 
 
 def invscaling(eta0: float = 0.01, power_t: float = 0.25) -> Schedule:
-    """Rate ``eta0 / t**power_t`` at update t.
+    """Rate ``eta0 / t**power_t`` at update t; as :class:`~sklearn.linear_model.SGDRegressor` has it.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def one_cycle(
     References
     ----------
     Smith, L. N. and Topin, N., "Super-convergence: very fast training of neural networks using large learning rates",
-    arXiv 1708.07120, 2017.
+    arXiv:1708.07120, 2017.
 
     Examples
     --------
@@ -295,6 +295,10 @@ def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Sch
     -------
     schedule : callable
         From an array of update numbers to an array of rates.
+
+    References
+    ----------
+    Goyal, P. et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", arXiv:1706.02677, 2017.
 
     Examples
     --------

@@ -66,6 +66,11 @@ def on_arrays(monkeypatch):
     return fit
 
 
+@pytest.fixture
+def pa():
+    return pytest.importorskip("pyarrow", reason="needs pyarrow, extra stream")
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """The folder of data sets beside the repository."""

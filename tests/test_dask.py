@@ -443,9 +443,9 @@ def as_column_chunks(X, y, s):
     return da.from_array(X, chunks=(300, 2)), *spread(y, s, rows=500)
 
 
-def as_sparse(X, y, s):
+def as_sparse(X, y, s, form=csr):
     X, y, s = spread(X, y, s)
-    return X.map_blocks(csr), y, s
+    return X.map_blocks(form), y, s
 
 
 def stored_twice(X):
@@ -455,8 +455,7 @@ def stored_twice(X):
 
 
 def as_stored_twice(X, y, s):
-    X, y, s = spread(X, y, s)
-    return X.map_blocks(stored_twice), y, s
+    return as_sparse(X, y, s, stored_twice)
 
 
 @pytest.mark.parametrize("form", [as_frames, as_unknown, as_column_chunks, as_sparse, as_stored_twice])

@@ -42,7 +42,7 @@ def test_c3_early_stopping_keeps_the_best_weights(spy_on):
 
 @few_steps
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-def test_c4_sparse_rows_have_the_same_objective_and_stop_at_the_same_epoch(penalty):
+def test_sparse_rows_have_the_same_objective_and_stop_at_the_same_epoch(penalty):
     X, y = holey(n=200)
     params = {"penalty": penalty, "alpha": 0.05, "tol": 0.01, "n_iter_no_change": 1, "epochs": 100}
     dense, sparse = mini(1, **params).fit(X, y), mini(1, **params).fit(csr(X), y)

@@ -393,7 +393,7 @@ class TestJumps:
         assert theirs < 0.95
         assert abs(ours - 1.0) < 0.04
 
-    def test_density_without_them_is_for_fits_that_pass_through_rows(self):
+    def test_density_of_other_rows_is_for_fits_that_pass_through_rows(self):
         X, y = rows()
         model = BatchGDRegressor("quantile", penalty="l2", alpha=0.01).fit(X, y)
         with pytest.raises(ValueError, match=r"without a penalty.*robust='QuantReg'"):

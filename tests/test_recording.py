@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import covering, linear
+from problems import covering, linear, theta
 from scipy import sparse
 from sklearn.linear_model import SGDRegressor
 from sklearn.pipeline import make_pipeline
@@ -13,10 +13,6 @@ from sklearn_sgd import Batches, BatchGDRegressor, MiniBatchSGDRegressor, Online
 from sklearn_sgd.diagnostics import descent_path, record_fit
 
 PLAIN = {"learning_rate": "constant", "eta0": 0.1, "average": False}
-
-
-def end_of(model):
-    return np.append(model.coef_, model.intercept_)
 
 
 @covering(
@@ -48,7 +44,7 @@ def test_loop_over_batches_is_the_path_of_fit(batch_size, shuffle, drop_last, fo
     record = record_fit(model, form(X), y)
     assert_allclose(record.path, path, atol=1e-12)
     assert_allclose(record.losses, losses, atol=1e-12)
-    assert_allclose(path[-1], end_of(model.fit(form(X), y)), atol=1e-12)
+    assert_allclose(path[-1], theta(model.fit(form(X), y)), atol=1e-12)
     assert len(path) == model.n_updates_ + 1 == 3 * len(batches) + 1
     numbers = Batches(np.arange(len(y)), **order)
     assert_array_equal(np.concatenate(record.batches), np.concatenate([part for _ in range(3) for part in numbers]))
@@ -78,8 +74,8 @@ def test_record_ends_as_fit(model, form, request):
     model.set_params(random_state=3, epochs=6)
     record, fitted = record_fit(model, X, y), model.fit(X, y)
     tolerance = 1e-5 if X.dtype == np.float32 else 1e-10
-    assert_allclose(record.path[-1], end_of(fitted), rtol=tolerance)
-    assert_allclose(end_of(record.model), end_of(fitted), rtol=tolerance)
+    assert_allclose(record.path[-1], theta(fitted), rtol=tolerance)
+    assert_allclose(theta(record.model), theta(fitted), rtol=tolerance)
     assert len(record.losses) == len(record.batches) == fitted.n_updates_
     assert len(record.path) - 1 - fitted.n_updates_ in (0, 1)
     assert record.model.stop_reason_ == fitted.stop_reason_
@@ -100,7 +96,7 @@ def test_a_pipeline_and_its_last_step():
     X, y = linear()
     pipeline = make_pipeline(StandardScaler(), MiniBatchSGDRegressor(random_state=0, epochs=2, tol=None, **PLAIN))
     path = descent_path(pipeline, X, y)
-    assert_allclose(path[-1], end_of(pipeline.fit(X, y)[-1]))
+    assert_allclose(path[-1], theta(pipeline.fit(X, y)[-1]))
     assert len(descent_path(pipeline, X, y, epochs=5)) == 1 + 5 * 2
 
 

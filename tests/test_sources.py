@@ -29,11 +29,6 @@ from sklearn_sgd.streaming import (
 )
 
 
-@pytest.fixture
-def pa():
-    return pytest.importorskip("pyarrow", reason="needs pyarrow, extra stream")
-
-
 def write(folder, name, text):
     path = folder / name
     path.write_text(text)

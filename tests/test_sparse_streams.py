@@ -135,6 +135,15 @@ def test_float32():
     assert_allclose(here.coef_, there.coef_, rtol=1e-3, atol=1e-4)
 
 
+def assert_same_with_all_columns(monkeypatch, made):
+    """Assert that a stream has the coefficients that it has if all columns are stored together."""
+    here = made()
+    internals.with_all_columns(monkeypatch)
+    there = made()
+    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
+    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -157,11 +166,7 @@ def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
         model.set_params(**{name: getattr(MiniBatchSGDRegressor(), name) for name in change})
         return streamed(model, X[200:], y[200:], 5)
 
-    here = made()
-    internals.with_all_columns(monkeypatch)
-    there = made()
-    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
-    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+    assert_same_with_all_columns(monkeypatch, made)
 
 
 def test_indices_in_another_byte_order():
@@ -181,11 +186,7 @@ def test_chunks_without_weight_or_entries(monkeypatch):
         model.partial_fit(X[:3], y[:3], np.zeros(3)).partial_fit(empty, np.ones(4)).partial_fit(X[:0], y[:0])
         return streamed(model, X[100:], y[100:], 10)
 
-    here = made()
-    internals.with_all_columns(monkeypatch)
-    there = made()
-    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
-    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+    assert_same_with_all_columns(monkeypatch, made)
 
 
 @covering(
@@ -210,11 +211,7 @@ def test_dense_chunks_between(monkeypatch, first, params, size, weighted):
             model.partial_fit(X[rows].toarray() if kind == "array" else X[rows], y[rows], *weight)
         return model
 
-    here = made()
-    internals.with_all_columns(monkeypatch)
-    there = made()
-    assert_allclose(here.coef_, there.coef_, rtol=1e-9, atol=1e-9 * abs(there.coef_).max())
-    assert here.intercept_ == pytest.approx(there.intercept_, rel=1e-9)
+    assert_same_with_all_columns(monkeypatch, made)
 
 
 def _with_room(X):

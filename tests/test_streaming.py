@@ -79,11 +79,6 @@ def columns(n=300, seed=0):
 
 
 @pytest.fixture
-def pa():
-    return pytest.importorskip("pyarrow", reason="needs pyarrow, extra stream")
-
-
-@pytest.fixture
 def parquet(pa, tmp_path):
     """A function that writes a table to a Parquet file, and answers its path."""
     import pyarrow.parquet as pq

@@ -7,7 +7,7 @@ import internals
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS, covering
+from problems import REGRESSORS, covering, theta
 from scipy import sparse
 from sklearn import config_context
 from sklearn.linear_model import HuberRegressor, LinearRegression
@@ -186,7 +186,7 @@ def test_a_column_that_becomes_wider_with_its_effect_keeps_it(kind, loss, size):
     assert model.coef_[1] == pytest.approx(-2.0, abs=0.1)
 
 
-def test_each_target_is_asked_whether_a_row_far_away_is_as_known():
+def test_rows_far_away_are_compared_for_each_target():
     X, y = plane()
     X[150, 1] = 1e6
     Y = np.c_[y, y]
@@ -254,7 +254,7 @@ def test_one_of_the_first_targets_on_a_device_is_beyond_all_proportion(size, pla
         check_ones_own_plane(stream(MiniBatchSGDRegressor("huber"), X[:300], y[:300], size))
 
 
-def test_a_sparse_stream_that_starts_anew_forgets_columns_that_are_not_there():
+def test_a_sparse_stream_that_starts_again_forgets_columns_that_are_not_there():
     X, y = rows_with_a_far_target(1, sparse.csr_matrix)
     gone = (X[1].toarray().ravel() != 0.0) & ~(X[2:30].toarray() != 0.0).any(axis=0)
     model = stream(OnlineSGDRegressor("huber"), X[:2], y[:2], 1)
@@ -385,12 +385,12 @@ def test_an_average_by_a_schedule_has_equal_weights_after_a_column_that_began_la
     stream(model.set_params(learning_rate="constant", eta0=1e-4, average=False), X[220:225], y[220:225], 1)
     last = copy.deepcopy(model)
     model.set_params(average=True)
-    mean = np.append(model.coef_, model.intercept_)
+    mean = theta(model)
     for row in range(225, 300):
         stream(last, X[row : row + 1], y[row : row + 1], 1)
         stream(model, X[row : row + 1], y[row : row + 1], 1)
-        mean += (np.append(last.coef_, last.intercept_) - mean) / (row + 1)
-        assert_allclose(np.append(model.coef_, model.intercept_), mean, rtol=1e-9)
+        mean += (theta(last) - mean) / (row + 1)
+        assert_allclose(theta(model), mean, rtol=1e-9)
 
 
 @covering({"kind": REGRESSORS, "far": [1e4, 1e10], "size": [1, 10, 100]}, strength=2)

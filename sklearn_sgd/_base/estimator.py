@@ -23,12 +23,11 @@ from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
-from sklearn_sgd._base.prediction import BLOCK, predict_in_blocks
+from sklearn_sgd._base.prediction import BLOCK, predict_in_blocks, predict_std
 from sklearn_sgd._base.rollback import rollback_on_error
 from sklearn_sgd._base.samples import check_samples
 from sklearn_sgd._base.saving import SavedForm
 from sklearn_sgd._base.sparsify import SparsifyMixin
-from sklearn_sgd._base.spread import predict_std
 from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context
@@ -42,7 +41,7 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.by_column import StatesByColumn
 from sklearn_sgd._engine.streams.finish import finish_of, finishes
 from sklearn_sgd._engine.streams.sparse import SparseStream
-from sklearn_sgd._namespace import floats, namespace
+from sklearn_sgd._namespace import dtype_there, floats, namespace
 
 Method = TypeVar("Method", bound=Callable)
 _available_if_streaming: Callable[[Method], Method] = available_if(params.can_stream)
@@ -350,7 +349,7 @@ class BaseGDRegressor(
         if reset or not (
             self._model.shape == () and self._is_plain(X, self._model.known_coef) and validation.is_plain_column(y, X)
         ):
-            dtype = floats(X, None if reset else self._states[0].vectors.coef.dtype)
+            dtype: Any = floats(X) if reset else dtype_there(X, self._states[0].vectors.coef.dtype)
             form = {"order": "C", "dtype": dtype}
             X = check_samples(self, X, **form, reset=reset, ensure_min_samples=least, ensure_all_finite=finite)
             y = validation.check_targets(self, "y", y, X, None if reset else math.prod(self._model.shape))

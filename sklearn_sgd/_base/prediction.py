@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_sgd._base.fitted import predict_linear
 from sklearn_sgd._base.samples import check_samples, settled
 from sklearn_sgd._compat import num_samples, safe_indexing
-from sklearn_sgd._namespace import check_place, detached, dispatches, floats, is_foreign, namespace, scratch_rows
+from sklearn_sgd._namespace import check_place, detached, dispatches, floats, is_foreign, like, namespace, scratch_rows
 
 # Entries of X in a block of predictions on the host.
 BLOCK = 1 << 17
@@ -75,3 +75,12 @@ def _product_there(estimator: Any, X: Any, rows: Any) -> Any:
         # A value that is not finite shows in the product, and a sum finds it in a third of the time of other functions.
         check_samples(estimator, X, dtype=floats(X), reset=False)
     return raw if model.link is None else model.link.inverse_link(raw)
+
+
+def predict_std(estimator: Any, X: Any) -> Any:
+    """Return the standard deviation of a new target at each sample, for each of several targets, on X's device."""
+    # Imported here: other predictions do not need this package, which is above `_base`.
+    from sklearn_sgd.inference.prediction import standard_deviations
+
+    found = standard_deviations(estimator, X)
+    return like(found, X) if dispatches(X) else found

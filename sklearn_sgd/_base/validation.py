@@ -19,6 +19,7 @@ from sklearn_sgd._namespace import (
     device,
     dispatches,
     dtype_of,
+    dtype_there,
     floats,
     host,
     is_foreign,
@@ -181,7 +182,7 @@ def check_validation_data(estimator: Any, X: Any, y: Any, X_val: Any, y_val: Any
         raise ValueError("X_val and y_val must be given together, and sample_weight_val with both.")
     if not estimator.early_stopping:
         raise ValueError("X_val and y_val need early_stopping=True; got False.")
-    form = {"dtype": floats(X_val, dtype_of(X)), "ensure_min_samples": 2}
+    form = {"dtype": dtype_there(X_val, dtype_of(X)), "ensure_min_samples": 2}
     try:
         X_val = check_samples(estimator, X_val, **form, reset=False, summed=False)
         y_val = check_targets(estimator, "y_val", y_val, X_val, math.prod(y.shape[1:]))

@@ -73,6 +73,14 @@ def predict_interval(model: Any, X: Any, table: Any = None, *, kind: str = "mean
     interval : PredictionInterval or list of PredictionInterval
         A list, with one for each target, if the targets of the fit had two dimensions.
 
+    Raises
+    ------
+    ValueError
+        If `kind` or `level` is invalid, the table is not of this model or without what a new target needs, or the model
+        keeps nothing from which standard errors follow.
+    TypeError
+        If `table` is no table.
+
     Examples
     --------
     >>> from sklearn_sgd import BatchGDRegressor

@@ -160,7 +160,18 @@ class CoefficientTable:
         return stats.norm() if self.df is None else stats.t(self.df)
 
     def quantile(self, level: float) -> float:
-        """Return the half-width of an interval of this probability, in standard errors."""
+        """Half-width of an interval, in standard errors.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the interval, between 0 and 1.
+
+        Returns
+        -------
+        quantile : float
+            The quantile of the distribution of `z` at ``(1 + level) / 2``.
+        """
         return float(self.distribution.ppf(0.5 + 0.5 * level))
 
     def to_frame(self) -> Any:
