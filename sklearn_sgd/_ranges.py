@@ -10,9 +10,9 @@ NotNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
 AboveZero = Annotated[float, Interval(Real, 0, None, closed="neither")]
 AtLeastOne = Annotated[float, Interval(Real, 1, None, closed="left")]
 # A share between 0 and 1, both included; a quantile of the targets; a decay factor per update.
-Share = Annotated[float, Interval(Real, 0, 1, closed="both")]
-Level = Annotated[float, Interval(Real, 0, 1, closed="neither")]
-Kept = Annotated[float, Interval(Real, 0, 1, closed="left")]
+UnitInterval = Annotated[float, Interval(Real, 0, 1, closed="both")]
+OpenUnitInterval = Annotated[float, Interval(Real, 0, 1, closed="neither")]
+RightOpenUnitInterval = Annotated[float, Interval(Real, 0, 1, closed="left")]
 
 
 def checked(part: Any) -> Any:

@@ -13,7 +13,7 @@ target.
 from typing import NamedTuple
 
 from sklearn_sgd._ops import clip, exp, expm1, log, log1p, scaled_expm1, sign, tanh
-from sklearn_sgd._ranges import AboveZero, AtLeastOne, Level, NotNegative
+from sklearn_sgd._ranges import AboveZero, AtLeastOne, NotNegative, OpenUnitInterval
 
 __all__ = [
     "LOSSES",
@@ -223,7 +223,7 @@ class Quantile(NamedTuple):
     (1.8, -0.9)
     """
 
-    quantile: Level = 0.5
+    quantile: OpenUnitInterval = 0.5
 
     def value(self, y, p):
         """Loss of predicting ``p`` where ``y`` is true."""
@@ -256,7 +256,7 @@ class Expectile(NamedTuple):
     (3.0, -3.0)
     """
 
-    quantile: Level = 0.5
+    quantile: OpenUnitInterval = 0.5
 
     @property
     def curvature(self) -> float:

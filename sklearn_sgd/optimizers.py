@@ -14,7 +14,7 @@ with ``weight_decay``.
 from typing import NamedTuple
 
 from sklearn_sgd._ops import clip, sqrt
-from sklearn_sgd._ranges import Kept, NotNegative
+from sklearn_sgd._ranges import NotNegative, RightOpenUnitInterval
 
 __all__ = [
     "FTRL",
@@ -79,7 +79,7 @@ class Momentum(NamedTuple):
     (4.0, 0.1, 4.0, 0.0)
     """
 
-    momentum: Kept = 0.9
+    momentum: RightOpenUnitInterval = 0.9
 
     @property
     def moments(self) -> int:
@@ -113,7 +113,7 @@ class Nesterov(NamedTuple):
     (4.0, 0.1, 4.0, 0.0)
     """
 
-    momentum: Kept = 0.9
+    momentum: RightOpenUnitInterval = 0.9
 
     @property
     def moments(self) -> int:
@@ -181,7 +181,7 @@ class RMSprop(NamedTuple):
     [4.0, 0.1, 16.0, 0.0]
     """
 
-    rho: Kept = 0.99
+    rho: RightOpenUnitInterval = 0.99
     eps: NotNegative = 1e-8
 
     @property
@@ -222,8 +222,8 @@ class Adam(NamedTuple):
     -0.1
     """
 
-    beta1: Kept = 0.9
-    beta2: Kept = 0.999
+    beta1: RightOpenUnitInterval = 0.9
+    beta2: RightOpenUnitInterval = 0.999
     eps: NotNegative = 1e-8
 
     @property
@@ -265,8 +265,8 @@ class AdamW(NamedTuple):
     -0.05
     """
 
-    beta1: Kept = 0.9
-    beta2: Kept = 0.999
+    beta1: RightOpenUnitInterval = 0.9
+    beta2: RightOpenUnitInterval = 0.999
     eps: NotNegative = 1e-8
 
     @property
@@ -306,7 +306,7 @@ class Adadelta(NamedTuple):
     [2.0, 0.5, 1.0, 4.0]
     """
 
-    rho: Kept = 0.9
+    rho: RightOpenUnitInterval = 0.9
     eps: NotNegative = 1e-6
 
     @property

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._ops import clip, soft_threshold
-from sklearn_sgd._ranges import NotNegative, Share
+from sklearn_sgd._ranges import NotNegative, UnitInterval
 
 __all__ = ["L1", "L2", "PENALTIES", "Box", "ElasticNet", "NoPenalty", "Positive"]
 
@@ -131,7 +131,7 @@ class ElasticNet(NamedTuple):
     """
 
     alpha: NotNegative = 1e-4
-    l1_ratio: Share = 0.15
+    l1_ratio: UnitInterval = 0.15
 
     def value(self, w):
         """Cost of a coefficient."""

@@ -17,6 +17,7 @@ from sklearn_sgd._engine.passes import (
     variance_reduced,
 )
 from sklearn_sgd._engine.passes import drivers as native
+from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.warning import user_stacklevel
@@ -41,7 +42,7 @@ def choose(plan) -> Callable[..., float]:
     if is_foreign(plan.X):
         return (device_automatic.Automatic if plan.preconditioner else device.Minibatch)(plan)
     drivers = drivers_of(plan)
-    if hasattr(optimizer, "is_passive"):
+    if is_passive_aggressive(optimizer):
         return (drivers or in_python(plan)).steps("passive_aggressive")
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)

@@ -14,6 +14,7 @@ from sklearn_sgd._engine.automatic.statistics import affordable, measure
 from sklearn_sgd._engine.compiled import machine
 from sklearn_sgd._engine.passes import full_batch
 from sklearn_sgd._engine.passes.drivers import Drivers, driver, is_plain, penalty_functions
+from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING
 
 # Epochs on all rows, and columns for each further one, from which the normal matrix costs less; rows for each column.
@@ -120,7 +121,7 @@ class AllRows:
 def normals_for_schedule(recipe: Any, rows: Any, weights, batch_size: int) -> list[NormalMatrix] | None:
     """The normal matrix for each target, where a schedule's many epochs on all rows of the squared error repay it."""
     params, X, (n, p) = recipe.params, rows.X, (rows.n_rows, rows.X.shape[1])
-    alone = recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")
+    alone = recipe.remembers or is_passive_aggressive(recipe.parts.optimizer)
     if alone or batch_size < n or not recipe.formulas.is_quadratic or type(X) is not np.ndarray:
         return None
     targets = rows.targets.shape[1]

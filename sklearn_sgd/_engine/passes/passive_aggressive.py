@@ -1,6 +1,6 @@
 """Passive-aggressive steps: the loss of a row determines the length of its step."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,10 @@ class PassiveAggressive(NamedTuple):
         """The number of moments."""
         return 0
 
-    @property
-    def is_passive(self) -> bool:
-        """Whether the length of a step depends on the loss of its row."""
-        return True
+
+def is_passive_aggressive(optimizer: Any) -> bool:
+    """Return whether the length of a step depends on the loss of its row."""
+    return isinstance(optimizer, PassiveAggressive)
 
 
 def variant(name: str, eta0: float) -> PassiveAggressive:

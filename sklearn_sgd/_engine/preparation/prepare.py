@@ -33,6 +33,7 @@ from sklearn_sgd._engine.baseline import (
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
+from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.passes.without_plan import add_moments, sums_of_entries
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
@@ -293,7 +294,7 @@ def stream_schedule(plan: Plan, step: Step) -> Callable:
 
 def _refuse_foreign(recipe: Recipe, X) -> None:
     """Refuse arrays of other libraries where steps go row by row."""
-    if is_foreign(X) and (recipe.remembers or hasattr(recipe.parts.optimizer, "is_passive")):
+    if is_foreign(X) and (recipe.remembers or is_passive_aggressive(recipe.parts.optimizer)):
         params = recipe.params
         raise ValueError(
             f"optimizer={params['optimizer']!r} with learning_rate={params['learning_rate']!r} uses single samples, "

@@ -15,6 +15,7 @@ from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, cr
 from sklearn_sgd._engine.automatic.preconditioner import Counted, Preconditioner, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, Excerpt, by_entries
 from sklearn_sgd._engine.automatic.window import TIME
+from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.without_plan import settle
 from sklearn_sgd._engine.plan import Plan, row_numbers
 from sklearn_sgd._engine.preparation.prepare import remembered
@@ -76,7 +77,7 @@ class LazyRules(NamedTuple):
     def of(cls, recipe: Recipe) -> "LazyRules | None":
         """Return the rules for a recipe; None if the missed updates of a column do not follow from clocks."""
         formulas, averaged = recipe.formulas, recipe.average_from(noise=True) > 0
-        passive = hasattr(recipe.parts.optimizer, "is_passive")
+        passive = is_passive_aggressive(recipe.parts.optimizer)
         if formulas.terms is None or recipe.remembers or not (formulas.is_lazy or passive):
             return None
         if (passive or (averaged and not recipe.automatic)) and any(formulas.terms):
