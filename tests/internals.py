@@ -383,7 +383,7 @@ def filled_columns(model):
 
 def without_restarts(monkeypatch):
     """Let young streams of robust losses go on from where their first targets have led them."""
-    monkeypatch.setattr(prepare, "look_back", lambda plan, state: plan)
+    monkeypatch.setattr(prepare, "limit_first_targets", lambda plan, state: plan)
 
 
 def length_of_step(slopes, y, z, along, step, fall):

@@ -232,7 +232,7 @@ class BaseGDRegressor(
             random_state = check_random_state(self.random_state)
             shape, position = y.shape[1:], training.start_states(X, y, random_state, repeat(None), repeat(None))
         else:
-            shape, position = model.shape, model.to_go_on(finishes(recipe))  # type: ignore[union-attr]
+            shape, position = model.shape, model.states_to_continue(finishes(recipe))  # type: ignore[union-attr]
             change = Change.of(model, resolved, recipe, position)
             if change:
                 change.forget(position)

@@ -153,7 +153,7 @@ class FittedModel:
         vars(other).update(vars(self) | attributes)
         return other
 
-    def to_go_on(self, finishing: bool) -> list[State] | StatesByColumn:
+    def states_to_continue(self, finishing: bool) -> list[State] | StatesByColumn:
         """Return the states from which a stream continues.
 
         If there are no final steps any more, the states continue from the coefficients that predict.
@@ -164,7 +164,7 @@ class FittedModel:
         if self.finished and not finishing:
             coef, intercept = host(self.coef).reshape(len(states), -1), np.ravel(host(self.intercept))
             for state, w, b in zip(states, coef, intercept, strict=True):
-                state.go_on_from(w, b)
+                state.continue_from(w, b)
         return states
 
     def after(self, position: Sequence[State] | StatesByColumn, X: Any, y: np.ndarray, weight: Any) -> Self:

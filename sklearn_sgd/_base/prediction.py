@@ -11,7 +11,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
 from sklearn_sgd._base.fitted import predict_linear
-from sklearn_sgd._base.samples import check_samples, settled
+from sklearn_sgd._base.samples import check_samples, convertible
 from sklearn_sgd._compat import num_samples, safe_indexing
 from sklearn_sgd._namespace import check_place, detached, dispatches, floats, is_foreign, like, namespace, scratch_rows
 
@@ -23,10 +23,10 @@ def predict_in_blocks(estimator: Any, X: Any) -> Any:
     """Validate X, in blocks if it is large, and return the predictions of a fitted estimator."""
     model = estimator._model
     if _is_like_coef(estimator, X, model.coef):
-        return _product_there(estimator, X, detached(X))
+        return _predict_by_product(estimator, X, detached(X))
     check_place(X, estimator, "predict")
     if dispatches(X):
-        return _predict_there(estimator, X)
+        return _predict_on_device(estimator, X)
     size = max(1, BLOCK // estimator.n_features_in_)
     if sparse.issparse(X) or num_samples(X) <= size:
         return model.predict(check_samples(estimator, X, dtype=floats(X), reset=False, summed=False))
@@ -35,7 +35,7 @@ def predict_in_blocks(estimator: Any, X: Any) -> Any:
     cut, is_plain = X.__getitem__ if isinstance(X, np.ndarray) else partial(safe_indexing, X), estimator._is_plain
     blocks = map(cut, gen_batches(num_samples(X), size if is_plain(X[:1]) else 8 * size))
     form = {"accept_sparse": "csr", "dtype": floats(X), "input_name": "X"}
-    parts = (block if is_plain(block) else check_array(settled(block, False), **form) for block in blocks)
+    parts = (block if is_plain(block) else check_array(convertible(block, False), **form) for block in blocks)
     return np.concatenate([model.predict(part) for part in parts])
 
 
@@ -57,17 +57,17 @@ def _is_like_coef(estimator: Any, X: Any, coef: Any) -> bool:
     )
 
 
-def _predict_there(estimator: Any, X: Any) -> Any:
+def _predict_on_device(estimator: Any, X: Any) -> Any:
     """Return the predictions for an array of another library, on its device."""
     if X.ndim == 2 and X.dtype not in floats(X) and X.shape[0] > (size := scratch_rows(X)):
         blocks = [X[rows, ...] for rows in gen_batches(X.shape[0], size)]
-        return namespace(X).concat([_predict_there(estimator, block) for block in blocks])
-    return _product_there(
+        return namespace(X).concat([_predict_on_device(estimator, block) for block in blocks])
+    return _predict_by_product(
         estimator, X, check_samples(estimator, X, dtype=floats(X), reset=False, ensure_all_finite=False)
     )
 
 
-def _product_there(estimator: Any, X: Any, rows: Any) -> Any:
+def _predict_by_product(estimator: Any, X: Any, rows: Any) -> Any:
     """Return the predictions for X, of which the validated rows are given."""
     model = estimator._model
     raw = predict_linear(rows, model.coef, model.intercept, None)

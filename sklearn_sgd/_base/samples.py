@@ -20,7 +20,7 @@ def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, *
     """
     form = {"accept_sparse": "csr"} | form
     refuse_misplaced(X)
-    taken = settled(X, summed)
+    taken = convertible(X, summed)
     if taken is X:
         return validate_data(estimator, X, reset=reset, **form)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -58,7 +58,7 @@ def are_below(indices: np.ndarray, size: int) -> bool:
     return not len(indices) or bool(indices.view(indices.dtype.str.replace("i", "u")).max() < size)
 
 
-def settled(X: Any, summed: bool = True) -> Any:
+def convertible(X: Any, summed: bool = True) -> Any:
     """Return X in a form that scikit-learn's checks handle correctly: X itself in most cases.
 
     For a frame of sparse columns, the checks may return another dtype than requested, or raise an error. They cast
@@ -67,10 +67,10 @@ def settled(X: Any, summed: bool = True) -> Any:
     if sparse.issparse(X):
         # The product of a float matrix and a vector sums duplicates anyway.
         return without_duplicates(X) if summed or X.dtype.kind != "f" else X
-    return matrix_of(X) if is_sparse_frame(X) else detached(refused_if_unsuited(X, "X"))
+    return matrix_of(X) if is_sparse_frame(X) else detached(supported(X, "X"))
 
 
-def refused_if_unsuited(values: Any, name: str) -> Any:
+def supported(values: Any, name: str) -> Any:
     """Return values, unless they are an array of another library that scikit-learn's checks let pass.
 
     Of complex numbers these keep the real part.

@@ -13,7 +13,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_sgd._base.fitted import densified
-from sklearn_sgd._base.samples import check_samples, is_sparse_frame, refused_if_unsuited
+from sklearn_sgd._base.samples import check_samples, is_sparse_frame, supported
 from sklearn_sgd._namespace import (
     detached,
     device,
@@ -133,7 +133,7 @@ def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
 
 def _check_numbers(name: str, values: Any, X: Any) -> Any:
     """Return finite numbers in the dtype and the array library of X."""
-    values = values.sparse.to_dense() if is_sparse_frame(values) else detached(refused_if_unsuited(values, name))
+    values = values.sparse.to_dense() if is_sparse_frame(values) else detached(supported(values, name))
     if dispatches(values) and type(values) is not type(X):
         values = host(values)
     elif dispatches(values) and device(values) != device(X):

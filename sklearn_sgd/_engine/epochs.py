@@ -84,7 +84,7 @@ class Descent:
         else:
             state.predict_with(plan)
             if state.began is not None:
-                state.hasten(plan, self.before.average, len(order))
+                state.update_late_averages(plan, self.before.average, len(order))
         n_rows, weight = len(order), self.weight_of(order)
         loss = float(self.total / weight) if weight else 0.0
         state.end_epoch(n_rows, plan.n_updates(n_rows), loss, getattr(self, "rate", 0.0))

@@ -80,7 +80,7 @@ class Plan(NamedTuple):
         Update number after which rates and weights of the average do not fall.
     settles : bool
         Whether the average is uniform once the parameters scatter about the minimum: in streams without final steps.
-    anew : bool
+    restarts : bool
         Whether the stream has started again, so that columns without entries in these rows are forgotten, too.
     part : int or None
         Number of rows of an epoch; None: all.
@@ -112,7 +112,7 @@ class Plan(NamedTuple):
     average_from: int
     decay_limit: float
     settles: bool = False
-    anew: bool = False
+    restarts: bool = False
     minimum: Any = None
     follows: bool = False
     hidden: float = 0.0

@@ -152,7 +152,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
             return
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         if known is None or self.step is None or (merged.counts is None and self.step.shares is not None):
-            self._go_on_with(make(merged), merged.centre)
+            self._continue_with(make(merged), merged.centre)
             return
         if merged.counts is not None and not grows:
             # The scales of rare columns are computed from all rows so far; the largest eigenvalue may be older.
@@ -164,7 +164,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         if merged.counts is None and np.count_nonzero(begins):
             self.began = np.where(begins, self.n_samples, 0 if self.began is None else self.began)
         if grows or (merged.variance > self.step.most_variance).any():
-            self._go_on_with(make(merged), merged.centre)
+            self._continue_with(make(merged), merged.centre)
         self.recentre(merged.centre)
 
     def add_moments(self, driver: Callable, growth: float, weight: float, *new: Any) -> bool:
@@ -203,7 +203,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         """Keep the intercept of vectors whose columns are stored elsewhere."""
         self.vectors = Vectors(vectors.coef[-1:].copy(), vectors.average[-1:].copy())
 
-    def _go_on_with(self, step: Step, centre: np.ndarray) -> None:
+    def _continue_with(self, step: Step, centre: np.ndarray) -> None:
         """Continue with a new step and another centre.
 
         After few rows a column may seem narrow, and its coefficient is then large. If the column turns out to be wider,
@@ -242,7 +242,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         if len(other.window) > len(self.window):
             self.window = lengthened(self.window)
         if other.step is not None:
-            self._go_on_with(other.step, other.centre)
+            self._continue_with(other.step, other.centre)
         self.recentre(other.centre)
         self.since_step = other.since_step
 
@@ -255,7 +255,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
                     w[-1] += move.dot(w[:-1])
             self.centre = centre
 
-    def go_on_from(self, coef: np.ndarray, intercept: float) -> None:
+    def continue_from(self, coef: np.ndarray, intercept: float) -> None:
         """Continue from other parameters."""
         self.start_at(coef, intercept + self.centre.dot(coef), self.first_batch_excess)
 
@@ -347,7 +347,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         elif plan.decay_limit < np.inf:
             self.memory = plan.decay_limit * plan.batch_size
 
-    def hasten(self, plan: Any, before: np.ndarray, n_rows: int) -> None:
+    def update_late_averages(self, plan: Any, before: np.ndarray, n_rows: int) -> None:
         """Let the average of columns that began later change faster in these rows, before which it was ``before``.
 
         Predictions at the former centre stay.

@@ -10,7 +10,7 @@ from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, l
 from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
-from sklearn_sgd._engine.preparation.outliers import follows_one
+from sklearn_sgd._engine.preparation.outliers import follows_limited_target
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
@@ -117,7 +117,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "small"
     if not fit.progress or ended not in COMPLETE:
         return None
-    if follows_one(plan, state):
+    if follows_limited_target(plan, state):
         return "lost"
     if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"

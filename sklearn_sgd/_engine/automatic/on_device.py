@@ -11,7 +11,7 @@ from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, dtype_of, host, like, namespace, scratch_rows, summed, take
 
 
-def measure_there(
+def measure_on_device(
     X, weight, centred: bool, y: Any = None, beside: Sequence[Any] = ()
 ) -> tuple[ColumnStatistics, list[float]]:
     """Return the same as ``statistics.measure``, and numbers that are read with the same transfer."""
@@ -87,7 +87,9 @@ def _statistics(found: np.ndarray, p: int, targets: int, full: bool) -> ColumnSt
     return ColumnStatistics(float(weight), np.append(mean, middle), moment)
 
 
-def largest_eigenvalue_there(X, weight, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int) -> float:
+def largest_eigenvalue_on_device(
+    X, weight, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int
+) -> float:
     """Return the norm after so many products with the correlations of X, starting from a number for each row."""
     xp, weight = namespace(X), doubled(like(weight, X))
     shares = xp.astype(weight / summed(weight), X.dtype, copy=False)

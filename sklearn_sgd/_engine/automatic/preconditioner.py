@@ -17,7 +17,7 @@ from scipy import linalg, sparse
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.geometry import FLOOR, Directions, Geometry, geometry_of, one_over_roots
-from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_there, measure_there
+from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_on_device, measure_on_device
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
     ROUNDING,
@@ -55,7 +55,7 @@ class Counted(NamedTuple):
     def about_means(self) -> ColumnStatistics:
         """Return the statistics of the columns about their means."""
         if is_foreign(self.X):
-            return measure_there(self.X, self.weight, True)[0]
+            return measure_on_device(self.X, self.weight, True)[0]
         return measure(self.X, self.kept, self.weight, True)
 
     def some(self, number: int) -> tuple[Any, Any]:
@@ -331,7 +331,7 @@ def largest_eigenvalue(
     # Columns without entries do not matter. A vector of ones could be orthogonal to the eigenvector.
     z, largest = 1.0 + np.sin(np.arange(X.shape[0])), 1.0
     if is_foreign(X):
-        return largest_eigenvalue_there(X, weight, mean, scale, z, POWERS + 1) or 1.0
+        return largest_eigenvalue_on_device(X, weight, mean, scale, z, POWERS + 1) or 1.0
     shares = (weight / total(weight)).astype(X.dtype)
     z = shares * z.astype(X.dtype, copy=False)
     for power in range(POWERS + 1):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.on_device import measure_there
+from sklearn_sgd._engine.automatic.on_device import measure_on_device
 from sklearn_sgd._engine.automatic.preconditioner import Counted
 from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
 from sklearn_sgd._engine.baseline import residual_sums, step_by_curvature, targets_and_weights, weighted_curvatures
@@ -120,7 +120,7 @@ class OnDevice:
         self.at_once = scratch_rows(plan.X)
         self.small = SMALL_ON_HOST if is_on_host(plan.X) else SMALL
 
-    def up(self, *vectors: np.ndarray | None) -> list[Any]:
+    def to_device(self, *vectors: np.ndarray | None) -> list[Any]:
         """Copy NumPy arrays to the device, each in its dtype, by one transfer; None stays None."""
         packed = np.concatenate([vector.ravel() for vector in vectors if vector is not None], dtype=np.float64)
         there = self.xp.asarray(packed, dtype=self.xp.float64, device=self.device)
@@ -134,7 +134,7 @@ class OnDevice:
             made.append(part if vector.ndim == 1 else self.xp.reshape(part, vector.shape))
         return made
 
-    def down(self, *arrays: Any) -> list[Any]:
+    def to_host(self, *arrays: Any) -> list[Any]:
         """Copy arrays to NumPy, flat and in double precision, by one transfer; None stays None."""
         flat = [None if a is None else self.wide(self.xp.reshape(a, (-1,))) for a in arrays]
         packed, start, made = host(self.xp.concat([a for a in flat if a is not None])), 0, list[Any]()
@@ -256,7 +256,7 @@ class AllRows(OnDevice):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         count_rows(len(self.chunk))
         data, n = self.plan.data, len(self.chunk)
-        there, mean = self.up(w.astype(dtype_of(data.y)), data.rows.mean)
+        there, mean = self.to_device(w.astype(dtype_of(data.y)), data.rows.mean)
         sums = self.zeros(len(w) + 2)
         for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
             value, slope = self.parts.loss(rows.y, self.predict(rows, there, data.rows.bias))
@@ -264,7 +264,7 @@ class AllRows(OnDevice):
             sums[0] += self.xp.sum(rows.weighted(value), dtype=f64)
             sums[1] += self.xp.sum(c * slope, dtype=f64)
             sums[2:] += self.wide(self.sum_of(rows, c, data.rows.bias))
-        [found] = self.down(sums)
+        [found] = self.to_host(sums)
         return float(found[0]), float(found[1]), found[2:] / n
 
     def losses_along(self, w: np.ndarray, d: np.ndarray, lengths: np.ndarray) -> Iterator[float]:
@@ -272,20 +272,20 @@ class AllRows(OnDevice):
         data = self.plan.data
         for some in np.array_split(lengths, -(-len(lengths) // TOGETHER)):
             count_rows(len(self.chunk))
-            there, along, mean = self.up(w.astype(dtype_of(data.y)), d.astype(dtype_of(data.y)), data.rows.mean)
+            there, along, mean = self.to_device(w.astype(dtype_of(data.y)), d.astype(dtype_of(data.y)), data.rows.mean)
             sums = self.zeros(len(some))
             for rows in self.stretches(self.plan, self.order(self.plan, self.chunk), self.at_once, mean):
                 z, change = self.predict(rows, there, data.rows.bias), self.predict(rows, along, data.rows.bias)
                 for k, length in enumerate(some):
                     value = self.parts.value(rows.y, z + float(length) * change)
                     sums[k] += self.xp.sum(rows.weighted(value), dtype=self.xp.float64)
-            yield from self.down(sums)[0].tolist()
+            yield from self.to_host(sums)[0].tolist()
 
     def reweighted_statistics(self, w: np.ndarray, aside: float) -> tuple[ColumnStatistics, Counted, float, float]:
         """Return statistics of rows weighted by the curvature of their losses at w; see ``row_curvatures``."""
         count_rows(self.plan.n_rows)
         xp, data, every, loss = self.xp, self.plan.data, slice(None), self.plan.parts.loss
-        there, mean = self.up(w, data.rows.mean)
+        there, mean = self.to_device(w, data.rows.mean)
         parts = self.stretches(self.plan, range(self.plan.n_rows), self.at_once, mean)
         z = doubled(xp.concat([self.predict(rows, there, data.rows.bias) for rows in parts]))
         sums = residual_sums(loss, data, every, z)
@@ -297,7 +297,7 @@ class AllRows(OnDevice):
         length = xp.where(known, step_by_curvature(sums, mean), mean)
         beside = [mean, length]
         centred = bool(data.rows.bias)
-        statistics, [curvature, step] = measure_there(self.plan.X, weight, centred, beside=beside)
+        statistics, [curvature, step] = measure_on_device(self.plan.X, weight, centred, beside=beside)
         return statistics, Counted(self.plan.X, None, weight, has_means=not centred), curvature, step
 
 
@@ -318,7 +318,7 @@ class Minibatch(OnDevice):
         size, bias, averaged, k = plan.batch_size, plan.data.rows.bias, piece.mixes.size > 0, 0
         losses: list[Any] = []
         rates, mixes = piece.rates.tolist(), piece.mixes.tolist()
-        w, average, *moments = self.up(*vectors if averaged else vectors._replace(average=None))
+        w, average, *moments = self.to_device(*vectors if averaged else vectors._replace(average=None))
         for some in self.stretches(plan, self.order(plan, piece.order), size, None):
             z = self.xp.asarray(some.y, copy=True)
             for rows, part in zip(some.batches(size), pieces(z, size), strict=True):
@@ -338,7 +338,7 @@ class Minibatch(OnDevice):
                 k += 1
             value = self.parts.value_of_residual(z) if self.is_quadratic else self.parts.value(some.y, z)
             losses.append(self.xp.sum(some.weighted(value), dtype=self.xp.float64))
-        return finish(vectors, *self.down(w, average, *moments, *losses))
+        return finish(vectors, *self.to_host(w, average, *moments, *losses))
 
     def slopes(self, rows: Rows, w: Any, z: Any, bias: float) -> Any:
         """Store the predictions in z, less the targets that were in it if these are needed; return the slopes."""

@@ -52,7 +52,7 @@ class Automatic(OnDevice):
         bias, averaged, factor = plan.data.rows.bias, mixes.size > 0, plan.preconditioner.factor
         inverse = with_intercept(plan.preconditioner.apart if factor is None else factor)
         vectors = vectors if averaged else vectors._replace(average=None)
-        w, average, *moments, mean, inverse, known, rates = self.up(
+        w, average, *moments, mean, inverse, known, rates = self.to_device(
             *vectors, plan.data.rows.mean, inverse, window[:2], rates
         )
         search, count, k, squares, losses = LineSearch(self, plan.noise, tries), float(window[2]), 0, [], []
@@ -87,7 +87,7 @@ class Automatic(OnDevice):
                     mix(average, w, float(mixes[k]))
                 k += 1
         sums = [self.xp.stack(some) if some else None for some in (squares, losses)]
-        *ends, most, square, loss = self.down(w, average, *moments, far, *sums)
+        *ends, most, square, loss = self.to_host(w, average, *moments, far, *sums)
         return ends, float(most[0]), square, 0.5 * square if loss is None else loss
 
     def remember(self, known: Any, count: float, squares: Any, losses: Any, size: int) -> tuple[Any, float]:

@@ -25,7 +25,7 @@ MOST, NEARLY, NULL, FOLLOWED = 1e9, 1e-6, 1e-10, 1e-3
 NO_TARGETS = np.empty(0)
 
 
-def within_reach(plan: Plan) -> Plan:
+def limit_far_targets(plan: Plan) -> Plan:
     """The plan of a fit with no target so far from the others that beside its loss that of all others is rounding.
 
     The slope of the loss is the same there, or next to nothing.
@@ -40,8 +40,8 @@ def within_reach(plan: Plan) -> Plan:
     return plan._replace(data=plan.data._replace(y=y), reach=reach)
 
 
-def follows_one(plan: Plan, state: State) -> bool:
-    """Whether predictions at the minimum follow a target that `within_reach` brought nearer, however far it was.
+def follows_limited_target(plan: Plan, state: State) -> bool:
+    """Whether predictions at the minimum follow a target that `limit_far_targets` brought nearer, however far it was.
 
     They do if they have followed it so far, or if some coefficients change the prediction of its row by more than those
     of all others together.
@@ -70,11 +70,11 @@ def follows_one(plan: Plan, state: State) -> bool:
     return False
 
 
-def look_back(plan: Plan, state: State) -> Plan:
+def limit_first_targets(plan: Plan, state: State) -> Plan:
     """The plan of a chunk of a young stream, of whose first targets some may be beyond all proportion.
 
     Such a target counts as one at the usual distance from the others. If it came before there were others, it has made
-    parameters of its size, which the loss unlearns slowly: the stream begins anew.
+    parameters of its size, which the loss corrects slowly: the stream starts again.
     """
     if not state.fresh and state.first_targets is None:
         return plan
@@ -92,7 +92,7 @@ def look_back(plan: Plan, state: State) -> Plan:
             raw = host(raw_predictions(plan.data.rows, first, state.vectors.coef))
             loss, (_, losses, number, *_) = plan.parts.loss, state.window
             if np.median(abs(raw - at)) > far or losses > 2.0 * number * loss.value(at - far, at):
-                constant, plan = at, plan._replace(anew=True)
+                constant, plan = at, plan._replace(restarts=True)
     state.remember(targets if len(before) + plan.n_rows < FEW else None, constant)
     return plan
 

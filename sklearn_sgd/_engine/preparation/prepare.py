@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.automatic.on_device import measure_there
+from sklearn_sgd._engine.automatic.on_device import measure_on_device
 from sklearn_sgd._engine.automatic.preconditioner import Counted, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
     FILLED,
@@ -39,7 +39,7 @@ from sklearn_sgd._engine.passes.without_plan import add_moments, sums_of_entries
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, size_for_readings
-from sklearn_sgd._engine.preparation.outliers import look_back, within_reach
+from sklearn_sgd._engine.preparation.outliers import limit_far_targets, limit_first_targets
 from sklearn_sgd._engine.preparation.ridge_unit import depends_on_targets, ridge_unit
 from sklearn_sgd._engine.preparation.wide import Wide
 from sklearn_sgd._engine.resolve import Recipe
@@ -86,7 +86,7 @@ def select(X, targets, weight, train: np.ndarray | None) -> Selection:
     if kept is None:
         return Selection(X, targets, weight, None)
     if is_foreign(X):
-        # Elsewhere rows are not left out by their numbers, but once.
+        # On a device, rows are left out once, by a copy, and not by their numbers in each pass.
         return Selection(take(X, kept), take(targets, kept), None if weight is None else take(weight, kept), None)
     return Selection(X, targets, weight, kept.astype(row_numbers(X.shape[0]).dtype))
 
@@ -152,9 +152,9 @@ def make_plans(
             plan = plan._replace(minimum=wide.minimum(plan, params["tol"]))
         if formulas.has_bounded_slopes and not plan.is_remote:
             if not stream:
-                plan = within_reach(plan)
+                plan = limit_far_targets(plan)
             elif automatic:
-                plan = look_back(plan, state)
+                plan = limit_first_targets(plan, state)
         if automatic and state.fresh:
             _start(plan, stream, state)
         elif state.coef_before is not None:
@@ -227,7 +227,7 @@ def learn_columns(
         sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, centred, sums)
     elif is_foreign(X):
-        new, _ = measure_there(X, weight, centred, targets if known else None)
+        new, _ = measure_on_device(X, weight, centred, targets if known else None)
     else:
         new = measure(X, kept, weight, centred, targets if known else None)
     if state.step is not None and new.counts is None:

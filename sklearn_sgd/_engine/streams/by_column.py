@@ -246,9 +246,9 @@ class StatesByColumn(NamedTuple):
             local, known = _filled(first.statistics)
             filled = numbers[local]
         clocks = tuple(map(self.rules.after, self.clocks, plans, self.states, states))
-        if anew := [target for target, plan in enumerate(plans) if plan.anew]:
+        if restarts := [target for target, plan in enumerate(plans) if plan.restarts]:
             rows = columns.numbers()
-            for target in anew:
+            for target in restarts:
                 rows[:, STATISTICS + PARAMETERS * target :][:, :PARAMETERS] = 0.0
             columns = Table(rows)
         columns = columns.replaced(numbers, _rows(self.rules, states, clocks, kept))

@@ -149,7 +149,7 @@ class Stream:
         loss = self.call(changed | rates.addresses(n_done))
         state.predict_with(plan)
         if before is not None:
-            state.hasten(self._plan_with(state.step), before, len(self.order))
+            state.update_late_averages(self._plan_with(state.step), before, len(self.order))
         if not (abs(loss) <= self.most and state.finite(plan.average_from > 0, self.most)):
             return False
         n_rows, every, used = len(self.order), float(len(X)), float(len(self.order))
