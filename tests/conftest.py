@@ -1,4 +1,4 @@
-"""What all tests share: a folder for machine code, and the spy that tells which rows a fit saw, in which order."""
+"""What all tests share: a folder for machine code, and the spy that records which rows a fit saw, in which order."""
 
 import os
 import warnings

@@ -1,6 +1,6 @@
 """Gradient descent written once more: slow, obvious, from the contract, sharing no code with the package.
 
-Takes the estimators' parameters. The order of the rows, which is random, is told to it: row numbers, epoch by epoch.
+Takes the estimators' parameters. It gets the order of the rows, which is random: row numbers, epoch by epoch.
 """
 
 from math import cosh, inf, log, sqrt, tanh
@@ -84,9 +84,9 @@ def descend(
     coef_init=None,
     intercept_init=0.0,
 ):
-    """Fit, and tell all that a fitted estimator tells."""
+    """Fit, and return all fitted attributes."""
     n, p = X.shape
-    assert orders is not None or not shuffle, "a random order has to be told"
+    assert orders is not None or not shuffle, "a random order has to be given"
     assert learning_rate != "auto", "the automatic step is another algorithm"
     average = average != "auto" and average
     value, slope = loss_of_residual(loss, epsilon, quantile)

@@ -29,7 +29,7 @@ all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
 @pytest.fixture(params=["torch", "torch on a card", "array_api_strict"])
 def library(request):
-    """The functions of a library, a device and scikit-learn told to leave arrays there."""
+    """The functions of a library, a device and scikit-learn configured to leave arrays there."""
     xp = pytest.importorskip(request.param.split()[0])
     device = None
     if "card" in request.param:

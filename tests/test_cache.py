@@ -216,7 +216,7 @@ def test_the_folder_can_be_chosen(tmp_path, name):
 
 
 @pytest.mark.matrix
-def test_a_file_that_is_not_whole_is_made_anew(copy, tmp_path):
+def test_a_file_that_is_not_whole_is_made_again(copy, tmp_path):
     first, cache = copy[1], shutil.copytree(copy[0] / "cache", tmp_path / "cache")
     for number, path in enumerate(sorted(cache.rglob("*.o"))):
         content = path.read_bytes()
@@ -301,7 +301,7 @@ def test_waits_for_the_compiler_add_up(caplog):
     assert line.startswith("sklearn_sgd compiled 3 functions in 2.7 s.")
 
 
-def test_a_class_defined_anew_is_another_part():
+def test_a_class_defined_again_is_another_part():
     """As in a notebook: the same name, another formula."""
     coefs = []
     X = np.linspace(-1, 1, 40).reshape(20, 2)

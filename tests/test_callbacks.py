@@ -27,7 +27,7 @@ all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
 
 class Diary:
-    """A user's own callback: writes down what it is told; may want to stop."""
+    """A user's own callback: records its arguments; may want to stop."""
 
     def __init__(self, stop_after=None):
         self.stop_after, self.pages = stop_after, []
@@ -50,7 +50,7 @@ class Diary:
 
 @with_callbacks
 @all_kinds
-def test_own_callback_is_told_of_each_epoch(kind):
+def test_own_callback_is_called_in_each_epoch(kind):
     X, y, weight = *linear(), some_weights(60)
     diary = Diary()
     model = kind(**FIXED).set_callbacks(diary).fit(X, y, weight)

@@ -123,10 +123,10 @@ def test_a_file_is_json_and_arrays(chunks, tmp_path):
     fit_stream(MiniBatchSGDRegressor("huber"), chunks, checkpoint=tmp_path / "c", random_state=0)
     with np.load(tmp_path / "c", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files if name != "checkpoint.json"}
-        told = json.loads(file["checkpoint.json"])
+        content = json.loads(file["checkpoint.json"])
     assert all(array.dtype.kind in "fiu" for array in arrays.values())
-    assert told["class"] == "sklearn_sgd.regressors.MiniBatchSGDRegressor"
-    assert (told["epoch"], told["chunk"], told["n_rows"]) == (0, 5, 100)
+    assert content["class"] == "sklearn_sgd.regressors.MiniBatchSGDRegressor"
+    assert (content["epoch"], content["chunk"], content["n_rows"]) == (0, 5, 100)
     whole = (tmp_path / "c").read_bytes()
     # The marks of a pickle: its first and its last byte around an instruction that takes something from a module.
     assert not any(part.startswith(b"\x80") for part in entries(tmp_path / "c").values())

@@ -412,9 +412,9 @@ def test_parameters_without_use_here(cluster):
     X, y = linear(300)
     held_out = {"X_val": X, "y_val": y}
     model = DaskMiniBatchSGDRegressor(early_stopping=True, validation_fraction=0.3, epochs=2)
-    with pytest.warns(UserWarning, match="validation_fraction=0.3 has no effect.*without Dask") as told:
+    with pytest.warns(UserWarning, match="validation_fraction=0.3 has no effect.*without Dask") as caught:
         model.fit(*spread(X, y), **held_out)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
     model = DaskMiniBatchSGDRegressor(batch_size=None, sync_rows=50, epochs=2)
     with pytest.warns(UserWarning, match="sync_rows=50 has no effect.*batch_size"):
         model.fit(*spread(X, y))
@@ -571,13 +571,13 @@ def test_early_stopping_on_rows_in_memory(cluster, loss):
         (DaskOnlineSGDRegressor, {"eta0": 1e-3, "average": True, "epochs": 5}, "worse than the best constant"),
     ],
 )
-def test_how_it_ended_is_told(cluster, kind, params, match):
+def test_warnings_name_how_a_fit_ended(cluster, kind, params, match):
     X, y = linear(400)
     start = {"coef_init": np.full(5, 1e3)} if "average" in params else {}
     model = kind(learning_rate="constant", random_state=0, **params)
-    with pytest.warns(ConvergenceWarning, match=match) as told:
+    with pytest.warns(ConvergenceWarning, match=match) as caught:
         model.fit(*spread(X, y - y.mean()), **start)
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 # The class without Dask
@@ -792,7 +792,7 @@ def test_bad_rows_are_reported_with_their_partition(cluster, kind):
         kind().fit(*spread(X, np.column_stack([y, y])))
 
 
-def test_what_does_not_work_here_says_so(cluster, kind):
+def test_errors_name_what_does_not_work_with_dask(cluster, kind):
     X, y = spread(*linear(400))
     with pytest.raises(ValueError, match="early_stopping=True on a cluster needs validation samples in memory"):
         kind(early_stopping=True).fit(X, y)
@@ -835,7 +835,7 @@ def test_hyperband(cluster):
     assert found.best_params_["eta0"] == 1e-1
 
 
-def test_losses_that_are_lost_in_the_rounding_of_one_are_told(cluster):
+def test_losses_that_are_lost_in_the_rounding_of_one_give_a_warning(cluster):
     X, y = np.random.default_rng(0).standard_normal((2, 200, 1))
     y[7] = 1e20
     model = DaskBatchGDRegressor("huber")

@@ -1,4 +1,4 @@
-"""Defects that were reproduced in peers, by their numbers in the survey: none of them is here."""
+"""Defects that were reproduced in peers: none of them is here."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from sklearn_sgd.optimizers import OPTIMIZERS
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def test_c1_early_stopping_scores_the_penalised_weights(spy_on):
+def test_early_stopping_scores_the_penalised_weights(spy_on):
     X, y = peers(400)
     for alpha in (1.0, 0.1, 1e-4):
         model = mini(1, penalty="l2", alpha=alpha, **EARLY | {"epochs": 1})
@@ -22,7 +22,7 @@ def test_c1_early_stopping_scores_the_penalised_weights(spy_on):
         assert model.fit(X, y).validation_scores_ == [pytest.approx(model.score(X[held], y[held]), rel=1e-12)]
 
 
-def test_c2_early_stopping_scores_the_averaged_weights(spy_on):
+def test_early_stopping_scores_the_averaged_weights(spy_on):
     X, y = peers(400)
     model = mini(1, average=True, **EARLY | {"epochs": 1})
     held = held_out(spy_on, model, 400)
@@ -30,7 +30,7 @@ def test_c2_early_stopping_scores_the_averaged_weights(spy_on):
 
 
 @few_steps
-def test_c3_early_stopping_keeps_the_best_weights(spy_on):
+def test_early_stopping_keeps_the_best_weights(spy_on):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, 50)), rng.standard_normal(60)
     model = mini(1, **EARLY | {"epochs": 50})
@@ -51,7 +51,7 @@ def test_sparse_rows_have_the_same_objective_and_stop_at_the_same_epoch(penalty)
 
 
 @few_steps
-def test_c5_sparse_intercept_learns_as_fast():
+def test_sparse_intercept_learns_as_fast():
     X, y = peers()
     model = OnlineSGDRegressor(learning_rate="invscaling", epochs=5, tol=None, random_state=0)
     dense, sparse = (clone(model).fit(rows, y) for rows in (X, csr(X)))
@@ -61,28 +61,28 @@ def test_c5_sparse_intercept_learns_as_fast():
 
 @pytest.mark.parametrize("factors", [[1, 1, 1, 1, 100], [1000] * 5], ids=str)
 @pytest.mark.parametrize("kind", REGRESSORS)
-def test_c6_divergence_never_passes_silently(kind, factors):
+def test_divergence_never_passes_silently(kind, factors):
     X, y = peers()
     with pytest.warns(ConvergenceWarning, match="eta0"):
         kind(learning_rate="invscaling", random_state=0).fit(X * factors, y)
 
 
-def test_c6_finite_garbage_is_told_too():
+def test_finite_garbage_gives_a_warning():
     X, y = peers()
-    with pytest.warns(ConvergenceWarning, match="worse than.*constant") as told:
+    with pytest.warns(ConvergenceWarning, match="worse than.*constant") as caught:
         model = OnlineSGDRegressor(eta0=1.0, learning_rate="constant", epochs=1, random_state=0).fit(X, y)
-    assert len(told) == 1
+    assert len(caught) == 1
     assert model.score(X, y) < 0
 
 
-def test_c7_high_first_rate_of_optimal_is_told():
+def test_high_first_rate_of_optimal_gives_a_warning():
     X, y = peers()
     with pytest.warns(ConvergenceWarning, match="eta0|learning_rate"):
         OnlineSGDRegressor(learning_rate="optimal", random_state=0).fit(X, y)
 
 
 @few_steps
-def test_c8_starting_point_counts_in_a_warm_fit():
+def test_starting_point_counts_in_a_warm_fit():
     X, y = peers()
     start = np.full(5, 7.0)
     warm = mini(warm_start=True).fit(X, y).fit(X, y, coef_init=start, intercept_init=1.0)
@@ -91,7 +91,7 @@ def test_c8_starting_point_counts_in_a_warm_fit():
 
 
 @few_steps
-def test_c9_clock_counts_training_rows_only():
+def test_clock_counts_training_rows_only():
     X, y = peers(140)
     model = mini(1, early_stopping=True, validation_fraction=0.1, epochs=10).fit(X, y)
     assert model.n_updates_ == model.n_samples_seen_ == 1260
@@ -99,7 +99,7 @@ def test_c9_clock_counts_training_rows_only():
 
 @few_steps
 @covering({"kind": REGRESSORS, "learning_rate": ["auto", "invscaling"], "factor": [1e-3, 1e3]}, strength=2)
-def test_c10_scale_of_the_weights_does_not_matter(kind, factor, learning_rate):
+def test_scale_of_the_weights_does_not_matter(kind, factor, learning_rate):
     X, y = peers()
     weight = some_weights(200)
     model = kind(learning_rate=learning_rate, random_state=0)
@@ -110,7 +110,7 @@ def test_c10_scale_of_the_weights_does_not_matter(kind, factor, learning_rate):
 
 
 @covering({"batch_size": [1, 20, 200, None], "learning_rate": ["auto", "invscaling"]})
-def test_c11_weights_count_at_every_batch_size(batch_size, learning_rate):
+def test_weights_count_at_every_batch_size(batch_size, learning_rate):
     X, y = peers()
     weight = np.where(np.arange(200) < 100, 1e-6, 1.0)
     y[:100] += 50
@@ -118,7 +118,7 @@ def test_c11_weights_count_at_every_batch_size(batch_size, learning_rate):
     assert model.fit(X, y, weight).intercept_ == pytest.approx(3, abs=0.1)
 
 
-def test_c12_penalty_does_not_depend_on_the_batch_size():
+def test_penalty_does_not_depend_on_the_batch_size():
     X, y = peers(200)
     norms = [
         np.linalg.norm(
@@ -141,7 +141,7 @@ def test_c12_penalty_does_not_depend_on_the_batch_size():
 
 @few_steps
 @pytest.mark.parametrize("batch_size", [1, 20])
-def test_c13_averaging_has_an_effect(batch_size):
+def test_averaging_has_an_effect(batch_size):
     X, y = peers()
     plain, averaged = mini(batch_size).fit(X, y), mini(batch_size, average=True).fit(X, y)
     assert (theta(plain) != theta(averaged)).all()
@@ -151,7 +151,7 @@ def test_c13_averaging_has_an_effect(batch_size):
 
 @few_steps
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_c14_optimizers_and_averaging_take_l1(optimizer):
+def test_optimizers_and_averaging_take_l1(optimizer):
     X, y = peers()
     X[:, 0] = 0
     for average in (False, True):
@@ -161,7 +161,7 @@ def test_c14_optimizers_and_averaging_take_l1(optimizer):
 
 
 @few_steps
-def test_c14_absolute_error_takes_a_series_of_weights():
+def test_absolute_error_takes_a_series_of_weights():
     pd = pytest.importorskip("pandas")
     X, y = peers()
     weight = some_weights(200)
@@ -172,7 +172,7 @@ def test_c14_absolute_error_takes_a_series_of_weights():
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)
-def test_c15_nan_ruins_nothing(kind):
+def test_nan_ruins_nothing(kind):
     X, y = peers()
     model = kind(**FIXED).partial_fit(X, y)
     alone = clone(model).partial_fit(X, y)
@@ -185,7 +185,7 @@ def test_c15_nan_ruins_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)
-def test_c16_targets_are_not_broadcast(kind):
+def test_targets_are_not_broadcast(kind):
     """A vector of targets against a column of predictions is not a table of errors."""
     X, y = peers()
     fitted = kind(random_state=0).fit(X, y)
@@ -193,13 +193,13 @@ def test_c16_targets_are_not_broadcast(kind):
     assert fitted.predict(X).shape == y.shape
 
 
-def test_c17_drop_last_never_trains_on_nothing():
+def test_drop_last_never_trains_on_nothing():
     X, y = peers(20)
     with pytest.raises(ValueError, match=r"drop_last.*batch_size"):
         MiniBatchSGDRegressor(batch_size=32, drop_last=True).fit(X, y)
 
 
-def test_c18_dask_arrays_bring_their_weights():
+def test_dask_arrays_bring_their_weights():
     arrays = pytest.importorskip("dask.array")
     X, y, weight = *peers(), some_weights(200)
     blocks = [arrays.from_array(values, chunks=50) for values in (X, y, weight)]
@@ -210,13 +210,13 @@ def test_c18_dask_arrays_bring_their_weights():
 
 @pytest.mark.parametrize("factors", [[1] * 5, [1, 1, 1, 1, 100], [1, 1, 100, 1e4, 1e-3]], ids=str)
 @pytest.mark.parametrize("kind", REGRESSORS)
-def test_c19_defaults_do_not_diverge(kind, factors):
+def test_defaults_do_not_diverge(kind, factors):
     X, y = peers()
     assert kind(random_state=0).fit(X * factors, y).score(X * factors, y) > 0.999
 
 
 @few_steps
-def test_c20_order_of_rows_is_not_the_same_every_time(spy_on):
+def test_order_of_rows_is_not_the_same_every_time(spy_on):
     """Each epoch of `fit` has its own order; `partial_fit` takes rows as they come, so has none to repeat."""
     X, y = peers()
     assert len({tuple(epoch) for epoch in spy_on(mini(1, shuffle=True, epochs=5), 200).epochs(5)}) == 5

@@ -36,7 +36,7 @@ SCHEDULE = {"learning_rate": "invscaling", "eta0": 0.01}
 
 @pytest.fixture(params=["torch", "array_api_strict"])
 def library(request):
-    """The name of a library and its functions, with scikit-learn told to leave arrays there."""
+    """The name of a library and its functions, with scikit-learn configured to leave arrays there."""
     xp = pytest.importorskip(request.param)
     with sklearn.config_context(array_api_dispatch=True):
         yield request.param, xp
@@ -82,7 +82,7 @@ def test_schedules_read_once_an_epoch(params, batch_size, library, monkeypatch):
 
 @pytest.fixture
 def tensors():
-    """Samples and targets as tensors of torch, with scikit-learn told to leave them there."""
+    """Samples and targets as tensors of torch, with scikit-learn configured to leave them there."""
     torch = pytest.importorskip("torch")
     with sklearn.config_context(array_api_dispatch=True):
         yield lambda n, dtype="float64": [torch.asarray(array, dtype=getattr(torch, dtype)) for array in linear(n)]

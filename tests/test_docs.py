@@ -88,7 +88,7 @@ def test_every_file_that_the_readme_names_is_there():
         assert (REPOSITORY / name).exists() or name.startswith("docs/_build/"), name
 
 
-def test_readme_says_how_to_test():
+def test_readme_has_the_test_command():
     readme = (REPOSITORY / "README.md").read_text()
     assert re.search(r"pip install .*-m pytest", readme), "one line that installs and tests"
     assert re.search(r"\.ci/run\b", readme), "what runs all checks"

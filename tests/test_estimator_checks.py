@@ -15,7 +15,7 @@ from sklearn_sgd.penalties import Box
 
 SOME_PENALTIES = [None, "l2", "l1", "elasticnet", Box(-10.0, 10.0)]
 
-# The checks' data is not scaled, nor learnable: that descents on it go wrong is rightly told.
+# The checks' data is not scaled, nor learnable: that descents on it go wrong rightly gives a warning.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Some checks set a parameter of that name, where there is one.

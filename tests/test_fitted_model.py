@@ -132,7 +132,7 @@ def test_partial_fit_takes_the_new_link():
 
 
 @pytest.mark.parametrize("saved", [False, True])
-def test_a_stream_that_goes_on_with_another_loss_says_so(saved):
+def test_a_stream_that_continues_with_another_loss_warns(saved):
     """Its average begins anew; not with moments of the targets, nor with a half-life."""
     X, y = linear(n=400)
     y = np.exp(0.1 * y) + np.random.default_rng(0).exponential(size=400)

@@ -10,7 +10,7 @@ from problems import FIXED, csr, theta
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
 
-# Data without structure: that descents on it end worse than a constant is rightly told.
+# Data without structure: that descents on it end worse than a constant rightly gives a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 seeds = st.integers(0, 2**32 - 1)

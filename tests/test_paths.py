@@ -243,7 +243,7 @@ class Unknown(NamedTuple):
 
 @pytest.mark.skipif("__import__('os').environ.get('SKLEARN_SGD_DISABLE_JIT') == '1'", reason="nothing is compiled")
 @pytest.mark.parametrize(("loss", "reason"), [(Unreadable(), "hypot"), (Unknown(), "einsum")], ids=["type", "function"])
-def test_own_loss_that_cannot_be_compiled_says_so_once(loss, reason):
+def test_own_loss_that_cannot_be_compiled_warns_once(loss, reason):
     pytest.importorskip("llvmlite")
     X, y = linear()
     with pytest.warns(RuntimeWarning, match=rf"{type(loss).__name__} runs in NumPy.*{reason}") as said:

@@ -304,12 +304,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("change", "told"), CHANGES.values(), ids=CHANGES)
-def test_what_does_not_fit_is_refused(change, told):
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+def test_what_does_not_fit_is_refused(change, message):
     """Compiled loops believe the lengths of arrays, so a file must not say something else than they have."""
     model, *_ = fitted({})
     state = changed(model.__getstate__(), change)
-    with pytest.raises(ValueError, match=told) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         object.__new__(MiniBatchSGDRegressor).__setstate__(state)
     assert "fit it again" in str(caught.value)
 

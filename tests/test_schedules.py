@@ -37,7 +37,7 @@ def test_survives_a_pickle(schedule):
     assert_array_equal(copy(t), schedule(t))
 
 
-def test_tells_its_numbers():
+def test_representation_has_the_numbers():
     model = OnlineSGDRegressor(learning_rate=warm_up(cosine(0.1), 30, 0.5))
     assert repr(model) == "OnlineSGDRegressor(learning_rate=warm_up(cosine(0.1, 1000, 0.0), 30, 0.5))"
 
@@ -132,7 +132,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("rate", WRONG.values(), ids=WRONG)
-def test_wrong_answers_are_refused(rate):
+def test_wrong_results_are_refused(rate):
     X, y = linear(20)
     with pytest.raises(ValueError, match="learning_rate"):
         MiniBatchSGDRegressor(learning_rate=rate, batch_size=8).fit(X, y)

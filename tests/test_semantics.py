@@ -661,7 +661,7 @@ def test_fitted_attributes(kind):
 
 @few_steps
 @pytest.mark.parametrize("kind", REGRESSORS)
-def test_verbose_tells_each_epoch(kind, capsys):
+def test_verbose_prints_each_epoch(kind, capsys):
     kind(verbose=1, **FIXED).fit(*linear())
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if "epoch" in line.lower()]) == 3
@@ -683,7 +683,7 @@ def test_signature_is_that_of_sgd_regressor():
 
 @pytest.mark.parametrize("form", [np.asarray, csr])
 @pytest.mark.parametrize("kind", REGRESSORS)
-def test_divergence_is_told_with_its_remedy(kind, form):
+def test_divergence_gives_a_warning_with_its_remedy(kind, form):
     X, y = linear()
     model = kind(learning_rate="constant", eta0=50.0, epochs=1000, tol=None)
     with pytest.warns(ConvergenceWarning, match="finite.*eta0.*StandardScaler"):

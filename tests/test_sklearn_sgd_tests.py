@@ -107,5 +107,5 @@ def test_there_are_many():
 
 def test_exceptions_are_documented():
     page = Path(__file__).parent.parent / "docs" / "from_sgdregressor.rst"
-    told = set(re.findall(r"^``(test_\w+)``", page.read_text(), re.MULTILINE))
-    assert told == set(EXCEPTIONS)
+    listed = set(re.findall(r"^``(test_\w+)``", page.read_text(), re.MULTILINE))
+    assert listed == set(EXCEPTIONS)

@@ -215,7 +215,7 @@ def test_a_missing_level_names_what_helps(pa):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"fill": "0"}, "fill must be a number, or a dict"),
         ({"fill": {"z": 0.0}}, "fill must name columns that are read; got z"),
@@ -223,8 +223,8 @@ def test_a_missing_level_names_what_helps(pa):
         ({"drop_missing_targets": True, "target": "y0", "fill": {"y0": 0}}, "omit fill for the targets"),
     ],
 )
-def test_options_that_contradict_each_other(pa, options, told):
-    with pytest.raises(ValueError, match=told):
+def test_options_that_contradict_each_other(pa, options, message):
+    with pytest.raises(ValueError, match=message):
         ArrowSource(with_gaps(pa)[0], ["a", "b"], **options)
 
 
@@ -459,8 +459,8 @@ def test_estimators_that_cannot_learn_from_chunks():
 def test_transformers_that_are_none():
     X, y = linear(n=30)
     pipeline = make_pipeline(StandardScaler(), OnlineSGDRegressor()).fit(X, y)
-    for transformer, told in ((pipeline, r"pipeline\[:-1\]"), (StandardScaler, "got a class"), (np.log, "got ufunc")):
-        with pytest.raises(TypeError, match=rf"transformer must be a fitted object with the method transform.*{told}"):
+    for transformer, hint in ((pipeline, r"pipeline\[:-1\]"), (StandardScaler, "got a class"), (np.log, "got ufunc")):
+        with pytest.raises(TypeError, match=rf"transformer must be a fitted object with the method transform.*{hint}"):
             fit_stream(OnlineSGDRegressor(), [(X, y)], transformer=transformer)
         with pytest.raises(TypeError, match="transformer must be"):
             list(predict_stream(pipeline[-1], [X], transformer=transformer))
@@ -533,7 +533,7 @@ def test_a_thread_that_is_gone_is_an_error(monkeypatch):
         fit_stream(OnlineSGDRegressor(), [linear()])
 
 
-# What the estimator is told, and what is counted
+# What the estimator gets, and what is counted
 
 
 def test_epochs_and_time_budget_of_the_estimator_are_for_fit():
@@ -541,9 +541,9 @@ def test_epochs_and_time_budget_of_the_estimator_are_for_fit():
     chunks = [(X[:20], y[:20]), (X[20:], y[20:])]
     with pytest.warns(
         UserWarning, match=r"OnlineSGDRegressor\(epochs=5\) is for fit.*fit_stream\(..., epochs=5\)"
-    ) as told:
+    ) as caught:
         model = fit_stream(OnlineSGDRegressor(epochs=5), chunks)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
     assert model.n_samples_seen_ == 40
     with pytest.warns(UserWarning, match=r"time_budget=9\) is for fit"):
         fit_stream(OnlineSGDRegressor(time_budget=9), chunks)
@@ -616,9 +616,9 @@ def test_names_of_the_source_are_those_of_the_features(kind, tmp_path):
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(pd.DataFrame(X, columns=names[::-1]))
     assert_allclose(np.concatenate(list(predict_stream(model, Named(X, y, names)))), plain.predict(X), rtol=1e-12)
-    for other, told in ((names[::-1], "they have another order"), (list("abcdz"), "new: z; missing: e")):
+    for other, message in ((names[::-1], "they have another order"), (list("abcdz"), "new: z; missing: e")):
         for use in (fit_stream, lambda model, source: list(predict_stream(model, source))):
-            with pytest.raises(ValueError, match=rf"columns of the source are not those that .* \({told}"):
+            with pytest.raises(ValueError, match=rf"columns of the source are not those that .* \({message}"):
                 use(model, Named(X, y, other))
     twin = load_checkpoint(tmp_path / "c", kind(**params)).estimator
     assert twin.feature_names_in_.tolist() == names

@@ -351,8 +351,8 @@ def test_lines_tell_epoch_loss_rate_and_score(kind, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == fitted.n_iter_ == 3
     for number, line in enumerate(lines):
-        told = re.fullmatch(rf"{kind.__name__}: epoch +(\d+)  loss (\S+)  rate (\S+)  validation R² (\S+)", line)
-        epoch, loss, _, score = map(float, told.groups())
+        caught = re.fullmatch(rf"{kind.__name__}: epoch +(\d+)  loss (\S+)  rate (\S+)  validation R² (\S+)", line)
+        epoch, loss, _, score = map(float, caught.groups())
         assert epoch == number + 1
         assert loss == pytest.approx(fitted.loss_curve_[number], rel=1e-5)
         assert score == pytest.approx(fitted.validation_scores_[number], abs=1e-4)

@@ -172,7 +172,7 @@ def test_rows_are_at_first_sight_once(kind):
 
 
 @pytest.mark.parametrize("make", [ArraySource, None], ids=["arrays", "parquet"])
-def test_shuffling_takes_each_row_once_and_anew_in_each_epoch(make, parquet):
+def test_shuffling_takes_each_row_once_in_another_order_in_each_epoch(make, parquet):
     n = 300
     X, y = np.arange(float(n))[:, None], np.arange(float(n))
     source = make(X, y, chunk_rows=40) if make else ArrowSource(parquet({"x": y, "y": y}), ["x"], "y", chunk_rows=40)
@@ -264,7 +264,7 @@ def test_partitions_are_columns(pa, tmp_path):
     assert_array_equal(X.sum(axis=0), [150, 150])
 
 
-def test_only_the_columns_asked_for_are_read(parquet, monkeypatch):
+def test_only_the_selected_columns_are_read(parquet, monkeypatch):
     import pyarrow.parquet as pq
 
     asked, read = [], pq.ParquetFile.iter_batches
@@ -401,9 +401,9 @@ def test_gap_is_named_and_the_model_kept(pa, parquet, fault, column):
     model = MiniBatchSGDRegressor()
     with pytest.raises(ChunkError) as caught:
         fit_stream(model, source)
-    told = str(caught.value)
-    assert told.startswith(f"Chunk 3 of epoch 1: {path}, row group 2: column '{column}' has ")
-    assert told.endswith("in row 7")
+    message = str(caught.value)
+    assert message.startswith(f"Chunk 3 of epoch 1: {path}, row group 2: column '{column}' has ")
+    assert message.endswith("in row 7")
     assert model.n_samples_seen_ == 140
     assert_array_equal(theta(model), theta(by_hand(MiniBatchSGDRegressor(), [c[:2] for c in islice(source, 2)])))
 
@@ -434,7 +434,7 @@ def test_column_without_values_is_a_gap(pa):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda table: table | {"b": [str(v) for v in table["b"]]}, "column 'b' is of type string, not of numbers"),
         (lambda table: {n: v for n, v in table.items() if n != "b"}, "there is no column 'b'"),
@@ -442,17 +442,17 @@ def test_column_without_values_is_a_gap(pa):
     ids=["type", "missing"],
 )
 @pytest.mark.parametrize("format", ["parquet", "csv", "arrow"])
-def test_column_that_changes(pa, tmp_path, change, told, format):
+def test_column_that_changes(pa, tmp_path, change, message, format):
     paths = []
     for day, table in enumerate([columns(), change(columns())]):
-        if format == "csv" and "type" in told:
+        if format == "csv" and "type" in message:
             table["b"] = [f"{v} kg" for v in table["b"]] if day else table["b"]
         (tmp_path / str(day)).mkdir()
         paths.append(write_as(format, table, tmp_path / str(day)))
     model = MiniBatchSGDRegressor()
     with pytest.raises(ChunkError) as caught:
         fit_stream(model, ArrowSource(paths, list("abc"), "y", chunk_rows=100, shuffle=False))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(paths[1]) in str(caught.value)
     assert model.n_samples_seen_ == 300
 
@@ -529,15 +529,15 @@ def test_what_a_generator_raises_is_the_cause():
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ([np.eye(3)], "it has no targets"),
         ([(np.eye(3), np.ones(3), np.ones(3), 1)], "4 items"),
         ([(np.eye(3), np.ones(2))], "inconsistent"),
     ],
 )
-def test_chunks_that_are_none(source, told):
-    with pytest.raises(ChunkError, match=told):
+def test_chunks_that_are_none(source, message):
+    with pytest.raises(ChunkError, match=message):
         fit_stream(OnlineSGDRegressor(), source)
 
 
@@ -560,14 +560,14 @@ def test_wrong_arguments(parquet):
         ArraySource(X, y[1:])
     with pytest.raises(ValueError, match="chunk_rows must be"):
         ArraySource(X, y, chunk_rows=0)
-    for wrong, told in {
+    for wrong, message in {
         "features": "no column 'z'",
         "levels": "levels must name features; got z",
         "unknown": "unknown must be",
         "as_frame": "the transformer sees levels",
     }.items():
         values = {"features": ["z"], "levels": {"z": 3}, "unknown": "maybe", "as_frame": True}
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             ArrowSource(parquet(), **{"features": ["a"], "fill": 0.0} | {wrong: values[wrong]})
 
 
@@ -801,15 +801,15 @@ def test_prediction_names_what_fails(parquet, pa):
 # Progress
 
 
-def test_progress_is_told():
+def test_progress_is_reported():
     X, y = linear(n=90)
-    told = []
-    model = fit_stream(OnlineSGDRegressor(), ArraySource(X, y, chunk_rows=20), epochs=2, progress=told.append)
-    assert [(now.epoch, now.chunk) for now in told] == [(e, c) for e in (1, 2) for c in (1, 2, 3, 4, 5)]
-    assert told[-1].n_rows == 180
-    assert told[-1].share == 1.0
-    assert told[4].loss == told[-1].loss == model.prequential_loss_
-    assert told[0].share == pytest.approx(20 / 180, abs=0.06)
+    reports = []
+    model = fit_stream(OnlineSGDRegressor(), ArraySource(X, y, chunk_rows=20), epochs=2, progress=reports.append)
+    assert [(now.epoch, now.chunk) for now in reports] == [(e, c) for e in (1, 2) for c in (1, 2, 3, 4, 5)]
+    assert reports[-1].n_rows == 180
+    assert reports[-1].share == 1.0
+    assert reports[4].loss == reports[-1].loss == model.prequential_loss_
+    assert reports[0].share == pytest.approx(20 / 180, abs=0.06)
 
 
 def test_progress_bar(capsys, monkeypatch):
@@ -975,7 +975,7 @@ def test_failed_save_leaves_the_one_before(source, tmp_path, monkeypatch, fails)
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "message"),
     [
         ({"features": ["a", "c", "b"]}, "columns of X"),
         ({"chunk_rows": 65}, "chunk_rows"),
@@ -985,11 +985,11 @@ def test_failed_save_leaves_the_one_before(source, tmp_path, monkeypatch, fails)
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_checkpoint_belongs_to_a_source(parquet, tmp_path, other, told):
+def test_checkpoint_belongs_to_a_source(parquet, tmp_path, other, message):
     path, file = tmp_path / "checkpoint", parquet()
     mine = {"features": list("abc"), "target": "y", "chunk_rows": 64}
     fit_stream(OnlineSGDRegressor(), ArrowSource(file, **mine), checkpoint=path)
-    with pytest.raises(ValueError, match=rf"belongs to another source \({told}"):
+    with pytest.raises(ValueError, match=rf"belongs to another source \({message}"):
         fit_stream(OnlineSGDRegressor(), ArrowSource(file, **mine | other), checkpoint=path)
     more = parquet(columns(400))
     with pytest.raises(
@@ -1131,9 +1131,9 @@ X = np.memmap(sys.argv[1], np.float64, "r", shape=(n, 50))
 try:
     np.array(X)
 except MemoryError:
-    told = True
+    refused = True
 fit_stream(model, ArraySource(X, y), random_state=0)
-print(json.dumps([allowed, X.nbytes, told, model.n_samples_seen_, n, np.abs(model.coef_ - np.arange(50.0)).max()]))
+print(json.dumps([allowed, X.nbytes, refused, model.n_samples_seen_, n, np.abs(model.coef_ - np.arange(50.0)).max()]))
 """
 
 
@@ -1165,9 +1165,9 @@ def test_the_benchmark_in_small(pa, tmp_path, monkeypatch, capsys):
     def measured_here(way, path):
         if way == "learn":
             return measured(way, path)
-        told = stream.WAYS[way](path)
-        assert told["rows"] == 200_000
-        return told | {"seconds": 1.0, "cpu": 1.0, "start": 0.0, "peak": 0.0}
+        results = stream.WAYS[way](path)
+        assert results["rows"] == 200_000
+        return results | {"seconds": 1.0, "cpu": 1.0, "start": 0.0, "peak": 0.0}
 
     monkeypatch.setattr(stream, "measured", measured_here)
     monkeypatch.setattr(sys, "argv", ["stream.py", "--rows", "200000", "--laps", "1", "--folder", str(tmp_path)])
@@ -1181,6 +1181,6 @@ def test_the_benchmark_in_small(pa, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_source_of_ones_own_says_how():
+def test_a_source_of_the_user():
     with pytest.raises(NotImplementedError):
         next(iter(Source().chunks()))

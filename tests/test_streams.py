@@ -275,7 +275,7 @@ def test_half_life_follows_a_drift_like_fading_least_squares(batch_size, size, h
     assert error < 0.8 * progressive_error(MiniBatchSGDRegressor(batch_size=batch_size), *drifting, size)
 
 
-def test_columns_that_drift_are_measured_anew():
+def test_columns_that_drift_are_measured_again():
     """Units that change on the way, by a factor of 1000: what was known of the old ones fades."""
     rng = np.random.default_rng(0)
     X, models = rng.normal(size=(4000, 3)), []

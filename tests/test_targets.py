@@ -155,7 +155,7 @@ def test_one_target_diverges(problem):
         assert_array_equal(model.coef_[t], alone.coef_)
 
 
-def test_domain_is_asked_of_each(problem):
+def test_domain_is_checked_for_each(problem):
     X, Y = problem
     with pytest.raises(ValueError, match="y must be >= 0"):
         BatchGDRegressor("poisson").fit(X, Y - [0.0, 0.0, 100.0])

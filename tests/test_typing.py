@@ -53,7 +53,7 @@ def check(tmp_path):
     return run
 
 
-def test_package_says_that_it_is_typed():
+def test_package_is_marked_as_typed():
     assert (PACKAGE / "py.typed").is_file()
 
 
@@ -64,6 +64,6 @@ def test_right_program(check):
 
 @pytest.mark.matrix
 def test_wrong_programs(check):
-    told = check("from sklearn_sgd import OnlineSGDRegressor\n" + "\n".join(WRONG.values()))
-    lines = {int(line.split(":")[1]) for line in told.splitlines() if ": error:" in line}
-    assert lines == set(range(2, 2 + len(WRONG))), told
+    output = check("from sklearn_sgd import OnlineSGDRegressor\n" + "\n".join(WRONG.values()))
+    lines = {int(line.split(":")[1]) for line in output.splitlines() if ": error:" in line}
+    assert lines == set(range(2, 2 + len(WRONG))), output

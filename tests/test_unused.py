@@ -138,7 +138,7 @@ def test_nothing_is_said(kind, params):
     kind(**params).partial_fit(X, Y)
 
 
-def test_a_stream_says_it_once():
+def test_a_stream_warns_once():
     model = OnlineSGDRegressor(quantile=0.9)
     with pytest.warns(UserWarning, match="quantile=0.9 has no effect"):
         model.partial_fit(X, Y)

@@ -47,17 +47,17 @@ FITS = """
     import numpy as np
     from problems import AUTO, FIXED, csr, holey, some_weights, theta
     from sklearn_sgd import MiniBatchSGDRegressor
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        answers = run()
-    told = [str(w.message) for w in told if "llvmlite" in str(w.message)]
-    print(json.dumps([answers, told, sorted({name.partition(".")[0] for name in sys.modules if sys.modules[name]})]))
+        results = run()
+    caught = [str(w.message) for w in caught if "llvmlite" in str(w.message)]
+    print(json.dumps([results, caught, sorted({name.partition(".")[0] for name in sys.modules if sys.modules[name]})]))
 """
 
 
 def run():
     """Many kinds of fits."""
-    answers = []
+    results = []
     X, y = holey()
     for params in (FIXED, AUTO):
         for loss, penalty in (("squared_error", None), ("huber", "elasticnet")):
@@ -65,8 +65,8 @@ def run():
                 for rows in (X, csr(X)):
                     model = MiniBatchSGDRegressor(loss, penalty=penalty, batch_size=batch_size, random_state=0)
                     model.set_params(**params | {"shuffle": True} | ({"alpha": 0.1} if penalty else {}))
-                    answers.append(theta(model.fit(rows, y, some_weights(60)).partial_fit(rows, y)).tolist())
-    return answers
+                    results.append(theta(model.fit(rows, y, some_weights(60)).partial_fit(rows, y)).tolist())
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_same_numbers_with_one_warning(compiled, block):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answers, told, modules = json.loads(done.stdout)
-    assert_allclose(answers, compiled, rtol=1e-10, atol=1e-12)
-    assert len(told) == 1
+    results, caught, modules = json.loads(done.stdout)
+    assert_allclose(results, compiled, rtol=1e-10, atol=1e-12)
+    assert len(caught) == 1
     assert "numba" not in modules

@@ -277,7 +277,7 @@ def test_one_target_of_a_fit_is_beyond_all_proportion(loss, kind, far):
 
 
 @pytest.mark.parametrize("share_of_zeros", [0.0, 0.7])
-def test_ordinary_first_targets_start_nothing_anew(monkeypatch, share_of_zeros):
+def test_ordinary_first_targets_restart_nothing(monkeypatch, share_of_zeros):
     """Not even if most of them are the same."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 5))
