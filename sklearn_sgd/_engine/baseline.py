@@ -96,7 +96,7 @@ def least_square(dtype: Any, is_quadratic: bool) -> float:
 
 
 def constant_losses(loss, data, kept, constant: float) -> tuple[float, float]:
-    """The mean loss of a constant, and its size without the contribution of rows whose losses are out of proportion."""
+    """The mean loss of a constant, and its size without the contribution of rows with extreme losses."""
     sums = constant_sums(loss, data, kept, constant)
     return float(sums[1] / sums[0]), abs(float(usual_value(sums) / sums[0]))
 
@@ -266,7 +266,7 @@ def _blocks(data, kept: np.ndarray | None, size: int = BLOCK) -> Iterator:
 def step_by_curvature(sums, mean):
     """The length of a step for rows of this mean curvature: at least that by the rows with most loss.
 
-    ``sums`` are `residual_sums`. A target beyond all proportion does not make it longer.
+    ``sums`` are `residual_sums`. An extreme target does not make it longer.
     """
     xp = namespace(sums)
     return xp.maximum(2.0 * usual_value(sums) / clip(sums[3], 1e-300, None), 1.0 / mean)

@@ -85,7 +85,7 @@ class Plan(NamedTuple):
     part : int or None
         Number of rows of an epoch; None: all.
     reach : tuple of float or None
-        Bounds to which targets beyond all proportion were brought nearer.
+        Bounds to which extreme targets were limited.
     covariance, curvature : ndarray or None, float
         Covariances of the columns by the curvature of the rows' losses, and the mean curvature, for penalties that have
         a proximal step.

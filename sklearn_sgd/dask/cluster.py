@@ -13,8 +13,7 @@ from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
 from sklearn_sgd._engine.baseline import constant_of, step_by_curvature, usual_value
 from sklearn_sgd._engine.kinks.smoothed import Rows
-from sklearn_sgd._engine.passes import arrays, proximal
-from sklearn_sgd._engine.passes.choose import on_normal_matrix
+from sklearn_sgd._engine.passes import arrays, normal, proximal
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
@@ -168,7 +167,7 @@ class ClusterRows(RemoteRows):
     def choose(self, plan: Plan) -> Callable:
         """Return the pass over the samples."""
         if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
-            return on_normal_matrix(plan)
+            return normal.Automatic(plan)
         if plan.batch_size < plan.n_rows:
             return LocalDescent(self.blocks, plan)
         if plan.is_parabola:

@@ -23,18 +23,21 @@ from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._namespace import is_foreign
 
+# Passes that only drivers make.
+NOT_ON_ARRAYS = "passive_aggressive", "lazy_automatic"
+
 
 def choose(plan) -> Callable[..., float]:
     """Return the pass for a plan: on the normal matrix, on arrays, or by a driver."""
     if isinstance(plan.X, RemoteRows):
         return plan.X.choose(plan)
-    name, optimizer = "automatic" if plan.preconditioner else "minibatch", plan.parts.optimizer
+    name = "automatic" if plan.preconditioner else "minibatch"
     if plan.normal and not plan.preconditioner:
         if drivers := drivers_of(plan):
             return normal.Steps(plan, drivers)
         return partial(arrays.minibatch, batch_of=normal.AllRows(plan))
     if plan.normal and not plan.noise and plan.formulas.pulls_linearly:
-        return on_normal_matrix(plan)
+        return normal.Automatic(plan)
     if plan.minimum and not plan.noise:
         return minimum.Arrival(all_rows(plan))
     if plan.is_parabola:
@@ -42,12 +45,10 @@ def choose(plan) -> Callable[..., float]:
     if is_foreign(plan.X):
         return (device_automatic.Automatic if plan.preconditioner else device.Minibatch)(plan)
     drivers = drivers_of(plan)
-    if is_passive_aggressive(optimizer):
-        return (drivers or in_python(plan)).steps("passive_aggressive")
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
     driver_name = _driver_name(plan, name)
-    if driver_name == "lazy_automatic":
+    if driver_name in NOT_ON_ARRAYS:
         return (drivers or in_python(plan)).steps(driver_name)
     by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
     # Drivers do not seek lengths on both sides of a kink, so that few rows go this way, too.
@@ -55,11 +56,6 @@ def choose(plan) -> Callable[..., float]:
     if plan.batch_size == plan.n_rows and (plan.n_entries > full_batch.LEAST or by_entries or may_bend):
         return WholeEpoch(getattr(arrays, name), all_rows(plan))
     return drivers.steps(driver_name) if drivers else getattr(arrays, name)
-
-
-def on_normal_matrix(plan) -> normal.Automatic:
-    """Return the pass by the automatic step on the normal matrix, which needs no rows."""
-    return normal.Automatic(plan)
 
 
 def visits_rows(plan, run: Callable[..., float]) -> bool:
@@ -83,6 +79,8 @@ class WholeEpoch:
 
 def _driver_name(plan, name: str) -> str:
     """Return the name of the driver that reads each row once, if there is one."""
+    if is_passive_aggressive(plan.parts.optimizer):
+        return "passive_aggressive"
     lazy, sparse, single = plan.formulas.is_lazy, plan.data.rows.layout == "csr", plan.batch_size == 1
     if plan.preconditioner:
         if plan.preconditioner.filled is not None and plan.noise and lazy:

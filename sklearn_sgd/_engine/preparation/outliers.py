@@ -1,4 +1,4 @@
-"""Targets beyond all proportion, which losses of bounded slopes hardly follow, but by which they would be measured."""
+"""Extreme targets: losses with bounded slopes hardly follow them, but their losses would hide those of all others."""
 
 from typing import Any
 
@@ -11,24 +11,25 @@ from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, namespace, take
 from sklearn_sgd._ops import clip
 
-# Targets of a stream that are looked back at; predictions so many times as far off as they are have gone astray.
-FEW, ASTRAY = 30, 1000.0
+# First targets of a stream that are examined; distance, in units of the usual one, from which one is extreme.
+FEW, EXTREME = 30, 1000.0
 
-# Spreads of the targets of a fit past which none is beyond the others, by their precision: sums of losses keep theirs.
+# Limits of the distance of targets of a fit, in units of the usual one, in double and in single precision: sums of
+# losses keep their digits.
 FARTHEST, FARTHEST_SINGLE = 1e9, 1e6
 
-# Multiplications at most, to find whether a target is followed; share of a target that is rounding; squared length of a
-# row along directions in which no other has a part, below which it has none itself; share of the distance to a target
-# by which predictions follow it.
+# Maximum number of multiplications, to find whether a target is followed; share of a target that is rounding; squared
+# length of a row along directions of its own, below which it has none; share of the distance to a target by which
+# predictions follow it.
 MOST, NEARLY, NULL, FOLLOWED = 1e9, 1e-6, 1e-10, 1e-3
 
 NO_TARGETS = np.empty(0)
 
 
 def limit_far_targets(plan: Plan) -> Plan:
-    """The plan of a fit with no target so far from the others that beside its loss that of all others is rounding.
+    """Return the plan of a fit with limited targets: beside the loss of an extreme one, all others are rounding.
 
-    The slope of the loss is the same there, or next to nothing.
+    The slope of the loss is the same at the limit, or almost 0 at both.
     """
     y = plan.data.y if plan.row_indices is None else take(plan.data.y, plan.row_indices)
     middle, distance = _usual(host(doubled(y[:: -(-y.shape[0] // SAMPLE)])))
@@ -41,7 +42,7 @@ def limit_far_targets(plan: Plan) -> Plan:
 
 
 def follows_limited_target(plan: Plan, state: State) -> bool:
-    """Whether predictions at the minimum follow a target that `limit_far_targets` brought nearer, however far it was.
+    """Return whether predictions at the minimum follow a target that was limited, however far away it is.
 
     They do if they have followed it so far, or if some coefficients change the prediction of its row by more than those
     of all others together.
@@ -61,7 +62,7 @@ def follows_limited_target(plan: Plan, state: State) -> bool:
         if abs(X[row, :-1] @ (size[:-1] * coef) + intercept - 0.5 * (low + high)) > FOLLOWED * (high - low):
             return True
         others = np.delete(np.arange(n), row)
-        # The least change of the others for a change of 1, or none.
+        # The least change of the others for a change of 1; none along a direction of its own.
         least = np.linalg.pinv(X[others], rcond=NULL)
         free = X[row] - least @ (X[others] @ X[row])
         d = free if free @ X[row] > NULL else least @ (least.T @ X[row])
@@ -71,7 +72,7 @@ def follows_limited_target(plan: Plan, state: State) -> bool:
 
 
 def limit_first_targets(plan: Plan, state: State) -> Plan:
-    """The plan of a chunk of a young stream, of whose first targets some may be beyond all proportion.
+    """Return the plan of a chunk of a young stream, some of whose first targets may be extreme.
 
     Such a target counts as one at the usual distance from the others. If it came before there were others, it has made
     parameters of its size, which the loss corrects slowly: the stream starts again.
@@ -83,7 +84,7 @@ def limit_first_targets(plan: Plan, state: State) -> Plan:
     targets, constant = np.append(before, host(doubled(take(plan.data.y, first)))), None
     if len(targets) > 2:
         middle, distance = _usual(targets)
-        far = ASTRAY * distance
+        far = EXTREME * distance
         bulk = clip(targets, middle - far, middle + far)
         if len(first) and (bulk != targets).any():
             plan = plan._replace(data=plan.data._replace(y=_nearer(plan.data.y, int(first[-1]) + 1, middle, distance)))
@@ -98,15 +99,15 @@ def limit_first_targets(plan: Plan, state: State) -> Plan:
 
 
 def _usual(targets: np.ndarray) -> tuple[float, float]:
-    """The middle of targets, and the usual distance from it; most of them may be the same."""
+    """Return the median of targets, and the median distance of those that differ from it."""
     middle = float(np.median(targets))
     others = abs(targets - middle)[targets != middle]
     return middle, float(np.median(others)) if len(others) else np.inf
 
 
 def _nearer(y: Any, number: int, middle: float, distance: float) -> Any:
-    """Targets of which those beyond all proportion, of so many first ones, are at a distance from the middle."""
+    """Return targets, of which the extreme ones among so many first ones are moved to a distance from the middle."""
     xp, first = namespace(y), y[:number]
     near = clip(first, middle - distance, middle + distance)
-    first = xp.where(abs(first - middle) > ASTRAY * distance, near, first)
+    first = xp.where(abs(first - middle) > EXTREME * distance, near, first)
     return xp.concat([first, y[number:]])
