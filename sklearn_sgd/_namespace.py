@@ -139,7 +139,7 @@ def detached(array):
 
 
 def pieces(array, size: int):
-    """Consecutive rows, so many at a time, as views; for torch in a fraction of the time of slices."""
+    """Consecutive rows, ``size`` at a time, as views; for torch in a fraction of the time of slices."""
     if hasattr(array, "split"):
         return array.split(size)
     n = array.shape[0]

@@ -14,16 +14,16 @@ class AverageMemory:
     n_forgotten_samples: int = 0
 
     def keep_memory(self, most: float) -> None:
-        """Remember at most so many samples from here on."""
+        """Remember at most ``most`` samples from here on."""
         self.memory = most if self.memory is None else min(self.memory, most)
 
     def remembered(self, n_samples: int) -> float:
-        """Return how many of so many samples, counted once per epoch, are remembered."""
+        """Return how many of ``n_samples`` samples, counted once per epoch, are remembered."""
         kept = float(n_samples - self.n_forgotten_samples)
         return kept if self.memory is None else min(self.memory, kept)
 
     def count_from_memory(self, n_samples: int) -> None:
-        """Forget the other ones of so many samples."""
+        """Forget the samples that are not remembered."""
         if self.memory is not None:
             self.n_forgotten_samples = max(self.n_forgotten_samples, n_samples - int(self.memory))
             self.memory = None

@@ -39,7 +39,7 @@ def change_of_average(
 
 
 def _forgotten(plan: Any, done: np.ndarray, n_updates: int, patience: float = 1.0) -> np.ndarray:
-    """Return the share of each average that it forgets in so many updates, after those done."""
+    """Return the share of each average that it forgets in ``n_updates`` updates, after those done."""
     if n_updates == 1:
         return plan.mixes(done + 1, patience)
     distinct, places = np.unique(done, return_inverse=True)

@@ -178,7 +178,7 @@ class Plan(NamedTuple):
         return float(np.sum(self.parts.penalty.value(w[:-1]), dtype=float))
 
     def n_updates(self, n_rows: int) -> int:
-        """Number of updates for so many rows; for remote rows, that of an epoch."""
+        """Number of updates for ``n_rows`` rows; for remote rows, that of an epoch."""
         if self.is_remote:
             return self.X.n_updates(self)
         return -(-n_rows // self.batch_size)
@@ -202,7 +202,7 @@ class Plan(NamedTuple):
         return Piece(order, *self.rates(n_done, self.n_updates(len(order)), rate_factor), n_done, rate_factor)
 
     def rates(self, n_done: int, n_updates: int, rate_factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rates and weights of the average for so many updates, after those done."""
+        """Rates and weights of the average for ``n_updates`` updates, after those done."""
         t = np.arange(n_done + 1, n_done + 1 + n_updates)
         rates = self.schedule(t)
         return rates if rate_factor == 1.0 else rates * rate_factor, self.mixes(t)

@@ -28,7 +28,7 @@ def counting() -> Iterator[Readings]:
 
 
 def count_rows(number: int) -> None:
-    """Count so many rows; without effect where nothing counts, as in threads of a pass."""
+    """Count rows that are read; without effect where nothing counts, as in threads of a pass."""
     readings = _current.get()
     if readings is not None:
         readings.rows += number

@@ -84,7 +84,7 @@ class RemoteRows(RemoteObject, ABC):
 
     @abstractmethod
     def near_kinks(self, loss: Any, w: np.ndarray, most: int) -> Any:
-        """At most so many rows, those whose loss has a kink next to their predictions; the tangents of the others."""
+        """At most ``most`` rows, those whose loss has a kink next to their predictions; the tangents of the others."""
 
     @abstractmethod
     def epoch(self, plan: Any) -> range:

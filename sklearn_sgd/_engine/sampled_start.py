@@ -33,7 +33,7 @@ def start_on_sample(descent: Descent, most: float) -> None:
 
 
 def _on_sample(plan: Plan, size: int) -> Plan:
-    """The plan for so many of its rows."""
+    """The plan for ``size`` of its rows."""
     some, data = plan.used[sample(plan.n_rows, size)], plan.data
     X, weight = take(plan.X, some), data.weight[some] if data.weight.shape[0] else data.weight
     data = Data(data.rows._replace(X=X), data.y[some], weight)

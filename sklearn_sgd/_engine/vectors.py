@@ -24,7 +24,7 @@ class Vectors(NamedTuple):
         return Vectors(self.coef.copy(), self.average.copy(), *moments)
 
     def with_moments(self, number: int) -> "Vectors":
-        """The vectors with so many moments, which are 0 at first."""
+        """The vectors with ``number`` moments, which are 0 at first."""
         if (number > 0) == (self.m is not None) and (number > 1) == (self.v is not None):
             return self
         m, v = (np.zeros_like(self.coef) if a is None else a for a in (self.m, self.v))

@@ -9,12 +9,12 @@ from sklearn_sgd._namespace import RemoteObject, doubled, dtype_of, is_foreign, 
 
 
 def left_after(age: Any, half_life: float) -> Any:
-    """Return how much of a row still counts when so many later ones have come."""
+    """Return how much a row counts after ``age`` later ones."""
     return 0.5 ** (age / half_life)
 
 
 def left_of(n_rows: int, half_life: float) -> np.ndarray:
-    """Return how much of each of so many rows counts when the last of them has come."""
+    """Return how much each of ``n_rows`` rows counts when the last of them has come."""
     return left_after(np.arange(n_rows - 1.0, -1.0, -1.0), half_life)
 
 

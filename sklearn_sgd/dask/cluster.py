@@ -131,7 +131,7 @@ class ClusterRows(RemoteRows):
         return weights, mean, float(step_by_curvature(sums, mean))
 
     def near_kinks(self, loss: Any, w: np.ndarray, most: int) -> Rows:
-        """Return at most so many samples, those whose loss has a kink next to their predictions."""
+        """Return at most ``most`` samples, those whose loss has a kink next to their predictions."""
         distance, n_samples = np.inf, self.shape[0]
         if n_samples > most:
             sums = self.blocks.reduce(self.view, workers.residual_sums_at, loss, w)

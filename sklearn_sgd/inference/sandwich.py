@@ -170,7 +170,7 @@ def warn_if_few(
 
 
 def warn_if_few_beyond(model: Model, t: int, found: Sequence[Jump], spread: Spread) -> None:
-    """Warn if few rows are beyond a jump of the slope, as beyond a quantile near 0 or 1, for so many parameters."""
+    """Warn if few rows are beyond a jump of the slope, as beyond a quantile near 0 or 1, for each parameter."""
     shares, k = spread.shares(found), model.parameters.shape[1]
     beyond = spread.n_rows * min(min(share, 1.0 - share) for share in shares)
     if round(beyond, 6) >= BEYOND * k:

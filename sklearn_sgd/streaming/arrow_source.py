@@ -206,7 +206,7 @@ class ArrowSource(Source):
             yield packer.chunk(order_of_rows(key, number, packer.n))
 
     def _rows(self, key: tuple[int, ...] | None, skip: int) -> Iterator[tuple[Fragment, range | np.ndarray, Any]]:
-        """Yield fragment, numbers of rows, and batch of them, in the order of an epoch, after so many chunks."""
+        """Yield fragment, numbers of rows, and batch of them, in the order of an epoch, after ``skip`` chunks."""
         fragments, left = self.pieces, skip * self.chunk_rows
         if key:
             fragments = [fragments[i] for i in np.random.default_rng(key).permutation(len(fragments))]

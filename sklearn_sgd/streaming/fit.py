@@ -278,7 +278,7 @@ def _chunks(
 ) -> Generator[tuple[int, int, Chunk, int], None, None]:
     """Yield epoch, number and chunk, and after how many rows it is cut, 0 if it is whole, until none are left to read.
 
-    The first epoch begins after so many chunks, and ``cut`` rows of the next one.
+    The first epoch begins after ``skip`` chunks, and ``cut`` rows of the next one.
     """
     config = get_config()
     for epoch in epochs:
@@ -333,7 +333,7 @@ def _total(source: Source, epochs: int, max_rows: int | None) -> int | None:
 
 
 def _progress(position: Checkpoint, n_rows_before: int, seconds: float, total: int | None) -> Progress:
-    """Return the progress of a call that started after so many rows."""
+    """Return the progress of a call that started after ``n_rows_before`` rows."""
     loss, recent = (getattr(position.estimator, name, None) for name in ("prequential_loss_", "recent_loss_"))
     share, speed = position.n_rows / total if total else None, (position.n_rows - n_rows_before) / max(seconds, 1e-9)
     return Progress(position.epoch + 1, position.chunk, position.n_rows, seconds, speed, loss, recent, share)

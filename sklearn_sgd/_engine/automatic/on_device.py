@@ -90,7 +90,7 @@ def _statistics(found: np.ndarray, p: int, targets: int, full: bool) -> ColumnSt
 def largest_eigenvalue_on_device(
     X, weight, mean: np.ndarray, scale: np.ndarray, start: np.ndarray, powers: int
 ) -> float:
-    """Return the norm after so many products with the correlations of X, starting from a number for each row."""
+    """Return the norm after ``powers`` products with the correlations of X, starting from a number for each row."""
     xp, weight = namespace(X), doubled(like(weight, X))
     shares = xp.astype(weight / summed(weight), X.dtype, copy=False)
     z = shares * like(start, X)

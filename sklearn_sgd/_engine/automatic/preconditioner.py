@@ -59,7 +59,7 @@ class Counted(NamedTuple):
         return measure(self.X, self.kept, self.weight, True)
 
     def some(self, number: int) -> tuple[Any, Any]:
-        """Return about so many of them, evenly spaced, and their weights."""
+        """Return about ``number`` of them, evenly spaced, and their weights."""
         n_rows = self.X.shape[0] if self.kept is None else len(self.kept)
         every: Any = slice(None, None, max(1, n_rows // number))
         if self.kept is not None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
-# Rows of a sample for each column, and minimum; a sample is drawn if there are so many times more rows.
+# Rows of a sample for each column, and minimum; least ratio of all rows to it, for a sample to be drawn.
 PER_COLUMN, LEAST, TIMES = 50, 4096, 8
 
 # Largest share of the variance of a column that one row may contribute; smallest spread in units of rounding.
@@ -16,7 +16,7 @@ REMAINS, ORDERED, RANDOM = 4e6, 3.5, 6.5
 
 
 def sample_size(n_rows: int, n_columns: int) -> int | None:
-    """Return the size of a sample for so many columns; None if there are not many more rows."""
+    """Return the number of rows of a sample; None if there are not many more rows."""
     size = max(PER_COLUMN * n_columns, LEAST)
     return size if n_rows >= TIMES * size else None
 
@@ -27,7 +27,7 @@ def sample(n_rows: int, size: int) -> np.ndarray:
 
 
 def one_of_each(n_rows: int, size: int) -> np.ndarray:
-    """Return one random row number of each of so many stretches of rows, the same in each fit."""
+    """Return one random row number of each of ``size`` stretches of rows, the same in each fit."""
     bounds = np.arange(size + 1) * n_rows // size
     return bounds[:-1] + (np.random.default_rng(n_rows).random(size) * np.diff(bounds)).astype(np.intp)
 
@@ -45,7 +45,7 @@ def best_size(n_rows: int, n_columns: int, an_entry: int, most: int, exact: floa
     """Return the size of the sample with which its covariances, and the passes over X that they leave, cost least.
 
     A pass costs ``an_entry`` multiplications for each entry of X. With c rows for each column it leaves 1 / c of the
-    distance to the minimum; there are at most so many. After the first two, as many as ``parts`` read few rows.
+    distance to the minimum; there are at most ``most``. After the first two, as many as ``parts`` read few rows.
     Covariances of all rows leave nothing; their multiplications cost ``exact`` times as much as those for a sample.
     """
     passes = np.arange(2, most + 1)

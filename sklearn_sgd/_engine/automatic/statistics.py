@@ -24,8 +24,8 @@ from sklearn_sgd._ops import clip
 # block.
 FULL, BUDGET, BLOCK, ENTRIES = 400, 2e10, 2048, 1 << 18
 
-# Share of entries that are not 0 above which products of dense rows cost less than those of sparse ones; their blocks,
-# which are copies, are so many times smaller.
+# Share of entries that are not 0 above which products of dense rows cost less than those of sparse ones; by what
+# factor their blocks, which are copies, are smaller.
 DENSE, COPIED = 0.2, 4
 
 # Minimum rows of a segment, maximum number of segments.
@@ -113,7 +113,7 @@ def affordable(n_rows: int, n_columns: int) -> bool:
 
 
 def most_affordable(n_rows: int) -> int:
-    """Return the largest number of columns of so many rows whose covariances are measured on all of them."""
+    """Return the largest number of columns whose covariances are measured on all of ``n_rows`` rows."""
     return min(FULL, int((2.0 * BUDGET / max(n_rows, 1)) ** 0.5))
 
 

@@ -45,7 +45,7 @@ class Automatic(OnDevice):
         return finish(vectors, *ends, losses)
 
     def _attempt(self, plan, order, vectors, window, rates, mixes, tries: int) -> tuple:
-        """Return the vectors after an epoch with so many tries, and the tries that did not suffice.
+        """Return the vectors after an epoch with ``tries`` tries for each step, and the tries that did not suffice.
 
         Also the sums of the squared slopes and of the losses of each batch.
         """

@@ -176,7 +176,7 @@ class Pass:
         )
 
     def work(self, batch: int, n_columns: int) -> np.ndarray:
-        """Scratch memory for a call with batches of so many rows."""
+        """Scratch memory for a call with batches of ``batch`` rows."""
         _, batches, coefs = OWN[self.name]
         return np.zeros(batches * batch + coefs * (n_columns + 1), self.drivers.dtype)
 

@@ -64,7 +64,7 @@ def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> boo
 
 
 def size_of_sample(X, n_rows: int) -> int | None:
-    """Rows of a sample of so many rows of an array whose covariances are kept; None if they are not many."""
+    """Rows of a sample of an array whose covariances are kept; None if it has not many more rows."""
     return sample_size(n_rows, X.shape[1]) if type(X) is np.ndarray and X.shape[1] <= FULL else None
 
 

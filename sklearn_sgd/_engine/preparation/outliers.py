@@ -106,7 +106,7 @@ def _usual(targets: np.ndarray) -> tuple[float, float]:
 
 
 def _nearer(y: Any, number: int, middle: float, distance: float) -> Any:
-    """Return targets, of which the extreme ones among so many first ones are moved to a distance from the middle."""
+    """Return targets; extreme ones among the first ``number`` are moved to a distance from the middle."""
     xp, first = namespace(y), y[:number]
     near = clip(first, middle - distance, middle + distance)
     first = xp.where(abs(first - middle) > EXTREME * distance, near, first)

@@ -273,7 +273,7 @@ def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:
-    """What is left of the weight of earlier rows of a stream after so many."""
+    """Return what is left of the weight of earlier rows of a stream after ``n_rows`` rows."""
     half_life = recipe.params["half_life"]
     return left_after(n_rows, half_life) if half_life else 1.0
 
@@ -303,7 +303,7 @@ def _refuse_foreign(recipe: Recipe, X) -> None:
 
 
 def batch_size_for(params, X, n_rows: int) -> int:
-    """Rows in a step, of so many rows of X that count."""
+    """Return the number of rows in a step."""
     size = params["batch_size"]
     if size == "auto":
         size = automatic_batch_size(X.nnz // X.shape[0] if by_entries(X) else X.shape[1], n_rows)

@@ -53,7 +53,7 @@ class Block(NamedTuple):
 
 @lru_cache(maxsize=8)
 def ones(n: int) -> np.ndarray:
-    """Return so many ones, which must not be changed."""
+    """Return n ones, which must not be changed."""
     made = np.ones(n)
     made.flags.writeable = False
     return made
@@ -96,7 +96,7 @@ class Memory(NamedTuple):
 
     @classmethod
     def of(cls, n: int, k: int) -> Self:
-        """Return memory for so many rows and parameters."""
+        """Return memory for n rows and k parameters."""
         return cls(np.empty((ROWS, n)), np.empty((STEP, k)), np.empty((k, k)), from_line(np.empty(work_size(k) + LINE)))
 
 

@@ -60,7 +60,7 @@ def squares_of_added(Z: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Yield slices of so many rows; the last one may be smaller."""
+    """Yield slices of ``size`` rows; the last one may be smaller."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 

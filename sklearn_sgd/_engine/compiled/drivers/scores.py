@@ -44,7 +44,7 @@ NEW = 4
 
 
 def work_size(k: int) -> int:
-    """Size of the scratch memory for so many parameters."""
+    """Size of the scratch memory for k parameters."""
     return work_of_products(k) + 2 * k
 
 
