@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_sgd._namespace import host, like
+from sklearn_sgd._engine.baseline import less_along
+from sklearn_sgd._namespace import host
 
 
 class Directions(ABC):
@@ -46,9 +47,13 @@ class Directions(ABC):
 
 @dataclass(frozen=True)
 class Mixed(Directions):
-    """Combinations of all columns: those of a matrix."""
+    """Combinations of all columns: those of a matrix.
+
+    Along the ``null`` ones rows hardly vary, by an amount of which the covariances show no digit.
+    """
 
     matrix: np.ndarray
+    null: np.ndarray
 
     @property
     def number(self) -> int:
@@ -62,9 +67,7 @@ class Mixed(Directions):
 
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
         """Return rows, less their centre, along the directions."""
-        if issparse(rows):
-            return rows @ self.matrix - centre @ self.matrix
-        return host((rows - like(centre, rows)) @ like(self.matrix, rows))
+        return less_along(rows, centre, self.matrix)
 
     def slopes(self, g: np.ndarray) -> np.ndarray:
         """Return the slopes along the directions for a gradient."""

@@ -24,7 +24,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import BUDGET, is_varying
-from sklearn_sgd._engine.baseline import SAMPLE
+from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.kinks.directions import Directions, Mixed, Single
 from sklearn_sgd._engine.kinks.elsewhere import minimum_elsewhere, most_collected
@@ -32,9 +32,9 @@ from sklearn_sgd._engine.kinks.interior import interior_minimum
 from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.kinks.vertex import Kinks, vertex
 from sklearn_sgd._engine.passes.full_batch import level
-from sklearn_sgd._engine.plan import DOUBLE, Plan
+from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import dtype_of, host, total
+from sklearn_sgd._namespace import host, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
@@ -59,20 +59,43 @@ ZEROS, ROUNDING = 0.02, 1e-9
 NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 
 
+# Spread along a direction that is not due to rounding, in units of the precision of its terms.
+CLOSE = 8.0
+
+
 def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     """Return directions in which columns have variance 1, if the minimum can be sought in this way; else None.
 
-    Without an L1 term, and where covariances are kept and have their digits, columns are also uncorrelated in them.
+    Without an L1 term, and where covariances are kept, columns are also uncorrelated in them.
     """
     formulas, step = plan.formulas, state.step
     if step is None or not formulas.has_kinks:
         return None
     if not formulas.is_smooth or step.geometry is None:
         return _single(plan, step, state.centre) if formulas.is_smooth or formulas.penalty.bounded_terms else None
-    geometry, dtype = step.geometry, dtype_of(plan.X)
-    if geometry.has_dependent(dtype):
-        return _single(plan, step, state.centre) if dtype == DOUBLE else None
-    return Mixed(geometry.without_dependent(dtype).root())
+    return Mixed(step.geometry.root(), step.geometry.null_directions())
+
+
+def _with_shown(plan: Plan, state: State, directions: Directions) -> Directions:
+    """Return the directions, and those that were left out although rows vary along them by more than rounding.
+
+    The covariances show squares only. A triangular factor of the rows along the directions has twice as many digits.
+    """
+    if not isinstance(directions, Mixed) or not directions.null.shape[1]:
+        return directions
+    assert state.step is not None
+    sizes = CLOSE * np.finfo(np.float64).eps * np.hypot(np.sqrt(state.step.variance), state.centre)
+
+    def shown(matrix: np.ndarray) -> np.ndarray:
+        factor, weight = factor_along(plan.data, plan.row_indices, plan.X, state.centre, matrix)
+        values, vectors = np.linalg.svd(factor / np.sqrt(weight), full_matrices=False)[1:]
+        matrix = matrix @ vectors.T
+        varies = values > sizes @ abs(matrix)
+        return matrix[:, varies] / values[varies]
+
+    found = shown(directions.null)
+    none = directions.null[:, :0]
+    return Mixed(shown(np.column_stack((directions.matrix, found))), none) if found.shape[1] else directions
 
 
 def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
@@ -88,6 +111,7 @@ def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: f
     """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most."""
     w = host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
+        directions = _with_shown(plan, state, directions)
         if plan.is_remote:
             return minimum_elsewhere(plan, state, directions, w, enough, _minimum)
         return _minimum(Smoothed(plan, Rows.of(plan), state.centre, directions), w, enough)
