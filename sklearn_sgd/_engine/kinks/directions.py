@@ -10,6 +10,9 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.baseline import less_along
 from sklearn_sgd._namespace import host
 
+# Change of predictions by rounding of coefficients, in units of that by a move along a direction, that is small.
+HARDLY = 0.01
+
 
 class Directions(ABC):
     """Directions; coefficients along them move all others."""
@@ -23,6 +26,13 @@ class Directions(ABC):
     @abstractmethod
     def units(self) -> np.ndarray:
         """Changes of the coefficients that change predictions by 1."""
+
+    @abstractmethod
+    def with_digits(self, sizes: np.ndarray, precision: float) -> "Directions":
+        """Return those along which rounding of the coefficients to a precision hardly changes predictions.
+
+        ``sizes`` are those of the entries of each column.
+        """
 
     @abstractmethod
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
@@ -65,6 +75,10 @@ class Mixed(Directions):
         """Changes of the coefficients that change predictions by 1."""
         return np.sqrt(np.sum(np.square(self.matrix), axis=1))
 
+    def with_digits(self, sizes: np.ndarray, precision: float) -> "Mixed":
+        """Return those along which rounding of the coefficients to a precision hardly changes predictions."""
+        return Mixed(self.matrix[:, precision * (sizes @ abs(self.matrix)) < HARDLY], self.null)
+
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
         """Return rows, less their centre, along the directions."""
         return less_along(rows, centre, self.matrix)
@@ -103,6 +117,11 @@ class Single(Directions):
     def units(self) -> np.ndarray:
         """Changes of the coefficients that change predictions by 1; 0 for columns that do not vary."""
         return self.coefficients(np.ones(self.number))
+
+    def with_digits(self, sizes: np.ndarray, precision: float) -> "Single":
+        """Return those along which rounding of the coefficients to a precision hardly changes predictions."""
+        some = precision * sizes[self.columns] < HARDLY * self.scales
+        return Single(self.columns[some], self.scales[some], self.n_columns)
 
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
         """Return rows, less their centre, along the directions."""

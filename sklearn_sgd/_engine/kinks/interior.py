@@ -58,6 +58,8 @@ class Interior:
             missing = base + self.program.pulled(self.multipliers)
             value = base @ self.v + self.jumps @ np.maximum(distances, 0.0)
             gap = float(value + self.program.kinks.places @ self.multipliers - missing @ self.v)
+            # The slopes that multipliers leave over, times about the distance to the minimum.
+            gap += float(np.sqrt(missing @ missing) * np.sqrt(np.mean(np.square(distances))))
             without = 0 if gap < 0.9 * self.gap else without + 1
             if gap < self.gap:
                 self.best, self.gap = self.kept + self.program.parameters(self.v), gap

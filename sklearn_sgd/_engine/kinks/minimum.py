@@ -32,9 +32,9 @@ from sklearn_sgd._engine.kinks.interior import interior_minimum
 from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.kinks.vertex import Kinks, vertex
 from sklearn_sgd._engine.passes.full_batch import level
-from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import host, total
+from sklearn_sgd._namespace import dtype_of, host, total
 
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
@@ -77,25 +77,30 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
 
 
 def _with_shown(plan: Plan, state: State, directions: Directions) -> Directions:
-    """Return the directions, and those that were left out although rows vary along them by more than rounding.
+    """Return the directions with those that were left out although rows vary along them by more than rounding.
 
-    The covariances show squares only. A triangular factor of the rows along the directions has twice as many digits.
+    The covariances show squares only. A triangular factor of the rows has twice as many digits. It takes longer, and is
+    not needed where rows do not vary along the null directions.
     """
     if not isinstance(directions, Mixed) or not directions.null.shape[1]:
         return directions
     assert state.step is not None
-    sizes = CLOSE * np.finfo(np.float64).eps * np.hypot(np.sqrt(state.step.variance), state.centre)
+    variance, centre = state.step.variance, state.centre
+    sizes = CLOSE * np.finfo(np.float64).eps * _sizes(state)
 
-    def shown(matrix: np.ndarray) -> np.ndarray:
-        factor, weight = factor_along(plan.data, plan.row_indices, plan.X, state.centre, matrix)
+    def varying(matrix: np.ndarray) -> np.ndarray:
+        factor, weight = factor_along(plan.data, plan.row_indices, plan.X, centre, matrix)
         values, vectors = np.linalg.svd(factor / np.sqrt(weight), full_matrices=False)[1:]
         matrix = matrix @ vectors.T
-        varies = values > sizes @ abs(matrix)
+        varies = values > np.max(values, initial=1.0) * (sizes @ abs(matrix))
         return matrix[:, varies] / values[varies]
 
-    found = shown(directions.null)
-    none = directions.null[:, :0]
-    return Mixed(shown(np.column_stack((directions.matrix, found))), none) if found.shape[1] else directions
+    if not varying(directions.null).shape[1]:
+        return directions
+    columns = np.flatnonzero(is_varying(variance, centre))
+    single = np.zeros((len(variance), len(columns)))
+    single[columns, range(len(columns))] = 1.0 / np.sqrt(variance[columns])
+    return Mixed(varying(single), directions.null[:, :0])
 
 
 def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
@@ -108,17 +113,44 @@ def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
 
 
 def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: float) -> tuple[np.ndarray, float]:
-    """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most."""
+    """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most.
+
+    It is inf if no bound is known. It includes what rounding of the coefficients to the precision of X costs.
+    """
     w = host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
         directions = _with_shown(plan, state, directions)
         if plan.is_remote:
             return minimum_elsewhere(plan, state, directions, w, enough, _minimum)
-        return _minimum(Smoothed(plan, Rows.of(plan), state.centre, directions), w, enough)
+        problem, dtype = Smoothed(plan, Rows.of(plan), state.centre, directions), dtype_of(plan.X)
+        found, missing = _minimum(problem, w, enough)
+        if dtype == DOUBLE:
+            return found, missing
+        # Along directions that rounding hides, other parameters may be better once their coefficients are rounded.
+        bound = problem.objective_at(found) - missing
+        least = problem.objective_at(_rounded(found, dtype))
+        if least - bound > enough:
+            some = directions.with_digits(_sizes(state), float(np.finfo(dtype).eps))
+            other = _minimum(Smoothed(plan, problem.rows, state.centre, some), w, enough)[0] if some.number else w
+            for at in (other, w):
+                if (value := problem.objective_at(_rounded(at, dtype))) < least:
+                    found, least = at, value
+        return found, least - bound
+
+
+def _rounded(w: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return parameters whose coefficients are rounded to a precision."""
+    return np.append(w[:-1].astype(dtype), w[-1])
+
+
+def _sizes(state: State) -> np.ndarray:
+    """Return the sizes of the entries of each column."""
+    assert state.step is not None
+    return np.hypot(np.sqrt(state.step.variance), state.centre)
 
 
 def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
-    """Return the same of a problem from parameters on."""
+    """Return parameters from w on, and the amount by which they may exceed the minimum, at most; inf if unknown."""
     has_few = len(problem.y) < ROWS * (problem.directions.number + 1)
     kinks = Kinks.of(problem, problem.predictions(w)) if problem.has_corners or has_few else None
     has_vertex = kinks is not None and problem.has_corners and not problem.ridge_term
@@ -127,9 +159,9 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
         w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if missing > enough:
         little = LITTLE if has_vertex or not problem.has_corners else LITTLE_FOR_ZEROS
-        before, (w, is_near) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
-        missing = enough if is_near else missing - (before - problem.objective_at(w))
-        if not (is_near or has_few) and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
+        before, (w, other) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
+        missing = min(other, missing - (before - problem.objective_at(w)))
+        if missing > enough and not has_few and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
             w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if not problem.has_corners:
         return w, missing
@@ -153,15 +185,19 @@ def _better(
     return w, missing if missing >= -enough else np.inf
 
 
-def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
-    """Return the best parameters of the Newton steps, and whether they are near enough."""
+def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, float]:
+    """Return the best parameters of the Newton steps, and what they miss by the last ones; inf if these were not near.
+
+    The minimum is missing by at most what smoothing costs, and by half the fall along a step to the smoothed minimum.
+    """
     z = problem.predictions(w)
-    best, least = w, problem.objective(w, z)
-    distance, curvature, share, is_near = _first_distance(problem, z, little), 0.0, SHARE, False
+    best, least = w, (objective := problem.objective(w, z))
+    bound = problem.floor
+    distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
     if not problem.has_slopes(z, distance):
-        return w, False
+        return w, np.inf
     more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if little < LITTLE * enough else 0
-    for _ in range(STEPS + more if least - problem.floor > (little if problem.has_corners else enough) else 0):
+    for _ in range(STEPS + more if least - bound > (little if problem.has_corners else enough) else 0):
         curvatures = problem.curvatures(z, distance)
         g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
         # At parameters without kinks nearby the curvature is that of before.
@@ -172,10 +208,11 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         fall, cost = float(g @ d), 0.25 * distance * distance * costs
         if not np.isfinite(fall):
             break
-        is_near = is_near or (cost <= enough and 0.5 * fall <= NEAR * enough)
+        if cost + 0.5 * fall <= enough:
+            bound = max(bound, objective - cost - 0.5 * fall)
         if 0.5 * fall <= NEAR * max(cost, little):
             if cost <= little:
-                return best, True
+                break
             distance *= FALL
             continue
         along = problem.predictions(d)
@@ -186,7 +223,7 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         objective = problem.objective_at(there) if problem.is_bounded else problem.objective(w, z)
         if objective < least:
             best, least = there, objective
-    return best, is_near or least - problem.floor <= enough
+    return best, least - bound if least - bound <= enough else np.inf
 
 
 def _first_distance(problem: Smoothed, z: np.ndarray, enough: float) -> float:

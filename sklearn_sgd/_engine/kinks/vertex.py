@@ -15,7 +15,6 @@ Numerical Analysis 10, 1973.
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import linalg
 
 from sklearn_sgd._engine.kinks.jumps import slope_jumps
 
@@ -164,7 +163,7 @@ class Vertex:
         self.is_known = len(chosen) == self.size
         if self.is_known:
             self.active, self.normals = near[chosen], normals[chosen]
-            self.inverse = linalg.inv(self.normals)
+            self.inverse = np.linalg.inv(self.normals)
             v = self._values()
             self.distances = program.normal_products(v) - self.kinks.places
             self.side = np.where(self.distances < 0.0, -1, 1)
