@@ -316,23 +316,45 @@ class Fit:
 
     def _after_steps_on_all_rows(self, state: State, enough: float, averages: bool) -> tuple[np.ndarray, float]:
         """Return parameters after steps on all rows from those of a state on, and what they leave out."""
-        plan, hidden = self.descent.plan, self.descent.plan.hidden
+        plan, hidden, w = self.descent.plan, self.descent.plan.hidden, state.vectors.average.copy()
         self.is_finished = False
         if self.smoothed is not None:
             w, missing = smoothed_minimum(plan, state, self.smoothed, enough)
             state.finish(w)
-            self.is_finished = missing <= enough
+            self._note_missing(state, missing, enough)
             hidden = 0.0 if self.is_finished else hidden
-            if not self.is_finished:
-                self.bound = self.training_objective(state) - missing
         if averages and not self.is_finished:
-            w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
-            self.is_finished = self.last_gain is None
+            w, hidden = self._after_full_batches(state, w, enough)
         if self.is_finished:
             state.vectors.coef[:] = w  # A stream goes on from here.
             if self.reason == "diverged":
                 self.reason = "tol"  # The noisy steps did, and these came back.
         return w, hidden
+
+    def _note_missing(self, state: State, missing: float, enough: float) -> None:
+        """Note whether a state is at the minimum, or else the bound below it, if at most so much is missing."""
+        self.is_finished = missing <= enough
+        if not self.is_finished:
+            objective = self.training_objective(state)
+            self.is_finished = missing <= self.rounding * abs(objective)
+            self.bound = objective - missing
+
+    def _after_full_batches(self, state: State, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
+        """Return parameters after full batches from ``w`` on, those of a state, and what they leave out.
+
+        A batch that gains little shows that the minimum is near, unless the loss has kinks: steps are short there.
+        """
+        plan, has_kinks = self.descent.plan, self.descent.plan.formulas.has_kinks
+        before = self.training_objective(state) if has_kinks else np.inf
+        found, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
+        self.is_finished = self.last_gain is None and not has_kinks
+        if has_kinks:
+            state.finish(found)
+            objective = self.training_objective(state)
+            if not objective <= before:
+                return w, hidden
+            self._note_missing(state, objective - self.bound, enough)
+        return found, hidden
 
     def _minimum_with_zeros(self, enough: float) -> np.ndarray | None:
         """Return parameters at the minimum by columns of sparse rows, and by working sets, if these reach it.

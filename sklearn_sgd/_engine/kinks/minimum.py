@@ -40,6 +40,9 @@ from sklearn_sgd._namespace import dtype_of, host, total
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
 
+# Number of rows for each coefficient that may have kinks nearby.
+MOST_ROWS = 20
+
 # Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
 # number.
 STEPS, MORE_STEPS, ENTRIES = 50, 150, 1e8
@@ -104,9 +107,9 @@ def _with_shown(plan: Plan, state: State, directions: Directions) -> Directions:
 
 
 def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
-    """Return the columns that vary; None if products of all would take too long."""
+    """Return the columns that vary; None if products of the rows with kinks nearby would take too long."""
     varies = np.flatnonzero(is_varying(step.variance, centre))
-    n_rows = most_collected(plan) if plan.is_remote else plan.n_rows
+    n_rows = most_collected(plan) if plan.is_remote else min(plan.n_rows, MOST_ROWS * (len(varies) + 1))
     if n_rows * len(varies) ** 2 > 2.0 * BUDGET:
         return None
     return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
