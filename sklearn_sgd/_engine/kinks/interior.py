@@ -63,7 +63,8 @@ class Interior:
             without = 0 if gap < 0.9 * self.gap else without + 1
             if gap < self.gap:
                 self.best, self.gap = self.kept + self.program.parameters(self.v), gap
-            if self.gap <= enough or without > WITHOUT or not np.isfinite(gap) or not self._step(distances, missing):
+            ends = self.gap <= enough or without > WITHOUT or not np.isfinite(gap)
+            if ends or self.program.problem.limit.is_over() or not self._step(distances, missing):
                 break
 
     def _step(self, distances: np.ndarray, missing: np.ndarray) -> bool:
@@ -112,5 +113,6 @@ def _longest(values: np.ndarray, changes: np.ndarray) -> float:
 def interior_minimum(problem: Any, kinks: Kinks, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
     """Return parameters, searched for from w on, and by how much at most their objective exceeds the minimum."""
     interior = Interior(problem, kinks, w)
-    interior.minimise(enough)
+    with problem.limit.noting_interrupts():
+        interior.minimise(enough)
     return interior.best, interior.gap

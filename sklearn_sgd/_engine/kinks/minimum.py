@@ -17,6 +17,7 @@ Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estim
 1993.
 """
 
+from collections.abc import Iterator
 from copy import copy
 from functools import partial
 
@@ -31,6 +32,7 @@ from sklearn_sgd._engine.kinks.elsewhere import minimum_elsewhere, most_collecte
 from sklearn_sgd._engine.kinks.interior import interior_minimum
 from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.kinks.vertex import Kinks, vertex
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.state import State
@@ -115,17 +117,20 @@ def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
     return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
 
 
-def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: float) -> tuple[np.ndarray, float]:
+def smoothed_minimum(
+    plan: Plan, state: State, directions: Directions, enough: float, limit: Limit
+) -> tuple[np.ndarray, float]:
     """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most.
 
-    It is inf if no bound is known. It includes what rounding of the coefficients to the precision of X costs.
+    It is inf if no bound is known. It includes what rounding of the coefficients to the precision of X costs. At the
+    limit the best parameters so far are returned.
     """
     w = host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
         directions = _with_shown(plan, state, directions)
         if plan.is_remote:
-            return minimum_elsewhere(plan, state, directions, w, enough, _minimum)
-        problem, dtype = Smoothed(plan, Rows.of(plan), state.centre, directions), dtype_of(plan.X)
+            return minimum_elsewhere(plan, state, directions, w, enough, limit, _minimum)
+        problem, dtype = Smoothed(plan, Rows.of(plan), state.centre, directions, limit), dtype_of(plan.X)
         found, missing = _minimum(problem, w, enough)
         if dtype == DOUBLE:
             return found, missing
@@ -134,8 +139,10 @@ def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: f
         least = problem.objective_at(_rounded(found, dtype))
         if least - bound > enough:
             some = directions.with_digits(_sizes(state), float(np.finfo(dtype).eps))
-            other = _minimum(Smoothed(plan, problem.rows, state.centre, some), w, enough)[0] if some.number else w
-            for at in (other, w):
+            problem, others = Smoothed(plan, problem.rows, state.centre, some, limit), [w]
+            if some.number:
+                others.append(_minimum(problem, w, enough)[0])
+            for at in others:
                 if (value := problem.objective_at(_rounded(at, dtype))) < least:
                     found, least = at, value
         return found, least - bound
@@ -189,18 +196,31 @@ def _better(
 
 
 def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, float]:
-    """Return the best parameters of the Newton steps, and what they miss by the last ones; inf if these were not near.
+    """Return the best parameters of the Newton steps, and what is missing there; inf if none came near the minimum."""
+    best, least, bound = w, problem.objective_at(w), problem.floor
+    if least - bound > (little if problem.has_corners else enough):
+        with problem.limit.noting_interrupts():
+            for there, objective, below in _newton_steps(problem, w, enough, little):
+                bound = max(bound, below)
+                if objective < least:
+                    best, least = there, objective
+    return best, least - bound if least - bound <= enough else np.inf
+
+
+def _newton_steps(
+    problem: Smoothed, w: np.ndarray, enough: float, little: float
+) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yield parameters after each Newton step, their objective, and a bound below the minimum.
 
     The minimum is missing by at most what smoothing costs, and by half the fall along a step to the smoothed minimum.
     """
     z = problem.predictions(w)
-    best, least = w, (objective := problem.objective(w, z))
-    bound = problem.floor
+    there, objective = w, problem.objective(w, z)
     distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
-    if not problem.has_slopes(z, distance):
-        return w, np.inf
     more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if little < LITTLE * enough else 0
-    for _ in range(STEPS + more if least - bound > (little if problem.has_corners else enough) else 0):
+    for _ in range(STEPS + more if problem.has_slopes(z, distance) else 0):
+        if problem.limit.is_over():
+            return
         curvatures = problem.curvatures(z, distance)
         g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
         # At parameters without kinks nearby the curvature is that of before.
@@ -210,12 +230,12 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         costs = sum_of_curvatures + float(np.sum(np.square(problem.units) * bends))
         fall, cost = float(g @ d), 0.25 * distance * distance * costs
         if not np.isfinite(fall):
-            break
+            return
         if cost + 0.5 * fall <= enough:
-            bound = max(bound, objective - cost - 0.5 * fall)
+            yield there, objective, objective - cost - 0.5 * fall
         if 0.5 * fall <= NEAR * max(cost, little):
             if cost <= little:
-                break
+                return
             distance *= FALL
             continue
         along = problem.predictions(d)
@@ -224,9 +244,7 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         w, z = w - length * d, z - length * along
         there = problem.allowed(w)
         objective = problem.objective_at(there) if problem.is_bounded else problem.objective(w, z)
-        if objective < least:
-            best, least = there, objective
-    return best, least - bound if least - bound <= enough else np.inf
+        yield there, objective, -np.inf
 
 
 def _first_distance(problem: Smoothed, z: np.ndarray, enough: float) -> float:

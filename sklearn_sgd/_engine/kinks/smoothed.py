@@ -10,6 +10,7 @@ from scipy import linalg
 from sklearn_sgd._engine.baseline import BLOCK, targets_and_weights
 from sklearn_sgd._engine.cores import map_on_cores
 from sklearn_sgd._engine.kinks.directions import Directions
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, scratch_rows, take, total
@@ -63,7 +64,8 @@ class Smoothed:
     X stays on its device. Predictions and slopes of the rows are computed in NumPy.
     """
 
-    def __init__(self, plan: Plan, rows: Rows, centre: np.ndarray, directions: Directions):
+    def __init__(self, plan: Plan, rows: Rows, centre: np.ndarray, directions: Directions, limit: Limit):
+        self.limit = limit
         self.plan, self.loss, self.penalty = plan, plan.parts.loss, plan.parts.penalty
         self.centre, self.bias = centre, float(plan.data.rows.bias)
         self.rows, self.y, self.share, self.directions = rows, rows.y, rows.share, directions

@@ -231,12 +231,16 @@ class Vertex:
     def descend(self) -> tuple[np.ndarray, bool]:
         """Return the parameters of the last vertex, and whether it is the minimum."""
         most = min(EDGES, int(ENTRIES / (self.first * self.n_columns + self.size**2)))
-        ends = next((True for _ in range(most) if not self.leave()), False)
+        limit = self.program.problem.limit
+        ends = next((True for _ in range(most) if limit.is_over() or not self.leave()), False)
         return self.program.parameters(self._values()), ends and not self._falls()[2]
 
 
 def vertex(problem: Any, kinks: Kinks, w: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the parameters of a vertex, searched for from w on, and whether it is the minimum; or w and False."""
     program = LinearProgram(problem, kinks)
-    found = Vertex(program, program.along(w))
-    return found.descend() if found.is_known else (w, False)
+    with problem.limit.noting_interrupts():
+        found = Vertex(program, program.along(w))
+        if found.is_known:
+            return found.descend()
+    return w, False
