@@ -515,6 +515,15 @@ def test_zeros_of_a_linear_program_with_many_constant_columns():
     assert not many.coef_[3:].any()
 
 
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_no_coefficient_at_all(estimator):
+    """Columns of zeros without intercept: nothing predicts."""
+    model = estimator("absolute_error", penalty="l1", alpha=0.1, fit_intercept=False).fit(
+        np.zeros((5, 2)), np.arange(5.0)
+    )
+    assert not model.coef_.any()
+
+
 @pytest.mark.parametrize(("average", "far"), [(True, True), ("auto", False)])
 def test_an_average_that_ends_far_from_the_minimum_says_so(average, far):
     """With more features than samples the minimum is 0. ``average=True`` omits the steps that lead there."""
