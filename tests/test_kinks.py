@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from internals import end_search_of_kinks, steps_of_interior_points, with_clock
+from nist import FILIP, LONGLEY
 from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import linprog, minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
@@ -293,15 +295,42 @@ def test_nearly_equal_columns(estimator, shape, share, form):
     assert np.mean(abs(y - model.predict(X))) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y))
 
 
-def test_powers_below_the_rounding_of_their_covariances():
+def by_orthogonal_polynomials(x, degree):
+    """Powers of numbers, and orthogonal polynomials of these, which have the same span."""
+    low, high = x.min(), x.max()
+    others = np.polynomial.legendre.legvander((2.0 * x - low - high) / (high - low), degree)[:, 1:]
+    return x[:, None] ** np.arange(1, degree + 1), others
+
+
+NIST = {
+    "Longley": (LONGLEY[:, 1:], StandardScaler().fit_transform(LONGLEY[:, 1:]), LONGLEY[:, 0]),
+    "Filip": (*by_orthogonal_polynomials(FILIP[0], 10), FILIP[1]),
+}
+
+
+@pytest.mark.parametrize("degree", [5, 10])
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+def test_powers_of_a_number(low, degree):
     """The same minimum as with orthogonal polynomials."""
-    rng = np.random.default_rng(0)
-    x = rng.uniform(0.0, 10.0, 150)
+    rng = np.random.default_rng(degree)
+    x = rng.uniform(low, 10.0, 150)
+    X, others = by_orthogonal_polynomials(x, degree)
     y = np.sin(x) + 0.1 * rng.standard_normal(150)
-    X, others = x[:, None] ** np.arange(1, 11), np.polynomial.legendre.legvander(x / 5.0 - 1.0, 10)[:, 1:]
     peer = QuantileRegressor(alpha=0.0).fit(others, y).predict(others)
     model = BatchGDRegressor("absolute_error").fit(X, y)
-    assert np.mean(abs(y - model.predict(X))) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y - np.median(y)))
+    assert np.mean(abs(y - model.predict(X))) <= np.mean(abs(y - peer)) + NEAR * np.mean(abs(y - np.median(y)))
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize(("name", "params"), LINEAR[:2])
+@pytest.mark.parametrize("data", NIST)
+def test_data_of_nist(data, name, params, estimator):
+    X, others, y = NIST[data]
+    best, formula = least(name, params, others, y)
+    model = estimator(name, **params, random_state=0).fit(X, y)
+    constant = np.mean(formula.value(y, np.quantile(y, params.get("quantile", 0.5))))
+    assert np.mean(formula.value(y, model.predict(X))) <= best + NEAR * constant
+    assert model.stop_reason_ == "tol"
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])

@@ -181,8 +181,8 @@ class Vertex:
         columns, first = np.unique(self.kinks.columns[corners - self.first], return_index=True)
         normals, corners = self._normals(near), corners[first]
         rest = np.delete(np.arange(self.size), columns)
-        chosen = independent(normals[:, rest], np.sqrt(np.sum(np.square(normals), axis=1)))
-        chosen = np.append(np.flatnonzero(np.isin(near, corners)), np.array(chosen, int))
+        others = independent(normals[:, rest], np.sqrt(np.sum(np.square(normals), axis=1)))
+        chosen = np.append(np.flatnonzero(np.isin(near, corners)), np.array(others, int))
         return near[chosen], normals[chosen]
 
     def _normals(self, some: np.ndarray) -> np.ndarray:
