@@ -545,6 +545,17 @@ def test_zeros_of_a_linear_program_with_many_constant_columns():
 
 
 @pytest.mark.parametrize("estimator", REGRESSORS)
+def test_rounding_of_a_bound_is_no_distance(estimator):
+    """One target differs from the others, so that the tolerance is next to 0. The minimum is the constant."""
+    X, _ = problem("normal", 150, 1)
+    y = np.append(np.zeros(149), 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = estimator("quantile", quantile=0.9, penalty="l2", alpha=0.1, random_state=0).fit(X, y)
+    assert np.mean(LOSSES["quantile"](0.9).value(y, model.predict(X))) <= 0.9 / 150 + 1e-12
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
 def test_no_coefficient_at_all(estimator):
     """Columns of zeros without intercept: nothing predicts."""
     model = estimator("absolute_error", penalty="l1", alpha=0.1, fit_intercept=False).fit(
