@@ -295,6 +295,17 @@ def end_search_of_kinks(monkeypatch):
     monkeypatch.setattr(kinks, "STEPS", 1)
 
 
+def steps_of_interior_points(monkeypatch, before):
+    """Call a function with the number of steps so far before each one of the interior-point method."""
+    numbers, step = itertools.count(), interior.Interior._step
+
+    def watched(self, *args):
+        before(next(numbers))
+        return step(self, *args)
+
+    monkeypatch.setattr(interior.Interior, "_step", watched)
+
+
 def without_dask_client(monkeypatch):
     """Let there be no Dask client in use."""
     from sklearn_sgd.dask import collections

@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from internals import end_search_of_kinks
+from internals import end_search_of_kinks, steps_of_interior_points, with_clock
+from nist import FILIP, LONGLEY
 from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import linprog, minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
@@ -279,15 +281,75 @@ def test_columns_far_from_zero_without_intercept(shape, offset, form):
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("estimator", [BatchGDRegressor, MiniBatchSGDRegressor])
-@pytest.mark.parametrize(("shape", "share"), [((30, 5), 1e-6), ((40, 30), 1e-5)])
+@pytest.mark.parametrize(
+    ("shape", "share"), [((30, 5), 1e-6), ((40, 30), 1e-5), ((40, 30), 1e-6), ((40, 30), 1e-9), ((1000, 5), 1e-8)]
+)
 def test_nearly_equal_columns(estimator, shape, share, form):
     """The same minimum as with their difference as a feature, in a unit of its own."""
     others, y = problem("normal", *shape)
     X = others.copy()
     X[:, 1] = X[:, 0] + share * X[:, 1]
+    others[:, 1] = (X[:, 1] - X[:, 0]) / share
     peer = QuantileRegressor(alpha=0.0).fit(others, y).predict(others)
     model = estimator("absolute_error", random_state=0).fit(form(X), y)
     assert np.mean(abs(y - model.predict(X))) <= np.mean(abs(y - peer)) + 1e-4 * np.mean(abs(y))
+
+
+def by_orthogonal_polynomials(x, degree):
+    """Powers of numbers, and orthogonal polynomials of these, which have the same span."""
+    low, high = x.min(), x.max()
+    others = np.polynomial.legendre.legvander((2.0 * x - low - high) / (high - low), degree)[:, 1:]
+    return x[:, None] ** np.arange(1, degree + 1), others
+
+
+NIST = {
+    "Longley": (LONGLEY[:, 1:], StandardScaler().fit_transform(LONGLEY[:, 1:]), LONGLEY[:, 0]),
+    "Filip": (*by_orthogonal_polynomials(FILIP[0], 10), FILIP[1]),
+}
+
+
+@pytest.mark.parametrize("degree", [5, 10])
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+def test_powers_of_a_number(low, degree):
+    """The same minimum as with orthogonal polynomials."""
+    rng = np.random.default_rng(degree)
+    x = rng.uniform(low, 10.0, 150)
+    X, others = by_orthogonal_polynomials(x, degree)
+    y = np.sin(x) + 0.1 * rng.standard_normal(150)
+    peer = QuantileRegressor(alpha=0.0).fit(others, y).predict(others)
+    model = BatchGDRegressor("absolute_error").fit(X, y)
+    assert np.mean(abs(y - model.predict(X))) <= np.mean(abs(y - peer)) + NEAR * np.mean(abs(y - np.median(y)))
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize(("name", "params"), LINEAR[:2])
+@pytest.mark.parametrize("data", NIST)
+def test_data_of_nist(data, name, params, estimator):
+    X, others, y = NIST[data]
+    best, formula = least(name, params, others, y)
+    model = estimator(name, **params, random_state=0).fit(X, y)
+    constant = np.mean(formula.value(y, np.quantile(y, params.get("quantile", 0.5))))
+    assert np.mean(formula.value(y, model.predict(X))) <= best + NEAR * constant
+    assert model.stop_reason_ == "tol"
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(("share", "offset", "reached"), [(1e-2, 1e5, True), (1e-4, 0.0, False), (1e-6, 0.0, False)])
+def test_nearly_equal_columns_in_single_precision(share, offset, reached, form):
+    """At the minimum, but where coefficients in single precision cannot be there; then the fit says so."""
+    X, y = problem("normal", 40, 30)
+    X[:, 1] = X[:, 0] + share * X[:, 1]
+    X = (X + offset).astype(np.float32)
+    others = X.astype(np.float64) - offset
+    others[:, 1] = (others[:, 1] - others[:, 0]) / share
+    best = np.mean(abs(y - QuantileRegressor(alpha=0.0).fit(others, y).predict(others)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = BatchGDRegressor("absolute_error").fit(form(X), y)
+    ours = np.mean(abs(y - X.astype(np.float64) @ model.coef_.astype(np.float64) - model.intercept_))
+    near = ours <= best + 1e-3 * np.mean(abs(y - np.median(y)))
+    assert (near, model.stop_reason_) in [(True, "tol"), (reached, "stalled")]
+    assert bool(caught) == (model.stop_reason_ == "stalled")
 
 
 def test_a_bound_shows_that_the_minimum_was_not_reached(monkeypatch):
@@ -298,6 +360,48 @@ def test_a_bound_shows_that_the_minimum_was_not_reached(monkeypatch):
         model = MiniBatchSGDRegressor("absolute_error", random_state=0).fit(X, y)
     assert model.stop_reason_ == "stalled"
     assert np.mean(abs(y - model.predict(X))) - minimum > 1e-3 * np.mean(abs(y - np.median(y)))
+
+
+def end_of_search(monkeypatch, before, **params):
+    """The loss of a fit whose interior points a function watches, and the reason why it ended."""
+    X, y = problem("normal", 60, 40)
+    with monkeypatch.context() as patch:
+        steps_of_interior_points(patch, before)
+        model = MiniBatchSGDRegressor("absolute_error", random_state=0, **params).fit(X, y)
+    return np.mean(abs(y - model.predict(X))), model.stop_reason_
+
+
+def test_the_time_budget_ends_a_search_at_its_best_parameters(monkeypatch):
+    losses = []
+    for last in (0, 3):
+        now = [0.0]
+        with_clock(monkeypatch, lambda now=now: now[0])
+        passes = lambda number, now=now, last=last: now.__setitem__(0, float(number >= last))  # noqa: E731
+        loss, reason = end_of_search(monkeypatch, passes, time_budget=0.5)
+        assert reason == "time_budget"
+        losses.append(loss)
+    assert losses[1] < losses[0]
+
+
+def test_no_search_begins_after_the_time_budget(monkeypatch):
+    times = iter([0.0] + [1.0] * 99)
+    with_clock(monkeypatch, lambda: next(times))
+    assert end_of_search(monkeypatch, lambda number: pytest.fail("a search"), time_budget=0.5)[1] == "time_budget"
+
+
+def test_an_interrupt_ends_a_search_at_its_best_parameters(monkeypatch):
+    losses = []
+    for last in (0, 3):
+
+        def interrupt(number, last=last):
+            if number == last:
+                raise KeyboardInterrupt
+
+        with pytest.warns(ConvergenceWarning, match="Interrupted"):
+            loss, reason = end_of_search(monkeypatch, interrupt)
+        assert reason == "interrupted"
+        losses.append(loss)
+    assert losses[1] < losses[0]
 
 
 class Between(NamedTuple):
@@ -438,6 +542,26 @@ def test_zeros_of_a_linear_program_with_many_constant_columns():
     assert peak < 20e6
     np.testing.assert_allclose(many.coef_[:3], few.coef_, atol=1e-3)
     assert not many.coef_[3:].any()
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_rounding_of_a_bound_is_no_distance(estimator):
+    """One target differs from the others, so that the tolerance is next to 0. The minimum is the constant."""
+    X, _ = problem("normal", 150, 1)
+    y = np.append(np.zeros(149), 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = estimator("quantile", quantile=0.9, penalty="l2", alpha=0.1, random_state=0).fit(X, y)
+    assert np.mean(LOSSES["quantile"](0.9).value(y, model.predict(X))) <= 0.9 / 150 + 1e-12
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_no_coefficient_at_all(estimator):
+    """Columns of zeros without intercept: nothing predicts."""
+    model = estimator("absolute_error", penalty="l1", alpha=0.1, fit_intercept=False).fit(
+        np.zeros((5, 2)), np.arange(5.0)
+    )
+    assert not model.coef_.any()
 
 
 @pytest.mark.parametrize(("average", "far"), [(True, True), ("auto", False)])

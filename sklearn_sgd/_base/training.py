@@ -16,6 +16,7 @@ from sklearn_sgd._base.validation import as_columns, refuse_not_finite
 from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
 from sklearn_sgd._engine.epochs import epochs
 from sklearn_sgd._engine.fit import Fit
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.order import seeded
 from sklearn_sgd._engine.scores.collect import scores_of_fit
 from sklearn_sgd._engine.state import State
@@ -108,6 +109,7 @@ class Session(NamedTuple):
 def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> dict[str, Any]:
     """Run epochs until there is a reason to stop; return the attributes of the fitted estimator."""
     estimator, score = session.estimator, session.score
+    limit = Limit(lambda: monotonic() >= session.deadline)
     fits = [
         Fit(
             plan,
@@ -117,17 +119,21 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
             falls=estimator.learning_rate == "adaptive",
             score=score and partial(score, target),
             worst=score.worst[target] if score and session.given else None,
+            limit=limit,
         )
         for target, (plan, state) in enumerate(zip(plans, states, strict=True))
     ]
     if session.recorder:
         session.recorder.follow(fits[0].descent)
     reason = _run(session, fits)
+    if reason == "interrupted":
+        limit.reason = reason  # No search follows.
     final, verdicts = zip(*(conclude(fit, reason) for fit in fits), strict=True)
     for fit, state in zip(fits, final, strict=True):
         learn_slopes_of_fit(fit.descent.plan, state)
         state.end_fit()
     report_verdicts(estimator, verdicts)
+    reason = limit.reason or reason
     own = _slowest(fits).reason
     if own and "diverged" in (own, reason):
         reason = own

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.sparse import issparse
 
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
@@ -189,9 +190,16 @@ def factor_along(data, kept, X, mean: np.ndarray, directions: np.ndarray) -> tup
     factor, weight = np.zeros((0, directions.shape[1])), 0.0
     for block in _blocks(data, kept):
         s = targets_and_weights(data, block)[1]
-        along = doubled(take(X, block)) @ directions - mean @ directions
-        factor, weight = triangle((factor, along * np.sqrt(s)[:, None])), weight + total(s)
+        along = less_along(doubled(take(X, block)), mean, directions)
+        factor, weight = triangle((factor, along * np.sqrt(host(s))[:, None])), weight + total(s)
     return factor, weight
+
+
+def less_along(rows, mean: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Rows, less their mean, along directions; differences of dense rows have all digits."""
+    if issparse(rows):
+        return rows @ directions - mean @ directions
+    return host((rows - like(mean, rows)) @ like(directions, rows))
 
 
 def triangle(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -21,6 +21,7 @@ from sklearn_sgd._engine.finish.narrow import follow_narrow, hides_directions
 from sklearn_sgd._engine.finish.to_minimum import full_batches, minimum_of
 from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares, minimum_of_sets
 from sklearn_sgd._engine.kinks.minimum import directions_to_minimum, smoothed_minimum
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.probe import Probe
 from sklearn_sgd._engine.sampled_start import start_on_sample
@@ -100,10 +101,15 @@ class Fit:
         falls: bool,
         score: Callable | None,
         worst: float | None = None,
+        limit: Limit | None = None,
     ):
-        """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them."""
+        """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them.
+
+        ``limit`` ends a search for the minimum.
+        """
         usual, unit, size = self._learn_constant(plan, state)
         self.most = self.baseline + usual * (NOISE if plan.preconditioner and plan.noise else MARGIN)
+        self.limit = limit or Limit()
         self.progress, self.worst = unit * (tol or 0.0), worst
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * size
         final = minimum_of(plan, state, 2.0 * self.baseline)
@@ -266,8 +272,11 @@ class Fit:
         """A state with the parameters from before its last epoch."""
         return state.with_parameters(self.earlier.vectors, self.earlier.centre)
 
-    def end(self, ended: str) -> State:
-        """Return the final state of the fit. If it has no reason of its own, it ended for that of all targets."""
+    def end(self, ended: str, finishes: bool = True) -> State:
+        """Return the final state of the fit. If it has no reason of its own, it ended for that of all targets.
+
+        Final steps are made if it ``finishes``.
+        """
         state, plan = self.kept(), self.descent.plan
         if self.reason == "tol" and self.is_lost_in_rounding:
             self.reason = "stalled"
@@ -276,13 +285,16 @@ class Fit:
         leads_there = is_sparse_least_squares(plan) or self.smoothed is not None
         is_near = averages or self.reason == "tol" or (self.stopping.margin is not None and leads_there)
         ends = plan.finishes and not self.stopping.score and is_near
-        missing = self._finish(state, enough, averages) if ends or self.decides else plan.hidden
+        finishes = finishes and bool(ends or self.decides)
+        missing = self._finish(state, enough, averages) if finishes else plan.hidden
         if missing > enough > 0.0:
             self.reason = "stalled"
+        if self.limit.reason and not self.is_finished:
+            self.reason = self.limit.reason
         is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
         if is_complete and not ends and self.smoothed is not None and enough > 0.0:
             other = state.fork()
-            other.finish(smoothed_minimum(plan, state, self.smoothed, enough)[0])
+            other.finish(smoothed_minimum(plan, state, self.smoothed, enough, self.limit)[0])
             self.least = self.training_objective(other)
         # Without a tolerance there is no probe, which would tell progress from noise that is learned.
         is_noise = self.stopping.margin is None and is_prone_to_noise(plan, state)
@@ -316,23 +328,45 @@ class Fit:
 
     def _after_steps_on_all_rows(self, state: State, enough: float, averages: bool) -> tuple[np.ndarray, float]:
         """Return parameters after steps on all rows from those of a state on, and what they leave out."""
-        plan, hidden = self.descent.plan, self.descent.plan.hidden
+        plan, hidden, w = self.descent.plan, self.descent.plan.hidden, state.vectors.average.copy()
         self.is_finished = False
         if self.smoothed is not None:
-            w, missing = smoothed_minimum(plan, state, self.smoothed, enough)
+            w, missing = smoothed_minimum(plan, state, self.smoothed, enough, self.limit)
             state.finish(w)
-            self.is_finished = missing <= enough
+            self._note_missing(state, missing, enough)
             hidden = 0.0 if self.is_finished else hidden
-            if not self.is_finished:
-                self.bound = self.training_objective(state) - missing
-        if averages and not self.is_finished:
-            w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
-            self.is_finished = self.last_gain is None
+        if averages and not (self.is_finished or self.limit.reason):
+            w, hidden = self._after_full_batches(state, w, enough)
         if self.is_finished:
             state.vectors.coef[:] = w  # A stream goes on from here.
             if self.reason == "diverged":
                 self.reason = "tol"  # The noisy steps did, and these came back.
         return w, hidden
+
+    def _note_missing(self, state: State, missing: float, enough: float) -> None:
+        """Note whether a state is at the minimum, or else the bound below it, if at most so much is missing."""
+        self.is_finished = missing <= enough
+        if not self.is_finished:
+            objective = self.training_objective(state)
+            self.is_finished = missing <= self.rounding * abs(objective)
+            self.bound = objective - missing
+
+    def _after_full_batches(self, state: State, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
+        """Return parameters after full batches from ``w`` on, those of a state, and what they leave out.
+
+        A batch that gains little shows that the minimum is near, unless the loss has kinks: steps are short there.
+        """
+        plan, has_kinks = self.descent.plan, self.descent.plan.formulas.has_kinks
+        before = self.training_objective(state) if has_kinks else np.inf
+        found, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
+        self.is_finished = self.last_gain is None and not has_kinks
+        if has_kinks:
+            state.finish(found)
+            objective = self.training_objective(state)
+            if not objective <= before:
+                return w, hidden
+            self._note_missing(state, objective - self.bound, enough)
+        return found, hidden
 
     def _minimum_with_zeros(self, enough: float) -> np.ndarray | None:
         """Return parameters at the minimum by columns of sparse rows, and by working sets, if these reach it.

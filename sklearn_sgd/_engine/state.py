@@ -87,8 +87,10 @@ class State(LossRecord, WeightRecord, AverageMemory):
 
     def predictor(self, w: np.ndarray | None = None) -> tuple[np.ndarray, float]:
         """Return coefficients and intercept for predictions, from these parameters or from the average."""
-        w, dtype = self.vectors.average if w is None else w, self.vectors.coef.dtype
-        return w[:-1].astype(dtype), float(w[-1]) - float(self.centre.dot(w[:-1]))
+        w = self.vectors.average if w is None else w
+        # The intercept belongs to the coefficients as they are rounded, far from 0, too.
+        coef = w[:-1].astype(self.vectors.coef.dtype)
+        return coef, float(w[-1]) - float(self.centre.dot(coef))
 
     def weigh(self, weight, X):
         """Count the weights of new rows, and return them as `relative` does; sums of weighted numbers follow."""

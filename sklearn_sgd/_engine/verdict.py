@@ -55,8 +55,16 @@ class Verdict(NamedTuple):
 
 
 def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
-    """The final state of a fit, and its verdict or None. The reason is its own, or else that of all targets."""
-    state, plan = fit.end(ended), fit.descent.plan
+    """The final state of a fit, and its verdict or None. The reason is its own, or else that of all targets.
+
+    An interrupt ends the final steps. The parameters are those found before.
+    """
+    try:
+        state = fit.end(ended)
+    except KeyboardInterrupt:
+        fit.reason = fit.limit.reason = "interrupted"
+        state = fit.end("interrupted", finishes=False)
+    plan = fit.descent.plan
     kind, loss = "left" if fit.has_left else None, None
     if not kind:
         loss = predictor_loss(fit, state)

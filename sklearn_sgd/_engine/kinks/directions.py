@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_sgd._namespace import host, like
+from sklearn_sgd._engine.baseline import less_along
+from sklearn_sgd._namespace import host
+
+# Change of predictions by rounding of coefficients, in units of that by a move along a direction, that is small.
+HARDLY = 0.01
 
 
 class Directions(ABC):
@@ -22,6 +26,13 @@ class Directions(ABC):
     @abstractmethod
     def units(self) -> np.ndarray:
         """Changes of the coefficients that change predictions by 1."""
+
+    @abstractmethod
+    def with_digits(self, sizes: np.ndarray, precision: float) -> "Directions":
+        """Return those along which rounding of the coefficients to a precision hardly changes predictions.
+
+        ``sizes`` are those of the entries of each column.
+        """
 
     @abstractmethod
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
@@ -46,9 +57,13 @@ class Directions(ABC):
 
 @dataclass(frozen=True)
 class Mixed(Directions):
-    """Combinations of all columns: those of a matrix."""
+    """Combinations of all columns: those of a matrix.
+
+    Along the ``null`` ones rows hardly vary, by an amount of which the covariances show no digit.
+    """
 
     matrix: np.ndarray
+    null: np.ndarray
 
     @property
     def number(self) -> int:
@@ -60,11 +75,13 @@ class Mixed(Directions):
         """Changes of the coefficients that change predictions by 1."""
         return np.sqrt(np.sum(np.square(self.matrix), axis=1))
 
+    def with_digits(self, sizes: np.ndarray, precision: float) -> "Mixed":
+        """Return those along which rounding of the coefficients to a precision hardly changes predictions."""
+        return Mixed(self.matrix[:, precision * (sizes @ abs(self.matrix)) < HARDLY], self.null)
+
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
         """Return rows, less their centre, along the directions."""
-        if issparse(rows):
-            return rows @ self.matrix - centre @ self.matrix
-        return host((rows - like(centre, rows)) @ like(self.matrix, rows))
+        return less_along(rows, centre, self.matrix)
 
     def slopes(self, g: np.ndarray) -> np.ndarray:
         """Return the slopes along the directions for a gradient."""
@@ -100,6 +117,11 @@ class Single(Directions):
     def units(self) -> np.ndarray:
         """Changes of the coefficients that change predictions by 1; 0 for columns that do not vary."""
         return self.coefficients(np.ones(self.number))
+
+    def with_digits(self, sizes: np.ndarray, precision: float) -> "Single":
+        """Return those along which rounding of the coefficients to a precision hardly changes predictions."""
+        some = precision * sizes[self.columns] < HARDLY * self.scales
+        return Single(self.columns[some], self.scales[some], self.n_columns)
 
     def rows(self, rows: Any, centre: np.ndarray) -> np.ndarray:
         """Return rows, less their centre, along the directions."""

@@ -17,6 +17,7 @@ import numpy as np
 from sklearn_sgd._engine.baseline import training_loss
 from sklearn_sgd._engine.kinks.directions import Directions
 from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 
@@ -31,7 +32,7 @@ def most_collected(plan: Plan) -> int:
 
 
 def minimum_elsewhere(
-    plan: Plan, state: State, directions: Directions, w: np.ndarray, enough: float, minimum: Callable
+    plan: Plan, state: State, directions: Directions, w: np.ndarray, enough: float, limit: Limit, minimum: Callable
 ) -> tuple[np.ndarray, float]:
     """Return parameters from w on, and the amount by which they may exceed the minimum, at most; inf if none is known.
 
@@ -47,10 +48,12 @@ def minimum_elsewhere(
     # No loss is below 0.
     best, least, bound = w, objective(w), 0.0
     for _ in range(COLLECTIONS if least > enough else 0):
+        if limit.is_over():
+            break
         found: Rows = rows.near_kinks(loss, best, most_collected(plan))
         if not len(found.y):
             break
-        problem = Smoothed(plan, found, state.centre, directions)
+        problem = Smoothed(plan, found, state.centre, directions, limit)
         there, missing = minimum(problem, best, 0.5 * enough)
         bound = max(bound, problem.objective_at(there) - missing)
         start, before = best, least

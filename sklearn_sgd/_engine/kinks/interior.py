@@ -26,6 +26,9 @@ ITERATIONS, WITHOUT, PART = 60, 5, 0.99
 # The multipliers begin inside this margin, in units of the jumps; share of the diagonal that is added to a system.
 MARGIN, ADDED = 0.05, 1e-14
 
+# Sum of slopes that is due to rounding, in units of the sum of the jumps.
+LEFT = 2e-15
+
 
 class Interior:
     """Parameters v, their distances r and q above and below the kinks, and the multipliers of the kinks."""
@@ -58,10 +61,14 @@ class Interior:
             missing = base + self.program.pulled(self.multipliers)
             value = base @ self.v + self.jumps @ np.maximum(distances, 0.0)
             gap = float(value + self.program.kinks.places @ self.multipliers - missing @ self.v)
+            # The slopes that multipliers leave over by more than rounding, times about the distance to the minimum.
+            left = max(float(np.sqrt(missing @ missing)) - LEFT * float(np.sum(self.jumps)), 0.0)
+            gap += left * float(np.sqrt(np.mean(np.square(distances))))
             without = 0 if gap < 0.9 * self.gap else without + 1
             if gap < self.gap:
                 self.best, self.gap = self.kept + self.program.parameters(self.v), gap
-            if self.gap <= enough or without > WITHOUT or not np.isfinite(gap) or not self._step(distances, missing):
+            ends = self.gap <= enough or without > WITHOUT or not np.isfinite(gap)
+            if ends or self.program.problem.limit.is_over() or not self._step(distances, missing):
                 break
 
     def _step(self, distances: np.ndarray, missing: np.ndarray) -> bool:
@@ -110,5 +117,6 @@ def _longest(values: np.ndarray, changes: np.ndarray) -> float:
 def interior_minimum(problem: Any, kinks: Kinks, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
     """Return parameters, searched for from w on, and by how much at most their objective exceeds the minimum."""
     interior = Interior(problem, kinks, w)
-    interior.minimise(enough)
+    with problem.limit.noting_interrupts():
+        interior.minimise(enough)
     return interior.best, interior.gap

@@ -17,6 +17,7 @@ Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estim
 1993.
 """
 
+from collections.abc import Iterator
 from copy import copy
 from functools import partial
 
@@ -24,13 +25,14 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import BUDGET, is_varying
-from sklearn_sgd._engine.baseline import SAMPLE
+from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.kinks.directions import Directions, Mixed, Single
 from sklearn_sgd._engine.kinks.elsewhere import minimum_elsewhere, most_collected
 from sklearn_sgd._engine.kinks.interior import interior_minimum
 from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.kinks.vertex import Kinks, vertex
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.passes.full_batch import level
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.state import State
@@ -39,6 +41,9 @@ from sklearn_sgd._namespace import dtype_of, host, total
 # Largest distance, in units of the typical residual; rows with kinks within the first one, for each coefficient, if it
 # is not the largest; the first one in units of that which is small enough, at least; the factor by which it falls.
 FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
+
+# Number of rows for each coefficient that may have kinks nearby.
+MOST_ROWS = 20
 
 # Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
 # number.
@@ -59,42 +64,103 @@ ZEROS, ROUNDING = 0.02, 1e-9
 NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 
 
+# Spread along a direction that is not due to rounding, in units of the precision of its terms.
+CLOSE = 8.0
+
+
 def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     """Return directions in which columns have variance 1, if the minimum can be sought in this way; else None.
 
-    Without an L1 term, and where covariances are kept and have their digits, columns are also uncorrelated in them.
+    Without an L1 term, and where covariances are kept, columns are also uncorrelated in them.
     """
     formulas, step = plan.formulas, state.step
     if step is None or not formulas.has_kinks:
         return None
     if not formulas.is_smooth or step.geometry is None:
         return _single(plan, step, state.centre) if formulas.is_smooth or formulas.penalty.bounded_terms else None
-    geometry, dtype = step.geometry, dtype_of(plan.X)
-    if geometry.has_dependent(dtype):
-        return _single(plan, step, state.centre) if dtype == DOUBLE else None
-    return Mixed(geometry.without_dependent(dtype).root())
+    return Mixed(step.geometry.root(), step.geometry.null_directions())
+
+
+def _with_shown(plan: Plan, state: State, directions: Directions) -> Directions:
+    """Return the directions with those that were left out although rows vary along them by more than rounding.
+
+    The covariances show squares only. A triangular factor of the rows has twice as many digits. It takes longer, and is
+    not needed where rows do not vary along the null directions.
+    """
+    if not isinstance(directions, Mixed) or not directions.null.shape[1]:
+        return directions
+    assert state.step is not None
+    variance, centre = state.step.variance, state.centre
+    sizes = CLOSE * np.finfo(np.float64).eps * _sizes(state)
+
+    def varying(matrix: np.ndarray) -> np.ndarray:
+        factor, weight = factor_along(plan.data, plan.row_indices, plan.X, centre, matrix)
+        values, vectors = np.linalg.svd(factor / np.sqrt(weight), full_matrices=False)[1:]
+        matrix = matrix @ vectors.T
+        varies = values > np.max(values, initial=1.0) * (sizes @ abs(matrix))
+        return matrix[:, varies] / values[varies]
+
+    if not varying(directions.null).shape[1]:
+        return directions
+    columns = np.flatnonzero(is_varying(variance, centre))
+    single = np.zeros((len(variance), len(columns)))
+    single[columns, range(len(columns))] = 1.0 / np.sqrt(variance[columns])
+    return Mixed(varying(single), directions.null[:, :0])
 
 
 def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:
-    """Return the columns that vary; None if products of all would take too long."""
+    """Return the columns that vary; None if products of the rows with kinks nearby would take too long."""
     varies = np.flatnonzero(is_varying(step.variance, centre))
-    n_rows = most_collected(plan) if plan.is_remote else plan.n_rows
+    n_rows = most_collected(plan) if plan.is_remote else min(plan.n_rows, MOST_ROWS * (len(varies) + 1))
     if n_rows * len(varies) ** 2 > 2.0 * BUDGET:
         return None
     return Single(varies, np.sqrt(step.variance[varies]), len(step.variance))
 
 
-def smoothed_minimum(plan: Plan, state: State, directions: Directions, enough: float) -> tuple[np.ndarray, float]:
-    """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most."""
+def smoothed_minimum(
+    plan: Plan, state: State, directions: Directions, enough: float, limit: Limit
+) -> tuple[np.ndarray, float]:
+    """Return parameters from those of a state on, and the amount by which they may exceed the minimum, at most.
+
+    It is inf if no bound is known. It includes what rounding of the coefficients to the precision of X costs. At the
+    limit the best parameters so far are returned.
+    """
     w = host(state.vectors.average).astype(np.float64)
     with np.errstate(all="ignore"), one_blas_thread():
+        directions = _with_shown(plan, state, directions)
         if plan.is_remote:
-            return minimum_elsewhere(plan, state, directions, w, enough, _minimum)
-        return _minimum(Smoothed(plan, Rows.of(plan), state.centre, directions), w, enough)
+            return minimum_elsewhere(plan, state, directions, w, enough, limit, _minimum)
+        problem, dtype = Smoothed(plan, Rows.of(plan), state.centre, directions, limit), dtype_of(plan.X)
+        found, missing = _minimum(problem, w, enough)
+        if dtype == DOUBLE:
+            return found, missing
+        # Along directions that rounding hides, other parameters may be better once their coefficients are rounded.
+        bound = problem.objective_at(found) - missing
+        least = problem.objective_at(_rounded(found, dtype))
+        if least - bound > enough:
+            some = directions.with_digits(_sizes(state), float(np.finfo(dtype).eps))
+            problem, others = Smoothed(plan, problem.rows, state.centre, some, limit), [w]
+            if some.number:
+                others.append(_minimum(problem, w, enough)[0])
+            for at in others:
+                if (value := problem.objective_at(_rounded(at, dtype))) < least:
+                    found, least = at, value
+        return found, least - bound
+
+
+def _rounded(w: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return parameters whose coefficients are rounded to a precision."""
+    return np.append(w[:-1].astype(dtype), w[-1])
+
+
+def _sizes(state: State) -> np.ndarray:
+    """Return the sizes of the entries of each column."""
+    assert state.step is not None
+    return np.hypot(np.sqrt(state.step.variance), state.centre)
 
 
 def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
-    """Return the same of a problem from parameters on."""
+    """Return parameters from w on, and the amount by which they may exceed the minimum, at most; inf if unknown."""
     has_few = len(problem.y) < ROWS * (problem.directions.number + 1)
     kinks = Kinks.of(problem, problem.predictions(w)) if problem.has_corners or has_few else None
     has_vertex = kinks is not None and problem.has_corners and not problem.ridge_term
@@ -103,9 +169,9 @@ def _minimum(problem: Smoothed, w: np.ndarray, enough: float) -> tuple[np.ndarra
         w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if missing > enough:
         little = LITTLE if has_vertex or not problem.has_corners else LITTLE_FOR_ZEROS
-        before, (w, is_near) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
-        missing = enough if is_near else missing - (before - problem.objective_at(w))
-        if not (is_near or has_few) and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
+        before, (w, other) = problem.objective_at(w), _descend(problem, w, enough, little * enough)
+        missing = min(other, missing - (before - problem.objective_at(w)))
+        if missing > enough and not has_few and (kinks := kinks or Kinks.of(problem, problem.predictions(w))):
             w, missing = _better(problem, w, *interior_minimum(problem, kinks, w, LITTLE * enough), enough)
     if not problem.has_corners:
         return w, missing
@@ -129,15 +195,32 @@ def _better(
     return w, missing if missing >= -enough else np.inf
 
 
-def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, bool]:
-    """Return the best parameters of the Newton steps, and whether they are near enough."""
+def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> tuple[np.ndarray, float]:
+    """Return the best parameters of the Newton steps, and what is missing there; inf if none came near the minimum."""
+    best, least, bound = w, problem.objective_at(w), problem.floor
+    if least - bound > (little if problem.has_corners else enough):
+        with problem.limit.noting_interrupts():
+            for there, objective, below in _newton_steps(problem, w, enough, little):
+                bound = max(bound, below)
+                if objective < least:
+                    best, least = there, objective
+    return best, least - bound if least - bound <= enough else np.inf
+
+
+def _newton_steps(
+    problem: Smoothed, w: np.ndarray, enough: float, little: float
+) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yield parameters after each Newton step, their objective, and a bound below the minimum.
+
+    The minimum is missing by at most what smoothing costs, and by half the fall along a step to the smoothed minimum.
+    """
     z = problem.predictions(w)
-    best, least = w, problem.objective(w, z)
-    distance, curvature, share, is_near = _first_distance(problem, z, little), 0.0, SHARE, False
-    if not problem.has_slopes(z, distance):
-        return w, False
+    there, objective = w, problem.objective(w, z)
+    distance, curvature, share = _first_distance(problem, z, little), 0.0, SHARE
     more = min(MORE_STEPS, int(ENTRIES / (len(z) * len(w)))) if little < LITTLE * enough else 0
-    for _ in range(STEPS + more if least - problem.floor > (little if problem.has_corners else enough) else 0):
+    for _ in range(STEPS + more if problem.has_slopes(z, distance) else 0):
+        if problem.limit.is_over():
+            return
         curvatures = problem.curvatures(z, distance)
         g, sum_of_curvatures = problem.gradient(w, z, distance), total(curvatures)
         # At parameters without kinks nearby the curvature is that of before.
@@ -147,11 +230,12 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         costs = sum_of_curvatures + float(np.sum(np.square(problem.units) * bends))
         fall, cost = float(g @ d), 0.25 * distance * distance * costs
         if not np.isfinite(fall):
-            break
-        is_near = is_near or (cost <= enough and 0.5 * fall <= NEAR * enough)
+            return
+        if cost + 0.5 * fall <= enough:
+            yield there, objective, objective - cost - 0.5 * fall
         if 0.5 * fall <= NEAR * max(cost, little):
             if cost <= little:
-                return best, True
+                return
             distance *= FALL
             continue
         along = problem.predictions(d)
@@ -160,9 +244,7 @@ def _descend(problem: Smoothed, w: np.ndarray, enough: float, little: float) -> 
         w, z = w - length * d, z - length * along
         there = problem.allowed(w)
         objective = problem.objective_at(there) if problem.is_bounded else problem.objective(w, z)
-        if objective < least:
-            best, least = there, objective
-    return best, is_near or least - problem.floor <= enough
+        yield there, objective, -np.inf
 
 
 def _first_distance(problem: Smoothed, z: np.ndarray, enough: float) -> float:

@@ -10,12 +10,16 @@ from scipy import linalg
 from sklearn_sgd._engine.baseline import BLOCK, targets_and_weights
 from sklearn_sgd._engine.cores import map_on_cores
 from sklearn_sgd._engine.kinks.directions import Directions
+from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, scratch_rows, take, total
 
 # Entries of rows from which their products are summed in segments for threads, and maximum number of these.
 SEGMENT, SEGMENTS = 1 << 18, 8
+
+# Maximum number of entries of rows along the directions that are kept, so that they are computed once.
+KEPT = 1 << 23
 
 # Number of rows and of places within the distance at which slopes are compared; the largest difference, as a share of
 # the slopes.
@@ -63,7 +67,9 @@ class Smoothed:
     X stays on its device. Predictions and slopes of the rows are computed in NumPy.
     """
 
-    def __init__(self, plan: Plan, rows: Rows, centre: np.ndarray, directions: Directions):
+    def __init__(self, plan: Plan, rows: Rows, centre: np.ndarray, directions: Directions, limit: Limit):
+        self.limit = limit
+        self.along: np.ndarray | None = None
         self.plan, self.loss, self.penalty = plan, plan.parts.loss, plan.parts.penalty
         self.centre, self.bias = centre, float(plan.data.rows.bias)
         self.rows, self.y, self.share, self.directions = rows, rows.y, rows.share, directions
@@ -224,6 +230,13 @@ class Smoothed:
 
     def rows_along(self, some: np.ndarray) -> np.ndarray:
         """Return some rows along the directions, and the intercept."""
+        if len(self.y) * (self.directions.number + 1) > KEPT:
+            return self._rows_along(some)
+        if self.along is None:
+            self.along = self._rows_along(np.arange(len(self.y)))
+        return self.along[some]
+
+    def _rows_along(self, some: np.ndarray) -> np.ndarray:
         kept = self.rows.kept
         rows = doubled(take(self.rows.X, some if kept is None else kept[some]))
         return np.column_stack((self.directions.rows(rows, self.centre), np.full(len(some), self.bias)))

@@ -15,7 +15,6 @@ Numerical Analysis 10, 1973.
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import linalg
 
 from sklearn_sgd._engine.kinks.jumps import slope_jumps
 
@@ -131,19 +130,23 @@ class LinearProgram:
         return system
 
 
-def independent(normals: np.ndarray) -> list[int]:
-    """Return the first rows that are not linear combinations of those before them, up to the number of columns."""
+def independent(normals: np.ndarray, sizes: np.ndarray) -> list[int]:
+    """Return the first rows that are not linear combinations of those before them, up to the number of columns.
+
+    ``sizes`` are those in units of which a part is new.
+    """
     chosen: list[int] = []
-    found = np.zeros((0, normals.shape[1]))
-    sizes = np.sqrt(np.sum(np.square(normals), axis=1))
+    basis = np.empty((normals.shape[1], normals.shape[1]))
     for number, normal in enumerate(normals):
+        if len(chosen) == normals.shape[1]:
+            break
+        found = basis[: len(chosen)]
         rest = normal - (found @ normal) @ found
         rest -= (found @ rest) @ found
         size = float(np.sqrt(rest @ rest))
         if size > NEW * sizes[number]:
-            found, chosen = np.vstack((found, rest / size)), [*chosen, number]
-        if len(chosen) == normals.shape[1]:
-            break
+            basis[len(chosen)] = rest / size
+            chosen.append(number)
     return chosen
 
 
@@ -159,16 +162,28 @@ class Vertex:
         near = np.argsort(distances, kind="stable")[: 2 * self.size]
         near = np.union1d(near, np.arange(self.first, len(distances)))
         near = near[np.argsort(distances[near], kind="stable")]
-        normals = self._normals(near)
-        chosen = independent(normals)
-        self.is_known = len(chosen) == self.size
+        near, normals = self._independent(near)
+        self.is_known = 0 < len(near) == self.size
         if self.is_known:
-            self.active, self.normals = near[chosen], normals[chosen]
-            self.inverse = linalg.inv(self.normals)
+            self.active, self.normals = near, normals
+            self.inverse = np.linalg.inv(self.normals)
             v = self._values()
             self.distances = program.normal_products(v) - self.kinks.places
             self.side = np.where(self.distances < 0.0, -1, 1)
             self.side[self.active] = 0
+
+    def _independent(self, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first kinks with independent normals, and these.
+
+        The nearest kinks of coefficients are independent. The others are examined without these coefficients.
+        """
+        corners = near[: self.size][near[: self.size] >= self.first]
+        columns, first = np.unique(self.kinks.columns[corners - self.first], return_index=True)
+        normals, corners = self._normals(near), corners[first]
+        rest = np.delete(np.arange(self.size), columns)
+        others = independent(normals[:, rest], np.sqrt(np.sum(np.square(normals), axis=1)))
+        chosen = np.append(np.flatnonzero(np.isin(near, corners)), np.array(others, int))
+        return near[chosen], normals[chosen]
 
     def _normals(self, some: np.ndarray) -> np.ndarray:
         """Return how predictions of rows, and coefficients, depend on the parameters."""
@@ -232,12 +247,16 @@ class Vertex:
     def descend(self) -> tuple[np.ndarray, bool]:
         """Return the parameters of the last vertex, and whether it is the minimum."""
         most = min(EDGES, int(ENTRIES / (self.first * self.n_columns + self.size**2)))
-        ends = next((True for _ in range(most) if not self.leave()), False)
+        limit = self.program.problem.limit
+        ends = next((True for _ in range(most) if limit.is_over() or not self.leave()), False)
         return self.program.parameters(self._values()), ends and not self._falls()[2]
 
 
 def vertex(problem: Any, kinks: Kinks, w: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the parameters of a vertex, searched for from w on, and whether it is the minimum; or w and False."""
     program = LinearProgram(problem, kinks)
-    found = Vertex(program, program.along(w))
-    return found.descend() if found.is_known else (w, False)
+    with problem.limit.noting_interrupts():
+        found = Vertex(program, program.along(w))
+        if found.is_known:
+            return found.descend()
+    return w, False
