@@ -166,6 +166,10 @@ def sparse(quick: bool):
         for size in (1, 32):
             ours = fit(OURS, data, 3, batch_size=size, **settings)
             yield ratio(f"CSR epoch, B = {size}, penalty {penalty}", "SGDRegressor, B = 1", goal, ours, theirs, laps=3)
+    for rate in ({"eta0": 1e-3, **CONSTANT}, {"tol": None}):
+        ordered, shuffled = (fit(OURS, data, 10, batch_size=32, shuffle=shuffle, **rate) for shuffle in (False, True))
+        work = f"10 CSR epochs, B = 32, in order, rate {rate.get('learning_rate', 'auto')}"
+        yield ratio(work, "the same, shuffled", 1, ordered, shuffled, laps=3)
     ours = fit(OURS, data, 3, batch_size=1, average=True, eta0=1e-3, **CONSTANT)
     theirs = fit(SOLVERS["SGDRegressor"], data, 3, average=True, eta0=1e-3, **CONSTANT)
     yield ratio("CSR epoch, B = 1, averaged", "SGDRegressor, averaged", 1, ours, theirs, laps=3)

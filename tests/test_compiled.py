@@ -10,10 +10,11 @@ import pytest
 from internals import used
 from numpy.testing import assert_allclose
 from problems import csr, holey, linear, some_weights, theta
+from scipy.sparse import csr_matrix
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, losses, optimizers, penalties
 from sklearn_sgd._engine.compiled import emit, functions, machine, store, translate
-from sklearn_sgd._engine.compiled.drivers import layouts, loops, online, primitives, vectors
+from sklearn_sgd._engine.compiled.drivers import batch, layouts, loops, online, primitives, vectors
 from sklearn_sgd._engine.expressions import UFUNCS, Expression, Untraceable, program, symbols, variable
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
@@ -458,3 +459,25 @@ def test_rows_of_batches_are_prefetched_whole_in_halves(monkeypatch, p, beside):
     layouts.dense_collect(rows, order, 0, 4, ahead, n - 1, np.zeros(4), np.zeros(p + 1))
     for row in order[4:8]:
         assert are_whole([entry % p for entry in entries if entry // p == row], p)
+
+
+@pytest.mark.parametrize(("p", "number"), [(64, 4), (512, 4), (2048, 1)])
+def test_sums_over_sparse_columns_cost_no_more_than_the_entries(p, number):
+    """Each sum of many rows that is added to the gradient reads all columns: a few entries are not worth it."""
+    n, in_a_row, sums = 1024, 2, np.zeros(2)
+    rng = np.random.default_rng(0)
+    X = csr_matrix((rng.normal(size=2 * n), rng.integers(0, p, 2 * n), np.arange(0, 2 * n + 1, in_a_row)), shape=(n, p))
+    w, y, g, z, c, s, targets = rng.normal(size=p + 1), *(np.zeros(k) for k in (n, p + 1, n, n, n, n))
+    added = []
+
+    def slopes(numbers, sums, size, y, z, s, c):
+        c[:size] = z[:size]
+
+    layout = SimpleNamespace(**vars(layouts.LAYOUTS["csr"]) | {"centre": lambda rows, part: added.append(1)})
+    rows = X.data, X.indices, X.indptr, np.zeros(p), 0, 1.0, p
+    batch.build_accumulate(layout)(
+        rows, y, y, 0, np.arange(n), 0, n, n, 8, 4, w, z, targets, s, c, np.zeros(p + 1), g, slopes, None, sums
+    )
+    assert len(added) == number
+    predictions = X @ w[:-1] + w[-1]
+    assert_allclose(g, np.append(X.T @ predictions, predictions.sum()), rtol=1e-12, atol=1e-12)

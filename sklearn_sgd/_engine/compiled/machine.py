@@ -267,12 +267,12 @@ class BoundCall:
         memory = [(place, np.zeros(shape, dtype)) for place, shape, dtype in self.scratch]
         for place, array in memory:
             given[place] = address(array)
-        for name in places.keys() & changed.keys():
-            value = changed[name]
-            # The body of `address`, as in `in_order`.
-            if type(value) is np.ndarray:
-                value = value.ctypes.data if OFFSET is None else _word_at(id(value) + OFFSET).value
-            given[places[name]] = value
+        for name, value in changed.items():
+            if name in places:
+                # The body of `address`, as in `in_order`.
+                if type(value) is np.ndarray:
+                    value = value.ctypes.data if OFFSET is None else _word_at(id(value) + OFFSET).value
+                given[places[name]] = value
         return self.run(self.pack(*given))
 
 

@@ -232,7 +232,12 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
 
 def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:
     """Memory for the table of columns of the driver, each row within a cache line, and for what it keeps beside it."""
-    return machine.from_line(np.zeros(WIDTH * n_columns + 2 * n_filled + batch + LINE))
+    return machine.from_line(np.zeros(table_size(n_columns, n_filled, batch) + LINE))
+
+
+def table_size(n_columns: int, n_filled: int, batch: int) -> int:
+    """Number of entries of that memory. Where it is small, the time of a call matters more than cache lines."""
+    return WIDTH * n_columns + 2 * n_filled + batch
 
 
 def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:

@@ -336,14 +336,17 @@ class Chunk(NamedTuple):
 
 
 def columns_of(X, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of columns that are ``filled`` or have entries in X, and the entries' places among them."""
+    """Return the numbers of columns that are ``filled`` or have entries in X, and the entries' places among them.
+
+    The numbers have NumPy's own type of indices, which it need not convert each time.
+    """
     if X.shape[0] == 1 and not len(filled):
-        return X.indices.copy(), row_numbers(len(X.indices))  # A copy, because users may change their matrix.
+        return X.indices.astype(np.intp), row_numbers(len(X.indices))  # A copy, because users may change their matrix.
     numbers, places = np.unique(X.indices, return_inverse=True)
     if len(filled):
         numbers = np.union1d(numbers, filled)
         places = np.searchsorted(numbers, X.indices)
-    return numbers, places.astype(np.uint32)
+    return numbers.astype(np.intp, copy=False), places.astype(np.uint32)
 
 
 def _excerpt_of(X, filled: np.ndarray) -> tuple[Excerpt, np.ndarray]:

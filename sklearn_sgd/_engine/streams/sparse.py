@@ -19,7 +19,7 @@ from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD
 from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose
-from sklearn_sgd._engine.passes.drivers import Pass, column_table
+from sklearn_sgd._engine.passes.drivers import Pass, table_size
 from sklearn_sgd._engine.passes.rows import NOTHING
 from sklearn_sgd._engine.passes.without_plan import update_columns
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
@@ -175,7 +175,7 @@ class SparseStream:
             assert state.step is not None
             (ridge, lasso), unit = self.rules.terms, state.step.preconditioner.unit
             given |= {"ridge": ridge / unit, "lasso": lasso / unit, "unit": unit}
-            given["table"] = column_table(p, given.get("n_filled", 0), template.plan.batch_size)
+            given["table"] = np.zeros(table_size(p, given.get("n_filled", 0), template.plan.batch_size))
             if ridge or lasso:
                 given["held"] = np.zeros(HELD)
         else:

@@ -22,7 +22,7 @@ class Table:
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_numbers)
+    rows : ndarray of shape (n_rows, n_numbers), in C order
         The numbers. The table takes ownership of the array.
     """
 
@@ -48,7 +48,9 @@ class Table:
             self._before, self._successor = (numbers, own.take(numbers, axis=0)), Table(own)
             # From here on this version is read through its successor, so that an interrupt does not damage it.
             self._rows = None
-            own[numbers] = rows
+            # NumPy assigns items of so many bytes in less than half the time of rows.
+            item = np.dtype((np.void, own.itemsize * own.shape[1]))
+            own.view(item)[:, 0][numbers] = rows.view(item)[:, 0]
             return self._successor
 
     def _own(self) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from sklearn_sgd._engine.compiled.drivers.primitives import invoke, prefetch, tail
 
-# Number of rows whose gradients are summed in the precision of X.
+# Number of rows whose gradients are summed in the precision of X; more, if they have fewer entries than columns.
 MOST = 256
 
 
 def build_accumulate(layout):
     """Return the function that computes the sums of a batch, for a kind of rows."""
     predict, collect, offset, centre = layout.predict, layout.collect, layout.offset, layout.centre
+    entries = layout.entries
 
     def accumulate(
         rows,
@@ -35,7 +36,8 @@ def build_accumulate(layout):
         """Predictions z, targets and weights of a batch, its losses and squared slopes in ``sums``, its gradient in g.
 
         Chunks of rows that fit into the first-level cache are read twice: for predictions and for the gradient. The
-        gradients of about `MOST` rows are summed in the precision of X, and these sums in double precision.
+        gradients of about `MOST` rows are summed in the precision of X, and these sums in double precision. Adding the
+        sums of sparse rows costs the number of columns, so they are of at least as many entries.
         """
         p, batch, last = rows[6], tail(order, start), n - 1 - start
         for j in range(p + 1):
@@ -43,7 +45,7 @@ def build_accumulate(layout):
         sums[0] = 0.0
         sums[1] = 0.0
         shift = offset(rows, w)
-        head, size, summed = 0, stop - start, 0
+        head, size, summed, read = 0, stop - start, 0, 0
         while head < size:
             end = min(head + chunk, size)
             predict(rows, batch, head, end, ahead, last, w, z)
@@ -57,12 +59,13 @@ def build_accumulate(layout):
                     part[j] = 0.0
             collect(rows, batch, head, end, ahead, last, c, part)
             summed += end - head
+            read += entries(rows, batch, head, end)
             head = end
-            if summed >= MOST or head == size:
+            if (summed >= MOST and read >= p) or head == size:
                 centre(rows, part)
                 for j in range(p + 1):
                     g[j] += part[j]
-                summed = 0
+                summed, read = 0, 0
 
     return accumulate
 

@@ -149,6 +149,11 @@ def dense_adds(rows, batch, q, ahead, last, factors, g):
     g[p] += (of_a + of_b + of_c + of_d) * bias
 
 
+def dense_entries(rows, batch, head, end):
+    """Number of entries of the rows ``head`` to ``end`` of a batch."""
+    return (end - head) * rows[6]
+
+
 def dense_square(rows, i):
     """Squared norm of row i, not centred, without the intercept's column."""
     X, p = rows[0], rows[6]
@@ -207,6 +212,14 @@ def sparse_collect(rows, batch, head, end, ahead, last, c, g):
         sparse_add(rows, batch[q], c[q], g, batch[min(q + ahead, last)])
 
 
+def sparse_entries(rows, batch, head, end):
+    """Number of entries of the rows ``head`` to ``end`` of a batch."""
+    indptr, total = rows[2], 0
+    for q in range(head, end):
+        total += int(indptr[batch[q] + 1]) - int(indptr[batch[q]])
+    return total
+
+
 def sparse_square(rows, i):
     """Squared norm of row i, without the intercept's column."""
     X, indptr = rows[0], rows[2]
@@ -240,6 +253,7 @@ LAYOUTS = {
         add=dense_add,
         predict=dense_predict,
         collect=dense_collect,
+        entries=dense_entries,
         square=dense_square,
         offset=dense_offset,
         centre=dense_centre,
@@ -249,6 +263,7 @@ LAYOUTS = {
         add=sparse_add,
         predict=sparse_predict,
         collect=sparse_collect,
+        entries=sparse_entries,
         square=sparse_square,
         offset=sparse_offset,
         centre=sparse_centre,
