@@ -31,7 +31,7 @@ from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import mean_target
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import Rows
-from sklearn_sgd._engine.passes.scaled_sample import ScaledSample, scaled_sample
+from sklearn_sgd._engine.passes.scaled_sample import scaled_sample
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._namespace import doubled, dtype_of
 
@@ -53,8 +53,8 @@ READINGS, SLOW = 12, 0.25
 PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
 # The error of products of a part of the rows, as a share of the largest distance, at most; what one of them is expected
-# to have of what is left of that; the largest part, and the number of its groups.
-ALLOWED, EXPECTED, PART, GROUPS = 0.5, 0.5, 0.75, 4
+# to have of what is left of that; the largest part.
+ALLOWED, EXPECTED, PART = 0.5, 0.5, 0.75
 
 # Distance to the minimum, in units of what may be left, up to which products by moments in single precision will do.
 FINE = 1e7
@@ -108,10 +108,17 @@ class Known(NamedTuple):
     others: np.ndarray
 
     @classmethod
-    def of(cls, plan: Plan, some: np.ndarray, scaled: ScaledSample, mean: np.ndarray, scale: np.ndarray) -> Self:
+    def of(
+        cls,
+        plan: Plan,
+        some: np.ndarray,
+        moment: np.ndarray,
+        columns: ColumnStatistics,
+        mean: np.ndarray,
+        scale: np.ndarray,
+    ) -> Self:
         """Those of a sample, which has the rows of these places among the rows of a plan."""
-        moment, off = scaled.covariances(mean, scale), (scaled.columns.mean - mean) * scale
-        return cls(moment, off, scaled.columns.weight, np.delete(plan.used, some))
+        return cls(moment, (columns.mean - mean) * scale, columns.weight, np.delete(plan.used, some))
 
     def product(self, u: np.ndarray, intercept: float) -> np.ndarray:
         """Return the sum over the rows for a direction of the scaled columns, and of the intercept, which is last."""
@@ -162,8 +169,8 @@ def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarr
             return None
         mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
         scale = 1.0 / np.sqrt(columns.variance + ridge)
-        known = Known.of(plan, some, scaled, mean, scale)
-        correlation = doubled(known.moment) + np.diag(ridge * scale * scale)
+        moment = scaled.covariances(mean, scale)
+        correlation = doubled(moment) + np.diag(ridge * scale * scale)
         lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
         length = abs(correlation).sum(axis=0).max()
         narrow = 0.0 if refused else linalg.lapack.dpocon(lower, length, uplo="L")[0]
@@ -171,10 +178,11 @@ def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarr
             break
     if not narrow >= max(NARROW * NULL * (len(mean) + 1), float(np.finfo(dtype).eps) ** 0.75):
         return None
+    known = Known.of(plan, some, moment, columns, mean, scale)
     solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
     geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(len(mean) + 1), known, size)
     side = np.append(scaled.products_with(target), constant)
-    return geometry._replace(start=geometry.step(side)), doubled(known.moment) / np.outer(scale, scale)
+    return geometry._replace(start=geometry.step(side)), doubled(moment) / np.outer(scale, scale)
 
 
 class Found(NamedTuple):
@@ -244,6 +252,7 @@ class Products:
         self.others = geometry.known.others if geometry.known else plan.used
         self.share = len(self.others) / plan.n_rows
         self.of_others, self.of_all = (Reading(plan, rows, self.zeros, some) for some in (self.others, None))
+        self.last = self.of_all
         self.error, self.enough, self.missing, self.before = 0.0, 0.0, 0.0, 0.0
 
     def follow(self, missing: float) -> None:
@@ -254,31 +263,33 @@ class Products:
         """Return by how much the gradient, which is g, changes along d."""
         known, size = self.geometry.known, self.geometry.size
         if not known or (known.moment.dtype == SINGLE and not self.missing <= FINE * self.enough):
-            return self.of_all(d)[1] + self.ridge * d
+            return self._of(self.of_all, d) + self.ridge * d
         exact = self.geometry.product(d) / self.plan.weight + self.ridge * d
         likely = min(LIKE * len(g) / max(size, 1) * self.before, NEAR * self.enough)
-        may_be_part = size and self.missing <= likely and self.of_others.largest_share() <= SHARE
+        may_be_part = size and self.missing <= likely and self.last.largest_share() <= SHARE
         product = self._of_part(d, g, exact) if may_be_part else None
-        return exact + self.share * self.of_others(d)[1] if product is None else product
+        return exact + self.share * self._of(self.of_others, d) if product is None else product
+
+    def _of(self, reading: "Reading", d: np.ndarray) -> np.ndarray:
+        self.last = reading
+        return reading(d)[1]
 
     def _of_part(self, d: np.ndarray, g: np.ndarray, exact: np.ndarray) -> np.ndarray | None:
         """Return the product by a part of the other rows; None if it would be large, or is not exact enough.
 
         What the known rows and the penalty have in it is ``exact``.
         """
-        n_rows, step, left = len(self.others), self.geometry.step, ALLOWED * self.enough - self.error
+        n_rows, left = len(self.others), ALLOWED * self.enough - self.error
         size = self.missing * len(g) * self.share**2 / max(EXPECTED * left, 1e-300)
         size = max(int(size / (1.0 + size / n_rows)), LEAST, len(g))
         if not size <= PART * n_rows:
             return None
         some = one_of_each(n_rows, size)
-        groups = [self.others[some[k::GROUPS]] for k in range(GROUPS)]
-        each = np.array([Reading(self.plan, self.rows, self.zeros, group)(d)[1] for group in groups])
-        product = exact + self.share * each.mean(axis=0)
-        bend = float(d @ product)
-        off = sum(float(step(rest) @ rest) for rest in each - each.mean(axis=0)) / (GROUPS * (GROUPS - 1))
-        off *= self.share**2 * (1.0 - size / n_rows)
-        error = 0.5 * off * (float(d @ g) / bend) ** 2 if bend > 0.0 else np.inf
+        parts = (self.others[some[::2]], self.others[some[1::2]])
+        one, two = (self.share * Reading(self.plan, self.rows, self.zeros, part)(d)[1] for part in parts)
+        product, off = exact + 0.5 * (one + two), 0.5 * (one - two)
+        bend, spread = float(d @ product), float(self.geometry.step(off) @ off) * (1.0 - size / n_rows)
+        error = 0.5 * spread * (float(d @ g) / bend) ** 2 if bend > 0.0 else np.inf
         if not error <= left:
             return None
         self.error += error

@@ -105,18 +105,19 @@ class Wide(NamedTuple):
         scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
 
         added, ridge_of_scaled = SMALL[dtype] * p, ridge * scale * scale
-        solve, exact, known = None, None, None
+        solve, exact, moment = None, None, None
         if n > p:
-            known = Known.of(plan, places, rows, mean, scale)
-            solve = _in_single(known.moment, ridge_of_scaled)
+            moment = rows.covariances(mean, scale)
+            solve = _in_single(moment, ridge_of_scaled)
         represents = solve is not None and columns.sampled
         if solve is None:
             rows = scaled(DOUBLE)
             if n > p:
-                known = Known.of(plan, places, rows, mean, scale)
-                solve, exact = _by_covariances(known.moment, ridge_of_scaled, added)
+                moment = rows.covariances(mean, scale)
+                solve, exact = _by_covariances(moment, ridge_of_scaled, added)
             else:
                 solve, exact = _by_rows(rows.about(mean, scale), ridge_of_scaled, added)
+        known = Known.of(plan, places, moment, rows.columns, mean, scale) if size < n and moment is not None else None
         geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1), known, size if represents else 0)
         return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
@@ -176,7 +177,8 @@ def _in_single(correlation: np.ndarray, ridge: np.ndarray) -> Solve | None:
     lower, refused = linalg.lapack.spotrf(correlation.T, lower=1, overwrite_a=1)
     if refused or not linalg.lapack.spocon(lower, size, uplo="L")[0] * size >= PLAIN:
         return None
-    return lambda v: linalg.cho_solve((lower, True), v.astype(SINGLE), check_finite=False).astype(DOUBLE)
+    half = partial(linalg.blas.strsv, lower, lower=1, overwrite_x=1)
+    return lambda v: half(half(v.astype(SINGLE)), trans=1).astype(DOUBLE)
 
 
 def _by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:

@@ -289,7 +289,12 @@ def scale_rows(X, p, order, start, stop, n, ahead, weight, weighted, centre, fac
         row0, row1, row2, row3 = four_rows(X, p, order, q, last)
         s0, s1 = root_of(weight, weighted, order[q]), root_of(weight, weighted, order[q + 1])
         s2, s3 = root_of(weight, weighted, order[q + 2]), root_of(weight, weighted, order[q + 3])
-        z0, z1, z2, z3 = row(out, p, q - start), row(out, p, q - start + 1), row(out, p, q - start + 2), row(out, p, q - start + 3)
+        z0, z1, z2, z3 = (
+            row(out, p, q - start),
+            row(out, p, q - start + 1),
+            row(out, p, q - start + 2),
+            row(out, p, q - start + 3),
+        )
         later0, later1, later2, later3 = four_rows(X, p, order, q + ahead, last)
         head = 0
         while head < p:
