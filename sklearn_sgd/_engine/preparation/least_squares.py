@@ -2,8 +2,9 @@
 
 Covariances of all rows cost O(N P**2), those of a sample with c rows for each column O(c P**3). With the latter as
 preconditioner the condition number is nearly 1. So each conjugate step, which is one pass over X, leaves about 1 / c of
-the distance to the minimum. The Newton decrement measures this distance. Near the minimum steps need not be exact, so
-that the last pass reads a part of the rows. How exact it is follows from the spread of groups of them.
+the distance to the minimum. The Newton decrement measures this distance. The rows of the sample are not read again:
+products with their covariances are known. Near the minimum steps need not be exact, so that the last passes read a part
+of the other rows. How exact they are follows from the difference of its halves.
 
 The automatic step then keeps the moments of the sample, corrected so that they have the minimum of all rows, its loss,
 and the spread of the target. The descent depends on these moments only, and so ends at the minimum of all rows.
