@@ -316,3 +316,16 @@ def test_each_reading_costs_one_product_with_the_inverse_covariances(monkeypatch
     monkeypatch.setattr(kind, "step", lambda self, g: products.append(len(g)) or step(self, g))
     BatchGDRegressor().fit(X, y)
     assert 2 < len(products) <= len(readings) + 1  # One more for the start.
+
+
+@pytest.mark.parametrize(("tol", "most"), [(1e-3, 3.5), (1e-12, 8.5)])
+def test_rows_of_the_sample_are_not_read_again(tol, most):
+    """Products with their moments replace them; moments in single precision only where these are exact enough."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20_000, MOST + 10))
+    y = X @ rng.standard_normal(X.shape[1]) + 5.0 * rng.standard_normal(len(X)) + 3.0
+    model, peer = BatchGDRegressor(tol=tol).fit(X, y), Ridge(1e-9, solver="cholesky").fit(X, y)
+    assert 2.0 < model.n_readings_ < most
+    assert peer.score(X, y) - model.score(X, y) < 1e-6
+    if tol < 1e-6:
+        assert_allclose(model.predict(X), peer.predict(X), atol=5e-6 * y.std())

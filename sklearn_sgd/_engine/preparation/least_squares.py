@@ -2,8 +2,9 @@
 
 Covariances of all rows cost O(N P**2), those of a sample with c rows for each column O(c P**3). With the latter as
 preconditioner the condition number is nearly 1. So each conjugate step, which is one pass over X, leaves about 1 / c of
-the distance to the minimum. The Newton decrement measures this distance. Near the minimum steps need not be exact, so
-that the last pass reads a part of the rows. How exact it is follows from the spread of groups of them.
+the distance to the minimum. The Newton decrement measures this distance. The rows of the sample are not read again:
+products with their covariances are known. Near the minimum steps need not be exact, so that the last passes read a part
+of the other rows. How exact they are follows from the difference of its halves.
 
 The automatic step then keeps the moments of the sample, corrected so that they have the minimum of all rows, its loss,
 and the spread of the target. The descent depends on these moments only, and so ends at the minimum of all rows.
@@ -19,7 +20,7 @@ SIAM Journal on Scientific Computing 25, 2003: the later a product, the less exa
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy import linalg
@@ -52,9 +53,12 @@ READINGS, SLOW = 12, 0.25
 # and of the tolerance.
 PRECISE, NOISE, MISSING = 5e-7, 0.02, 0.1
 
-# The error of a product of a part of the rows, as a share of the largest distance: expected, and at most; the largest
-# part, and the number of its groups.
-EXPECTED, ALLOWED, PART, GROUPS = 0.25, 0.5, 0.5, 4
+# The error of products of a part of the rows, as a share of the largest distance, at most; what one of them is expected
+# to have of what is left of that; the largest part.
+ALLOWED, EXPECTED, PART = 0.5, 0.5, 0.75
+
+# Distance to the minimum, in units of what may be left, up to which products by moments in single precision will do.
+FINE = 1e7
 
 # Share of the decrement that a step with a product of all rows leaves, in units of that if the sample is like all rows,
 # up to which it is. A few rows far from all others, which no part shows, leave more, or have a larger share than the
@@ -92,11 +96,43 @@ def moments_by_readings(plan: Plan, tol: float | None, size: int) -> ColumnStati
     return ColumnStatistics(plan.weight, np.append(geometry.mean, w[-1]), moment, sampled=True)
 
 
+class Known(NamedTuple):
+    """Rows whose second moments are known, so that products with a direction need no reading of them.
+
+    The moments are those of the scaled columns about the means of a geometry, ``off`` are the means less these, and
+    ``weight`` is the weight of the rows. ``others`` are the numbers of all other rows.
+    """
+
+    moment: np.ndarray
+    off: np.ndarray
+    weight: float
+    others: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        some: np.ndarray,
+        moment: np.ndarray,
+        columns: ColumnStatistics,
+        mean: np.ndarray,
+        scale: np.ndarray,
+    ) -> Self:
+        """Those of a sample, which has the rows of these places among the rows of a plan."""
+        return cls(moment, (columns.mean - mean) * scale, columns.weight, np.delete(plan.used, some))
+
+    def product(self, u: np.ndarray, intercept: float) -> np.ndarray:
+        """Return the sum over the rows for a direction of the scaled columns, and of the intercept, which is last."""
+        along = doubled(self.moment @ u.astype(self.moment.dtype)) + self.off * intercept
+        return self.weight * np.append(along, self.off @ u + intercept)
+
+
 class SampleGeometry(NamedTuple):
     """Means, scales, and directions of the columns, the penalty's curvature, and parameters to start from.
 
     ``solve`` multiplies a vector with the inverse covariances of scaled columns, the penalty's curvature among them.
-    ``size`` is the number of rows if they represent all others; 0 if the products with directions must be exact.
+    ``known`` are the rows of the sample. ``size`` is their number if they represent all others; 0 if the products with
+    directions must be exact.
     """
 
     mean: np.ndarray
@@ -104,17 +140,25 @@ class SampleGeometry(NamedTuple):
     scale: np.ndarray
     solve: Callable[[np.ndarray], np.ndarray]
     start: np.ndarray
+    known: Known | None = None
     size: int = 0
 
     def step(self, g: np.ndarray) -> np.ndarray:
         """The Newton step for a gradient, that of the intercept last."""
         return np.append(self.scale * self.solve(self.scale * g[:-1]), g[-1])
 
+    def product(self, d: np.ndarray) -> np.ndarray:
+        """Return the sum over the known rows, of their products with a direction; columns of scale 0 have none."""
+        assert self.known
+        per_scale = np.append(np.divide(1.0, self.scale, where=self.scale > 0.0, out=np.zeros(len(self.scale))), 1.0)
+        return per_scale * self.known.product((per_scale * d)[:-1], d[-1])
+
 
 def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarray] | None:
     """That of so many rows, and their covariances; None if they do not show all directions well."""
     X, weight, centred, dtype = plan.X, plan.data.weight, bool(plan.data.rows.bias), dtype_of(plan.X)
-    rows = plan.used[sample(plan.n_rows, size)]
+    some = sample(plan.n_rows, size)
+    rows = plan.used[some]
     y, s = doubled(plan.data.y[rows]), doubled(weight[rows]) if weight.shape[0] else None
     constant = mean_target(y, s) if centred else 0.0
     target = (y - constant) * (1.0 if s is None else np.sqrt(s))
@@ -124,21 +168,22 @@ def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarr
         columns = scaled.columns
         if not shows(columns, scaled.largest, dtype):
             return None
+        mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
         scale = 1.0 / np.sqrt(columns.variance + ridge)
-        covariance = scaled.covariances(columns.mean, np.ones(len(ridge)))
-        side = scaled.products_with(target)
-        correlation = (covariance + np.diag(ridge)) * np.outer(scale, scale)
+        moment = scaled.covariances(mean, scale)
+        correlation = doubled(moment) + np.diag(ridge * scale * scale)
         lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
         length = abs(correlation).sum(axis=0).max()
         narrow = 0.0 if refused else linalg.lapack.dpocon(lower, length, uplo="L")[0]
         if narrow * length > PLAIN:
             break
-    if not narrow >= max(NARROW * NULL * len(side), float(np.finfo(dtype).eps) ** 0.75):
+    if not narrow >= max(NARROW * NULL * (len(mean) + 1), float(np.finfo(dtype).eps) ** 0.75):
         return None
-    mean = columns.mean.astype(dtype).astype(np.float64)  # As the rows are centred.
+    known = Known.of(plan, some, moment, columns, mean, scale)
     solve = partial(linalg.cho_solve, (lower, True), check_finite=False)
-    geometry = SampleGeometry(mean, ridge, scale, solve, np.append(side, constant), size)
-    return geometry._replace(start=geometry.step(geometry.start)), covariance
+    geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(len(mean) + 1), known, size)
+    side = np.append(scaled.products_with(target), constant)
+    return geometry._replace(start=geometry.step(side)), doubled(moment) / np.outer(scale, scale)
 
 
 class Found(NamedTuple):
@@ -197,14 +242,18 @@ def conjugate_steps(
 class Products:
     """Products of the covariances with directions: of all rows, or of a part of them where that is exact enough.
 
-    An error of a product goes on in the gradients after it. ``error`` is what it costs, in units of the distance to the
-    minimum, of which ``enough`` may be left.
+    The rows of the geometry are not read, whose moments are known: the others are. An error of a product goes on in the
+    gradients after it. ``error`` is what the errors cost, in units of the distance to the minimum, of which ``enough``
+    may be left.
     """
 
     def __init__(self, plan: Plan, rows: Rows, geometry: SampleGeometry):
         self.plan, self.rows, self.geometry = plan, rows, geometry
         self.ridge, self.zeros = np.append(geometry.ridge, 0.0), np.zeros_like(plan.data.y)
-        self.of_all = Reading(plan, rows, self.zeros)
+        self.others = geometry.known.others if geometry.known else plan.used
+        self.share = len(self.others) / plan.n_rows
+        self.of_others, self.of_all = (Reading(plan, rows, self.zeros, some) for some in (self.others, None))
+        self.last = self.of_all
         self.error, self.enough, self.missing, self.before = 0.0, 0.0, 0.0, 0.0
 
     def follow(self, missing: float) -> None:
@@ -213,28 +262,38 @@ class Products:
 
     def __call__(self, d: np.ndarray, w: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Return by how much the gradient, which is g, changes along d."""
-        size = self.geometry.size
+        known, size = self.geometry.known, self.geometry.size
+        if not known or (known.moment.dtype == SINGLE and not self.missing <= FINE * self.enough):
+            return self._of(self.of_all, d) + self.ridge * d
+        exact = self.geometry.product(d) / self.plan.weight + self.ridge * d
         likely = min(LIKE * len(g) / max(size, 1) * self.before, NEAR * self.enough)
-        may_be_part = size and not self.error and self.missing <= likely
-        product = self._of_part(d, g) if may_be_part and self.of_all.largest_share() <= SHARE else None
-        return (self.of_all(d)[1] if product is None else product) + self.ridge * d
+        may_be_part = size and self.missing <= likely and self.last.largest_share() <= SHARE
+        product = self._of_part(d, g, exact) if may_be_part else None
+        return exact + self.share * self._of(self.of_others, d) if product is None else product
 
-    def _of_part(self, d: np.ndarray, g: np.ndarray) -> np.ndarray | None:
-        """Return the product of a part of the rows; None if that would be too large, or is not exact enough."""
-        n_rows, step = self.plan.n_rows, self.geometry.step
-        size = self.missing * len(g) / max(EXPECTED * self.enough, 1e-300)
-        if not max(size, self.geometry.size) <= PART * n_rows:
+    def _of(self, reading: "Reading", d: np.ndarray) -> np.ndarray:
+        self.last = reading
+        return reading(d)[1]
+
+    def _of_part(self, d: np.ndarray, g: np.ndarray, exact: np.ndarray) -> np.ndarray | None:
+        """Return the product by a part of the other rows; None if it would be large, or is not exact enough.
+
+        What the known rows and the penalty have in it is ``exact``.
+        """
+        n_rows, left = len(self.others), ALLOWED * self.enough - self.error
+        size = self.missing * len(g) * self.share**2 / max(EXPECTED * left, 1e-300)
+        size = max(int(size / (1.0 + size / n_rows)), LEAST, len(g))
+        if not size <= PART * n_rows:
             return None
-        some = one_of_each(n_rows, max(int(size), self.geometry.size))
-        groups = [self.plan.used[some[k::GROUPS]] for k in range(GROUPS)]
-        each = np.array([Reading(self.plan, self.rows, self.zeros, group)(d)[1] for group in groups])
-        product = each.mean(axis=0)
-        bend = float(d @ (product + self.ridge * d))
-        off = sum(float(step(rest) @ rest) for rest in each - product) / (GROUPS * (GROUPS - 1))
-        error = 0.5 * off * (float(d @ g) / bend) ** 2 if bend > 0.0 else np.inf
-        if not error <= ALLOWED * self.enough:
+        some = one_of_each(n_rows, size)
+        parts = (self.others[some[::2]], self.others[some[1::2]])
+        one, two = (self.share * Reading(self.plan, self.rows, self.zeros, part)(d)[1] for part in parts)
+        product, off = exact + 0.5 * (one + two), 0.5 * (one - two)
+        bend, spread = float(d @ product), float(self.geometry.step(off) @ off) * (1.0 - size / n_rows)
+        error = 0.5 * spread * (float(d @ g) / bend) ** 2 if bend > 0.0 else np.inf
+        if not error <= left:
             return None
-        self.error = error
+        self.error += error
         return product
 
 

@@ -24,6 +24,7 @@ from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.preparation.least_squares import (
     PLAIN,
     Found,
+    Known,
     SampleGeometry,
     conjugate_steps,
     spread_of_target,
@@ -86,7 +87,8 @@ class Wide(NamedTuple):
         """That of the rows of a plan, which are not centred; None if squares of columns are out of range."""
         (n, p), weight, centred = (plan.n_rows, plan.X.shape[1]), plan.data.weight, bool(plan.data.rows.bias)
         size = best_size(n, p, AN_ENTRY, PASSES)
-        some = plan.used if size == n else plan.used[sample(n, size)]
+        places = np.arange(n) if size == n else sample(n, size)
+        some = plan.used[places]
         scaled = partial(scaled_sample, plan.X, some, weight, centred)
         rows = scaled(SINGLE)
         columns, dtype = rows.columns, dtype_of(plan.X)
@@ -103,16 +105,20 @@ class Wide(NamedTuple):
         scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
 
         added, ridge_of_scaled = SMALL[dtype] * p, ridge * scale * scale
-        solve, exact = None, None
+        solve, exact, moment = None, None, None
         if n > p:
-            solve = _in_single(rows.covariances(mean, scale), ridge_of_scaled)
+            moment = rows.covariances(mean, scale)
+            solve = _in_single(moment, ridge_of_scaled)
+        represents = solve is not None and columns.sampled
         if solve is None:
             rows = scaled(DOUBLE)
             if n > p:
-                solve, exact = _by_covariances(rows.covariances(mean, scale), ridge_of_scaled, added)
+                moment = rows.covariances(mean, scale)
+                solve, exact = _by_covariances(moment, ridge_of_scaled, added)
             else:
                 solve, exact = _by_rows(rows.about(mean, scale), ridge_of_scaled, added)
-        geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1))
+        known = Known.of(plan, places, moment, rows.columns, mean, scale) if size < n and moment is not None else None
+        geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1), known, size if represents else 0)
         return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
     def minimum(self, plan: Plan, tol: float | None) -> KnownMinimum | None:
@@ -165,12 +171,14 @@ def _in_single(correlation: np.ndarray, ridge: np.ndarray) -> Solve | None:
 
     Return None if columns are so nearly dependent that double precision is needed.
     """
+    correlation = correlation.copy()
     correlation[np.diag_indices_from(correlation)] = _diagonal(correlation, ridge) + ROUGH
     size = abs(correlation).sum(axis=0).max()
-    lower, refused = linalg.lapack.spotrf(correlation.astype(SINGLE).T, lower=1, overwrite_a=1)
+    lower, refused = linalg.lapack.spotrf(correlation.T, lower=1, overwrite_a=1)
     if refused or not linalg.lapack.spocon(lower, size, uplo="L")[0] * size >= PLAIN:
         return None
-    return lambda v: linalg.cho_solve((lower, True), v.astype(SINGLE), check_finite=False).astype(DOUBLE)
+    half = partial(linalg.blas.strsv, lower, lower=1, overwrite_x=1)
+    return lambda v: half(half(v.astype(SINGLE)), trans=1).astype(DOUBLE)
 
 
 def _by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
@@ -178,7 +186,7 @@ def _by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) ->
 
     ``added`` is added to the diagonal of the correlations. The second function has only what their rounding needs.
     """
-    diagonal = _diagonal(correlation, ridge)
+    diagonal, correlation = _diagonal(correlation, ridge), correlation.copy()
 
     def solve(more: float):
         correlation[np.diag_indices_from(correlation)] = diagonal + more

@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from sklearn_sgd._engine.compiled.drivers.layouts import LINE
+from sklearn_sgd._engine.compiled.drivers.layouts import HALF, LINE
 from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, prefetch, tail
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
 
@@ -282,21 +282,62 @@ def count_above(n, a, b, least):
 
 
 def scale_rows(X, p, order, start, stop, n, ahead, weight, weighted, centre, factor, out, sums):
-    """As in `vectors`."""
-    squares, largest = tail(sums, p), tail(sums, 2 * p)
+    """As in `vectors`. Four rows share the sums."""
+    squares, largest, last, q = tail(sums, p), tail(sums, 2 * p), n - 1, start
     clear(3 * p, sums)
-    for q in range(start, stop):
-        row, later, root = tail(X, order[q] * p), tail(X, order[min(q + ahead, n - 1)] * p), 1.0
-        z = tail(out, (q - start) * p)
-        if weighted:
-            root = sqrt(float(weight[order[q]]))
-        line = 0
-        while line < p:
-            prefetch(later, line)
-            line += LINE
+    while q + 3 < stop:
+        row0, row1, row2, row3 = four_rows(X, p, order, q, last)
+        s0, s1 = root_of(weight, weighted, order[q]), root_of(weight, weighted, order[q + 1])
+        s2, s3 = root_of(weight, weighted, order[q + 2]), root_of(weight, weighted, order[q + 3])
+        z0, z1, z2, z3 = (
+            row(out, p, q - start),
+            row(out, p, q - start + 1),
+            row(out, p, q - start + 2),
+            row(out, p, q - start + 3),
+        )
+        later0, later1, later2, later3 = four_rows(X, p, order, q + ahead, last)
+        head = 0
+        while head < p:
+            end, line = min(head + HALF, p), head
+            while line < end:
+                prefetch(later0, line)
+                prefetch(later1, line)
+                prefetch(later2, line)
+                prefetch(later3, line)
+                line += LINE
+            for j in range(head, end):
+                middle, by = centre[j], factor[j]
+                a, b = (float(row0[j]) - middle) * by * s0, (float(row1[j]) - middle) * by * s1
+                c, d = (float(row2[j]) - middle) * by * s2, (float(row3[j]) - middle) * by * s3
+                z0[j] = a
+                z1[j] = b
+                z2[j] = c
+                z3[j] = d
+                sums[j] += a * s0 + b * s1 + c * s2 + d * s3
+                squares[j] += a * a + b * b + c * c + d * d
+                largest[j] = max(largest[j], max(max(a * a, b * b), max(c * c, d * d)))
+            head = end
+        q += 4
+    while q < stop:
+        x, root, z = row(X, p, order[q]), root_of(weight, weighted, order[q]), row(out, p, q - start)
         for j in range(p):
-            value = (float(row[j]) - centre[j]) * factor[j] * root
+            value = (float(x[j]) - centre[j]) * factor[j] * root
             z[j] = value
             sums[j] += value * root
             squares[j] += value * value
             largest[j] = max(largest[j], value * value)
+        q += 1
+
+
+def four_rows(X, p, order, q, last):
+    """The features of four samples of an order from place q on, or of its last one."""
+    first, second = row(X, p, order[min(q, last)]), row(X, p, order[min(q + 1, last)])
+    return first, second, row(X, p, order[min(q + 2, last)]), row(X, p, order[min(q + 3, last)])
+
+
+def root_of(weight, weighted, i):
+    """The root of a weight; 1 without weights."""
+    root = 1.0
+    if weighted:
+        root = sqrt(float(weight[i]))
+    return root
