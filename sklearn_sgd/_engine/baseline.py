@@ -70,6 +70,11 @@ def constant_of(formulas: Formulas, y, weight, close: float = 1e-14) -> float:
 
     # If the loss is not convex there may be several minima: the search is around all of the best candidates.
     values = np.array([weight @ loss.value(y, p) for p in candidates])
+    if np.isnan(values).any():
+        raise ValueError(
+            f"{type(loss).__name__}.value is not a number for some targets and predictions in their range. Remedy: a "
+            "formula for all predictions, and a method allows(y) that returns which targets are allowed."
+        )
     good = np.flatnonzero(values <= values.min() + CLOSE * abs(values.min()))
     best, low, high = (float(candidates[i]) for i in (good[0], max(good[0] - 1, 0), min(good[-1] + 1, len(values) - 1)))
     if not slope(low) < 0.0 < slope(high):
