@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, linear
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
-from sklearn_sgd import MiniBatchSGDRegressor, OnlineSGDRegressor, schedules
+from sklearn_sgd import BatchSizeDisplay, LossCurveDisplay, MiniBatchSGDRegressor, OnlineSGDRegressor, schedules
+from sklearn_sgd.diagnostics import critical_batch_size, record_fit
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.streaming import ArraySource, fit_stream
 
@@ -225,3 +229,45 @@ def test_loss_that_is_right_for_its_targets():
     model = MiniBatchSGDRegressor(Logistic(), random_state=0).fit(X, labels)
     expected = LogisticRegression(C=np.inf, tol=1e-8).fit(X, labels)
     assert_allclose(model.coef_, expected.coef_[0], rtol=1e-2, atol=1e-2)
+
+
+# Displays and diagnostics
+
+
+@pytest.mark.parametrize("given", [(), (X, Y)])
+def test_records_are_for_regressors_of_this_package(given):
+    pytest.importorskip("matplotlib")
+    for model in (LinearRegression().fit(X, Y), make_pipeline(LinearRegression()).fit(X, Y)):
+        with pytest.raises(TypeError, match=r"^estimator must be a regressor of this package; got LinearRegression\.$"):
+            LossCurveDisplay.from_estimator(model, *given)
+    with pytest.raises(TypeError, match="must be a regressor of this package"):
+        record_fit(LinearRegression(), X, Y)
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(MiniBatchSGDRegressor())
+
+
+def test_batch_sizes_that_are_no_numbers():
+    pytest.importorskip("matplotlib")
+    search = GridSearchCV(MiniBatchSGDRegressor(random_state=0), {"batch_size": ["auto", 64, None, 8]}, cv=2)
+    with pytest.raises(NotFittedError):
+        BatchSizeDisplay.from_search(search)
+    display = BatchSizeDisplay.from_search(search.fit(X, Y))
+    assert [label.get_text() for label in display.axes_[0].get_xticklabels()] == ["8", "64", "all", "auto"]
+    places = display.lines_["score"].get_xdata()
+    assert (np.diff(places) > 0.0).all()
+    shown = [search.cv_results_["mean_test_score"][number] for number in (3, 1, 2, 0)]
+    assert_array_equal(display.lines_["score"].get_ydata(), shown)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "updates", "message"),
+    [
+        ([1, 2, 4], [9.0, np.nan, 5.0], "finite and above 0"),
+        ([0, 2, 4], [9.0, 6.0, 5.0], "finite and above 0"),
+        ([1, 2, 4], [9.0, 6.0], "as many numbers"),
+        ([1, 2, 4], [9.0, 9.0, 9.0], "No critical batch size"),
+    ],
+)
+def test_critical_batch_size_that_does_not_exist(sizes, updates, message):
+    with pytest.raises(ValueError, match=message):
+        critical_batch_size(sizes, updates)
