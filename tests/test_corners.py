@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import REGRESSORS, linear
+from problems import REGRESSORS, csr, linear
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.metrics import mean_poisson_deviance
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -271,3 +272,23 @@ def test_batch_sizes_that_are_no_numbers():
 def test_critical_batch_size_that_does_not_exist(sizes, updates, message):
     with pytest.raises(ValueError, match=message):
         critical_batch_size(sizes, updates)
+
+
+# Counts that are 0 wherever a level occurs: its coefficient goes to minus infinity.
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e-6])
+@pytest.mark.parametrize("form", [np.asarray, csr])
+@all_kinds
+def test_level_without_counts_in_single_precision(kind, form, scale):
+    rng = np.random.default_rng(2)
+    numbers, level = rng.normal(size=(500, 3)), rng.integers(0, 12, 500)
+    levels = (level[:, None] == np.arange(1, 12)) * 1.0
+    counts = np.where(level == 3, 0, rng.poisson(np.exp(0.3 * numbers[:, 0]))).astype(float)
+    features = np.hstack([numbers, scale * levels]).astype(np.float32)
+    model = kind("poisson", random_state=0).fit(form(features), counts)
+    assert model.predict(form(features))[level == 3].max() < 1e-3
+    others = np.hstack([numbers, np.delete(levels, 2, axis=1)])[level != 3], counts[level != 3]
+    peer = PoissonRegressor(alpha=0.0, solver="newton-cholesky").fit(*others)
+    least = mean_poisson_deviance(others[1], peer.predict(others[0])) * np.mean(level != 3)
+    assert mean_poisson_deviance(counts, model.predict(form(features))) < least + 1e-4

@@ -308,9 +308,14 @@ def weighted_curvatures(loss, data, used, z, sums, aside: float):
     """The curvatures of some rows times their weights, scaled by the sums over all rows."""
     aside, size = aside * usual_value(sums) / clip(sums[2], 1e-300, None), (sums[3] / sums[0]) ** 0.5
     (y, s), curvature = targets_and_weights(data, used), 0.0
-    for p in (z - aside, z + aside):
+    before, after = z - aside, z + aside
+    for p in (before, after):
         slopes = loss.gradient(y, p)
         curvature += 0.25 * slopes * slopes / namespace(y).maximum(loss.value(y, p), clip(aside * size, 1e-300, None))
+    if hasattr(loss, "link"):
+        # Where predictions are near 0, losses are below the limit, and second derivatives far above that quotient.
+        bend = (loss.gradient(y, after) - loss.gradient(y, before)) / clip(after - before, 1e-300, None)
+        curvature = namespace(y).maximum(curvature, bend)
     return curvature * s
 
 
