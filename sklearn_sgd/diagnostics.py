@@ -23,6 +23,7 @@ __all__ = ["Cost", "CriticalBatchSize", "FitRecord", "GradientNoise", "critical_
 __all__ += ["gradient_noise", "measure_cost", "n_updates", "objective", "record_fit"]
 
 BLOCK = 4_000_000  # predictions held at once
+ROUNDING = 1e-9  # share of the updates that does not count as one that depends on the batch size
 
 
 def objective(estimator: Any, X: Any, y: Any, parameters: Any) -> np.ndarray:
@@ -258,9 +259,11 @@ def critical_batch_size(batch_sizes: Any, updates: Any) -> CriticalBatchSize:
     40.0
     """
     sizes, updates = np.asarray(batch_sizes, dtype=float), np.asarray(updates, dtype=float)
+    if sizes.shape != updates.shape or not (np.isfinite([sizes, updates]).all() and np.min([sizes, updates]) > 0):
+        raise ValueError("batch_sizes and updates must have as many numbers, all of them finite and above 0.")
     design = np.column_stack([np.ones_like(sizes), 1 / sizes]) / updates[:, None]
     (min_updates, min_rows), *_ = np.linalg.lstsq(design, np.ones_like(sizes), rcond=None)
-    if len(np.unique(sizes)) < 2 or min_updates <= 0 or min_rows <= 0:
+    if len(np.unique(sizes)) < 2 or min_updates <= 0 or min_rows <= ROUNDING * min_updates * sizes.min():
         raise ValueError(
             "No critical batch size follows from these fits: give two batch sizes or more, and updates that fall "
             "towards a positive limit as batches grow."

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._ranges import AboveZero, AtLeastOne, NotNegative, UnitInterval, check_numbers
+
 __all__ = ["constant", "cosine", "exponential", "invscaling", "one_cycle", "optimal", "step", "warm_up"]
 
 Schedule = Callable[[np.ndarray], np.ndarray]
@@ -21,6 +23,9 @@ class Formula:
 
     formula: Callable[..., np.ndarray]
     numbers: tuple[Any, ...]
+
+    def __post_init__(self):
+        check_numbers(self.formula, self.numbers, self.name)
 
     @property
     def name(self) -> str:
@@ -71,7 +76,7 @@ def constant(eta0: float = 0.01) -> Schedule:
     return Formula(_constant, (eta0,))
 
 
-def _constant(eta0: float, t: np.ndarray) -> np.ndarray:
+def _constant(eta0: NotNegative, t: np.ndarray) -> np.ndarray:
     rates = np.empty(t.shape)  # Faster than np.full, which matters in streams of single rows.
     rates.fill(eta0)
     return rates
@@ -100,7 +105,7 @@ def invscaling(eta0: float = 0.01, power_t: float = 0.25) -> Schedule:
     return Formula(_invscaling, (eta0, power_t))
 
 
-def _invscaling(eta0: float, power_t: float, t: np.ndarray) -> np.ndarray:
+def _invscaling(eta0: NotNegative, power_t: NotNegative, t: np.ndarray) -> np.ndarray:
     return eta0 / np.power(t, power_t, dtype=float)
 
 
@@ -137,7 +142,7 @@ def optimal(alpha: float, loss) -> Schedule:
     return Formula(_optimal, (alpha, t0))
 
 
-def _optimal(alpha: float, t0: float, t: np.ndarray) -> np.ndarray:
+def _optimal(alpha: AboveZero, t0: NotNegative, t: np.ndarray) -> np.ndarray:
     return 1.0 / (alpha * (t0 + t - 1.0))
 
 
@@ -166,7 +171,7 @@ def step(eta0: float = 0.01, every: int = 1000, factor: float = 0.1) -> Schedule
     return Formula(_step, (eta0, every, factor))
 
 
-def _step(eta0: float, every: int, factor: float, t: np.ndarray) -> np.ndarray:
+def _step(eta0: NotNegative, every: AtLeastOne, factor: NotNegative, t: np.ndarray) -> np.ndarray:
     return eta0 * np.power(factor, (t - 1) // every, dtype=float)
 
 
@@ -225,7 +230,7 @@ def cosine(eta0: float = 0.01, updates: int = 1000, lowest: float = 0.0) -> Sche
     return Formula(_cosine, (eta0, updates, lowest))
 
 
-def _cosine(eta0: float, updates: int, lowest: float, t: np.ndarray) -> np.ndarray:
+def _cosine(eta0: NotNegative, updates: AtLeastOne, lowest: NotNegative, t: np.ndarray) -> np.ndarray:
     return _half_wave(eta0, lowest, (t - 1.0) / updates)
 
 
@@ -272,7 +277,9 @@ def one_cycle(
     return Formula(_one_cycle, (eta_max, updates, rise, start, end))
 
 
-def _one_cycle(eta_max: float, updates: int, rise: float, start: float, end: float, t: np.ndarray) -> np.ndarray:
+def _one_cycle(
+    eta_max: NotNegative, updates: AtLeastOne, rise: UnitInterval, start: NotNegative, end: NotNegative, t: np.ndarray
+) -> np.ndarray:
     t, top = t - 1.0, max(rise * updates - 1.0, 1e-9)
     fall = max(updates - 1.0 - top, 1e-9)
     falling = _half_wave(eta_max, end * eta_max, (t - top) / fall)
@@ -308,5 +315,5 @@ def warm_up(schedule: Schedule, updates: int = 100, start: float = 1 / 3) -> Sch
     return Formula(_warm_up, (schedule, updates, start))
 
 
-def _warm_up(schedule: Schedule, updates: int, start: float, t: np.ndarray) -> np.ndarray:
+def _warm_up(schedule: Schedule, updates: AtLeastOne, start: NotNegative, t: np.ndarray) -> np.ndarray:
     return schedule(t) * np.minimum(1.0, start + (1.0 - start) * (t - 1.0) / updates)

@@ -88,8 +88,10 @@ class ResolvedParameters:
 
     def __init__(self, estimator: Any):
         self.values = estimator._parameter_values
-        # The package's own parameters come first; a user's subclass may have others.
-        self.params = dict(zip(CONSTRAINTS, self.values, strict=False))
+        # The package's own parameters come first; a user's subclass may have others. NumPy's numbers become Python's:
+        # sums with those of a narrow type, such as np.uint8, would overflow.
+        named = zip(CONSTRAINTS, self.values, strict=False)
+        self.params = {name: value.item() if isinstance(value, np.generic) else value for name, value in named}
         self._recipes: dict[tuple, Recipe] = {}
 
     def are(self, values: tuple) -> bool:

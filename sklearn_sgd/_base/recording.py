@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._base import training
+from sklearn_sgd._base.objective import check_regressor
 from sklearn_sgd._engine.epochs import Descent
 from sklearn_sgd._namespace import dispatches, host
 
@@ -116,6 +117,7 @@ def record_fit(
     model = clone(estimator)
     if hasattr(model, "steps"):
         X, model = model[:-1].fit_transform(X, y) if len(model.steps) > 1 else X, model.steps[-1][1]
+    check_regressor(model)
     if epochs is not None:
         model.epochs = epochs
     if dispatches(X):

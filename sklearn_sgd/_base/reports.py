@@ -43,6 +43,9 @@ MESSAGES = {
     ),
     "worse long": WORSE + ", and its loss does not fall. {shorter}",
     "worse short": WORSE + ", but its loss still falls. {longer}",
+    "worse still": (
+        WORSE + ", and its loss does not change. {longer} If the coefficients change, the steps are too long instead."
+    ),
     "worse average": WORSE + ", unlike its last updates: the average includes early updates, too. " + LATER,
     "average": "The average, which predict uses, is worse than the last updates: it includes early updates, too. "
     + LATER,

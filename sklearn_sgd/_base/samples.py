@@ -71,10 +71,15 @@ def convertible(X: Any, summed: bool = True) -> Any:
 
 
 def supported(values: Any, name: str) -> Any:
-    """Return values, unless they are an array of another library that scikit-learn's checks let pass.
+    """Return values, unless they are an array that scikit-learn's checks let pass with other values than it shows.
 
-    Of complex numbers these keep the real part.
+    Of masked arrays these use what the mask hides, of complex numbers of other libraries the real part.
     """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has masked values, which would be used as if they were not masked: leave these samples out, or "
+            f"replace the values, as {name}.filled(...) does."
+        )
     if dispatches(values) and "complex" in str(values.dtype):
         raise ValueError(f"Complex data not supported: {name} has dtype {values.dtype}. Use columns of real numbers.")
     if type(values).__module__.partition(".")[0] == "torch" and str(values.layout) != "torch.strided":

@@ -28,6 +28,10 @@ from sklearn_sgd._namespace import (
     on_device,
     take,
 )
+from sklearn_sgd._parts import try_loss
+
+# Number of targets for which a loss of the user is tried, at most.
+TRIED = 32
 
 # The fast path, for input that validation would neither convert nor reject: validation takes longer than a step.
 
@@ -97,11 +101,18 @@ def as_columns(y: np.ndarray) -> np.ndarray:
 
 
 def check_target_domain(estimator: Any, loss: Any, y: Any, sample_weight: Any = None, name: str = "y") -> None:
-    """Raise an error if the loss is not defined for the target of a sample whose weight is not 0."""
+    """Raise an error if the loss is not defined for the target of a sample whose weight is not 0.
+
+    Also if a loss of the user cannot be computed for an array of targets, or is negative.
+    """
     if hasattr(loss, "allows"):
         allowed = loss.allows(as_columns(y))
         if not namespace(y).all(allowed if sample_weight is None else allowed | (sample_weight == 0)[:, None]):
-            raise ValueError(f"{name} must be {loss.domain} for loss={estimator.loss!r}.")
+            domain = getattr(loss, "domain", "allowed by its method allows")
+            raise ValueError(f"{name} must be {domain} for loss={estimator.loss!r}.")
+    if not isinstance(estimator.loss, str) and not dispatches(y):
+        targets = y.ravel()
+        try_loss(loss, targets[:: 1 + len(targets) // TRIED].astype(np.float64))
 
 
 def check_targets(estimator: Any, name: str, values: Any, X: Any, number: int | None = None) -> np.ndarray:
@@ -153,11 +164,18 @@ def check_start(name: str, value: Any, n_targets: tuple, n_features: tuple = ())
     if value is None:
         return repeat(None)
     value, shape = host(value) if dispatches(value) else value, (*n_targets, *n_features)
-    value = np.asarray(value, dtype=np.float64)
+    if sparse.issparse(value):  # As coef_ is after sparsify, with a row for each target.
+        value = value.toarray().reshape(*n_targets, -1)
+    try:
+        value = np.asarray(supported(value, name), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be finite numbers of shape {shape}: {error}") from error
     if shape == () and value.size == 1:
         value = value.reshape(())
-    if value.shape != shape or not np.isfinite(value).all():
+    if value.shape != shape:
         raise ValueError(f"{name} must be finite and of shape {shape}; got shape {value.shape}.")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} must be finite and of shape {shape}; got NaN or infinity.")
     return value if n_targets else [value]
 
 

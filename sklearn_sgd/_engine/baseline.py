@@ -74,6 +74,11 @@ def constant_of(formulas: Formulas, y, weight, close: float = 1e-14) -> float:
 
     # If the loss is not convex there may be several minima: the search is around all of the best candidates.
     values = np.array([weight @ loss.value(y, p) for p in candidates])
+    if np.isnan(values).any():
+        raise ValueError(
+            f"{type(loss).__name__}.value is not a number for some targets and predictions in their range. Remedy: a "
+            "formula for all predictions, and a method allows(y) that returns which targets are allowed."
+        )
     good = np.flatnonzero(values <= values.min() + CLOSE * abs(values.min()))
     best, low, high = (float(candidates[i]) for i in (good[0], max(good[0] - 1, 0), min(good[-1] + 1, len(values) - 1)))
     if not slope(low) < 0.0 < slope(high):
@@ -314,9 +319,14 @@ def weighted_curvatures(loss, data, used, z, sums, aside: float):
     """The curvatures of some rows times their weights, scaled by the sums over all rows."""
     aside, size = aside * usual_value(sums) / clip(sums[2], 1e-300, None), (sums[3] / sums[0]) ** 0.5
     (y, s), curvature = targets_and_weights(data, used), 0.0
-    for p in (z - aside, z + aside):
+    before, after = z - aside, z + aside
+    for p in (before, after):
         slopes = loss.gradient(y, p)
         curvature += 0.25 * slopes * slopes / namespace(y).maximum(loss.value(y, p), clip(aside * size, 1e-300, None))
+    if hasattr(loss, "link"):
+        # Where predictions are near 0, losses are below the limit, and second derivatives far above that quotient.
+        bend = (loss.gradient(y, after) - loss.gradient(y, before)) / clip(after - before, 1e-300, None)
+        curvature = namespace(y).maximum(curvature, bend)
     return curvature * s
 
 

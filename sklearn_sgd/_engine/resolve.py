@@ -10,7 +10,7 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.passes.passive_aggressive import variant
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._parts import make_part, stores_slopes
+from sklearn_sgd._parts import make_part, stores_slopes, try_penalty
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES, Positive
@@ -116,6 +116,8 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'.")
     penalty = make_part(params["penalty"], PENALTIES, params)
     penalty = _spread(penalty, n_features, dtype)
+    if params["penalty"] is not None and not isinstance(params["penalty"], str):
+        try_penalty(penalty, n_features)
     if params["positive"]:
         penalty = Positive(penalty)
     parts = make_part(params["loss"], LOSSES, params), penalty, make_part(params["optimizer"], OPTIMIZERS, params)
@@ -164,10 +166,13 @@ def _in_precision(part, dtype):
 
 def _checked_rates(schedule: schedules.Schedule, t: np.ndarray) -> np.ndarray:
     """Return the rates of a user's schedule, checked."""
-    rates = np.ascontiguousarray(schedule(t), dtype=np.float64)
-    if rates.shape != t.shape or not np.isfinite(rates).all() or (rates < 0).any():
-        raise ValueError(
-            "learning_rate, as a function, must return one finite rate >= 0 for each update number; "
-            f"got shape {rates.shape} for {t.shape}."
-        )
+    wanted = "learning_rate, as a function, must return one finite rate >= 0 for each number of an array of updates"
+    try:
+        rates = np.ascontiguousarray(schedule(t), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{wanted}: {error}") from error
+    if rates.shape != t.shape:
+        raise ValueError(f"{wanted}; got shape {rates.shape} for {t.shape}.")
+    if not np.isfinite(rates).all() or (rates < 0).any():
+        raise ValueError(f"{wanted}; got {rates[~(np.isfinite(rates) & (rates >= 0))][0]}.")
     return rates

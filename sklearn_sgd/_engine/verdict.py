@@ -19,12 +19,12 @@ from sklearn_sgd.losses import AbsoluteError
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
-# short, or right, but their average is behind them; rounding hides the way to the minimum, or that is along narrow
-# directions of many columns, or a bound of the minimum is far below, or the losses of all targets but one are lost, or
-# those of all, since they are so small; its loss rises, or falls still when the epochs end, or the minimum is far; the
-# average is behind the last steps.
+# short, without an effect, or right, but their average is behind them; rounding hides the way to the minimum, or that
+# is along narrow directions of many columns, or a bound of the minimum is far below, or the losses of all targets but
+# one are lost, or those of all, since they are so small; its loss rises, or falls still when the epochs end, or the
+# minimum is far; the average is behind the last steps.
 KINDS = (
-    *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse average"),
+    *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse still", "worse average"),
     *("stalled", "narrow", "above", "lost", "small", "rises", "falls", "far", "average"),
 )
 
@@ -162,12 +162,14 @@ def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float
 
 
 def _direction(fit: Fit, loss: float) -> str:
-    """Whether the steps of a fit that ends with this loss were too long, too short, or only their average is bad."""
+    """Whether steps that lead to this loss were too long, too short or without effect, or only their average is bad."""
     losses, is_average = fit.stopping.losses, fit.descent.plan.average_from > 0
     if is_average and losses[-1] <= fit.most:
         return "average"
     # The loss of an average, or of the epoch with the best score, does not continue the curve.
     curve = losses if len(losses) > 1 and (is_average or fit.stopping.score) else [*losses, loss]
+    if np.ptp(curve) <= fit.rounding * np.abs(curve).max():
+        return "still"
     return "short" if (np.diff(curve[-3:]) < 0.0).all() else "long"
 
 

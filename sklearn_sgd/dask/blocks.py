@@ -33,7 +33,7 @@ class Blocks:
     """
 
     def __init__(self, client: Client, model: Any, partitions: list[tuple], sync_rows: int | None):
-        self.client, self.sync_rows = client, sync_rows
+        self.client, self.sync_rows = client, sync_rows and int(sync_rows)
         self.generator = np.random.default_rng(check_random_state(model.random_state).randint(2**31 - 1))
         load, sent = dask.delayed(workers.load_block, pure=False), dask.delayed(model)
         futures = client.compute([load(sent, number, *given) for number, given in enumerate(partitions)])

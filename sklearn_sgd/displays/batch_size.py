@@ -1,10 +1,13 @@
 """Display of score, time and updates against the batch size."""
 
+from collections.abc import Iterable
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgd.diagnostics import n_updates
 from sklearn_sgd.displays._axes import line_style, panels
@@ -18,7 +21,7 @@ class BatchSizeDisplay:
     Parameters
     ----------
     batch_sizes : array-like of shape (n_sizes,)
-        Samples per update; None for all samples, which is drawn at the right.
+        Samples per update; None for all samples, and 'auto', are drawn at the right.
     scores : array-like of shape (n_sizes,)
         Mean score on samples that a fit has not seen.
     seconds : array-like of shape (n_sizes,)
@@ -90,6 +93,7 @@ class BatchSizeDisplay:
         display : BatchSizeDisplay
             The display, drawn, with its data.
         """
+        check_is_fitted(search, "cv_results_")
         results, fits = search.cv_results_, search.cv_results_["params"]
         names = [name for name in fits[0] if name.endswith("batch_size")]
         if len(names) != 1:
@@ -102,7 +106,8 @@ class BatchSizeDisplay:
         of_size: dict = {}
         for row in sorted(range(len(sizes)), key=lambda row: scores[row]):
             of_size[sizes[row]] = row  # the best comes last
-        rows = [of_size[size] for size in sorted(of_size, key=lambda size: np.inf if size is None else size)]
+        places = dict(zip(of_size, _places(of_size), strict=True))
+        rows = [of_size[size] for size in sorted(of_size, key=places.__getitem__)]
         return cls(
             batch_sizes=[sizes[row] for row in rows],
             scores=scores[rows],
@@ -127,7 +132,7 @@ class BatchSizeDisplay:
             Samples.
         y : array-like of shape (n_samples,)
             Targets.
-        batch_sizes : list of int or None
+        batch_sizes : list of int, None or 'auto'
             Samples per update.
         cv : int, splitter or iterable, default=None
             Splits, as :class:`~sklearn.model_selection.GridSearchCV` takes them.
@@ -166,8 +171,7 @@ class BatchSizeDisplay:
         curves = {name: curve for name, curve in curves.items() if curve[1] is not None}
         self.axes_ = panels(ax, len(curves), sharex=True)
         self.figure_, self.lines_ = self.axes_[0].figure, {}
-        largest = max([size for size in self.batch_sizes if size is not None], default=1)
-        x = np.array([4.0 * largest if size is None else size for size in self.batch_sizes])
+        x = _places(self.batch_sizes)
         for number, (panel, (name, (label, values, bars))) in enumerate(zip(self.axes_, curves.items(), strict=True)):
             self.lines_[name] = panel.errorbar(x, values, bars, **line_style(number), capsize=3, elinewidth=0.8)[0]
             panel.set(xlabel="batch size (samples per update)", ylabel=label, xscale="log")
@@ -176,3 +180,11 @@ class BatchSizeDisplay:
             if name != "score":
                 panel.set_yscale("log")
         return self
+
+
+def _places(batch_sizes: Iterable) -> np.ndarray:
+    """Where batch sizes are drawn: None and 'auto' beyond the numbers."""
+    sizes = list(batch_sizes)
+    largest = max((size for size in sizes if isinstance(size, Real)), default=1)
+    beyond = {None: 4.0 * largest, "auto": 16.0 * largest}
+    return np.array([beyond.get(size, size) for size in sizes], dtype=float)

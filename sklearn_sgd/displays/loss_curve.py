@@ -3,7 +3,9 @@
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sgd._base.objective import check_regressor
 from sklearn_sgd.diagnostics import last_step, record_fit
 from sklearn_sgd.displays._axes import (
     axes_or_new,
@@ -137,6 +139,9 @@ class LossCurveDisplay:
         named = named_estimators(estimator)
         records = {} if X is None else {name: record_fit(model, X, y) for name, model in named.items()}
         models = {name: records[name].model if records else last_step(model) for name, model in named.items()}
+        for model in models.values():
+            check_regressor(model)
+            check_is_fitted(model)
         counts = {name: model._loss_counts for name, model in models.items()}
         return cls(
             loss_curves={name: np.array(model.loss_curve_) for name, model in models.items()},
