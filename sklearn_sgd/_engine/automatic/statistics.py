@@ -306,6 +306,14 @@ def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnSt
     return _from_sums(weight, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(p))
 
 
+def is_about_means(has_intercept: Any, X) -> bool:
+    """Return whether the statistics of X are about the means of columns.
+
+    Those of a model without intercept are, too, if they are covariances, from which `about_zero` makes products.
+    """
+    return bool(has_intercept) or (X.shape[1] <= FULL and not by_entries(X))
+
+
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:
     """Return the same statistics about 0 instead of the means."""
     weight, mean, moment, *_ = columns
