@@ -35,11 +35,12 @@ FEW, MANY = 64, 128
 
 # A mean loss is higher than another one if they differ by this share and by so many standard errors, or by so many of
 # the largest losses that a single row is enough.
-SHARE, ERRORS, ABSURD = 0.25, 4.0, 10.0
+SHARE, ERRORS, ABSURD = 0.25, 3.0, 10.0
 
 # Rows do not represent a stream with automatic steps if their mean loss is less than this share of the recent one: rare
-# targets are absent.
-REPRESENT = 0.5
+# targets are absent. Nor if the loss of the constant differs by this factor from that of targets from the whole stream:
+# the level moves, and a model of all rows is behind it.
+REPRESENT, ALIKE = 0.5, 1.5
 
 # Numbers of rows and of updates up to which descents by a schedule are on their way from 0.
 EARLY, EARLY_UPDATES = 1000, 100
@@ -182,9 +183,9 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
     weight, seen = columns[:, 0], known[known[:, 0] > 0.0]
     if not (weight.any() and len(seen)):
         return FINE
-    represent, found = REPRESENT if recipe.automatic else 0.0, []
+    represent, alike, found = REPRESENT if recipe.automatic else 0.0, ALIKE if recipe.automatic else np.inf, []
     for state, z, y, targets in zip(states, raw.T, columns.T[1:], seen.T[1:], strict=True):
-        given = has_constant, y, z, weight, targets, seen[:, 0], represent * state.recent_loss
+        given = has_constant, y, z, weight, targets, seen[:, 0], represent * state.recent_loss, alike
         found.append(worse_than_constant(recipe, *given))
     than_constant, than_start = map(sum, zip(*found, strict=True))
     is_early = states[0].n_samples < EARLY or states[0].n_updates < EARLY_UPDATES
@@ -207,10 +208,11 @@ def worse_than_constant(
     targets: np.ndarray,
     weights: np.ndarray,
     least: float,
+    alike: float,
 ) -> tuple[bool, bool]:
     """Return whether raw predictions z of y are clearly worse than the best constant for targets, and than 0.
 
-    Their mean loss must not be less than ``least``.
+    Their mean loss must not be less than ``least``, and the losses of the constant must be ``alike`` for y and targets.
     """
     loss = recipe.parts.loss
     if targets.min() == targets.max():
@@ -220,8 +222,9 @@ def worse_than_constant(
     losses = loss.value(y, np.clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size))
     others, share = loss.value(y, constant + 0.0 * y), weight / weight.sum()
     mean, usual = share @ losses, share @ others
-    more = mean - usual
-    if more <= SHARE * abs(usual) or mean < least:
+    more, whole = mean - usual, weights @ loss.value(targets, constant + 0.0 * targets) / weights.sum()
+    low, high = sorted((abs(usual), abs(whole)))
+    if more <= SHARE * abs(usual) or mean < least or low * alike < high:
         return False, False
     error = np.sqrt(np.sum((share * (losses - others - more)) ** 2))
     largest = max(np.abs(loss.value(part, constant + 0.0 * part)).max() for part in (y, targets))
