@@ -7,9 +7,10 @@ import pytest
 from problems import REGRESSORS
 from scipy import sparse
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
 
-from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import Expectile, Huber, LogCosh, Poisson, SquaredEpsilonInsensitive
 
 FORMS = [np.asarray, sparse.csr_array]
@@ -36,6 +37,19 @@ def well_conditioned(X):
     across = np.linalg.svd(mean[None])[2][1:].T
     Z = X - mean
     return np.linalg.qr(np.column_stack((Z @ across, Z @ mean / (mean @ mean) + 1.0)))[0] * len(X) ** 0.5
+
+
+def problem_of(loss, n, offset):
+    """Return samples and targets, the least loss by SciPy, in orthogonal columns, and that of a constant."""
+    X, y = far(n, 5, offset)
+    if hasattr(loss, "link"):
+        rate = np.exp(1.0 + 0.3 * (X - X.mean(axis=0)) @ [1.0, -1.0, 0.0, 1.0, 0.5])
+        y = np.random.default_rng(1).poisson(rate).astype(float)
+    rows, target = well_conditioned(X), loss.link(np.maximum(y, 0.5)) if hasattr(loss, "link") else y
+    v = np.linalg.lstsq(rows, target)[0]
+    slope = lambda v: rows.T @ loss.gradient(y, rows @ v) / len(y)  # noqa: E731
+    v = minimize(lambda v: np.mean(loss.value(y, rows @ v)), v, jac=slope, options={"gtol": 1e-9}).x
+    return X, y, *(np.mean(loss.value(y, z)) for z in (rows @ v, target.mean()))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -86,16 +100,8 @@ def test_ridge(estimator):
 @pytest.mark.parametrize("estimator", [BatchGDRegressor, MiniBatchSGDRegressor])
 @pytest.mark.parametrize("loss", [Huber(0.5), Expectile(0.8), SquaredEpsilonInsensitive(0.3), LogCosh(), Poisson()])
 def test_other_losses(loss, estimator, offset):
-    X, y = far(60, 5, offset)
-    if hasattr(loss, "link"):
-        rate = np.exp(1.0 + 0.3 * (X - X.mean(axis=0)) @ [1.0, -1.0, 0.0, 1.0, 0.5])
-        y = np.random.default_rng(1).poisson(rate).astype(float)
+    X, y, least, constant = problem_of(loss, 60, offset)
     model = estimator(loss, fit_intercept=False, random_state=0).fit(X, y)
-    rows, target = well_conditioned(X), loss.link(np.maximum(y, 0.5)) if hasattr(loss, "link") else y
-    v = np.linalg.lstsq(rows, target)[0]
-    slope = lambda v: rows.T @ loss.gradient(y, rows @ v) / len(y)  # noqa: E731
-    v = minimize(lambda v: np.mean(loss.value(y, rows @ v)), v, jac=slope, options={"gtol": 1e-9}).x
-    least, constant = (np.mean(loss.value(y, z)) for z in (rows @ v, target.mean()))
     assert model.stop_reason_ == "tol"
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 1e-4 * (constant - least)
 
@@ -112,15 +118,56 @@ def test_losses_with_kinks(estimator, n, p, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("n", "p", "offset"), [(60, 5, 1e6), (30, 40, 1e2), (30, 40, 1e4)])
-@pytest.mark.parametrize("estimator", REGRESSORS)
-def test_streams(estimator, n, p, offset, form):
+@pytest.mark.parametrize("size", [1, 20])
+@pytest.mark.parametrize(("n", "p"), [(60, 5), (30, 40)])
+@pytest.mark.parametrize("offset", [1e2, 1e6, 1e9])
+def test_streams(offset, n, p, size, form):
     X, y = far(n, p, offset)
-    model = estimator(fit_intercept=False, random_state=0)
-    for rows in (slice(1), slice(1, 20), slice(20, n)):
-        model.partial_fit(form(X[rows]), y[rows])
+    model = OnlineSGDRegressor(fit_intercept=False)
+    for start in range(0, n, size):
+        model.partial_fit(form(X[start : start + size]), y[start : start + size])
     # Steps that gain no more than noise are left out.
     assert squares(X, y, model.coef_) <= least_squares(X, y) * (1.0 + 10.0 / n) + 1e-6 * y.var()
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_a_stream_with_penalty_weights_and_targets_goes_on_after_a_fit(estimator):
+    X, y = far(60, 5, 1e6)
+    weight, Y = np.random.default_rng(1).uniform(0.1, 3.0, 60), np.column_stack((y, y[::-1]))
+    model = estimator(fit_intercept=False, penalty="l2", alpha=1.0)
+    model.fit(X[:20], Y[:20], sample_weight=weight[:20])
+    for rows in (slice(20, 40), slice(40, 41), slice(41, 60)):
+        model.partial_fit(X[rows], Y[rows], weight[rows])
+    root = np.sqrt(weight)[:, None]
+    rows = np.vstack((root * X, np.sqrt(weight.sum()) * np.eye(5)))
+    for target, coef in zip(Y.T, model.coef_, strict=True):
+        target = np.append(root[:, 0] * target, np.zeros(5))
+        assert squares(rows, target, coef) <= least_squares(rows, target) + 1e-5 * y.var()
+
+
+@pytest.mark.parametrize("offset", [1e2, 1e6])
+@pytest.mark.parametrize("loss", [Huber(0.5), Expectile(0.8), LogCosh(), Poisson()])
+def test_streams_of_other_losses_end_near_the_minimum(loss, offset):
+    X, y, least, constant = problem_of(loss, 600, offset)
+    model = MiniBatchSGDRegressor(loss, batch_size=4, fit_intercept=False)
+    for start in range(0, len(y), 20):
+        model.partial_fit(X[start : start + 20], y[start : start + 20])
+    assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
+
+
+def test_a_stream_without_intercept_that_is_worse_than_a_constant_warns():
+    X, y = far(1200, 5, 1e9)
+    model = OnlineSGDRegressor("huber", fit_intercept=False, learning_rate="constant", eta0=1e-25)
+    with pytest.warns(ConvergenceWarning, match="predicts worse than the best constant"):
+        model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e6])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_early_stopping(estimator, offset):
+    X, y = far(1000, 5, offset)
+    model = estimator(fit_intercept=False, early_stopping=True, random_state=0).fit(X, y)
+    assert squares(X, y, model.coef_) <= least_squares(X, y) + 1e-2 * y.var()
 
 
 @pytest.mark.parametrize("loss", ["squared_error", Huber(0.5)])

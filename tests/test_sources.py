@@ -656,3 +656,43 @@ def test_names_that_are_not_those_of_the_columns():
     with pytest.raises(ChunkError, match="NaN"):
         fit_stream(model, Named(X, y, list("abcde")))
     assert model.feature_names_in_.tolist() == list("abcde")
+
+
+def numbered_chunks(size=10, number=6):
+    """Yield chunks of numbered samples, in which the target shows which samples were learned."""
+    rng = np.random.default_rng(0)
+    for start in range(0, size * number, size):
+        X = rng.normal(size=(size, 2))
+        yield X, X @ [1.0, 2.0] + np.arange(start, start + size)
+
+
+@pytest.mark.parametrize("kind", [list, lambda chunks: numbered_chunks])
+def test_a_chunk_that_max_rows_cuts_goes_on_with_the_next_row(tmp_path, kind):
+    chunks, path = [*numbered_chunks()], tmp_path / "c"
+    source = kind(chunks)
+    fit_stream(OnlineSGDRegressor(), source, max_rows=24, checkpoint=path)
+    resumed = fit_stream(OnlineSGDRegressor(), source, checkpoint=path)
+    (X, y), parts = chunks[2], [slice(4), slice(4, None)]
+    by_hand = OnlineSGDRegressor()
+    for X, y in [*chunks[:2], *((X[rows], y[rows]) for rows in parts), *chunks[3:]]:
+        by_hand.partial_fit(X, y)
+    assert_array_equal(resumed.coef_, by_hand.coef_)
+    X, y = (np.concatenate(arrays) for arrays in zip(*chunks, strict=True))
+    assert_allclose(resumed.coef_, np.linalg.lstsq(np.c_[X, np.ones(60)], y)[0][:2], rtol=1e-3)
+    whole = fit_stream(OnlineSGDRegressor(), source)
+    fit_stream(OnlineSGDRegressor(), source, max_rows=30, checkpoint=tmp_path / "d")
+    assert_array_equal(fit_stream(OnlineSGDRegressor(), source, checkpoint=tmp_path / "d").coef_, whole.coef_)
+
+
+def test_rows_of_an_iterator_that_max_rows_loses_are_named(tmp_path):
+    with pytest.warns(UserWarning, match="cut chunk 3 after 4 of its rows"):
+        fit_stream(OnlineSGDRegressor(), numbered_chunks(), max_rows=24)
+    chunks = numbered_chunks()
+    model = fit_stream(OnlineSGDRegressor(), chunks, max_rows=20)  # Warnings are errors.
+    assert fit_stream(model, chunks).n_samples_seen_ == 60
+    # A generator that has begun is not skipped for a second time.
+    chunks, path = numbered_chunks(), tmp_path / "c"
+    model = fit_stream(OnlineSGDRegressor(), chunks, max_rows=24, checkpoint=path)
+    with pytest.raises(ValueError, match="this generator has given some already"):
+        fit_stream(model, chunks, checkpoint=path)
+    assert fit_stream(model, numbered_chunks(), checkpoint=path).n_samples_seen_ == 60

@@ -286,7 +286,7 @@ def test_copies_go_on_by_themselves(copied):
     assert_array_equal(streamed(model, X[100:], y[100:], 1).coef_, other.coef_)
 
 
-def test_copies_go_on_with_other_parameters():
+def test_copies_continue_with_other_parameters():
     X, y = words()
     model = streamed(MiniBatchSGDRegressor(), X[:100], y[:100], 5)
     other = pickle.loads(pickle.dumps(model))

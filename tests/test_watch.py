@@ -223,3 +223,11 @@ def test_a_first_call_whose_warning_is_an_error_leaves_the_regressor_not_fitted(
         model.predict(X)
     assert not hasattr(model, "coef_")
     model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("seed", [2, 14])
+def test_samples_at_another_level_than_the_stream_do_not_warn(seed):
+    """The level of a random walk in the last samples is not that of the stream, which model and constant follow."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(1500, 2))
+    assert not learn(OnlineSGDRegressor("huber"), X, X.sum(axis=1) + np.cumsum(rng.normal(size=1500)), 100)

@@ -7,6 +7,7 @@ can be moved. Everything that is read is checked, because compiled loops do not 
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -27,7 +28,7 @@ from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
 # Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
-SCHEMA = 6
+SCHEMA = 7
 
 # Keys for the schema and the version. They and the key of the model are the only private ones.
 SCHEMA_KEY, VERSION_KEY = "_schema", "_version"
@@ -182,7 +183,7 @@ def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
     elif get_origin(kind) is list:
         made = _array(value).tolist()
     elif is_dataclass(kind) or hasattr(kind, "_fields"):
-        hints = get_type_hints(kind)
+        hints = _hints_of(kind)
         if value.keys() != hints.keys():
             raise ValueError(f"it has other fields: {', '.join(sorted(value.keys() ^ hints.keys()))}")
         made = kind(**{name: _rebuilt(hint, value[name], known) for name, hint in hints.items()})
@@ -193,6 +194,12 @@ def _rebuilt(kind: Any, value: Any, known: dict[int, Any]) -> Any:
     if not isinstance(value, int | float):
         known[id(value)] = made
     return made
+
+
+@cache
+def _hints_of(kind: Any) -> dict[str, Any]:
+    """Return the types of the fields of a class, which are read once: a model may be restored for each row."""
+    return get_type_hints(kind)
 
 
 def _array(value: Any) -> np.ndarray:

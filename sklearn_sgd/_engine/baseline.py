@@ -37,9 +37,9 @@ LEAST = 1e-296
 SPREAD = 0.1
 
 
-def best_constant(formulas: Formulas, data, used) -> float:
-    """The best constant raw prediction for some rows; 0 for a model without intercept."""
-    return constant_beside(formulas, data, used) if data.rows.bias else 0.0
+def best_constant(formulas: Formulas, data, used, nears_constant: bool = False) -> float:
+    """The best constant raw prediction for some rows; 0 for a model without intercept, unless it comes near to one."""
+    return constant_beside(formulas, data, used) if data.rows.bias or nears_constant else 0.0
 
 
 def constant_beside(formulas: Formulas, data, used) -> float:

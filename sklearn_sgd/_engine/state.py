@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.column_record import ColumnRecord
 from sklearn_sgd._engine.automatic.credibility import KNOWN, WIDENING, mean_length
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, begins_to_vary, decayed, merge
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
@@ -18,33 +18,29 @@ from sklearn_sgd._engine.loss_record import LossRecord
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._engine.weights import WeightRecord
 
-# Samples per column up to which a stream is young; factor by which a wider column must raise the recent loss for its
-# coefficient to be reduced.
-EARLY, MANY = 10.0, 10.0
+# Factor by which a wider column must raise the recent loss for its coefficient to be reduced.
+MANY = 10.0
 
 
 @dataclass
-class State(LossRecord, WeightRecord, AverageMemory):
+class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
     """State of a descent: everything that the next update depends on, besides the data and the Recipe.
 
-    The intercept is the prediction at ``centre``. These fields belong to the automatic step: ``statistics``; ``step``;
-    ``since_step``, the weight of the samples that were measured after the step was made; ``window``, see
-    :mod:`.automatic.window`; ``began``, the number of samples before each column began to vary, None if that is 0 for
-    all; ``former_centre``, that before the last samples, until they have been learned; ``first_batch_excess``, the
-    additional loss of the first batch at the parameters before the samples were measured; ``coef_before`` and
-    ``average_before``, these parameters, if they were changed. ``first_targets`` is for robust losses, and ``slopes``
-    for exact zeros.
+    These fields belong to the automatic step: ``step``; ``since_step``, the weight of the samples that were measured
+    after the step was made; ``window``, see :mod:`.automatic.window`; ``began``, the number of samples before each
+    column began to vary, None if that is 0 for all; ``former_centre``, that before the last samples, until they have
+    been learned; ``first_batch_excess``, the additional loss of the first batch at the parameters before the samples
+    were measured; ``coef_before`` and ``average_before``, these parameters, if they were changed. ``first_targets`` is
+    for robust losses, and ``slopes`` for exact zeros.
     """
 
     vectors: Vectors
-    centre: np.ndarray
     generator: np.random.Generator
     fresh: bool
     n_updates: int = 0
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
-    statistics: ColumnStatistics | None = None
     step: Step | None = None
     since_step: float = 0.0
     window: np.ndarray = field(default_factory=lambda: np.zeros(SHORT))
@@ -62,7 +58,7 @@ class State(LossRecord, WeightRecord, AverageMemory):
         w = np.zeros(n_features + 1, dtype=dtype)
         w[:-1], w[-1] = 0.0 if coef is None else coef, 0.0 if intercept is None else intercept
         fresh = coef is None and intercept is None
-        return cls(Vectors(w, w.astype(np.float64)), np.zeros(n_features), generator, fresh)
+        return cls(Vectors(w, w.astype(np.float64)), generator, fresh, centre=np.zeros(n_features))
 
     def fork(self) -> "State":
         """Return a copy that can continue without changing this state."""
@@ -108,21 +104,6 @@ class State(LossRecord, WeightRecord, AverageMemory):
         if self.statistics is not None and self.statistics.counts is None:
             self.statistics = decayed(self.statistics, factor)
 
-    @property
-    def is_young(self) -> bool:
-        """Whether a stream has had few rows for each column."""
-        return self.statistics is None or self.statistics.weight <= EARLY * len(self.centre)
-
-    @property
-    def knows_targets(self) -> bool:
-        """Whether the statistics include the targets."""
-        return self.statistics is not None and len(self.statistics.mean) > len(self.centre)
-
-    def normal_matrix(self, target: int) -> NormalMatrix:
-        """Return the normal matrix, which determines the squared error of a target."""
-        assert self.statistics is not None
-        return NormalMatrix.of(self.statistics, len(self.centre), target)
-
     def learn_columns(
         self,
         new: ColumnStatistics,
@@ -150,15 +131,15 @@ class State(LossRecord, WeightRecord, AverageMemory):
         self.statistics = merge(known, new) if known else new
         self.window = self.window if self.statistics.counts is None else lengthened(self.window)
         if known and self.step and not grows and self.step.still_holds(known, self.statistics, n_columns):
-            self.recentre(self.statistics.mean[:n_columns])
+            self.recentre(self.centre_by(self.statistics))
             return
         merged, known = self.statistics.leading(n_columns), known and known.leading(n_columns)
         if known is None or self.step is None or (merged.counts is None and self.step.shares is not None):
-            self._continue_with(make(merged), merged.centre)
+            self._continue_with(make(merged), self.centre_by(merged))
             return
         if merged.counts is not None and not grows:
             # The scales of rare columns are computed from all rows so far; the largest eigenvalue may be older.
-            self.recentre(merged.centre)
+            self.recentre(self.centre_by(merged))
             before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
             self._keep_spreads(before, self.step)
             return
@@ -166,8 +147,8 @@ class State(LossRecord, WeightRecord, AverageMemory):
         if merged.counts is None and np.count_nonzero(begins):
             self.began = np.where(begins, self.n_samples, 0 if self.began is None else self.began)
         if grows or (merged.variance > self.step.most_variance).any():
-            self._continue_with(make(merged), merged.centre)
-        self.recentre(merged.centre)
+            self._continue_with(make(merged), self.centre_by(merged))
+        self.recentre(self.centre_by(merged))
 
     def add_moments(self, driver: Callable, growth: float, weight: float, *new: Any) -> bool:
         """Add the moments of new rows by a driver, of which ``new`` are arguments, and return True, if the step stays.
@@ -179,8 +160,10 @@ class State(LossRecord, WeightRecord, AverageMemory):
             return False
         merged = self.step.merged(driver, known, weight, self.vectors, *new)
         if merged is not None:
-            self.statistics, self.former_centre, self.centre = merged, self.centre, merged.mean[: len(self.centre)]
+            self.statistics, self.former_centre, self.centre = merged, self.centre, self.centre_by(merged)
             self.since_step = since
+            if not self.has_intercept:
+                self.vectors.coef[-1] = self.vectors.average[-1] = 0.0  # The driver moved it with the means.
         return merged is not None
 
     def forget_step(self) -> None:
@@ -268,18 +251,25 @@ class State(LossRecord, WeightRecord, AverageMemory):
         if self.statistics is not None:
             self.statistics = self.statistics.leading(len(self.centre))
 
-    def forget_intercept(self) -> None:
-        """Continue as a model without intercept: it becomes 0, and columns are not centred."""
+    def keep_intercept(self, has_intercept: bool) -> None:
+        """Continue as a model with an intercept, or without: then it becomes 0, and columns are not centred."""
+        self.has_intercept = has_intercept
+        if has_intercept:
+            return
         self.recentre(np.zeros_like(self.centre))
         for vector in self.vectors:
             if vector is not None:
                 vector[-1] = 0.0
-        if self.statistics is not None:
+        if self.statistics is not None and self.statistics.moment.ndim == 1:
             self.statistics = about_zero(self.statistics)
 
     def start_at(self, coef: np.ndarray | None, intercept: float, excess: float) -> None:
         """Set the parameters; ``excess`` is the additional loss of the first batch at the parameters before."""
         self.first_batch_excess = excess
+        if self.nears_constant and self.step and intercept:
+            mean = self.statistics.mean[: len(self.centre)]  # type: ignore[union-attr]
+            d = self.step.preconditioner.apply(mean)
+            coef, intercept = intercept / float(mean @ d) * d, 0.0
         for w in (self.vectors.coef, self.vectors.average):
             if coef is not None:
                 w[:-1] = coef

@@ -43,6 +43,7 @@ class SupportFinish(NamedTuple):
         average, slopes, columns = state.vectors.average, state.slopes, state.statistics
         if slopes is None or state.is_young or columns is None or columns.moment.ndim < 2:
             return state.predictor()
+        columns = state.about_centre
         (slope, before), coef = slopes, average[:-1]
         p, losses = len(coef), state.window[1]
         curvature = state.window[0] / losses if losses > 0.0 else 1.0

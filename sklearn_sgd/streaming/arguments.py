@@ -56,8 +56,33 @@ def check_limits(source: Source, epochs: int, **limits: Any) -> None:
             raise ValueError(f"{name} must be {least} or more, an int; got {value!r}.")
     if limits["time_budget"] is not None and not limits["time_budget"] > 0:
         raise ValueError(f"time_budget must be a positive number of seconds; got {limits['time_budget']!r}.")
-    if isinstance(source, IterableSource) and source.once and epochs > 1:
+    if is_once(source) and epochs > 1:
         raise ValueError("An iterator can be read only once: for more epochs, give a function that makes one.")
+
+
+def is_once(source: Source) -> bool:
+    """Return whether a source is an iterator, which gives each chunk once."""
+    return isinstance(source, IterableSource) and source.once
+
+
+def refuse_begun(source: Source) -> None:
+    """Raise an error if a checkpoint is to go on with a generator that has given some of its chunks."""
+    chunks: Any = getattr(source, "iterable", None)
+    if inspect.isgenerator(chunks) and inspect.getgeneratorstate(chunks) != inspect.GEN_CREATED:
+        raise ValueError(
+            "A checkpoint counts chunks from the first one of the source, but this generator has given some already: "
+            "give a function that makes a new one."
+        )
+
+
+def warn_of_lost_rows(number: int, cut: int) -> None:
+    """Warn if a chunk of an iterator was cut after some rows, and not used up."""
+    if cut:
+        _warn(
+            f"max_rows has cut chunk {number} after {cut} of its rows. The iterator has given the whole chunk, so a "
+            "later call will not see the others. Give a function that makes the iterator, with checkpoint=..., or "
+            "max_rows at the end of a chunk."
+        )
 
 
 def warn_of_ignored(estimator: Any, **given: Any) -> None:

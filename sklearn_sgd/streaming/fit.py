@@ -20,9 +20,12 @@ from sklearn_sgd.streaming.arguments import (
     check_limits,
     check_names,
     check_transformer,
+    is_once,
     named_features,
     names_of,
+    refuse_begun,
     warn_of_ignored,
+    warn_of_lost_rows,
     without_names,
 )
 from sklearn_sgd.streaming.checkpoints import Checkpoint, StoredCheckpoint, as_json, save_checkpoint
@@ -71,8 +74,13 @@ def fit_stream(
         A fitted scikit-learn transformer that is applied to X in the reading thread.
     max_rows : int, default=None
         Number of samples to learn from, including those of the checkpoint; the last chunk is cut. None: no limit.
+        A later call with the checkpoint goes on with the row after the last one used. The two parts of the chunk are
+        then two calls of `partial_fit`: the bits are those of an uncut stream if ``max_rows`` is at the end of a chunk.
+        Without checkpoint a call begins with the first chunk of the source; an iterator has given the whole chunk, so
+        that the rest of it is lost, and a warning says so.
     time_budget : float, default=None
-        Seconds after which no chunk is begun; the current one is completed. None: no limit.
+        Seconds after which no chunk is begun; the current one is completed. None: no limit. Chunks that were read ahead
+        from an iterator are lost to later calls; ``read_ahead=0`` loses none.
     checkpoint : path, default=None
         File for the estimator and its position in the source. If the file exists, learning resumes from it: with its
         fitted attributes and its seed, and with the parameters of this estimator. The file holds numbers, strings and
@@ -149,6 +157,8 @@ def fit_stream(
         session.save()
         raise
     session.save()
+    if path is None and is_once(source):
+        warn_of_lost_rows(session.position.chunk + 1, session.position.cut)
     if not session.position.n_rows and monotonic() < deadline:
         raise ValueError("The source has no rows.")
     return estimator
@@ -264,7 +274,10 @@ def _first_position(path: Path | None, estimator, source: Source, random_state) 
     found = StoredCheckpoint(path)
     found.check_class(type(estimator))
     found.check_source(source.identity())
-    return found.restored(estimator)
+    position = found.restored(estimator)
+    if position.chunk or position.cut:
+        refuse_begun(source)
+    return position
 
 
 def _chunks(

@@ -4,14 +4,14 @@ Products about 0 show no digit of a spread that is 1e-8 of the means. Those abou
 of the centred rows, along which the mean does not move, and one that moves the mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.automatic.geometry import DOUBLE, Geometry, geometry_of
+from sklearn_sgd._engine.automatic.geometry import DOUBLE, PRECISE, Geometry, geometry_of
 from sklearn_sgd._engine.automatic.statistics import ROUNDING, ColumnStatistics, is_varying
 
 # Squared mean of a column, in units of its variance, from which it is far from 0.
@@ -22,32 +22,35 @@ FAR = 100.0
 OUTSIDE = ROUNDING**2
 
 
+def is_far(columns: ColumnStatistics, ridge: Any = 0.0) -> bool:
+    """Return whether the mean of some column is far above its spread, and above the curvature of the penalty."""
+    return bool((columns.mean * columns.mean > FAR * (columns.variance + ridge)).any())
+
+
 @dataclass(frozen=True)
 class AroundZero(Geometry):
     """The geometry of columns about 0, from that about their means, and the means; ``units`` are those of the columns.
 
-    ``rough`` is the geometry by products about 0. Gradients are products with the means, whose rounding further steps
-    correct.
+    Gradients are products with the means, whose rounding further steps correct.
     """
 
     centred: Geometry
     mean: np.ndarray
     units: np.ndarray
-    rough: Geometry
     is_narrow = hides = nears_constant = True
 
     @classmethod
-    def of(cls, columns: ColumnStatistics, ridge: float, rough: Geometry) -> Self | None:
+    def of(cls, columns: ColumnStatistics, ridge: Any) -> Self | None:
         """That of statistics about the means, and the curvature of the penalty; None if no mean is far from 0."""
         variance, mean = columns.variance, columns.mean
-        if not (mean * mean > FAR * (variance + ridge)).any():
+        if not is_far(columns, ridge):
             return None
         varies = is_varying(variance + ridge, mean)
         units = np.sqrt(np.where(varies, variance + ridge, np.where(mean != 0.0, mean * mean, 1.0)))
         scale = np.where(varies, 1.0 / units, 0.0)
         correlation = columns.moment / columns.weight * np.outer(scale, scale)
         np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
-        return cls(geometry_of(scale, correlation), mean, units, rough)
+        return cls(geometry_of(scale, correlation), mean, units)
 
     @property
     def scale(self) -> np.ndarray:  # type: ignore[override]
@@ -62,19 +65,29 @@ class AroundZero(Geometry):
     def without_dependent(self, dtype: np.dtype = DOUBLE) -> "AroundZero":
         """The geometry without directions along which centred columns are nearly linear combinations of each other."""
         wide = self.centred.without_dependent(dtype)
-        return self if wide is self.centred else AroundZero(wide, self.mean, self.units, self.rough)
+        return self if wide is self.centred else replace(self, centred=wide)
 
     def has_dependent(self, dtype: np.dtype) -> bool:
         """Whether `without_dependent` does so; coefficients in single precision lack the digits of all directions."""
         return dtype != DOUBLE or self.centred.has_dependent(dtype)
+
+    def with_floor(self, more: float) -> tuple["AroundZero", float]:
+        """Return the geometry for steps with noise, and the mean squared norm of rows in it."""
+        raised, length = self.centred.with_floor(more)
+        return replace(self, centred=raised), length + 1.0
+
+    def is_matrix(self, dtype: np.dtype) -> bool:
+        """Whether the `inverse` in this precision moves predictions in the directions of centred columns alone."""
+        far = float(np.max(np.square(self.mean * self.scale), initial=0.0))
+        return far * float(np.finfo(dtype).eps) < PRECISE
 
     def null_directions(self) -> np.ndarray:
         """There are none: along those of centred columns nothing moves, or the mean alone."""
         return np.empty((len(self.mean), 0))
 
     def inverse(self) -> np.ndarray:
-        """Return that of the products about 0: a matrix lacks digits in any case."""
-        return self.rough.without_dependent().inverse()
+        """Return the inverse products about 0, which may lack digits that `factor` has."""
+        return self.matrix @ self.matrix.T
 
     def factor(self) -> np.ndarray:
         """Return directions along which rows have mean square 1."""

@@ -86,6 +86,13 @@ class Geometry(ABC):
         """Return R with ``inverse() = R R'``: its columns are directions with variance 1; null ones are omitted."""
 
     @abstractmethod
+    def with_floor(self, more: float) -> tuple["Geometry", float]:
+        """Return the geometry for steps with noise, and the mean squared norm of rows in it.
+
+        Variances along the directions have a floor, and are raised by ``more``.
+        """
+
+    @abstractmethod
     def null_directions(self) -> np.ndarray:
         """Return the directions that may be rounding only, as columns."""
 
@@ -163,6 +170,11 @@ class Directions(Geometry):
         """Return the directions that may be rounding only, as columns."""
         return self.scale[:, None] * self.vectors[:, self.values <= self.null]
 
+    def with_floor(self, more: float) -> tuple["Directions", float]:
+        """Return the geometry for steps with noise, and the mean squared norm of rows in it."""
+        raised = self.values + FLOOR * max(self.values[-1], 1.0) + more
+        return Directions(self.scale, raised, self.vectors), float(np.sum(self.values / raised))
+
     def divided_by(self, shares: np.ndarray) -> np.ndarray:
         """Return the inverse covariances for these variances along the directions."""
         return (self.vectors / shares) @ self.vectors.T * np.outer(self.scale, self.scale)
@@ -206,6 +218,11 @@ class WideGeometry(Geometry):
     def has_dependent(self, dtype: np.dtype) -> bool:
         """There are none."""
         return False
+
+    def with_floor(self, more: float) -> tuple[Directions, float]:
+        """Return the geometry for steps with noise, and the mean squared norm of rows in it."""
+        lower = np.tril(self.lower)
+        return Directions.of(self.scale, lower @ lower.T).with_floor(more)
 
     def inverse(self) -> np.ndarray:
         """Return the inverse covariances."""

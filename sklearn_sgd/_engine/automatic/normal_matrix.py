@@ -7,8 +7,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
-from sklearn_sgd._engine.automatic.geometry import geometry_of, one_over_roots
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
 # Maximum number of steps: preconditioned ones, and conjugate ones after them.
@@ -18,15 +16,11 @@ SHORT, CONJUGATE = 3, 30
 # of moments, in units of the mean square of the target.
 BEYOND_NOISE, ROUNDING = 10.0, 1e-14
 
-# Products of two columns about 0, in units of their mean squares, where both are three times as far from 0 as they
-# vary.
-FAR = 0.9
-
 
 class NormalMatrix(NamedTuple):
     """The moments on which the squared error depends: covariances of columns and target, and the mean of the target.
 
-    ``mean`` is the mean of the columns; 0 if they are centred.
+    ``mean`` is the mean of the columns; 0 if the intercept is the prediction there, or the moments are about 0.
     """
 
     covariance: np.ndarray
@@ -47,6 +41,10 @@ class NormalMatrix(NamedTuple):
         product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + (self.mean * coef).sum()))
         return product, product - self.with_target + error * self.mean, error
 
+    def product(self, d: np.ndarray) -> np.ndarray:
+        """Return by how much the gradient changes along coefficients d, without intercept."""
+        return self.covariance @ d + (self.mean * d).sum() * self.mean
+
     def loss(self, coef: np.ndarray, product: np.ndarray, error: float) -> float:
         """Return the mean loss, from the coefficients, the covariances times them, and the intercept's gradient."""
         squares = self.variance - 2.0 * coef @ self.with_target + coef @ product + error * error
@@ -54,24 +52,26 @@ class NormalMatrix(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """The gradient of the objective on moments of centred columns, or of a model without intercept."""
+    """The gradient of the objective on moments, with this intercept: that of the mean, or 0 if there is none."""
 
     normal: NormalMatrix
     penalty: Any
+    intercept: float
 
     def at(self, w: np.ndarray) -> np.ndarray:
         """Return the gradient for coefficients."""
-        return self.normal.covariance @ w - self.normal.with_target + self.penalty.gradient(w)
+        return self.normal.gradient(1.0, np.append(w, self.intercept))[1] + self.penalty.gradient(w)
 
     def change(self, d: np.ndarray, *_) -> np.ndarray:
         """Return by how much it changes along d."""
-        return self.normal.covariance @ d + self.penalty.gradient(d)
+        return self.normal.product(d) + self.penalty.gradient(d)
 
     def follow(self, w: np.ndarray, precondition: Callable, weight: float) -> np.ndarray:
         """Return coefficients after conjugate steps, which gain more than noise in rows of this weight, or rounding."""
         normal = self.normal
         for found in islice(conjugate_gradients(w, self.at(w), precondition, self.change, self.at), 1, CONJUGATE + 1):
-            rest = max(normal.variance - 2.0 * float(w @ normal.with_target) + float(w @ normal.covariance @ w), 0.0)
+            product, _, error = normal.gradient(1.0, np.append(w, self.intercept))
+            rest = 2.0 * normal.loss(w, product, error)
             if not found.gain > max(BEYOND_NOISE * rest / weight, ROUNDING * normal.variance):
                 break
             w = found.w
@@ -79,30 +79,19 @@ class Slopes(NamedTuple):
 
 
 def conjugate_minimum(
-    normal: NormalMatrix, penalty: Any, preconditioner: Preconditioner, w: np.ndarray, bias: float, weight: float
+    normal: NormalMatrix, penalty: Any, precondition: Callable, w: np.ndarray, bias: float, weight: float
 ) -> np.ndarray:
     """Return parameters after a few steps towards the minimum, on moments of rows with this weight.
 
     Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in so
-    many rows would. Products about 0 of columns far from 0 have directions that are too narrow for these, too: steps
-    with their own inverse follow.
+    many rows would.
     """
-    w, slopes = w[:-1], Slopes(normal, penalty)
+    w, slopes = w[:-1], Slopes(normal, penalty, normal.target if bias else 0.0)
     for _ in range(SHORT):
         g = slopes.at(w)
-        d = preconditioner.apply(g)
+        d = precondition(g)
         fall, bend = float(d @ g), float(d @ slopes.change(d))
         if not (fall > 0.0 and bend > 0.0):
             break
         w = w - min(1.0, fall / bend) * d
-    w = slopes.follow(w, preconditioner.apply, weight)
-    if bias:
-        return np.append(w, normal.target)
-    curvature = normal.covariance + np.diag(penalty.gradient(np.ones_like(w)) + np.zeros_like(w))
-    squares = curvature.diagonal()
-    scale = one_over_roots(squares, squares > 0.0)
-    correlation = curvature * np.outer(scale, scale)
-    if np.max(abs(np.tril(correlation, -1)), initial=0.0) > FAR:
-        inverse = geometry_of(scale, correlation).inverse()
-        w = slopes.follow(w, lambda g: inverse @ g, weight)
-    return np.append(w, 0.0)
+    return np.append(slopes.follow(w, precondition, weight), slopes.intercept)

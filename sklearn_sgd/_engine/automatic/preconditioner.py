@@ -16,16 +16,16 @@ from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
-from sklearn_sgd._engine.automatic.geometry import FLOOR, Directions, Geometry, geometry_of, one_over_roots
-from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_on_device, measure_on_device
+from sklearn_sgd._engine.automatic.geometry import Directions, Geometry, geometry_of, one_over_roots
+from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_on_device
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
     ROUNDING,
     TYPICAL,
     ColumnStatistics,
+    about_zero,
     has_widened,
     is_varying,
-    measure,
     usual_gain,
 )
 from sklearn_sgd._engine.remote import RemoteRows
@@ -41,22 +41,11 @@ ROWS = 50
 
 
 class Counted(NamedTuple):
-    """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all.
-
-    ``has_means``: whether their statistics are about 0, because the model has no intercept, and those about the means
-    can be measured, too.
-    """
+    """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all."""
 
     X: Any
     kept: np.ndarray | None = None
     weight: Any = np.empty(0)
-    has_means: bool = False
-
-    def about_means(self) -> ColumnStatistics:
-        """Return the statistics of the columns about their means."""
-        if is_foreign(self.X):
-            return measure_on_device(self.X, self.weight, True)[0]
-        return measure(self.X, self.kept, self.weight, True)
 
     def some(self, number: int) -> tuple[Any, Any]:
         """Return about ``number`` of them, evenly spaced, and their weights."""
@@ -201,6 +190,7 @@ def make_step(
     known: Step | None = None,
     follows: bool = False,
     is_found: bool = False,
+    has_intercept: bool = True,
 ) -> Step:
     """Return the step for columns: by covariances, if known, unless the penalty acts on single coordinates.
 
@@ -209,7 +199,10 @@ def make_step(
     first. ``known`` is an earlier step for sparse columns, of which the largest eigenvalue and correlations may
     still be used. Steps without noise leave out directions of nearly dependent columns, unless the descent
     ``follows`` these. If the minimum ``is_found`` before the descent, its rate may be rough.
+    A model without intercept depends on products about 0.
     """
+    about_means = None if has_intercept else statistics
+    statistics = statistics if has_intercept else about_zero(statistics)
     covariance = statistics.moment / statistics.weight if statistics.weight else statistics.moment
     full, by_entries = covariance.ndim == 2, statistics.counts is not None
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
@@ -239,14 +232,15 @@ def make_step(
         return _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
+    around_zero = AroundZero.of(about_means, ridge) if about_means else None
     if noise:
-        found = Directions.of(scale, correlation)
-        geometry = _known_to_rounding(found, rows, ridge)
-        more = len(scale) / statistics.weight if stream else 0.0
-        shares = found.values + FLOOR * max(found.values[-1], 1.0) + more
-        length, inverse, factor = float(np.sum(found.values / shares)), found.divided_by(shares), None
+        found: Geometry = Directions.of(scale, correlation)
+        geometry, more = _known_to_rounding(found, around_zero), len(scale) / statistics.weight if stream else 0.0
+        used = around_zero if around_zero and around_zero.is_matrix(dtype) else found
+        kept, length = used.with_floor(more)
+        inverse, factor = kept.inverse(), None
     else:
-        geometry = _known_to_rounding(geometry_of(scale, correlation), rows, ridge)
+        geometry = _known_to_rounding(geometry_of(scale, correlation), around_zero)
         kept = geometry if follows else geometry.without_dependent(dtype)
         length, inverse, factor = float(kept.n_directions), kept.inverse(), kept.factor()
     factor = None if factor is None else factor.astype(dtype)
@@ -255,12 +249,10 @@ def make_step(
     return Step(preconditioner, 1.0, length + 1.0, statistics.weight, variance, most_variance, known_to)
 
 
-def _known_to_rounding(geometry: Geometry, rows: Counted, ridge: float) -> Geometry:
-    """Return the geometry; from statistics about the means, where products about 0 lack digits of some directions."""
-    if not rows.has_means:
-        return geometry
+def _known_to_rounding(geometry: Geometry, around_zero: AroundZero | None) -> Geometry:
+    """Return the geometry; by statistics about the means, where products about 0 lack digits of some directions."""
     lacks_some = geometry.is_narrow or geometry.without_dependent().n_directions < len(geometry.scale)
-    return (lacks_some and AroundZero.of(rows.about_means(), ridge, geometry)) or geometry
+    return around_zero if around_zero and lacks_some else geometry
 
 
 def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.ndarray, varies: np.ndarray) -> None:
@@ -312,8 +304,7 @@ def _of_filled(counted: Counted, filled: np.ndarray, mean: np.ndarray, scale: np
     correlation = Z.T @ (weight[:, None] * Z) / total(weight)
     np.fill_diagonal(correlation, np.where(scale > 0.0, 1.0, 0.0))
     found = Directions.of(scale, correlation)
-    shares = (found.values + FLOOR * max(found.values[-1], 1.0) + p / n) / (1.0 + p / n)
-    return np.ascontiguousarray(found.divided_by(shares))
+    return np.ascontiguousarray(found.with_floor(p / n)[0].inverse() * (1.0 + p / n))
 
 
 def largest_eigenvalue(

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.geometry import DOUBLE, one_over_roots
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, Slopes
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 
 # Numbers of proximal steps before each round of Newton steps; maximum number of Newton steps in a round.
 STEPS, HELD = (100, 50, 50, 50, 50, 100, 200, 400), 30
@@ -54,7 +54,6 @@ class Problem:
 
     def __init__(self, normal: NormalMatrix, penalty: Any, narrowest: float):
         self.normal, self.penalty, self.narrowest = normal, penalty, narrowest
-        self.gradient = Slopes(normal, penalty).at
         variance = np.maximum(normal.covariance.diagonal(), 0.0)
         self.scale = one_over_roots(variance, variance > 0.0)
         self.ridge = penalty.gradient(self.scale * self.scale) + 0.0 * variance
@@ -62,6 +61,10 @@ class Problem:
         self.largest = max(float(np.linalg.eigvalsh(self.correlation)[-1]), 1.0)
         self.length = self.scale * self.scale / (self.largest + self.ridge)
         self.deviation, self.small = np.sqrt(variance), SMALL * np.sqrt(max(normal.variance, 0.0))
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """Return the gradient of the smooth part."""
+        return self.normal.covariance @ w - self.normal.with_target + self.penalty.gradient(w)
 
     def step(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where a gradient step leads, before and after the proximal step."""

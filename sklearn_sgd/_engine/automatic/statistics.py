@@ -123,9 +123,12 @@ def stretches(n: int, p: int, full: bool) -> tuple[int, int]:
 
 
 def measure(
-    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None
+    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, y: np.ndarray | None = None, narrow: bool = True
 ) -> ColumnStatistics:
-    """Return the statistics of columns and targets, for all rows or those in ``kept``; without weights all are 1."""
+    """Return the statistics of columns and targets, for all rows or those in ``kept``; without weights all are 1.
+
+    Covariances only if X is ``narrow``.
+    """
     if type(X) is np.ndarray and kept is None and X.shape[0] == 1 and centred:
         row = doubled(X[0])
         row = row if y is None else np.concatenate((row, doubled(y[0])))
@@ -134,7 +137,7 @@ def measure(
         count_rows(X.shape[0])
         return X.measure(weight, centred, y is not None)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
-    full = p <= FULL and not by_entries(X)
+    full = narrow and p <= FULL and not by_entries(X)
     size, every = stretches(n, p, full)
     count_rows(n // every)
     is_dense = full and sparse.issparse(X) and X.nnz > DENSE * X.shape[0] * p
@@ -301,6 +304,14 @@ def _measure_entries(X, s: np.ndarray, weight: float, centred: bool) -> ColumnSt
         return np.array([np.bincount(X.indices, term, p) for term in terms])
 
     return _from_sums(weight, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(p))
+
+
+def is_about_means(has_intercept: Any, X) -> bool:
+    """Return whether the statistics of X are about the means of columns.
+
+    Those of a model without intercept are, too, if they are covariances, from which `about_zero` makes products.
+    """
+    return bool(has_intercept) or (X.shape[1] <= FULL and not by_entries(X))
 
 
 def about_zero(columns: ColumnStatistics) -> ColumnStatistics:

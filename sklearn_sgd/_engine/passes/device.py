@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.on_device import measure_on_device
 from sklearn_sgd._engine.automatic.preconditioner import Counted
-from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics
+from sklearn_sgd._engine.automatic.statistics import NEAR, ColumnStatistics, is_about_means
 from sklearn_sgd._engine.baseline import residual_sums, step_by_curvature, targets_and_weights, weighted_curvatures
 from sklearn_sgd._engine.passes.formulas import ArrayParts
 from sklearn_sgd._engine.readings import count_rows
@@ -296,9 +296,9 @@ class AllRows(OnDevice):
         weight, mean = xp.where(known, curvatures / mean, given), xp.where(known, mean, xp.ones_like(mean))
         length = xp.where(known, step_by_curvature(sums, mean), mean)
         beside = [mean, length]
-        centred = bool(data.rows.bias)
-        statistics, [curvature, step] = measure_on_device(self.plan.X, weight, centred, beside=beside)
-        return statistics, Counted(self.plan.X, None, weight, has_means=not centred), curvature, step
+        about_means = is_about_means(data.rows.bias, self.plan.X)
+        statistics, [curvature, step] = measure_on_device(self.plan.X, weight, about_means, beside=beside)
+        return statistics, Counted(self.plan.X, None, weight), curvature, step
 
 
 class Minibatch(OnDevice):

@@ -13,19 +13,19 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Counted
 from sklearn_sgd._engine.automatic.sample import HEAVY, sample, sample_size, shows
-from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, measure
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, is_about_means, measure
 from sklearn_sgd._engine.baseline import row_curvatures
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, dtype_of, take, total
 
 
-def of_sample(X, kept: np.ndarray | None, weights: np.ndarray, centred: bool) -> ColumnStatistics | None:
+def of_sample(X, kept: np.ndarray | None, weights: np.ndarray) -> ColumnStatistics | None:
     """Statistics of many rows, all or those kept, from a sample; None if that does not show them."""
     some = sample_of(X, kept)
     if some is None:
         return None
-    columns = measure(X, some, weights, centred)
+    columns = measure(X, some, weights, True)
     if not _shows(X, some, weights, columns) or _has_long_rows(X, kept, columns):
         return None
     weight = float(len(X) if kept is None else len(kept))
@@ -41,17 +41,17 @@ def reweighted_statistics(
 
     Also these rows, the mean curvature, and the length of a step by it.
     """
-    X, loss, data, centred = plan.X, plan.parts.loss, plan.data, bool(plan.data.rows.bias)
+    X, loss, data = plan.X, plan.parts.loss, plan.data
     some = sample_of(X, plan.row_indices) if sampled else None
     if some is not None:
         weight, curvature, length = row_curvatures(loss, data, some, w, aside)
-        columns = measure(X, some, weight, centred)
+        columns = measure(X, some, weight, True)
         # Where a descent searches for lengths, a sample has been found to do.
         if _shows(X, some, weight, columns) and (plan.searches or not _has_long_rows(X, plan.row_indices, columns)):
-            return columns, Counted(X, some, weight, has_means=not centred), curvature, length
+            return columns, Counted(X, some, weight), curvature, length
     weight, curvature, length = row_curvatures(loss, data, plan.row_indices, w, aside)
-    counted = Counted(X, plan.row_indices, weight, has_means=not centred)
-    return measure(X, counted.kept, weight, centred), counted, curvature, length
+    counted = Counted(X, plan.row_indices, weight)
+    return measure(X, counted.kept, weight, is_about_means(plan.data.rows.bias, X)), counted, curvature, length
 
 
 def _has_long_rows(X, kept: np.ndarray | None, columns: ColumnStatistics) -> bool:

@@ -89,7 +89,8 @@ def limit_first_targets(plan: Plan, state: State) -> Plan:
         if len(first) and (bulk != targets).any():
             plan = plan._replace(data=plan.data._replace(y=_nearer(plan.data.y, int(first[-1]) + 1, middle, distance)))
         if not state.fresh:
-            at = best_constant(plan.formulas, Data(plan.data.rows, bulk, NO_TARGETS), slice(None))
+            data = Data(plan.data.rows, bulk, NO_TARGETS)
+            at = best_constant(plan.formulas, data, slice(None), state.nears_constant)
             raw = host(raw_predictions(plan.data.rows, first, state.vectors.coef))
             loss, (_, losses, number, *_) = plan.parts.loss, state.window
             if np.median(abs(raw - at)) > far or losses > 2.0 * number * loss.value(at - far, at):

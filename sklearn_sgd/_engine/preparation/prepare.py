@@ -15,6 +15,7 @@ from sklearn_sgd._engine.automatic.statistics import (
     ColumnStatistics,
     affordable,
     by_entries,
+    is_about_means,
     measure,
     measure_entries,
 )
@@ -123,9 +124,8 @@ def make_plans(
     _refuse_foreign(recipe, rows.X)
     batch_size = batch_size_for(params, rows.X, rows.n_rows)
     first, *others = states
-    if not params["fit_intercept"]:
-        for state in states:
-            state.forget_intercept()
+    for state in states:
+        state.keep_intercept(params["fit_intercept"])
     weights, normals, wide = in_one_piece(first.weigh(rows.weight, rows.X)), None, None
     automatic = recipe.automatic and rows.n_rows > 0
     if automatic:
@@ -134,7 +134,8 @@ def make_plans(
         known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
         curvature = ridge_unit(recipe, states, rows.X, rows.targets, weights, rows.row_indices)
         learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known, curvature)
-        if not stream and first.knows_targets:
+        # Steps with a factor need more digits than products about 0 have.
+        if not stream and first.knows_targets and first.step.preconditioner.factor is None:  # type: ignore[union-attr]
             normals = [first.normal_matrix(target) for target in range(len(states))]
     else:
         first.forget_columns()
@@ -218,25 +219,27 @@ def learn_columns(
     """
     n_rows = X.shape[0] if kept is None else len(kept)
     known = state.knows_targets if state.statistics is not None else is_worth_targets(recipe, X, targets, stream)
-    centred, share = recipe.params["fit_intercept"], remembered(recipe, n_rows) if stream else 1.0
+    has_intercept = recipe.params["fit_intercept"]
+    about_means = is_about_means(has_intercept, X)
+    share = remembered(recipe, n_rows) if stream else 1.0
     if share < 1.0 and not by_entries(X):
         weight = state.faded(weight, X, kept, left_of(n_rows, recipe.params["half_life"]), share)
     if found is not None:
         new = found
     elif by_entries(X):
-        sums = sums_of_entries(as_rows(X, centred), row_numbers(n_rows) if kept is None else kept, weight)
-        new = measure_entries(X, kept, weight, centred, sums)
+        sums = sums_of_entries(as_rows(X, has_intercept), row_numbers(n_rows) if kept is None else kept, weight)
+        new = measure_entries(X, kept, weight, about_means, sums)
     elif is_foreign(X):
-        new, _ = measure_on_device(X, weight, centred, targets if known else None)
+        new, _ = measure_on_device(X, weight, about_means, targets if known else None)
     else:
-        new = measure(X, kept, weight, centred, targets if known else None)
+        new = measure(X, kept, weight, about_means, targets if known else None)
     if state.step is not None and new.counts is None:
         # Another penalty may act on single coordinates, unlike the one before, or the other way round.
         is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
         if state.step.shares is None and state.step.preconditioner.is_full != is_full:
             state.forget_step()
-    rows = Counted(X, kept, weight, has_means=not (centred or stream))
-    make = partial(step_for, rows, recipe.formulas, stream, stream or noise, curvature, is_found=found is not None)
+    given = Counted(X, kept, weight), recipe.formulas, has_intercept, stream, stream or noise, curvature
+    make = partial(step_for, *given, is_found=found is not None)
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
     state.learn_columns(new, X.shape[1], share, make, GROWTH, merge)
@@ -247,7 +250,7 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     params, formulas, X = recipe.params, recipe.formulas, rows.X
     ends = recipe.finishes and formulas.is_smooth and not recipe.remembers
     if not formulas.is_quadratic and (ends or not noise):
-        return of_sample(X, rows.row_indices, weights, params["fit_intercept"])
+        return of_sample(X, rows.row_indices, weights)
     needed = recipe.finishes and _is_linear(formulas) and not params["inference"]
     if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
         return None
@@ -318,6 +321,7 @@ def batch_size_for(params, X, n_rows: int) -> int:
 def step_for(
     rows: Counted,
     formulas: Formulas,
+    has_intercept: bool,
     stream: bool,
     noise: bool,
     curvature: float,
@@ -330,7 +334,7 @@ def step_for(
     ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
     with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
         separable = _acts_on_single(formulas, statistics)
-        return make_step(statistics, rows, ridge, separable, stream, noise, known, follows, is_found)
+        return make_step(statistics, rows, ridge, separable, stream, noise, known, follows, is_found, has_intercept)
 
 
 def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:
@@ -360,7 +364,7 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     used: Any = slice(None) if kept is None else kept
     if stream:
         used = slice(plan.batch_size) if kept is None else kept[: plan.batch_size]
-    constant = best_constant(plan.formulas, data, used)
+    constant = best_constant(plan.formulas, data, used, stream and state.nears_constant)
     if stream and hasattr(loss, "link") and not _is_inside(loss, constant):
         constant = 0.0
     if plan.is_reweighted:

@@ -102,7 +102,7 @@ class Wide(NamedTuple):
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
         mean = columns.centre.astype(dtype).astype(np.float64)
         varies = is_varying(columns.variance, mean)
-        scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, columns.variance + ridge, 1.0)), 0.0)
+        scale = one_over_roots(columns.variance + ridge, varies)
 
         added, ridge_of_scaled = SMALL[dtype] * p, ridge * scale * scale
         solve, exact, moment = None, None, None

@@ -182,8 +182,7 @@ class StatesByColumn(NamedTuple):
     def of(cls, rules: LazyRules, states: Sequence[State]) -> "StatesByColumn":
         """Return the states, stored by column."""
         for state in states:
-            if not rules.centred:
-                state.forget_intercept()
+            state.keep_intercept(bool(rules.centred))
             if not rules.automatic:
                 state.forget_columns()
             elif state.statistics is not None:

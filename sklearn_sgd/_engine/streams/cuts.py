@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
+from sklearn_sgd._engine.automatic.column_record import EARLY
 from sklearn_sgd._engine.automatic.statistics import ABOVE, ROUNDING, by_entries, is_varying, usual_gain
 from sklearn_sgd._engine.late_columns import SOON
 from sklearn_sgd._engine.preparation.prepare import is_worth_targets
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.state import EARLY, State
+from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.by_column import StatesByColumn
 from sklearn_sgd._namespace import doubled, host, index_like, is_foreign, like, namespace, take
 

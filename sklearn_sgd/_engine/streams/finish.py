@@ -3,11 +3,13 @@
 A final step is computed when coefficients are read, and does not change the state.
 """
 
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.normal_matrix import conjugate_minimum
+from sklearn_sgd._engine.automatic.around_zero import AroundZero
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, conjugate_minimum
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.resolve import Recipe
@@ -41,11 +43,23 @@ class StreamFinish(NamedTuple):
             return state.predictor()
         normal, w = state.normal_matrix(target), state.vectors.average
         if self.smooth:
-            weight = state.statistics.weight if state.statistics else 1.0
-            w = conjugate_minimum(normal, self.penalty, state.step.preconditioner, w, self.bias, weight)
+            w = self._smooth_minimum(state, target, w)
         elif not state.is_young:
             w = proximal_minimum(normal, self.penalty, w, self.bias)
         return state.predictor(w)
+
+    def _smooth_minimum(self, state: State, target: int, w: np.ndarray) -> np.ndarray:
+        """Return parameters near the minimum; of columns far from 0, on moments about their means."""
+        assert state.statistics is not None
+        assert state.step is not None
+        normal, columns = state.normal_matrix(target), state.statistics.leading(len(state.centre))
+        precondition: Any = state.step.preconditioner.apply
+        if not state.has_intercept:
+            geometry = AroundZero.of(columns, self.penalty.gradient(np.ones(len(w) - 1)))
+            if geometry:
+                normal = NormalMatrix.of(state.statistics, len(w) - 1, target)._replace(mean=columns.mean)
+                precondition = partial(geometry.apply, rounding=0.0)
+        return conjugate_minimum(normal, self.penalty, precondition, w, self.bias, columns.weight)
 
 
 class ScoreFinish(NamedTuple):

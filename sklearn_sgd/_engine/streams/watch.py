@@ -7,12 +7,14 @@ model, if the targets rise with time.
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.automatic.around_zero import is_far
+from sklearn_sgd._engine.automatic.statistics import measure, merge
 from sklearn_sgd._engine.baseline import constant_of, least_square
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
@@ -33,11 +35,12 @@ FEW, MANY = 64, 128
 
 # A mean loss is higher than another one if they differ by this share and by so many standard errors, or by so many of
 # the largest losses that a single row is enough.
-SHARE, ERRORS, ABSURD = 0.25, 4.0, 10.0
+SHARE, ERRORS, ABSURD = 0.25, 3.0, 10.0
 
 # Rows do not represent a stream with automatic steps if their mean loss is less than this share of the recent one: rare
-# targets are absent.
-REPRESENT = 0.5
+# targets are absent. Nor if the loss of the constant differs by this factor from that of targets from the whole stream:
+# the level moves, and a model of all rows is behind it.
+REPRESENT, ALIKE = 0.5, 1.5
 
 # Numbers of rows and of updates up to which descents by a schedule are on their way from 0.
 EARLY, EARLY_UPDATES = 1000, 100
@@ -172,15 +175,18 @@ def number_of_small_targets(recipe: Recipe, state: State, X: Any, targets: Any) 
 @quiet()
 def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Callable[[Any], Any]) -> Worse:
     """Compare the predictions of the collected rows with the best constant, and with 0."""
-    raw = np.concatenate([_as_columns(predict(X)).astype(np.float64) for X in _joined([X for X, _ in watch.rows])])
+    rows = [*_joined([X for X, _ in watch.rows])]
+    has_constant = recipe.params["fit_intercept"] or (recipe.formulas.is_unpenalised and _is_far(rows))
+    raw = np.concatenate([_as_columns(predict(X)).astype(np.float64) for X in rows])
     columns = np.concatenate([columns for _, columns in watch.rows])
     known = np.concatenate(watch.targets)
     weight, seen = columns[:, 0], known[known[:, 0] > 0.0]
     if not (weight.any() and len(seen)):
         return FINE
-    represent, found = REPRESENT if recipe.automatic else 0.0, []
+    represent, alike, found = REPRESENT if recipe.automatic else 0.0, ALIKE if recipe.automatic else np.inf, []
     for state, z, y, targets in zip(states, raw.T, columns.T[1:], seen.T[1:], strict=True):
-        found.append(worse_than_constant(recipe, y, z, weight, targets, seen[:, 0], represent * state.recent_loss))
+        given = has_constant, y, z, weight, targets, seen[:, 0], represent * state.recent_loss, alike
+        found.append(worse_than_constant(recipe, *given))
     than_constant, than_start = map(sum, zip(*found, strict=True))
     is_early = states[0].n_samples < EARLY or states[0].n_updates < EARLY_UPDATES
     if than_start < than_constant and is_early and not recipe.automatic:
@@ -188,29 +194,37 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
     return Worse(than_constant, than_start)
 
 
+def _is_far(rows: Sequence[Any]) -> bool:
+    """Return whether some column of these rows is so far from 0 that it stands for an intercept."""
+    return is_far(reduce(merge, (measure(host(X), None, np.empty(0), True, narrow=False) for X in rows)))
+
+
 def worse_than_constant(
     recipe: Recipe,
+    has_constant: bool,
     y: np.ndarray,
     z: np.ndarray,
     weight: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray,
     least: float,
+    alike: float,
 ) -> tuple[bool, bool]:
     """Return whether raw predictions z of y are clearly worse than the best constant for targets, and than 0.
 
-    Their mean loss must not be less than ``least``.
+    Their mean loss must not be less than ``least``, and the losses of the constant must be ``alike`` for y and targets.
     """
     loss = recipe.parts.loss
     if targets.min() == targets.max():
         return False, False  # Nothing to measure the losses by.
-    constant = constant_of(recipe.formulas, targets, weights, CLOSE) if recipe.params["fit_intercept"] else 0.0
+    constant = constant_of(recipe.formulas, targets, weights, CLOSE) if has_constant else 0.0
     size = ROUNDING * (np.abs(z) + abs(constant))
     losses = loss.value(y, np.clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size))
     others, share = loss.value(y, constant + 0.0 * y), weight / weight.sum()
     mean, usual = share @ losses, share @ others
-    more = mean - usual
-    if more <= SHARE * abs(usual) or mean < least:
+    more, whole = mean - usual, weights @ loss.value(targets, constant + 0.0 * targets) / weights.sum()
+    low, high = sorted((abs(usual), abs(whole)))
+    if more <= SHARE * abs(usual) or mean < least or low * alike < high:
         return False, False
     error = np.sqrt(np.sum((share * (losses - others - more)) ** 2))
     largest = max(np.abs(loss.value(part, constant + 0.0 * part)).max() for part in (y, targets))

@@ -1,0 +1,56 @@
+"""What a descent with the automatic step knows of the columns, and of targets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_sgd._engine.automatic.around_zero import is_far
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero
+
+# Samples per column up to which a stream is young; samples from which the means of columns are known.
+EARLY, KNOWN_MEANS = 10.0, 10.0
+
+
+@dataclass(kw_only=True)
+class ColumnRecord:
+    """Statistics of the columns, and the ``centre``, at which the intercept is the prediction.
+
+    Without intercept the centre is 0. The statistics are about the means nevertheless if they are covariances: products
+    about 0 lack digits of a spread that is far below the means.
+    """
+
+    centre: np.ndarray
+    statistics: ColumnStatistics | None = None
+    has_intercept: bool = True
+
+    @property
+    def is_young(self) -> bool:
+        """Whether a stream has had few rows for each column."""
+        return self.statistics is None or self.statistics.weight <= EARLY * len(self.centre)
+
+    @property
+    def knows_targets(self) -> bool:
+        """Whether the statistics include the targets."""
+        return self.statistics is not None and len(self.statistics.mean) > len(self.centre)
+
+    @property
+    def about_centre(self) -> ColumnStatistics:
+        """The statistics about the point at which the intercept is the prediction; 0 if there is none."""
+        assert self.statistics is not None
+        return self.statistics if self.has_intercept else about_zero(self.statistics)
+
+    def normal_matrix(self, target: int) -> NormalMatrix:
+        """Return the normal matrix, which determines the squared error of a target."""
+        return NormalMatrix.of(self.about_centre, len(self.centre), target)
+
+    @property
+    def nears_constant(self) -> bool:
+        """Whether columns far from 0 can make a model without intercept predict nearly a constant."""
+        if self.has_intercept or self.statistics is None or self.statistics.moment.ndim == 1:
+            return False
+        return self.statistics.weight >= KNOWN_MEANS and is_far(self.statistics.leading(len(self.centre)))
+
+    def centre_by(self, statistics: ColumnStatistics) -> np.ndarray:
+        """Return the point at which the intercept is the prediction; 0 if there is none."""
+        return statistics.centre[: len(self.centre)] if self.has_intercept else np.zeros_like(self.centre)
