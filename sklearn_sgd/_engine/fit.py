@@ -317,22 +317,31 @@ class Fit:
     def _after_steps_on_all_rows(self, state: State, enough: float, averages: bool) -> tuple[np.ndarray, float]:
         """Return parameters after steps on all rows from those of a state on, and what they leave out."""
         plan, hidden = self.descent.plan, self.descent.plan.hidden
-        self.is_finished = False
+        self.is_finished, has_kinks = False, plan.formulas.has_kinks
+        if averages and not has_kinks:
+            hidden = self._after_full_batches(state, enough)
         if self.smoothed is not None:
             w, missing = smoothed_minimum(plan, state, self.smoothed, enough)
             state.finish(w)
-            self.is_finished = missing <= enough
-            hidden = 0.0 if self.is_finished else hidden
-            if not self.is_finished:
+            if missing <= enough:
+                self.is_finished, hidden, self.last_gain = True, 0.0, None
+            else:
                 self.bound = self.training_objective(state) - missing
-        if averages and not self.is_finished:
-            w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
-            self.is_finished = self.last_gain is None
+        if averages and has_kinks and not self.is_finished:
+            hidden = self._after_full_batches(state, enough)
+        w = state.vectors.average
         if self.is_finished:
             state.vectors.coef[:] = w  # A stream goes on from here.
             if self.reason == "diverged":
                 self.reason = "tol"  # The noisy steps did, and these came back.
         return w, hidden
+
+    def _after_full_batches(self, state: State, enough: float) -> float:
+        """Finish a state by full batches; return what they leave out."""
+        w, hidden, self.last_gain = full_batches(self.descent.plan, state, enough, self.constant, self.most)
+        self.is_finished = self.last_gain is None
+        state.finish(w)
+        return hidden
 
     def _minimum_with_zeros(self, enough: float) -> np.ndarray | None:
         """Return parameters at the minimum by columns of sparse rows, and by working sets, if these reach it.
