@@ -280,19 +280,25 @@ class Fit:
         if missing > enough > 0.0:
             self.reason = "stalled"
         is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
-        if is_complete and not ends and self.smoothed is not None and enough > 0.0:
-            other = state.fork()
-            other.finish(smoothed_minimum(plan, state, self.smoothed, enough)[0])
-            self.least = self.training_objective(other)
+        if is_complete and not ends and leads_there and self.progress > 0.0:
+            self.least = self._objective_after_final_steps(state, enough)
         # Without a tolerance there is no probe, which would tell progress from noise that is learned.
         is_noise = self.stopping.margin is None and is_prone_to_noise(plan, state)
         if is_complete and hides_directions(plan) and not is_noise:
-            worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
+            # On samples that did not lead to a move, small gains are noise.
+            worth = enough if self.probe is None else self.progress
             self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
         if self.has_moved:
             self.is_finished = True
             state.vectors.coef[:] = state.vectors.average  # A stream goes on from here.
         return state
+
+    def _objective_after_final_steps(self, state: State, enough: float) -> float:
+        """Return the objective to which the final steps would lead, where they are left out."""
+        other, bound = state.fork(), self.bound
+        self._finish(other, enough, averages=False)
+        self.is_finished, self.last_gain, self.bound = False, None, bound
+        return min(self.least, self.training_objective(other))
 
     def _finish(self, state: State, enough: float, averages: bool) -> float:
         """Finish a state at the minimum, if a way is known; return what is missing although steps have ended."""

@@ -83,7 +83,7 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
 
 
 def _is_straight_for_most(plan: Plan) -> bool:
-    """Return whether a loss without kinks may be nearly straight at most rows, while steps on all of them cost little."""
+    """Return whether a loss without kinks may be nearly straight at most rows, and steps on all of them cost little."""
     formulas, n_columns = plan.formulas, plan.X.shape[1]
     few = (PLENTY if formulas.is_smooth else PLENTY_FOR_ZEROS) * (n_columns + 1)
     return formulas.has_bounded_slopes and n_columns <= FULL and plan.n_rows < few and not plan.is_remote
