@@ -285,8 +285,9 @@ class Fit:
         # Without a tolerance there is no probe, which would tell progress from noise that is learned.
         is_noise = self.stopping.margin is None and is_prone_to_noise(plan, state)
         if is_complete and hides_directions(plan) and not is_noise:
+            worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
             # On samples that did not lead to a move, small gains are noise.
-            worth = enough if self.probe is None else self.progress
+            worth *= MISSING if self.probe is None else 1.0
             self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
         if self.has_moved:
             self.is_finished = True
