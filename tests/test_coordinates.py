@@ -1,9 +1,12 @@
 """Sparse rows of many columns with a penalty that makes zeros: the minimum is that of scikit-learn's solvers."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -49,3 +52,24 @@ def test_single_precision_and_no_intercept():
     model = MiniBatchSGDRegressor(penalty="l1", alpha=0.02, fit_intercept=False, random_state=0).fit(X, y)
     assert_allclose(model.coef_, known.coef_, atol=0.02)
     assert abs(np.sum(model.coef_ != 0.0) - np.sum(known.coef_ != 0.0)) <= 5
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("alpha", [1e-3, 1e-2])
+def test_an_average_that_ends_above_the_minimum_is_reported(kind, alpha):
+    """Without the final steps a fit has no zeros. More than three tolerances above Lasso's objective it warns."""
+    rng = np.random.default_rng(1)
+    columns = rng.integers(0, 150, (2000, 4)) + 150 * np.arange(4)
+    X = sparse.csr_array((np.ones(8000), columns.ravel().astype(np.int32), np.arange(0, 8001, 4, dtype=np.int32)))
+    y = X @ (rng.standard_normal(X.shape[1]) * (rng.random(X.shape[1]) < 0.2)) + rng.standard_normal(2000)
+    known = ElasticNet(alpha=alpha, l1_ratio=1.0, tol=1e-6, max_iter=5000).fit(X.tocsc(), y)
+    least = objective(X, y, None, alpha, 1.0, known.coef_, known.intercept_)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = kind(penalty="l1", alpha=alpha, average=True, random_state=0).fit(X, y)
+    excess = objective(X, y, None, alpha, 1.0, model.coef_, model.intercept_) - least
+    is_far = excess > 3.0 * model.tol * 0.5 * y.var()
+    assert bool(caught) == is_far
+    assert all(issubclass(each.category, ConvergenceWarning) for each in caught)
+    assert all("Remedy: average='auto', or" in str(each.message) for each in caught)
+    assert is_far or alpha < 1e-2

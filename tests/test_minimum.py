@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.losses import LOSSES
 
 # Certified values of NIST's Longley and Filip.
 LONGLEY_COEF = [15.0618722713733, -0.0358191792925910, -2.02022980381683]
@@ -459,3 +460,36 @@ def test_full_batches_with_a_penalty(kind, n, seed):
     model = kind("logcosh", penalty="l2", alpha=alpha, fit_intercept=False, random_state=0).fit(X, y)
     least = minimize(objective, model.coef_, method="BFGS").fun
     assert objective(model.coef_) - least <= 5e-4 * objective(np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "size", "penalty"),
+    [
+        (BatchGDRegressor, "logcosh", (80, 44), None),
+        (MiniBatchSGDRegressor, "huber", (40, 29), None),
+        (OnlineSGDRegressor, "huber", (109, 56), "l2"),
+        (BatchGDRegressor, "logcosh", (36, 30), "l1"),
+    ],
+)
+def test_few_samples_for_each_column(kind, loss, size, penalty):
+    """Epochs that weigh samples by slopes and values gain little from a few tolerances above the minimum on."""
+    rng, alpha, (n, p) = np.random.default_rng(17), 1e-3, size
+    X = np.round(2.0 * rng.standard_normal(size))
+    y = X @ rng.standard_normal(p) + 10.0 * rng.standard_t(2, n)
+    lasso, ridge, part = alpha * (penalty == "l1"), alpha * (penalty == "l2"), LOSSES[loss]()
+
+    def value_and_slope(v, signs):
+        """Of positive coefficients for each sign, whose sum is the L1 norm."""
+        Z = np.column_stack([*(sign * X for sign in signs), np.ones(n)])
+        z = Z @ v
+        value = part.value(y, z).mean() + lasso * v[:-1].sum() + 0.5 * ridge * v[:-1] @ v[:-1]
+        return value, part.gradient(y, z) @ Z / n + np.append(lasso + ridge * v[:-1], 0.0)
+
+    signs, bounds = ((1.0, -1.0), [(0.0, None)] * (2 * p) + [(None, None)]) if lasso else ((1.0,), None)
+    options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-8}
+    start = np.zeros(len(signs) * p + 1)
+    best = minimize(value_and_slope, start, (signs,), "L-BFGS-B", jac=True, bounds=bounds, options=options).fun
+    model = kind(loss, random_state=0, **({"penalty": penalty, "alpha": alpha} if penalty else {})).fit(X, y)
+    parts = [np.maximum(sign * model.coef_, 0.0) for sign in signs] if lasso else [model.coef_]
+    value = value_and_slope(np.concatenate([*parts, [model.intercept_]]), signs)[0]
+    assert value <= best + 2e-4 * part.value(y, np.median(y)).mean()

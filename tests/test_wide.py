@@ -7,9 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, some_weights, theta
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
+from sklearn.linear_model import ElasticNet, GammaRegressor, Lasso, LinearRegression, Ridge
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.losses import LOSSES
 from sklearn_sgd.penalties import Positive
 
 N = 3_000
@@ -329,3 +330,23 @@ def test_rows_of_the_sample_are_not_read_again(tol, most):
     assert peer.score(X, y) - model.score(X, y) < 1e-6
     if tol < 1e-6:
         assert_allclose(model.predict(X), peer.predict(X), atol=5e-6 * y.std())
+
+
+@pytest.mark.parametrize(("kind", "rows"), [(BatchGDRegressor, np.asarray), (MiniBatchSGDRegressor, sparse.csr_array)])
+def test_narrow_directions_of_another_loss_with_hardly_more_rows_than_columns(kind, rows):
+    """With a penalty all rows lead to the minimum, however few they are. No row is a test of others."""
+    rng, (n, p), alpha = np.random.default_rng(2), (600, MOST + 40), 2e-4
+    share = 1.0 / np.arange(1, p + 1)
+    X = np.zeros((n, p))
+    np.add.at(X, (np.repeat(np.arange(n), 15), rng.choice(p, 15 * n, p=share / share.sum())), 1.0)
+    eta = X @ rng.standard_normal(p)
+    y = np.exp((eta - eta.mean()) / eta.std()) * rng.gamma(2.0, 0.5, n)
+    peer = GammaRegressor(alpha=alpha, solver="newton-cholesky", tol=1e-8).fit(X, y)
+    loss = LOSSES["gamma"]()
+
+    def objective(model):
+        return loss.value(y, X @ model.coef_ + model.intercept_).mean() + 0.5 * alpha * model.coef_ @ model.coef_
+
+    model = kind("gamma", penalty="l2", alpha=alpha, random_state=0)
+    constant = loss.value(y, np.full(n, np.log(y.mean()))).mean()
+    assert objective(model.fit(rows(X), y)) <= objective(peer) + 1e-3 * abs(constant)

@@ -154,7 +154,8 @@ def shorter_steps(estimator: Any) -> str:
 def longer_steps(estimator: Any, more: str) -> str:
     """Return the remedy for a descent that has not arrived yet, besides longer steps."""
     if estimator.learning_rate == "auto":
-        return f"Remedy: {more}."
+        final_steps = "" if getattr(estimator, "average", "auto") == "auto" else "average='auto', or "
+        return f"Remedy: {final_steps}{more}."
     rates = _rates(estimator, "larger")
     return f"Remedy: {_automatic(estimator)}, {more}, or {rates} and features scaled by StandardScaler."
 

@@ -292,19 +292,26 @@ class Fit:
         if self.limit.reason and not self.is_finished:
             self.reason = self.limit.reason
         is_complete = (self.reason or ended) in COMPLETE and not (self.has_left or self.stopping.score)
-        if is_complete and not ends and self.smoothed is not None and enough > 0.0:
-            other = state.fork()
-            other.finish(smoothed_minimum(plan, state, self.smoothed, enough, self.limit)[0])
-            self.least = self.training_objective(other)
+        if is_complete and not ends and leads_there and self.progress > 0.0:
+            self.least = self._objective_after_final_steps(state, enough)
         # Without a tolerance there is no probe, which would tell progress from noise that is learned.
         is_noise = self.stopping.margin is None and is_prone_to_noise(plan, state)
         if is_complete and hides_directions(plan) and not is_noise:
             worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
+            # On samples that did not lead to a move, small gains are noise.
+            worth *= MISSING if self.probe is None else 1.0
             self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
         if self.has_moved:
             self.is_finished = True
             state.vectors.coef[:] = state.vectors.average  # A stream goes on from here.
         return state
+
+    def _objective_after_final_steps(self, state: State, enough: float) -> float:
+        """Return the objective to which the final steps would lead, where they are left out."""
+        other, bound = state.fork(), self.bound
+        self._finish(other, enough, averages=False)
+        self.is_finished, self.last_gain, self.bound = False, None, bound
+        return min(self.least, self.training_objective(other))
 
     def _finish(self, state: State, enough: float, averages: bool) -> float:
         """Finish a state at the minimum, if a way is known; return what is missing although steps have ended."""
@@ -328,15 +335,18 @@ class Fit:
 
     def _after_steps_on_all_rows(self, state: State, enough: float, averages: bool) -> tuple[np.ndarray, float]:
         """Return parameters after steps on all rows from those of a state on, and what they leave out."""
-        plan, hidden, w = self.descent.plan, self.descent.plan.hidden, state.vectors.average.copy()
-        self.is_finished = False
+        plan, hidden = self.descent.plan, self.descent.plan.hidden
+        self.is_finished, has_kinks = False, plan.formulas.has_kinks
+        if averages and not has_kinks:
+            hidden = self._after_full_batches(state, enough)
         if self.smoothed is not None:
             w, missing = smoothed_minimum(plan, state, self.smoothed, enough, self.limit)
             state.finish(w)
             self._note_missing(state, missing, enough)
             hidden = 0.0 if self.is_finished else hidden
-        if averages and not (self.is_finished or self.limit.reason):
-            w, hidden = self._after_full_batches(state, w, enough)
+        if averages and has_kinks and not (self.is_finished or self.limit.reason):
+            hidden = self._after_full_batches(state, enough)
+        w = state.vectors.average
         if self.is_finished:
             state.vectors.coef[:] = w  # A stream goes on from here.
             if self.reason == "diverged":
@@ -345,28 +355,30 @@ class Fit:
 
     def _note_missing(self, state: State, missing: float, enough: float) -> None:
         """Note whether a state is at the minimum, or else the bound below it, if at most so much is missing."""
-        self.is_finished = missing <= enough
+        if missing <= enough:
+            self.is_finished, self.last_gain = True, None
         if not self.is_finished:
             objective = self.training_objective(state)
             self.is_finished = missing <= self.rounding * abs(objective)
             self.bound = objective - missing
 
-    def _after_full_batches(self, state: State, w: np.ndarray, enough: float) -> tuple[np.ndarray, float]:
-        """Return parameters after full batches from ``w`` on, those of a state, and what they leave out.
+    def _after_full_batches(self, state: State, enough: float) -> float:
+        """Finish a state by full batches; return what they leave out.
 
         A batch that gains little shows that the minimum is near, unless the loss has kinks: steps are short there.
         """
         plan, has_kinks = self.descent.plan, self.descent.plan.formulas.has_kinks
-        before = self.training_objective(state) if has_kinks else np.inf
-        found, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
+        start, before = state.vectors.average.copy(), self.training_objective(state) if has_kinks else np.inf
+        w, hidden, self.last_gain = full_batches(plan, state, enough, self.constant, self.most)
         self.is_finished = self.last_gain is None and not has_kinks
+        state.finish(w)
         if has_kinks:
-            state.finish(found)
             objective = self.training_objective(state)
             if not objective <= before:
-                return w, hidden
+                state.finish(start)
+                return hidden
             self._note_missing(state, objective - self.bound, enough)
-        return found, hidden
+        return hidden
 
     def _minimum_with_zeros(self, enough: float) -> np.ndarray | None:
         """Return parameters at the minimum by columns of sparse rows, and by working sets, if these reach it.

@@ -28,9 +28,10 @@ KINDS = (
     *("stalled", "narrow", "above", "lost", "small", "rises", "falls", "far", "average"),
 )
 
-# Distance to the minimum, in units of the tolerance, from which it is far; loss of validation samples, in units of that
-# of the best constant, from which they must differ from the training samples.
-FAR, UNLIKE = 10.0, 10.0
+# Distance to the minimum, in units of the tolerance, from which it is far; the same where it is no estimate, since a
+# lower objective was found; loss of validation samples, in units of that of the best constant, from which they must
+# differ from the training samples.
+FAR, FOUND, UNLIKE = 10.0, 3.0, 10.0
 
 # Rows that confirm that the last parameters are better than the best constant, as the losses of the epochs show.
 CONFIRM = 2_000
@@ -179,7 +180,7 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
-    if fit.least < np.inf and fit.training_objective(state) - fit.least > FAR * fit.progress:
+    if fit.least < np.inf and fit.training_objective(state) - fit.least > FOUND * fit.progress:
         return "falls" if fast else "far"  # A search that was given up came nearer, or another one would.
     if -np.inf < fit.bound < fit.training_objective(state) - fit.progress:
         return "above"

@@ -33,8 +33,8 @@ MOVES, TRIES = 20, 3
 # A sample has at least so many rows, so many rows for each column, and as many more as have this number of entries.
 ROWS, GOOD, ENTRIES = 2000, 4, 1 << 22
 
-# There is no move if the sample has fewer rows than this for each column, and so shows noise only; or more entries than
-# this, and so takes too long.
+# There is no move if a sample has fewer rows than this for each column, and so shows noise only; or more entries than
+# this, and so takes too long. All rows show the objective itself.
 ENOUGH, MOST = 2, 1 << 24
 
 # Share of the rows in the sample if the others judge the move.
@@ -86,7 +86,7 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndar
         p, used = plan.X.shape[1], plan.used
         in_a_row = max(1, plan.n_entries // plan.X.shape[0])
         size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
-        if size < ENOUGH * p or size * in_a_row > MOST:
+        if size < min(ENOUGH * p, plan.n_rows) or size * in_a_row > MOST:
             return state.vectors.average, 0.0, False
         if size < plan.n_rows:
             chosen = sample(plan.n_rows, size)

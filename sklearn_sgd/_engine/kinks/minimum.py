@@ -11,6 +11,9 @@ this makes the objective piecewise linear, its minimum is at a vertex nearby.
 With few rows for each column, most of them have a kink within h until the end. The minimum is then found by an
 interior-point method, as it is where h falls too slowly, if the loss is straight between its kinks.
 
+Other losses with bounded slopes, such as Huber's, are nearly straight where residuals are large. With few rows for each
+column the epochs, which weigh rows by slopes and values, gain little from there on. So Newton steps follow there, too.
+
 References
 ----------
 Madsen, K. and Nielsen, H. B., "A finite smoothing algorithm for linear l1 estimation", SIAM Journal on Optimization 3,
@@ -24,7 +27,7 @@ from functools import partial
 import numpy as np
 
 from sklearn_sgd._engine.automatic.preconditioner import Step
-from sklearn_sgd._engine.automatic.statistics import BUDGET, is_varying
+from sklearn_sgd._engine.automatic.statistics import BUDGET, FULL, is_varying
 from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.kinks.directions import Directions, Mixed, Single
@@ -44,6 +47,10 @@ FARTHEST, ROWS, LESS, FALL = 0.3, 10, 0.8, 0.2
 
 # Number of rows for each coefficient that may have kinks nearby.
 MOST_ROWS = 20
+
+# Rows for each coefficient from which full batches of a loss without kinks need few epochs; the same with an L1 term,
+# whose smoothed corners need more steps.
+PLENTY, PLENTY_FOR_ZEROS = 20, 3
 
 # Maximum number of steps; for coefficients of 0 without a vertex it is larger where X has fewer entries than the last
 # number.
@@ -74,7 +81,7 @@ def directions_to_minimum(plan: Plan, state: State) -> Directions | None:
     Without an L1 term, and where covariances are kept, columns are also uncorrelated in them.
     """
     formulas, step = plan.formulas, state.step
-    if step is None or not formulas.has_kinks:
+    if step is None or not (formulas.has_kinks or _is_straight_for_most(plan)):
         return None
     if not formulas.is_smooth or step.geometry is None:
         return _single(plan, step, state.centre) if formulas.is_smooth or formulas.penalty.bounded_terms else None
@@ -106,6 +113,13 @@ def _with_shown(plan: Plan, state: State, directions: Directions) -> Directions:
     single = np.zeros((len(variance), len(columns)))
     single[columns, range(len(columns))] = 1.0 / np.sqrt(variance[columns])
     return Mixed(varying(single), directions.null[:, :0])
+
+
+def _is_straight_for_most(plan: Plan) -> bool:
+    """Return whether a loss without kinks may be nearly straight at most rows, and steps on all of them cost little."""
+    formulas, n_columns = plan.formulas, plan.X.shape[1]
+    few = (PLENTY if formulas.is_smooth else PLENTY_FOR_ZEROS) * (n_columns + 1)
+    return formulas.has_bounded_slopes and n_columns <= FULL and plan.n_rows < few and not plan.is_remote
 
 
 def _single(plan: Plan, step: Step, centre: np.ndarray) -> Single | None:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, Minimum
-from sklearn_sgd._engine.automatic.geometry import NULL
+from sklearn_sgd._engine.automatic.geometry import NULL, one_over_roots
 from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varying, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
