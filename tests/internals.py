@@ -27,7 +27,7 @@ from sklearn_sgd._engine.passes import (
     scaled_sample,
     without_plan,
 )
-from sklearn_sgd._engine.preparation import curvatures, least_squares, prepare
+from sklearn_sgd._engine.preparation import columns, curvatures, least_squares, prepare
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams import by_column, table
@@ -140,7 +140,7 @@ def on_threads(monkeypatch, number):
 
 def without_normal_matrix(monkeypatch):
     """Let the full-batch automatic step for the squared error read the samples in each epoch."""
-    for module in (prepare, normal):
+    for module in (columns, normal):
         monkeypatch.setattr(module, "affordable", lambda *sizes: False)
 
 
@@ -164,7 +164,7 @@ def count_measured(monkeypatch):
     monkeypatch.setattr(
         least_squares, "scaled_sample", lambda X, some, *more: counted.append(len(some)) or original(X, some, *more)
     )
-    for module in (prepare, curvatures, normal):
+    for module in (columns, curvatures, normal):
 
         def counts(X, kept, *more, original=module.measure, **options):
             counted.append(X.shape[0] if kept is None else len(kept))

@@ -70,12 +70,13 @@ def test_zeros_among_more_columns_than_covariances_are_kept_for(kind, form, pena
 
 
 def test_too_many_coefficients_for_covariances():
-    """Full batches follow, which say that the minimum is far."""
+    """Full batches follow, and then moves along narrow directions, nearer to the minimum than 3,000 laps of Lasso."""
     rng = np.random.default_rng(0)
     X = np.sqrt(0.5) * (rng.standard_normal((700, 1)) + rng.standard_normal((700, 600)))
     y = X @ rng.standard_normal(600)
-    with pytest.warns(ConvergenceWarning, match="epochs"):
-        BatchGDRegressor(penalty="l1", alpha=1e-3).fit(X, y)
+    peer, model = Lasso(1e-3, tol=1e-3, max_iter=3000).fit(X, y), BatchGDRegressor(penalty="l1", alpha=1e-3).fit(X, y)
+    ours, theirs = (0.5 * np.mean((m.predict(X) - y) ** 2) + 1e-3 * np.abs(m.coef_).sum() for m in (model, peer))
+    assert ours <= theirs
 
 
 def test_many_small_coefficients_among_more_columns_than_rows():

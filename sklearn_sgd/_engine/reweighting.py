@@ -13,8 +13,8 @@ from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, less_mean
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.preparation.columns import StepMaker
 from sklearn_sgd._engine.preparation.curvatures import reweighted_statistics
-from sklearn_sgd._engine.preparation.prepare import step_for
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of, is_foreign
 
@@ -60,7 +60,7 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
     state.recentre(columns.centre)
     rows = less_mean(as_rows(plan.X, intercept), columns.centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
-    make = partial(step_for, counted, plan.formulas, intercept, False, False, curvature, statistics)
+    make = partial(StepMaker(counted, plan.formulas, intercept, curvature), statistics)
     if is_foreign(plan.X):
         step = make(follows=True)
     elif aside > ASIDE:

@@ -1,23 +1,17 @@
 """What happens before a descent: rows are selected, the states learn what data show, and plans are made of both."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.automatic.on_device import measure_on_device
-from sklearn_sgd._engine.automatic.preconditioner import Counted, Step, make_step
+from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import (
     FILLED,
     FULL,
     ColumnStatistics,
-    affordable,
     by_entries,
-    is_about_means,
-    measure,
-    measure_entries,
 )
 from sklearn_sgd._engine.automatic.step_size import (
     automatic_batch_size,
@@ -31,13 +25,12 @@ from sklearn_sgd._engine.baseline import (
     raw_predictions,
     targets_and_weights,
 )
-from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
-from sklearn_sgd._engine.passes.without_plan import add_moments, sums_of_entries
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
+from sklearn_sgd._engine.preparation.columns import Selection, learn_columns
 from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.preparation.outliers import limit_far_targets, limit_first_targets
@@ -46,34 +39,10 @@ from sklearn_sgd._engine.preparation.wide import Wide
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
-from sklearn_sgd._parts import stores_slopes
-
-# The preconditioner is computed again when a stream has grown by this share.
-GROWTH = 0.1
-
-# Number of targets whose moments cost next to nothing, however few columns there are.
-FEW = 16
-
-NO_WEIGHT = np.empty(0)
 
 # Change of a prediction with its raw prediction, in units of that at 0, below which there is none.
 EDGE = 1e-12
-
-
-class Selection(NamedTuple):
-    """The rows that count: X, targets, weights, and their numbers in X if they are not all."""
-
-    X: Any
-    targets: Any
-    weight: Any
-    row_indices: np.ndarray | None
-
-    @property
-    def n_rows(self) -> int:
-        """How many there are."""
-        return self.X.shape[0] if self.row_indices is None else len(self.row_indices)
 
 
 def select(X, targets, weight, train: np.ndarray | None) -> Selection:
@@ -133,7 +102,7 @@ def make_plans(
         wide = None if stream else _wide(recipe, rows, weights)
         known = None if stream else wide.columns if wide else _found(recipe, rows, weights, noise)
         curvature = ridge_unit(recipe, states, rows.X, rows.targets, weights, rows.row_indices)
-        learn_columns(recipe, rows.X, rows.targets, weights, first, rows.row_indices, stream, noise, known, curvature)
+        learn_columns(recipe, rows._replace(weight=weights), first, curvature, stream, noise, known)
         # Steps with a factor need more digits than products about 0 have.
         if not stream and first.knows_targets and first.step.preconditioner.factor is None:  # type: ignore[union-attr]
             normals = [first.normal_matrix(target) for target in range(len(states))]
@@ -199,52 +168,6 @@ def build_plan(
     )
 
 
-def learn_columns(
-    recipe: Recipe,
-    X,
-    targets,
-    weight,
-    state: State,
-    kept: np.ndarray | None = None,
-    stream: bool = True,
-    noise: bool = True,
-    found: ColumnStatistics | None = None,
-    curvature: float = 1.0,
-    merge: Callable | None = None,
-) -> None:
-    """Let a state learn the columns of X; for the squared error with the targets, where they can be afforded.
-
-    They may have been ``found`` before. ``curvature`` is that of the loss, as `step_for` needs it. ``merge`` is the
-    driver that adds moments, if it is known.
-    """
-    n_rows = X.shape[0] if kept is None else len(kept)
-    known = state.knows_targets if state.statistics is not None else is_worth_targets(recipe, X, targets, stream)
-    has_intercept = recipe.params["fit_intercept"]
-    about_means = is_about_means(has_intercept, X)
-    share = remembered(recipe, n_rows) if stream else 1.0
-    if share < 1.0 and not by_entries(X):
-        weight = state.faded(weight, X, kept, left_of(n_rows, recipe.params["half_life"]), share)
-    if found is not None:
-        new = found
-    elif by_entries(X):
-        sums = sums_of_entries(as_rows(X, has_intercept), row_numbers(n_rows) if kept is None else kept, weight)
-        new = measure_entries(X, kept, weight, about_means, sums)
-    elif is_foreign(X):
-        new, _ = measure_on_device(X, weight, about_means, targets if known else None)
-    else:
-        new = measure(X, kept, weight, about_means, targets if known else None)
-    if state.step is not None and new.counts is None:
-        # Another penalty may act on single coordinates, unlike the one before, or the other way round.
-        is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
-        if state.step.shares is None and state.step.preconditioner.is_full != is_full:
-            state.forget_step()
-    given = Counted(X, kept, weight), recipe.formulas, has_intercept, stream, stream or noise, curvature
-    make = partial(step_for, *given, is_found=found is not None)
-    if merge is None and stream and state.statistics is not None:
-        merge = add_moments(state.vectors.coef.dtype)
-    state.learn_columns(new, X.shape[1], share, make, GROWTH, merge)
-
-
 def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStatistics | None:
     """Moments of many rows where a sample shows enough: for the squared error with a few readings of all rows."""
     params, formulas, X = recipe.params, recipe.formulas, rows.X
@@ -275,21 +198,6 @@ def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
     return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1])))
 
 
-def remembered(recipe: Recipe, n_rows: int) -> float:
-    """Return what is left of the weight of earlier rows of a stream after ``n_rows`` rows."""
-    half_life = recipe.params["half_life"]
-    return left_after(n_rows, half_life) if half_life else 1.0
-
-
-def is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:
-    """Whether the squared error on moments of columns and targets costs no more than the moments of the columns do."""
-    (n_rows, n_columns), n_targets = X.shape, targets.shape[1]
-    if stream:
-        return recipe.formulas.is_quadratic and n_columns <= FULL and n_targets <= max(n_columns + 1, FEW)
-    share = n_rows // getattr(X, "n_workers", 1)
-    return recipe.formulas.is_quadratic and affordable(share, n_columns + n_targets)
-
-
 def stream_schedule(plan: Plan, step: Step) -> Callable:
     """The rates of the automatic step in a stream."""
     return automatic_rates(step, plan.batch_size, plan.decay_limit)
@@ -316,32 +224,6 @@ def batch_size_for(params, X, n_rows: int) -> int:
             "Use a smaller batch_size, or drop_last=False."
         )
     return max(1, min(size or n_rows, n_rows))
-
-
-def step_for(
-    rows: Counted,
-    formulas: Formulas,
-    has_intercept: bool,
-    stream: bool,
-    noise: bool,
-    curvature: float,
-    statistics: ColumnStatistics,
-    known: Step | None = None,
-    follows: bool = False,
-    is_found: bool = False,
-) -> Step:
-    """The step for columns and a penalty, in units of the loss's curvature."""
-    ridge = float(formulas.parts.penalty.gradient(1.0)) / curvature
-    with one_blas_thread():  # More would round otherwise, and a stream renews its step inside and outside of `cores`.
-        separable = _acts_on_single(formulas, statistics)
-        return make_step(statistics, rows, ridge, separable, stream, noise, known, follows, is_found, has_intercept)
-
-
-def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:
-    """Whether coordinates must keep their directions: of sparse columns also for a decay, or remembered slopes."""
-    if statistics.counts is None:
-        return not formulas.is_smooth
-    return not formulas.is_unpenalised or stores_slopes(formulas.parts.optimizer)
 
 
 def _automatic_schedule(

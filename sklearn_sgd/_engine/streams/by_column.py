@@ -18,7 +18,7 @@ from sklearn_sgd._engine.automatic.window import TIME
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.without_plan import settle
 from sklearn_sgd._engine.plan import Plan, row_numbers
-from sklearn_sgd._engine.preparation.prepare import remembered
+from sklearn_sgd._engine.preparation.columns import remembered
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.table import Table

@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.column_record import EARLY
 from sklearn_sgd._engine.automatic.statistics import ABOVE, ROUNDING, by_entries, is_varying, usual_gain
 from sklearn_sgd._engine.late_columns import SOON
-from sklearn_sgd._engine.preparation.prepare import is_worth_targets
+from sklearn_sgd._engine.preparation.columns import is_worth_targets
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.by_column import StatesByColumn

@@ -23,7 +23,8 @@ from sklearn_sgd._engine.passes.drivers import Pass, table_size
 from sklearn_sgd._engine.passes.rows import NOTHING
 from sklearn_sgd._engine.passes.without_plan import update_columns
 from sklearn_sgd._engine.plan import NO_MIXES, RATES, Piece, Plan
-from sklearn_sgd._engine.preparation.prepare import GROWTH, NO_WEIGHT, Selection, batch_size_for, build_plan, remembered
+from sklearn_sgd._engine.preparation.columns import GROWTH, NO_WEIGHT, Selection, remembered
+from sklearn_sgd._engine.preparation.prepare import batch_size_for, build_plan
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.by_column import NO_COLUMNS, LazyRules, StatesByColumn, columns_of

@@ -16,7 +16,8 @@ from sklearn_sgd._engine.passes.drivers import Pass
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.passes.without_plan import add_moments
 from sklearn_sgd._engine.plan import NO_MIXES, Data, Piece, Plan
-from sklearn_sgd._engine.preparation.prepare import GROWTH, NO_WEIGHT, learn_columns, stream_schedule
+from sklearn_sgd._engine.preparation.columns import GROWTH, NO_WEIGHT, Selection, learn_columns
+from sklearn_sgd._engine.preparation.prepare import stream_schedule
 from sklearn_sgd._engine.preparation.ridge_unit import ridge_unit
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
@@ -116,7 +117,7 @@ class Stream:
                 targets = y[:, None] if y.ndim == 1 else columns.T  # type: ignore[union-attr]
                 with quiet():
                     curvature = ridge_unit(self.recipe, states, X, targets, weight)
-                    learn_columns(self.recipe, X, targets, weight, first, curvature=curvature, merge=self.merge)
+                    learn_columns(self.recipe, Selection(X, targets, weight), first, curvature, merge=self.merge)
             if first.step is None or may_be_cut(self.recipe, first, len(X)):
                 return None
         for other in others:
