@@ -12,6 +12,7 @@ from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, scratch_rows, summed, take, total
 from sklearn_sgd._ops import clip
+from sklearn_sgd._parts import best_prediction
 
 # Number of samples for the search of the best constant, of candidates at its start, of rows in a block, and of targets
 # without their rows.
@@ -63,9 +64,7 @@ def constant_of(formulas: Formulas, y, weight, close: float = 1e-14) -> float:
     order = np.argsort(y)
     mass = np.cumsum(weight[order])
     some = np.searchsorted(mass, np.linspace(0.0, mass[-1], CANDIDATES))
-    candidates = np.unique(y[order[np.minimum(some, y.shape[0] - 1)]])
-    if hasattr(loss, "link"):
-        candidates = loss.link(candidates)
+    candidates = best_prediction(loss, np.unique(y[order[np.minimum(some, y.shape[0] - 1)]]))
 
     def slope(p):
         slopes = weight * loss.gradient(y, p)
@@ -240,7 +239,7 @@ def training_loss(
         if not rounding:
             return z
         size = rounding * (abs(rows) @ like(abs(coef), X) + abs(intercept))
-        return clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size)
+        return clip(best_prediction(loss, y), z - size, z + size)
 
     return _mean_loss(loss, data, kept, predict)
 

@@ -22,6 +22,7 @@ from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._namespace import dtype_of, host, take
+from sklearn_sgd._parts import best_prediction
 
 # Number of targets that are kept of as many rows as there were before, and at most of one call.
 TARGETS, OF_CALL = 8, 4
@@ -219,7 +220,7 @@ def worse_than_constant(
         return False, False  # Nothing to measure the losses by.
     constant = constant_of(recipe.formulas, targets, weights, CLOSE) if has_constant else 0.0
     size = ROUNDING * (np.abs(z) + abs(constant))
-    losses = loss.value(y, np.clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size))
+    losses = loss.value(y, np.clip(best_prediction(loss, y), z - size, z + size))
     others, share = loss.value(y, constant + 0.0 * y), weight / weight.sum()
     mean, usual = share @ losses, share @ others
     more, whole = mean - usual, weights @ loss.value(targets, constant + 0.0 * targets) / weights.sum()
