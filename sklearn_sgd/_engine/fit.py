@@ -135,6 +135,7 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
+            adds_up=plan.preconditioner is not None and not (plan.noise or score or self.probe),
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
         is_worth = plan.n_rows >= MANY and plan.shuffles and self.stopping.margin is not None
