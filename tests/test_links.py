@@ -9,7 +9,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegres
 from sklearn.metrics import d2_tweedie_score, mean_tweedie_deviance, r2_score
 from sklearn.preprocessing import scale
 
-from sklearn_sgd import BatchGDRegressor, losses
+from sklearn_sgd import BatchGDRegressor, OnlineSGDRegressor, losses
 
 PEERS = {
     "poisson": (1.0, PoissonRegressor, {}),
@@ -94,3 +94,16 @@ def test_score_is_r2_and_the_peers_is_d2(kind):
     best, ours = peer(**params).fit(X, y), BatchGDRegressor(kind).fit(X, y)
     assert_allclose(best.score(X, y), d2_tweedie_score(y, best.predict(X), power=power), rtol=1e-10)
     assert_allclose(ours.score(X, y), r2_score(y, ours.predict(X)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_noisy_steps_that_overflow_come_back(seed):
+    """In single precision the squares of the slopes do, which far rows have before the first steps are small."""
+    rng = np.random.default_rng(seed)
+    X = np.exp(1.5 * rng.normal(size=(300, 4))) + 4.0
+    y = 1e-4 * rng.gamma(2.0, np.exp((X - X.mean(axis=0)) / X.std(axis=0) @ [0.5, -0.4, 0.3, 0.2]) / 2.0)
+    X, y = X.astype(np.float32), y.astype(np.float32)
+    best = GammaRegressor(alpha=0.0, fit_intercept=False, tol=1e-8, max_iter=1000).fit(X.astype(float), y.astype(float))
+    ours = OnlineSGDRegressor("gamma", fit_intercept=False, random_state=0).fit(X, y)
+    assert ours.stop_reason_ == "tol"
+    assert_allclose(ours.coef_, best.coef_, rtol=1e-3)

@@ -351,7 +351,7 @@ class Fit:
         if self.is_finished:
             state.vectors.coef[:] = w  # A stream goes on from here.
             if self.reason == "diverged":
-                self.reason = "tol"  # The noisy steps did, and these came back.
+                self.reason, self.has_left = "tol", False  # The noisy steps did, and these came back.
         return w, hidden
 
     def _note_missing(self, state: State, missing: float, enough: float) -> None:
