@@ -416,7 +416,11 @@ class Gamma(NamedTuple):
         """What targets must be."""
         return "> 0"
 
-    link, inverse_link = _log, _exp  # type: ignore[misc]
+    inverse_link = _exp  # type: ignore[misc]
+
+    def link(self, y):
+        """Raw predictions from predictions, which are above 0."""
+        return log(y)
 
     def allows(self, y):
         """Whether these targets are allowed."""

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, csr
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 from sklearn.metrics import d2_tweedie_score, mean_tweedie_deviance, r2_score
 from sklearn.preprocessing import scale
@@ -107,3 +108,28 @@ def test_noisy_steps_that_overflow_come_back(seed):
     ours = OnlineSGDRegressor("gamma", fit_intercept=False, random_state=0).fit(X, y)
     assert ours.stop_reason_ == "tol"
     assert_allclose(ours.coef_, best.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("poisson", 1e-25), ("tweedie", 1e-18), ("gamma", 1e-40), ("poisson", 1e40)]
+)
+@pytest.mark.parametrize("regressor", REGRESSORS)
+def test_targets_outside_of_the_range_of_the_link(kind, size, regressor):
+    X, y = counts(kind)
+    model = regressor(kind, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="too small or too large .* another unit"):
+        assert model.fit(X, size * y).stop_reason_ == "stalled"
+    with pytest.warns(ConvergenceWarning, match="too small or too large .* another unit"):
+        regressor(kind).partial_fit(X, size * y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("poisson", 1e-15), ("tweedie", 1e-15), ("gamma", 1e-30), ("poisson", 1e30)]
+)
+def test_targets_in_another_unit(kind, size):
+    X, y = counts(kind)
+    _, peer, params = PEERS[kind]
+    best = peer(alpha=0.0, tol=1e-10, max_iter=10_000, **params).fit(X, y)
+    ours = BatchGDRegressor(kind, tol=1e-8).fit(X, size * y)
+    assert_allclose(ours.coef_, best.coef_, atol=1e-3)
+    assert ours.intercept_ - np.log(size) == pytest.approx(best.intercept_, abs=1e-3)

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from sklearn_sgd._engine.automatic.around_zero import is_far
 from sklearn_sgd._engine.automatic.statistics import measure, merge
-from sklearn_sgd._engine.baseline import constant_of, least_square
+from sklearn_sgd._engine.baseline import constant_of, is_out_of_range, least_square
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.resolve import Recipe
@@ -171,6 +171,12 @@ def number_of_small_targets(recipe: Recipe, state: State, X: Any, targets: Any) 
     sizes = np.maximum(np.abs(recipe.parts.loss.gradient(y, 0.0 * y)), np.abs(y)).max(axis=0)
     least = least_square(np.float64 if on_moments else dtype_of(X), recipe.formulas.is_quadratic)
     return int(np.sum((sizes <= least**0.5) & (sizes > 0.0)))
+
+
+def number_out_of_range(recipe: Recipe, targets: Any) -> int:
+    """Return how many of several targets are too small or too large for a loss with a link."""
+    means = _as_columns(targets).astype(np.float64).mean(axis=0)
+    return sum(is_out_of_range(recipe.parts.loss, mean) for mean in means)
 
 
 @quiet()
