@@ -416,11 +416,7 @@ class Gamma(NamedTuple):
         """What targets must be."""
         return "> 0"
 
-    inverse_link = _exp  # type: ignore[misc]
-
-    def link(self, y):
-        """Raw predictions from predictions, which are above 0."""
-        return log(y)
+    link, inverse_link = staticmethod(log), _exp  # type: ignore[misc]
 
     def allows(self, y):
         """Whether these targets are allowed."""
