@@ -16,7 +16,7 @@ FIELDS = ("alpha", "l1_ratio", "epsilon", "quantile")
 
 # Targets for which an own loss is examined; distances from the best predictions, where it must not be less; a share of
 # the losses at the first three that is rounding; and the raw prediction that stands for an infinite one.
-TARGETS = np.array([-30.0, -3.0, -0.3, 0.3, 1.0, 3.0, 30.0])
+TARGETS = np.array([-30.0, -3.0, -0.3, 0.03, 0.3, 1.0, 3.0, 30.0, 300.0])
 STEPS = np.concatenate([[0.0], np.outer([1.0, 0.25, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0], [1.0, -1.0]).ravel()])
 ROUNDING = 1e-9
 INFINITE = 80.0
@@ -73,7 +73,7 @@ def _with_class(loss: Any, kind: type) -> Any:
     """Return a loss as one of another class: the same numbers, and the same attributes, which may change later."""
     made: Any = tuple.__new__(kind, loss) if isinstance(loss, tuple) else object.__new__(kind)
     if hasattr(loss, "__dict__"):
-        made.__dict__ = loss.__dict__
+        object.__setattr__(made, "__dict__", loss.__dict__)  # Also of a class that is frozen.
     return made
 
 
@@ -90,9 +90,11 @@ def measured_from_least(loss: Any) -> Any:
 
     Automatic steps and `tol` measure losses from 0. A likelihood may have another constant for each target.
     """
-    y = TARGETS[loss.allows(TARGETS)] if hasattr(loss, "allows") else TARGETS
+    if not isinstance(loss, tuple) and not hasattr(loss, "__dict__"):
+        return loss  # What it holds cannot be shared.
     try:
-        values = _values_around(loss, y)
+        allowed = loss.allows(TARGETS) if hasattr(loss, "allows") else True
+        values = _values_around(loss, TARGETS[np.broadcast_to(allowed, TARGETS.shape)])
     except (AttributeError, TypeError, ValueError):
         return loss  # `try_loss` has the error, where the loss is called in this way.
     values = values[:, np.isfinite(values[0])]

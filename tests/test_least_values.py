@@ -1,6 +1,7 @@
 """Own losses whose least value is not 0, such as likelihoods without constants: the fits of scikit-learn's models."""
 
 import pickle
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -127,6 +128,24 @@ def test_squared_error_without_the_square_of_the_target(regressor):
     X, y = linear(200)
     expected = LinearRegression().fit(X, y)
     assert_allclose(regressor(Products(), random_state=0).fit(X, y).coef_, expected.coef_, rtol=1e-6)
+
+
+@dataclass(frozen=True)
+class Frozen(InNumPy):
+    shift: float = 5.0
+
+    def value(self, y, p):
+        return InNumPy.value(self, y, p) - self.shift
+
+    def allows(self, y):
+        return True
+
+
+def test_constant_of_a_frozen_class():
+    X, y = drawn("poisson")
+    own, ours = (BatchGDRegressor(loss).fit(X, y) for loss in (Frozen(), "poisson"))
+    assert_allclose(own.coef_, ours.coef_, rtol=1e-6)
+    assert own.loss.shift == 5.0
 
 
 def test_attributes_may_change_between_calls():
