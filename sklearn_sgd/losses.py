@@ -416,7 +416,7 @@ class Gamma(NamedTuple):
         """What targets must be."""
         return "> 0"
 
-    link, inverse_link = _log, _exp  # type: ignore[misc]
+    link, inverse_link = staticmethod(log), _exp  # type: ignore[misc]
 
     def allows(self, y):
         """Whether these targets are allowed."""

@@ -5,11 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering, csr
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 from sklearn.metrics import d2_tweedie_score, mean_tweedie_deviance, r2_score
 from sklearn.preprocessing import scale
 
-from sklearn_sgd import BatchGDRegressor, losses
+from sklearn_sgd import BatchGDRegressor, OnlineSGDRegressor, losses
 
 PEERS = {
     "poisson": (1.0, PoissonRegressor, {}),
@@ -94,3 +95,41 @@ def test_score_is_r2_and_the_peers_is_d2(kind):
     best, ours = peer(**params).fit(X, y), BatchGDRegressor(kind).fit(X, y)
     assert_allclose(best.score(X, y), d2_tweedie_score(y, best.predict(X), power=power), rtol=1e-10)
     assert_allclose(ours.score(X, y), r2_score(y, ours.predict(X)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_noisy_steps_that_overflow_come_back(seed):
+    """In single precision the squares of the slopes do, which far rows have before the first steps are small."""
+    rng = np.random.default_rng(seed)
+    X = np.exp(1.5 * rng.normal(size=(300, 4))) + 4.0
+    y = 1e-4 * rng.gamma(2.0, np.exp((X - X.mean(axis=0)) / X.std(axis=0) @ [0.5, -0.4, 0.3, 0.2]) / 2.0)
+    X, y = X.astype(np.float32), y.astype(np.float32)
+    best = GammaRegressor(alpha=0.0, fit_intercept=False, tol=1e-8, max_iter=1000).fit(X.astype(float), y.astype(float))
+    ours = OnlineSGDRegressor("gamma", fit_intercept=False, random_state=0).fit(X, y)
+    assert ours.stop_reason_ == "tol"
+    assert_allclose(ours.coef_, best.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("poisson", 1e-25), ("tweedie", 1e-18), ("gamma", 1e-40), ("poisson", 1e40)]
+)
+@pytest.mark.parametrize("regressor", REGRESSORS)
+def test_targets_outside_of_the_range_of_the_link(kind, size, regressor):
+    X, y = counts(kind)
+    model = regressor(kind, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="too small or too large .* another unit"):
+        assert model.fit(X, size * y).stop_reason_ == "stalled"
+    with pytest.warns(ConvergenceWarning, match="too small or too large .* another unit"):
+        regressor(kind).partial_fit(X, size * y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("poisson", 1e-15), ("tweedie", 1e-15), ("gamma", 1e-30), ("poisson", 1e30)]
+)
+def test_targets_in_another_unit(kind, size):
+    X, y = counts(kind)
+    _, peer, params = PEERS[kind]
+    best = peer(alpha=0.0, tol=1e-10, max_iter=10_000, **params).fit(X, y)
+    ours = BatchGDRegressor(kind, tol=1e-8).fit(X, size * y)
+    assert_allclose(ours.coef_, best.coef_, atol=1e-3)
+    assert ours.intercept_ - np.log(size) == pytest.approx(best.intercept_, abs=1e-3)

@@ -8,6 +8,7 @@ import pytest
 from internals import used
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import AUTO, EARLY, FIXED, REGRESSORS, covering, csr, held_out, linear, mini, ridge, some_weights, theta
+from scipy.optimize import minimize
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -17,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.losses import SquaredEpsilonInsensitive
 
 # Few steps, so some fits are rightly said to end worse than a constant.
 few_steps = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -25,6 +27,25 @@ all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 
 
 # Progress of the objective
+
+
+def test_slow_progress_of_full_batches_adds_up():
+    """Few rows are outside of the tube, and each step changes which."""
+    rng = np.random.default_rng(619)
+    X = rng.standard_t(2, size=(400, 60))
+    z = (X - X.mean(axis=0)) / X.std(axis=0) @ rng.normal(size=60) / 8
+    y = 3 * z + 5 + rng.standard_t(3, size=400) * 0.3
+    epsilon = float(np.quantile(abs(y), 0.9))
+
+    def losses(w):
+        return SquaredEpsilonInsensitive(epsilon).value(y, X @ w).mean()
+
+    def slopes(w):
+        return X.T @ SquaredEpsilonInsensitive(epsilon).gradient(y, X @ w) / 400
+
+    model = BatchGDRegressor("squared_epsilon_insensitive", epsilon=epsilon, fit_intercept=False).fit(X, y)
+    least = minimize(losses, model.coef_, jac=slopes, options={"gtol": 1e-9}).fun
+    assert losses(model.coef_) - least <= 0.5 * model.tol * losses(np.zeros(60))
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr])

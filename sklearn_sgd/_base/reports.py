@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.streams.watch import Watch, number_of_small_targets, watched
+from sklearn_sgd._engine.streams.watch import Watch, number_of_small_targets, number_out_of_range, watched
 from sklearn_sgd._engine.verdict import Verdict
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd.optimizers import SGD
@@ -68,6 +68,10 @@ MESSAGES = {
         "The minimum was not reached: a target is so far from the others that their losses are lost in the rounding of "
         "its own. Remedy: leave out such samples, or clip y."
     ),
+    "outside": (
+        "The minimum was not reached: the targets are too small or too large for a loss with the logarithm as a link. "
+        "Remedy: y in another unit, such as y / y.mean(); coefficients are the same, but for the intercept."
+    ),
     "small": (
         "The minimum was not reached: the targets are so small that the squares of the slopes of their losses are "
         "below the range of numbers. Remedy: y in another unit, in which its numbers are larger, or X and y in float64 "
@@ -112,6 +116,8 @@ def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: An
         before = (before or Watch.start(state.n_samples - X.shape[0]))._replace(warned=True)
     if before is None and X.shape[0] and (small := number_of_small_targets(recipe, state, X, y)):
         _warn_once(estimator, _of_targets(small, model) + MESSAGES["small"])
+    if before is None and X.shape[0] and (outside := number_out_of_range(recipe, y)):
+        _warn_once(estimator, _of_targets(outside, model) + MESSAGES["outside"])
     known, worse = watched(before, recipe, model.progress, partial(model.predict, raw=True), X, y, weight)
     if worse.than_constant:
         message = _of_targets(worse.than_constant, model) + STREAM.format(n_samples=state.n_samples)

@@ -12,6 +12,7 @@ from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, host, is_foreign, like, namespace, scratch_rows, summed, take, total
 from sklearn_sgd._ops import clip
+from sklearn_sgd._parts import best_prediction
 
 # Number of samples for the search of the best constant, of candidates at its start, of rows in a block, and of targets
 # without their rows.
@@ -32,6 +33,10 @@ SHARE_LEFT = 1e-5
 
 # Square from which on no quotient of squares is limited.
 LEAST = 1e-296
+
+# Distance of raw predictions from their limits, for a loss with a link; largest size of a target that counts as 0, in
+# units of the mean; and relative difference of two slopes that belong to a straight line.
+FREE, NEGLIGIBLE, STRAIGHT = 2.0, 1e-3, 1e-6
 
 # Spread of the first predictions, in units of the typical residual.
 SPREAD = 0.1
@@ -63,9 +68,7 @@ def constant_of(formulas: Formulas, y, weight, close: float = 1e-14) -> float:
     order = np.argsort(y)
     mass = np.cumsum(weight[order])
     some = np.searchsorted(mass, np.linspace(0.0, mass[-1], CANDIDATES))
-    candidates = np.unique(y[order[np.minimum(some, y.shape[0] - 1)]])
-    if hasattr(loss, "link"):
-        candidates = loss.link(candidates)
+    candidates = best_prediction(loss, np.unique(y[order[np.minimum(some, y.shape[0] - 1)]]))
 
     def slope(p):
         slopes = weight * loss.gradient(y, p)
@@ -108,6 +111,23 @@ def constant_losses(loss, data, kept, constant: float) -> tuple[float, float]:
     """The mean loss of a constant, and its size without the contribution of rows with extreme losses."""
     sums = constant_sums(loss, data, kept, constant)
     return float(sums[1] / sums[0]), abs(float(usual_value(sums) / sums[0]))
+
+
+def is_out_of_range(loss, mean: float) -> bool:
+    """Whether targets of this mean are too small or too large for a loss with a link.
+
+    Such a loss takes targets of 0 for small ones, and limits raw predictions. Both must be far from the mean.
+    """
+    if not (hasattr(loss, "link") and hasattr(loss, "inverse_link") and 0.0 < mean < np.inf):
+        return False
+    raw = best_prediction(loss, np.float64(mean))
+    beside = [float(loss.inverse_link(raw + move)) for move in (-FREE - 1.0, -FREE, FREE, FREE + 1.0)]
+    middle = np.float64(loss.inverse_link(raw))
+    at_0, *slopes = (float(loss.gradient(middle * size, raw)) for size in np.arange(4.0))
+    falls = -np.diff(slopes)
+    is_linear = falls[0] > 0.0 and abs(falls[1] - falls[0]) <= STRAIGHT * falls[0]
+    least = middle * (1.0 - (at_0 - slopes[0]) / falls[0]) if is_linear else 0.0  # The target that 0 counts as.
+    return bool(beside[0] == beside[1] or beside[2] == beside[3] or least > NEGLIGIBLE * mean)
 
 
 def constant_sums(loss, data, kept, constant: float) -> np.ndarray:
@@ -240,7 +260,7 @@ def training_loss(
         if not rounding:
             return z
         size = rounding * (abs(rows) @ like(abs(coef), X) + abs(intercept))
-        return clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size)
+        return clip(best_prediction(loss, y), z - size, z + size)
 
     return _mean_loss(loss, data, kept, predict)
 

@@ -56,7 +56,7 @@ class Descent:
             self.run.begin_epoch()
         if self.reweighting:
             self.plan, self.share = self.reweighting.begin(self.plan, self.state, self.was_stopped)
-        self.before = self.state.vectors.copy()
+        self.before, self.window = self.state.vectors.copy(), self.state.window.copy()
         self.total = self.state.first_batch_excess
 
     def advance(self, order: Any, start: int, stop: int) -> None:
@@ -80,7 +80,7 @@ class Descent:
         penalty = plan.penalty_value((state.vectors if plan.noise else self.before).coef)
         finite = abs(self.total) <= plan.largest_loss and state.finite(plan.average_from > 0, plan.largest_loss)
         if not finite:
-            state.go_back_to(self.before)
+            state.go_back_to(self.before, self.window)
         else:
             state.predict_with(plan)
             if state.began is not None:

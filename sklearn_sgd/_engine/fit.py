@@ -135,6 +135,7 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
+            adds_up=plan.preconditioner is not None and not (plan.noise or score or self.probe),
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
         is_worth = plan.n_rows >= MANY and plan.shuffles and self.stopping.margin is not None
@@ -350,7 +351,7 @@ class Fit:
         if self.is_finished:
             state.vectors.coef[:] = w  # A stream goes on from here.
             if self.reason == "diverged":
-                self.reason = "tol"  # The noisy steps did, and these came back.
+                self.reason, self.has_left = "tol", False  # The noisy steps did, and these came back.
         return w, hidden
 
     def _note_missing(self, state: State, missing: float, enough: float) -> None:

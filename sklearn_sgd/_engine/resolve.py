@@ -10,7 +10,7 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.passes.passive_aggressive import variant
 from sklearn_sgd._engine.traits import Formulas
-from sklearn_sgd._parts import make_part, stores_slopes, try_penalty
+from sklearn_sgd._parts import make_part, measured_from_least, stores_slopes, try_penalty
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS
 from sklearn_sgd.penalties import PENALTIES, Positive
@@ -120,7 +120,10 @@ def make_parts(params: Mapping[str, Any], dtype, n_features: int, foreign: bool)
         try_penalty(penalty, n_features)
     if params["positive"]:
         penalty = Positive(penalty)
-    parts = make_part(params["loss"], LOSSES, params), penalty, make_part(params["optimizer"], OPTIMIZERS, params)
+    loss = make_part(params["loss"], LOSSES, params)
+    if not isinstance(params["loss"], str):
+        loss = measured_from_least(loss)
+    parts = loss, penalty, make_part(params["optimizer"], OPTIMIZERS, params)
     return Parts(*(part if foreign else _in_precision(part, dtype) for part in parts))
 
 

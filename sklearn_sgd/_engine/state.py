@@ -328,9 +328,9 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
         self.n_updates += n_updates
         self.n_samples += n_rows
 
-    def go_back_to(self, vectors: Vectors) -> None:
-        """Restore earlier vectors."""
-        self.vectors = vectors
+    def go_back_to(self, vectors: Vectors, window: np.ndarray) -> None:
+        """Restore earlier vectors, and the window of that time."""
+        self.vectors, self.window = vectors, window
 
     def predict_with(self, plan: Any) -> None:
         """Predict with the average, or with the last parameters."""

@@ -46,6 +46,8 @@ class Stopping:
         Whether one epoch is enough, because final steps lead to the minimum from anywhere.
     is_exact : bool
         Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
+    adds_up : bool
+        Whether the progress of all epochs of the patience counts, not that of each.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Stopping:
         has_grown: Callable,
         ends_at_once: bool,
         is_exact: bool = False,
+        adds_up: bool = False,
     ):
         self.margin = margin
         self.patience = patience
@@ -70,7 +73,7 @@ class Stopping:
         self.excess = excess
         self.has_grown = has_grown
         self.ends_at_once = ends_at_once
-        self.is_exact = is_exact
+        self.is_exact, self.adds_up = is_exact, adds_up
         self.losses: list[float] = []
         self.values: list[float] = []
         self.n_at_first_rate = 0
@@ -101,6 +104,11 @@ class Stopping:
         grows = third > FASTER * second > FASTER * FASTER * first > 0.0
         return bool(grows and third > LITTLE * (self.margin or 0.0))
 
+    def _is_slow(self) -> bool:
+        """Whether epochs with little progress have made enough together, as where few rows shape each step."""
+        falls = self.adds_up and len(self.values) > self.patience
+        return falls and self.best < min(self.values[: -self.patience]) - (self.margin or 0.0)
+
     def _stalled(self, epoch: Epoch, state: State) -> str | None:
         """The reason to stop for lack of progress, or None; an adaptive rate is reduced first, if possible."""
         current = -self.score(*state.predictor()) if self.score else self.objective(epoch, state)
@@ -120,7 +128,7 @@ class Stopping:
         known = self.excess if self.margin is not None and state.n_epochs > 1 else None
         if known and known(state) <= MISSING * self.margin:
             return "tol"
-        if self.stalled < self.patience:
+        if self.stalled < self.patience or self._is_slow():
             return None
         if state.rate > self.smallest_rate:
             state.lower_rate(DIVISOR)

@@ -6,8 +6,9 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
-from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, least_square
+from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, is_out_of_range, least_square
 from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
+from sklearn_sgd._engine.kinks.jumps import has_link
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.preparation.outliers import follows_limited_target
@@ -21,11 +22,12 @@ from sklearn_sgd.losses import AbsoluteError
 # the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
 # short, without an effect, or right, but their average is behind them; rounding hides the way to the minimum, or that
 # is along narrow directions of many columns, or a bound of the minimum is far below, or the losses of all targets but
-# one are lost, or those of all, since they are so small; its loss rises, or falls still when the epochs end, or the
-# minimum is far; the average is behind the last steps.
+# one are lost, or the targets are outside of the range of a link, or the losses of all are lost, since they are so
+# small; its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last
+# steps.
 KINDS = (
     *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse still", "worse average"),
-    *("stalled", "narrow", "above", "lost", "small", "rises", "falls", "far", "average"),
+    *("stalled", "narrow", "above", "lost", "outside", "small", "rises", "falls", "far", "average"),
 )
 
 # Distance to the minimum, in units of the tolerance, from which it is far; the same where it is no estimate, since a
@@ -74,7 +76,7 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
-    if kind in ("narrow", "above", "lost", "small") and ended == "tol":
+    if kind in ("narrow", "above", "lost", "outside", "small") and ended == "tol":
         ended = fit.reason = "stalled"
     losses = state.loss_curve
     return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None
@@ -122,6 +124,8 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "unlike"
     if worse:
         return worse
+    if ended in COMPLETE and _is_out_of_range(fit):
+        return "outside"
     if ended in COMPLETE and _is_small(fit):
         return "small"
     if not fit.progress or ended not in COMPLETE:
@@ -147,6 +151,14 @@ def _is_small(fit: Fit) -> bool:
     place = 0.0 if hasattr(loss, "link") else fit.constant
     spread = constant_loss(AbsoluteError(), plan.data, plan.row_indices, place)
     return 0.0 < spread <= least**0.5
+
+
+def _is_out_of_range(fit: Fit) -> bool:
+    """Whether the targets are too small or too large for a loss with a link."""
+    plan = fit.descent.plan
+    loss = plan.parts.loss
+    # Targets of a logarithm are not negative.
+    return has_link(loss) and is_out_of_range(loss, constant_loss(AbsoluteError(), plan.data, plan.row_indices, 0.0))
 
 
 def _is_unlike(fit: Fit, worst: float) -> bool:

@@ -15,13 +15,14 @@ from scipy import sparse
 
 from sklearn_sgd._engine.automatic.around_zero import is_far
 from sklearn_sgd._engine.automatic.statistics import measure, merge
-from sklearn_sgd._engine.baseline import constant_of, least_square
+from sklearn_sgd._engine.baseline import constant_of, is_out_of_range, least_square
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._namespace import dtype_of, host, take
+from sklearn_sgd._parts import best_prediction
 
 # Number of targets that are kept of as many rows as there were before, and at most of one call.
 TARGETS, OF_CALL = 8, 4
@@ -172,6 +173,12 @@ def number_of_small_targets(recipe: Recipe, state: State, X: Any, targets: Any) 
     return int(np.sum((sizes <= least**0.5) & (sizes > 0.0)))
 
 
+def number_out_of_range(recipe: Recipe, targets: Any) -> int:
+    """Return how many of several targets are too small or too large for a loss with a link."""
+    means = _as_columns(targets).astype(np.float64).mean(axis=0)
+    return sum(is_out_of_range(recipe.parts.loss, mean) for mean in means)
+
+
 @quiet()
 def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Callable[[Any], Any]) -> Worse:
     """Compare the predictions of the collected rows with the best constant, and with 0."""
@@ -219,7 +226,7 @@ def worse_than_constant(
         return False, False  # Nothing to measure the losses by.
     constant = constant_of(recipe.formulas, targets, weights, CLOSE) if has_constant else 0.0
     size = ROUNDING * (np.abs(z) + abs(constant))
-    losses = loss.value(y, np.clip(loss.link(y) if hasattr(loss, "link") else y, z - size, z + size))
+    losses = loss.value(y, np.clip(best_prediction(loss, y), z - size, z + size))
     others, share = loss.value(y, constant + 0.0 * y), weight / weight.sum()
     mean, usual = share @ losses, share @ others
     more, whole = mean - usual, weights @ loss.value(targets, constant + 0.0 * targets) / weights.sum()
