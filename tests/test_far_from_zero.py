@@ -155,6 +155,29 @@ def test_streams_of_other_losses_end_near_the_minimum(loss, offset):
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
 
 
+@pytest.mark.filterwarnings("ignore:.*earlier samples count no more")
+@pytest.mark.parametrize("offset", [1e2, 1e6])
+@pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
+def test_a_stream_that_loses_its_intercept_ends_near_the_minimum(loss, offset):
+    """The columns can express nearly a constant, so that predictions at their means stay."""
+    X, y, least, constant = problem_of(loss, 600, offset)
+    model = MiniBatchSGDRegressor(loss, batch_size=4).partial_fit(X[:300], y[:300]).set_params(fit_intercept=False)
+    for start in range(300, 600, 20):
+        model.partial_fit(X[start : start + 20], y[start : start + 20])
+    assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
+
+
+@pytest.mark.filterwarnings("ignore:.*earlier samples count no more")
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_bounds_hold_where_columns_replace_an_intercept(loss, before):
+    X, y = far(60, 5, np.array([1e4, -1e4, 1e4, -1e4, 0.0]))
+    model = OnlineSGDRegressor(loss, fit_intercept=before, positive=True, average=True, half_life=500)
+    model.partial_fit(X[:20], y[:20]).set_params(fit_intercept=False)
+    for rows in (slice(20, 40), slice(40, 41), slice(41, 60)):
+        assert (model.partial_fit(X[rows], y[rows]).coef_ >= 0.0).all()
+
+
 def test_a_stream_without_intercept_that_is_worse_than_a_constant_warns():
     X, y = far(1200, 5, 1e9)
     model = OnlineSGDRegressor("huber", fit_intercept=False, learning_rate="constant", eta0=1e-25)
