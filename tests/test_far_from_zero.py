@@ -155,6 +155,23 @@ def test_streams_of_other_losses_end_near_the_minimum(loss, offset):
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
 
 
+@pytest.mark.parametrize("number", [0, 1, 5])
+@pytest.mark.parametrize("loss", [Huber(0.5), Expectile(0.8), LogCosh(), Poisson()])
+def test_streams_with_a_column_of_ones(loss, number):
+    """It is an intercept, also if no other column varies."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, number))
+    y = rng.poisson(np.exp(1.0 + 0.3 * X.sum(axis=1))).astype(float)
+    model, twin = (MiniBatchSGDRegressor(loss, batch_size=4, fit_intercept=with_it) for with_it in (False, True))
+    for start in range(0, 600, 20):
+        rows = slice(start, start + 20)
+        model.partial_fit(np.column_stack((np.ones(20), X[rows])), y[rows])
+        twin.partial_fit(np.column_stack((np.ones(20), X[rows])), y[rows])
+    z = X @ model.coef_[1:] + model.coef_[0]
+    least, constant = (np.mean(loss.value(y, v)) for v in (X @ twin.coef_[1:] + twin.intercept_, np.full(600, 9.0)))
+    assert np.mean(loss.value(y, z)) <= least + 0.05 * abs(constant - least)
+
+
 @pytest.mark.filterwarnings("ignore:.*earlier samples count no more")
 @pytest.mark.parametrize("offset", [1e2, 1e6])
 @pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
