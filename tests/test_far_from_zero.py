@@ -172,6 +172,19 @@ def test_streams_with_a_column_of_ones(loss, number):
     assert np.mean(loss.value(y, z)) <= least + 0.05 * abs(constant - least)
 
 
+@pytest.mark.parametrize("offset", [1e5, 1e6])
+@pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
+def test_young_streams_of_single_rows_are_no_worse_than_a_constant(loss, offset):
+    """A few rows do not show how predictions far from 0 move."""
+    rng = np.random.default_rng(0)
+    X, y = offset + rng.standard_normal((50, 4)), np.abs(rng.standard_normal(50)) + 5.0
+    model = MiniBatchSGDRegressor(loss, fit_intercept=False)
+    for row in range(50):
+        model.partial_fit(X[row : row + 1], y[row : row + 1])
+    constant = np.log(y.mean()) if hasattr(loss, "link") else np.median(y)
+    assert np.mean(loss.value(y, X @ model.coef_)) <= 1.5 * np.mean(loss.value(y, constant + 0.0 * y))
+
+
 @pytest.mark.filterwarnings("ignore:.*earlier samples count no more")
 @pytest.mark.parametrize("offset", [1e2, 1e6])
 @pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
