@@ -15,7 +15,7 @@ from sklearn.utils import check_X_y, sparsefuncs
 
 from sklearn_sgd._base.objective import check_regressor, cost_of, parts_of, slopes_of
 from sklearn_sgd._base.recording import FitRecord, record_fit
-from sklearn_sgd._base.samples import convertible
+from sklearn_sgd._base.samples import convertible, supported
 from sklearn_sgd._base.unused import clone_with
 from sklearn_sgd._namespace import detached, dispatches, host
 
@@ -386,4 +386,4 @@ def last_step(estimator: Any) -> Any:
 def check_data(X, y):
     """Return X in float64, dense or CSR, and y; those of other libraries as arrays of NumPy."""
     X, y = (host(detached(values)) if dispatches(values) else values for values in (X, y))
-    return check_X_y(convertible(X), y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
+    return check_X_y(convertible(X), supported(y, "y"), accept_sparse="csr", dtype=np.float64, y_numeric=True)

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklearn_sgd import BatchSizeDisplay, LossCurveDisplay, MiniBatchSGDRegressor, OnlineSGDRegressor, schedules
-from sklearn_sgd.diagnostics import critical_batch_size, record_fit
+from sklearn_sgd.diagnostics import critical_batch_size, gradient_noise, objective, record_fit
 from sklearn_sgd.losses import SquaredError
 from sklearn_sgd.streaming import ArraySource, fit_stream
 
@@ -67,6 +67,11 @@ def test_masked_values_are_refused_everywhere():
         MiniBatchSGDRegressor(early_stopping=True).fit(X, Y, X_val=masked, y_val=Y)
     with pytest.raises(ValueError, match="X has masked values"):
         fit_stream(MiniBatchSGDRegressor(), ArraySource(masked, Y))
+    targets, start = np.ma.array(Y, mask=MASKS["y"]), np.zeros((1, 5))
+    for call in (gradient_noise, lambda *given: objective(*given, start)):
+        for name, given in {"X": (masked, Y), "y": (X, targets)}.items():
+            with pytest.raises(ValueError, match=f"^{name} has masked values"):
+                call(model, *given)
 
 
 # Start parameters

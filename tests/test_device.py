@@ -199,7 +199,7 @@ def counts(X, loss):
 
 @covering({"loss": [*LOSSES], "penalty": [None, "l2", "l1"], "batch_size": [20, None]})
 def test_automatic_steps_read_little_of_an_epoch(loss, penalty, batch_size, library, monkeypatch):
-    """Also where a step is searched for, or rows are weighted anew."""
+    """Also where a step is searched for, or rows are weighted again."""
     X, _ = linear(61)
     weight = some_weights(61) if penalty != "l1" else None
     params = {"loss": loss, "penalty": penalty, "batch_size": batch_size}

@@ -155,6 +155,59 @@ def test_streams_of_other_losses_end_near_the_minimum(loss, offset):
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
 
 
+@pytest.mark.parametrize("number", [0, 1, 5])
+@pytest.mark.parametrize("loss", [Huber(0.5), Expectile(0.8), LogCosh(), Poisson()])
+def test_streams_with_a_column_of_ones(loss, number):
+    """It is an intercept, also if no other column varies."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, number))
+    y = rng.poisson(np.exp(1.0 + 0.3 * X.sum(axis=1))).astype(float)
+    model, twin = (MiniBatchSGDRegressor(loss, batch_size=4, fit_intercept=with_it) for with_it in (False, True))
+    for start in range(0, 600, 20):
+        rows = slice(start, start + 20)
+        model.partial_fit(np.column_stack((np.ones(20), X[rows])), y[rows])
+        twin.partial_fit(np.column_stack((np.ones(20), X[rows])), y[rows])
+    z = X @ model.coef_[1:] + model.coef_[0]
+    least, constant = (np.mean(loss.value(y, v)) for v in (X @ twin.coef_[1:] + twin.intercept_, np.full(600, 9.0)))
+    assert np.mean(loss.value(y, z)) <= least + 0.05 * abs(constant - least)
+
+
+@pytest.mark.parametrize("offset", [1e5, 1e6])
+@pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
+def test_young_streams_of_single_rows_are_no_worse_than_a_constant(loss, offset):
+    """A few rows do not show how predictions far from 0 move."""
+    rng = np.random.default_rng(0)
+    X, y = offset + rng.standard_normal((50, 4)), np.abs(rng.standard_normal(50)) + 5.0
+    model = MiniBatchSGDRegressor(loss, fit_intercept=False)
+    for row in range(50):
+        model.partial_fit(X[row : row + 1], y[row : row + 1])
+    constant = np.log(y.mean()) if hasattr(loss, "link") else np.median(y)
+    assert np.mean(loss.value(y, X @ model.coef_)) <= 1.5 * np.mean(loss.value(y, constant + 0.0 * y))
+
+
+@pytest.mark.filterwarnings("ignore:.*earlier samples count no more")
+@pytest.mark.parametrize("offset", [1e2, 1e6])
+@pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
+def test_a_stream_that_loses_its_intercept_ends_near_the_minimum(loss, offset):
+    """The columns can express nearly a constant, so that predictions at their means stay."""
+    X, y, least, constant = problem_of(loss, 600, offset)
+    model = MiniBatchSGDRegressor(loss, batch_size=4).partial_fit(X[:300], y[:300]).set_params(fit_intercept=False)
+    for start in range(300, 600, 20):
+        model.partial_fit(X[start : start + 20], y[start : start + 20])
+    assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
+
+
+@pytest.mark.filterwarnings("ignore:.*earlier samples count no more")
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_bounds_hold_where_columns_replace_an_intercept(loss, before):
+    X, y = far(60, 5, np.array([1e4, -1e4, 1e4, -1e4, 0.0]))
+    model = OnlineSGDRegressor(loss, fit_intercept=before, positive=True, average=True, half_life=500)
+    model.partial_fit(X[:20], y[:20]).set_params(fit_intercept=False)
+    for rows in (slice(20, 40), slice(40, 41), slice(41, 60)):
+        assert (model.partial_fit(X[rows], y[rows]).coef_ >= 0.0).all()
+
+
 def test_a_stream_without_intercept_that_is_worse_than_a_constant_warns():
     X, y = far(1200, 5, 1e9)
     model = OnlineSGDRegressor("huber", fit_intercept=False, learning_rate="constant", eta0=1e-25)

@@ -133,7 +133,7 @@ def test_partial_fit_takes_the_new_link():
 
 @pytest.mark.parametrize("saved", [False, True])
 def test_a_stream_that_continues_with_another_loss_warns(saved):
-    """Its average begins anew; not with moments of the targets, nor with a half-life."""
+    """Its average starts again; not with moments of the targets, nor with a half-life."""
     X, y = linear(n=400)
     y = np.exp(0.1 * y) + np.random.default_rng(0).exponential(size=400)
 
@@ -148,12 +148,14 @@ def test_a_stream_that_continues_with_another_loss_warns(saved):
     assert np.mean(y <= model.predict(X)) < 0.2
     with pytest.warns(ConvergenceWarning, match=r"was Poisson\(\).*half_life"):
         going_on("poisson", loss=losses.SquaredError()).partial_fit(X, y)
-    with pytest.warns(ConvergenceWarning, match=r"\(\) without intercept and is now SquaredError\(\), "):
-        going_on("squared_error", without=True, fit_intercept=True).partial_fit(X, y)
+    with pytest.warns(ConvergenceWarning, match=r"\(scale=1.0\) without intercept and is now LogCosh\(scale=1.0\): "):
+        going_on("logcosh", without=True, fit_intercept=True).partial_fit(X, y)
     with warnings.catch_warnings(action="error", category=ConvergenceWarning):
         model.partial_fit(X, y)  # It is said once.
         model = going_on("squared_error", fit_intercept=False).partial_fit(X, y)
         assert_allclose(model.coef_, np.linalg.lstsq(X, y)[0], rtol=1e-3)
+        model = going_on("squared_error", without=True, fit_intercept=True).partial_fit(X, y)
+        assert_allclose(theta(model), np.linalg.lstsq(np.c_[X, np.ones(400)], y)[0], rtol=1e-3)
         going_on("huber", loss="absolute_error", half_life=50.0).partial_fit(X, y)
         going_on("huber", loss=losses.Huber(0.1), penalty="l2", alpha=1e-5).partial_fit(X, y)
         going_on("huber", loss="squared_error", **RATE).partial_fit(X, y)
@@ -340,7 +342,7 @@ def test_a_small_call_on_sparse_rows_runs_few_functions():
     X = sparse.random(30, 1000, density=0.02, format="csr", random_state=0)
     y, model = X @ np.ones(1000), OnlineSGDRegressor()
     rows = [(X[row : row + 1], y[row : row + 1]) for row in range(30)]
-    # Some calls take longer, since they make the step anew.
+    # Some calls take longer, since they compute the step again.
     names = min((calls(model.partial_fit, *row, modules="sklearn_sgd") for row in rows), key=len)
     assert "advance" in names
     assert len(names) <= 55

@@ -106,7 +106,7 @@ def test_one_version(checks):
     """It stands in one file; the other files take it from there, or do not name it."""
     assert "version" in PROJECT["dynamic"]
     assert checks.version_of_package() == sklearn_sgd.__version__
-    assert version("sklearn-sgd") == sklearn_sgd.__version__, "install the package anew"
+    assert version("sklearn-sgd") == sklearn_sgd.__version__, "install the package again"
     assert not re.search(r"^version:", (REPOSITORY / "CITATION.cff").read_text(), re.MULTILINE)
     recipe = (REPOSITORY / "recipe" / "recipe.yaml").read_text()
     assert re.findall(r"^ *version: (.*)$", recipe, re.MULTILINE) == [

@@ -693,6 +693,9 @@ def test_rows_of_an_iterator_that_max_rows_loses_are_named(tmp_path):
     # A generator that has begun is not skipped for a second time.
     chunks, path = numbered_chunks(), tmp_path / "c"
     model = fit_stream(OnlineSGDRegressor(), chunks, max_rows=24, checkpoint=path)
+    model.partial_fit(*next(numbered_chunks()))
     with pytest.raises(ValueError, match="this generator has given some already"):
         fit_stream(model, chunks, checkpoint=path)
+    assert model.n_samples_seen_ == 34  # It is left as it was.
+    assert fit_stream(OnlineSGDRegressor(), chunks, max_rows=24, checkpoint=path).n_samples_seen_ == 24
     assert fit_stream(model, numbered_chunks(), checkpoint=path).n_samples_seen_ == 60

@@ -200,7 +200,7 @@ def test_chunks_without_weight_or_entries(monkeypatch):
 )
 def test_dense_chunks_between(monkeypatch, first, params, size, weighted):
     """Arrays and matrices may come in turn, whichever come first, and whatever the last chunks were."""
-    X, y = words(filled=3)
+    X, y = words(60 * size, filled=3)
 
     def made():
         model = MiniBatchSGDRegressor(**params)

@@ -366,14 +366,14 @@ def test_interrupt_keeps_the_best_parameters():
 
 
 @all_kinds
-def test_lines_tell_epoch_loss_rate_and_score(kind, capsys):
+def test_lines_have_epoch_loss_rate_and_score(kind, capsys):
     X, y = linear()
     fitted = kind(verbose=1, early_stopping=True, **AUTO, random_state=0).fit(X, y, X_val=X, y_val=y)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == fitted.n_iter_ == 3
     for number, line in enumerate(lines):
-        caught = re.fullmatch(rf"{kind.__name__}: epoch +(\d+)  loss (\S+)  rate (\S+)  validation R² (\S+)", line)
-        epoch, loss, _, score = map(float, caught.groups())
+        match = re.fullmatch(rf"{kind.__name__}: epoch +(\d+)  loss (\S+)  rate (\S+)  validation R² (\S+)", line)
+        epoch, loss, _, score = map(float, match.groups())
         assert epoch == number + 1
         assert loss == pytest.approx(fitted.loss_curve_[number], rel=1e-5)
         assert score == pytest.approx(fitted.validation_scores_[number], abs=1e-4)

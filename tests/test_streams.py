@@ -195,11 +195,11 @@ def idle():
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_recent_loss_is_a_fading_mean(idle, weighted):
-    losses = np.random.default_rng(0).exponential(size=3000)
-    weight = np.tile([1.0, 3.0], 1500) if weighted else None
-    for sizes in ([1], [10], [1000]):
-        model = feed(clone(idle), np.zeros((3000, 1)), losses, sizes, weight)
-        shares = np.tile([0.5, 1.5], 1500) if weighted else np.ones(3000)
+    every = np.random.default_rng(0).exponential(size=3000)
+    for sizes, n in (([1], 1000), ([10], 3000), ([1000], 3000)):
+        losses, weight = every[:n], np.tile([1.0, 3.0], n // 2) if weighted else None
+        model = feed(clone(idle), np.zeros((n, 1)), losses, sizes, weight)
+        shares = np.tile([0.5, 1.5], n // 2) if weighted else np.ones(n)
         age = shares.sum() - np.cumsum(shares)
         # The later a row, the more it counts; rows of a call count alike.
         expected = np.average(losses, weights=shares * np.exp(-age / 1000))

@@ -33,7 +33,7 @@ all_kinds = pytest.mark.parametrize("kind", REGRESSORS)
 some_warn = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def caught(model, *args, **kwargs):
+def fit_of(model, *args, **kwargs):
     """The model, fitted, and what it warned of, without its name."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -129,7 +129,7 @@ def test_large_but_in_range_is_learned(kind):
 def test_average_is_judged_and_not_the_last_step(kind):
     X, y = linear(n=200)
     model = kind(average=True, learning_rate="constant", eta0=0.1, epochs=20, random_state=0)
-    model, [message] = caught(model, X, y, coef_init=np.full(5, 1e6))
+    model, [message] = fit_of(model, X, y, coef_init=np.full(5, 1e6))
     assert model.score(X, y) < -1e6
     assert "worse than the best constant" in message
     # Where steps have arrived, and only there, the average is what is wrong.
@@ -140,10 +140,10 @@ def test_average_is_judged_and_not_the_last_step(kind):
 def test_average_that_is_behind_gives_a_warning():
     X, y = linear(n=200)
     params = {"learning_rate": "constant", "eta0": 0.02, "epochs": 6, "random_state": 0}
-    model, [message] = caught(OnlineSGDRegressor(average=True, **params), X, y, coef_init=np.full(5, 50.0))
+    model, [message] = fit_of(OnlineSGDRegressor(average=True, **params), X, y, coef_init=np.full(5, 50.0))
     assert 0 < model.score(X, y) < 0.9
     assert message.startswith("The average, which predict uses, is worse than the last updates")
-    later, messages = caught(OnlineSGDRegressor(average=900, **params), X, y, coef_init=np.full(5, 50.0))
+    later, messages = fit_of(OnlineSGDRegressor(average=900, **params), X, y, coef_init=np.full(5, 50.0))
     assert not messages
     assert later.score(X, y) > 0.99
 
@@ -155,7 +155,7 @@ def test_constant_in_the_place_of_the_automatic_step_gives_a_warning(loss, monke
     for seed, batch_size in product(range(4), (1, 16, None)):
         X, y = rng.standard_normal((100, 5)), np.append(np.zeros(99), 1e9)
         model = MiniBatchSGDRegressor(loss, batch_size=batch_size, average=True, epochs=10, random_state=seed)
-        model, messages = caught(model, X, y)
+        model, messages = fit_of(model, X, y)
         replaced = len(fall_backs) > number
         assert replaced == any("replaced" in message for message in messages)
         assert not replaced or not model.coef_.any()
@@ -247,7 +247,7 @@ def test_descent_starts_where_there_are_numbers(loss):
         X = (1000 + 1e-3 * rng.standard_normal((5, 12))).astype(np.float32)
         y = (5 + rng.standard_normal(5)).astype(np.float32)
         for intercept, average in product((False, True), (False, True)):
-            model, messages = caught(BatchGDRegressor(loss, fit_intercept=intercept, average=average, epochs=2), X, y)
+            model, messages = fit_of(BatchGDRegressor(loss, fit_intercept=intercept, average=average, epochs=2), X, y)
             assert np.isfinite(model.predict(X)).all()
             assert not any("finite range" in message for message in messages)
 
@@ -295,7 +295,7 @@ REGRESSION = make_regression(1000, 5, noise=10, random_state=0)
     "params", [{}, {"average": True}, {"early_stopping": True}, {"optimizer": "momentum"}], ids=str
 )
 def test_growth_is_not_progress_by_tol(params):
-    model, [message] = caught(BatchGDRegressor(learning_rate="constant", random_state=0, **params), *DIABETES)
+    model, [message] = fit_of(BatchGDRegressor(learning_rate="constant", random_state=0, **params), *DIABETES)
     assert model.stop_reason_ == "diverged"
     assert np.isfinite(theta(model)).all()
     assert "smaller eta0" in message
@@ -320,7 +320,7 @@ def test_growth_is_not_progress_by_tol(params):
 @pytest.mark.parametrize("form", [np.asarray, csr])
 def test_steps_that_are_too_short_give_a_warning(model, reason, form):
     X, y = REGRESSION
-    model, [message] = caught(clone(model).set_params(random_state=0), form(X), y)
+    model, [message] = fit_of(clone(model).set_params(random_state=0), form(X), y)
     assert model.stop_reason_ == reason
     assert model.score(X, y) < 0.9
     assert "larger eta0" in message
@@ -338,7 +338,7 @@ def test_steps_that_are_too_short_give_a_warning(model, reason, form):
     ],
 )
 def test_remedy_is_one_of_the_parameters_in_use(params, word):
-    _, [message] = caught(MiniBatchSGDRegressor(random_state=0, **params), *REGRESSION)
+    _, [message] = fit_of(MiniBatchSGDRegressor(random_state=0, **params), *REGRESSION)
     assert word in message
 
 
@@ -347,10 +347,10 @@ def test_short_steps_from_afar_are_not_called_long():
     X, y = linear(n=200)
     for epochs in (1, 3, 20):
         model = BatchGDRegressor(learning_rate="constant", epochs=epochs)
-        _, [message] = caught(model, X, y, coef_init=np.full(5, 1e6))
+        _, [message] = fit_of(model, X, y, coef_init=np.full(5, 1e6))
         assert "still falls" in message
         assert "larger eta0" in message
-    _, [message] = caught(OnlineSGDRegressor(learning_rate="constant", eta0=1.0, epochs=1, random_state=0), X, y)
+    _, [message] = fit_of(OnlineSGDRegressor(learning_rate="constant", eta0=1.0, epochs=1, random_state=0), X, y)
     assert "smaller eta0" in message
 
 
@@ -361,11 +361,11 @@ def test_short_steps_from_afar_are_not_called_long():
 def test_defaults_are_silent(kind, params):
     wine = load_wine()
     for X, y in (DIABETES, REGRESSION, linear(n=300), (wine.data[:, :-1], wine.data[:, -1])):
-        _, messages = caught(kind(random_state=0, **params), X, y)
+        _, messages = fit_of(kind(random_state=0, **params), X, y)
         assert not messages
     # Noise alone, which no column explains.
     rng = np.random.default_rng(0)
-    _, messages = caught(kind(random_state=0, **params), rng.standard_normal((2000, 3)), rng.standard_normal(2000))
+    _, messages = fit_of(kind(random_state=0, **params), rng.standard_normal((2000, 3)), rng.standard_normal(2000))
     assert not messages
 
 
@@ -383,14 +383,14 @@ def test_many_rows_are_judged_by_some(kind, form, params, weighted):
     X = rng.standard_normal((25_000, 3))
     y = X @ [1, 2, 3] + 5 + rng.standard_normal(25_000)
     weight = rng.integers(0, 3, 25_000) if weighted else None
-    model, messages = caught(kind(random_state=0, n_iter_no_change=3, **params), form(X), y, weight)
+    model, messages = fit_of(kind(random_state=0, n_iter_no_change=3, **params), form(X), y, weight)
     assert len(messages) == ("eta0" in params)
     assert ("eta0" in params) == (model.score(X, y) < 0.5)
 
 
 @all_kinds
 def test_all_requested_epochs_give_no_warning(kind):
-    _, messages = caught(kind(learning_rate="constant", eta0=1e-3, tol=None, epochs=20, random_state=0), *REGRESSION)
+    _, messages = fit_of(kind(learning_rate="constant", eta0=1e-3, tol=None, epochs=20, random_state=0), *REGRESSION)
     assert not messages
 
 
@@ -401,7 +401,7 @@ def test_noise_alone_is_silent(kind, eta0):
     for seed in range(5):
         for patience in (5, 200):
             model = kind(learning_rate="constant", eta0=eta0, n_iter_no_change=patience, random_state=seed)
-            _, messages = caught(model, X, y)
+            _, messages = fit_of(model, X, y)
             assert not messages
 
 
@@ -414,7 +414,7 @@ def test_warnings_are_true():
         y = X @ rng.standard_normal(4) + rng.choice([0.1, 1.0]) * rng.standard_normal(200)
         kind, rate = rng.choice(REGRESSORS), rng.choice(["constant", "invscaling", "adaptive"])
         model = kind(learning_rate=str(rate), eta0=10.0 ** rng.uniform(-5, -1), random_state=0)
-        model, messages = caught(model, X, y)
+        model, messages = fit_of(model, X, y)
         near = [message for message in messages if re.search("far|were run, while", message)]
         (far if near else quiet if not messages else []).append(excess(model, X, y))
     assert len(far) > 20 < len(quiet)
@@ -443,7 +443,7 @@ def test_samples_that_were_not_transformed_give_a_warning(kind, params):
     step = model.steps[-1][0]
     scaled = StandardScaler().fit(X[:300]).transform(X[300:])
     for given, silent in ((X[300:], False), (scaled, True)):
-        _, messages = caught(model, X[:300], y[:300], **{f"{step}__X_val": given, f"{step}__y_val": y[300:]})
+        _, messages = fit_of(model, X[:300], y[:300], **{f"{step}__X_val": given, f"{step}__y_val": y[300:]})
         assert silent == (not messages)
         assert silent or "X_val transformed as X is" in messages[0]
 
@@ -453,7 +453,7 @@ def test_later_samples_are_not_unlike(kind):
     """Of targets that hardly vary on the validation samples, and are not met before the fit has found the slope."""
     X = np.linspace(0, 1, 60)[:, None]
     y = 3 * X[:, 0] + 1
-    _, messages = caught(kind(early_stopping=True, random_state=0), X[:50], y[:50], X_val=X[50:], y_val=y[50:])
+    _, messages = fit_of(kind(early_stopping=True, random_state=0), X[:50], y[:50], X_val=X[50:], y_val=y[50:])
     assert not messages
 
 
@@ -492,7 +492,7 @@ def random_fit(seed):
 def check_quiet(model, X, y):
     """No number out of range leaves a fit but in the one warning of the package; predictions are numbers."""
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        model, messages = caught(model, X, y)
+        model, messages = fit_of(model, X, y)
         assert np.isfinite(model.predict(X)).all()
     assert len(messages) < 2
     assert np.isfinite(model.coef_).all()
@@ -578,19 +578,19 @@ def test_targets_whose_squares_are_below_the_range_of_numbers(kind, params, form
     X, y = linear(300, noise=0.5)
     model = LinearRegression().fit(X, y)
     rest = {"epsilon": 1e9 * 1e-120} if "epsilon" in params else {}
-    small, said = caught(kind(random_state=0, **(params | rest)), form(X), 1e-120 * y)
+    small, said = fit_of(kind(random_state=0, **(params | rest)), form(X), 1e-120 * y)
     assert not said
     assert_allclose(small.coef_ / 1e-120, model.coef_, atol=1e-3)
-    lost, said = caught(kind(random_state=0, **params), form(X), 1e-200 * y)
+    lost, said = fit_of(kind(random_state=0, **params), form(X), 1e-200 * y)
     assert lost.stop_reason_ == "stalled"
     assert len(said) == 1
     assert "so small that the squares" in said[0]
     # Here squares are in the range, but few quotients of them: a minimum of squares that is met without quotients is.
-    edge, said = caught(kind(random_state=0, **params), form(X), 1e-151 * y)
+    edge, said = fit_of(kind(random_state=0, **params), form(X), 1e-151 * y)
     assert said or np.allclose(edge.coef_ / 1e-151, model.coef_, atol=1e-3)
-    assert not caught(kind(random_state=0, **params), form(X), np.full(300, 1e-200))[1]
+    assert not fit_of(kind(random_state=0, **params), form(X), np.full(300, 1e-200))[1]
     # All slopes are 0, but not lost: the minimum is at 0.
-    tube, said = caught(kind("epsilon_insensitive", epsilon=100.0, random_state=0), form(X), y)
+    tube, said = fit_of(kind("epsilon_insensitive", epsilon=100.0, random_state=0), form(X), y)
     assert tube.stop_reason_ == "tol"
     assert not said
 
@@ -598,9 +598,9 @@ def test_targets_whose_squares_are_below_the_range_of_numbers(kind, params, form
 @pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
 def test_small_targets_in_single_precision(kind):
     X, y = (array.astype(np.float32) for array in linear(300, noise=0.5))
-    _, said = caught(kind("huber", epsilon=1e-24, random_state=0), X, np.float32(1e-25) * y)
+    _, said = fit_of(kind("huber", epsilon=1e-24, random_state=0), X, np.float32(1e-25) * y)
     assert "so small that the squares" in said[0]
-    small, said = caught(kind("huber", epsilon=1e-10, random_state=0), X, np.float32(1e-10) * y)
+    small, said = fit_of(kind("huber", epsilon=1e-10, random_state=0), X, np.float32(1e-10) * y)
     assert not said
     assert_allclose(small.coef_ / 1e-10, kind("huber", epsilon=1.0, random_state=0).fit(X, y).coef_, atol=1e-2)
 
@@ -613,7 +613,7 @@ def test_full_batches_that_gain_little_for_long_give_a_warning(seed):
     z = X @ rng.standard_normal(10)
     y = 1.0 * rng.poisson(np.exp(np.clip(z / z.std() + 0.9 * rng.standard_t(1.5, 120), -3, 6)))
     weight = 10.0 ** rng.uniform(-8, 8, 120)
-    model, said = caught(MiniBatchSGDRegressor("poisson", random_state=0), X, y, weight)
+    model, said = fit_of(MiniBatchSGDRegressor("poisson", random_state=0), X, y, weight)
     peer = PoissonRegressor(alpha=0.0, solver="newton-cholesky", max_iter=1000).fit(X, y, weight)
     ours, theirs, constant = (
         mean_poisson_deviance(y, predicted, sample_weight=weight)

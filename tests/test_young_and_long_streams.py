@@ -229,7 +229,7 @@ def check_ones_own_plane(model):
     }
 )
 def test_one_of_the_first_targets_is_beyond_all_proportion(loss, calls, place):
-    """Robust losses do not follow it. Among others it counts for little; if it came first, the stream starts anew."""
+    """Robust losses do not follow it. Among others it counts for little; if it came first, the stream starts again."""
     kind, size = calls
     check_ones_own_plane(stream(kind(loss), *rows_with_a_far_target(place), size))
 

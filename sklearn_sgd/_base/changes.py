@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._base.parameters import WITHOUT, ResolvedParameters
+from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.reports import warn
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
@@ -51,14 +51,11 @@ class Change(NamedTuple):
         if recipe.finishes_by_scores and not another_loss:
             return None
         known = None if isinstance(position, StatesByColumn) else position
-        # Moments of the targets lead to the minimum whatever was learned, except that without intercept they lack the
-        # means.
-        by_moments = recipe.finishes_streams and known is not None and known[0].knows_targets
-        lacks_means = recipe.params["fit_intercept"] and loss[0].endswith(WITHOUT)
-        if by_moments and not lacks_means:
+        # Moments of the targets lead to the minimum whatever was learned.
+        if recipe.finishes_streams and known is not None and known[0].knows_targets:
             return None
         step = known[0].step if known is not None and recipe.automatic else None
-        forgets = step is not None and step.shares is None and not by_moments
+        forgets = step is not None and step.shares is None
         if another_loss:
             return cls("loss", *loss, 0.0 if forgets else None)
         share = min(_share(state, model.penalty_terms, recipe) for state in known) if forgets and known else None

@@ -87,8 +87,9 @@ early_stopping : bool, default=False
 validation_fraction : float, default=0.1
     The share of the samples that `early_stopping` holds out, at random, if `fit` is given no `X_val`.
 time_budget : float or None, default=None
-    The number of seconds from the start of `fit` after which no epoch begins; the running one is completed. A search
-    for the minimum of a loss with kinks ends then, too, at the best parameters so far. If None, there is no limit.
+    The number of seconds from the start of `fit` after which no epoch begins; the running one is completed. Newton
+    steps after the epochs, as for losses with kinks, end then, too, at the best parameters so far. If None, there is no
+    limit.
 epsilon : float, default=0.1
     The width, in units of y, of the losses 'huber', 'epsilon_insensitive' and 'squared_epsilon_insensitive'.
 quantile : float, default=0.5

@@ -251,12 +251,22 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
         if self.statistics is not None:
             self.statistics = self.statistics.leading(len(self.centre))
 
+    @property
+    def nears_constant(self) -> bool:
+        """Whether a model without intercept can predict nearly a constant, by coefficients that no penalty forbids."""
+        return self.step is not None and self.step.preconditioner.is_full and self.is_far_without_intercept
+
     def keep_intercept(self, has_intercept: bool) -> None:
         """Continue as a model with an intercept, or without: then it becomes 0, and columns are not centred."""
-        self.has_intercept = has_intercept
+        if has_intercept != self.has_intercept:
+            self.has_intercept = has_intercept
+            self.recentre(np.zeros_like(self.centre))
+            for w in (self.vectors.coef, self.vectors.average) if self.nears_constant else ():
+                # Columns far from 0 replace the intercept.
+                w[:-1] += self.nearly_constant(self.step.preconditioner, float(w[-1]))  # type: ignore[union-attr]
+            self.forget_step()
         if has_intercept:
             return
-        self.recentre(np.zeros_like(self.centre))
         for vector in self.vectors:
             if vector is not None:
                 vector[-1] = 0.0
@@ -266,10 +276,8 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
     def start_at(self, coef: np.ndarray | None, intercept: float, excess: float) -> None:
         """Set the parameters; ``excess`` is the additional loss of the first batch at the parameters before."""
         self.first_batch_excess = excess
-        if self.nears_constant and self.step and intercept:
-            mean = self.statistics.mean[: len(self.centre)]  # type: ignore[union-attr]
-            d = self.step.preconditioner.apply(mean)
-            coef, intercept = intercept / float(mean @ d) * d, 0.0
+        if intercept and self.nears_constant:
+            coef, intercept = self.nearly_constant(self.step.preconditioner, intercept), 0.0  # type: ignore[union-attr]
         for w in (self.vectors.coef, self.vectors.average):
             if coef is not None:
                 w[:-1] = coef

@@ -135,7 +135,7 @@ def fit_stream(
     limits = {"max_rows": max_rows, "checkpoint_every": checkpoint_every, "read_ahead": read_ahead}
     check_limits(source, epochs, time_budget=time_budget, **limits)
     path, deadline = None if checkpoint is None else Path(checkpoint), started + (time_budget or inf)
-    first = _first_position(path, estimator, source, random_state)
+    first = _first_position(path, estimator, source, random_state, max_rows)
     names = names_of(source, transformer)
     check_names(estimator, names)
     warn_of_ignored(estimator, **given)
@@ -265,7 +265,7 @@ class _Session:
             self.saved = self.position
 
 
-def _first_position(path: Path | None, estimator, source: Source, random_state) -> Checkpoint:
+def _first_position(path: Path | None, estimator, source: Source, random_state, max_rows: int | None) -> Checkpoint:
     """Return where to start: at the checkpoint, whose fitted attributes the estimator gets, or at the first chunk."""
     if not (path and path.exists()):
         given = getattr(estimator, "random_state", None) if random_state is None else random_state
@@ -274,10 +274,10 @@ def _first_position(path: Path | None, estimator, source: Source, random_state) 
     found = StoredCheckpoint(path)
     found.check_class(type(estimator))
     found.check_source(source.identity())
-    position = found.restored(estimator)
-    if position.chunk or position.cut:
+    position = Checkpoint(estimator, *found.position)
+    if (position.chunk or position.cut) and (max_rows is None or position.n_rows < max_rows):
         refuse_begun(source)
-    return position
+    return found.restored(estimator)
 
 
 def _chunks(

@@ -110,6 +110,8 @@ class AroundZero(Geometry):
         alone. If there is none, since centred rows span all directions, those become shorter where they move the mean.
         """
         root, mean, units = self.centred.root(), self.mean, self.units
+        # A floor of the variances leaves a direction of constant columns alone, along which nothing moves.
+        root = root[:, np.sum(np.square(root * units[:, None]), axis=0) > OUTSIDE]
         spanned = linalg.qr(root * units[:, None], mode="economic")[0]
         rest = mean / units
         for _ in range(2):

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.around_zero import is_far
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero
 
 # Samples per column up to which a stream is young; samples from which the means of columns are known.
@@ -45,11 +46,18 @@ class ColumnRecord:
         return NormalMatrix.of(self.about_centre, len(self.centre), target)
 
     @property
-    def nears_constant(self) -> bool:
-        """Whether columns far from 0 can make a model without intercept predict nearly a constant."""
+    def is_far_without_intercept(self) -> bool:
+        """Whether a model has no intercept, and columns that are known to be far from 0."""
         if self.has_intercept or self.statistics is None or self.statistics.moment.ndim == 1:
             return False
         return self.statistics.weight >= KNOWN_MEANS and is_far(self.statistics.leading(len(self.centre)))
+
+    def nearly_constant(self, preconditioner: Preconditioner, prediction: float) -> np.ndarray:
+        """Return coefficients of columns far from 0 with which predictions are nearly this one."""
+        assert self.statistics is not None
+        mean = self.statistics.mean[: len(self.centre)]
+        d = preconditioner.apply(mean)
+        return prediction / float(mean @ d) * d
 
     def centre_by(self, statistics: ColumnStatistics) -> np.ndarray:
         """Return the point at which the intercept is the prediction; 0 if there is none."""

@@ -40,6 +40,10 @@ SAMPLE, SMALL_SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 1000, 100_000, 10
 ROWS = 50
 
 
+# Rows for each column up to which means and covariances of a stream do not show what moves predictions far from 0.
+YOUNG = 10.0
+
+
 class Counted(NamedTuple):
     """The rows of X that count: all, or those ``kept``; ``weight`` has a number for each row of X, or none at all."""
 
@@ -232,7 +236,8 @@ def make_step(
         return _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
-    around_zero = AroundZero.of(about_means, ridge) if about_means else None
+    knows_means = not stream or statistics.weight > YOUNG * len(scale)
+    around_zero = AroundZero.of(about_means, ridge) if about_means and knows_means else None
     if noise:
         found: Geometry = Directions.of(scale, correlation)
         geometry, more = _known_to_rounding(found, around_zero), len(scale) / statistics.weight if stream else 0.0

@@ -64,6 +64,13 @@ class Worse(NamedTuple):
     waits: bool = False
 
 
+class Targets(NamedTuple):
+    """Targets of rows, and their weights."""
+
+    values: np.ndarray
+    weight: np.ndarray
+
+
 class Watch(NamedTuple):
     """What is known for the next check of a stream; a value.
 
@@ -190,10 +197,10 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
     weight, seen = columns[:, 0], known[known[:, 0] > 0.0]
     if not (weight.any() and len(seen)):
         return FINE
-    represent, alike, found = REPRESENT if recipe.automatic else 0.0, ALIKE if recipe.automatic else np.inf, []
+    found = []
     for state, z, y, targets in zip(states, raw.T, columns.T[1:], seen.T[1:], strict=True):
-        given = has_constant, y, z, weight, targets, seen[:, 0], represent * state.recent_loss, alike
-        found.append(worse_than_constant(recipe, *given))
+        some, stream = Targets(y, weight), Targets(targets, seen[:, 0])
+        found.append(worse_than_constant(recipe, has_constant, z, some, stream, state.recent_loss))
     than_constant, than_start = map(sum, zip(*found, strict=True))
     is_early = states[0].n_samples < EARLY or states[0].n_updates < EARLY_UPDATES
     if than_start < than_constant and is_early and not recipe.automatic:
@@ -207,21 +214,13 @@ def _is_far(rows: Sequence[Any]) -> bool:
 
 
 def worse_than_constant(
-    recipe: Recipe,
-    has_constant: bool,
-    y: np.ndarray,
-    z: np.ndarray,
-    weight: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-    least: float,
-    alike: float,
+    recipe: Recipe, has_constant: bool, z: np.ndarray, some: Targets, stream: Targets, recent_loss: float
 ) -> tuple[bool, bool]:
-    """Return whether raw predictions z of y are clearly worse than the best constant for targets, and than 0.
+    """Return whether raw predictions z of some rows are clearly worse than the best constant of a stream, and than 0.
 
-    Their mean loss must not be less than ``least``, and the losses of the constant must be ``alike`` for y and targets.
+    With automatic steps the rows must represent the stream, which has this recent loss.
     """
-    loss = recipe.parts.loss
+    loss, (y, weight), (targets, weights) = recipe.parts.loss, some, stream
     if targets.min() == targets.max():
         return False, False  # Nothing to measure the losses by.
     constant = constant_of(recipe.formulas, targets, weights, CLOSE) if has_constant else 0.0
@@ -231,7 +230,8 @@ def worse_than_constant(
     mean, usual = share @ losses, share @ others
     more, whole = mean - usual, weights @ loss.value(targets, constant + 0.0 * targets) / weights.sum()
     low, high = sorted((abs(usual), abs(whole)))
-    if more <= SHARE * abs(usual) or mean < least or low * alike < high:
+    are_others = recipe.automatic and (mean < REPRESENT * recent_loss or high > ALIKE * low)
+    if more <= SHARE * abs(usual) or are_others:
         return False, False
     error = np.sqrt(np.sum((share * (losses - others - more)) ** 2))
     largest = max(np.abs(loss.value(part, constant + 0.0 * part)).max() for part in (y, targets))
