@@ -300,7 +300,9 @@ class Fit:
             worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
             # On samples that did not lead to a move, small gains are noise.
             worth *= MISSING if self.probe is None else 1.0
-            self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
+            self.has_moved, self.narrow_gain = follow_narrow(
+                plan, state, self.probe is not None, worth, MISSING * self.progress
+            )
         if self.has_moved:
             self.is_finished = True
             state.vectors.coef[:] = state.vectors.average  # A stream goes on from here.
