@@ -52,7 +52,7 @@ def hides_directions(plan: Plan) -> bool:
     return known and (is_linear or not plan.is_remote)
 
 
-def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: float) -> tuple[bool, float]:
+def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: float) -> tuple[bool, float, bool]:
     """Move a state along narrow directions while this lowers the objective by more than ``enough``.
 
     A fit that does not end with final steps is not moved. The objective is that of all rows, or of the ``others``,
@@ -65,6 +65,8 @@ def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: f
         Whether the state was moved.
     gain : float
         By how much the last move lowered the objective, made or not; 0 if no other move would.
+    is_there : bool
+        Whether the state is now at the minimum for all rows.
     """
     has_moved, gain = False, 0.0
     for _ in range(MOVES if plan.finishes else 1):
@@ -74,8 +76,15 @@ def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: f
         state.finish(there)
         has_moved = True
         if has_arrived:
-            return True, 0.0
-    return has_moved, gain
+            return True, 0.0, plan.is_remote or sample_size(plan, others) == plan.n_rows
+    return has_moved, gain, False
+
+
+def sample_size(plan: Plan, others: bool) -> int:
+    """Return the number of rows in the sample that leads to a move, if the ``others`` judge it or all rows do."""
+    in_a_row = max(1, plan.n_entries // plan.X.shape[0])
+    most = int(PART * plan.n_rows) if others else plan.n_rows
+    return min(most, max(ROWS, ENTRIES // in_a_row, GOOD * plan.X.shape[1]))
 
 
 def _moved_along_narrow(plan: Plan, state: State, others: bool, left: float) -> tuple[np.ndarray, float, bool]:
@@ -85,10 +94,9 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool, left: float) -> 
     """
     some = judges = plan.row_indices
     if not plan.is_remote:
-        p, used = plan.X.shape[1], plan.used
-        in_a_row = max(1, plan.n_entries // plan.X.shape[0])
-        size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
-        if size < min(ENOUGH * p, plan.n_rows) or size * in_a_row > MOST:
+        size, used = sample_size(plan, others), plan.used
+        too_many = size * max(1, plan.n_entries // plan.X.shape[0]) > MOST
+        if size < min(ENOUGH * plan.X.shape[1], plan.n_rows) or too_many:
             return state.vectors.average, 0.0, False
         if size < plan.n_rows:
             chosen = sample(plan.n_rows, size)
