@@ -14,6 +14,7 @@ from sklearn_sgd._engine.automatic import conjugate, effective, geometry, on_dev
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
+from sklearn_sgd._engine.finish import narrow
 from sklearn_sgd._engine.kinks import elsewhere, interior
 from sklearn_sgd._engine.kinks import minimum as kinks
 from sklearn_sgd._engine.passes import (
@@ -51,6 +52,7 @@ conjugate_gradients = conjugate.conjugate_gradients
 WideGeometry, Directions, shows = geometry.WideGeometry, geometry.Directions, sample.shows
 sample_in_units = scaled_sample.scaled_sample
 loss_curvature = curvature
+narrow_directions = narrow
 PinnedCopies = staging.PinnedCopies
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
 

@@ -247,6 +247,27 @@ def test_one_move_along_narrow_directions_leads_to_the_minimum_of_a_parabola(wei
     assert model.n_readings_ < 8.0
 
 
+@pytest.mark.parametrize("tol", [1e-3, 1e-5])
+def test_a_move_ends_where_less_than_the_tolerance_is_missing(monkeypatch, tol):
+    """Against the minimum by Cholesky decomposition."""
+    X, y = narrow_problem(N, "csr")
+    steps, original = [], internals.narrow_directions.conjugate_gradients
+    readings = internals.count_readings(monkeypatch)
+
+    def counted(*args):
+        for at in original(*args):
+            steps.append(at)
+            yield at
+
+    monkeypatch.setattr(internals.narrow_directions, "conjugate_gradients", counted)
+    model = MiniBatchSGDRegressor(penalty="l2", alpha=1e-3, tol=tol, random_state=0).fit(X, y)
+    peer = Ridge(1e-3 * N, solver="cholesky").fit(X.toarray(), y)
+    found, least = (0.5 * np.mean((y - m.predict(X)) ** 2) + 0.5e-3 * m.coef_ @ m.coef_ for m in (model, peer))
+    assert found <= least + 0.2 * tol * 0.5 * y.var()
+    assert 2 <= len(steps) <= (9 if tol == 1e-3 else 14)
+    assert not readings, "the verdict needs none"
+
+
 def test_without_tolerance_sparse_fits_do_not_learn_noise_along_narrow_directions():
     """As with one: on new rows the fit is no worse than before the final steps, which average=True leaves out."""
     rng = np.random.default_rng(0)

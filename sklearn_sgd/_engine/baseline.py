@@ -199,7 +199,9 @@ def gradient_in_double(loss, data, kept, X, mean: np.ndarray, w: np.ndarray) -> 
     g, n_rows = np.zeros(len(w)), data.y.shape[0] if kept is None else len(kept)
     count_rows(n_rows)
     constant = float(data.rows.bias * w[-1] - mean @ w[:-1])
-    for block in _blocks(data, kept):
+    # SciPy copies the entries of some sparse rows to multiply by their transpose, but not those of all.
+    whole = kept is None and issparse(X) and X.dtype == np.float64
+    for block in _blocks(data, kept, n_rows if whole else BLOCK):
         (y, s), rows = targets_and_weights(data, block), doubled(take(X, block))
         slopes = s * loss.gradient(y, rows @ like(w[:-1], rows) + constant)
         g[:-1] += host(slopes @ rows) - total(slopes) * mean

@@ -82,8 +82,9 @@ def part_of_epoch(plan: Plan) -> int:
 class Fit:
     """The fit of one target: its descent, its stopping rule, and the state after its last complete epoch."""
 
-    # Whether a move along narrow directions was made, and what the last one gained, made or not.
-    has_moved, narrow_gain = False, 0.0
+    # Whether a move along narrow directions was made, what the last one gained, made or not, and whether it led to the
+    # minimum.
+    has_moved, narrow_gain, is_there = False, 0.0, False
 
     # What the latter half of the full batches at the end gained, if these did not reach the minimum.
     last_gain: float | None = None
@@ -301,7 +302,9 @@ class Fit:
             worth = TOL * abs(self.baseline) if self.stopping.margin is None else self.progress
             # On samples that did not lead to a move, small gains are noise.
             worth *= MISSING if self.probe is None else 1.0
-            self.has_moved, self.narrow_gain = follow_narrow(plan, state, self.probe is not None, worth)
+            self.has_moved, self.narrow_gain, self.is_there = follow_narrow(
+                plan, state, self.probe is not None, worth, MISSING * self.progress
+            )
         if self.has_moved:
             self.is_finished = True
             state.vectors.coef[:] = state.vectors.average  # A stream goes on from here.

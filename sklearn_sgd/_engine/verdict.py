@@ -200,7 +200,8 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return "narrow"
     if fit.has_moved:
         # The losses of the epochs do not show what is missing from here.
-        return "far" if gain_of_a_step(fit, state, plan.used) > FAR * fit.progress else None
+        is_far = not fit.is_there and gain_of_a_step(fit, state, plan.used) > FAR * fit.progress
+        return "far" if is_far else None
     if fit.is_finished:
         return None  # The minimum is known, and was reached.
     if fit.last_gain is not None and fit.last_gain > FAR * fit.progress:

@@ -14,12 +14,13 @@ class Iterate(NamedTuple):
 
     ``fall`` is the product of the gradient and its preconditioned direction. If the preconditioner is the inverse
     curvature, half of it is the distance to the minimum. Half of ``gain`` is by how much the last step lowered the
-    objective.
+    objective. Half of ``missing`` is an upper bound of the distance to the minimum; it is infinite if none is known.
     """
 
     w: np.ndarray
     fall: float
     gain: float
+    missing: float
 
 
 def conjugate_gradients(
@@ -28,6 +29,7 @@ def conjugate_gradients(
     precondition: Callable[[np.ndarray], np.ndarray],
     change: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
     gradient: Callable[[np.ndarray], np.ndarray] | None = None,
+    least: float = 0.0,
 ) -> Iterator[Iterate]:
     """Yield the start, and where each step leads, as long as the objective falls and is bent along the next direction.
 
@@ -42,12 +44,23 @@ def conjugate_gradients(
     gradient : callable or None
         Function from parameters to the gradient, which is computed again after each step. By default it follows from
         its changes; their rounding errors add up.
+    least : float
+        A lower bound of the eigenvalues of the preconditioned curvature, from which ``missing`` follows; 0 for none.
+
+    References
+    ----------
+    Meurant, G. and Tichý, P., "On computing quadrature-based bounds for the A-norm of the error in conjugate
+    gradients", Numerical Algorithms 62, 2013.
     """
-    d, before, gain = np.zeros_like(g), np.inf, 0.0
+    d, before, gain, reach = np.zeros_like(g), np.inf, 0.0, 1.0 / least if least > 0.0 else np.inf
     while True:
         step = precondition(g)
         fall = float(step @ g)
-        yield Iterate(w, fall, gain)
+        if reach < np.inf and before < np.inf:
+            # The rule of Gauss and Radau with a node at the lower bound.
+            rest = reach - gain / before
+            reach = rest / max(least * rest + fall / before, 1e-300) if rest > 0.0 else np.inf
+        yield Iterate(w, fall, gain, reach * fall)
         if not fall > 0.0:
             return
         d = step + fall / before * d

@@ -24,7 +24,8 @@ from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take
 # A gradient, a function that multiplies by the curvature, and the mean curvature of the losses.
 Parabola = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray], float]
 
-# Maximum number of conjugate steps. They also end where the decrement is below this share of the first one.
+# Maximum number of conjugate steps. They also end where little is missing for sure, or the decrement is below this
+# share of the first one.
 STEPS, LEAST = 50, 1e-8
 
 # Maximum number of moves. A whole move is tried so many times, each time half as long as before.
@@ -51,11 +52,12 @@ def hides_directions(plan: Plan) -> bool:
     return known and (is_linear or not plan.is_remote)
 
 
-def follow_narrow(plan: Plan, state: State, others: bool, enough: float) -> tuple[bool, float]:
+def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: float) -> tuple[bool, float, bool]:
     """Move a state along narrow directions while this lowers the objective by more than ``enough``.
 
     A fit that does not end with final steps is not moved. The objective is that of all rows, or of the ``others``,
-    which did not lead to the move, as a test on new rows.
+    which did not lead to the move, as a test on new rows. The steps of a move end where no more than ``left`` of the
+    objective is missing, if this can be known.
 
     Returns
     -------
@@ -63,30 +65,38 @@ def follow_narrow(plan: Plan, state: State, others: bool, enough: float) -> tupl
         Whether the state was moved.
     gain : float
         By how much the last move lowered the objective, made or not; 0 if no other move would.
+    is_there : bool
+        Whether the state is now at the minimum for all rows.
     """
     has_moved, gain = False, 0.0
     for _ in range(MOVES if plan.finishes else 1):
-        there, gain, has_arrived = _moved_along_narrow(plan, state, others)
+        there, gain, has_arrived = _moved_along_narrow(plan, state, others, left)
         if not (gain > enough and plan.finishes):
             break
         state.finish(there)
         has_moved = True
         if has_arrived:
-            return True, 0.0
-    return has_moved, gain
+            return True, 0.0, plan.is_remote or sample_size(plan, others) == plan.n_rows
+    return has_moved, gain, False
 
 
-def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndarray, float, bool]:
+def sample_size(plan: Plan, others: bool) -> int:
+    """Return the number of rows in the sample that leads to a move, if the ``others`` judge it or all rows do."""
+    in_a_row = max(1, plan.n_entries // plan.X.shape[0])
+    most = int(PART * plan.n_rows) if others else plan.n_rows
+    return min(most, max(ROWS, ENTRIES // in_a_row, GOOD * plan.X.shape[1]))
+
+
+def _moved_along_narrow(plan: Plan, state: State, others: bool, left: float) -> tuple[np.ndarray, float, bool]:
     """Return parameters after a move along narrow directions, by how much they lower the objective, and a boolean.
 
-    It is True at the minimum for the rows of the sample, where another move would lead nowhere.
+    It is True at the minimum for the rows of the sample, up to ``left``, where another move would lead nowhere.
     """
     some = judges = plan.row_indices
     if not plan.is_remote:
-        p, used = plan.X.shape[1], plan.used
-        in_a_row = max(1, plan.n_entries // plan.X.shape[0])
-        size = min(int(PART * plan.n_rows) if others else plan.n_rows, max(ROWS, ENTRIES // in_a_row, GOOD * p))
-        if size < min(ENOUGH * p, plan.n_rows) or size * in_a_row > MOST:
+        size, used = sample_size(plan, others), plan.used
+        too_many = size * max(1, plan.n_entries // plan.X.shape[0]) > MOST
+        if size < min(ENOUGH * plan.X.shape[1], plan.n_rows) or too_many:
             return state.vectors.average, 0.0, False
         if size < plan.n_rows:
             chosen = sample(plan.n_rows, size)
@@ -100,8 +110,10 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndar
         return value + plan.penalty_value(at)
 
     with np.errstate(all="ignore"):  # A move out of the range of numbers gains nothing.
+        d, has_arrived = _newton_step(plan, state, some, w, left)
+        if not d.any():
+            return w, 0.0, has_arrived
         before = objective(w)
-        d, has_arrived = _newton_step(plan, state, some, w)
         for _ in range(TRIES):
             there = w + d
             there[:-1] = penalty.prox(there[:-1], 0.0, ...)
@@ -112,10 +124,13 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool) -> tuple[np.ndar
     return w, 0.0, False
 
 
-def _newton_step(plan: Plan, state: State, some: np.ndarray | None, w: np.ndarray) -> tuple[np.ndarray, bool]:
+def _newton_step(
+    plan: Plan, state: State, some: np.ndarray | None, w: np.ndarray, left: float
+) -> tuple[np.ndarray, bool]:
     """The step to the minimum of a parabola with the slopes and curvatures of some rows, by conjugate gradients.
 
-    Also return whether it leads to the minimum of the objective for these rows: if this is a parabola.
+    It is 0 where no more than ``left`` is missing. Also return whether it leads to the minimum of the objective for
+    these rows: if this is a parabola.
     """
     penalty, bias, find = plan.parts.penalty, plan.data.rows.bias, _parabola_there if plan.is_remote else _parabola
     data = plan.data._replace(rows=less_mean(plan.data.rows, state.centre.astype(plan.data.y.dtype)))
@@ -125,12 +140,14 @@ def _newton_step(plan: Plan, state: State, some: np.ndarray | None, w: np.ndarra
     assert plan.preconditioner is not None
     scale = np.append(plan.preconditioner.diagonal, float(bias)) / curvature
     change: Any = lambda d, *_: product(d) + pull * d  # noqa: E731
-    steps, first = conjugate_gradients(np.zeros_like(g), g, lambda g: scale * g, change), 0.0
-    for at in islice(steps, STEPS + 1):
+    # The curvature is at least that of the penalty. The intercept has none, but centred columns hardly add to it.
+    least, first = float(np.min((scale * pull)[:-1][scale[:-1] > 0.0], initial=1.0)), 0.0
+    for at in islice(conjugate_gradients(np.zeros_like(g), g, lambda g: scale * g, change, None, least), STEPS + 1):
         first = first or at.fall
-        if not at.fall > LEAST * first:
+        has_arrived = at.fall <= LEAST * first or 0.5 * at.missing <= left
+        if has_arrived or not at.fall > 0.0:
             break
-    return at.w, plan.formulas.is_least_squares and at.fall <= LEAST * first
+    return at.w, plan.formulas.is_least_squares and has_arrived
 
 
 def _parabola(plan: Plan, some: np.ndarray | None, mean: np.ndarray, w: np.ndarray) -> Parabola:

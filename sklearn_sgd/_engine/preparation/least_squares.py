@@ -224,7 +224,7 @@ def conjugate_steps(
     # With no more rows than columns nothing is left of the noise.
     noise = NOISE * len(g) / plan.weight if plan.n_rows > len(g) else None
     steps = conjugate_gradients(w, g, geometry.step, products)
-    for number, (w, fall, gain) in enumerate(steps):
+    for number, (w, fall, gain, _) in enumerate(steps):
         products.follow(0.5 * fall)
         objective -= 0.5 * gain
         loss = objective - 0.5 * float(w @ (ridge * w))

@@ -127,7 +127,8 @@ class LazyRules(NamedTuple):
         """Write parameters that are up to date into rows of the table."""
         (w, average, *_), at = vectors, STATISTICS + PARAMETERS * target
         # Averaging may have been turned off since: continue from the parameters that predict.
-        rows[:, at], rows[:, at + 1] = (w if self.averaged else average)[:-1] * clock.sign, average[:-1]
+        w = (w if self.averaged else average)[:-1]
+        rows[:, at], rows[:, at + 1] = w if clock.sign == 1.0 else w * clock.sign, average[:-1]
         time = window[TIME] if len(window) > TIME else 0.0
         rows[:, at + 2 : at + PARAMETERS] = clock.left, time, clock.decay, clock.threshold
 

@@ -7,7 +7,7 @@ The effects of the penalty and of averaging are applied when it next occurs, and
 The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 """
 
-from sklearn_sgd._engine.automatic.window import RELATIVE_TIME, STEPS, TIME
+from sklearn_sgd._engine.automatic.window import PACES, RELATIVE_TIME, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE, sparse_request_start
@@ -30,6 +30,7 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Rows,
     invoke,
     prefetch,
+    prefetch_near,
     tail,
 )
 
@@ -66,6 +67,17 @@ def visit(table, at, scale, now, window, ridge, lasso):
             value, mean = catch_up(value, mean, start, scale, window, ridge, lasso)
         table[at], table[at + MEAN] = value, mean
     table[at + SEEN] = time
+
+
+def visit_others(p, table, now, window, ridge, lasso):
+    """Apply to all columns the missed effect of a penalty, after the filled ones, which have scales of their own.
+
+    If a pace ends after as many entries as there are columns, this leaves fewer visits over several paces, which take
+    longer.
+    """
+    for j in range(p):
+        at = WIDTH * j
+        visit(table, at, table[at + SCALE], now, window, ridge, lasso)
 
 
 def visit_row(rows, i, table, held, now, window, ridge, lasso):
@@ -124,10 +136,10 @@ def follow_all(columns, n, table, values, means, now, ridge, lasso):
 
 
 def request_columns(rows, i, table):
-    """Prefetch the columns of a row."""
+    """Prefetch the columns of the next row."""
     _, indices, indptr = rows
     for e in range(int(indptr[i]), int(indptr[i + 1])):
-        prefetch(table, WIDTH * int(indices[e]))
+        prefetch_near(table, WIDTH * int(indices[e]))
 
 
 def predict(rows, i, shift, table):
@@ -191,7 +203,7 @@ def lazy_automatic(
     along, trial, ends = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
     part = tail(work, 7 * most)
     d = tail(part, n_filled + 1)
-    left, shares, follows, total = 1.0, 0.0, False, 0.0
+    left, shares, follows, total, entries = 1.0, 0.0, False, 0.0, 0
     time, since, pace = present(window)
     for j in range(p):
         at = WIDTH * j
@@ -231,7 +243,8 @@ def lazy_automatic(
         total += sums[0]
         step = step_length(rates[k], size, batch, window, noise, sums[0], sums[1])
         for q in range(size):
-            later = order[min(start + q + ahead, n - 1)]
+            i, later = order[start + q], order[min(start + q + ahead, n - 1)]
+            entries += int(indptr[i + 1]) - int(indptr[i])
             prefetch(y, later)
             sparse_request_start(rows, order[min(start + q + 2 * ahead, n - 1)])
             request(rows, later)
@@ -262,7 +275,12 @@ def lazy_automatic(
         if go > 0.0:
             step = go
         if pulls and averaged:
+            paces = window[PACES]
             keep_pace(window, done + k + 1, mix, unit)
+            if window[PACES] > paces:
+                if entries >= p:
+                    visit_others(p, table, (time, since, pace), window, ridge, lasso)
+                entries = 0
         if step < 1e308:
             window[RELATIVE_TIME] += step * window[0] / max(window[1], 1e-300)
             window[STEPS] += step
@@ -278,10 +296,9 @@ def lazy_automatic(
     if pulls:
         for f in range(n_filled):
             visit(table, WIDTH * int(filled[f]), float(shared[f]), (time, since, pace), window, ridge, lasso)
+        visit_others(p, table, (time, since, pace), window, ridge, lasso)
     for j in range(p):
         at = WIDTH * j
-        if pulls:
-            visit(table, at, table[at + SCALE], (time, since, pace), window, ridge, lasso)
         w[j] = table[at]
         if averaged:
             average[j] = table[at + MEAN]
