@@ -30,6 +30,9 @@ READINGS, ROUNDS, SHARE = 100, 1000, 0.1
 # set that gains less is the last one.
 LITTLE = 0.01
 
+# Number of entries whose squares are summed together, column by column.
+BLOCK = 1 << 20
+
 # Numbers of columns, as the driver takes them.
 NUMBER = np.dtype(np.uint32)
 
@@ -91,12 +94,12 @@ class Coordinates:
         )
         share = (weight if weight.shape[0] else np.ones(plan.n_rows)).astype(DOUBLE)
         self.y, self.share = y.astype(DOUBLE), share / share.sum()
-        self.columns, self.bias = X.T.tocsr(), float(rows.bias)
+        self.columns, self.bias = by_columns(X), float(rows.bias)
         self.taken = centre(self.columns, self.share, self.bias)
         self.mean = 0.0 if rows.mean is None else rows.mean.astype(DOUBLE)
         self.w = np.zeros(p)
         self.w[:] = plan.parts.penalty.prox(self.w, 0.0, ...)
-        self.shares = np.diff(self.columns.indptr) / max(1, X.nnz)
+        self.shares = np.diff(self.columns.indptr) / max(1, self.columns.nnz)
         self.bounded = known.terms._asdict()
         self.bounded |= {"low": np.full(p, known.low, DOUBLE), "high": np.full(p, known.high, DOUBLE)}
 
@@ -135,6 +138,14 @@ class Coordinates:
         return np.append(self.w, self.bias * (np.sum((self.mean - self.taken) * self.w) + intercept))
 
 
+def by_columns(X: Any) -> Any:
+    """Return a copy whose rows are the columns of X; those of dense X have no gaps."""
+    if sparse.issparse(X):
+        return X.T.tocsr()
+    (n, p), data = X.shape, X.T.flatten()
+    return sparse.csr_array((data, np.tile(np.arange(n, dtype=np.int32), p), n * np.arange(p + 1)), shape=(p, n))
+
+
 def centre(columns: Any, share: np.ndarray, bias: float) -> np.ndarray:
     """Centre the columns without gaps, which may be far from 0; return what was subtracted."""
     counts = np.diff(columns.indptr)
@@ -146,11 +157,14 @@ def centre(columns: Any, share: np.ndarray, bias: float) -> np.ndarray:
 def moments(columns: Any, share: np.ndarray, bias: float, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return means, 0 without an intercept, and sums of weighted squares about them; those that are rounding are 0."""
     weight = share.sum()
-    mean = bias * (columns @ share) / weight
-    squares = sparse.csr_array((columns.data.astype(DOUBLE), columns.indices, columns.indptr), columns.shape)
-    squares.data -= np.repeat(mean, np.diff(columns.indptr))
-    squares.data *= squares.data
-    variance = squares @ share
-    squares.data[:] = 1.0
-    variance += np.maximum(weight - squares @ share, 0.0) * mean * mean
+    mean, variance = bias * (columns @ share) / weight, np.empty(columns.shape[0])
+    size = max(1, BLOCK * columns.shape[0] // max(1, columns.nnz))
+    for start in range(0, len(mean), size):
+        some, of_some = slice(start, start + size), mean[start : start + size]
+        squares = columns[some].astype(DOUBLE)
+        squares.data -= np.repeat(of_some, np.diff(squares.indptr))
+        squares.data *= squares.data
+        variance[some] = squares @ share
+        squares.data[:] = 1.0
+        variance[some] += np.maximum(weight - squares @ share, 0.0) * of_some * of_some
     return mean, np.where(is_varying(variance / weight, mean + taken), variance, 0.0)

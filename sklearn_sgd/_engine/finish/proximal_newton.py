@@ -1,4 +1,4 @@
-"""The minimum of other losses than the squared error, of sparse samples with an L1 term or bounds.
+"""The minimum of other losses than the squared error, of many columns with an L1 term or bounds.
 
 A step goes to the minimum of the parabolas that have the slopes and second derivatives of the rows at the present
 parameters, plus the penalty. It is found by coordinate descent. The objective falls along the step.
@@ -12,7 +12,6 @@ on Optimization 24, 2014.
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.compiled.drivers.scores import step_beside
@@ -20,6 +19,7 @@ from sklearn_sgd._engine.finish.coordinates import Coordinates
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.readings import count_rows
+from sklearn_sgd._namespace import is_foreign
 
 # Maximum numbers of steps, and of readings of X; part of what a step gains that its rounds may leave; share of what is
 # enough at the end.
@@ -37,8 +37,8 @@ SMOOTHED = 0.3
 
 
 def is_by_parabolas(plan: Plan) -> bool:
-    """Return whether such steps apply: to sparse rows here of many columns, if slopes have no jumps."""
-    formulas, is_wide = plan.formulas, sparse.issparse(plan.X) and plan.X.shape[1] > FULL
+    """Return whether such steps apply: to rows here of many columns, if slopes have no jumps."""
+    formulas, is_wide = plan.formulas, plan.X.shape[1] > FULL and not (plan.is_remote or is_foreign(plan.X))
     if plan.preconditioner is None or not is_wide or formulas.is_smooth or formulas.is_quadratic or formulas.has_kinks:
         return False
     return formulas.penalty.bounded_terms is not None
