@@ -96,10 +96,10 @@ def test_an_end_above_the_minimum_is_reported(kind, average):
     assert all(issubclass(each.category, ConvergenceWarning) for each in caught)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_correlated_dense_columns(kind):
-    """Full batches ended 13 tolerances above the minimum."""
-    rng, alpha, loss = np.random.default_rng(0), 0.03, LOSSES["expectile"]()
+@pytest.mark.parametrize(("kind", "alpha"), [*((kind, 0.03) for kind in KINDS), (OnlineSGDRegressor, 3e-3)])
+def test_correlated_dense_columns(kind, alpha):
+    """Full batches ended 13 tolerances above the minimum. With the smaller penalty, rounds over columns are slow."""
+    rng, loss = np.random.default_rng(0), LOSSES["expectile"]()
     X = 0.7 * (rng.standard_normal((500, 420)) + rng.standard_normal((500, 1)))
     y = X @ (rng.standard_normal(420) * (rng.random(420) < 0.1)) / 5.0 + 0.5 * rng.standard_normal(500)
     model = kind("expectile", penalty="l1", alpha=alpha, random_state=0).fit(X, y)

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
+from sklearn_sgd._engine.automatic.proximal_minimum import STEPS, proximal_minimum
 from sklearn_sgd._engine.automatic.statistics import is_varying
-from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares, minimum_of_sets
+from sklearn_sgd._engine.finish.working_set import Among, is_sparse_least_squares, minimum_of_sets
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.passes.without_plan import coordinates
 from sklearn_sgd._engine.plan import DOUBLE, Plan
@@ -25,6 +27,10 @@ from sklearn_sgd._namespace import take
 # Maximum numbers of readings of X, and of rounds. Those over the coefficients that are not 0 are repeated while they
 # gain more than this share of what the round over all columns did.
 READINGS, ROUNDS, SHARE = 100, 1000, 0.1
+
+# Rounds over the same coefficients after which covariances lead to the minimum over them; multiplications for each
+# entry of X that these may take; share of entries from which columns are dense.
+SLOW, WORTH, FILLED = 5, 1000, 0.1
 
 # What may be missing at the end, as a share of what is enough: coefficients of 0 show later than the minimum. A working
 # set that gains less is the last one.
@@ -100,7 +106,7 @@ class Coordinates:
         self.w = np.zeros(p)
         self.w[:] = plan.parts.penalty.prox(self.w, 0.0, ...)
         self.shares = np.diff(self.columns.indptr) / max(1, self.columns.nnz)
-        self.bounded = known.terms._asdict()
+        self.penalty, self.bounded = plan.parts.penalty, known.terms._asdict()
         self.bounded |= {"low": np.full(p, known.low, DOUBLE), "high": np.full(p, known.high, DOUBLE)}
 
     def take_parabola(self, share: np.ndarray, rest: np.ndarray) -> None:
@@ -108,10 +114,11 @@ class Coordinates:
 
         For the squared error ``rest`` are the predictions less the targets, without the intercept.
         """
-        self.root = float(share.sum()) ** 0.5
+        self.root, self.of_rows = float(share.sum()) ** 0.5, share
         mean, self.variance = moments(self.columns, share, self.bias, self.taken)
+        self.sums = self.root * mean
         self.rest, self.shift = rest, np.full(1, self.bias * (share @ rest) / self.root)
-        values = {"share": share, "mean": self.root * mean, "variance": self.variance, **self.bounded}
+        values = {"share": share, "mean": self.sums, "variance": self.variance, **self.bounded}
         values |= {"w": self.w, "rest": self.rest, "shift": self.shift}
         self.round_over = coordinates(as_rows(self.columns, False), values)
 
@@ -122,16 +129,48 @@ class Coordinates:
         """
         whole = chosen = np.flatnonzero(self.variance > 0.0).astype(NUMBER)
         gains: list[float] = []
-        missing, least, most = np.inf, 0.0, self.readings + READINGS
+        missing, least, rounds, most = np.inf, 0.0, 0, self.readings + READINGS
         while missing > max(little, part * sum(gains)) and self.readings < most and len(gains) < ROUNDS:
             gains.append(self.round_over(chosen))
             self.readings += self.shares[chosen].sum()
-            to_come = gains_to_come(gains)
+            to_come, rounds = gains_to_come(gains), rounds + 1
             if chosen is whole:
-                missing, least, chosen = to_come, SHARE * gains[-1], np.flatnonzero(self.w).astype(NUMBER)
+                missing, least, chosen, rounds = to_come, SHARE * gains[-1], np.flatnonzero(self.w).astype(NUMBER), 0
             elif to_come <= max(little, part * sum(gains)) or gains[-1] <= least:
                 chosen = whole
+            elif rounds == SLOW and len(chosen) ** 2 * sum(self.columns.shape) <= WORTH * self.columns.nnz:
+                gains[-1] += self.go_to_minimum(chosen)
+                chosen = whole
         return gains, missing
+
+    def go_to_minimum(self, chosen: np.ndarray) -> float:
+        """Move some coefficients to the minimum over all of them, by their covariances; return what it gains."""
+        columns, before, some, mean = (
+            self.columns[chosen].astype(DOUBLE),
+            self.value(),
+            self.w[chosen],
+            self.sums[chosen],
+        )
+        self.readings += self.shares[chosen].sum()
+        if columns.nnz > FILLED * len(chosen) * columns.shape[1]:
+            columns = columns.toarray()
+        weighted = columns * self.of_rows
+        covariance = weighted @ columns.T
+        covariance = (covariance.toarray() if sparse.issparse(covariance) else covariance) - np.outer(mean, mean)
+        slope = weighted @ self.rest - mean * self.shift
+        parabola = NormalMatrix(covariance, covariance @ some - slope, self.of_rows @ self.rest**2, 0.0)
+        penalty = Among(self.penalty, chosen, len(self.w))
+        found = proximal_minimum(parabola, penalty, np.append(some, 0.0), 0.0, STEPS[:2])[:-1]
+        self.w[chosen] = found
+        self.rest += columns.T @ (found - some)
+        self.shift += mean @ (found - some)
+        return before - self.value()
+
+    def value(self) -> float:
+        """Return the objective of the parabolas."""
+        squares = self.of_rows @ (self.rest * self.rest) - float(self.shift[0]) ** 2
+        terms = self.bounded["ridge"] * (self.w @ self.w) + 2.0 * self.bounded["lasso"] * np.sum(np.abs(self.w))
+        return 0.5 * float(squares + terms)
 
     def parameters(self, intercept: float) -> np.ndarray:
         """Return the coefficients and the intercept, for rows centred as those of the plan are."""
