@@ -2,6 +2,7 @@
 
 A step moves one coefficient to the minimum over it. It reads the entries of one column, and needs no length. Rounds
 over all columns find those that matter, and rounds over the coefficients that are not 0 cost little where few are.
+Where these are slow, since columns are correlated, covariances lead to the minimum over them.
 
 References
 ----------
