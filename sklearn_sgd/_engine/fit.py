@@ -16,10 +16,11 @@ from sklearn_sgd._engine.baseline import (
     training_loss,
 )
 from sklearn_sgd._engine.epochs import Descent, Epoch
-from sklearn_sgd._engine.finish.coordinates import coordinate_minimum, is_by_coordinates
+from sklearn_sgd._engine.finish.coordinates import is_by_coordinates, minimum_with_zeros
 from sklearn_sgd._engine.finish.narrow import follow_narrow, hides_directions
+from sklearn_sgd._engine.finish.proximal_newton import is_by_parabolas, minimum_of_parabolas
 from sklearn_sgd._engine.finish.to_minimum import full_batches, minimum_of
-from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares, minimum_of_sets
+from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares
 from sklearn_sgd._engine.kinks.minimum import directions_to_minimum, smoothed_minimum
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import Plan
@@ -38,9 +39,6 @@ NOISY = 0.02
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
-
-# Gain of a working set after which the next one is not sought, in units of what is enough.
-SHARE = 0.01
 
 # Number of rows on which the loss of an average is computed after each epoch.
 SAMPLE = 10_000
@@ -217,6 +215,7 @@ class Fit:
             or self.final is not None
             or self.is_sampled
             or is_by_coordinates(plan)
+            or is_by_parabolas(plan)
             or self.is_left_to_full_batches(plan, state)
         )
 
@@ -284,7 +283,7 @@ class Fit:
             self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
         enough = MISSING * (TOL * self.baseline if self.stopping.margin is None else self.progress)
-        leads_there = is_sparse_least_squares(plan) or self.smoothed is not None
+        leads_there = is_sparse_least_squares(plan) or is_by_parabolas(plan) or self.smoothed is not None
         is_near = averages or self.reason == "tol" or (self.stopping.margin is not None and leads_there)
         ends = plan.finishes and not self.stopping.score and is_near
         finishes = finishes and bool(ends or self.decides)
@@ -330,6 +329,9 @@ class Fit:
         elif is_sparse_least_squares(plan) and (found := self._minimum_with_zeros(enough)) is not None:
             w = found
             state.vectors.coef[:] = w  # A stream goes on from here.
+        elif is_by_parabolas(plan):
+            self._after_parabolas(state, enough)
+            w = state.vectors.average
         elif self.smoothed is not None or (averages and self.needs_all_rows(plan, state)):
             w, hidden = self._after_steps_on_all_rows(state, enough, averages)
         else:
@@ -356,6 +358,15 @@ class Fit:
             if self.reason == "diverged":
                 self.reason, self.has_left = "tol", False  # The noisy steps did, and these came back.
         return w, hidden
+
+    def _after_parabolas(self, state: State, enough: float) -> None:
+        """Finish a state by steps to the minima of parabolas of the rows."""
+        w, missing = minimum_of_parabolas(self.descent.plan, state.predictor(), self.constant, enough, self.limit)
+        self.is_finished = False
+        if w is not None:
+            state.finish(w)
+            state.vectors.coef[:] = w  # A stream goes on from here.
+            self._note_missing(state, missing, enough)
 
     def _note_missing(self, state: State, missing: float, enough: float) -> None:
         """Note whether a state is at the minimum, or else the bound below it, if at most so much is missing."""
@@ -385,16 +396,7 @@ class Fit:
         return hidden
 
     def _minimum_with_zeros(self, enough: float) -> np.ndarray | None:
-        """Return parameters at the minimum by columns of sparse rows, and by working sets, if these reach it.
-
-        Steps by columns end slowly where few coefficients are not 0 and their columns are correlated. Sets begin there.
-        """
-        plan, start = self.descent.plan, None
-        if is_by_coordinates(plan):
-            start, self.last_gain = coordinate_minimum(plan, enough)
-        w, self.least = minimum_of_sets(plan, self.constant, SHARE * enough, start)
-        if w is None and start is not None:
-            self.is_finished = self.last_gain is None
-            return start
-        self.last_gain = None
+        """Return parameters at the minimum of the squared error with a penalty that makes zeros, if they are found."""
+        w, self.least, self.last_gain = minimum_with_zeros(self.descent.plan, self.constant, enough)
+        self.is_finished = self.last_gain is None
         return w

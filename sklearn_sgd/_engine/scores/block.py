@@ -10,6 +10,7 @@ import numpy as np
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
 from sklearn_sgd._engine.compiled.drivers.scores import FOUND, NEW, ROWS, SEEN, STEP, step_beside, work_size
 from sklearn_sgd._engine.compiled.machine import from_line
+from sklearn_sgd._engine.finish.proximal_newton import curvature_beside
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
 from sklearn_sgd._engine.scores.objective import Objective
@@ -280,7 +281,7 @@ def slopes_of(sums: S, objective: Objective, y: np.ndarray, p: np.ndarray) -> tu
     if objective.is_quadratic:
         return g, None
     if not len(sums.jumps):
-        return g, second.curvature_beside(objective.loss, y, p, g)
+        return g, curvature_beside(objective.loss, y, p, g)
     return g, second.sum_of_bumps(sums.spread.bumps(sums.found_jumps), y, p)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import dawsn
 
-from sklearn_sgd._engine.compiled.drivers.scores import LEAST, step_beside
+from sklearn_sgd._engine.compiled.drivers.scores import LEAST
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, bumps, log_sizes
 from sklearn_sgd._engine.kinks.jumps import REACH, SMALL, Jump, has_link, level, slope_jumps
 
@@ -46,13 +46,6 @@ def curvature(loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     step = max(STEP * unit, LEAST * float(np.max(sizes, initial=0.0))) or 1.0
     above, below = p + step, p - step
     return (loss.gradient(y, above) - loss.gradient(y, below)) / (above - below)
-
-
-def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Return the same by a difference on one side of p, where the slope is known: in half the time."""
-    e = y - p
-    above = p + step_beside(has_link(loss), len(e), e @ e, p @ p, y @ y)
-    return (loss.gradient(y, above) - slope) / (above - p)
 
 
 def expected_curvature(loss: Any, p: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.scores import curvature as second
+from sklearn_sgd._engine.finish.proximal_newton import curvature_beside, steepness
 from sklearn_sgd._engine.scores.block import Block, design_of
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import Root, weighted_product
@@ -11,10 +11,6 @@ from sklearn_sgd._engine.scores.sums import Sums
 
 # Steps to a minimum at most; gain of a step, in units of what noise alone would gain, at which it is reached.
 STEPS, LITTLE = 100, 0.01
-
-# Loss, in units of a typical one, up to which the parabola of a row is as steep as that of this loss: kinks would need
-# many steps.
-SMOOTHED = 0.3
 
 # Share of the decrease that the slope promises, which a step must reach; length of a step that is too short to go on.
 ENOUGH, SHORT = 1e-4, 1e-6
@@ -31,10 +27,9 @@ def minimum_with(sums: Sums, objective: Objective, block: Block) -> np.ndarray:
     for _ in range(STEPS):
         p = Z @ w
         g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))
-        typical = float(np.mean(v)) / max(float(np.mean(np.abs(g))), 1e-300) * float(np.sqrt(np.mean(g * g)))
-        c = g * g / (2.0 * np.maximum(v, max(SMOOTHED * typical, 1e-300)))
+        c = steepness(v, g)
         if not len(sums.jumps):
-            c = np.maximum(c, second.curvature_beside(loss, y, p, g))
+            c = np.maximum(c, curvature_beside(loss, y, p, g))
         pull, bend = objective.pull(w, len(sums.centre))
         slope = sums.gradient(objective, w)[0] + (s * g) @ Z + weight * pull
         curvature, scatter = weighted_product(Z, s * c), weighted_product(Z, np.square(s * g))

@@ -10,9 +10,9 @@ def coordinates(
 ) -> Double:  # fmt: skip
     """Move the coefficients of some columns to the minimum, in this order; return what the objective gains.
 
-    ``X`` holds the entries by columns. ``share`` are the weights of the rows, whose sum is 1. ``rest`` are the
-    predictions of the rows less their targets, without the intercept, and ``shift`` is their mean: the intercept
-    cancels it. Without an intercept both means are 0.
+    ``X`` holds the entries by columns. ``share`` are the weights of the rows. ``rest`` are the predictions of the rows
+    less their targets, without the intercept, and ``shift`` is their mean: the intercept cancels it. Both means are
+    multiplied by the root of the sum of the weights. Without an intercept they are 0.
     """
     gain = 0.0
     for q in range(n):

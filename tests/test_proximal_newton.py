@@ -1,0 +1,108 @@
+"""Many columns, zeros or bounds, losses that are no parabolas: as the minimum of SciPy's L-BFGS-B."""
+
+import warnings
+
+import numpy as np
+import pytest
+from problems import covering
+from scipy import sparse
+from scipy.optimize import minimize, minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.losses import LOSSES
+
+KINDS = BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+NAMES = "poisson", "gamma", "tweedie", "expectile", "squared_epsilon_insensitive", "huber", "logcosh"
+OFFSET = 100.0
+PENALTIES = (1.0, False), (0.5, False), (1.0, True)
+
+
+def rows(name, n=300, p=420, dtype=np.float64):
+    """Rows with a column that has no gaps and is far from 0."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(n, p, 0.02, "csr", random_state=1, data_rvs=rng.standard_normal)
+    z = X @ (rng.standard_normal(p) * (rng.random(p) < 0.2))
+    z /= z.std()
+    if hasattr(LOSSES[name], "link"):
+        y = rng.poisson(np.exp(0.7 * z)).astype(dtype) + (name == "gamma")
+    else:
+        y = (z + 0.5 * rng.standard_t(3, n)).astype(dtype)
+    X = sparse.csr_array(sparse.hstack([sparse.csr_array(OFFSET + rng.standard_normal((n, 1))), X]), dtype=dtype)
+    return X, y, rng.integers(1, 4, n).astype(dtype)
+
+
+def objective(loss, X, y, s, alpha, ratio, coef, intercept):
+    coef = coef.astype(float)
+    value = loss.value(y.astype(float), X.astype(float) @ coef + float(intercept))
+    return np.average(value, weights=s) + alpha * (ratio * abs(coef).sum() + 0.5 * (1.0 - ratio) * coef @ coef)
+
+
+def least(loss, X, y, s, alpha, ratio, positive, offset=0.0):
+    """The least objective, with coefficients that are differences of two that are not negative."""
+    X, y, s = X.astype(float), y.astype(float), np.ones(len(y)) if s is None else s.astype(float)
+    X.data[X.indices == 0] -= offset
+    n_signs, p, s = 1 if positive else 2, X.shape[1], s / s.sum()
+    signs, columns = np.repeat([1.0, -1.0][:n_signs], p), X.T.tocsr()
+
+    def value_and_gradient(v):
+        w = (signs * v[:-1]).reshape(n_signs, p).sum(axis=0)
+        z = X @ w + v[-1]
+        slopes = s * loss.gradient(y, z)
+        g = columns @ slopes + alpha * (1.0 - ratio) * w
+        value = s @ loss.value(y, z) + alpha * (ratio * v[:-1].sum() + 0.5 * (1.0 - ratio) * w @ w)
+        return value, np.append(signs * np.tile(g, n_signs) + alpha * ratio, slopes.sum())
+
+    bounds, start = [(0.0, None)] * len(signs) + [(None, None)], np.zeros(len(signs) + 1)
+    options = {"maxiter": 2000, "ftol": 1e-10, "gtol": 1e-7}
+    return minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).fun
+
+
+def of_constant(loss, y, s):
+    return minimize_scalar(lambda b: np.average(loss.value(y.astype(float), b), weights=s), (-1.0, 1.0)).fun
+
+
+@covering(
+    {
+        "kind": KINDS,
+        "name": NAMES,
+        "ratio, positive": PENALTIES,
+        "weighted": (False, True),
+        "dtype": (np.float64, np.float32),
+    }
+)
+def test_the_minimum_is_reached(kind, name, ratio, positive, weighted, dtype):
+    (X, y, s), alpha, loss = rows(name, dtype=dtype), 3e-3, LOSSES[name]()
+    s = s if weighted else None
+    model = kind(name, penalty="elasticnet", l1_ratio=ratio, positive=positive, alpha=alpha, random_state=0)
+    model.fit(X, y, sample_weight=s)
+    found = objective(loss, X, y, s, alpha, ratio, model.coef_, model.intercept_)
+    assert model.stop_reason_ == "tol"
+    assert found - least(loss, X, y, s, alpha, ratio, positive, OFFSET) <= 0.1 * model.tol * of_constant(loss, y, s)
+    assert not model.coef_.all()
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("average", [False, True])
+def test_an_end_above_the_minimum_is_reported(kind, average):
+    """Without the final steps a fit has no zeros. More than three tolerances above the minimum it warns."""
+    (X, y, s), alpha, loss = rows("poisson"), 1e-2, LOSSES["poisson"]()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = kind("poisson", penalty="l1", alpha=alpha, average=average, random_state=0).fit(X, y, s)
+    excess = objective(loss, X, y, s, alpha, 1.0, model.coef_, model.intercept_)
+    excess -= least(loss, X, y, s, alpha, 1.0, False, OFFSET)
+    assert bool(caught) == (excess > 3.0 * model.tol * of_constant(loss, y, s))
+    assert all(issubclass(each.category, ConvergenceWarning) for each in caught)
+
+
+@pytest.mark.parametrize(("kind", "alpha"), [*((kind, 0.03) for kind in KINDS), (OnlineSGDRegressor, 3e-3)])
+def test_correlated_dense_columns(kind, alpha):
+    """Full batches ended 13 tolerances above the minimum. With the smaller penalty, rounds over columns are slow."""
+    rng, loss = np.random.default_rng(0), LOSSES["expectile"]()
+    X = 0.7 * (rng.standard_normal((400, 420)) + rng.standard_normal((400, 1)))
+    y = X @ (rng.standard_normal(420) * (rng.random(420) < 0.1)) / 5.0 + 0.5 * rng.standard_normal(400)
+    model = kind("expectile", penalty="l1", alpha=alpha, random_state=0).fit(X, y)
+    found = objective(loss, X, y, None, alpha, 1.0, model.coef_, model.intercept_)
+    known = least(loss, sparse.csr_array(X), y, None, alpha, 1.0, False)
+    assert found - known <= 0.1 * model.tol * of_constant(loss, y, None)
