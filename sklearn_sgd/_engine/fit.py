@@ -165,7 +165,8 @@ class Fit:
         # A user's loss may be negative, although it should not be.
         size = abs(self.baseline)
         usual = min(size, usual)
-        if not (state.step and state.step.geometry and state.step.geometry.nears_constant):
+        geometry = state.step and state.step.geometry
+        if not (geometry.nears_constant if geometry else state.nears_constant):
             return usual, usual, size
         size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
         # A combination of these columns comes as near as this, so a fit that ends farther away has not found it.
