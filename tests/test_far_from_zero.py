@@ -266,3 +266,15 @@ def test_other_losses_with_proximal_penalties(loss, estimator, offset, positive,
     model = estimator(loss, fit_intercept=False, random_state=0, **penalty).fit(form(X), y)
     objective = np.mean(loss.value(y, X @ model.coef_)) + (0.0 if positive else 0.05 * np.sum(abs(model.coef_)))
     assert objective <= least_with_penalty(loss, X, y, 0.05 * (not positive), positive) + 1e-4 * constant
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("n", [300, 900])
+@pytest.mark.parametrize("offset", [1e4, 1e7])
+def test_many_columns(offset, n, alpha):
+    X, y = far(n, 410, offset)
+    penalty = {"penalty": "l2", "alpha": alpha} if alpha else {}
+    model = BatchGDRegressor(fit_intercept=False, **penalty).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    rows, target = np.vstack((X, np.sqrt(n * alpha) * np.eye(410))), np.append(y, np.zeros(410))
+    assert squares(rows, target, model.coef_) <= least_squares(rows, target) + 1e-6 * y.var()
