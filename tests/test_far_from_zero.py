@@ -1,6 +1,7 @@
 """Columns whose means are far above their spread, without an intercept: against least squares and SciPy's minimum."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -153,6 +154,23 @@ def test_streams_of_other_losses_end_near_the_minimum(loss, offset):
     for start in range(0, len(y), 20):
         model.partial_fit(X[start : start + 20], y[start : start + 20])
     assert np.mean(loss.value(y, X @ model.coef_)) <= least + 0.05 * (constant - least)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset", "warns"), [(np.float64, 1e9, True), (np.float32, 1e4, True), (float, 1e6, False)]
+)
+@pytest.mark.parametrize("loss", [Huber(0.5), LogCosh()])
+def test_streams_of_other_losses_warn_where_steps_lack_digits(loss, dtype, offset, warns):
+    X, y = far(600, 5, offset, dtype)
+    model = MiniBatchSGDRegressor(loss, batch_size=4, fit_intercept=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for start in range(0, len(y), 20):
+            model.partial_fit(X[start : start + 20], y[start : start + 20])
+    assert [str(warning.message).count("so far from 0") for warning in caught] == [1] * warns
+    mean = X.mean(axis=0)
+    centred = minimize(lambda w: np.mean(loss.value(y - y.mean(), (X - mean).astype(float) @ w)), np.zeros(5)).fun
+    assert (np.mean(loss.value(y, X @ model.coef_)) > 1.5 * centred) == warns
 
 
 def test_a_stream_without_intercept_that_is_worse_than_a_constant_warns():
