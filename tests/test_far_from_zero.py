@@ -296,3 +296,12 @@ def test_many_columns(offset, n, alpha):
     assert model.stop_reason_ == "tol"
     rows, target = np.vstack((X, np.sqrt(n * alpha) * np.eye(410))), np.append(y, np.zeros(410))
     assert squares(rows, target, model.coef_) <= least_squares(rows, target) + 1e-6 * y.var()
+
+
+@pytest.mark.parametrize("offset", [1e2, 1e6])
+def test_lasso_of_many_columns(offset):
+    X, _ = far(300, 410, offset)
+    y = X[:, :10] @ np.arange(-4.0, 6.0) + np.random.default_rng(1).standard_normal(300)
+    model = BatchGDRegressor(fit_intercept=False, penalty="l1", alpha=0.1).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    assert shortfall(X, y, model.coef_, 0.1, 1.0) <= 1e-5 * y.var()

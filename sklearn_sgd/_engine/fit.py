@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.around_zero import shows_far_columns
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import (
@@ -166,7 +167,7 @@ class Fit:
         size = abs(self.baseline)
         usual = min(size, usual)
         geometry = state.step and state.step.geometry
-        if not (geometry.nears_constant if geometry else state.nears_constant):
+        if not (geometry.nears_constant if geometry else state.nears_constant or shows_far_columns(plan)):
             return usual, usual, size
         size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
         # A combination of these columns comes as near as this, so a fit that ends farther away has not found it.
