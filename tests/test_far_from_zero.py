@@ -1,12 +1,13 @@
 """Columns whose means are far above their spread, without an intercept: against least squares and SciPy's minimum."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from problems import REGRESSORS
 from scipy import sparse
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
 
@@ -208,6 +209,23 @@ def test_bounds_hold_where_columns_replace_an_intercept(loss, before):
         assert (model.partial_fit(X[rows], y[rows]).coef_ >= 0.0).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "offset", "warns"), [(np.float64, 1e9, True), (np.float32, 1e4, True), (float, 1e6, False)]
+)
+@pytest.mark.parametrize("loss", [Huber(0.5), LogCosh()])
+def test_streams_of_other_losses_warn_where_steps_lack_digits(loss, dtype, offset, warns):
+    X, y = far(600, 5, offset, dtype)
+    model = MiniBatchSGDRegressor(loss, batch_size=4, fit_intercept=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for start in range(0, len(y), 20):
+            model.partial_fit(X[start : start + 20], y[start : start + 20])
+    assert [str(warning.message).count("so far from 0") for warning in caught] == [1] * warns
+    mean = X.mean(axis=0)
+    centred = minimize(lambda w: np.mean(loss.value(y - y.mean(), (X - mean).astype(float) @ w)), np.zeros(5)).fun
+    assert (np.mean(loss.value(y, X @ model.coef_)) > 1.5 * centred) == warns
+
+
 def test_a_stream_without_intercept_that_is_worse_than_a_constant_warns():
     X, y = far(1200, 5, 1e9)
     model = OnlineSGDRegressor("huber", fit_intercept=False, learning_rate="constant", eta0=1e-25)
@@ -244,3 +262,99 @@ def test_tensors(loss):
         there = BatchGDRegressor(loss, fit_intercept=False).fit(torch.asarray(X), torch.asarray(y))
     there = X @ there.coef_.numpy()
     assert np.max(abs(there - X @ here.coef_)) <= 1e-2 * y.std()
+
+
+def shortfall(X, y, coef, alpha, l1_ratio):
+    """The gap between the objective and a dual one, in a step from the residuals to a feasible point."""
+    n, p = X.shape
+    rows = np.vstack((X, np.sqrt(n * alpha * (1.0 - l1_ratio)) * np.eye(p)))
+    y, l1 = np.append(y, np.zeros(p)), alpha * l1_ratio
+    rest, mean = y - rows @ coef, X.mean(axis=0)
+    slopes = ((X - mean).T @ rest[:n] + rows[n:].T @ rest[n:]) / n
+    # The mean residual is not known to the digits that slopes need.
+    held = coef != 0.0
+    rest[:n] += ((l1 * np.sign(coef) - slopes)[held] / mean[held]).mean() - rest[:n].mean()
+    slopes += rest[:n].mean() * mean
+    dual = rest * min(1.0, l1 / np.max(abs(slopes)))
+    objective = 0.5 * np.sum((y - rows @ coef) ** 2) / n + l1 * np.sum(abs(coef))
+    return objective - (dual @ y - 0.5 * dual @ dual) / n
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize(("n", "p"), [(200, 20), (30, 40)])
+@pytest.mark.parametrize("offset", [1e2, 1e4, 1e6, 1e8])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_lasso_and_elastic_net(estimator, offset, n, p, l1_ratio, form):
+    X, y = far(n, p, offset)
+    penalty = {"penalty": "elasticnet", "alpha": 0.1, "l1_ratio": l1_ratio}
+    model = estimator(fit_intercept=False, random_state=0, **penalty).fit(form(X), y)
+    assert model.stop_reason_ == "tol"
+    assert shortfall(X, y, model.coef_, 0.1, l1_ratio) <= 1e-5 * y.var()
+    stream = estimator(fit_intercept=False, **penalty)
+    for start in range(0, n, 25):
+        stream.partial_fit(form(X[start : start + 25]), y[start : start + 25])
+    assert shortfall(X, y, stream.coef_, 0.1, l1_ratio) <= 1e-5 * y.var()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("offset", [1e2, 1e4, 1e6, 1e9])
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_positive(estimator, offset, form):
+    X, y = far(200, 20, offset)
+    model = estimator(fit_intercept=False, positive=True, random_state=0).fit(form(X), y)
+    assert model.stop_reason_ == "tol"
+    assert squares(X, y, model.coef_) <= squares(X, y, nnls(X, y)[0]) + 1e-6 * y.var()
+
+
+def least_with_penalty(loss, X, y, alpha, positive):
+    """The least objective by SciPy, over positive and negative parts, and the mean prediction as a variable."""
+    n, p = X.shape
+    mean, level = X.mean(axis=0), 0.0 if hasattr(loss, "link") else y.mean()
+    Z, unit = np.column_stack((X - mean, mean - X, np.ones(n))), abs(mean).max()
+    pull, along = alpha * np.append(np.ones(2 * p), 0.0), np.concatenate((mean, -mean, [-1.0])) / unit
+    return minimize(
+        lambda v: np.mean(loss.value(y, level + Z @ v)) + pull @ v,
+        np.zeros(2 * p + 1),
+        jac=lambda v: Z.T @ loss.gradient(y, level + Z @ v) / n + pull,
+        bounds=[(0.0, None)] * p + [(0.0, 0.0 if positive else None)] * p + [(None, None)],
+        constraints={"type": "eq", "fun": lambda v: along @ v - level / unit, "jac": lambda v: along},
+        method="SLSQP",
+        options={"ftol": 1e-10, "maxiter": 500},
+    ).fun
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e9])
+@pytest.mark.parametrize("estimator", [BatchGDRegressor, MiniBatchSGDRegressor])
+@pytest.mark.parametrize("loss", [Huber(0.5), Expectile(0.8), LogCosh(), Poisson()])
+def test_other_losses_with_proximal_penalties(loss, estimator, offset, positive, form):
+    X, y, _, constant = problem_of(loss, 60, offset)
+    if positive and not hasattr(loss, "link"):
+        y = y + 2.0 * X[:, 3:].sum(axis=1)
+    penalty = {"positive": True} if positive else {"penalty": "l1", "alpha": 0.05}
+    model = estimator(loss, fit_intercept=False, random_state=0, **penalty).fit(form(X), y)
+    objective = np.mean(loss.value(y, X @ model.coef_)) + (0.0 if positive else 0.05 * np.sum(abs(model.coef_)))
+    assert objective <= least_with_penalty(loss, X, y, 0.05 * (not positive), positive) + 1e-4 * constant
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("n", [300, 900])
+@pytest.mark.parametrize("offset", [1e4, 1e7])
+def test_many_columns(offset, n, alpha):
+    X, y = far(n, 410, offset)
+    penalty = {"penalty": "l2", "alpha": alpha} if alpha else {}
+    model = BatchGDRegressor(fit_intercept=False, **penalty).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    rows, target = np.vstack((X, np.sqrt(n * alpha) * np.eye(410))), np.append(y, np.zeros(410))
+    assert squares(rows, target, model.coef_) <= least_squares(rows, target) + 1e-6 * y.var()
+
+
+@pytest.mark.parametrize("offset", [1e2, 1e6])
+def test_lasso_of_many_columns(offset):
+    X, _ = far(300, 410, offset)
+    y = X[:, :10] @ np.arange(-4.0, 6.0) + np.random.default_rng(1).standard_normal(300)
+    model = BatchGDRegressor(fit_intercept=False, penalty="l1", alpha=0.1).fit(X, y)
+    assert model.stop_reason_ == "tol"
+    assert shortfall(X, y, model.coef_, 0.1, 1.0) <= 1e-5 * y.var()

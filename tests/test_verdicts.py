@@ -19,6 +19,7 @@ from sklearn.metrics import (
     d2_pinball_score,
     d2_tweedie_score,
     mean_poisson_deviance,
+    mean_tweedie_deviance,
     r2_score,
 )
 from sklearn.pipeline import make_pipeline
@@ -135,6 +136,20 @@ def test_average_is_judged_and_not_the_last_step(kind):
     # Where steps have arrived, and only there, the average is what is wrong.
     arrived = model.loss_curve_[-1] < np.var(y) / 2
     assert ("average" in message.partition("Remedy")[2]) == arrived == (kind is OnlineSGDRegressor)
+
+
+def test_fit_that_the_constant_replaces_has_not_reached_the_minimum():
+    rng = np.random.default_rng(29)
+    X, y, weight = rng.standard_cauchy((40, 2)), rng.poisson(2.0, 40), 10.0 ** rng.uniform(-8, 8, 40)
+    model, [message] = caught(BatchGDRegressor("tweedie"), X, y, sample_weight=weight)
+    assert "replaced" in message
+    assert model.stop_reason_ == "stalled"
+    # By scikit-learn's loss, a coefficient lowers that of the constant.
+    constant, step = np.log(model.predict(X)), 1e-3 * X[:, 0] / np.ptp(X[:, 0])
+    losses = [
+        mean_tweedie_deviance(y, np.exp(constant + k * step), sample_weight=weight, power=1.5) for k in (-1, 0, 1)
+    ]
+    assert min(losses) < losses[1]
 
 
 def test_average_that_is_behind_gives_a_warning():

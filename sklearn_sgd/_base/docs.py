@@ -148,7 +148,7 @@ validation_scores_ : list of float
 stop_reason_ : {'epochs', 'tol', 'stalled', 'early_stopping', 'time_budget', 'callback', 'interrupted', 'diverged'}
     Why `fit` stopped; only after `fit`. 'tol': the progress of an epoch, or the distance to the minimum where it is
     known, is below `tol`, or final steps lead to the minimum from anywhere; 'stalled': there was no progress, though
-    the minimum is known to be farther away.
+    the minimum is known to be farther away, or the best constant prediction was better.
 prequential_loss_ : float
     Mean loss of samples that were each predicted first, and then learned.
 recent_loss_ : float

@@ -24,6 +24,11 @@ SHUFFLED = (
     "Remedy: more samples, in random order, fit instead of partial_fit, or features and targets without extreme values."
 )
 
+HIDDEN = (
+    "X has features so far from 0 that the steps of a stream without intercept do not see their spread. Remedy: "
+    "fit_intercept=True, features less their means, or fit instead of partial_fit."
+)
+
 CONSTANT = (
     "y_val is the same for all samples, so that D² is not defined: validation_scores_ compares with the loss after the "
     "first epoch. Remedy: X_val and y_val with different targets."
@@ -123,6 +128,8 @@ def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: An
         message = _of_targets(worse.than_constant, model) + STREAM.format(n_samples=state.n_samples)
         remedy = shorter_steps(estimator) if worse.than_start else longer_steps(estimator, "more samples")
         _warn_once(estimator, message + (SHUFFLED if recipe.automatic else remedy))
+    elif worse.is_hidden:
+        _warn_once(estimator, HIDDEN)
     vars(estimator).pop("_has_warned", None)
     return model.replace(watch=known)
 

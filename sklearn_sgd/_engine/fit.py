@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgd._engine.automatic.around_zero import shows_far_columns
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.automatic.step_size import min_samples
 from sklearn_sgd._engine.baseline import (
@@ -24,7 +25,7 @@ from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares
 from sklearn_sgd._engine.kinks.minimum import directions_to_minimum, smoothed_minimum
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.probe import Probe
+from sklearn_sgd._engine.probe import Probe, is_prone_to_noise
 from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import MISSING, Stopping
@@ -59,12 +60,6 @@ COMPLETE = "epochs", "tol", "early_stopping"
 # Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
 # average; precisions of X by which a prediction may be off.
 MARGIN, NOISE, ROUNDING = 1e-3, 1e-2, 8.0
-
-
-def is_prone_to_noise(plan: Plan, state: State) -> bool:
-    """Whether a longer descent would learn noise: on sparse rows with many columns and without a penalty."""
-    by_entries = plan.preconditioner is not None and state.step is not None and state.step.shares is not None
-    return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
 
 
 def part_of_epoch(plan: Plan) -> int:
@@ -165,7 +160,8 @@ class Fit:
         # A user's loss may be negative, although it should not be.
         size = abs(self.baseline)
         usual = min(size, usual)
-        if not (state.step and state.step.geometry and state.step.geometry.nears_constant):
+        geometry = state.step and state.step.geometry
+        if not (geometry.nears_constant if geometry else state.nears_constant or shows_far_columns(plan)):
             return usual, usual, size
         size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
         # A combination of these columns comes as near as this, so a fit that ends farther away has not found it.

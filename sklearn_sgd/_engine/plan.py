@@ -86,9 +86,9 @@ class Plan(NamedTuple):
         Number of rows of an epoch; None: all.
     reach : tuple of float or None
         Bounds to which extreme targets were limited.
-    covariance, curvature : ndarray or None, float
-        Covariances of the columns by the curvature of the rows' losses, and the mean curvature, for penalties that have
-        a proximal step.
+    parabola, curvature : NormalMatrix or None, float
+        Covariances and means of the columns by the curvature of the rows' losses, and the mean curvature, for penalties
+        that have a proximal step.
     follows : bool
         Whether steps follow the directions of nearly dependent columns.
     hidden : float
@@ -116,7 +116,7 @@ class Plan(NamedTuple):
     minimum: Any = None
     follows: bool = False
     hidden: float = 0.0
-    covariance: Any = None
+    parabola: NormalMatrix | None = None
     curvature: float = 1.0
     searches: bool = False
     part: int | None = None

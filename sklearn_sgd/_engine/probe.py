@@ -19,6 +19,12 @@ from sklearn_sgd._namespace import take
 ROWS = 10_000
 
 
+def is_prone_to_noise(plan: Plan, state: State) -> bool:
+    """Whether a longer descent would learn noise: on sparse rows with many columns and without a penalty."""
+    by_entries = plan.preconditioner is not None and state.step is not None and state.step.shares is not None
+    return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
+
+
 class Probe:
     """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
 

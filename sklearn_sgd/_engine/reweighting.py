@@ -7,7 +7,7 @@ from scipy import linalg
 
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.geometry import Geometry
-from sklearn_sgd._engine.automatic.statistics import about_zero
+from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows
@@ -56,9 +56,9 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
         statistics, counted, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
     else:
         statistics, counted, curvature, length = reweighted_statistics(plan, w, sampled, aside)
-    columns = statistics if intercept else about_zero(statistics)
-    state.recentre(columns.centre)
-    rows = less_mean(as_rows(plan.X, intercept), columns.centre.astype(dtype_of(plan.X)))
+    centre = statistics.centre if intercept else np.zeros(len(statistics.mean))
+    state.recentre(centre)
+    rows = less_mean(as_rows(plan.X, intercept), centre.astype(dtype_of(plan.X)))
     plan = plan._replace(data=plan.data._replace(rows=rows))
     make = partial(StepMaker(counted, plan.formulas, intercept, curvature), statistics)
     if is_foreign(plan.X):
@@ -73,7 +73,8 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
             step, hidden = make(follows=True), null
         plan = plan._replace(hidden=hidden, follows=follows)
     if plan.is_parabola:
-        plan = plan._replace(covariance=columns.moment * (curvature / columns.weight), curvature=curvature)
+        parabola = NormalMatrix.of_curvature(statistics, curvature, 0.0 if intercept else statistics.mean)
+        plan = plan._replace(parabola=parabola, curvature=curvature)
     return plan._replace(preconditioner=step.preconditioner), length
 
 

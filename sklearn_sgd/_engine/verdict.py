@@ -76,7 +76,7 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
             state, kind, fit.reason = fit.before_last_epoch(state), "left", "diverged"
     ended = fit.reason or ended
     kind = kind or _kind(fit, state, loss, ended)
-    if kind in ("narrow", "above", "lost", "outside", "small") and ended == "tol":
+    if kind in ("replaced", "narrow", "above", "lost", "outside", "small") and ended == "tol":
         ended = fit.reason = "stalled"
     losses = state.loss_curve
     return state, Verdict(kind, ended, state.n_epochs, losses[0], losses[-1]) if kind else None

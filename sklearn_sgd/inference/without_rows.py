@@ -145,7 +145,7 @@ def from_moments(model: Model, level: float, dispersion: float | None, roughly: 
     centre = states[0].statistics.leading(model.coef.shape[1]).mean if model.has_intercept else None
     tables = []
     for t, (w, intercept) in enumerate(zip(model.coef, model.intercept, strict=True)):
-        normal = states[t].normal_matrix(t)
+        normal = NormalMatrix.of(states[t].about_centre, len(states[t].centre), t)
         known = dispersion or n / (n - k) * _mean_square(normal, w, intercept, centre)
         # A dispersion that is found is that of a row with the mean weight of those that are remembered.
         of_unit = known / states[t].mean_weight if dispersion else known * weight / n

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import linalg
 
 from sklearn_sgd._engine.automatic.geometry import DOUBLE, PRECISE, Geometry, geometry_of
-from sklearn_sgd._engine.automatic.statistics import ROUNDING, ColumnStatistics, is_varying
+from sklearn_sgd._engine.automatic.statistics import ROUNDING, ColumnStatistics, is_varying, measure
 
 # Squared mean of a column, in units of its variance, from which it is far from 0.
 FAR = 100.0
@@ -21,10 +21,21 @@ FAR = 100.0
 # rounding, as that of a column of ones is.
 OUTSIDE = ROUNDING**2
 
+# Number of rows of a sample that shows means and spreads.
+SAMPLE = 1000
+
 
 def is_far(columns: ColumnStatistics, ridge: Any = 0.0) -> bool:
     """Return whether the mean of some column is far above its spread, and above the curvature of the penalty."""
     return bool((columns.mean * columns.mean > FAR * (columns.variance + ridge)).any())
+
+
+def shows_far_columns(plan: Any) -> bool:
+    """Return whether a sample shows such columns to a model without intercept that has no covariances of all."""
+    if plan.data.rows.bias or plan.preconditioner is None or type(plan.X) is not np.ndarray:
+        return False
+    some = plan.used[:: -(-plan.n_rows // SAMPLE)]
+    return is_far(measure(plan.X[some], None, np.empty(0), True, narrow=False))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ class ColumnRecord:
 
     def normal_matrix(self, target: int) -> NormalMatrix:
         """Return the normal matrix, which determines the squared error of a target."""
-        return NormalMatrix.of(self.about_centre, len(self.centre), target)
+        assert self.statistics is not None
+        p = len(self.centre)
+        return NormalMatrix.of(self.statistics, p, target, 0.0 if self.has_intercept else self.statistics.mean[:p])
 
     @property
     def is_far_without_intercept(self) -> bool:

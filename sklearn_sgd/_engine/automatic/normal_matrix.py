@@ -20,25 +20,45 @@ BEYOND_NOISE, ROUNDING = 10.0, 1e-14
 class NormalMatrix(NamedTuple):
     """The moments on which the squared error depends: covariances of columns and target, and the mean of the target.
 
-    ``mean`` is the mean of the columns; 0 if the intercept is the prediction there, or the moments are about 0.
+    ``mean`` is the mean of the columns, relative to the point at which the intercept is the prediction.
     """
 
     covariance: np.ndarray
-    with_target: np.ndarray
+    with_target: Any
     variance: float
     target: float
     mean: Any = 0.0
 
     @classmethod
-    def of(cls, statistics: ColumnStatistics, n_columns: int, target: int) -> Self:
+    def of(cls, statistics: ColumnStatistics, n_columns: int, target: int, mean: Any = 0.0) -> Self:
         """Return the matrix of a target, from statistics of the columns followed by all targets."""
         t, scaled = n_columns + target, statistics.moment / statistics.weight
-        return cls(scaled[:n_columns, :n_columns], scaled[:n_columns, t], scaled[t, t], statistics.mean[t])
+        return cls(scaled[:n_columns, :n_columns], scaled[:n_columns, t], scaled[t, t], statistics.mean[t], mean)
 
-    def gradient(self, bias: float, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the covariances times the coefficients, the gradient of the mean loss, and that of the intercept."""
+    @classmethod
+    def of_curvature(cls, columns: ColumnStatistics, curvature: float, mean: Any) -> Self:
+        """Return that of columns, of which the squares have this curvature; `at` sets the rest."""
+        return cls(columns.moment * (curvature / columns.weight), 0.0, 0.0, 0.0, np.sqrt(curvature) * mean)
+
+    def at(self, coef: np.ndarray, g: np.ndarray, loss: float) -> Self:
+        """Return the parabola with the same curvature that has this loss and gradient at coefficients.
+
+        What the gradient has in proportion to the means becomes the mean error, since it hides the rest.
+        """
+        mean = self.mean + np.zeros_like(coef)
+        squares = self.covariance.diagonal() + mean * mean
+        shares = np.divide(mean, squares, out=np.zeros_like(mean), where=squares > 0.0)
+        error = float(shares @ g) / max(float(shares @ mean), 1e-300)
+        return self._replace(
+            with_target=self.covariance @ coef - (g - error * mean),
+            variance=2.0 * loss,
+            target=float(mean @ coef) - error,
+        )
+
+    def gradient(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the covariances times the coefficients, the gradient of the mean loss, and that of an intercept."""
         coef = w[:-1].astype(np.float64)
-        product, error = self.covariance @ coef, float(bias * (w[-1] - self.target + (self.mean * coef).sum()))
+        product, error = self.covariance @ coef, float(w[-1] - self.target + (self.mean * coef).sum())
         return product, product - self.with_target + error * self.mean, error
 
     def product(self, d: np.ndarray) -> np.ndarray:
@@ -60,7 +80,7 @@ class Slopes(NamedTuple):
 
     def at(self, w: np.ndarray) -> np.ndarray:
         """Return the gradient for coefficients."""
-        return self.normal.gradient(1.0, np.append(w, self.intercept))[1] + self.penalty.gradient(w)
+        return self.normal.gradient(np.append(w, self.intercept))[1] + self.penalty.gradient(w)
 
     def change(self, d: np.ndarray, *_) -> np.ndarray:
         """Return by how much it changes along d."""
@@ -70,7 +90,7 @@ class Slopes(NamedTuple):
         """Return coefficients after conjugate steps, which gain more than noise in rows of this weight, or rounding."""
         normal = self.normal
         for found in islice(conjugate_gradients(w, self.at(w), precondition, self.change, self.at), 1, CONJUGATE + 1):
-            product, _, error = normal.gradient(1.0, np.append(w, self.intercept))
+            product, _, error = normal.gradient(np.append(w, self.intercept))
             rest = 2.0 * normal.loss(w, product, error)
             if not found.gain > max(BEYOND_NOISE * rest / weight, ROUNDING * normal.variance):
                 break

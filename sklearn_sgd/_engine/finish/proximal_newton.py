@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.statistics import FULL
+from sklearn_sgd._engine.automatic.statistics import FULL, by_entries
 from sklearn_sgd._engine.compiled.drivers.scores import step_beside
 from sklearn_sgd._engine.finish.coordinates import Coordinates
 from sklearn_sgd._engine.limit import Limit
@@ -24,6 +24,9 @@ from sklearn_sgd._namespace import is_foreign
 # Maximum numbers of steps, and of readings of X; part of what a step gains that its rounds may leave; share of what is
 # enough at the end.
 STEPS, READINGS, PART, LITTLE = 100, 500, 0.1, 0.1
+
+# Entries of dense X of which a copy by columns is made: such a copy takes 12 bytes for each.
+MOST_ENTRIES = 1 << 27
 
 # Share of the decrease that the parabolas promise, which a step must reach; length of a step that is too short.
 ENOUGH, SHORT = 1e-4, 1e-6
@@ -41,7 +44,8 @@ def is_by_parabolas(plan: Plan) -> bool:
     formulas, is_wide = plan.formulas, plan.X.shape[1] > FULL and not (plan.is_remote or is_foreign(plan.X))
     if plan.preconditioner is None or not is_wide or formulas.is_smooth or formulas.is_quadratic or formulas.has_kinks:
         return False
-    return formulas.penalty.bounded_terms is not None
+    fits = by_entries(plan.X) or plan.X.shape[0] * plan.X.shape[1] <= MOST_ENTRIES
+    return fits and formulas.penalty.bounded_terms is not None
 
 
 def curvature_beside(loss: Any, y: np.ndarray, p: np.ndarray, slope: np.ndarray) -> np.ndarray:

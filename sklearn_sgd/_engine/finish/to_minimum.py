@@ -27,8 +27,8 @@ def minimum_of(plan: Plan, state: State, variance: float) -> Minimum | None:
         return None
     kind = dtype_of(plan.X)
     if normal and not geometry.is_narrow:
-        bias = plan.data.rows.bias
-        gradient: Callable = lambda w: np.append(*normal.gradient(bias, w)[1:])  # noqa: E731
+        units = np.append(np.ones(plan.X.shape[1]), plan.data.rows.bias)
+        gradient: Callable = lambda w: units * np.append(*normal.gradient(w)[1:])  # noqa: E731
         kind = DOUBLE
     elif geometry.is_narrow and not plan.is_remote and kind == SINGLE:
         gradient = partial(gradient_in_double, plan.parts.loss, plan.data, plan.row_indices, plan.X, state.centre)

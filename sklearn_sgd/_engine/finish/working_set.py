@@ -91,12 +91,10 @@ def minimum_of_sets(
         budget -= plan.n_rows * len(columns) ** 2
         if budget < 0.0:
             break
-        found = measure(plan.X[:, columns], plan.row_indices, plan.data.weight, bool(plan.data.rows.bias))
-        covariance, some = found.moment / found.weight, w[columns]
-        parabola = NormalMatrix(covariance, covariance @ some - g[columns], 2.0 * objective, 0.0)
-        some = proximal_minimum(
-            parabola, Among(penalty, columns, len(w) - 1), np.append(some, 0.0), 0.0, STEPS[:ROUNDS], dtype
-        )
+        found, some = measure(plan.X[:, columns], plan.row_indices, plan.data.weight, True), w[columns]
+        curved = NormalMatrix.of_curvature(found, 1.0, 0.0 if plan.data.rows.bias else found.mean)
+        parabola, among = curved.at(some, g[columns], objective), Among(penalty, columns, len(w) - 1)
+        some = proximal_minimum(parabola, among, np.append(some, 0.0), 0.0, STEPS[:ROUNDS], dtype)
         w[columns] = some[:-1]
         w[-1] -= g[-1]
     return None, before

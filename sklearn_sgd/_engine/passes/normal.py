@@ -113,9 +113,9 @@ class AllRows:
 
     def gradient(self, w):
         """Return the sum of the losses, and the mean gradient."""
-        product, g, error = self.normal.gradient(self.bias, w)
+        product, g, error = self.normal.gradient(w)
         loss = self.normal.loss(w[:-1].astype(np.float64), product, error)
-        return self.weight * loss, None, np.append(g, error) * (self.weight / self.n_rows)
+        return self.weight * loss, None, np.append(g, self.bias * error) * (self.weight / self.n_rows)
 
 
 def normals_for_schedule(recipe: Any, rows: Any, weights, batch_size: int) -> list[NormalMatrix] | None:
@@ -131,5 +131,4 @@ def normals_for_schedule(recipe: Any, rows: Any, weights, batch_size: int) -> li
     statistics = measure(X, rows.row_indices, weights, params["fit_intercept"], rows.targets)
     if not np.isfinite(statistics.moment).all():
         return None
-    mean = statistics.mean[:p]
-    return [NormalMatrix.of(statistics, p, target)._replace(mean=mean) for target in range(targets)]
+    return [NormalMatrix.of(statistics, p, target, statistics.mean[:p]) for target in range(targets)]

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._namespace import dtype_of
 
@@ -37,10 +36,8 @@ class ProximalNewton:
         losses, squares, g = rows.gradient(w)
         window[:3] = squares, 2.0 * losses, len(piece.order)
         before = w.astype(np.float64)
-        coef = before[:-1]
-        product = plan.covariance @ coef
         loss = losses / len(piece.order)
-        parabola = NormalMatrix(plan.covariance, product - g[:-1], 2.0 * abs(loss), 0.0)
+        parabola = plan.parabola.at(before[:-1], g[:-1], abs(loss))
         d = proximal_minimum(parabola, penalty, before, 0.0, dtype=dtype_of(plan.X)) - before
         d[-1] = -g[-1] / plan.curvature
         penalised = plan.penalty_value(before)

@@ -297,11 +297,11 @@ class Products:
         return product
 
 
-def spread_of_target(plan: Plan) -> tuple[float, float]:
-    """The mean of the target, or 0 for a model without intercept, and the mean square of what it leaves."""
+def spread_of_target(plan: Plan, nears_constant: bool = False) -> tuple[float, float]:
+    """The mean of the target, or 0 for a model without a constant, and the mean square of what it leaves."""
     used = slice(None) if plan.row_indices is None else plan.row_indices
     y, s = doubled(plan.data.y[used]), doubled(plan.data.weight[used]) if plan.data.weight.shape[0] else None
-    constant = mean_target(y, s) if plan.data.rows.bias else 0.0
+    constant = mean_target(y, s) if plan.data.rows.bias or nears_constant else 0.0
     rest = y - constant
     return constant, float(rest @ (rest if s is None else s * rest)) / plan.weight
 

@@ -3,7 +3,8 @@
 The covariances of a sample cost c P**3, with c rows for each column, and leave 1 / c of the distance to the minimum
 with each pass over X. So c is the number for which both together cost least. The geometry need not be exact, and is
 computed in single precision unless columns are nearly linear combinations of others. With no more rows than columns it
-is that of the rows.
+is that of the rows. Without intercept it is that about the means, and the mean itself, which hides the rest if it is
+far from 0.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,11 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.automatic.around_zero import is_far
 from sklearn_sgd._engine.automatic.final_step import WORTH, Minimum
 from sklearn_sgd._engine.automatic.geometry import NULL, one_over_roots
 from sklearn_sgd._engine.automatic.sample import best_size, sample, shows
-from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, is_varying, measure
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, is_varying, measure
 from sklearn_sgd._engine.baseline import gradient_in_double, mean_target
 from sklearn_sgd._engine.passes.scaled_sample import ScaledSample, scaled_sample
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
@@ -82,6 +84,11 @@ class Wide(NamedTuple):
     sample: ScaledSample
     some: np.ndarray
 
+    @property
+    def nears_constant(self) -> bool:
+        """Whether columns far from 0 can make a model without intercept predict nearly a constant."""
+        return is_far(self.sample.columns, self.geometry.ridge)
+
     @classmethod
     def of(cls, plan: Plan) -> Self | None:
         """That of the rows of a plan, which are not centred; None if squares of columns are out of range."""
@@ -89,20 +96,23 @@ class Wide(NamedTuple):
         size = best_size(n, p, AN_ENTRY, PASSES)
         places = np.arange(n) if size == n else sample(n, size)
         some = plan.used[places]
-        scaled = partial(scaled_sample, plan.X, some, weight, centred)
+        scaled = partial(scaled_sample, plan.X, some, weight, True)
         rows = scaled(SINGLE)
         columns, dtype = rows.columns, dtype_of(plan.X)
         if size < n and shows(columns, rows.largest, dtype):
             share = plan.weight / columns.weight
             columns = columns._replace(weight=plan.weight, moment=columns.moment * share, sampled=True)
         elif size < n:
-            columns = measure(plan.X, plan.row_indices, weight, centred)
+            columns = measure(plan.X, plan.row_indices, weight, True)
         if not np.isfinite(columns.variance).all():
             return None
         ridge = np.ones(p) * plan.parts.penalty.gradient(np.ones(p))
-        mean = columns.centre.astype(dtype).astype(np.float64)
+        mean = columns.mean.astype(dtype).astype(np.float64) if centred else columns.mean
         varies = is_varying(columns.variance, mean)
-        scale = one_over_roots(columns.variance + ridge, varies)
+        squares = columns.variance + ridge
+        if not centred:
+            varies, squares = varies | (mean != 0.0), np.where(varies, squares, ridge + mean * mean)
+        scale = one_over_roots(squares, varies)
 
         added, ridge_of_scaled = SMALL[dtype] * p, ridge * scale * scale
         solve, exact, moment = None, None, None
@@ -118,16 +128,25 @@ class Wide(NamedTuple):
             else:
                 solve, exact = _by_rows(rows.about(mean, scale), ridge_of_scaled, added)
         known = Known.of(plan, places, moment, rows.columns, mean, scale) if size < n and moment is not None else None
-        geometry = SampleGeometry(mean, ridge, scale, solve, np.zeros(p + 1), known, size if represents else 0)
+        if not centred:
+            known, u = None, scale * mean
+            of_rows = rows.about(mean, scale) if n <= p and not ridge.any() else None
+            solve, exact = _with_mean(solve, u, of_rows), exact and _with_mean(exact, u, of_rows)
+            columns, mean = about_zero(columns), np.zeros(p)
+        geometry = SampleGeometry(
+            mean, ridge, scale, solve, np.zeros(p + 1), known, size if represents and known else 0
+        )
         return cls(columns, geometry, geometry._replace(solve=exact) if exact else None, rows, some)
 
     def minimum(self, plan: Plan, tol: float | None) -> KnownMinimum | None:
         """The minimum on the rows of a plan, by steps from that of the sample."""
         y = doubled(plan.data.y[self.some])
         s = doubled(plan.data.weight[self.some]) if plan.data.weight.shape[0] else np.ones(len(y))
-        constant = mean_target(y, s) if plan.data.rows.bias else 0.0
-        side = np.append(self.sample.products_with((y - constant) * np.sqrt(s)), constant)
-        found = _followed(plan, self.geometry._replace(start=self.geometry.step(side)), tol)
+        constant, bias = mean_target(y, s), plan.data.rows.bias
+        side = np.append(self.sample.products_with((y - constant) * np.sqrt(s)), bias * constant)
+        if not bias:
+            side[:-1] += constant * self.sample.columns.mean
+        found = _followed(plan, self.geometry._replace(start=self.geometry.step(side)), tol, self.nears_constant)
         if found and self.whole:
             found = self._with_hidden(plan, tol, found)
         return found and KnownMinimum(found.w, found.loss, found.missing, not found.reached)
@@ -139,15 +158,15 @@ class Wide(NamedTuple):
         g = rows * (plan.n_rows / plan.weight) + np.append(self.whole.ridge * found.w[:-1], 0.0)
         hidden = 0.5 * float(self.whole.step(g) @ g)
         if hidden >= WORTH * found.loss:
-            followed = _followed(plan, self.whole._replace(start=found.w), tol)
+            followed = _followed(plan, self.whole._replace(start=found.w), tol, self.nears_constant)
             if followed and followed.loss < found.loss:
                 return followed
         return found._replace(missing=max(found.missing, hidden), reached=False)
 
 
-def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found | None:
+def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None, nears_constant: bool) -> Found | None:
     """Where conjugate steps lead; in single precision, whose rounding they add up, steps from there follow."""
-    variance, start = spread_of_target(plan)[1], geometry.start
+    variance, start = spread_of_target(plan, nears_constant)[1], geometry.start
     found = conjugate_steps(plan, geometry, tol, variance, READINGS, np.inf)
     for _ in range(AGAIN if found and dtype_of(plan.X) == SINGLE else 0):
         assert found
@@ -158,6 +177,28 @@ def _followed(plan: Plan, geometry: SampleGeometry, tol: float | None) -> Found 
         if found.readings == 1:
             break
     return found
+
+
+def _with_mean(solve: Solve, u: np.ndarray, rows: np.ndarray | None) -> Solve:
+    """Return the function that multiplies by the inverse of what ``solve`` inverts plus the outer product of u.
+
+    ``solve`` may have the pseudo-inverse of products of the rows, if these are given.
+    """
+    if rows is None:
+        along = solve(u)
+        split, back = u / max(float(u @ u), 1e-300), along / (1.0 + u @ along)  # By Woodbury's identity.
+    else:
+        outside = u
+        for _ in range(2):
+            outside = outside - solve(rows.T @ (rows @ outside))
+        split = back = outside / max(float(outside @ outside), 1e-300)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        part = split @ v  # What is along u hides the rest.
+        x = solve(v - part * u)
+        return x + (part - u @ x) * back
+
+    return product
 
 
 def _diagonal(correlation: np.ndarray, ridge: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
-from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix, conjugate_minimum
+from sklearn_sgd._engine.automatic.normal_matrix import conjugate_minimum
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.resolve import Recipe
@@ -44,7 +44,7 @@ class StreamFinish(NamedTuple):
         normal, w = state.normal_matrix(target), state.vectors.average
         if self.smooth:
             w = self._smooth_minimum(state, target, w)
-        elif not state.is_young:
+        elif state.nears_constant or not state.is_young:
             w = proximal_minimum(normal, self.penalty, w, self.bias)
         return state.predictor(w)
 
@@ -57,7 +57,6 @@ class StreamFinish(NamedTuple):
         if not state.has_intercept:
             geometry = AroundZero.of(columns, self.penalty.gradient(np.ones(len(w) - 1)))
             if geometry:
-                normal = NormalMatrix.of(state.statistics, len(w) - 1, target)._replace(mean=columns.mean)
                 precondition = partial(geometry.apply, rounding=0.0)
         return conjugate_minimum(normal, self.penalty, precondition, w, self.bias, columns.weight)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sklearn_sgd._engine.automatic.around_zero import is_far
+from sklearn_sgd._engine.automatic.around_zero import AroundZero, is_far
 from sklearn_sgd._engine.automatic.statistics import measure, merge
 from sklearn_sgd._engine.baseline import constant_of, is_out_of_range, least_square
 from sklearn_sgd._engine.epochs import quiet
@@ -56,12 +56,14 @@ GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 class Worse(NamedTuple):
     """The number of targets that are predicted worse than by the best constant, and than by 0, where steps begin.
 
-    ``waits``: the descent has come nearer since its start, and has had few rows.
+    ``waits``: the descent has come nearer since its start, and has had few rows. ``is_hidden``: steps do not move along
+    the spread of columns, which are too far from 0.
     """
 
     than_constant: int
     than_start: int
     waits: bool = False
+    is_hidden: bool = False
 
 
 class Targets(NamedTuple):
@@ -77,7 +79,7 @@ class Watch(NamedTuple):
     ``due`` is the number of rows of the stream from which a call is of interest; from ``check`` rows on the next check
     is due, for which ``rows`` are collected. ``targets`` has blocks with weights and targets of some rows. Weights
     include the number of rows for which one counts, and the last of these were ``known`` rows. ``warned``: the last
-    check found the stream to be worse than a constant.
+    check found the stream to be worse than a constant, or columns too far from 0.
     """
 
     due: int
@@ -122,7 +124,9 @@ class Watch(NamedTuple):
         check = n_samples + min(max(grows, EARLY), MOST)
         check = max(EARLY, 2 * n_samples) if worse.waits else check
         due = min(check, n_samples + max(1, n_samples // TARGETS))
-        return Watch(due, check, self.known, (np.concatenate(self.targets),), worse.than_constant > 0)
+        return Watch(
+            due, check, self.known, (np.concatenate(self.targets),), worse.than_constant > 0 or worse.is_hidden
+        )
 
     def with_other_parameters(self, n_samples: int) -> "Watch":
         """Return what is known when the parameters of the stream were changed, after so many rows."""
@@ -165,6 +169,7 @@ def watched(
         return watch, FINE
     watch = watch.learn(targets, weight, n)
     worse = _compare(recipe, watch, states, predict) if allows_zero(recipe.parts.penalty, X.shape[1]) else FINE
+    worse = worse._replace(is_hidden=_hides_spread(recipe, state, dtype_of(X)))
     return watch.judged(n, worse), FINE if watch.warned else worse
 
 
@@ -206,6 +211,17 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
     if than_start < than_constant and is_early and not recipe.automatic:
         return Worse(than_start, than_start, waits=True)
     return Worse(than_constant, than_start)
+
+
+def _hides_spread(recipe: Recipe, state: State, dtype: np.dtype) -> bool:
+    """Return whether columns are so far from 0 that steps of this precision do not move along their spread."""
+    formulas, predicts = recipe.formulas, recipe.finishes_by_scores
+    if predicts or not (recipe.automatic and formulas.is_smooth and state.nears_constant):
+        return False
+    assert state.statistics is not None
+    columns = state.statistics.leading(len(state.centre))
+    geometry = AroundZero.of(columns, recipe.parts.penalty.gradient(np.ones(len(columns.mean))))
+    return geometry is not None and not geometry.is_matrix(dtype)
 
 
 def _is_far(rows: Sequence[Any]) -> bool:

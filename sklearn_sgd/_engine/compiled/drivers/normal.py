@@ -22,12 +22,11 @@ def normal(
         error = w[p] - target
         for j in range(p):
             error += mean[j] * w[j]
-        error *= bias
         squares = variance + error * error
         for j in range(p):
             squares += w[j] * (product[j] - 2.0 * with_target[j])
             slope[j] = share * (product[j] - with_target[j] + error * mean[j])
-        slope[p] = share * error
+        slope[p] = share * bias * error
         if squares < 0.0:
             squares = 0.0
         total += 0.5 * total_weight * squares
@@ -50,7 +49,7 @@ def normal_automatic(
     product, g, d = tail(work, 0), tail(work, p), tail(work, 2 * p)
     pulled, along = tail(work, 3 * p), tail(work, 4 * p)
     project(covariance, p, p, w, product)
-    error = bias * (w[p] - target + dot(p, mean, w))
+    error = w[p] - target + dot(p, mean, w)
     squares = variance + error * error + dot(p, w, product) - 2.0 * dot(p, w, with_target)
     add_multiple(p, product, -1.0, with_target, g)
     add_multiple(p, g, error, mean, g)
@@ -62,7 +61,8 @@ def normal_automatic(
     else:
         multiply(p, inverse, g, d)
     project(covariance, p, p, d, along)
-    fall, bend = dot(p, d, g) + error * error, dot(p, d, along) + error * error
+    moves = dot(p, mean, d) + bias * error
+    fall, bend = dot(p, d, g) + bias * error * error, dot(p, d, along) + moves * moves
     if pull:
         invoke(pull, penalty_numbers, sums, p, d, pulled)
         bend += dot(p, d, pulled)
@@ -72,7 +72,7 @@ def normal_automatic(
         if fall < rate * bend:
             step = fall / bend
     add_multiple(p, w, -step, d, w)
-    w[p] -= step * error
+    w[p] -= step * bias * error
     if prox and full == 0:
         for j in range(p):
             pulled[j] = step * inverse[j]
