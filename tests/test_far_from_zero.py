@@ -175,13 +175,15 @@ def test_streams_with_a_column_of_ones(loss, number):
 
 @pytest.mark.parametrize("offset", [1e5, 1e6])
 @pytest.mark.parametrize("loss", [Huber(0.5), LogCosh(), Poisson()])
-def test_young_streams_of_single_rows_are_no_worse_than_a_constant(loss, offset):
-    """A few rows do not show how predictions far from 0 move."""
-    rng = np.random.default_rng(0)
-    X, y = offset + rng.standard_normal((50, 4)), np.abs(rng.standard_normal(50)) + 5.0
+@pytest.mark.parametrize(("size", "number"), [(1, 4), (5, 2)])
+def test_young_streams_are_no_worse_than_a_constant(size, number, loss, offset):
+    """A few rows do not show how predictions far from 0 move, nor that a column begins to vary."""
+    rng = np.random.default_rng(1)
+    X, y = offset + rng.standard_normal((50, number)), np.abs(rng.standard_normal(50)) + 5.0
+    X[:, 1] -= 2.0 * offset
     model = MiniBatchSGDRegressor(loss, fit_intercept=False)
-    for row in range(50):
-        model.partial_fit(X[row : row + 1], y[row : row + 1])
+    for start in range(0, 50, size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
     constant = np.log(y.mean()) if hasattr(loss, "link") else np.median(y)
     assert np.mean(loss.value(y, X @ model.coef_)) <= 1.5 * np.mean(loss.value(y, constant + 0.0 * y))
 

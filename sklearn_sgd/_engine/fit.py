@@ -161,7 +161,7 @@ class Fit:
         size = abs(self.baseline)
         usual = min(size, usual)
         geometry = state.step and state.step.geometry
-        if not (geometry.nears_constant if geometry else state.nears_constant or shows_far_columns(plan)):
+        if not (geometry.nears_constant if geometry else state.is_far_without_intercept or shows_far_columns(plan)):
             return usual, usual, size
         size = abs(constant_loss(loss, plan.data, kept, constant_beside(plan.formulas, plan.data, used)))
         # A combination of these columns comes as near as this, so a fit that ends farther away has not found it.

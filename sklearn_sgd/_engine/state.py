@@ -143,7 +143,7 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
             before, self.step = self.step, make(merged, self.step)._replace(weight=self.step.weight)
             self._keep_spreads(before, self.step)
             return
-        begins = begins_to_vary(known, merged)
+        begins = begins_to_vary(*(some if self.has_intercept else about_zero(some) for some in (known, merged)))
         if merged.counts is None and np.count_nonzero(begins):
             self.began = np.where(begins, self.n_samples, 0 if self.began is None else self.began)
         if grows or (merged.variance > self.step.most_variance).any():
