@@ -140,8 +140,9 @@ def _finite_size(values: np.ndarray) -> np.ndarray:
 
 def try_penalty(penalty: Any, n_features: int) -> None:
     """Raise an error if a penalty cannot be computed for an array of coefficients."""
-    w = np.ones(n_features)
-    _called(penalty, (penalty.value, w), (penalty.gradient, w), (penalty.prox, w, 0.5, ...))
+    w, number = np.ones(n_features), np.ones(())
+    slopes = (penalty.gradient, w), (penalty.gradient, number)
+    _called(penalty, (penalty.value, w), *slopes, (penalty.prox, w, 0.5), (penalty.prox, w, 0.5, ...))
 
 
 def _called(part: Any, *calls: tuple) -> list[np.ndarray]:
@@ -150,7 +151,10 @@ def _called(part: Any, *calls: tuple) -> list[np.ndarray]:
     for method, first, *others in calls:
         try:
             with np.errstate(all="ignore"):
-                results.append(np.broadcast_to(method(first, *others), first.shape))
+                result = method(first, *others)
+                if isinstance(result, list | tuple):
+                    raise TypeError(f"it returned a {type(result).__name__}")
+                results.append(np.broadcast_to(result, first.shape))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{type(part).__name__}.{method.__name__} must take an array as well as a number, and return as many "

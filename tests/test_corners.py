@@ -212,11 +212,37 @@ class WithoutNumber(NamedTuple):
         return w
 
 
+class WithoutDefault(WithoutNumber):
+    def prox(self, w, rate, j):
+        return w
+
+
+class ForEach(WithoutDefault):
+    """Its gradient is that of all coefficients, whatever the argument."""
+
+    def gradient(self, w):
+        return np.arange(1.0, 4.0) * w
+
+    def prox(self, w, rate, j=...):
+        return w
+
+
+class AsList(NamedTuple):
+    def value(self, y, p):
+        return [0.5 * float(v) for v in (p - y) ** 2]
+
+    def gradient(self, y, p):
+        return p - y
+
+
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("part", "message"),
     [
+        ({"loss": AsList()}, r"^AsList\.value must take an array .* it returned a list"),
+        ({"penalty": WithoutDefault()}, r"^WithoutDefault\.prox must take an array .* argument: 'j'"),
+        ({"penalty": ForEach()}, r"^ForEach\.gradient must take an array as well as a number"),
         ({"loss": WithIf()}, r"^WithIf\.value must take an array .* np\.where in place of if"),
         ({"loss": Negative()}, r"^Negative: the least value of a loss must be 0 .*, but value\("),
         ({"loss": NotANumber()}, r"^NotANumber\.value is not a number for some targets"),

@@ -307,9 +307,9 @@ class Fit:
 
     def _objective_after_final_steps(self, state: State, enough: float) -> float:
         """Return the objective to which the final steps would lead, where they are left out."""
-        other, bound = state.fork(), self.bound
+        other, known = state.fork(), (self.is_finished, self.last_gain, self.bound)
         self._finish(other, enough, averages=False)
-        self.is_finished, self.last_gain, self.bound = False, None, bound
+        self.is_finished, self.last_gain, self.bound = known
         return min(self.least, self.training_objective(other))
 
     def _finish(self, state: State, enough: float, averages: bool) -> float:

@@ -44,7 +44,7 @@ class StreamFinish(NamedTuple):
         normal, w = state.normal_matrix(target), state.vectors.average
         if self.smooth:
             w = self._smooth_minimum(state, target, w)
-        elif state.nears_constant or not state.is_young:
+        elif state.is_far_without_intercept or not state.is_young:
             w = proximal_minimum(normal, self.penalty, w, self.bias)
         return state.predictor(w)
 
