@@ -100,6 +100,7 @@ def measured_from_least(loss: Any) -> Any:
     values = values[:, np.isfinite(values[0])]
     size = ROUNDING * _finite_size(values)
     differs, is_least = abs(values[0]) > size, ~(values < values[0] - size).any(axis=0)
+    is_least &= (values > values[0] + size).any(axis=0)
     return from_least(loss) if differs.any() and is_least.all() else loss
 
 
