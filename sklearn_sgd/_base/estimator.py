@@ -356,6 +356,8 @@ class BaseGDRegressor(
         sample_weight = validation.check_weights("sample_weight", sample_weight, X)
         recipe = resolved.resolve(X)
         validation.check_target_domain(self, recipe.parts.loss, y, sample_weight)
+        if not isinstance(self.loss, str):
+            validation.check_loss(recipe.parts.loss, y)
         return recipe, X, y, sample_weight
 
     def _validation(self, recipe: Recipe, X: Any, y: Any, weight: Any, random_state: Any, given: tuple) -> tuple:

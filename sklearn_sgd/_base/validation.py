@@ -101,16 +101,17 @@ def as_columns(y: np.ndarray) -> np.ndarray:
 
 
 def check_target_domain(estimator: Any, loss: Any, y: Any, sample_weight: Any = None, name: str = "y") -> None:
-    """Raise an error if the loss is not defined for the target of a sample whose weight is not 0.
-
-    Also if a loss of the user cannot be computed for an array of targets, or is negative.
-    """
+    """Raise an error if the loss is not defined for the target of a sample whose weight is not 0."""
     if hasattr(loss, "allows"):
         allowed = loss.allows(as_columns(y))
         if not namespace(y).all(allowed if sample_weight is None else allowed | (sample_weight == 0)[:, None]):
             domain = getattr(loss, "domain", "allowed by its method allows")
             raise ValueError(f"{name} must be {domain} for loss={estimator.loss!r}.")
-    if not isinstance(estimator.loss, str) and not dispatches(y):
+
+
+def check_loss(loss: Any, y: Any) -> None:
+    """Raise an error if a loss of the user cannot be computed for an array of targets, or is negative for some."""
+    if not dispatches(y):
         targets = y.ravel()
         try_loss(loss, targets[:: 1 + len(targets) // TRIED].astype(np.float64))
 
