@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -168,3 +169,19 @@ def learned(model) -> list[str]:
     """The names of what a regressor learned."""
     names = (name for name in dir(model) if name.endswith("_") and not name.startswith("_"))
     return [name for name in names if hasattr(model, name)]
+
+
+class OwnPoisson(NamedTuple):
+    """Poisson's loss as a user may write it, less the logarithm of a factorial."""
+
+    def value(self, y, p):
+        return np.exp(p) - y * p
+
+    def gradient(self, y, p):
+        return np.exp(p) - y
+
+    def inverse_link(self, p):
+        return np.exp(p)
+
+    def link(self, y):
+        return np.log(y)

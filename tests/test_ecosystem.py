@@ -4,13 +4,12 @@ import io
 import pickle
 import tracemalloc
 from itertools import product
-from typing import NamedTuple
 
 import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import AUTO, FIXED, REGRESSORS, csr, holey, learned, linear, some_weights, theta
+from problems import AUTO, FIXED, REGRESSORS, OwnPoisson, csr, holey, learned, linear, some_weights, theta
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -478,23 +477,7 @@ def test_onnx(model, in_onnx, dtype):
     assert_allclose(in_onnx(model.sparsify(), X), predictions, rtol=1e-12)
 
 
-class Own(NamedTuple):
-    """Poisson's loss as a user may write it."""
-
-    def value(self, y, p):
-        return np.exp(p) - y * p
-
-    def gradient(self, y, p):
-        return np.exp(p) - y
-
-    def inverse_link(self, p):
-        return np.exp(p)
-
-    def link(self, y):
-        return np.log(y)
-
-
-class Borrowing(Own):
+class Borrowing(OwnPoisson):
     inverse_link = losses.Poisson.inverse_link
 
 
@@ -510,8 +493,8 @@ def test_onnx_of_a_link(loss, in_onnx):
 @few_steps
 def test_onnx_of_an_unknown_link_is_refused(in_onnx):
     X, y = linear()
-    with pytest.raises(NotImplementedError, match=r"loss=Own.*link"):
-        in_onnx(BatchGDRegressor(Own()).fit(X, np.exp(y / 9)), X)
+    with pytest.raises(NotImplementedError, match=r"loss=OwnPoisson.*link"):
+        in_onnx(BatchGDRegressor(OwnPoisson()).fit(X, np.exp(y / 9)), X)
 
 
 def test_onnx_in_a_pipeline(in_onnx):

@@ -6,11 +6,11 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.around_zero import is_far
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
-from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
+from sklearn_sgd._engine.automatic.preconditioner import YOUNG, Preconditioner
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero
 
-# Samples per column up to which a stream is young; samples from which the means of columns are known.
-EARLY, KNOWN_MEANS = 10.0, 10.0
+# Samples from which the means of columns are known.
+KNOWN_MEANS = 10.0
 
 
 @dataclass(kw_only=True)
@@ -28,7 +28,7 @@ class ColumnRecord:
     @property
     def is_young(self) -> bool:
         """Whether a stream has had few rows for each column."""
-        return self.statistics is None or self.statistics.weight <= EARLY * len(self.centre)
+        return self.statistics is None or self.statistics.weight <= YOUNG * len(self.centre)
 
     @property
     def knows_targets(self) -> bool:

@@ -103,8 +103,8 @@ def conjugate_minimum(
 ) -> np.ndarray:
     """Return parameters after a few steps towards the minimum, on moments of rows with this weight.
 
-    Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in so
-    many rows would.
+    Along narrow directions these steps converge slowly. Conjugate steps follow while they gain more than noise in
+    rows of this weight would.
     """
     w, slopes = w[:-1], Slopes(normal, penalty, normal.target if bias else 0.0)
     for _ in range(SHORT):

@@ -39,8 +39,8 @@ SAMPLE, SMALL_SAMPLE, SAMPLE_ENTRIES, POWERS = 10_000, 1000, 100_000, 10
 # Number of rows per filled column for the covariances of filled columns among sparse ones.
 ROWS = 50
 
-
-# Rows for each column up to which means and covariances of a stream do not show what moves predictions far from 0.
+# Rows for each column up to which a stream is young: means and covariances do not show yet what moves predictions far
+# from 0.
 YOUNG = 10.0
 
 

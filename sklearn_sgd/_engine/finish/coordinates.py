@@ -146,12 +146,8 @@ class Coordinates:
 
     def go_to_minimum(self, chosen: np.ndarray) -> float:
         """Move some coefficients to the minimum over all of them, by their covariances; return what it gains."""
-        columns, before, some, mean = (
-            self.columns[chosen].astype(DOUBLE),
-            self.value(),
-            self.w[chosen],
-            self.sums[chosen],
-        )
+        columns, before = self.columns[chosen].astype(DOUBLE), self.value()
+        some, mean = self.w[chosen], self.sums[chosen]
         self.readings += self.shares[chosen].sum()
         if columns.nnz > FILLED * len(chosen) * columns.shape[1]:
             columns = columns.toarray()

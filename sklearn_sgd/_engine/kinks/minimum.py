@@ -70,7 +70,6 @@ ZEROS, ROUNDING = 0.02, 1e-9
 # Coefficients of 0 show later than the minimum, without a vertex.
 NEAR, LITTLE, LITTLE_FOR_ZEROS = 0.05, 0.1, 1e-3
 
-
 # Spread along a direction that is not due to rounding, in units of the precision of its terms.
 CLOSE = 8.0
 

@@ -24,10 +24,15 @@ class PassiveAggressive(NamedTuple):
         """The number of moments."""
         return 0
 
+    @property
+    def is_passive(self) -> bool:
+        """Whether the length of a step depends on the loss of its row."""
+        return True
+
 
 def is_passive_aggressive(optimizer: Any) -> bool:
     """Return whether the length of a step depends on the loss of its row."""
-    return isinstance(optimizer, PassiveAggressive)
+    return hasattr(optimizer, "is_passive")
 
 
 def variant(name: str, eta0: float) -> PassiveAggressive:

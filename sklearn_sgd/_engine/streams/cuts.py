@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_sgd._engine.automatic.column_record import EARLY
+from sklearn_sgd._engine.automatic.preconditioner import YOUNG
 from sklearn_sgd._engine.automatic.statistics import ABOVE, ROUNDING, by_entries, is_varying, usual_gain
 from sklearn_sgd._engine.late_columns import SOON
 from sklearn_sgd._engine.preparation.columns import is_worth_targets
@@ -90,7 +90,7 @@ def _begins(X: Any, state: State) -> np.ndarray:
     if not len(some):
         return some
     blocks = _Blocks.of(X, some, mean[some], spread[some], earlier)
-    late = blocks.late(EARLY * p)
+    late = blocks.late(YOUNG * p)
     if began is not None:
         late += [start - state.n_samples for start in blocks.late_before(began[some], state.n_samples)]
     return np.unique(np.array(late, np.intp))
@@ -161,7 +161,7 @@ def _evidence(some: float, others: float, number: float, number_of_others: float
 def _candidates(X: Any, mean: np.ndarray, spread: np.ndarray, earlier: float) -> np.ndarray:
     """Return columns whose squares in a stretch of rows exceed those before, though it is much shorter."""
     (n, p), at, found = X.shape, 0, np.zeros(len(mean), bool)
-    young = EARLY * p
+    young = YOUNG * p
     while at < n:
         stop = min(n, at + max(LEAST, int((earlier + at) / STRETCH), int(young - earlier)))
         squares = _squares(take(X, slice(at, stop)), mean)
