@@ -106,3 +106,13 @@ def test_correlated_dense_columns(kind, alpha):
     found = objective(loss, X, y, None, alpha, 1.0, model.coef_, model.intercept_)
     known = least(loss, sparse.csr_array(X), y, None, alpha, 1.0, False)
     assert found - known <= 0.1 * model.tol * of_constant(loss, y, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_targets_within_the_tube(kind):
+    """No loss has a slope or bends, so that the minimum is 0: the division by the sum of the bends failed."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 401)), 0.007 * rng.standard_normal(60)
+    model = kind("squared_epsilon_insensitive", penalty="l1", alpha=1e-3).fit(X, y)
+    assert not model.coef_.any()
+    assert abs(y - model.predict(X)).max() <= model.epsilon

@@ -116,6 +116,8 @@ class Descent:
         added = steepness(value, slope)
         bend = np.maximum(curvature_beside(loss, at.y, self.z, slope), 0.0)
         bend += self.added * (added + added.mean())
+        if not bend.any():
+            return self.objective, False  # All losses are 0, as within the tube of an insensitive loss.
         before, rest = at.w.copy(), np.divide(slope, bend, out=np.zeros_like(slope), where=bend > 0.0)
         at.take_parabola(at.share * bend, rest.copy())
         promised = 0.5 * float(at.shift[0]) ** 2
