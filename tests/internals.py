@@ -288,7 +288,7 @@ def skip_full_batches_at_the_end(monkeypatch):
     def reached(plan, state, *args):
         return state.vectors.average, 0.0, None
 
-    monkeypatch.setattr("sklearn_sgd._engine.fit.full_batches", reached)
+    monkeypatch.setattr("sklearn_sgd._engine.finish.ending.full_batches", reached)
 
 
 def end_search_of_kinks(monkeypatch):
