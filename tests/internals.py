@@ -155,7 +155,7 @@ def count_readings(monkeypatch):
     """Return a list that gets an entry whenever the gradient of all samples is computed: each reads X once."""
     counted, original = [], full_batch.AllRows.sums
     monkeypatch.setattr(
-        full_batch.AllRows, "sums", lambda self, w: counted.append(len(self.chunk)) or original(self, w)
+        full_batch.AllRows, "sums", lambda self, w: counted.append(len(self.order)) or original(self, w)
     )
     return counted
 
