@@ -31,7 +31,7 @@ from sklearn_sgd._engine.passes import (
 from sklearn_sgd._engine.preparation import columns, curvatures, least_squares, prepare
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.streams import by_column, table
+from sklearn_sgd._engine.streams import missed, table
 from sklearn_sgd.streaming import staging
 
 # Features from which on variances are kept, and no covariances.
@@ -362,7 +362,7 @@ def count_pools(monkeypatch):
 
 def with_all_columns(monkeypatch):
     """Let streams of sparse rows keep their states as a whole."""
-    monkeypatch.setattr(by_column.LazyRules, "of", classmethod(lambda kind, recipe: None))
+    monkeypatch.setattr(missed.LazyRules, "of", classmethod(lambda kind, recipe: None))
 
 
 def interrupt_tables(monkeypatch):
