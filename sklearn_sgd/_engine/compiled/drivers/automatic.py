@@ -1,6 +1,6 @@
 """The automatic step on batches: preconditioned directions, and a length that does not raise the batch's objective."""
 
-from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, precondition
+from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, move, precondition
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -98,19 +98,13 @@ def build(layout):
                 shift = offset(rows, d)
                 for q in range(size):
                     along[q] = dot(rows, order[start + q], d) + shift
-                go = narrow(
+                length = narrow(
                     line_search(
                         step, fall, lean, bend, noise, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
                     ),
                     bias,
                 )
-                for j in range(p + 1):
-                    w[j] -= go * d[j]
-                if prox:
-                    # With such a penalty the preconditioner is diagonal, so each coefficient has its own length.
-                    for j in range(p):
-                        bent[j] = go * inverse[j]
-                    invoke(prox, penalty_numbers, sums, p, w, bent)
+                move(p, w, length, d, inverse, bent, prox, penalty_numbers, sums)
             if averaged:
                 mix_in(average, w, p + 1, mixes[k])
         return total

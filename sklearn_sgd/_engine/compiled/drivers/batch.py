@@ -103,6 +103,19 @@ def precondition(inverse, full, p, g, d):
     d[p] = g[p]
 
 
+def move(p, w, length, d, inverse, h, prox, penalty_numbers, sums):
+    """Move the parameters along a preconditioned direction, then make the penalty's proximal step.
+
+    With such a penalty the preconditioner is diagonal, so each coefficient has its own length, in ``h``.
+    """
+    for j in range(p + 1):
+        w[j] -= length * d[j]
+    if prox:
+        for j in range(p):
+            h[j] = length * inverse[j]
+        invoke(prox, penalty_numbers, sums, p, w, h)
+
+
 def mix_in(average, w, size, mix):
     """Update the average with the parameters."""
     for j in range(size):
