@@ -341,6 +341,11 @@ class Formulas:
         return self.is_quadratic and self.pulls_linearly
 
     @property
+    def has_linear_gradient(self) -> bool:
+        """Whether the gradient of the objective is linear, and there is no proximal step, which moves the minimum."""
+        return self.is_least_squares and self.is_smooth
+
+    @property
     def hides_zeros(self) -> bool:
         """Whether the penalty makes zeros that moments do not show: of other losses than the squared error."""
         return not (self.is_least_squares or self.is_smooth)

@@ -49,8 +49,7 @@ def hides_directions(plan: Plan) -> bool:
     Remote rows have no weights by curvature here: they move for the squared error with a smooth penalty.
     """
     known = plan.preconditioner is not None and plan.X.shape[1] > FULL and not (is_foreign(plan.X) or plan.minimum)
-    is_linear = plan.formulas.is_least_squares and plan.formulas.is_smooth
-    return known and (is_linear or not plan.is_remote)
+    return known and (plan.formulas.has_linear_gradient or not plan.is_remote)
 
 
 def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: float) -> tuple[bool, float, bool]:
