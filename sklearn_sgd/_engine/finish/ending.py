@@ -54,13 +54,9 @@ class Ending:
             state.finish(w)
             self.is_finished = True
             return max(hidden, missing) if known.is_narrow and (ways.decides or is_near) else hidden
-        if plan.normal and is_sparse_least_squares(plan):
-            w = proximal_minimum(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias)
-            state.finish(w)
-            self.is_finished = True
-        elif is_sparse_least_squares(plan) and self._found_zeros(state):
-            pass
-        elif is_by_parabolas(plan):
+        if is_sparse_least_squares(plan) and self._found_zeros(state):
+            return hidden
+        if is_by_parabolas(plan):
             self._follow_parabolas(state)
         elif ways.smoothed is not None or (has_average and ways.need_all_rows(plan, state)):
             return self._step_on_all_rows(state, has_average)
@@ -68,7 +64,12 @@ class Ending:
 
     def _found_zeros(self, state: State) -> bool:
         """Finish a state of the squared error with a penalty that makes zeros; return whether parameters were found."""
-        w, self.least, self.last_gain = minimum_with_zeros(self.plan, self.reference.constant, self.enough)
+        plan = self.plan
+        if plan.normal:
+            state.finish(proximal_minimum(plan.normal, plan.parts.penalty, state.vectors.average, plan.data.rows.bias))
+            self.is_finished = True
+            return True
+        w, self.least, self.last_gain = minimum_with_zeros(plan, self.reference.constant, self.enough)
         if w is None:
             return False
         self.is_finished = self.last_gain is None
