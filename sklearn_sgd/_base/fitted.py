@@ -116,12 +116,12 @@ class FittedModel:
 
     @property
     def penalty_name(self) -> str:
-        """The same of the penalty."""
+        """The name of the penalty of the last call; empty if it is not known."""
         return self.saved_penalty if self.parameters is None else self.parameters.penalty_name
 
     @property
     def penalty_terms(self) -> list[float] | None:
-        """Its two numbers, of the ridge and the lasso, if it is of the elastic net family."""
+        """The ridge and the lasso of the penalty, if it is of the elastic net family."""
         return self.saved_terms if self.parameters is None else self.parameters.penalty_terms
 
     def __getstate__(self) -> dict:

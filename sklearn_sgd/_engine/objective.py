@@ -22,7 +22,7 @@ def loss_of(plan: Plan, state: State, w: np.ndarray | None = None, *, rows: Any 
 
 
 def objective_of(plan: Plan, state: State, w: np.ndarray | None = None, *, rows: Any = None) -> float:
-    """Return the same plus the penalty."""
+    """Return the mean loss plus the penalty, of a state's average or of other parameters."""
     w = state.vectors.average if w is None else w
     return loss_of(plan, state, w, rows=rows) + plan.penalty_value(w)
 

@@ -45,7 +45,7 @@ class Reference(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan, state: State) -> Self:
-        """Return that of the rows of a plan.
+        """Return the reference of a target, on the rows of a plan.
 
         Columns far from 0 make a model without intercept nearly have one, whose constant is the unit then.
         """

@@ -217,7 +217,7 @@ class PenaltyReading(Reading):
 
     @cached_property
     def bounded_terms(self) -> BoundedTerms | None:
-        """The same of a penalty whose proximal step may end with a projection onto bounds; None for others."""
+        """The terms of a penalty whose proximal step may end with a projection onto bounds; None for others."""
         prox, low, high = self.prox if self.refusal is None else None, -np.inf, np.inf
         while isinstance(prox, Expression) and prox.op in ("max", "min"):
             first, second = map(self._constant, prox.args)

@@ -91,7 +91,7 @@ class Wide(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan) -> Self | None:
-        """That of the rows of a plan, which are not centred; None if squares of columns are out of range."""
+        """Return that of the rows of a plan, which are not centred; None if squares of columns are out of range."""
         (n, p), weight, centred = (plan.n_rows, plan.X.shape[1]), plan.data.weight, bool(plan.data.rows.bias)
         size = best_size(n, p, AN_ENTRY, PASSES)
         places = np.arange(n) if size == n else sample(n, size)
