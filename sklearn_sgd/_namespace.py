@@ -197,7 +197,7 @@ def take(array, rows):
     if isinstance(array, np.ndarray) and isinstance(rows, np.ndarray):
         return array.take(rows, axis=0)  # Several times as fast as by index.
     if isinstance(rows, slice) and getattr(array, "format", None) == "csr":
-        return _stretch(array, rows)
+        return _consecutive(array, rows)
     if not is_foreign(array):
         return array[rows]
     if isinstance(rows, slice):
@@ -207,7 +207,7 @@ def take(array, rows):
     return namespace(array).take(array, index_like(rows, array), axis=0)
 
 
-def _stretch(X, rows: slice):
+def _consecutive(X, rows: slice):
     """Consecutive rows of a CSR matrix; the entries are not copied, as SciPy does, also when it is given views."""
     start, stop, step = rows.indices(X.shape[0])
     if step != 1:

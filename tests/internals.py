@@ -31,7 +31,7 @@ from sklearn_sgd._engine.passes import (
 from sklearn_sgd._engine.preparation import columns, curvatures, least_squares, prepare
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.streams import by_column, table
+from sklearn_sgd._engine.streams import missed, table
 from sklearn_sgd.streaming import staging
 
 # Features from which on variances are kept, and no covariances.
@@ -155,7 +155,7 @@ def count_readings(monkeypatch):
     """Return a list that gets an entry whenever the gradient of all samples is computed: each reads X once."""
     counted, original = [], full_batch.AllRows.sums
     monkeypatch.setattr(
-        full_batch.AllRows, "sums", lambda self, w: counted.append(len(self.chunk)) or original(self, w)
+        full_batch.AllRows, "sums", lambda self, w: counted.append(len(self.order)) or original(self, w)
     )
     return counted
 
@@ -288,7 +288,7 @@ def skip_full_batches_at_the_end(monkeypatch):
     def reached(plan, state, *args):
         return state.vectors.average, 0.0, None
 
-    monkeypatch.setattr("sklearn_sgd._engine.fit.full_batches", reached)
+    monkeypatch.setattr("sklearn_sgd._engine.finish.ending.full_batches", reached)
 
 
 def end_search_of_kinks(monkeypatch):
@@ -362,7 +362,7 @@ def count_pools(monkeypatch):
 
 def with_all_columns(monkeypatch):
     """Let streams of sparse rows keep their states as a whole."""
-    monkeypatch.setattr(by_column.LazyRules, "of", classmethod(lambda kind, recipe: None))
+    monkeypatch.setattr(missed.LazyRules, "of", classmethod(lambda kind, recipe: None))
 
 
 def interrupt_tables(monkeypatch):

@@ -189,7 +189,7 @@ OPERATIONS = {
     "differ": (N, *LONG, N),
     "scale_symmetric": (K, SQUARE - 2.0 * np.eye(1, K * K, K + 1)[0], SHORT, 1e-3, K, K * K),
     "solve_symmetric": (K, SYMMETRIC.ravel(), SHORT, K * K, K),
-    "weighted_products": (NARROW, N, P, K, LONG[2], *LONG[:2], SHORT, 10 * loops.STRETCH, K * K, K * K, N, K),
+    "weighted_products": (NARROW, N, P, K, LONG[2], *LONG[:2], SHORT, 10 * loops.BLOCK, K * K, K * K, N, K),
     "log_sizes": (N, *LONG[:3]),
     "bumps": (N, *LONG[:2], 2, np.array([0.1, 0.3, 2.0, -0.2, 0.1, 5.0]), N),
     "sum_of_ratios": (N, *LONG[:3]),
@@ -475,9 +475,8 @@ def test_sums_over_sparse_columns_cost_no_more_than_the_entries(p, number):
 
     layout = SimpleNamespace(**vars(layouts.LAYOUTS["csr"]) | {"centre": lambda rows, part: added.append(1)})
     rows = X.data, X.indices, X.indptr, np.zeros(p), 0, 1.0, p
-    batch.build_accumulate(layout)(
-        rows, y, y, 0, np.arange(n), 0, n, n, 8, 4, w, z, targets, s, c, np.zeros(p + 1), g, slopes, None, sums
-    )
+    known, reading, scratch = (y, y, 0), (np.arange(n), n, 8, 4), (z, targets, s, c, np.zeros(p + 1))
+    batch.build_accumulate(layout)(rows, known, reading, 0, n, w, scratch, g, (slopes, None), sums)
     assert len(added) == number
     predictions = X @ w[:-1] + w[-1]
     assert_allclose(g, np.append(X.T @ predictions, predictions.sum()), rtol=1e-12, atol=1e-12)

@@ -388,7 +388,7 @@ class BaseGDRegressor(
         **more: Any,
     ) -> dict[str, Any]:
         """Return the attributes of the estimator fitted to these states."""
-        model = FittedModel(states, shape, resolved.link(plan.parts.loss), resolved, **more)
+        model = FittedModel(states, shape=shape, link=resolved.link(plan.parts.loss), parameters=resolved, **more)
         return {"_fitted": model.moved_to(plan.X), "batch_size_": plan.batch_size}
 
     def __sklearn_tags__(self):

@@ -24,7 +24,7 @@ class FittedModel:
     `coef` and `intercept` are made from the states when they are first read, since calls of `partial_fit` on single
     samples do not need them.
 
-    Parameters
+    Attributes
     ----------
     states : tuple of State
         State of each target; never changed. For states by column they are created when they are first read.
@@ -39,7 +39,7 @@ class FittedModel:
     finish : callable or None
         Function (state, target, scores) -> coefficients and intercept, for streams. It is not pickled.
     by_column : StatesByColumn or None
-        The states of a stream of sparse rows with many columns, if they are stored by column. They are pickled.
+        The states of a stream of sparse rows with many columns, if they are stored by column; pickled as states.
     finished : bool
         Whether there is, or was, such a function.
     scores : tuple of Scores
@@ -70,29 +70,13 @@ class FittedModel:
     coef: Any
     intercept: Any
 
-    def __init__(
-        self,
-        position=(),
-        shape=(),
-        link=None,
-        parameters=None,
-        stream_cache=None,
-        finish=None,
-        scores=(),
-        watch=None,
-    ):
+    def __init__(self, position: Sequence[State] | StatesByColumn = (), **attributes: Any):
+        """``position`` is the states, or the states by column; the other attributes have the defaults above."""
         if isinstance(position, StatesByColumn):
             self.by_column = position
         else:
             self.states = tuple(position)
-        self.shape = shape
-        self.link = link
-        self.parameters = parameters
-        self.stream_cache = stream_cache
-        self.finish = finish
-        self.finished = finish is not None
-        self.scores = scores
-        self.watch = watch
+        vars(self).update(attributes, finished=attributes.get("finish") is not None)
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there yet.
@@ -132,12 +116,12 @@ class FittedModel:
 
     @property
     def penalty_name(self) -> str:
-        """The same of the penalty."""
+        """The name of the penalty of the last call; empty if it is not known."""
         return self.saved_penalty if self.parameters is None else self.parameters.penalty_name
 
     @property
     def penalty_terms(self) -> list[float] | None:
-        """Its two numbers, of the ridge and the lasso, if it is of the elastic net family."""
+        """The ridge and the lasso of the penalty, if it is of the elastic net family."""
         return self.saved_terms if self.parameters is None else self.parameters.penalty_terms
 
     def __getstate__(self) -> dict:
@@ -174,8 +158,16 @@ class FittedModel:
             weight = position[0].relative(weight, X)
             chunk = X, y.reshape(len(X), -1), weight if len(weight) else None
             scores = scores_after(self.stream_cache.stream.recipe, scores, position, chunk)
-        finish, watch = self.finish, self.watch
-        return type(self)(position, self.shape, self.link, self.parameters, self.stream_cache, finish, scores, watch)
+        return type(self)(
+            position,
+            shape=self.shape,
+            link=self.link,
+            parameters=self.parameters,
+            stream_cache=self.stream_cache,
+            finish=self.finish,
+            scores=scores,
+            watch=self.watch,
+        )
 
     def with_counted_rows(self) -> Self:
         """Return this model with scores in which no rows wait for others.

@@ -113,7 +113,7 @@ class ResolvedParameters:
 
     @cached_property
     def penalty_name(self) -> str:
-        """The same of the penalty, and whether coefficients are positive."""
+        """The name of the penalty, and whether coefficients are positive."""
         penalty = make_part(self.params["penalty"], PENALTIES, self.params)
         return _name_of(Positive(penalty) if self.params["positive"] else penalty)
 

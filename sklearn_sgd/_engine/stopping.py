@@ -1,6 +1,7 @@
 """When to stop, and which parameters to keep."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,11 @@ MISSING = 0.1
 LITTLE, FASTER = 0.01, 1.5
 
 
+@dataclass
 class Stopping:
     """Counts epochs without progress of the objective, or of a score on held-out rows, whose best parameters it keeps.
 
-    ``losses`` are the objectives of the epochs; ``values`` are the values by which progress is measured, smaller is
-    better; ``n_at_first_rate`` is the number of epochs before an adaptive rate fell, if it did.
-
-    Parameters
+    Attributes
     ----------
     margin : float or None
         The least progress of an epoch; None: never stop.
@@ -48,38 +47,35 @@ class Stopping:
         Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
     adds_up : bool
         Whether the progress of all epochs of the patience counts, not that of each.
+    losses : list of float
+        The objectives of the epochs.
+    values : list of float
+        The values by which progress is measured; smaller is better.
+    n_at_first_rate : int
+        Number of epochs before an adaptive rate fell; 0 if it did not.
+    best, best_parameters : float, dict
+        The least of the values; the parameters that have it, if there is a score.
+    stalled : int
+        Number of epochs without progress until now.
     """
 
-    def __init__(
-        self,
-        margin,
-        patience: int,
-        least_samples: float,
-        smallest_rate: float,
-        objective: Callable,
-        score: Callable | None,
-        excess: Callable | None,
-        has_grown: Callable,
-        ends_at_once: bool,
-        is_exact: bool = False,
-        adds_up: bool = False,
-    ):
-        self.margin = margin
-        self.patience = patience
-        self.least_samples = least_samples
-        self.smallest_rate = smallest_rate
-        self.objective = objective
-        self.score = score
-        self.excess = excess
-        self.has_grown = has_grown
-        self.ends_at_once = ends_at_once
-        self.is_exact, self.adds_up = is_exact, adds_up
-        self.losses: list[float] = []
-        self.values: list[float] = []
-        self.n_at_first_rate = 0
-        self.best = np.inf
-        self.best_parameters: dict[str, Any] = {}
-        self.stalled = 0
+    margin: float | None
+    patience: int
+    least_samples: float
+    smallest_rate: float
+    objective: Callable[[Epoch, State], float]
+    score: Callable[..., float] | None
+    excess: Callable[[State], float] | None
+    has_grown: Callable[[list[float], State], bool]
+    ends_at_once: bool
+    is_exact: bool = False
+    adds_up: bool = False
+    losses: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    n_at_first_rate: int = 0
+    best: float = np.inf
+    best_parameters: dict[str, Any] = field(default_factory=dict)
+    stalled: int = 0
 
     def reason(self, epoch: Epoch, state: State) -> str | None:
         """The reason to stop after this epoch, or None."""
@@ -122,12 +118,11 @@ class Stopping:
                 self.best_parameters = {"vectors": state.vectors.copy(), "centre": state.centre}
         if state.n_samples < self.least_samples:
             return None
-        if self.ends_at_once and self.margin is not None:
-            return "tol"
-        # Not after the first epoch, whose loss is mainly that of the start.
-        known = self.excess if self.margin is not None and state.n_epochs > 1 else None
-        if known and known(state) <= MISSING * self.margin:
-            return "tol"
+        if self.margin is not None:
+            # The excess not after the first epoch, whose loss is mainly that of the start.
+            known = self.excess if state.n_epochs > 1 else None
+            if self.ends_at_once or (known and known(state) <= MISSING * self.margin):
+                return "tol"
         if self.stalled < self.patience or self._is_slow():
             return None
         if state.rate > self.smallest_rate:

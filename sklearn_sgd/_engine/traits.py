@@ -217,7 +217,7 @@ class PenaltyReading(Reading):
 
     @cached_property
     def bounded_terms(self) -> BoundedTerms | None:
-        """The same of a penalty whose proximal step may end with a projection onto bounds; None for others."""
+        """The terms of a penalty whose proximal step may end with a projection onto bounds; None for others."""
         prox, low, high = self.prox if self.refusal is None else None, -np.inf, np.inf
         while isinstance(prox, Expression) and prox.op in ("max", "min"):
             first, second = map(self._constant, prox.args)
@@ -339,6 +339,11 @@ class Formulas:
     def is_least_squares(self) -> bool:
         """Whether the objective depends on the normal matrix alone, a penalty with a proximal step apart."""
         return self.is_quadratic and self.pulls_linearly
+
+    @property
+    def has_linear_gradient(self) -> bool:
+        """Whether the gradient of the objective is linear, and there is no proximal step, which moves the minimum."""
+        return self.is_least_squares and self.is_smooth
 
     @property
     def hides_zeros(self) -> bool:

@@ -7,11 +7,13 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, is_out_of_range, least_square
-from sklearn_sgd._engine.fit import COMPLETE, MARGIN, Fit
+from sklearn_sgd._engine.fit import COMPLETE, Fit
 from sklearn_sgd._engine.kinks.jumps import has_link
+from sklearn_sgd._engine.objective import loss_of, objective_of, rounding_of_predictions
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.preparation.outliers import follows_limited_target
+from sklearn_sgd._engine.reference import MARGIN
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
@@ -89,19 +91,19 @@ def predictor_loss(fit: Fit, state: State) -> float | None:
     a sample of the rows confirms it, but not for an average.
     """
     plan = fit.descent.plan
-    if plan.minimum and fit.is_finished:
+    if plan.minimum and fit.ending.is_finished:
         return plan.minimum.loss
-    is_average = plan.average_from > 0 and not fit.is_finished
-    if is_average or not state.loss_curve[-1] <= fit.most:
-        return fit.training_loss(state)
+    is_average = plan.average_from > 0 and not fit.ending.is_finished
+    if is_average or not state.loss_curve[-1] <= fit.reference.most:
+        return loss_of(plan, state)
     if plan.preconditioner and not (plan.noise or fit.stopping.score):
         return None  # A step of the automatic kind does not raise the loss.
     if plan.is_remote or plan.n_rows <= CONFIRM:
-        return fit.training_loss(state)
+        return loss_of(plan, state)
     some = _some_rows(plan, CONFIRM)
-    constant = constant_loss(plan.parts.loss, plan.data, some, fit.constant)
-    is_better = fit.training_loss(state, some=some) <= constant + MARGIN * abs(constant)
-    return None if is_better else fit.training_loss(state)
+    constant = constant_loss(plan.parts.loss, plan.data, some, fit.reference.constant)
+    is_better = loss_of(plan, state, rows=some) <= constant + MARGIN * abs(constant)
+    return None if is_better else loss_of(plan, state)
 
 
 def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
@@ -113,12 +115,12 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     if loss is not None and allows_zero(plan.parts.penalty, plan.X.shape[1]):
         if plan.preconditioner and not plan.preconditioner.diagonal.any():
             # No column varies, so the constant is the minimum.
-            if fit.exceeds(fit.baseline, state, loss):
-                state.finish(np.append(np.zeros(plan.X.shape[1]), fit.constant))
-        elif fit.exceeds(fit.most, state, loss):
+            if fit.exceeds(fit.reference.loss, state, loss):
+                state.finish(np.append(np.zeros(plan.X.shape[1]), fit.reference.constant))
+        elif fit.exceeds(fit.reference.most, state, loss):
             worse = "replaced" if plan.preconditioner else f"worse {_direction(fit, loss)}"
     if worse == "replaced":
-        state.fall_back(fit.constant)
+        state.fall_back(fit.reference.constant)
         return worse
     if fit.worst is not None and _is_unlike(fit, fit.worst):
         return "unlike"
@@ -132,7 +134,7 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return None
     if follows_limited_target(plan, state):
         return "lost"
-    if not (stopping.score or fit.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
+    if not (stopping.score or fit.ending.is_finished) and rises(losses) and losses[-1] - losses[-2] > fit.progress:
         return "rises"
     if kind := _unfinished(fit, state, ended):
         return kind
@@ -141,14 +143,16 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
 
 def _is_small(fit: Fit) -> bool:
     """Whether slopes of the loss are so small that their squares are lost below the range of numbers."""
-    plan, loss = fit.descent.plan, fit.descent.plan.parts.loss
-    formulas = plan.formulas
+    plan, reference = fit.descent.plan, fit.reference
+    loss, formulas = plan.parts.loss, plan.formulas
     # Sums are in double precision, and from them full batches reach the minimum, if slopes grow with residuals.
     least = least_square(dtype_of(plan.X) if formulas.has_bounded_slopes else DOUBLE, formulas.is_quadratic)
-    if abs(fit.baseline) > least or constant_sums(loss, plan.data, plan.row_indices, fit.constant)[3] > least:
+    if abs(reference.loss) > least:
+        return False
+    if constant_sums(loss, plan.data, plan.row_indices, reference.constant)[3] > least:
         return False
     # The squares of the targets, too; slopes of 0 may be right.
-    place = 0.0 if hasattr(loss, "link") else fit.constant
+    place = 0.0 if hasattr(loss, "link") else reference.constant
     spread = constant_loss(AbsoluteError(), plan.data, plan.row_indices, place)
     return 0.0 < spread <= least**0.5
 
@@ -164,47 +168,47 @@ def _is_out_of_range(fit: Fit) -> bool:
 def _is_unlike(fit: Fit, worst: float) -> bool:
     """Whether the validation loss was, in some epoch, far above the training loss and the losses of both constants."""
     pairs = zip(fit.stopping.scores, fit.stopping.losses, strict=True)
-    return any((1.0 - score) * worst > UNLIKE * max(worst, fit.baseline, loss) for score, loss in pairs)
+    return any((1.0 - score) * worst > UNLIKE * max(worst, fit.reference.loss, loss) for score, loss in pairs)
 
 
 def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float) -> bool:
     """Whether the last parameters are better by more than a margin than their average, which predicts."""
     plan, last = fit.descent.plan, state.loss_curve[-1]
-    is_average = plan.average_from > 0 and not (fit.is_finished or fit.stopping.score or fit.probe)
+    is_average = plan.average_from > 0 and not (fit.ending.is_finished or fit.stopping.score or fit.probe)
     return is_average and loss is not None and loss > last + margin
 
 
 def _direction(fit: Fit, loss: float) -> str:
     """Whether steps that lead to this loss were too long, too short or without effect, or only their average is bad."""
     losses, is_average = fit.stopping.losses, fit.descent.plan.average_from > 0
-    if is_average and losses[-1] <= fit.most:
+    if is_average and losses[-1] <= fit.reference.most:
         return "average"
     # The loss of an average, or of the epoch with the best score, does not continue the curve.
     curve = losses if len(losses) > 1 and (is_average or fit.stopping.score) else [*losses, loss]
-    if np.ptp(curve) <= fit.rounding * np.abs(curve).max():
+    if np.ptp(curve) <= rounding_of_predictions(fit.completed) * np.abs(curve).max():
         return "still"
     return "short" if (np.diff(curve[-3:]) < 0.0).all() else "long"
 
 
 def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     """ "falls" if each of the last epochs improved by more than ``tol``, "far" if far more improvement is possible."""
-    stopping, plan = fit.stopping, fit.descent.plan
+    stopping, plan, ending = fit.stopping, fit.descent.plan, fit.ending
     values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     falls = latest_falls(values, noise)
     fast = ended == "epochs" and len(falls) > 0 and bool(falls[-1] > margin)
-    if fit.least < np.inf and fit.training_objective(state) - fit.least > FOUND * fit.progress:
+    if ending.least < np.inf and objective_of(plan, state) - ending.least > FOUND * fit.progress:
         return "falls" if fast else "far"  # A search that was given up came nearer, or another one would.
-    if -np.inf < fit.bound < fit.training_objective(state) - fit.progress:
+    if -np.inf < ending.bound < objective_of(plan, state) - fit.progress:
         return "above"
-    if fit.narrow_gain > FAR * fit.progress:
+    if ending.narrow_gain > FAR * fit.progress:
         return "narrow"
-    if fit.has_moved:
+    if ending.has_moved:
         # The losses of the epochs do not show what is missing from here.
-        is_far = not fit.is_there and gain_of_a_step(fit, state, plan.used) > FAR * fit.progress
+        is_far = not ending.is_there and gain_of_a_step(fit, state, plan.used) > FAR * fit.progress
         return "far" if is_far else None
-    if fit.is_finished:
+    if ending.is_finished:
         return None  # The minimum is known, and was reached.
-    if fit.last_gain is not None and fit.last_gain > FAR * fit.progress:
+    if ending.last_gain is not None and ending.last_gain > FAR * fit.progress:
         return "far"  # The full batches at the end still fall.
     if ended == "epochs" and not noise and len(values) >= 4:
         # Full batches of a loss with kinks may zigzag, and fall.
@@ -219,7 +223,7 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     exact = not stopping.score and (not noise or (stopping.n_at_first_rate > 0 and ended == "tol"))
     perhaps = known or exact or len(before) >= ENOUGH or slopes_down(early)
     some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
-    if not perhaps or fit.training_loss(state, fit.rounding, some) <= fit.progress:
+    if not perhaps or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
         return None  # No loss is below 0.
     # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
     known = known and not (plan.preconditioner and noise)

@@ -190,7 +190,7 @@ class ClusterBatch(WholeBatch):
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Return the sums of the losses, of their squared slopes, and of the gradients."""
-        count_rows(len(self.chunk))
+        count_rows(len(self.order))
         rows: ClusterRows = self.data.rows
         losses, squares, *g = rows.blocks.reduce(rows.view, workers.gradient_sums, self.sent, w)
         return float(losses), float(squares), np.array(g)

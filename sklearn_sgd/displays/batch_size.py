@@ -92,6 +92,13 @@ class BatchSizeDisplay:
         -------
         display : BatchSizeDisplay
             The display, drawn, with its data.
+
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        ValueError
+            If it is not over exactly one parameter whose name ends in ``batch_size``.
         """
         check_is_fitted(search, "cv_results_")
         results, fits = search.cv_results_, search.cv_results_["params"]

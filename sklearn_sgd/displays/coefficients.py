@@ -78,6 +78,13 @@ class CoefficientDisplay:
         -------
         display : CoefficientDisplay
             The display, drawn, with its data.
+
+        Raises
+        ------
+        TypeError
+            If `table` is not that of one target.
+        ValueError
+            If a feature is not in the table, or there is nothing to draw.
         """
         if not isinstance(table, CoefficientTable):
             raise TypeError(

@@ -173,6 +173,11 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `per` is none of these, or is 'second' and the display has no times.
         """
         if per not in UNITS:
             raise ValueError(f"per must be one of {', '.join(map(repr, UNITS))}; got {per!r}.")

@@ -181,6 +181,11 @@ class CoefficientTable:
         -------
         frame : pandas.DataFrame
             Columns ``coef``, ``std_err``, ``z``, ``p_value``, ``low`` and ``high``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
         """
         try:
             import pandas as pd

@@ -52,7 +52,7 @@ class AroundZero(Geometry):
 
     @classmethod
     def of(cls, columns: ColumnStatistics, ridge: Any) -> Self | None:
-        """That of statistics about the means, and the curvature of the penalty; None if no mean is far from 0."""
+        """Return that of statistics and the curvature of the penalty; None if no mean is far from 0."""
         variance, mean = columns.variance, columns.mean
         if not is_far(columns, ridge):
             return None

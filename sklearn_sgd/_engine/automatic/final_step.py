@@ -117,7 +117,7 @@ class FinalSteps(Minimum):
         return (found, least) if self.loss(found) < loss else (w, missing)
 
     def _improved(self, w: np.ndarray, enough: float, geometry: Geometry) -> tuple[np.ndarray, float]:
-        """The same along the directions of a geometry."""
+        """Return parameters after steps along the directions of a geometry, and how far above the minimum they are."""
         best, least = w, np.inf
         # Where rounding hides directions, a gradient may look small that is not.
         sure = SURE if geometry.is_narrow else 1

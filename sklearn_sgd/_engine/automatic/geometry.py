@@ -115,7 +115,7 @@ class Directions(Geometry):
 
     @classmethod
     def of(cls, scale: np.ndarray, correlation: np.ndarray) -> Self:
-        """Those of correlations."""
+        """Return the directions of correlations."""
         values, vectors = np.linalg.eigh(correlation)
         return cls(scale, np.maximum(values, 0.0), vectors)
 
@@ -200,7 +200,7 @@ class WideGeometry(Geometry):
 
     @classmethod
     def of(cls, scale: np.ndarray, correlation: np.ndarray) -> Self | None:
-        """That of correlations; None if some direction is narrow."""
+        """Return the factor of correlations; None if some direction is narrow."""
         lower, refused = linalg.lapack.dpotrf(correlation, lower=1)
         size = abs(correlation).sum(axis=0).max(initial=0.0)
         is_wide = not refused and size and linalg.lapack.dpocon(lower, size, uplo="L")[0] * size > WIDE

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, merge, stretches
+from sklearn_sgd._engine.automatic.statistics import FULL, ColumnStatistics, blocks_of_rows, merge
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, dtype_of, host, like, namespace, scratch_rows, summed, take
 
@@ -25,7 +25,7 @@ def measure_on_device(
             centred,
             None if y is None else doubled(take(y, rows)),
         )
-        for rows in _segments(X, p <= FULL)
+        for rows in _blocks(X, p <= FULL)
     ]
     numbers = [xp.reshape(number, (1,)) for number in beside]
     read = host(xp.concat([*numbers, *parts]))
@@ -34,10 +34,10 @@ def measure_on_device(
     return columns, [*map(float, read[: len(numbers)])]
 
 
-def _segments(X, full: bool) -> Iterator[Any]:
+def _blocks(X, full: bool) -> Iterator[Any]:
     """Yield the rows in blocks that fit into memory."""
     n, p = X.shape
-    size, every = stretches(n, p, full)
+    size, every = blocks_of_rows(n, p, full)
     most = max(1, scratch_rows(X) * dtype_of(X).itemsize // 8)
     if every == 1:
         yield from (slice(start, min(start + most, n)) for start in range(0, n, most))

@@ -27,7 +27,7 @@ def sample(n_rows: int, size: int) -> np.ndarray:
 
 
 def one_of_each(n_rows: int, size: int) -> np.ndarray:
-    """Return one random row number of each of ``size`` stretches of rows, the same in each fit."""
+    """Return one random row number of each of ``size`` parts of the rows, the same in each fit."""
     bounds = np.arange(size + 1) * n_rows // size
     return bounds[:-1] + (np.random.default_rng(n_rows).random(size) * np.diff(bounds)).astype(np.intp)
 

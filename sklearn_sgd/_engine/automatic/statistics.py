@@ -117,7 +117,7 @@ def most_affordable(n_rows: int) -> int:
     return min(FULL, int((2.0 * BUDGET / max(n_rows, 1)) ** 0.5))
 
 
-def stretches(n: int, p: int, full: bool) -> tuple[int, int]:
+def blocks_of_rows(n: int, p: int, full: bool) -> tuple[int, int]:
     """Return the rows of a block, and k if every k-th block is measured, because all of them would take too long."""
     return max(BLOCK, min(SEGMENT, ENTRIES // (p + 1))), max(1, int(n * p * p / BUDGET)) if full else 1
 
@@ -138,7 +138,7 @@ def measure(
         return X.measure(weight, centred, y is not None)
     n, p = X.shape if kept is None else (len(kept), X.shape[1])
     full = narrow and p <= FULL and not by_entries(X)
-    size, every = stretches(n, p, full)
+    size, every = blocks_of_rows(n, p, full)
     count_rows(n // every)
     is_dense = full and sparse.issparse(X) and X.nnz > DENSE * X.shape[0] * p
     if is_dense:

@@ -55,7 +55,7 @@ def compiled_loss(loss: LossReading, dtype: np.dtype) -> dict[str, Any]:
 
 
 def compiled_penalty(penalty: PenaltyReading, dtype: np.dtype) -> dict[str, Any]:
-    """The same of a penalty; functions are 0 where there is nothing to do."""
+    """The functions and numbers of a penalty; functions are 0 where there is nothing to do."""
     return {"pull": 0, "prox": 0} | _compiled("penalty", penalty, _penalty_kernels, dtype)
 
 
@@ -126,7 +126,7 @@ def python_slopes(loss: Any) -> Callable:
 
 
 def python_functions(parts: Any, formulas: Formulas) -> Functions:
-    """The same functions in plain Python, on arrays."""
+    """The functions of all parts in plain Python, on arrays."""
     loss, penalty, optimizer = parts
 
     def block(numbers, sums, n, y, z, s, c):

@@ -13,7 +13,8 @@ import numpy as np
 from sklearn_sgd._engine.automatic.conjugate import conjugate_gradients
 from sklearn_sgd._engine.automatic.sample import sample
 from sklearn_sgd._engine.automatic.statistics import FULL
-from sklearn_sgd._engine.baseline import gradient_in_double, row_curvatures, training_loss
+from sklearn_sgd._engine.baseline import gradient_in_double, row_curvatures
+from sklearn_sgd._engine.objective import loss_of
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import less_mean
 from sklearn_sgd._engine.plan import Plan
@@ -48,8 +49,7 @@ def hides_directions(plan: Plan) -> bool:
     Remote rows have no weights by curvature here: they move for the squared error with a smooth penalty.
     """
     known = plan.preconditioner is not None and plan.X.shape[1] > FULL and not (is_foreign(plan.X) or plan.minimum)
-    is_linear = plan.formulas.is_least_squares and plan.formulas.is_smooth
-    return known and (is_linear or not plan.is_remote)
+    return known and (plan.formulas.has_linear_gradient or not plan.is_remote)
 
 
 def follow_narrow(plan: Plan, state: State, others: bool, enough: float, left: float) -> tuple[bool, float, bool]:
@@ -103,10 +103,10 @@ def _moved_along_narrow(plan: Plan, state: State, others: bool, left: float) -> 
             some = used[chosen]
             judges = np.delete(used, chosen) if others else judges
     state = state.fork()
-    penalty, loss, w = plan.parts.penalty, plan.parts.loss, state.vectors.average.astype(np.float64)
+    penalty, w = plan.parts.penalty, state.vectors.average.astype(np.float64)
 
     def objective(at: np.ndarray) -> float:
-        value = training_loss(loss, plan.data, judges, plan.X, *state.predictor(at.astype(state.vectors.coef.dtype)))
+        value = loss_of(plan, state, at.astype(state.vectors.coef.dtype), rows=judges)
         return value + plan.penalty_value(at)
 
     with np.errstate(all="ignore"):  # A move out of the range of numbers gains nothing.

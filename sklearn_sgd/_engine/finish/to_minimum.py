@@ -7,8 +7,9 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.final_step import FinalSteps, Minimum, rounding_of
 from sklearn_sgd._engine.automatic.step_size import decaying_rate
-from sklearn_sgd._engine.baseline import gradient_in_double, training_loss
+from sklearn_sgd._engine.baseline import gradient_in_double
 from sklearn_sgd._engine.epochs import Descent, one_epoch
+from sklearn_sgd._engine.objective import loss_of
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, SINGLE, Plan
 from sklearn_sgd._engine.state import State
@@ -37,13 +38,8 @@ def minimum_of(plan: Plan, state: State, variance: float) -> Minimum | None:
         rows = all_rows(plan)(plan.data, plan.used, plan.parts.loss)
         gradient = lambda w: rows.gradient(w.astype(dtype_of(plan.X)))[2]  # noqa: E731
     rounding = rounding_of(geometry, kind, variance**0.5, state.centre)
-    loss = partial(_loss_at, plan, state)
+    loss = partial(loss_of, plan, state)
     return FinalSteps(gradient, geometry, plan.parts.penalty, rounding, plan.weight, loss)
-
-
-def _loss_at(plan: Plan, state: State, w: np.ndarray) -> float:
-    """Return the mean loss of parameters, in the centre of a state."""
-    return training_loss(plan.parts.loss, plan.data, plan.row_indices, plan.X, *state.predictor(w))
 
 
 def full_batches(

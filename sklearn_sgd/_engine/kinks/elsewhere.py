@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sklearn_sgd._engine.baseline import training_loss
 from sklearn_sgd._engine.kinks.directions import Directions
 from sklearn_sgd._engine.kinks.smoothed import Rows, Smoothed
 from sklearn_sgd._engine.limit import Limit
+from sklearn_sgd._engine.objective import objective_of
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 
@@ -41,12 +41,8 @@ def minimum_elsewhere(
     """
     rows, loss = plan.data.rows.centred(state.centre.astype(plan.X.dtype)), plan.parts.loss
 
-    def objective(at: np.ndarray) -> float:
-        value = training_loss(loss, plan.data, plan.row_indices, plan.X, *state.predictor(at))
-        return value + plan.penalty_value(at)
-
     # No loss is below 0.
-    best, least, bound = w, objective(w), 0.0
+    best, least, bound = w, objective_of(plan, state, w), 0.0
     for _ in range(COLLECTIONS if least > enough else 0):
         if limit.is_over():
             break
@@ -59,7 +55,7 @@ def minimum_elsewhere(
         start, before = best, least
         for part in PARTS:
             at = start + part * (there - start)
-            if (value := objective(at)) < before:
+            if (value := objective_of(plan, state, at)) < before:
                 best, least = at, value
                 break
         if least - bound <= enough or least == before:

@@ -15,10 +15,10 @@ from sklearn_sgd._namespace import take, total
 class Batch:
     """A batch of rows: the mean gradient of their losses, and the slope along a direction."""
 
-    def __init__(self, data, chunk, loss):
+    def __init__(self, data, order, loss):
         self.rows, self.loss = data.rows, loss
-        self.X, self.y = data.rows.matrix(chunk), take(data.y, chunk)
-        self.s = take(data.weight, chunk) if data.weight.shape[0] else np.ones_like(self.y)
+        self.X, self.y = data.rows.matrix(order), take(data.y, order)
+        self.s = take(data.weight, order) if data.weight.shape[0] else np.ones_like(self.y)
         self.z = self.slopes = self.along = self.direction = None
 
     def gradient(self, w):
@@ -63,10 +63,10 @@ def slope(data, order, loss, predictions, along):
     """A function that returns the slope of the losses of some rows after a step from predictions, in its direction."""
 
     def of_rows(start, stop, length):
-        chunk, some = order[start:stop], along[start:stop]
-        slopes = loss.gradient(take(data.y, chunk), predictions[start:stop] - length * some)
+        numbers, some = order[start:stop], along[start:stop]
+        slopes = loss.gradient(take(data.y, numbers), predictions[start:stop] - length * some)
         if data.weight.shape[0]:
-            slopes = take(data.weight, chunk) * slopes
+            slopes = take(data.weight, numbers) * slopes
         return -float(np.sum(slopes * some))
 
     return of_rows
@@ -98,15 +98,15 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
     w, average, penalty, preconditioner = vectors.coef, vectors.average, plan.parts.penalty, plan.preconditioner
     loss = 0.0
     for k, rate in enumerate(piece.rates):
-        chunk = piece.order[k * plan.batch_size : (k + 1) * plan.batch_size]
-        rows = batch_of(plan.data, chunk, plan.parts.loss)
+        numbers = piece.order[k * plan.batch_size : (k + 1) * plan.batch_size]
+        rows = batch_of(plan.data, numbers, plan.parts.loss)
         losses, squares, g = rows.gradient(w)
         loss += losses
         pull = penalty.gradient(w[:-1]) * np.ones_like(w[:-1])
         g[:-1] += pull
         d = np.append(preconditioner.apply(g[:-1]), g[-1])
         fall, lean = d @ g, d[:-1] @ pull
-        step = step_length(rate, len(chunk), plan.batch_size, window, plan.noise, losses, squares)
+        step = step_length(rate, len(numbers), plan.batch_size, window, plan.noise, losses, squares)
         if fall > 0.0 and 0.0 < step < np.inf:
             # The curvature of the penalty along the whole step, so that the slope at the end is exact for any penalty.
             bend = d[:-1] @ (pull - penalty.gradient(w[:-1] - w.dtype.type(step) * d[:-1])) / step

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.compiled import functions, machine, store
-from sklearn_sgd._engine.compiled.drivers.full_batch import STRETCH
+from sklearn_sgd._engine.compiled.drivers.full_batch import BLOCK
 from sklearn_sgd._engine.compiled.drivers.layouts import LINE
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD, WIDTH
 from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, block_rows, rows_ahead
@@ -93,7 +93,7 @@ class Drivers:
         call = machine.bound(self.call("gradient", data, order, more), scratch=())
 
         def of_rows(start: int, stop: int, g: np.ndarray) -> tuple[float, float]:
-            work, sums = np.empty(3 * STRETCH + len(w), self.dtype), np.zeros(2 + len(w))
+            work, sums = np.empty(3 * BLOCK + len(w), self.dtype), np.zeros(2 + len(w))
             call({"start": start, "stop": stop, "g": g, "work": work, "sums": sums})
             return float(sums[0]), float(sums[1])
 
@@ -109,7 +109,7 @@ class Drivers:
         call = machine.bound(machine.Call(made, values), scratch=())
 
         def of_rows(start: int, stop: int, length: float) -> float:
-            memory = {"work": np.empty(4 * STRETCH, self.dtype), "sums": np.zeros(2)}
+            memory = {"work": np.empty(4 * BLOCK, self.dtype), "sums": np.zeros(2)}
             return call({"start": start, "stop": stop, "length": length, **memory})
 
         return of_rows
@@ -138,7 +138,7 @@ class Drivers:
             **self.shared,
             **rows.arguments(),
             **_targets(data, order),
-            "chunk": block_rows(rows),
+            "at_once": block_rows(rows),
             "ahead": rows_ahead(rows),
             **more,
         }

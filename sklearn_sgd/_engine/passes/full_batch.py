@@ -72,18 +72,18 @@ class WholeBatch(ABC):
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses, of their squared slopes, and of the gradients."""
 
-    def __call__(self, data, chunk, loss):
+    def __call__(self, data, order, loss):
         """Return the batch for the passes of ``arrays``."""
         if data is not self.data:
             self.known = (None, None)
-        self.data, self.chunk, self.loss = data, chunk, loss
+        self.data, self.order, self.loss = data, order, loss
         return self
 
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
         if self.known[0] is None or not np.array_equal(self.known[0], w):
             total, squares, g = self.sums(w)
-            self.known = w.copy(), (total, squares, g / len(self.chunk))
+            self.known = w.copy(), (total, squares, g / len(self.order))
         total, squares, g = self.known[1]
         return total, squares, g.copy()
 
@@ -114,7 +114,7 @@ class AllRows(WholeBatch):
         self.rounding = 0.0
         self.share, self.missing, self.before_that = 1.0, np.inf, np.inf
 
-    def __call__(self, data, chunk, loss):
+    def __call__(self, data, order, loss):
         """Return the rows. If only their centre has changed, the stored values are kept."""
         w, sums = self.known
         moves = self.data is not None and data is not self.data and data.y is self.data.y
@@ -127,7 +127,7 @@ class AllRows(WholeBatch):
             )
             self.rounding = CLOSE * float(abs(w[-1]) + abs(move) @ abs(w[:-1]))
             self.data = data
-        return super().__call__(data, chunk, loss)
+        return super().__call__(data, order, loss)
 
     def gradient(self, w):
         """Sums of the losses and of their squared slopes, and the mean gradient."""
@@ -162,9 +162,9 @@ class AllRows(WholeBatch):
 
     def sums(self, w: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Sums of the losses, of their squared slopes, and of the gradients, segment by segment."""
-        count_rows(len(self.chunk))
-        sums, self.predictions = np.zeros((len(self.bounds) - 1, len(w))), np.empty(len(self.chunk), self.data.y.dtype)
-        segment = self.passes.gradient(self.data, w, self.chunk, self.loss, self.predictions)
+        count_rows(len(self.order))
+        sums, self.predictions = np.zeros((len(self.bounds) - 1, len(w))), np.empty(len(self.order), self.data.y.dtype)
+        segment = self.passes.gradient(self.data, w, self.order, self.loss, self.predictions)
         totals = np.array(list(self.map(segment, self.bounds[:-1], self.bounds[1:], sums)))
         losses, squares = totals.sum(axis=0)
         return losses, squares, sums.sum(axis=0)
@@ -175,8 +175,8 @@ class AllRows(WholeBatch):
             self.direction, before = d, self.predictions
             slope = super().slope(w, d, step)
             along = (before - self.predictions) / before.dtype.type(step)
-            self.segment = self.passes.slope(self.data, self.chunk, self.loss, before, along)
+            self.segment = self.passes.slope(self.data, self.order, self.loss, before, along)
             return slope
         lengths = [step] * len(self.bounds)
         slopes = self.map(self.segment, self.bounds[:-1], self.bounds[1:], lengths)
-        return float(np.sum(list(slopes))) / len(self.chunk)
+        return float(np.sum(list(slopes))) / len(self.order)

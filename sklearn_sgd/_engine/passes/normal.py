@@ -107,7 +107,7 @@ class AllRows:
     def __init__(self, plan):
         self.normal, self.bias, self.weight, self.n_rows = plan.normal, plan.data.rows.bias, plan.weight, plan.n_rows
 
-    def __call__(self, data, chunk, loss):
+    def __call__(self, data, order, loss):
         """Return the batch, which does not change."""
         return self
 

@@ -39,9 +39,9 @@ class Dense(NamedTuple):
         """The kind of rows, as the drivers call it."""
         return "dense"
 
-    def matrix(self, chunk):
+    def matrix(self, order):
         """Some rows, as an array."""
-        X = take(self.X, chunk)
+        X = take(self.X, order)
         return X if self.mean is None else X - like(self.mean, X)
 
     def offset(self, w):
@@ -88,10 +88,10 @@ class Csr(NamedTuple):
         """The kind of rows, as the drivers call it."""
         return "csr"
 
-    def matrix(self, chunk):
+    def matrix(self, order):
         """Some rows, as a sparse array, not centred."""
         shape = self.indptr.shape[0] - 1, self.columns
-        return sparse.csr_array((self.data, signed(self.indices), signed(self.indptr)), shape=shape)[chunk]
+        return sparse.csr_array((self.data, signed(self.indices), signed(self.indptr)), shape=shape)[order]
 
     def offset(self, w):
         """What centring adds to each raw prediction."""

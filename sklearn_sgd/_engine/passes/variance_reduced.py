@@ -37,18 +37,18 @@ class Memory:
         data, used = plan.data, plan.used
         self.slopes, self.mean = np.zeros(data.y.shape[0], w.dtype), np.zeros(len(w))
         for start in range(0, len(used), BLOCK):
-            chunk = used[start : start + BLOCK]
-            rows = Batch(data, chunk, plan.parts.loss)
-            self.mean += rows.gradient(w)[2] * (len(chunk) / len(used))
-            self.slopes[chunk] = rows.slopes
+            numbers = used[start : start + BLOCK]
+            rows = Batch(data, numbers, plan.parts.loss)
+            self.mean += rows.gradient(w)[2] * (len(numbers) / len(used))
+            self.slopes[numbers] = rows.slopes
 
 
 def longest(rows, weight: np.ndarray, used: np.ndarray, preconditioner: Preconditioner) -> float:
     """Largest squared norm of a weighted, preconditioned row, including the intercept."""
     most, inverse = 0.0, preconditioner.apart
     for start in range(0, len(used), BLOCK):
-        chunk = used[start : start + BLOCK]
-        X, s, mean = rows.matrix(chunk), weight[chunk] if weight.shape[0] else 1.0, rows.mean
+        numbers = used[start : start + BLOCK]
+        X, s, mean = rows.matrix(numbers), weight[numbers] if weight.shape[0] else 1.0, rows.mean
         if isinstance(X, np.ndarray):
             lengths = np.einsum("ij,ij->i", X @ inverse, X) if inverse.ndim == 2 else (X * X) @ inverse
         elif inverse.ndim == 2:

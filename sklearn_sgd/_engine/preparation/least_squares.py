@@ -118,7 +118,7 @@ class Known(NamedTuple):
         mean: np.ndarray,
         scale: np.ndarray,
     ) -> Self:
-        """Those of a sample, which has the rows of these places among the rows of a plan."""
+        """Return those of a sample, which has the rows of these places among the rows of a plan."""
         return cls(moment, (columns.mean - mean) * scale, columns.weight, np.delete(plan.used, some))
 
     def product(self, u: np.ndarray, intercept: float) -> np.ndarray:
@@ -155,7 +155,7 @@ class SampleGeometry(NamedTuple):
 
 
 def _geometry_of_sample(plan: Plan, size: int) -> tuple[SampleGeometry, np.ndarray] | None:
-    """That of so many rows, and their covariances; None if they do not show all directions well."""
+    """Return the geometry of so many rows, and their covariances; None if they do not show all directions well."""
     X, weight, centred, dtype = plan.X, plan.data.weight, bool(plan.data.rows.bias), dtype_of(plan.X)
     some = sample(plan.n_rows, size)
     rows = plan.used[some]

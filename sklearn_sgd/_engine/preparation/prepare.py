@@ -38,7 +38,6 @@ from sklearn_sgd._engine.preparation.ridge_unit import depends_on_targets, ridge
 from sklearn_sgd._engine.preparation.wide import Wide
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
 
 # Change of a prediction with its raw prediction, in units of that at 0, below which there is none.
@@ -174,7 +173,7 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     ends = recipe.finishes and formulas.is_smooth and not recipe.remembers
     if not formulas.is_quadratic and (ends or not noise):
         return of_sample(X, rows.row_indices, weights)
-    needed = recipe.finishes and _is_linear(formulas) and not params["inference"]
+    needed = recipe.finishes and formulas.has_linear_gradient and not params["inference"]
     if not needed or type(X) is not np.ndarray or X.shape[1] > FULL or rows.targets.shape[1] > 1:
         return None
     size = size_for_readings(rows.n_rows, X.shape[1])
@@ -185,14 +184,9 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
 
 
-def _is_linear(formulas: Formulas) -> bool:
-    """Whether the gradient of the objective is linear, and there is no proximal step, which would move the minimum."""
-    return formulas.is_least_squares and formulas.is_smooth
-
-
 def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
     """What the minimum is sought with before the descent: of the squared error of dense rows of many columns."""
-    X, is_linear = rows.X, recipe.finishes and _is_linear(recipe.formulas)
+    X, is_linear = rows.X, recipe.finishes and recipe.formulas.has_linear_gradient
     if not (is_linear and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows > 1):
         return None
     return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1])))

@@ -91,7 +91,7 @@ class Wide(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan) -> Self | None:
-        """That of the rows of a plan, which are not centred; None if squares of columns are out of range."""
+        """Return that of the rows of a plan, which are not centred; None if squares of columns are out of range."""
         (n, p), weight, centred = (plan.n_rows, plan.X.shape[1]), plan.data.weight, bool(plan.data.rows.bias)
         size = best_size(n, p, AN_ENTRY, PASSES)
         places = np.arange(n) if size == n else sample(n, size)
@@ -152,7 +152,7 @@ class Wide(NamedTuple):
         return found and KnownMinimum(found.w, found.loss, found.missing, not found.reached)
 
     def _with_hidden(self, plan: Plan, tol: float | None, found: Found) -> Found:
-        """The same with what is missing along directions of nearly dependent columns; at the minimum, if it is much."""
+        """Add what is missing along directions of nearly dependent columns, or follow these, if it is much."""
         assert self.whole
         rows = gradient_in_double(plan.parts.loss, plan.data, plan.row_indices, plan.X, self.whole.mean, found.w)
         g = rows * (plan.n_rows / plan.weight) + np.append(self.whole.ridge * found.w[:-1], 0.0)

@@ -27,7 +27,8 @@ from sklearn_sgd._engine.preparation.columns import GROWTH, NO_WEIGHT, Selection
 from sklearn_sgd._engine.preparation.prepare import batch_size_for, build_plan
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.streams.by_column import NO_COLUMNS, LazyRules, StatesByColumn, columns_of
+from sklearn_sgd._engine.streams.by_column import NO_COLUMNS, StatesByColumn, columns_of
+from sklearn_sgd._engine.streams.missed import LazyRules
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import total
 

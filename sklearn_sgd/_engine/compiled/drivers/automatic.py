@@ -1,6 +1,6 @@
 """The automatic step on batches: preconditioned directions, and a length that does not raise the batch's objective."""
 
-from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, precondition
+from sklearn_sgd._engine.compiled.drivers.batch import build_accumulate, line_search, mix_in, move, precondition
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -55,7 +55,7 @@ def build(layout):
 
     def automatic(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, at_once: Integer,
         ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer,
         w: Reals, average: Doubles, inverse: Reals, full: Integer, window: Doubles, noise: Integer,
@@ -68,13 +68,12 @@ def build(layout):
         along, trial, part = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
         slope, d = tail(work, 6 * most + p + 1), tail(work, 6 * most + 2 * (p + 1))
         pulled, bent = tail(work, 6 * most + 3 * (p + 1)), tail(work, 6 * most + 4 * (p + 1))
+        known, reading, loss = (y, weight, weighted), (order, n, at_once, ahead), (block, loss_numbers)
+        scratch = (z, targets, s, c, part)
         for k in range(updates):
             start, stop = k * batch, min((k + 1) * batch, n)
             size = stop - start
-            accumulate(
-                rows, y, weight, weighted, order, start, stop, n, chunk, ahead, w, z, targets, s, c, part, g, block,
-                loss_numbers, sums,
-            )  # fmt: skip
+            accumulate(rows, known, reading, start, stop, w, scratch, g, loss, sums)
             total += sums[0]
             step = step_length(rates[k], size, batch, window, noise, sums[0], sums[1])
             if pull:
@@ -99,19 +98,13 @@ def build(layout):
                 shift = offset(rows, d)
                 for q in range(size):
                     along[q] = dot(rows, order[start + q], d) + shift
-                go = narrow(
+                length = narrow(
                     line_search(
                         step, fall, lean, bend, noise, size, targets, z, s, c, along, trial, slopes, loss_numbers, sums
                     ),
                     bias,
                 )
-                for j in range(p + 1):
-                    w[j] -= go * d[j]
-                if prox:
-                    # With such a penalty the preconditioner is diagonal, so each coefficient has its own length.
-                    for j in range(p):
-                        bent[j] = go * inverse[j]
-                    invoke(prox, penalty_numbers, sums, p, w, bent)
+                move(p, w, length, d, inverse, bent, prox, penalty_numbers, sums)
             if averaged:
                 mix_in(average, w, p + 1, mixes[k])
         return total

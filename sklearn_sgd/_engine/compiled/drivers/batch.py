@@ -11,34 +11,21 @@ def build_accumulate(layout):
     predict, collect, offset, centre = layout.predict, layout.collect, layout.offset, layout.centre
     entries = layout.entries
 
-    def accumulate(
-        rows,
-        y,
-        weight,
-        weighted,
-        order,
-        start,
-        stop,
-        n,
-        chunk,
-        ahead,
-        w,
-        z,
-        targets,
-        s,
-        c,
-        part,
-        g,
-        block,
-        numbers,
-        sums,
-    ):
+    def accumulate(rows, known, reading, start, stop, w, scratch, g, loss, sums):
         """Predictions z, targets and weights of a batch, its losses and squared slopes in ``sums``, its gradient in g.
 
-        Chunks of rows that fit into the first-level cache are read twice: for predictions and for the gradient. The
+        ``known`` is ``(y, weight, weighted)``, ``scratch`` is ``(z, targets, s, c, part)``, and ``loss`` is ``(block,
+        numbers)``. ``reading`` is ``(order, n, at_once, ahead)``: numbers of rows, how many there are, how many are
+        processed at once, and by how many prefetches are ahead.
+
+        Blocks of rows that fit into the first-level cache are read twice: for predictions and for the gradient. The
         gradients of about `MOST` rows are summed in the precision of X, and these sums in double precision. Adding the
         sums of sparse rows costs the number of columns, so they are of at least as many entries.
         """
+        y, weight, weighted = known
+        order, n, at_once, ahead = reading
+        z, targets, s, c, part = scratch
+        block, numbers = loss
         p, batch, last = rows[6], tail(order, start), n - 1 - start
         for j in range(p + 1):
             g[j] = 0.0
@@ -47,7 +34,7 @@ def build_accumulate(layout):
         shift = offset(rows, w)
         head, size, summed, read = 0, stop - start, 0, 0
         while head < size:
-            end = min(head + chunk, size)
+            end = min(head + at_once, size)
             predict(rows, batch, head, end, ahead, last, w, z)
             for q in range(head, end):
                 z[q] += shift
@@ -114,6 +101,19 @@ def precondition(inverse, full, p, g, d):
         for j in range(p):
             d[j] = inverse[j] * g[j]
     d[p] = g[p]
+
+
+def move(p, w, length, d, inverse, h, prox, penalty_numbers, sums):
+    """Move the parameters along a preconditioned direction, then make the penalty's proximal step.
+
+    With such a penalty the preconditioner is diagonal, so each coefficient has its own length, in ``h``.
+    """
+    for j in range(p + 1):
+        w[j] -= length * d[j]
+    if prox:
+        for j in range(p):
+            h[j] = length * inverse[j]
+        invoke(prox, penalty_numbers, sums, p, w, h)
 
 
 def mix_in(average, w, size, mix):

@@ -14,7 +14,7 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
 )
 
 # Number of rows that are processed at once.
-STRETCH = 4096
+BLOCK = 4096
 
 
 def build(layout):
@@ -23,7 +23,7 @@ def build(layout):
 
     def gradient(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, chunk: Integer, ahead: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, at_once: Integer, ahead: Integer,
         start: Integer, stop: Integer, w: Reals, block: Function, loss_numbers: Doubles,
         predictions: Reals, g: Doubles, work: Reals, sums: Doubles,
     ) -> Double:  # fmt: skip
@@ -32,16 +32,14 @@ def build(layout):
         Their predictions are left in ``predictions``.
         """
         rows = (X, indices, indptr, mean, centred, bias, p)
-        targets, s, c, part = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
+        targets, s, c, part = tail(work, 0), tail(work, BLOCK), tail(work, 2 * BLOCK), tail(work, 3 * BLOCK)
         whole, losses, squares = tail(sums, 2), 0.0, 0.0
+        known, reading, loss = (y, weight, weighted), (order, n, at_once, ahead), (block, loss_numbers)
         head = start
         while head < stop:
-            end = min(head + STRETCH, stop)
-            z = tail(predictions, head)
-            accumulate(
-                rows, y, weight, weighted, order, head, end, n, chunk, ahead, w, z, targets, s, c, part, whole, block,
-                loss_numbers, sums,
-            )  # fmt: skip
+            end = min(head + BLOCK, stop)
+            scratch = (tail(predictions, head), targets, s, c, part)
+            accumulate(rows, known, reading, head, end, w, scratch, whole, loss, sums)
             losses += sums[0]
             squares += sums[1]
             for j in range(p + 1):
@@ -62,10 +60,10 @@ def slope(
 
     ``predictions`` are those before the step. A step of length 1 subtracts ``along`` from them.
     """
-    targets, s, c, trial = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH), tail(work, 3 * STRETCH)
+    targets, s, c, trial = tail(work, 0), tail(work, BLOCK), tail(work, 2 * BLOCK), tail(work, 3 * BLOCK)
     total, head = 0.0, start
     while head < stop:
-        size = min(STRETCH, stop - head)
+        size = min(BLOCK, stop - head)
         for q in range(size):
             i = order[head + q]
             take_row(i, q, y, weight, weighted, targets, s)

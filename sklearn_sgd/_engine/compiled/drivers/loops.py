@@ -7,7 +7,7 @@ from sklearn_sgd._engine.compiled.drivers.primitives import logarithm, prefetch,
 from sklearn_sgd._engine.compiled.drivers.vectors import EPSILON, LEAST
 
 # Number of samples that are processed at once: their columns fit into a cache.
-STRETCH = 128
+BLOCK = 128
 
 
 def predict(X, n, p, k, centre, w, out):
@@ -132,15 +132,15 @@ def weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, si
     """As in `vectors`."""
     # Half of the products follow from symmetry. Each turn computes those of three columns with two, for both weights:
     # twelve sums and their factors are as many as fit into registers.
-    a0, a1, a2 = tail(work, 0), tail(work, STRETCH), tail(work, 2 * STRETCH)
-    b0, b1, b2 = tail(work, 3 * STRETCH), tail(work, 4 * STRETCH), tail(work, 5 * STRETCH)
-    D = tail(work, 6 * STRETCH)
+    a0, a1, a2 = tail(work, 0), tail(work, BLOCK), tail(work, 2 * BLOCK)
+    b0, b1, b2 = tail(work, 3 * BLOCK), tail(work, 4 * BLOCK), tail(work, 5 * BLOCK)
+    D = tail(work, 6 * BLOCK)
     clear(k, squares)
     clear(k * k, first)
     clear(k * k, second)
     head = 0
     while head < n:
-        m = min(STRETCH, n - head)
+        m = min(BLOCK, n - head)
         size, of_c, of_d = tail(sizes, head), tail(c, head), tail(d, head)
         lay_out(row(X, p, head), m, p, k, centre, D)
         clear(m, size)
@@ -192,12 +192,12 @@ def weighted_products(X, n, p, k, centre, c, d, inverse, work, first, second, si
 
 
 def lay_out(X, n, p, k, centre, D):
-    """Write a stretch of samples less the centre by columns, and a last column of ones if k exceeds p."""
+    """Write a block of samples less the centre by columns, and a last column of ones if k exceeds p."""
     i = 0
     while i + 3 < n:
         row0, row1, row2, row3 = row(X, p, i), row(X, p, i + 1), row(X, p, i + 2), row(X, p, i + 3)
         for j in range(p):
-            out, middle = tail(D, j * STRETCH + i), centre[j]
+            out, middle = tail(D, j * BLOCK + i), centre[j]
             out[0] = row0[j] - middle
             out[1] = row1[j] - middle
             out[2] = row2[j] - middle
@@ -205,16 +205,16 @@ def lay_out(X, n, p, k, centre, D):
         i += 4
     for q in range(i, n):
         for j in range(p):
-            D[j * STRETCH + q] = X[q * p + j] - centre[j]
+            D[j * BLOCK + q] = X[q * p + j] - centre[j]
     for j in range(p, k):
-        out = tail(D, j * STRETCH)
+        out = tail(D, j * BLOCK)
         for i in range(n):
             out[i] = 1.0
 
 
 def column(D, k, j):
-    """A column of a stretch; the last one if there is no such column."""
-    return tail(D, min(j, k - 1) * STRETCH)
+    """A column of a block; the last one if there is no such column."""
+    return tail(D, min(j, k - 1) * BLOCK)
 
 
 def beyond(v, k, j):

@@ -15,10 +15,16 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
 )
 
 
-def take_step(
-    p, w, m, v, slope, pulled, h, rate, number, update, optimizer_numbers, pull, prox, penalty_numbers, sums
-):  # fmt: skip
-    """The update of that number, along a mean gradient: the step of the optimizer, and the penalty's proximal step."""
+def take_step(p, vectors, slope, scratch, rate, number, optimizer, penalty, sums):
+    """The update of that number, along a mean gradient: the step of the optimizer, and the penalty's proximal step.
+
+    ``vectors`` is ``(w, m, v)``, the parameters and their moments, and ``scratch`` is ``(pulled, h)``. ``optimizer`` is
+    ``(update, numbers)``, ``penalty`` is ``(pull, prox, numbers)``.
+    """
+    w, m, v = vectors
+    pulled, h = scratch
+    update, optimizer_numbers = optimizer
+    pull, prox, penalty_numbers = penalty
     if pull:
         invoke(pull, penalty_numbers, sums, p, w, pulled)
     # The rate is always in the precision of X, as in the optimizer.
@@ -33,7 +39,7 @@ def build(layout):
 
     def minibatch(
         X: Reals, indices: Indices, indptr: Indices, mean: Reals, centred: Integer, bias: Real, p: Integer,
-        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, chunk: Integer,
+        y: Reals, weight: Reals, weighted: Integer, order: Rows, n: Integer, batch: Integer, at_once: Integer,
         ahead: Integer,
         rates: Doubles, mixes: Doubles, updates: Integer, averaged: Integer, done: Integer,
         w: Reals, average: Doubles, m: Reals, v: Reals,
@@ -45,20 +51,17 @@ def build(layout):
         z, targets, s, c = tail(work, 0), tail(work, size), tail(work, 2 * size), tail(work, 3 * size)
         part, slope = tail(work, 4 * size), tail(work, 4 * size + p + 1)
         pulled, h = tail(work, 4 * size + 2 * (p + 1)), tail(work, 4 * size + 3 * (p + 1))
+        known, reading, loss = (y, weight, weighted), (order, n, at_once, ahead), (block, loss_numbers)
+        scratch, optimizer = (z, targets, s, c, part), (update, optimizer_numbers)
+        penalty = (pull, prox, penalty_numbers)
         for k in range(updates):
             start, stop = k * batch, min((k + 1) * batch, n)
-            accumulate(
-                rows, y, weight, weighted, order, start, stop, n, chunk, ahead, w, z, targets, s, c, part, g, block,
-                loss_numbers, sums,
-            )  # fmt: skip
+            accumulate(rows, known, reading, start, stop, w, scratch, g, loss, sums)
             total += sums[0]
             share = 1.0 / (stop - start)
             for j in range(p + 1):
                 slope[j] = share * g[j]
-            take_step(
-                p, w, m, v, slope, pulled, h, rates[k], done + k + 1, update, optimizer_numbers, pull, prox,
-                penalty_numbers, sums,
-            )  # fmt: skip
+            take_step(p, (w, m, v), slope, (pulled, h), rates[k], done + k + 1, optimizer, penalty, sums)
             if averaged:
                 mix_in(average, w, p + 1, mixes[k])
         return total

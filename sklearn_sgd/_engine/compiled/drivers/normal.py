@@ -16,7 +16,7 @@ def normal(
 ) -> Double:  # fmt: skip
     """Make steps along ``share`` times the mean gradient; return the sum of the losses before them."""
     slope, pulled, h, product = tail(work, 0), tail(work, p + 1), tail(work, 2 * (p + 1)), tail(sums, 2)
-    total = 0.0
+    optimizer, penalty, total = (update, optimizer_numbers), (pull, prox, penalty_numbers), 0.0
     for k in range(updates):
         precondition(covariance, 1, p, w, product)
         error = w[p] - target
@@ -30,10 +30,7 @@ def normal(
         if squares < 0.0:
             squares = 0.0
         total += 0.5 * total_weight * squares
-        take_step(
-            p, w, m, v, slope, pulled, h, rates[k], done + k + 1, update, optimizer_numbers, pull, prox,
-            penalty_numbers, sums,
-        )  # fmt: skip
+        take_step(p, (w, m, v), slope, (pulled, h), rates[k], done + k + 1, optimizer, penalty, sums)
         if averaged:
             mix_in(average, w, p + 1, mixes[k])
     return total

@@ -5,7 +5,7 @@ Samples are seen less the centre, and with a last feature of 1 if there is an in
 
 from math import exp, sqrt
 
-from sklearn_sgd._engine.compiled.drivers.loops import STRETCH
+from sklearn_sgd._engine.compiled.drivers.loops import BLOCK
 from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Function, Integer, invoke, tail
 from sklearn_sgd._engine.compiled.drivers.vectors import (
     add_multiple,
@@ -50,7 +50,7 @@ def work_size(k: int) -> int:
 
 def work_of_products(k: int) -> int:
     """The part of it for products."""
-    return (6 + k) * STRETCH
+    return (6 + k) * BLOCK
 
 
 def sum_block(

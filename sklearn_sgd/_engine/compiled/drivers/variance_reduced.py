@@ -1,6 +1,6 @@
 """Variance-reduced steps (SVRG, SAGA): they use the difference between the slope of a row and its stored slope."""
 
-from sklearn_sgd._engine.compiled.drivers.batch import mix_in, precondition, take_row
+from sklearn_sgd._engine.compiled.drivers.batch import mix_in, move, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -61,12 +61,7 @@ def build(layout):
                 known[j] += renew * g[j]
             precondition(inverse, full, p, part, d)
             rate = narrow(rates[k], bias)
-            for j in range(p + 1):
-                w[j] -= rate * d[j]
-            if prox:
-                for j in range(p):
-                    h[j] = rate * inverse[j]
-                invoke(prox, penalty_numbers, sums, p, w, h)
+            move(p, w, rate, d, inverse, h, prox, penalty_numbers, sums)
             if averaged:
                 mix_in(average, w, p + 1, mixes[k])
         return total
