@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
-from sklearn_sgd._base import prediction, training, unused
+from sklearn_sgd._base import prediction, samples, training, unused
 from sklearn_sgd._engine import baseline, cores, late_columns, plan, trend
 from sklearn_sgd._engine.automatic import conjugate, effective, geometry, on_device, sample, statistics, step_size
 from sklearn_sgd._engine.compiled import store
@@ -43,6 +43,7 @@ FEATURES_AT_A_TIME = SPAN
 # Entries of X from which on a full batch is done by several threads.
 ENTRIES_FOR_THREADS = full_batch.THREADED
 
+is_canonical = samples.is_canonical
 measure, base_rate = statistics.measure, step_size.base_rate
 blas_libraries, set_blas_threads = _compat.blas_libraries, _compat.set_blas_threads
 threads = cores.threads
@@ -144,6 +145,11 @@ def without_normal_matrix(monkeypatch):
     """Let the full-batch automatic step for the squared error read the samples in each epoch."""
     for module in (columns, normal):
         monkeypatch.setattr(module, "affordable", lambda *sizes: False)
+
+
+def check_in_blocks(monkeypatch, size):
+    """Check so many indices of sparse rows at a time."""
+    monkeypatch.setattr(samples, "BLOCK", size)
 
 
 def in_machine_code(monkeypatch):

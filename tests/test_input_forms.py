@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import internals
 import joblib
 import numpy as np
 import pytest
@@ -222,6 +223,27 @@ def test_entries_are_summed_in_the_dtype_of_the_matrix(kind, dtype):
         assert_array_equal(model.predict(given), expected.predict(csr(given.toarray())))
         model, expected = (m.partial_fit(rows, y) for m, rows in ((model, given), (expected, csr(given.toarray()))))
     assert_array_equal(theta(model), theta(expected))
+
+
+@pytest.mark.parametrize("size", [1, 3, 1 << 16])
+def test_the_form_of_a_matrix_is_that_of_scipys_checks(monkeypatch, size):
+    internals.check_in_blocks(monkeypatch, size)
+    rng, found = np.random.default_rng(0), set()
+    for seed in range(200):
+        shape = n, p = rng.integers(1, 6, 2)
+        X = sparse.random(n, p, rng.random(), format="csr", random_state=seed)
+        if X.nnz and rng.random() < 0.6:
+            X.indices[rng.integers(X.nnz)] = rng.integers(-1, p + 1)
+        elif rng.random() < 0.3:
+            X.indptr[rng.integers(n + 1)] += rng.integers(-1, 2)
+        try:
+            X.check_format()
+            expected = sparse.csr_matrix((X.data, X.indices, X.indptr), shape=shape).has_canonical_format
+        except ValueError:
+            expected = False
+        assert internals.is_canonical(X) == (expected and X.nnz == len(X.indices))
+        found.add(expected)
+    assert found == {False, True}
 
 
 def test_the_smallest_case():

@@ -138,6 +138,21 @@ def test_average_is_judged_and_not_the_last_step(kind):
     assert ("average" in message.partition("Remedy")[2]) == arrived == (kind is OnlineSGDRegressor)
 
 
+@pytest.mark.parametrize("form", [np.asarray, csr])
+def test_a_sample_confirms_an_average_that_the_epochs_bound(form):
+    """A bad start is in the average: then all samples are read once more, and the fit gives the warning."""
+    X, y = linear(n=10_000)
+    model = OnlineSGDRegressor(average=True, learning_rate="constant", tol=None, epochs=1, random_state=0)
+    good, messages = fit_of(model, form(X), y)
+    assert not messages
+    assert good.score(form(X), y) > 0.9
+    assert 1.0 <= good.n_readings_ < 1.5
+    bad, [message] = fit_of(clone(model), form(X), y, coef_init=np.full(5, 1e6))
+    assert bad.score(form(X), y) < 0.0
+    assert "worse than the best constant" in message
+    assert bad.n_readings_ >= 2.0
+
+
 def test_fit_that_the_constant_replaces_has_not_reached_the_minimum():
     rng = np.random.default_rng(29)
     X, y, weight = rng.standard_cauchy((40, 2)), rng.poisson(2.0, 40), 10.0 ** rng.uniform(-8, 8, 40)

@@ -1,5 +1,6 @@
 """Conversion of X to the form that the engine needs. The user's X is never changed."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from sklearn_sgd._namespace import detached, dispatches
 # Types of numbers that matrices of SciPy may have.
 SCIPY = "?bBhHiIlLqQfd"
 
+# Number of indices that are checked together: they fit into a cache.
+BLOCK = 1 << 16
+
 
 def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, **form: Any) -> Any:
     """Return X validated: an array or a CSR matrix, of an allowed dtype, finite unless ``form`` allows other values.
@@ -19,8 +23,10 @@ def check_samples(estimator: Any, X: Any, *, reset: bool, summed: bool = True, *
     With ``summed``, the entries of a CSR matrix are sorted and occur only once; products do not need this.
     """
     form = {"accept_sparse": "csr"} | form
-    refuse_misplaced(X)
-    taken = convertible(X, summed)
+    taken = X
+    if not (summed and is_canonical(X)):
+        refuse_misplaced(X)
+        taken = convertible(X, summed)
     if taken is X:
         return validate_data(estimator, X, reset=reset, **form)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -44,13 +50,33 @@ def refuse_misplaced(X: Any) -> None:
         )
 
 
-def is_sorted(indices: np.ndarray, indptr: np.ndarray) -> bool:
-    """Return whether the indices of each row ascend, none twice. This is faster than the check of SciPy."""
+def is_canonical(X: Any) -> bool:
+    """Return whether X is a valid CSR matrix in which the indices of each row ascend, none twice."""
+    return sparse.issparse(X) and X.format == "csr" and X.ndim == 2 and ascends(X.indices, X.indptr, X.data, X.shape[1])
+
+
+def ascends(indices: np.ndarray, indptr: np.ndarray, data: np.ndarray, n_columns: int) -> bool:
+    """Return the same for the arrays of a matrix.
+
+    This is faster than the check of SciPy, whose flags may be out of date. The indices are read once, block by block.
+    """
+    n = len(indices)
+    if indptr[0] or not indptr[-1] == n == len(data):
+        return False
+    if len(indptr) == 2 and n:
+        return bool(indices[0] >= 0 and indices[-1] < n_columns) and not np.count_nonzero(indices[1:] <= indices[:-1])
+    starts, blocks = indptr[1:-1][indptr[1:-1] < indptr[2:]], range(0, n, BLOCK)
+    cuts = [*np.searchsorted(starts, blocks, "right"), len(starts)]
+    return not (indptr[1:] < indptr[:-1]).any() and all(
+        _descend_at_most(indices[start : start + BLOCK + 1], starts[first:last] - start, n_columns)
+        for start, (first, last) in zip(blocks, pairwise(cuts), strict=True)
+    )
+
+
+def _descend_at_most(indices: np.ndarray, starts: np.ndarray, n_columns: int) -> bool:
+    """Return whether indices are valid, and ascend except where rows start."""
     descends = indices[1:] <= indices[:-1]
-    if len(indptr) == 2:
-        return not np.count_nonzero(descends)
-    starts = indptr[1:-1][indptr[1:-1] < indptr[2:]]
-    return bool(np.count_nonzero(descends) == np.count_nonzero(descends[starts[starts > 0] - 1]))
+    return are_below(indices, n_columns) and np.count_nonzero(descends) == np.count_nonzero(descends[starts - 1])
 
 
 def are_below(indices: np.ndarray, size: int) -> bool:
@@ -97,7 +123,7 @@ def without_duplicates(X: Any) -> Any:
     """
     if X.format not in ("csr", "csc") or X.ndim != 2:
         return X
-    if X.format == "csr" and len(X.indices) == len(X.data) == X.nnz and is_sorted(X.indices, X.indptr):
+    if is_canonical(X):
         return X
     X = X.tocsr(copy=True)
     X.sum_duplicates()

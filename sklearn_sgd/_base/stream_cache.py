@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._base.parameters import ResolvedParameters
-from sklearn_sgd._base.samples import are_below, is_sorted
+from sklearn_sgd._base.samples import ascends
 from sklearn_sgd._base.validation import all_finite
 from sklearn_sgd._engine.streams.sparse import SparseStream
 from sklearn_sgd._engine.streams.stream import Stream
@@ -92,18 +92,9 @@ class _MatrixCache(StreamCache):
             and data.flags.c_contiguous
             and y.flags.c_contiguous
             and all(map(is_, values, self.values))
-            and self._is_canonical(X)
+            and len(data) > 0
+            and ascends(X.indices, X.indptr, data, self.n_columns)
             and all_finite(data)
             and all_finite(y)
             and (weight is None or self.takes_weights(weight, y))
         )
-
-    def _is_canonical(self, X: Any) -> bool:
-        """Return whether the column indices of each row are valid and in ascending order."""
-        indices, indptr = X.indices, X.indptr
-        if len(X.data) != len(indices) or indptr[-1] != len(indices) or not len(indices):
-            return False
-        if len(indptr) == 2:
-            return is_sorted(indices, indptr) and indices[0] >= 0 and bool(indices[-1] < self.n_columns)
-        ascends = bool((indptr[1:] >= indptr[:-1]).all())
-        return ascends and is_sorted(indices, indptr) and are_below(indices, self.n_columns)

@@ -87,16 +87,17 @@ def conclude(fit: Fit, ended: str) -> tuple[State, Verdict | None]:
 def predictor_loss(fit: Fit, state: State) -> float | None:
     """The mean loss of the parameters that predict; None if it is known to be at most that of the best constant.
 
-    The losses of the epochs are those of the parameters during the epoch. They are a bound for the last parameters, if
-    a sample of the rows confirms it, but not for an average.
+    The losses of the epochs are those of the parameters during the epoch. They are a bound for the last parameters, and
+    those of all epochs for an average, as most losses are convex. A sample of the rows must confirm it.
     """
     plan = fit.descent.plan
     if plan.minimum and fit.ending.is_finished:
         return plan.minimum.loss
-    is_average = plan.average_from > 0 and not fit.ending.is_finished
-    if is_average or not state.loss_curve[-1] <= fit.reference.most:
+    is_average, may_be_behind = _predicts_average(fit), fit.progress and _is_compared(fit)
+    bound = max(state.loss_curve) if is_average else state.loss_curve[-1]
+    if may_be_behind or not bound <= fit.reference.most:
         return loss_of(plan, state)
-    if plan.preconditioner and not (plan.noise or fit.stopping.score):
+    if not is_average and plan.preconditioner and not (plan.noise or fit.stopping.score):
         return None  # A step of the automatic kind does not raise the loss.
     if plan.is_remote or plan.n_rows <= CONFIRM:
         return loss_of(plan, state)
@@ -173,9 +174,17 @@ def _is_unlike(fit: Fit, worst: float) -> bool:
 
 def _average_is_behind(fit: Fit, state: State, loss: float | None, margin: float) -> bool:
     """Whether the last parameters are better by more than a margin than their average, which predicts."""
-    plan, last = fit.descent.plan, state.loss_curve[-1]
-    is_average = plan.average_from > 0 and not (fit.ending.is_finished or fit.stopping.score or fit.probe)
-    return is_average and loss is not None and loss > last + margin
+    return _is_compared(fit) and loss is not None and loss > state.loss_curve[-1] + margin
+
+
+def _is_compared(fit: Fit) -> bool:
+    """Whether the average that predicts is compared with the last parameters."""
+    return _predicts_average(fit) and not (fit.stopping.score or fit.probe)
+
+
+def _predicts_average(fit: Fit) -> bool:
+    """Whether an average of the parameters predicts, which no final steps have changed."""
+    return fit.descent.plan.average_from > 0 and not fit.ending.is_finished
 
 
 def _direction(fit: Fit, loss: float) -> str:

@@ -329,14 +329,16 @@ def largest_eigenvalue(
     if is_foreign(X):
         return largest_eigenvalue_on_device(X, weight, mean, scale, z, POWERS + 1) or 1.0
     shares = (weight / total(weight)).astype(X.dtype)
-    z = shares * z.astype(X.dtype, copy=False)
+    z, columns, squares, filled = shares * z.astype(X.dtype, copy=False), X.T, scale * scale, np.flatnonzero(mean)
     for power in range(POWERS + 1):
-        v = (X.T @ z - mean * total(z)) * scale
-        before, largest = largest, float(np.linalg.norm(v))
+        v = doubled(columns @ z)
+        v[filled] -= mean[filled] * total(z)
+        u = squares * v
+        before, largest = largest, float(v @ u) ** 0.5
         if not largest:
             return 1.0
         if power > 1 and largest <= before:
             break  # Estimates rise until they are exact to rounding; those of a single row are soon.
-        u = v * scale / largest
-        z = shares * (X @ u.astype(X.dtype, copy=False) - X.dtype.type(mean @ u))
+        u /= largest
+        z = shares * (X @ u.astype(X.dtype, copy=False) - X.dtype.type(mean[filled] @ u[filled]))
     return largest

@@ -210,12 +210,12 @@ def _from_sums(
     def moments() -> np.ndarray:
         return squares + gaps * shift * shift - weight * (mean - shift) ** 2
 
-    filled = counts >= FILLED * weight
-    far = weight * (mean - shift) ** 2 > NEAR * np.maximum(moments(), 0.0)
-    if centred and (filled & far).any():
+    filled, moment = counts >= FILLED * weight, moments()
+    if centred and (filled & (weight * (mean - shift) ** 2 > NEAR * np.maximum(moment, 0.0))).any():
         shift = np.where(filled, mean, 0.0)
         squares = sums(shift)[2]
-    return ColumnStatistics(weight, mean, moments(), counts)
+        moment = moments()
+    return ColumnStatistics(weight, mean, moment, counts)
 
 
 def _one_row(row: np.ndarray, weight: float, full: bool) -> ColumnStatistics:

@@ -38,10 +38,10 @@ def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np
     made = driver("sparse_sums", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)
 
     def sums_after(shift: np.ndarray) -> np.ndarray:
-        sums = np.zeros((rows.columns, 4))
-        sums[:, 0] = shift
-        made({**rows.arguments(), **weighted_rows(weight, order), "sums": sums})
-        return sums.T[1:]
+        sums = np.zeros((rows.columns, 3))
+        more = {"shift": shift, "shifted": int(shift.any()), "sums": sums}
+        made({**rows.arguments(), **weighted_rows(weight, order), **more})
+        return sums.T
 
     return sums_after
 
