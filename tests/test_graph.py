@@ -1,6 +1,6 @@
 """Steps by a CUDA graph: on the host, a record of torch's operations stands in for it."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import internals
 import numpy as np
@@ -273,7 +273,7 @@ class Cuda:
     """Stands in for ``torch.cuda``: tells in which order its parts are used."""
 
     def __init__(self):
-        self.done, self.current = [], "here"
+        self.done = []
 
     def device(self, place):
         return self.during("device", place)
@@ -300,8 +300,10 @@ class Cuda:
     @contextmanager
     def during(self, *what):
         self.done.append(what)
-        yield
-        self.done.append("end")
+        try:
+            yield
+        finally:
+            self.done.append("end")
 
 
 class Stream:
@@ -312,25 +314,32 @@ class Stream:
         self.cuda.done.append((self.name, "waits for", other.name))
 
 
-def test_a_graph_is_recorded_as_torch_demands():
-    """After a call on a stream of its own, which is waited for on both sides."""
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_graph_is_recorded_as_torch_demands(fails):
+    """After a call on a stream of its own, which waits and is waited for, also if it fails."""
     graph, cuda = internals.CudaGraph("cuda:1"), Cuda()
     graph.cuda = cuda
-    graph.record(lambda: cuda.done.append("work"))
-    graph.replay()
+
+    def work():
+        assert not (fails and "work" in cuda.done)
+        cuda.done.append("work")
+
+    with pytest.raises(AssertionError) if fails else nullcontext():
+        graph.record(work)
     assert cuda.done == [
         ("device", "cuda:1"),
         ("side", "waits for", "here"),
         ("stream", "side"),
         "work",
+        ("capture", "side"),
+        *(["work"] * (not fails)),
+        "end",
         "end",
         ("here", "waits for", "side"),
-        ("capture", "side"),
-        "work",
         "end",
-        "end",
-        "replay",
     ]
+    graph.replay()
+    assert cuda.done[-1] == "replay"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")

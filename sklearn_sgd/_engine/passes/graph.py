@@ -37,18 +37,20 @@ class CudaGraph:
     def record(self, work: Callable[[], None]) -> None:
         """Record what a function does with tensors that exist already; it is also called once without recording.
 
-        In that call libraries allocate what they need. Both are on a stream of their own.
+        In that call libraries allocate what they need. Both are on a stream of their own, which is left and waited for
+        if one of them fails, too: torch leaves it only after a success, and may reuse the memory.
         """
         with _recording, self.cuda.device(self.place):
-            here, side = self.cuda.current_stream(), self.cuda.Stream()
+            here, side, self.graph = self.cuda.current_stream(), self.cuda.Stream(), self.cuda.CUDAGraph()
             side.wait_stream(here)
-            with self.cuda.stream(side):
-                work()
-            here.wait_stream(side)
-            self.graph = self.cuda.CUDAGraph()
-            # Other threads may allocate memory of the card meanwhile.
-            with self.cuda.graph(self.graph, stream=side, capture_error_mode="thread_local"):
-                work()
+            try:
+                with self.cuda.stream(side):
+                    work()
+                    # Other threads may allocate memory of the card meanwhile.
+                    with self.cuda.graph(self.graph, stream=side, capture_error_mode="thread_local"):
+                        work()
+            finally:
+                here.wait_stream(side)
 
     def replay(self) -> None:
         """Start the operations."""
