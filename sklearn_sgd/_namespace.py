@@ -10,6 +10,7 @@ Consortium for Python Data API Standards, "Python array API standard", 2024.12.
 """
 
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,12 @@ def scratch_rows(X) -> int:
 def dtype_of(array) -> np.dtype:
     """The dtype of an array, as NumPy's dtype."""
     dtype = array.dtype
-    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
+    return dtype if isinstance(dtype, np.dtype) else _dtype_named(dtype)
+
+
+@cache
+def _dtype_named(dtype) -> np.dtype:
+    return np.dtype(str(dtype).rpartition(".")[2])
 
 
 def like(values, array):
@@ -145,6 +151,8 @@ def detached(array):
 
 def pieces(array, size: int):
     """Consecutive rows, ``size`` at a time, as views; for torch in a fraction of the time of slices."""
+    if array.shape[0] <= size:
+        return [array]
     if hasattr(array, "split"):
         return array.split(size)
     n = array.shape[0]

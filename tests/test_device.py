@@ -107,6 +107,17 @@ def test_full_batch_reads_twice_an_epoch(dtype, tensors):
     assert readings == pytest.approx(2.0)
 
 
+def test_a_full_batch_is_not_cut(tensors, monkeypatch):
+    """To cut three arrays into one piece took a tenth of the host's time of an epoch."""
+    torch, cut = pytest.importorskip("torch"), []
+    split = torch.Tensor.split
+    monkeypatch.setattr(torch.Tensor, "split", lambda self, *sizes: cut.append(self.shape) or split(self, *sizes))
+    X, y = tensors(61)
+    for size in (None, 20):
+        MiniBatchSGDRegressor(**SCHEDULE, batch_size=size, epochs=2, tol=None, random_state=0).fit(X, y)
+        assert bool(cut) == (size == 20)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("most", "params"),

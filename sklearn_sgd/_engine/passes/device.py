@@ -75,6 +75,9 @@ class Rows(NamedTuple):
 
     def batches(self, size: int) -> Iterator["Rows"]:
         """Yield as many rows at a time, without a copy."""
+        if self.number <= size:
+            yield self
+            return
         weights = repeat(None) if self.weight is None else pieces(self.weight, size)
         for X, y, weight in zip(pieces(self.X, size), pieces(self.y, size), weights, strict=False):
             yield Rows(X, y, weight, self.mean, self.at_once, self.has_ones)
