@@ -321,7 +321,7 @@ class Minibatch(OnDevice):
         averaged = piece.mixes.size > 0
         mixes = piece.mixes.tolist() if averaged else repeat(None)
         state = self.to_device(*vectors if averaged else vectors._replace(average=None))
-        numbers = list(zip(piece.rates.tolist(), mixes, count(piece.n_done + 1), strict=False))
+        numbers = zip(piece.rates.tolist(), mixes, count(piece.n_done + 1), strict=False)
         losses = self.run(plan, self.order(plan, piece.order), state, numbers)
         return finish(vectors, *self.to_host(*state, *losses))
 

@@ -65,7 +65,7 @@ class Recorded:
 
     def __init__(self, run: Callable[..., list], plan, state: list, order: Any, numbers: Any):
         self.plan, self.state, self.order, self.numbers = plan, copies(state), order + 0, numbers + 0.0
-        self.loss = self.numbers[0, 0] + 0.0
+        self.loss = self.numbers[0, 0] + 0.0  # A number in double precision on the device.
 
         def work() -> None:
             state = self.state.copy()
@@ -103,6 +103,7 @@ class GraphMinibatch(Minibatch):
             return super().run(plan, order, state, numbers)
         if isinstance(order, range):
             order = self.xp.arange(order.start, order.stop, device=self.device)
+        numbers = list(numbers)
         table = np.asarray([(rate, share or 0.0, t) for rate, share, t in numbers])
         table = self.xp.asarray(table, dtype=self.xp.float64, device=self.device)
         parts = [(order[k * size : (k + 1) * size], table[k * STEPS : (k + 1) * STEPS]) for k in range(number)]
