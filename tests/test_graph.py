@@ -10,7 +10,7 @@ from problems import covering, in_domain, linear, some_weights, used
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
-from transfers import counted
+from transfers import VIEWS, counted
 
 from sklearn_sgd import MiniBatchSGDRegressor
 from sklearn_sgd.losses import LOSSES
@@ -208,6 +208,20 @@ def test_what_a_graph_cannot_do_is_done_without_one(optimizer, recorder, reason)
     expected = fitted(model, arrays, None)
     assert torch.equal(there.coef_, expected.coef_)
     assert_same(there, expected, 1e-14)
+
+
+@pytest.mark.parametrize(
+    ("most", "params"),
+    [(4, {}), (6, {"loss": "huber"}), (7, {"penalty": "l2"}), (10, {"penalty": "l1"}), (17, {"optimizer": "adam"})],
+    ids=str,
+)
+def test_steps_in_a_graph_are_few_operations(most, params):
+    numbers, model = [], MiniBatchSGDRegressor(**used(**PARAMS | {"epochs": 1}, **params))
+    for steps in (4, 6):
+        fitted(model, linear(61), dtype="float32", steps=steps)
+        names = [function.overloadpacket.__name__ for function, *_ in records.pop().lines]
+        numbers.append(sum(name not in VIEWS | {"unbind"} for name in names))
+    assert (numbers[1] - numbers[0]) / 2 <= most
 
 
 def test_a_graph_is_recorded_where_it_pays():

@@ -76,10 +76,6 @@ class Recorded:
         self.graph = CudaGraph(order.device)
         self.graph.record(work)
 
-    def continues(self, plan, state: list) -> bool:
-        """Return whether it makes the steps of this plan, with or without an average."""
-        return self.plan is plan and (self.state[1] is None) == (state[1] is None)
-
     def replay(self, state: list, parts: Iterable[tuple[Any, Any]]) -> list:
         """Make the steps with rows and numbers of each part, from this state; return the new one and the loss."""
         assign([*self.state, self.loss], [*state, 0.0])
@@ -108,7 +104,7 @@ class GraphMinibatch(Minibatch):
         table = self.xp.asarray(table, dtype=self.xp.float64, device=self.device)
         parts = [(order[k * size : (k + 1) * size], table[k * STEPS : (k + 1) * STEPS]) for k in range(number)]
         losses, done = [], 0
-        if self.recorded is None or not self.recorded.continues(plan, state):
+        if self.recorded is None or self.recorded.plan is not plan:
             losses, done = self._record(plan, parts, state, numbers), 1
         if self.recorded is not None:
             *state[:], loss = self.recorded.replay(state, parts[done:])
