@@ -8,8 +8,10 @@ import argparse
 import gc
 import os
 import statistics
+import sys
 import time
 import warnings
+from unittest import mock
 
 import numpy as np
 import sklearn
@@ -17,6 +19,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor
+from sklearn_sgd._engine.passes import graph
 from sklearn_sgd.streaming import ArraySource, predict_stream
 
 COLUMNS, EPOCHS, ETA = 100, 20, 0.1
@@ -156,6 +159,9 @@ def measure(table: Table, X: np.ndarray, y: np.ndarray, with_host: bool) -> None
         asked = ASKED.get(f"mini-batch {size}", ASKED["mini-batch"])
         eager, on_host = lambda size=size: by_hand.mini_batch(size, ETA), host(lambda m=model: fit(m, (X, y)))
         table.line(name, lambda m=model: fit(m), eager, on_host, asked)
+        if size == SIZES[-1]:
+            with mock.patch.object(graph, "LEAST", sys.maxsize):
+                table.line("  without a CUDA graph", lambda m=model: fit(m))
         if size == SIZES[-1] and table.device != "cpu":
             try:
                 table.line("  torch with a captured graph", by_hand.captured(size, ETA))

@@ -10,6 +10,7 @@ Consortium for Python Data API Standards, "Python array API standard", 2024.12.
 """
 
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,11 @@ def is_on_host(array) -> bool:
     return not is_foreign(array) or (_library(array) == "torch" and array.device.type == "cpu")
 
 
+def has_graphs(array) -> bool:
+    """Whether operations on an array can be recorded as a graph: on tensors of torch on a graphics card."""
+    return is_foreign(array) and _library(array) == "torch" and array.is_cuda
+
+
 def scratch_bytes(array) -> int:
     """Bytes of copies that may be made at once on the device of an array: a share of its free memory, if it is known.
 
@@ -114,7 +120,12 @@ def scratch_rows(X) -> int:
 def dtype_of(array) -> np.dtype:
     """The dtype of an array, as NumPy's dtype."""
     dtype = array.dtype
-    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
+    return dtype if isinstance(dtype, np.dtype) else _dtype_named(dtype)
+
+
+@cache
+def _dtype_named(dtype) -> np.dtype:
+    return np.dtype(str(dtype).rpartition(".")[2])
 
 
 def like(values, array):
@@ -140,15 +151,19 @@ def detached(array):
 
 def pieces(array, size: int):
     """Consecutive rows, ``size`` at a time, as views; for torch in a fraction of the time of slices."""
+    if array.shape[0] <= size:
+        return [array]
     if hasattr(array, "split"):
         return array.split(size)
     n = array.shape[0]
     return [array[start : min(start + size, n), ...] for start in range(0, n, size)]
 
 
-def add_scaled(out, array, factor: float) -> None:
+def add_scaled(out, array, factor) -> None:
     """Add a factor times an array, or a number, in place; for torch by one operation, also of another precision."""
-    if hasattr(out, "add_"):
+    if hasattr(out, "add_") and hasattr(factor, "shape"):
+        out.addcmul_(array, factor)
+    elif hasattr(out, "add_"):
         out.add_(array, alpha=factor)
     else:
         out += factor * (namespace(out).astype(array, out.dtype, copy=False) if hasattr(array, "shape") else array)
@@ -164,7 +179,7 @@ def descend(w, step, d) -> None:
         add_scaled(w, d, -step)
 
 
-def mix(average, w, share: float) -> None:
+def mix(average, w, share) -> None:
     """Let the newest parameters have this share of their average, in place; for torch by one operation."""
     if hasattr(average, "lerp_") and average.dtype == w.dtype:
         average.lerp_(w, share)
@@ -180,12 +195,14 @@ def bounded(array, low, high):
     return namespace(array).clip(array, low, high)
 
 
-def add_product(out, matrix, vector, factor: float, keep: float) -> None:
+def add_product(out, matrix, vector, factor, keep: float) -> None:
     """Set a vector to ``keep`` times itself, plus a factor times a product, in place; for torch by one operation.
 
     If ``keep`` is 0, it does not matter what was in the vector.
     """
     if hasattr(out, "addmv_"):
+        if hasattr(factor, "shape"):
+            vector, factor = factor * vector, 1.0
         out.addmv_(matrix, vector, beta=keep, alpha=factor)
         return
     product = factor * (matrix @ vector)

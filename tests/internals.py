@@ -24,6 +24,7 @@ from sklearn_sgd._engine.passes import (
     device_automatic,
     drivers,
     full_batch,
+    graph,
     normal,
     scaled_sample,
     without_plan,
@@ -243,6 +244,16 @@ def tries_at_first(monkeypatch, number):
     """Let a first epoch on a device have so many tries for the length of a step; None: as many as usual."""
     for name in ("FIRST", "FIRST_EXACT") if number else ():
         monkeypatch.setattr(device_automatic, name, number)
+
+
+def with_graphs(monkeypatch, recorder, steps=4, least=2):
+    """Let tensors of the host be as those of a card, on which a recorder stands in for a graph of few steps."""
+    monkeypatch.setattr(graph, "has_graphs", lambda X: type(X).__module__ == "torch")
+    for name, value in {"CudaGraph": recorder, "STEPS": steps, "LEAST": least}.items():
+        monkeypatch.setattr(graph, name, value)
+
+
+CudaGraph = graph.CudaGraph
 
 
 # Of streams

@@ -45,7 +45,7 @@ def test_card():
     environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": str(ROOT)}
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     lines = [line for line in said.splitlines() if " ms" in line]
-    assert len(lines) == 2 * 8
+    assert len(lines) == 2 * 9
     assert all(float(line[38:].split()[0]) > 0.0 for line in lines)
 
 

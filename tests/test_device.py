@@ -10,7 +10,8 @@ import pytest
 import sklearn
 from problems import covering, linear, some_weights, used
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
+from sklearn.metrics import r2_score
 from sklearn.utils.fixes import parse_version
 from transfers import counted, working
 
@@ -105,6 +106,17 @@ def test_full_batch_reads_twice_an_epoch(dtype, tensors):
     operations, readings = np.diff(work_of(tensors(61, dtype), *models), axis=0)[0] / 3
     assert operations <= 13
     assert readings == pytest.approx(2.0)
+
+
+def test_a_full_batch_is_not_cut(tensors, monkeypatch):
+    """To cut three arrays into one piece took a tenth of the host's time of an epoch."""
+    torch, cut = pytest.importorskip("torch"), []
+    split = torch.Tensor.split
+    monkeypatch.setattr(torch.Tensor, "split", lambda self, *sizes: cut.append(self.shape) or split(self, *sizes))
+    X, y = tensors(61)
+    for size in (None, 20):
+        MiniBatchSGDRegressor(**SCHEDULE, batch_size=size, epochs=2, tol=None, random_state=0).fit(X, y)
+        assert bool(cut) == (size == 20)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -226,6 +238,44 @@ def test_predictions_are_a_product_and_one_number_that_is_read(targets, params, 
     assert transfers.read == 1
     assert transfers.sent == 0
     np.testing.assert_allclose(np.asarray(predictions), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_score_is_read_at_once(targets, library, monkeypatch):
+    """After the number that shows whether all predictions are finite."""
+    name, xp = library
+    X, y = linear(61)
+    y = y if targets == 1 else np.column_stack([y, np.exp(y / 10)])
+    there = xp.asarray(X), xp.asarray(y)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(*there)
+    with counted(name, monkeypatch) as transfers:
+        score = model.score(*there)
+    assert (transfers.read, transfers.sent) == (2, 0)
+    assert score == pytest.approx(r2_score(y, np.asarray(model.predict(there[0]))), rel=1e-12)
+    if name == "torch":
+        with working(there[0]) as work:
+            model.score(*there)
+        assert work.operations <= 12
+
+
+def test_scores_where_few_operations_do_not_suffice_are_those_of_scikit_learn(library):
+    _, xp = library
+    X, y = linear(61)
+    model = MiniBatchSGDRegressor(epochs=3, tol=None, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    on_host = np.asarray(model.predict(xp.asarray(X)))
+    for targets, rows in ((np.full(61, 3.0), 61), (y[:, np.newaxis], 61), (y.astype(np.float32), 61), (y[:3], 3)):
+        expected = r2_score(targets, on_host[:rows])
+        assert model.score(xp.asarray(X[:rows]), xp.asarray(targets)) == pytest.approx(expected, rel=1e-5)
+    weight = some_weights(61)
+    score = model.score(*map(xp.asarray, (X, y, weight)))
+    assert score == pytest.approx(r2_score(y, on_host, sample_weight=weight), rel=1e-12)
+    with pytest.warns(UndefinedMetricWarning):
+        assert np.isnan(model.score(xp.asarray(X[:1]), xp.asarray(y[:1])))
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        model.score(xp.asarray(X), xp.asarray(y[:3]))
+    y[7] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        model.score(xp.asarray(X), xp.asarray(y))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import Any, Literal, Self, TypeVar, overload
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -23,7 +23,7 @@ from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._base.hints import HintsMixin
 from sklearn_sgd._base.parameters import ResolvedParameters
-from sklearn_sgd._base.prediction import BLOCK, predict_in_blocks, predict_std
+from sklearn_sgd._base.prediction import BLOCK, ScoreMixin, predict_in_blocks, predict_std
 from sklearn_sgd._base.rollback import rollback_on_error
 from sklearn_sgd._base.samples import check_samples
 from sklearn_sgd._base.saving import SavedForm
@@ -48,7 +48,7 @@ _available_if_streaming: Callable[[Method], Method] = available_if(params.can_st
 
 
 class BaseGDRegressor(
-    SavedForm, SparsifyMixin, HintsMixin, FittedAttributes, CallbackSupportMixin, RegressorMixin, BaseEstimator
+    SavedForm, SparsifyMixin, HintsMixin, FittedAttributes, CallbackSupportMixin, ScoreMixin, BaseEstimator
 ):
     """Everything but the signature: the three regressors differ in the default and allowed values of ``batch_size``."""
 

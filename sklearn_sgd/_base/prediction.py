@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import validate_data
 
 from sklearn_sgd._base.fitted import predict_linear
 from sklearn_sgd._base.samples import check_samples, convertible
 from sklearn_sgd._compat import num_samples, safe_indexing
-from sklearn_sgd._namespace import check_place, detached, dispatches, floats, is_foreign, like, namespace, scratch_rows
+from sklearn_sgd._namespace import (
+    check_place,
+    detached,
+    dispatches,
+    floats,
+    host,
+    is_foreign,
+    like,
+    namespace,
+    scratch_rows,
+)
 
 # Entries of X in a block of predictions on the host.
 BLOCK = 1 << 17
@@ -75,6 +86,49 @@ def _predict_by_product(estimator: Any, X: Any, rows: Any) -> Any:
         # A value that is not finite shows in the product, and a sum finds it in a third of the time of other functions.
         check_samples(estimator, X, dtype=floats(X), reset=False)
     return raw if model.link is None else model.link.inverse_link(raw)
+
+
+class ScoreMixin(RegressorMixin):
+    """The score of a regressor, of samples on a device by few operations."""
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            1 less the ratio of the squared errors to those of the mean, as :func:`sklearn.metrics.r2_score`; of several
+            targets the mean.
+        """
+        found = _score_on_device(self, X, y) if sample_weight is None else None
+        return super().score(X, y, sample_weight) if found is None else found
+
+
+def _score_on_device(estimator: Any, X: Any, y: Any) -> float | None:
+    """Return the score of samples on the device of the coefficients, for which the host waits twice.
+
+    None where scikit-learn must look closer: it starts forty operations, and waits four times.
+    """
+    model = estimator._fitted
+    if model is None or type(y) is not type(X) or not _is_like_coef(estimator, X, model.coef):
+        return None
+    if y.shape != (X.shape[0], *model.coef.shape[:-1]) or y.dtype != X.dtype or y.device != X.device:
+        return None
+    xp, y = namespace(X), detached(y)
+    error, rest = y - estimator.predict(X), y - xp.mean(y, axis=0)
+    errors, spread = host(xp.stack([xp.sum(part * part, axis=0, dtype=xp.float64) for part in (error, rest)]))
+    if not (np.isfinite(errors).all() and (spread > 0.0).all()):
+        return None
+    return float(np.mean(1.0 - errors / spread))
 
 
 def predict_std(estimator: Any, X: Any) -> Any:

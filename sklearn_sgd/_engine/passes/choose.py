@@ -11,6 +11,7 @@ from sklearn_sgd._engine.passes import (
     device,
     device_automatic,
     full_batch,
+    graph,
     minimum,
     normal,
     proximal,
@@ -43,7 +44,7 @@ def choose(plan) -> Callable[..., float]:
     if plan.is_parabola:
         return proximal.ProximalNewton(all_rows(plan))
     if is_foreign(plan.X):
-        return (device_automatic.Automatic if plan.preconditioner else device.Minibatch)(plan)
+        return (device_automatic.Automatic if plan.preconditioner else graph.minibatch)(plan)
     drivers = drivers_of(plan)
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)

@@ -6,8 +6,8 @@ and are passed to the operations as plain numbers. Rows are gathered for several
 order are not copied.
 """
 
-from collections.abc import Iterator
-from itertools import repeat
+from collections.abc import Iterable, Iterator
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,6 +75,9 @@ class Rows(NamedTuple):
 
     def batches(self, size: int) -> Iterator["Rows"]:
         """Yield as many rows at a time, without a copy."""
+        if self.number <= size:
+            yield self
+            return
         weights = repeat(None) if self.weight is None else pieces(self.weight, size)
         for X, y, weight in zip(pieces(self.X, size), pieces(self.y, size), weights, strict=False):
             yield Rows(X, y, weight, self.mean, self.at_once, self.has_ones)
@@ -315,30 +318,43 @@ class Minibatch(OnDevice):
 
     def __call__(self, plan, piece, vectors, window) -> float:
         """Make the steps, which change the vectors; return the sum of the losses."""
-        size, bias, averaged, k = plan.batch_size, plan.data.rows.bias, piece.mixes.size > 0, 0
-        losses: list[Any] = []
-        rates, mixes = piece.rates.tolist(), piece.mixes.tolist()
-        w, average, *moments = self.to_device(*vectors if averaged else vectors._replace(average=None))
-        for some in self.stretches(plan, self.order(plan, piece.order), size, None):
-            z = self.xp.asarray(some.y, copy=True)
-            for rows, part in zip(some.batches(size), pieces(z, size), strict=True):
-                c = rows.weighted(self.slopes(rows, w, part, bias))
-                if self.is_plain:
-                    if self.pulls:
-                        add_scaled(w[:-1], self.parts.pull(w[:-1]), -rates[k])
-                    self.add_sum(w, rows, c, -rates[k] / rows.number, bias)
-                    h = rates[k]
-                else:
-                    g = self.mean_of(rows, c, bias)  # A new one, since the optimizer may keep it.
-                    h, moments = self.step(w, g, moments, rates[k], piece.n_done + k + 1)
-                if self.has_prox:
-                    w[:-1] = self.parts.prox(w[:-1], h[:-1] if hasattr(h, "shape") else h)
-                if averaged:
-                    mix(average, w, mixes[k])
-                k += 1
-            value = self.parts.value_of_residual(z) if self.is_quadratic else self.parts.value(some.y, z)
-            losses.append(self.xp.sum(some.weighted(value), dtype=self.xp.float64))
-        return finish(vectors, *self.to_host(w, average, *moments, *losses))
+        averaged = piece.mixes.size > 0
+        mixes = piece.mixes.tolist() if averaged else repeat(None)
+        state = self.to_device(*vectors if averaged else vectors._replace(average=None))
+        numbers = zip(piece.rates.tolist(), mixes, count(piece.n_done + 1), strict=False)
+        losses = self.run(plan, self.order(plan, piece.order), state, numbers)
+        return finish(vectors, *self.to_host(*state, *losses))
+
+    def run(self, plan, order: Any, state: list, numbers: Iterable) -> list:
+        """Make the steps; ``numbers`` has a rate, a weight in the average and a number for each.
+
+        These are Python's numbers, or arrays without dimension. The parameters and the average in ``state`` are
+        changed, the moments replaced. Returns sums of losses.
+        """
+        steps = iter(numbers)
+        return [self.steps(plan, some, state, steps) for some in self.stretches(plan, order, plan.batch_size, None)]
+
+    def steps(self, plan, some: Rows, state: list, numbers: Iterator) -> Any:
+        """Make the steps of some batches; return the sum of the losses."""
+        (w, average, *moments), size, bias = state, plan.batch_size, plan.data.rows.bias
+        z = self.xp.asarray(some.y, copy=True)
+        for rows, part, (rate, share, t) in zip(some.batches(size), pieces(z, size), numbers, strict=False):
+            c = rows.weighted(self.slopes(rows, w, part, bias))
+            if self.is_plain:
+                if self.pulls:
+                    add_scaled(w[:-1], self.parts.pull(w[:-1]), -rate)
+                self.add_sum(w, rows, c, rate * (-1.0 / rows.number), bias)
+                h = rate
+            else:
+                g = self.mean_of(rows, c, bias)  # A new one, since the optimizer may keep it.
+                h, moments = self.step(w, g, moments, rate, t)
+            if self.has_prox:
+                w[:-1] = self.parts.prox(w[:-1], h[:-1] if getattr(h, "ndim", 0) else h)
+            if average is not None:
+                mix(average, w, share)
+        state[2:] = moments
+        value = self.parts.value_of_residual(z) if self.is_quadratic else self.parts.value(some.y, z)
+        return self.xp.sum(some.weighted(value), dtype=self.xp.float64)
 
     def slopes(self, rows: Rows, w: Any, z: Any, bias: float) -> Any:
         """Store the predictions in z, less the targets that were in it if these are needed; return the slopes."""
@@ -351,7 +367,7 @@ class Minibatch(OnDevice):
                 z += w[-1]
         return z if self.is_quadratic else self.parts.slope(rows.y, z)
 
-    def step(self, w: Any, g: Any, moments: list, rate: float, t: int) -> tuple[Any, list]:
+    def step(self, w: Any, g: Any, moments: list, rate: Any, t: Any) -> tuple[Any, list]:
         """Change the parameters by the optimizer; return the rate that it uses and the new moments."""
         pull = self.pull(w) if self.pulls else 0.0
         m, v = (0.0 if moment is None else moment for moment in moments)
