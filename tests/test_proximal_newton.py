@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from problems import covering
 from scipy import sparse
 from scipy.optimize import minimize, minimize_scalar
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.penalties import L1
 
 KINDS = BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 NAMES = "poisson", "gamma", "tweedie", "expectile", "squared_epsilon_insensitive", "huber", "logcosh"
@@ -74,7 +76,7 @@ def of_constant(loss, y, s):
 def test_the_minimum_is_reached(kind, name, ratio, positive, weighted, dtype):
     (X, y, s), alpha, loss = rows(name, dtype=dtype), 3e-3, LOSSES[name]()
     s = s if weighted else None
-    model = kind(name, penalty="elasticnet", l1_ratio=ratio, positive=positive, alpha=alpha, random_state=0)
+    model = kind(name, penalty="elasticnet", l1_ratio=ratio, positive=positive, alpha=alpha, epochs=5)
     model.fit(X, y, sample_weight=s)
     found = objective(loss, X, y, s, alpha, ratio, model.coef_, model.intercept_)
     assert model.stop_reason_ == "tol"
@@ -106,3 +108,47 @@ def test_correlated_dense_columns(kind, alpha):
     found = objective(loss, X, y, None, alpha, 1.0, model.coef_, model.intercept_)
     known = least(loss, sparse.csr_array(X), y, None, alpha, 1.0, False)
     assert found - known <= 0.1 * model.tol * of_constant(loss, y, None)
+
+
+def correlated(n=80, p=402):
+    """Dense rows with columns that have a part in common."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)) + rng.standard_normal((n, 1))
+    return X, X @ (rng.standard_normal(p) * (rng.random(p) < 0.1)) / 5.0 + 0.5 * rng.standard_normal(n)
+
+
+class OwnL1(L1):
+    """A penalty whose proximal step no formula tells from others."""
+
+    def prox(self, w, rate, j=...):
+        return w - np.clip(w, -rate * self.alpha, rate * self.alpha)
+
+
+def check_minimum(fit, penalty="l1", positive=False, alpha=0.1):
+    X, y = correlated()
+    loss = LOSSES["logcosh"]()
+    model = fit(X, y, loss="logcosh", penalty=penalty, positive=positive, alpha=alpha, epochs=5)
+    coef = np.asarray(model.coef_)
+    found = objective(loss, X, y, None, alpha, 1.0, coef, model.intercept_)
+    known = least(loss, sparse.csr_array(X), y, None, alpha, 1.0, positive)
+    assert found - known <= 0.1 * model.tol * of_constant(loss, y, None)
+    assert np.count_nonzero(coef) < 100
+
+
+@covering(
+    {
+        "library": ("array_api_strict", "torch"),
+        "kind": (BatchGDRegressor, MiniBatchSGDRegressor),
+        "positive": (False, True),
+    }
+)
+def test_arrays_of_other_libraries(library, kind, positive):
+    """Full batches ended up to 100 tolerances above the minimum, without a warning."""
+    xp = pytest.importorskip(library)
+    with sklearn.config_context(array_api_dispatch=True):
+        check_minimum(lambda X, y, **params: kind(**params).fit(xp.asarray(X), xp.asarray(y)), positive=positive)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_penalties(kind):
+    check_minimum(lambda X, y, alpha, positive, **params: kind(**params).fit(X, y), OwnL1(0.1))

@@ -17,6 +17,7 @@ from sklearn_sgd._engine.baseline import (
     training_loss,
 )
 from sklearn_sgd._engine.epochs import Descent, Epoch
+from sklearn_sgd._engine.finish.accelerated import accelerated_minimum, is_accelerated
 from sklearn_sgd._engine.finish.coordinates import is_by_coordinates, minimum_with_zeros
 from sklearn_sgd._engine.finish.narrow import follow_narrow, hides_directions
 from sklearn_sgd._engine.finish.proximal_newton import is_by_parabolas, minimum_of_parabolas
@@ -30,7 +31,6 @@ from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.stopping import MISSING, Stopping
 from sklearn_sgd._engine.trend import grows
-from sklearn_sgd._namespace import is_foreign
 
 # An "adaptive" rate below this does not fall any more.
 SMALLEST = 1e-6
@@ -50,9 +50,8 @@ NEARLY = 2.0
 # Rows for each coefficient from which full batches of a loss with kinks need few epochs.
 PLENTY = 100
 
-# Rows from which an epoch before final steps on moments has a part of them only; its share of the rows, and the least
-# number of batches in it.
-MANY, PART, LEAST_BATCHES = 1 << 15, 1 / 8, 8
+# Rows from which an epoch before final steps on moments has a part of them only.
+MANY = 1 << 15
 
 # Reasons to stop after which a fit should be near the minimum.
 COMPLETE = "epochs", "tol", "early_stopping"
@@ -60,16 +59,6 @@ COMPLETE = "epochs", "tol", "early_stopping"
 # Shares of the best constant's loss by which a fit may exceed it, and one by the automatic step, with the noise of its
 # average; precisions of X by which a prediction may be off.
 MARGIN, NOISE, ROUNDING = 1e-3, 1e-2, 8.0
-
-
-def part_of_epoch(plan: Plan) -> int:
-    """Number of rows, in whole batches, of an epoch of many rows before final steps on moments.
-
-    On another device, where a batch takes as long to start as a product with thousands of rows, there are few batches.
-    """
-    share = 0.0 if is_foreign(plan.X) else PART
-    batches = max(LEAST_BATCHES, int(share * plan.n_rows) // plan.batch_size)
-    return min(batches * plan.batch_size, plan.n_rows)
 
 
 class Fit:
@@ -134,7 +123,7 @@ class Fit:
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
         is_worth = plan.n_rows >= MANY and plan.shuffles and self.stopping.margin is not None
         if ends_at_once and plan.normal and is_worth:
-            plan = plan._replace(part=part_of_epoch(plan))
+            plan = plan._replace(part=plan.part_of_epoch)
         self.descent = Descent(plan, state)
         if plan.searches and not plan.noise:
             start_on_sample(self.descent, self.baseline)
@@ -212,6 +201,7 @@ class Fit:
             or self.is_sampled
             or is_by_coordinates(plan)
             or is_by_parabolas(plan)
+            or is_accelerated(plan)
             or self.is_left_to_full_batches(plan, state)
         )
 
@@ -279,7 +269,8 @@ class Fit:
             self.reason = "stalled"
         averages = 0 < plan.average_from <= state.n_updates
         enough = MISSING * (TOL * self.baseline if self.stopping.margin is None else self.progress)
-        leads_there = is_sparse_least_squares(plan) or is_by_parabolas(plan) or self.smoothed is not None
+        zeros = is_sparse_least_squares(plan) or is_by_parabolas(plan) or is_accelerated(plan)
+        leads_there = zeros or self.smoothed is not None
         is_near = averages or self.reason == "tol" or (self.stopping.margin is not None and leads_there)
         ends = plan.finishes and not self.stopping.score and is_near
         finishes = finishes and bool(ends or self.decides)
@@ -328,6 +319,10 @@ class Fit:
         elif is_by_parabolas(plan):
             self._after_parabolas(state, enough)
             w = state.vectors.average
+        elif is_accelerated(plan):
+            w, self.last_gain = accelerated_minimum(plan, state, self.constant, enough, self.limit)
+            self.is_finished = self.last_gain is None
+            state.vectors.coef[:] = w  # A stream goes on from here.
         elif self.smoothed is not None or (averages and self.needs_all_rows(plan, state)):
             w, hidden = self._after_steps_on_all_rows(state, enough, averages)
         else:

@@ -15,6 +15,9 @@ from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import RemoteObject, dtype_of, is_foreign, total
 from sklearn_sgd._parts import stores_slopes
 
+# Share of the rows in an epoch before final steps on moments, and the least number of batches in it.
+PART, LEAST_BATCHES = 1 / 8, 8
+
 # Number of entries of X that are processed for one target after the other; number of rates computed at once.
 PIECE, RATES = 1 << 15, 1 << 16
 
@@ -159,6 +162,17 @@ class Plan(NamedTuple):
     def shuffles(self) -> bool:
         """Whether each epoch has another order of the rows."""
         return bool(self.shuffle) and self.batch_size < self.n_rows and not self.is_remote
+
+    @property
+    def part_of_epoch(self) -> int:
+        """Number of rows, in whole batches, of an epoch of many rows before final steps on moments.
+
+        On another device, where a batch takes as long to start as a product with thousands of rows, there are few
+        batches.
+        """
+        share = 0.0 if is_foreign(self.X) else PART
+        batches = max(LEAST_BATCHES, int(share * self.n_rows) // self.batch_size)
+        return min(batches * self.batch_size, self.n_rows)
 
     @property
     def weight(self) -> float:
