@@ -76,7 +76,7 @@ def of_constant(loss, y, s):
 def test_the_minimum_is_reached(kind, name, ratio, positive, weighted, dtype):
     (X, y, s), alpha, loss = rows(name, dtype=dtype), 3e-3, LOSSES[name]()
     s = s if weighted else None
-    model = kind(name, penalty="elasticnet", l1_ratio=ratio, positive=positive, alpha=alpha, epochs=5)
+    model = kind(name, penalty="elasticnet", l1_ratio=ratio, positive=positive, alpha=alpha, random_state=0)
     model.fit(X, y, sample_weight=s)
     found = objective(loss, X, y, s, alpha, ratio, model.coef_, model.intercept_)
     assert model.stop_reason_ == "tol"
