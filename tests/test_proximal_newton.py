@@ -149,6 +149,18 @@ def test_arrays_of_other_libraries(library, kind, positive):
         check_minimum(lambda X, y, **params: kind(**params).fit(xp.asarray(X), xp.asarray(y)), positive=positive)
 
 
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_smooth_penalties_of_arrays_of_other_libraries(library, kind):
+    """Full batches ended up to 30 tolerances above the minimum."""
+    xp, (X, y), loss, alpha = pytest.importorskip(library), correlated(), LOSSES["expectile"](), 1e-3
+    with sklearn.config_context(array_api_dispatch=True):
+        model = kind("expectile", penalty="l2", alpha=alpha, epochs=5, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    found = objective(loss, X, y, None, alpha, 0.0, np.asarray(model.coef_), model.intercept_)
+    known = least(loss, sparse.csr_array(X), y, None, alpha, 0.0, False)
+    assert found - known <= 0.2 * model.tol * of_constant(loss, y, None)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_own_penalties(kind):
     check_minimum(lambda X, y, alpha, positive, **params: kind(**params).fit(X, y), OwnL1(0.1))

@@ -321,7 +321,7 @@ class Fit:
             w = state.vectors.average
         elif is_accelerated(plan):
             w, self.last_gain = accelerated_minimum(plan, state, self.constant, enough, self.limit)
-            self.is_finished = self.last_gain is None
+            self.is_finished = self.last_gain is None or self.last_gain <= self.progress
             state.vectors.coef[:] = w  # A stream goes on from here.
         elif self.smoothed is not None or (averages and self.needs_all_rows(plan, state)):
             w, hidden = self._after_steps_on_all_rows(state, enough, averages)

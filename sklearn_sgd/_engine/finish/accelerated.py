@@ -1,4 +1,4 @@
-"""The minimum with an L1 term or bounds where only gradients of all rows are at hand: proximal steps with momentum.
+"""The minimum with many columns where only gradients of all rows are at hand: proximal steps with momentum.
 
 Rows in other processes or on a device show no single columns, and covariances of many columns take too long. The
 distance to the minimum falls with the square of the number of steps, at least, also where columns are correlated. The
@@ -15,12 +15,13 @@ Mathematics 15, 2015.
 import numpy as np
 
 from sklearn_sgd._engine.automatic.statistics import FULL
+from sklearn_sgd._engine.finish.coordinates import gains_to_come
 from sklearn_sgd._engine.finish.proximal_newton import is_by_parabolas
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._namespace import dtype_of
+from sklearn_sgd._namespace import dtype_of, is_foreign
 
 # Maximum number of readings of X; number of steps before which they do not end.
 READINGS, LEAST = 500, 20
@@ -30,32 +31,42 @@ LESS, MORE, ROUNDING = 0.9, 2.0, 8.0
 
 
 def is_accelerated(plan: Plan) -> bool:
-    """Return whether such steps apply: if slopes have no jumps, and no parabola of all rows is known."""
-    formulas = plan.formulas
-    if plan.preconditioner is None or formulas.is_smooth or formulas.has_kinks or is_by_parabolas(plan):
+    """Return whether such steps apply: if slopes have no jumps, and no parabola of all rows is known.
+
+    With a smooth penalty, rows here show directions that hardly vary. The squared error has other steps then, and of
+    sparse rows without a penalty the minimum would be one of noise.
+    """
+    formulas, is_wide = plan.formulas, plan.X.shape[1] > FULL
+    if plan.preconditioner is None or formulas.has_kinks or is_by_parabolas(plan):
         return False
-    return plan.X.shape[1] > FULL or not formulas.pulls_linearly
+    if formulas.is_smooth:
+        is_elsewhere = plan.is_remote or is_foreign(plan.X)
+        is_noise = formulas.is_unpenalised and plan.preconditioner.filled is not None
+        return is_wide and is_elsewhere and not (formulas.is_quadratic or is_noise)
+    return is_wide or not formulas.pulls_linearly
 
 
 def accelerated_minimum(
     plan: Plan, state: State, constant: float, enough: float, limit: Limit
 ) -> tuple[np.ndarray, float | None]:
-    """Return the best parameters of the steps, and what the latter half of these gained, if more than ``enough``.
+    """Return the best parameters of the steps, and what is missing, if it may be more than ``enough``.
 
-    That is more than what is missing, since each step gains less than the one before. The steps begin at the average of
-    a state, or at the constant if the objective is less there.
+    It is not where the latter half of the steps gained less. Otherwise it follows from what both quarters of that half
+    gained. The steps begin at the average of a state, or at the constant if the objective is less there.
     """
     descent = Accelerated(plan)
     starts = state.vectors.average.astype(np.float64), np.append(np.zeros(plan.X.shape[1]), constant)
     with np.errstate(all="ignore"):
         descent.begin(*starts)
-        gains, gained = [descent.least], np.inf
+        values, gained = [descent.least], np.inf
         while gained > enough and descent.readings < READINGS and not limit.is_over():
             if not descent.step():
                 break
-            gains.append(descent.least)
-            gained = gains[len(gains) // 2] - gains[-1] if len(gains) > LEAST else np.inf
-    return descent.best, gained if gained > enough else None
+            values.append(descent.least)
+            gained = values[len(values) // 2] - values[-1] if len(values) > LEAST else np.inf
+        quarter = max(1, len(values) // 4)
+        gains = -np.diff(values[::-quarter][:3][::-1])
+    return descent.best, gains_to_come(gains.tolist()) if gained > enough and len(gains) else None
 
 
 class Accelerated:
