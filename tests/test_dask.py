@@ -889,6 +889,19 @@ def test_kinks_of_more_samples_than_can_be_collected(cluster, monkeypatch, kind,
     assert model.stop_reason_ == "tol"
 
 
+@pytest.mark.parametrize("name", ["logcosh", "squared_error"])
+def test_zeros_among_many_features(cluster, name):
+    """As the minimum of the class without Dask, which moves single coefficients."""
+    rng, loss = np.random.default_rng(0), LOSSES[name]()
+    X = rng.standard_normal((80, 402))
+    y = X[:, :4] @ rng.standard_normal(4) + 0.1 * rng.standard_normal(80)
+    params = {"loss": name, "penalty": "l1", "alpha": 0.1, "epochs": 2, "random_state": 0}
+    models = DaskBatchGDRegressor(**params).fit(*spread(X, y, rows=50)), MiniBatchSGDRegressor(**params).fit(X, y)
+    ours, theirs = (np.mean(loss.value(y, X @ m.coef_ + m.intercept_)) + 0.1 * np.sum(abs(m.coef_)) for m in models)
+    assert ours - theirs <= 1e-4 * np.mean(loss.value(y, np.mean(y)))
+    assert np.count_nonzero(models[0].coef_) < 100
+
+
 def test_targets_whose_squares_are_below_the_range_of_numbers(cluster):
     X, y = linear(300)
     with pytest.warns(ConvergenceWarning, match="so small that the squares"):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from problems import covering
 from scipy import sparse
 from scipy.optimize import minimize, minimize_scalar
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.penalties import L1
 
 KINDS = BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 NAMES = "poisson", "gamma", "tweedie", "expectile", "squared_epsilon_insensitive", "huber", "logcosh"
@@ -116,3 +118,59 @@ def test_targets_within_the_tube(kind):
     model = kind("squared_epsilon_insensitive", penalty="l1", alpha=1e-3).fit(X, y)
     assert not model.coef_.any()
     assert abs(y - model.predict(X)).max() <= model.epsilon
+
+
+def correlated(n=80, p=402):
+    """Dense rows with columns that have a part in common."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)) + rng.standard_normal((n, 1))
+    return X, X @ (rng.standard_normal(p) * (rng.random(p) < 0.1)) / 5.0 + 0.5 * rng.standard_normal(n)
+
+
+class OwnL1(L1):
+    """A penalty whose proximal step no formula tells from others."""
+
+    def prox(self, w, rate, j=...):
+        return w - np.clip(w, -rate * self.alpha, rate * self.alpha)
+
+
+def check_minimum(fit, penalty="l1", positive=False, alpha=0.1):
+    X, y = correlated()
+    loss = LOSSES["logcosh"]()
+    model = fit(X, y, loss="logcosh", penalty=penalty, positive=positive, alpha=alpha, epochs=5)
+    coef = np.asarray(model.coef_)
+    found = objective(loss, X, y, None, alpha, 1.0, coef, model.intercept_)
+    known = least(loss, sparse.csr_array(X), y, None, alpha, 1.0, positive)
+    assert found - known <= 0.1 * model.tol * of_constant(loss, y, None)
+    assert np.count_nonzero(coef) < 100
+
+
+@covering(
+    {
+        "library": ("array_api_strict", "torch"),
+        "kind": (BatchGDRegressor, MiniBatchSGDRegressor),
+        "positive": (False, True),
+    }
+)
+def test_arrays_of_other_libraries(library, kind, positive):
+    """Full batches ended up to 100 tolerances above the minimum, without a warning."""
+    xp = pytest.importorskip(library)
+    with sklearn.config_context(array_api_dispatch=True):
+        check_minimum(lambda X, y, **params: kind(**params).fit(xp.asarray(X), xp.asarray(y)), positive=positive)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_smooth_penalties_of_arrays_of_other_libraries(library, kind):
+    """Full batches ended up to 30 tolerances above the minimum."""
+    xp, (X, y), loss, alpha = pytest.importorskip(library), correlated(), LOSSES["expectile"](), 1e-3
+    with sklearn.config_context(array_api_dispatch=True):
+        model = kind("expectile", penalty="l2", alpha=alpha, epochs=5, random_state=0).fit(xp.asarray(X), xp.asarray(y))
+    found = objective(loss, X, y, None, alpha, 0.0, np.asarray(model.coef_), model.intercept_)
+    known = least(loss, sparse.csr_array(X), y, None, alpha, 0.0, False)
+    assert found - known <= 0.2 * model.tol * of_constant(loss, y, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_penalties(kind):
+    check_minimum(lambda X, y, alpha, positive, **params: kind(**params).fit(X, y), OwnL1(0.1))

@@ -163,3 +163,25 @@ def test_two_threads_on_copies_of_a_model():
     alone = learn(copy.copy(start))
     for coef in coefs:
         np.testing.assert_array_equal(coef, alone)
+
+
+def test_calls_of_two_threads_at_once_are_reported():
+    """The second call begins and ends while the first one converts its targets."""
+    X, y = np.arange(20.0)[:, None], np.arange(20.0)
+    model = OnlineSGDRegressor(random_state=0).partial_fit(X, y)
+
+    class Targets(list):
+        """Targets that take some time."""
+
+        def __array__(self, dtype=None, copy=None):
+            if not done:
+                done.append(True)
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(model.partial_fit, X, y).result()
+            return np.array(list(self), dtype)
+
+    done: list[bool] = []
+    with pytest.warns(RuntimeWarning, match="another thread"):
+        model.partial_fit(X, Targets(y))
+    assert model.n_samples_seen_ == 40
+    model.partial_fit(X, y)

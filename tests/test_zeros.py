@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import REGRESSORS, covering
 from scipy import sparse
 from scipy.optimize import nnls
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LassoLars, QuantileRegressor
 from sklearn.metrics import mean_pinball_loss
 
@@ -90,16 +89,15 @@ def test_many_small_coefficients_among_more_columns_than_rows():
     assert ours <= theirs + 1e-4 * 0.5 * np.var(y)
 
 
-def test_a_search_that_is_given_up_shows_what_is_missing():
+def test_a_search_that_is_given_up_leaves_the_minimum_to_steps_with_momentum():
     """More than 400 coefficients are not 0 at the minimum, and full batches hardly move along a common direction."""
     rng = np.random.default_rng(0)
     X = np.sqrt(0.5) * (rng.standard_normal((2000, 1)) + rng.standard_normal((2000, 1000)))
     y = X[:, :10] @ rng.standard_normal(10) + rng.standard_normal(2000)
     peer = Lasso(alpha=0.01, tol=1e-2).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="still improved"):
-        model = BatchGDRegressor(penalty="l1", alpha=0.01).fit(X, y)
+    model = BatchGDRegressor(penalty="l1", alpha=0.01).fit(X, y)
     ours, theirs = (0.5 * np.mean((m.predict(X) - y) ** 2) + 0.01 * np.abs(m.coef_).sum() for m in (model, peer))
-    assert ours > theirs + 10 * model.tol * 0.5 * np.var(y)
+    assert ours < theirs + 0.1 * model.tol * 0.5 * np.var(y)
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)

@@ -83,7 +83,8 @@ n_iter_no_change : int, default=5
 early_stopping : bool, default=False
     If True, progress is measured by the score on validation samples, in units of `tol`, and the best parameters are
     kept. The score is D²: 1 less the loss over that of the best constant prediction, which is R² for the squared error.
-    The validation samples are those given to `fit` as `X_val`, or else a random part of X.
+    The validation samples are those given to `fit` as `X_val`, or else a random part of X. The automatic step omits its
+    final steps to the minimum, which may have another score; the best of a few epochs may be far above it.
 validation_fraction : float, default=0.1
     The share of the samples that `early_stopping` holds out, at random, if `fit` is given no `X_val`.
 time_budget : float or None, default=None

@@ -159,9 +159,8 @@ class BaseGDRegressor(
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Continue learning: one pass over these samples, in their order, in batches of ``batch_size``.
 
-        The count of updates, the moments of the optimizer and the average continue from the last call: with
-        ``shuffle=False``, k calls on the same samples are ``fit(epochs=k)``. A call without samples,
-        or with weights that are all 0, changes nothing.
+        The count of updates, the moments and the average continue from the last call: with ``shuffle=False``, k calls
+        on the same samples are ``fit(epochs=k)``. A call without samples, or with weights of 0, changes nothing.
 
         Parameters
         ----------
@@ -189,10 +188,11 @@ class BaseGDRegressor(
         UserWarning
             If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
-            If the descent left the finite range; the regressor is then as it was before the call. If the regressor
-            predicts worse than the best constant: some samples show it now and then. Or if the loss, the
-            penalty or `fit_intercept` is not that of the calls before: what `predict` uses follows it from then on, or
-            includes what was learned with the former, if the step is not automatic.
+            If the descent left the finite range; the regressor is then as it was before the call. If it predicts worse
+            than the best constant: some samples show it now and then. Or if the loss, the penalty or `fit_intercept` is
+            another one: `predict` follows it from then on, or includes what was learned before, without automatic step.
+        RuntimeWarning
+            If a call in another thread has ended during this one: what it has learned is lost.
         """
         model = self._fitted
         cache = None if model is None else model.stream_cache
@@ -206,7 +206,7 @@ class BaseGDRegressor(
                 if (reached.by_column or reached).states[0].n_samples >= reached.watch.due:
                     with reports.repeatable(self):
                         reached = reports.watch(self, reached, cache.stream.recipe, X, y, sample_weight)
-                self._fitted = reached
+                reports.store(self, model, reached)
                 return self
         with reports.repeatable(self), rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -257,7 +257,7 @@ class BaseGDRegressor(
         if watch and resolved is not model.parameters:  # type: ignore[union-attr]
             watch = watch.with_other_parameters(model.progress[0].n_samples)  # type: ignore[union-attr]
         reached = attributes["_fitted"].replace(stream_cache=cache, watch=watch)
-        self.__dict__.update(attributes, _fitted=reports.watch(self, reached, recipe, X, y, weight))
+        reports.store(self, model, reports.watch(self, reached, recipe, X, y, weight), attributes)
         return True
 
     def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:

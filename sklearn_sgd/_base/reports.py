@@ -34,6 +34,11 @@ CONSTANT = (
     "first epoch. Remedy: X_val and y_val with different targets."
 )
 
+LOST = (
+    "a call in another thread has ended during this call of partial_fit, and what it has learned is lost. Remedy: one "
+    "call at a time, for example inside a threading.Lock."
+)
+
 # The message for each kind of verdict. The remedies depend on the estimator and the verdict.
 MESSAGES = {
     "left": "The descent left the finite range in epoch {n_epochs}; the last finite parameters are kept. {shorter}",
@@ -132,6 +137,15 @@ def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: An
         _warn_once(estimator, HIDDEN)
     vars(estimator).pop("_has_warned", None)
     return model.replace(watch=known)
+
+
+def store(estimator: Any, before: Any, after: Any, more: dict[str, Any] | None = None) -> None:
+    """Replace the fitted model, and more attributes; warn if a call in another thread has replaced the one before."""
+    if estimator._fitted is not before:
+        warnings.warn(f"{type(estimator).__name__}: {LOST}", RuntimeWarning, stacklevel=user_stacklevel())
+    if more:
+        vars(estimator).update(more)
+    estimator._fitted = after
 
 
 def _of_targets(number: int, model: Any) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
+from sklearn_sgd._engine.finish.accelerated import accelerated_minimum, is_accelerated
 from sklearn_sgd._engine.finish.coordinates import minimum_with_zeros
 from sklearn_sgd._engine.finish.narrow import follow_narrow
 from sklearn_sgd._engine.finish.proximal_newton import is_by_parabolas, minimum_of_parabolas
@@ -15,6 +16,7 @@ from sklearn_sgd._engine.objective import objective_of, rounding_of_predictions
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.reference import Reference
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.stopping import MISSING
 
 
 class Ending:
@@ -58,6 +60,10 @@ class Ending:
             return hidden
         if is_by_parabolas(plan):
             self._follow_parabolas(state)
+        elif is_accelerated(plan):
+            w, self.last_gain = accelerated_minimum(plan, state, self.reference.constant, self.enough, self.limit)
+            self.is_finished = self.last_gain is None or MISSING * self.last_gain <= self.enough
+            finish_stream(state, w)
         elif ways.smoothed is not None or (has_average and ways.need_all_rows(plan, state)):
             return self._step_on_all_rows(state, has_average)
         return hidden

@@ -1,5 +1,6 @@
 """The ways from the last epoch of a fit to its minimum: which of them there are."""
 
+from sklearn_sgd._engine.finish.accelerated import is_accelerated
 from sklearn_sgd._engine.finish.coordinates import is_by_coordinates
 from sklearn_sgd._engine.finish.proximal_newton import is_by_parabolas
 from sklearn_sgd._engine.finish.to_minimum import minimum_of
@@ -46,7 +47,8 @@ class Ways:
 
     def lead_there(self, plan: Plan) -> bool:
         """Return whether these steps reach the minimum by themselves, wherever the epochs have ended."""
-        return is_sparse_least_squares(plan) or is_by_parabolas(plan) or self.smoothed is not None
+        with_zeros = is_sparse_least_squares(plan) or is_by_parabolas(plan) or is_accelerated(plan)
+        return with_zeros or self.smoothed is not None
 
     def end_at_once(self, plan: Plan, state: State) -> bool:
         """Return whether one epoch with noise is enough, since these steps cost less than some more."""
@@ -60,6 +62,7 @@ class Ways:
             or self.is_by_sample
             or is_by_coordinates(plan)
             or is_by_parabolas(plan)
+            or is_accelerated(plan)
             or self.smoothed is not None
             or self._are_fast_full_batches(plan, state)
         )

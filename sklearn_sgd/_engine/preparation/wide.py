@@ -124,9 +124,9 @@ class Wide(NamedTuple):
             rows = scaled(DOUBLE)
             if n > p:
                 moment = rows.covariances(mean, scale)
-                solve, exact = _by_covariances(moment, ridge_of_scaled, added)
+                solve, exact = by_covariances(moment, ridge_of_scaled, added)
             else:
-                solve, exact = _by_rows(rows.about(mean, scale), ridge_of_scaled, added)
+                solve, exact = by_rows(rows.about(mean, scale), ridge_of_scaled, added)
         known = Known.of(plan, places, moment, rows.columns, mean, scale) if size < n and moment is not None else None
         if not centred:
             known, u = None, scale * mean
@@ -222,7 +222,7 @@ def _in_single(correlation: np.ndarray, ridge: np.ndarray) -> Solve | None:
     return lambda v: half(half(v.astype(SINGLE)), trans=1).astype(DOUBLE)
 
 
-def _by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
+def by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve | None]:
     """Return that function, computed in double precision; and a second one if ``added`` hides directions, else None.
 
     ``added`` is added to the diagonal of the correlations. The second function has only what their rounding needs.
@@ -239,7 +239,7 @@ def _by_covariances(correlation: np.ndarray, ridge: np.ndarray, added: float) ->
     return first, solve(NULL * len(ridge) * size) if inverse * added * HIDDEN > 1.0 else None
 
 
-def _by_rows(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve]:
+def by_rows(rows: np.ndarray, ridge: np.ndarray, added: float) -> tuple[Solve, Solve]:
     """Return both functions for no more rows than columns, from the products of the rows with each other.
 
     With a penalty the inverse follows by Woodbury's identity. Without one it does not exist; but gradients are
