@@ -15,8 +15,16 @@ import numpy as np
 from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
-from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
+from sklearn_sgd._engine.automatic.credibility import (
+    KNOWN,
+    KNOWN_EXACTLY,
+    KNOWN_WITH_MOMENTUM,
+    WIDENING,
+    mean_length,
+    share_of_rows,
+)
 from sklearn_sgd._engine.automatic.geometry import Directions, Geometry, geometry_of, one_over_roots
+from sklearn_sgd._engine.automatic.lanczos import largest_by_lanczos
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_on_device
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
@@ -28,6 +36,7 @@ from sklearn_sgd._engine.automatic.statistics import (
     is_varying,
     usual_gain,
 )
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take, total
@@ -195,6 +204,7 @@ def make_step(
     follows: bool = False,
     is_found: bool = False,
     has_intercept: bool = True,
+    momentum: bool = False,
 ) -> Step:
     """Return the step for columns: by covariances, if known, unless the penalty acts on single coordinates.
 
@@ -203,7 +213,8 @@ def make_step(
     first. ``known`` is an earlier step for sparse columns, of which the largest eigenvalue and correlations may
     still be used. Steps without noise leave out directions of nearly dependent columns, unless the descent
     ``follows`` these. If the minimum ``is_found`` before the descent, its rate may be rough.
-    A model without intercept depends on products about 0.
+    A model without intercept depends on products about 0. Steps with ``momentum`` on sparse rows must not be too long,
+    and learn rare columns soon enough.
     """
     about_means = None if has_intercept else statistics
     statistics = statistics if has_intercept else about_zero(statistics)
@@ -212,7 +223,7 @@ def make_step(
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     squares, curvatures = variance, np.ones(len(variance))
     if statistics.counts is not None:
-        known_half = KNOWN if noise else KNOWN_EXACTLY
+        known_half = KNOWN if noise else KNOWN_WITH_MOMENTUM if momentum else KNOWN_EXACTLY
         shares = share_of_rows(statistics.counts, statistics.weight, known_half)
         squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
@@ -233,7 +244,10 @@ def make_step(
         )
         if not by_entries:
             return step
-        return _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
+        step = _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
+        if not momentum or known:
+            return step
+        return step._replace(largest=_largest_of_entries(rows, step.preconditioner, statistics.centre, has_intercept))
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     knows_means = not stream or statistics.weight > YOUNG * len(scale)
@@ -310,6 +324,27 @@ def _of_filled(counted: Counted, filled: np.ndarray, mean: np.ndarray, scale: np
     np.fill_diagonal(correlation, np.where(scale > 0.0, 1.0, 0.0))
     found = Directions.of(scale, correlation)
     return np.ascontiguousarray(found.with_floor(p / n)[0].inverse() * (1.0 + p / n))
+
+
+def _largest_of_entries(
+    counted: Counted, preconditioner: Preconditioner, centre: np.ndarray, has_intercept: bool
+) -> float:
+    """Return the largest eigenvalue for all sparse rows, with their filled columns and the intercept."""
+    X, weight = counted.some(counted.X.shape[0])
+    shares, bias = weight / total(weight), float(has_intercept)
+
+    def precondition(g: np.ndarray) -> np.ndarray:
+        return np.append(preconditioner.apply(g[:-1]), g[-1])
+
+    def gradient(slopes: np.ndarray) -> np.ndarray:
+        z = shares * slopes
+        return np.append(X.T @ z - centre * total(z), bias * total(z))
+
+    def bend(d: np.ndarray) -> np.ndarray:
+        count_rows(X.shape[0])
+        return gradient(X @ d[:-1] - centre @ d[:-1] + bias * d[-1])
+
+    return largest_by_lanczos(gradient(1.0 + np.sin(np.arange(X.shape[0]))), precondition, bend) or 1.0
 
 
 def largest_eigenvalue(
