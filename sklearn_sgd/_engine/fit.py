@@ -129,6 +129,7 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
+            keeps_best=bool(score or (self.probe and self.probe.waits)),
             adds_up=plan.preconditioner is not None and not (plan.noise or score),
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.

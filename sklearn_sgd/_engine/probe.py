@@ -19,8 +19,8 @@ from sklearn_sgd._namespace import take
 # not for steps with momentum.
 ROWS = 10_000
 
-# Epochs without progress after which a fit ends. Steps with momentum often learn more after one of them.
-PATIENCE, PATIENCE_WITH_MOMENTUM = 1, 2
+# Epochs without progress after which steps with momentum end: they become longer, so later ones may learn more.
+PATIENCE = 4
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -40,9 +40,9 @@ class Probe:
         assert state.step is not None
         assert state.step.shares is not None
         self.plan, self.descent = plan, None
-        self.patience = PATIENCE_WITH_MOMENTUM if plan.accelerates else PATIENCE
+        self.waits = plan.accelerates
         self.formula = Effective.of(state.step.shares, float(plan.n_rows))
-        if not (plan.accelerates or (plan.n_rows <= ROWS and plan.formulas.is_quadratic)):
+        if not (self.waits or (plan.n_rows <= ROWS and plan.formulas.is_quadratic)):
             return
         generator = np.random.default_rng(0)
         self.signs = np.zeros(plan.X.shape[0])
@@ -53,6 +53,11 @@ class Probe:
             w[:] = 0.0
         data = plan.data._replace(y=self.signs.astype(plan.data.y.dtype))
         self.descent = Descent(plan._replace(data=data), state)
+
+    @property
+    def patience(self) -> int:
+        """Epochs without progress after which the fit ends."""
+        return PATIENCE if self.waits else 1
 
     def share(self, state: State) -> float:
         """The share of the noise that is learned after another epoch."""

@@ -19,7 +19,7 @@ LITTLE, FASTER = 0.01, 1.5
 
 
 class Stopping:
-    """Counts epochs without progress of the objective, or of a score on held-out rows, whose best parameters it keeps.
+    """Counts epochs without progress of the objective, or of a value on other rows, whose best parameters it keeps.
 
     ``losses`` are the objectives of the epochs; ``values`` are the values by which progress is measured, smaller is
     better; ``n_at_first_rate`` is the number of epochs before an adaptive rate fell, if it did.
@@ -48,6 +48,8 @@ class Stopping:
         Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
     adds_up : bool
         Whether the progress of all epochs of the patience counts, not that of each.
+    keeps_best : bool
+        Whether the parameters of the best epoch are kept, because the value is that on other rows.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Stopping:
         ends_at_once: bool,
         is_exact: bool = False,
         adds_up: bool = False,
+        keeps_best: bool = False,
     ):
         self.margin = margin
         self.patience = patience
@@ -73,7 +76,7 @@ class Stopping:
         self.excess = excess
         self.has_grown = has_grown
         self.ends_at_once = ends_at_once
-        self.is_exact, self.adds_up = is_exact, adds_up
+        self.is_exact, self.adds_up, self.keeps_best = is_exact, adds_up, keeps_best
         self.losses: list[float] = []
         self.values: list[float] = []
         self.n_at_first_rate = 0
@@ -93,7 +96,7 @@ class Stopping:
         return [-value for value in self.values] if self.score else []
 
     def kept(self, state: State) -> State:
-        """The final state of a fit that stops here: with the best parameters, if there is a score."""
+        """The final state of a fit that stops here: with the best parameters, where they are kept."""
         return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
     def _is_faster(self) -> bool:
@@ -118,7 +121,7 @@ class Stopping:
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
             self.best = current
-            if self.score:
+            if self.keeps_best:
                 self.best_parameters = {"vectors": state.vectors.copy(), "centre": state.centre}
         if state.n_samples < self.least_samples:
             return None

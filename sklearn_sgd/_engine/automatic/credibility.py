@@ -5,9 +5,9 @@ References
 Buhlmann, H., "Experience rating and credibility", ASTIN Bulletin 4, 1967: the weight n / (n + k) of n observations.
 """
 
-# Number of entries with which `credibility` is one half: in descents with noise, in full batches with momentum, and in
-# others, which would take too long to learn rare columns.
-KNOWN, KNOWN_WITH_MOMENTUM, KNOWN_EXACTLY = 3000.0, 1000.0, 50.0
+# Number of entries with which `credibility` is one half; in full batches without momentum, which would take too long to
+# learn rare columns.
+KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
 
 # Numbers for each column in the table of a stream: for its statistics, and for each target.
 STATISTICS, PARAMETERS = 5, 6

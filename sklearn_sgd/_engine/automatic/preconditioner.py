@@ -15,14 +15,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
-from sklearn_sgd._engine.automatic.credibility import (
-    KNOWN,
-    KNOWN_EXACTLY,
-    KNOWN_WITH_MOMENTUM,
-    WIDENING,
-    mean_length,
-    share_of_rows,
-)
+from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.geometry import Directions, Geometry, geometry_of, one_over_roots
 from sklearn_sgd._engine.automatic.lanczos import largest_by_lanczos
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_on_device
@@ -213,8 +206,7 @@ def make_step(
     first. ``known`` is an earlier step for sparse columns, of which the largest eigenvalue and correlations may
     still be used. Steps without noise leave out directions of nearly dependent columns, unless the descent
     ``follows`` these. If the minimum ``is_found`` before the descent, its rate may be rough.
-    A model without intercept depends on products about 0. Steps with ``momentum`` on sparse rows must not be too long,
-    and learn rare columns soon enough.
+    A model without intercept depends on products about 0. Steps with ``momentum`` on sparse rows must not be too long.
     """
     about_means = None if has_intercept else statistics
     statistics = statistics if has_intercept else about_zero(statistics)
@@ -223,7 +215,7 @@ def make_step(
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     squares, curvatures = variance, np.ones(len(variance))
     if statistics.counts is not None:
-        known_half = KNOWN if noise else KNOWN_WITH_MOMENTUM if momentum else KNOWN_EXACTLY
+        known_half = KNOWN if noise or momentum else KNOWN_EXACTLY
         shares = share_of_rows(statistics.counts, statistics.weight, known_half)
         squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
         curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
