@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import linalg
 
-# Number of products, and the error from which there are no further ones, as a share of the estimate.
-STEPS, NEAR = 12, 0.02
+# Number of products; the norm, as a share of the estimate, that is rounding: the start was in the span of few
+# eigenvectors. An error says how near some eigenvalue is, which may be the second largest, so it ends no search before.
+STEPS, NOTHING = 10, 1e-10
 
 
 def largest_by_lanczos(
@@ -23,20 +24,14 @@ def largest_by_lanczos(
     """
     rest, before, estimate = start, np.zeros_like(start), 0.0
     diagonal, beside = list[float](), list[float]()
-    for _ in range(STEPS):
-        size = float(rest @ precondition(rest)) ** 0.5
-        if diagonal:
-            values, vectors = linalg.eigh_tridiagonal(diagonal, beside)
-            error = size * abs(float(vectors[-1, -1]))
-            estimate = float(values[-1]) + error
-            if error <= NEAR * estimate:
-                break
-            beside.append(size)
-        if not size > 0.0:
-            break
+    while len(diagonal) < STEPS and (size := float(rest @ precondition(rest)) ** 0.5) > NOTHING * estimate:
         at = rest / size
         direction = precondition(at)
         bent = bend(direction)
+        rest = bent - float(direction @ bent) * at - (size * before if diagonal else 0.0)
+        beside, before = [*beside, size], at
         diagonal.append(float(direction @ bent))
-        rest, before = bent - diagonal[-1] * at - (size * before if beside else 0.0), at
+        values, vectors = linalg.eigh_tridiagonal(diagonal, beside[1:])
+        error = float(rest @ precondition(rest)) ** 0.5 * abs(float(vectors[-1, -1]))
+        estimate = float(values[-1]) + error
     return estimate
