@@ -227,8 +227,8 @@ def make_step(
     _check_range(statistics, squares, inverse, varies)
     if not full or separable:
         largest = known.largest if known else 1.0
-        # Without noise one step leads to a minimum that is found, and needs no rate.
-        if not known and varies.any() and not (is_found and not noise):
+        # Without noise one step leads to a minimum that is found, and needs no rate. Steps with momentum need a bound.
+        if not (known or (is_found and not noise) or (by_entries and momentum)) and varies.any():
             number = SMALL_SAMPLE if is_found else SAMPLE
             largest = largest_eigenvalue(covariance, rows, statistics.centre, scale, number)
         step = Step(
