@@ -214,11 +214,8 @@ def make_step(
     full, by_entries = covariance.ndim == 2, statistics.counts is not None
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     squares, curvatures = variance, np.ones(len(variance))
-    if statistics.counts is not None:
-        known_half = KNOWN if noise or momentum else KNOWN_EXACTLY
-        shares = share_of_rows(statistics.counts, statistics.weight, known_half)
-        squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
-        curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
+    if by_entries:
+        squares, curvatures = _of_entries(statistics, variance, KNOWN if noise or momentum else KNOWN_EXACTLY)
     varies = is_varying(squares, statistics.centre)
     scale = one_over_roots(squares + (0.0 if by_entries else ridge), varies)
     dtype, most_variance = dtype_of(rows.X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
@@ -275,6 +272,14 @@ def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.
             f"X has columns whose squares, or one over them, are out of the range of {inverse.dtype}: scale them"
             + (", or give X as float64." if inverse.dtype == np.float32 else ".")
         )
+
+
+def _of_entries(statistics: ColumnStatistics, variance: np.ndarray, known: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the squares that scale columns, and their curvatures in these units; ``known`` as in `share_of_rows`."""
+    assert statistics.counts is not None
+    shares = share_of_rows(statistics.counts, statistics.weight, known)
+    squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
+    return squares, np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
 
 
 def _for_entries(
