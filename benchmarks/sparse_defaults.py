@@ -71,7 +71,8 @@ def docstrings(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Words of the docstrings of SciPy and scikit-learn, hashed; how many lines the function or class has."""
     found = {}
     for package in (scipy, sklearn):
-        for file in sorted(Path(package.__file__).parent.rglob("*.py")):
+        files = sorted(Path(package.__file__).parent.rglob("*.py"))
+        for file in (each for each in files if "tests" not in each.parts):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.FunctionDef | ast.ClassDef) and (text := ast.get_docstring(node)):
                     found[text] = np.log(1.0 + node.end_lineno - node.lineno)
