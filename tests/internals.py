@@ -10,7 +10,17 @@ from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, samples, training, unused
 from sklearn_sgd._engine import baseline, cores, late_columns, plan, trend
-from sklearn_sgd._engine.automatic import conjugate, effective, geometry, on_device, sample, statistics, step_size
+from sklearn_sgd._engine.automatic import (
+    conjugate,
+    effective,
+    geometry,
+    lanczos,
+    on_device,
+    preconditioner,
+    sample,
+    statistics,
+    step_size,
+)
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
@@ -51,12 +61,18 @@ threads = cores.threads
 deprecation = _deprecation
 change_of_average, PATIENCE = late_columns.change_of_average, late_columns.PATIENCE
 conjugate_gradients = conjugate.conjugate_gradients
+largest_by_lanczos = lanczos.largest_by_lanczos
 WideGeometry, Directions, shows = geometry.WideGeometry, geometry.Directions, sample.shows
 sample_in_units = scaled_sample.scaled_sample
 loss_curvature = curvature
 narrow_directions = narrow
 PinnedCopies = staging.PinnedCopies
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
+
+
+def with_largest(monkeypatch, value):
+    """Let full batches of sparse rows take a number for the largest curvature."""
+    monkeypatch.setattr(preconditioner, "_largest_of_entries", lambda *_: value)
 
 
 def state_of(model, target=0):

@@ -65,7 +65,7 @@ class Fit:
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
-            patience=1 if self.probe else patience,
+            patience=self.probe.patience if self.probe else patience,
             least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
@@ -74,7 +74,8 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
-            adds_up=plan.preconditioner is not None and not (plan.noise or score or self.probe),
+            keeps_best=bool(score or (self.probe and self.probe.waits)),
+            adds_up=plan.preconditioner is not None and not (plan.noise or score),
         )
         if ends_at_once and tol is not None:
             plan = plan._replace(part=part_of_epoch(plan))

@@ -145,6 +145,12 @@ class Plan(NamedTuple):
         return stores_slopes(self.parts.optimizer) and self.batch_size < self.n_rows
 
     @property
+    def accelerates(self) -> bool:
+        """Whether steps on all rows have momentum: of the squared error of sparse rows with many columns."""
+        by_entries = self.preconditioner is not None and self.preconditioner.filled is not None
+        return by_entries and not self.noise and self.formulas.allow_momentum
+
+    @property
     def is_reweighted(self) -> bool:
         """Whether rows get new weights in each epoch: in full batches of a loss whose curvature varies."""
         return self.preconditioner is not None and not self.formulas.is_quadratic and not self.noise

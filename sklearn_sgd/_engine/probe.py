@@ -15,8 +15,12 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take
 
-# Largest number of rows for a descent on noise, which takes as long as the fit. For more, the formula is as good.
+# Largest number of rows for a descent on noise, which takes as long as the fit. For more, the formula is as good, but
+# not for steps with momentum.
 ROWS = 10_000
+
+# Epochs without progress after which steps with momentum end: they become longer, so later ones may learn more.
+PATIENCE = 4
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -28,15 +32,17 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 class Probe:
     """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
 
-    It is used for the squared error and few rows. Otherwise the share follows from the curvatures of the columns.
+    It is used for the squared error, with few rows or steps with momentum. Otherwise the share follows from the
+    curvatures of the columns.
     """
 
     def __init__(self, plan: Plan, state: State):
         assert state.step is not None
         assert state.step.shares is not None
         self.plan, self.descent = plan, None
+        self.waits = plan.accelerates
         self.formula = Effective.of(state.step.shares, float(plan.n_rows))
-        if plan.n_rows > ROWS or not plan.formulas.is_quadratic:
+        if not (self.waits or (plan.n_rows <= ROWS and plan.formulas.is_quadratic)):
             return
         generator = np.random.default_rng(0)
         self.signs = np.zeros(plan.X.shape[0])
@@ -47,6 +53,11 @@ class Probe:
             w[:] = 0.0
         data = plan.data._replace(y=self.signs.astype(plan.data.y.dtype))
         self.descent = Descent(plan._replace(data=data), state)
+
+    @property
+    def patience(self) -> int:
+        """Epochs without progress after which the fit ends."""
+        return PATIENCE if self.waits else 1
 
     def share(self, state: State) -> float:
         """The share of the noise that is learned after another epoch."""

@@ -21,7 +21,7 @@ LITTLE, FASTER = 0.01, 1.5
 
 @dataclass
 class Stopping:
-    """Counts epochs without progress of the objective, or of a score on held-out rows, whose best parameters it keeps.
+    """Counts epochs without progress of the objective, or of a value on other rows, whose best parameters it keeps.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class Stopping:
         Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
     adds_up : bool
         Whether the progress of all epochs of the patience counts, not that of each.
+    keeps_best : bool
+        Whether the parameters of the best epoch are kept, because the value is that on other rows.
     losses : list of float
         The objectives of the epochs.
     values : list of float
@@ -54,7 +56,7 @@ class Stopping:
     n_at_first_rate : int
         Number of epochs before an adaptive rate fell; 0 if it did not.
     best, best_parameters : float, dict
-        The least of the values; the parameters that have it, if there is a score.
+        The least of the values; the parameters that have it, if they are kept.
     stalled : int
         Number of epochs without progress until now.
     """
@@ -70,6 +72,7 @@ class Stopping:
     ends_at_once: bool
     is_exact: bool = False
     adds_up: bool = False
+    keeps_best: bool = False
     losses: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     n_at_first_rate: int = 0
@@ -89,7 +92,7 @@ class Stopping:
         return [-value for value in self.values] if self.score else []
 
     def kept(self, state: State) -> State:
-        """The final state of a fit that stops here: with the best parameters, if there is a score."""
+        """The final state of a fit that stops here: with the best parameters, where they are kept."""
         return state.with_parameters(**self.best_parameters) if self.best_parameters else state
 
     def _is_faster(self) -> bool:
@@ -114,7 +117,7 @@ class Stopping:
         self.stalled = self.stalled + 1 if stalled else 0
         if current < self.best:
             self.best = current
-            if self.score:
+            if self.keeps_best:
                 self.best_parameters = {"vectors": state.vectors.copy(), "centre": state.centre}
         if state.n_samples < self.least_samples:
             return None

@@ -346,6 +346,11 @@ class Formulas:
         return self.is_least_squares and self.is_smooth
 
     @property
+    def allow_momentum(self) -> bool:
+        """Whether steps on all rows of sparse data may have momentum: the gradient alone moves them, and is linear."""
+        return self.is_quadratic and self.is_unpenalised
+
+    @property
     def hides_zeros(self) -> bool:
         """Whether the penalty makes zeros that moments do not show: of other losses than the squared error."""
         return not (self.is_least_squares or self.is_smooth)

@@ -5,7 +5,8 @@ References
 Buhlmann, H., "Experience rating and credibility", ASTIN Bulletin 4, 1967: the weight n / (n + k) of n observations.
 """
 
-# Number of entries with which `credibility` is one half: in descents with noise, and without.
+# Number of entries with which `credibility` is one half; in full batches without momentum, which would take too long to
+# learn rare columns.
 KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
 
 # Numbers for each column in the table of a stream: for its statistics, and for each target.

@@ -17,6 +17,7 @@ from scipy import linalg, sparse
 from sklearn_sgd._engine.automatic.around_zero import AroundZero
 from sklearn_sgd._engine.automatic.credibility import KNOWN, KNOWN_EXACTLY, WIDENING, mean_length, share_of_rows
 from sklearn_sgd._engine.automatic.geometry import Directions, Geometry, geometry_of, one_over_roots
+from sklearn_sgd._engine.automatic.lanczos import largest_by_lanczos
 from sklearn_sgd._engine.automatic.on_device import largest_eigenvalue_on_device
 from sklearn_sgd._engine.automatic.statistics import (
     FULL,
@@ -28,6 +29,7 @@ from sklearn_sgd._engine.automatic.statistics import (
     is_varying,
     usual_gain,
 )
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.vectors import Vectors
 from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take, total
@@ -195,6 +197,7 @@ def make_step(
     follows: bool = False,
     is_found: bool = False,
     has_intercept: bool = True,
+    momentum: bool = False,
 ) -> Step:
     """Return the step for columns: by covariances, if known, unless the penalty acts on single coordinates.
 
@@ -203,7 +206,7 @@ def make_step(
     first. ``known`` is an earlier step for sparse columns, of which the largest eigenvalue and correlations may
     still be used. Steps without noise leave out directions of nearly dependent columns, unless the descent
     ``follows`` these. If the minimum ``is_found`` before the descent, its rate may be rough.
-    A model without intercept depends on products about 0.
+    A model without intercept depends on products about 0. Steps with ``momentum`` on sparse rows must not be too long.
     """
     about_means = None if has_intercept else statistics
     statistics = statistics if has_intercept else about_zero(statistics)
@@ -211,11 +214,8 @@ def make_step(
     full, by_entries = covariance.ndim == 2, statistics.counts is not None
     variance = np.maximum(covariance.diagonal() if full else covariance, 0.0)
     squares, curvatures = variance, np.ones(len(variance))
-    if statistics.counts is not None:
-        known_half = KNOWN if noise else KNOWN_EXACTLY
-        shares = share_of_rows(statistics.counts, statistics.weight, known_half)
-        squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
-        curvatures = np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
+    if by_entries:
+        squares, curvatures = _of_entries(statistics, variance, KNOWN if noise or momentum else KNOWN_EXACTLY)
     varies = is_varying(squares, statistics.centre)
     scale = one_over_roots(squares + (0.0 if by_entries else ridge), varies)
     dtype, most_variance = dtype_of(rows.X), np.maximum(WIDENING * variance, (ROUNDING * statistics.mean) ** 2)
@@ -224,8 +224,8 @@ def make_step(
     _check_range(statistics, squares, inverse, varies)
     if not full or separable:
         largest = known.largest if known else 1.0
-        # Without noise one step leads to a minimum that is found, and needs no rate.
-        if not known and varies.any() and not (is_found and not noise):
+        # Without noise one step leads to a minimum that is found, and needs no rate. Steps with momentum need a bound.
+        if not (known or (is_found and not noise) or (by_entries and momentum)) and varies.any():
             number = SMALL_SAMPLE if is_found else SAMPLE
             largest = largest_eigenvalue(covariance, rows, statistics.centre, scale, number)
         step = Step(
@@ -233,7 +233,10 @@ def make_step(
         )
         if not by_entries:
             return step
-        return _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
+        step = _for_entries(step, statistics, scale, curvatures, None if separable else rows, known)
+        if not momentum or known:
+            return step
+        return step._replace(largest=_largest_of_entries(rows, step.preconditioner, statistics.centre, has_intercept))
     correlation = covariance * np.outer(scale, scale)
     np.fill_diagonal(correlation, np.where(varies, 1.0, 0.0))
     knows_means = not stream or statistics.weight > YOUNG * len(scale)
@@ -269,6 +272,14 @@ def _check_range(statistics: ColumnStatistics, squares: np.ndarray, inverse: np.
             f"X has columns whose squares, or one over them, are out of the range of {inverse.dtype}: scale them"
             + (", or give X as float64." if inverse.dtype == np.float32 else ".")
         )
+
+
+def _of_entries(statistics: ColumnStatistics, variance: np.ndarray, known: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the squares that scale columns, and their curvatures in these units; ``known`` as in `share_of_rows`."""
+    assert statistics.counts is not None
+    shares = share_of_rows(statistics.counts, statistics.weight, known)
+    squares = np.where(statistics.filled, variance, np.maximum(statistics.entry_square, 0.0) * shares)
+    return squares, np.where(statistics.filled, 1.0, statistics.counts / max(statistics.weight, 1e-300) / shares)
 
 
 def _for_entries(
@@ -310,6 +321,27 @@ def _of_filled(counted: Counted, filled: np.ndarray, mean: np.ndarray, scale: np
     np.fill_diagonal(correlation, np.where(scale > 0.0, 1.0, 0.0))
     found = Directions.of(scale, correlation)
     return np.ascontiguousarray(found.with_floor(p / n)[0].inverse() * (1.0 + p / n))
+
+
+def _largest_of_entries(
+    counted: Counted, preconditioner: Preconditioner, centre: np.ndarray, has_intercept: bool
+) -> float:
+    """Return the largest eigenvalue for all sparse rows, with their filled columns and the intercept."""
+    X, weight = counted.some(counted.X.shape[0])
+    shares, bias = weight / total(weight), float(has_intercept)
+
+    def precondition(g: np.ndarray) -> np.ndarray:
+        return np.append(preconditioner.apply(g[:-1]), g[-1])
+
+    def gradient(slopes: np.ndarray) -> np.ndarray:
+        z = shares * slopes
+        return np.append(X.T @ z - centre * total(z), bias * total(z))
+
+    def bend(d: np.ndarray) -> np.ndarray:
+        count_rows(X.shape[0])
+        return gradient(X @ d[:-1] - centre @ d[:-1] + bias * d[-1])
+
+    return largest_by_lanczos(gradient(1.0 + np.sin(np.arange(X.shape[0]))), precondition, bend) or 1.0
 
 
 def largest_eigenvalue(

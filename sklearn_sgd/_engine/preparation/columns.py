@@ -111,7 +111,10 @@ class StepMaker:
         ridge = float(self.formulas.parts.penalty.gradient(1.0)) / self.curvature
         with one_blas_thread():  # More would round otherwise: a stream renews its step inside and outside of `cores`.
             separable, given = _acts_on_single(self.formulas, statistics), (self.stream, self.noise, known, follows)
-            return make_step(statistics, self.rows, ridge, separable, *given, self.is_found, self.has_intercept)
+            momentum = self.formulas.allow_momentum and not self.noise
+            return make_step(
+                statistics, self.rows, ridge, separable, *given, self.is_found, self.has_intercept, momentum
+            )
 
 
 def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:
