@@ -1,9 +1,12 @@
 """Many columns, zeros or bounds, losses that are no parabolas: as the minimum of SciPy's L-BFGS-B."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
+from internals import by_columns, centre_columns
+from numpy.testing import assert_allclose
 from problems import covering
 from scipy import sparse
 from scipy.optimize import minimize, minimize_scalar
@@ -106,3 +109,15 @@ def test_correlated_dense_columns(kind, alpha):
     found = objective(loss, X, y, None, alpha, 1.0, model.coef_, model.intercept_)
     known = least(loss, sparse.csr_array(X), y, None, alpha, 1.0, False)
     assert found - known <= 0.1 * model.tol * of_constant(loss, y, None)
+
+
+def test_the_copy_by_columns_takes_twelve_bytes_for_each_entry():
+    X = np.random.default_rng(0).normal(5.0, 1.0, (2000, 401))
+    tracemalloc.start()
+    columns = by_columns(X)
+    taken = centre_columns(columns, np.full(2000, 1.0 / 2000), 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * X.size + 3e5
+    assert_allclose(taken, X.mean(axis=0))
+    assert_allclose(columns.toarray(), (X - taken).T, atol=1e-12)
