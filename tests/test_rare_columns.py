@@ -243,6 +243,19 @@ def test_defaults_generalise(kind, n):
     assert found > SGDRegressor(random_state=0).fit(X[train], y[train]).score(X[test], y[test]) - 0.025
 
 
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_noise_and_more_columns_than_many_rows(kind):
+    """The formula for the learned noise is too low there: fits learned all of it, in 100 epochs."""
+    n = 11_000
+    X, _ = power_law(n + 2000, 30_000, 10)
+    generator = np.random.default_rng(1)
+    X.data *= generator.choice([-1.0, 1.0], X.nnz)
+    y = generator.standard_normal(n + 2000)
+    model, ridge = kind(random_state=0).fit(X[:n], y[:n]), Ridge(10.0, solver="sparse_cg", tol=1e-2).fit(X[:n], y[:n])
+    assert model.score(X[n:], y[n:]) > ridge.score(X[n:], y[n:])
+    assert model.n_iter_ <= 4
+
+
 def test_effective_parameters_are_what_noise_is_learned():
     """The formula, against a descent on noise alone."""
     X, _ = power_law(8000, 4000, 20)

@@ -113,6 +113,7 @@ class Fit:
         # Full batches leave out directions of nearly dependent columns. This decides about them, whatever ends the fit.
         self.decides = final if final and final.leaves_out and not plan.noise else None
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
+        measures = bool(self.probe and self.probe.measures)
         is_sampled = state.statistics is not None and state.statistics.sampled
         # Of other losses by steps on all rows.
         self.is_sampled = is_sampled and plan.searches and not (score or plan.remembers)
@@ -120,7 +121,7 @@ class Fit:
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
-            patience=1 if self.probe else patience,
+            patience=self.probe.patience if self.probe else patience,
             least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
@@ -129,7 +130,8 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
-            adds_up=plan.preconditioner is not None and not (plan.noise or score or self.probe),
+            adds_up=measures or (plan.preconditioner is not None and not (plan.noise or score or self.probe)),
+            ends_on_rise=measures,
         )
         # A stream that goes on from here finds the minimum by moments, however few updates there were.
         is_worth = plan.n_rows >= MANY and plan.shuffles and self.stopping.margin is not None

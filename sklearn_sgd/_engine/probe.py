@@ -15,8 +15,13 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take
 
-# Largest number of rows for a descent on noise, which takes as long as the fit. For more, the formula is as good.
+# Number of rows up to which a descent on noise, which takes as long as the fit, is always made. For more rows than
+# columns the formula is as good from there on.
 ROWS = 10_000
+
+# Number of epochs that together make less progress than the tolerance, after which a fit stops, if the share of noise
+# is measured. Small progress is doubtful where it is not.
+PATIENCE = 3
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -28,7 +33,8 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 class Probe:
     """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
 
-    It is used for the squared error and few rows. Otherwise the share follows from the curvatures of the columns.
+    It is used for the squared error, and few rows or more columns than rows. Otherwise the share follows from the
+    curvatures of the columns.
     """
 
     def __init__(self, plan: Plan, state: State):
@@ -36,7 +42,9 @@ class Probe:
         assert state.step.shares is not None
         self.plan, self.descent = plan, None
         self.formula = Effective.of(state.step.shares, float(plan.n_rows))
-        if plan.n_rows > ROWS or not plan.formulas.is_quadratic:
+        self.measures = plan.formulas.is_quadratic and plan.n_rows <= max(ROWS, self.formula.numbers.sum())
+        self.patience = PATIENCE if self.measures else 1
+        if not self.measures:
             return
         generator = np.random.default_rng(0)
         self.signs = np.zeros(plan.X.shape[0])

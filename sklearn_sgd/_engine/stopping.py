@@ -48,6 +48,8 @@ class Stopping:
         Whether progress has no noise, so that little progress which grows from epoch to epoch counts, too.
     adds_up : bool
         Whether the progress of all epochs of the patience counts, not that of each.
+    ends_on_rise : bool
+        Whether an epoch after which the value is larger than before is the last one.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Stopping:
         ends_at_once: bool,
         is_exact: bool = False,
         adds_up: bool = False,
+        ends_on_rise: bool = False,
     ):
         self.margin = margin
         self.patience = patience
@@ -73,7 +76,7 @@ class Stopping:
         self.excess = excess
         self.has_grown = has_grown
         self.ends_at_once = ends_at_once
-        self.is_exact, self.adds_up = is_exact, adds_up
+        self.is_exact, self.adds_up, self.ends_on_rise = is_exact, adds_up, ends_on_rise
         self.losses: list[float] = []
         self.values: list[float] = []
         self.n_at_first_rate = 0
@@ -116,6 +119,7 @@ class Stopping:
         self.values.append(current)
         stalled = self.margin is not None and not current < self.best - self.margin and not self._is_faster()
         self.stalled = self.stalled + 1 if stalled else 0
+        rises = self.ends_on_rise and current > self.best
         if current < self.best:
             self.best = current
             if self.score:
@@ -128,7 +132,7 @@ class Stopping:
         known = self.excess if self.margin is not None and state.n_epochs > 1 else None
         if known and known(state) <= MISSING * self.margin:
             return "tol"
-        if self.stalled < self.patience or self._is_slow():
+        if not rises and (self.stalled < self.patience or self._is_slow()):
             return None
         if state.rate > self.smallest_rate:
             state.lower_rate(DIVISOR)
