@@ -244,16 +244,25 @@ def test_defaults_generalise(kind, n):
 
 
 @pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
-def test_noise_and_more_columns_than_many_rows(kind):
+@pytest.mark.parametrize(
+    ("loss", "n", "params"),
+    [
+        ("squared_error", 10_500, {}),
+        ("huber", 2000, {"epsilon": 1.0}),
+        ("logcosh", 2000, {}),
+        ("expectile", 2000, {"quantile": 0.6}),
+    ],
+)
+def test_noise_and_more_columns_than_rows(loss, n, params, kind):
     """The formula for the learned noise is too low there: fits learned all of it, in 100 epochs."""
-    n = 11_000
-    X, _ = power_law(n + 2000, 30_000, 10)
+    X, _ = power_law(n + 2000, 3 * n, 8)
     generator = np.random.default_rng(1)
     X.data *= generator.choice([-1.0, 1.0], X.nnz)
     y = generator.standard_normal(n + 2000)
-    model, ridge = kind(random_state=0).fit(X[:n], y[:n]), Ridge(10.0, solver="sparse_cg", tol=1e-2).fit(X[:n], y[:n])
-    assert model.score(X[n:], y[n:]) > ridge.score(X[n:], y[n:])
-    assert model.n_iter_ <= 4
+    model = kind(loss, random_state=0, **params).fit(X[:n], y[:n])
+    ridge = Ridge(10.0, solver="sparse_cg", tol=1e-2).fit(X[:n], y[:n])
+    assert model.score(X[n:], y[n:]) > ridge.score(X[n:], y[n:]) - (0.0 if loss == "squared_error" else 0.06)
+    assert model.n_iter_ <= 6
 
 
 def test_effective_parameters_are_what_noise_is_learned():

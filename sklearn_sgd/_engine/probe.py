@@ -13,7 +13,9 @@ from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import take
+from sklearn_sgd.losses import SquaredError
 
 # Number of rows up to which a descent on noise, which takes as long as the fit, is always made. For more rows than
 # columns the formula is as good from there on.
@@ -33,8 +35,8 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 class Probe:
     """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
 
-    It is used for the squared error, and few rows or more columns than rows. Otherwise the share follows from the
-    curvatures of the columns.
+    It is used for few rows, or more columns than rows. Otherwise the share follows from the curvatures of the columns.
+    The steps of all losses have the length of those of the squared error, so that the signs have this loss.
     """
 
     def __init__(self, plan: Plan, state: State):
@@ -42,7 +44,7 @@ class Probe:
         assert state.step.shares is not None
         self.plan, self.descent = plan, None
         self.formula = Effective.of(state.step.shares, float(plan.n_rows))
-        self.measures = plan.formulas.is_quadratic and plan.n_rows <= max(ROWS, self.formula.numbers.sum())
+        self.measures = plan.n_rows <= max(ROWS, self.formula.numbers.sum())
         self.patience = PATIENCE if self.measures else 1
         if not self.measures:
             return
@@ -54,6 +56,9 @@ class Probe:
         for w in (state.vectors.coef, state.vectors.average):
             w[:] = 0.0
         data = plan.data._replace(y=self.signs.astype(plan.data.y.dtype))
+        if not plan.formulas.is_quadratic:
+            parts = plan.parts._replace(loss=SquaredError())
+            plan = plan._replace(parts=parts, formulas=Formulas(parts, plan.X.shape[1]), searches=False)
         self.descent = Descent(plan._replace(data=data), state)
 
     def share(self, state: State) -> float:
