@@ -255,7 +255,7 @@ def test_defaults_generalise(kind, n):
 )
 def test_noise_and_more_columns_than_rows(loss, n, params, kind):
     """The formula for the learned noise is too low there: fits learned all of it, in 100 epochs."""
-    X, _ = power_law(n + 2000, 3 * n, 8)
+    X, _ = power_law(n + 2000, 3 * n, 10)
     generator = np.random.default_rng(1)
     X.data *= generator.choice([-1.0, 1.0], X.nnz)
     y = generator.standard_normal(n + 2000)
