@@ -24,7 +24,7 @@ from sklearn_sgd._engine.automatic import (
 from sklearn_sgd._engine.compiled import store
 from sklearn_sgd._engine.compiled.drivers.layouts import SPAN
 from sklearn_sgd._engine.compiled.machine import BoundCall
-from sklearn_sgd._engine.finish import narrow
+from sklearn_sgd._engine.finish import coordinates, narrow
 from sklearn_sgd._engine.kinks import elsewhere, interior
 from sklearn_sgd._engine.kinks import minimum as kinks
 from sklearn_sgd._engine.passes import (
@@ -66,6 +66,7 @@ WideGeometry, Directions, shows = geometry.WideGeometry, geometry.Directions, sa
 sample_in_units = scaled_sample.scaled_sample
 loss_curvature = curvature
 narrow_directions = narrow
+by_columns, centre_columns = coordinates.by_columns, coordinates.centre
 PinnedCopies = staging.PinnedCopies
 latest_falls, slopes_down = trend.latest_falls, trend.slopes_down
 

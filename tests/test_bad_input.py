@@ -17,8 +17,8 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES, Huber
-from sklearn_sgd.optimizers import OPTIMIZERS
-from sklearn_sgd.penalties import PENALTIES, Box, Positive
+from sklearn_sgd.optimizers import OPTIMIZERS, Adam
+from sklearn_sgd.penalties import L1, PENALTIES, Box, Positive
 
 X, Y = linear()
 
@@ -311,9 +311,16 @@ def test_huber_that_is_nowhere_a_square(method):
     refuses(MiniBatchSGDRegressor(loss="huber", epsilon=0.0), "'epsilon' parameter of Huber", method=method)
 
 
+class OwnHuber(Huber):
+    pass
+
+
 @both_methods
 def test_class_instead_of_instance(method):
-    refuses(MiniBatchSGDRegressor(loss=Huber), "loss", method=method, error=(ValueError, TypeError))
+    for name, kind in {"loss": Huber, "penalty": L1, "optimizer": Adam}.items():
+        model = MiniBatchSGDRegressor(**{name: kind})
+        refuses(model, rf"Give an instance, not the class: {name}={kind.__name__}\(\)", method=method)
+    refuses(MiniBatchSGDRegressor(OwnHuber), r"Give an instance, not the class: loss=OwnHuber\(\)", method=method)
 
 
 def test_early_stopping_is_for_fit():

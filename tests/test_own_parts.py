@@ -329,6 +329,23 @@ def test_own_parts_keep_the_precision(dtype):
     assert model.coef_.dtype == dtype
 
 
+def test_a_field_may_be_a_tuple():
+    class Expectile(NamedTuple):
+        slopes: tuple = (0.6, 1.4)
+
+        def value(self, y, p):
+            return np.where(p < y, *self.slopes) * (p - y) ** 2 / 2
+
+        def gradient(self, y, p):
+            return np.where(p < y, *self.slopes) * (p - y)
+
+    X, y = linear()
+    for dtype, rtol in ((np.float64, 1e-9), (np.float32, 1e-4)):
+        ours = BatchGDRegressor(Expectile()).fit(X.astype(dtype), y)
+        theirs = BatchGDRegressor("expectile", quantile=0.3).fit(X.astype(dtype), y)
+        assert_allclose(theta(ours), theta(theirs), rtol=rtol)
+
+
 def test_own_parts_inside_each_other():
     """A penalty of the user inside one of ours."""
     X, y = linear()

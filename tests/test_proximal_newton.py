@@ -1,10 +1,13 @@
 """Many columns, zeros or bounds, losses that are no parabolas: as the minimum of SciPy's L-BFGS-B."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 import sklearn
+from internals import by_columns, centre_columns
+from numpy.testing import assert_allclose
 from problems import covering
 from scipy import sparse
 from scipy.optimize import minimize, minimize_scalar
@@ -174,3 +177,15 @@ def test_smooth_penalties_of_arrays_of_other_libraries(library, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_own_penalties(kind):
     check_minimum(lambda X, y, alpha, positive, **params: kind(**params).fit(X, y), OwnL1(0.1))
+
+
+def test_the_copy_by_columns_takes_twelve_bytes_for_each_entry():
+    X = np.random.default_rng(0).normal(5.0, 1.0, (2000, 401))
+    tracemalloc.start()
+    columns = by_columns(X)
+    taken = centre_columns(columns, np.full(2000, 1.0 / 2000), 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * X.size + 3e5
+    assert_allclose(taken, X.mean(axis=0))
+    assert_allclose(columns.toarray(), (X - taken).T, atol=1e-12)

@@ -243,6 +243,28 @@ def test_defaults_generalise(kind, n):
     assert found > SGDRegressor(random_state=0).fit(X[train], y[train]).score(X[test], y[test]) - 0.025
 
 
+@pytest.mark.parametrize("kind", [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize(
+    ("loss", "n", "params"),
+    [
+        ("squared_error", 10_500, {}),
+        ("huber", 2000, {"epsilon": 1.0}),
+        ("logcosh", 2000, {}),
+        ("expectile", 2000, {"quantile": 0.6}),
+    ],
+)
+def test_noise_and_more_columns_than_rows(loss, n, params, kind):
+    """The formula for the learned noise is too low there: fits learned all of it, in 100 epochs."""
+    X, _ = power_law(n + 2000, 3 * n, 10)
+    generator = np.random.default_rng(1)
+    X.data *= generator.choice([-1.0, 1.0], X.nnz)
+    y = generator.standard_normal(n + 2000)
+    model = kind(loss, random_state=0, **params).fit(X[:n], y[:n])
+    ridge = Ridge(10.0, solver="sparse_cg", tol=1e-2).fit(X[:n], y[:n])
+    assert model.score(X[n:], y[n:]) > ridge.score(X[n:], y[n:]) - (0.0 if loss == "squared_error" else 0.06)
+    assert model.n_iter_ <= 6
+
+
 def test_effective_parameters_are_what_noise_is_learned():
     """The formula, against a descent on noise alone."""
     X, _ = power_law(8000, 4000, 20)

@@ -1,5 +1,6 @@
 """What parameters, methods and attributes mean."""
 
+import pickle
 from itertools import product
 
 import numpy as np
@@ -314,6 +315,23 @@ def test_weights_in_one_row_calls_keep_their_ratio(batch_size):
         before = getattr(model, "intercept_", 0.0)
         model.partial_fit([[0.0]], [1.0], [weight])
         assert model.intercept_ - before == pytest.approx(0.02 * weight / mean * (1 - before))
+
+
+@few_steps
+@pytest.mark.parametrize("kind", [np.asarray, csr])
+def test_weights_whose_sum_is_not_finite_are_refused(kind):
+    """Also if the sum leaves the range of numbers in a later call only, of one row or of many."""
+    X, y = linear()
+    X, huge = kind(X), np.full(60, 1e307)
+    message = "The sum of sample_weight, .* is out of the range of numbers"
+    with pytest.raises(ValueError, match=message):
+        mini().fit(X, y, huge)
+    for size in (1, 30):
+        model = mini().partial_fit(X, y, np.full(60, 2.95e306))
+        before = pickle.dumps(model)
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(X[:size], y[:size], huge[:size])
+        assert pickle.dumps(model) == before
 
 
 @few_steps

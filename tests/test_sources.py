@@ -253,6 +253,8 @@ def test_a_column_that_is_named_twice(pa):
         ArrowSource(table, ["a", "a"], "b")
     with pytest.raises(ValueError, match="target and sample_weight must be numbers; levels names a"):
         ArrowSource(table, ["a"], "a", levels={"a": [1.0, 2.0]})
+    with pytest.raises(ValueError, match="A target cannot be a feature, too; got a"):
+        ArrowSource(table, ["a", "b"], "a")
 
 
 @pytest.mark.parametrize("as_frame", [False, True])
@@ -474,6 +476,20 @@ def test_transformers_that_are_none():
 def test_limits_that_are_none(wrong):
     with pytest.raises(ValueError, match=rf"{next(iter(wrong))} must be"):
         fit_stream(OnlineSGDRegressor(), [linear()], **wrong)
+
+
+@pytest.mark.parametrize("progress", ["yes", 1, None], ids=str)
+def test_progress_that_cannot_be_called(progress):
+    model = OnlineSGDRegressor()
+    with pytest.raises(TypeError, match="progress must be True, False or a function"):
+        fit_stream(model, [linear()], progress=progress)
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("item", [None, 3.0], ids=str)
+def test_items_that_are_no_chunks(item):
+    with pytest.raises(ChunkError, match=rf"Chunk 2 of epoch 1: a chunk must be \(X, y\) .*; got {item}"):
+        fit_stream(OnlineSGDRegressor(), [linear(), item])
 
 
 # Arrays

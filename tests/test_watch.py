@@ -43,6 +43,16 @@ def test_a_rate_that_is_too_high_for_raw_columns_warns(size, kind):
     assert r2_score(y, model.predict(X)) < -0.5
 
 
+def test_rows_of_several_kinds_are_compared():
+    """Single dense rows among sparse ones, without an intercept, of which columns far from 0 take the place."""
+    X, y = raw_columns(200)
+    model = MiniBatchSGDRegressor(fit_intercept=False, average=True)
+    for start, size in zip(range(20), [1, 19] * 10, strict=True):
+        rows = slice(10 * start, 10 * start + size)
+        model.partial_fit(X[rows] if size == 1 else sparse.csr_matrix(X[rows]), y[rows])
+    assert r2_score(y, model.predict(X)) > 0.9
+
+
 def test_the_remedy_depends_on_the_cause():
     X, y = raw_columns()
     with pytest.warns(ConvergenceWarning, match="'auto', or a smaller eta0"):

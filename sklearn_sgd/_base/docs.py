@@ -78,8 +78,8 @@ tol : float or None, default=1e-3
     penalty, the automatic step stops when the loss that is expected on new samples makes no more progress (see the user
     guide). If None, all epochs are run.
 n_iter_no_change : int, default=5
-    The number of epochs without progress after which `fit` stops. It is one where the loss expected on new samples
-    decides.
+    The number of epochs without progress after which `fit` stops. It has no effect where the loss expected on new
+    samples decides.
 early_stopping : bool, default=False
     If True, progress is measured by the score on validation samples, in units of `tol`, and the best parameters are
     kept. The score is D²: 1 less the loss over that of the best constant prediction, which is R² for the squared error.

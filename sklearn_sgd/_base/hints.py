@@ -31,7 +31,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _of_name(parameter: str, value: Any, names: Collection) -> str:
-    """Return a hint for a name with other capitals, or of another library."""
+    """Return a hint for a class, or for a name with other capitals, or of another library."""
+    if isinstance(value, type):
+        return f"Give an instance, not the class: {parameter}={value.__name__}()."
     lower = value.lower() if isinstance(value, str) else ""
     name = lower if lower in names else SYNONYMS.get(parameter, {}).get(lower)
     return f"Its name here is {parameter}={name!r}." if name else ""
@@ -64,8 +66,6 @@ def _of_penalty(value: Any) -> str:
 
 def _of_loss(value: Any) -> str:
     """Return a hint for a loss that is not valid."""
-    if isinstance(value, type) and value in LOSSES.values():
-        return f"Give an instance, not the class: loss={value.__name__}()."
     return _of_name("loss", value, LOSSES)
 
 

@@ -62,6 +62,7 @@ class Fit:
         self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
         self.ways = Ways(plan, state, self.reference, has_score=bool(score), has_probe=bool(self.probe))
         ends_at_once = self.ways.end_at_once(plan, state)
+        measures = bool(self.probe and self.probe.measures)
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -74,8 +75,9 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
-            keeps_best=bool(score or (self.probe and self.probe.waits)),
-            adds_up=plan.preconditioner is not None and not (plan.noise or score),
+            keeps_best=bool(score) or measures,
+            adds_up=measures or (plan.preconditioner is not None and not (plan.noise or score or self.probe)),
+            ends_on_rise=measures and not plan.accelerates,
         )
         if ends_at_once and tol is not None:
             plan = plan._replace(part=part_of_epoch(plan))

@@ -13,13 +13,16 @@ from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import take
+from sklearn_sgd.losses import SquaredError
 
-# Largest number of rows for a descent on noise, which takes as long as the fit. For more, the formula is as good, but
-# not for steps with momentum.
+# Number of rows up to which a descent on noise, which takes as long as the fit, is always made. For more rows than
+# columns the formula is as good from there on, but not for steps with momentum.
 ROWS = 10_000
 
-# Epochs without progress after which steps with momentum end: they become longer, so later ones may learn more.
+# Number of epochs that together make less progress than the tolerance, after which a fit stops, if the share of noise
+# is measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later ones learn more.
 PATIENCE = 4
 
 
@@ -32,17 +35,19 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 class Probe:
     """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
 
-    It is used for the squared error, with few rows or steps with momentum. Otherwise the share follows from the
-    curvatures of the columns.
+    It is used for few rows, more columns than rows, and steps with momentum. Otherwise the share follows from the
+    curvatures of the columns. The steps of all losses have the length of those of the squared error, so that the signs
+    have this loss.
     """
 
     def __init__(self, plan: Plan, state: State):
         assert state.step is not None
         assert state.step.shares is not None
         self.plan, self.descent = plan, None
-        self.waits = plan.accelerates
         self.formula = Effective.of(state.step.shares, float(plan.n_rows))
-        if not (self.waits or (plan.n_rows <= ROWS and plan.formulas.is_quadratic)):
+        self.measures = plan.accelerates or plan.n_rows <= max(ROWS, self.formula.numbers.sum())
+        self.patience = PATIENCE if self.measures else 1
+        if not self.measures:
             return
         generator = np.random.default_rng(0)
         self.signs = np.zeros(plan.X.shape[0])
@@ -52,12 +57,10 @@ class Probe:
         for w in (state.vectors.coef, state.vectors.average):
             w[:] = 0.0
         data = plan.data._replace(y=self.signs.astype(plan.data.y.dtype))
+        if not plan.formulas.is_quadratic:
+            parts = plan.parts._replace(loss=SquaredError())
+            plan = plan._replace(parts=parts, formulas=Formulas(parts, plan.X.shape[1]), searches=False)
         self.descent = Descent(plan._replace(data=data), state)
-
-    @property
-    def patience(self) -> int:
-        """Epochs without progress after which the fit ends."""
-        return PATIENCE if self.waits else 1
 
     def share(self, state: State) -> float:
         """The share of the noise that is learned after another epoch."""

@@ -163,7 +163,8 @@ def _spread(penalty, n_features: int, dtype):
 def _in_precision(part, dtype):
     """Return a part with fields in the precision of X, so that kernels need not convert each coefficient."""
     if isinstance(part, tuple):
-        return type(part)(*(_in_precision(field, dtype) for field in part))
+        fields = [_in_precision(field, dtype) for field in part]
+        return type(part)(*fields) if hasattr(part, "_fields") else tuple(fields)
     return dtype.type(part) if isinstance(part, float) else part
 
 

@@ -1,5 +1,6 @@
 """Sample weights of a descent, which count relative to their mean."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,11 @@ class WeightRecord:
         rows = n_rows if weight is None else int(total(doubled(weight != 0)))
         self.weight_sum, self.weight_rows = self.weight_sum + weights, self.weight_rows + rows
         self.left_sum, self.left_rows = self.left_sum + weights, self.left_rows + rows
+        if not math.isfinite(self.weight_sum):
+            raise ValueError(
+                "The sum of sample_weight, of this and all earlier calls, is out of the range of numbers. Remedy: "
+                "divide all weights by a constant, since only their ratios matter."
+            )
         return before / self.mean_weight
 
     def faded(self, weight, X, kept: np.ndarray | None, left: np.ndarray, share: float):

@@ -46,6 +46,12 @@ def check_transformer(transformer: Any) -> None:
     raise TypeError(f"transformer must be a fitted object with the method transform; got {what}.{hint}")
 
 
+def check_progress(progress: Any) -> None:
+    """Raise an error unless progress is shown, or not, or passed to a function."""
+    if not (isinstance(progress, bool) or callable(progress)):
+        raise TypeError(f"progress must be True, False or a function of one argument; got {progress!r}.")
+
+
 def check_limits(source: Source, epochs: int, **limits: Any) -> None:
     """Raise an error for limits that are out of range; None means no limit."""
     for name, value in {"epochs": epochs, **limits}.items():

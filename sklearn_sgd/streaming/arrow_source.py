@@ -140,6 +140,8 @@ class ArrowSource(Source):
             raise ValueError(f"levels must name features; got {', '.join(sorted(strange))}.")
         if both := set(self.levels) & {*self.targets, self.sample_weight}:
             raise ValueError(f"target and sample_weight must be numbers; levels names {', '.join(sorted(both))}.")
+        if both := set(self.features) & set(self.targets):
+            raise ValueError(f"A target cannot be a feature, too; got {', '.join(sorted(both))}.")
         if self.unknown not in ("error", "ignore"):
             raise ValueError(f"unknown must be 'error' or 'ignore'; got {self.unknown!r}.")
         if self.as_frame and (self.levels or fill is not None):

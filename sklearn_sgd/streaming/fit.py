@@ -19,6 +19,7 @@ from sklearn_sgd.streaming.arguments import (
     check_estimator,
     check_limits,
     check_names,
+    check_progress,
     check_transformer,
     is_once,
     named_features,
@@ -129,6 +130,7 @@ def fit_stream(
     """
     check_estimator(estimator)
     check_transformer(transformer)
+    check_progress(progress)
     source, started, show = as_source(source, learn=True), monotonic(), bool(progress)
     given = {"epochs": epochs, "time_budget": time_budget}
     epochs = 1 if epochs is None else epochs

@@ -280,6 +280,8 @@ def as_chunk(item) -> Chunk:
         if not 1 <= len(item) <= 3:
             raise ValueError(f"a chunk must be (X, y) or (X, y, sample_weight); got {len(item)} items")
         return Chunk(*item)
+    if not (hasattr(item, "shape") or hasattr(item, "__len__")):
+        raise ValueError(f"a chunk must be (X, y) or (X, y, sample_weight); got {item!r}")
     return Chunk(item)
 
 

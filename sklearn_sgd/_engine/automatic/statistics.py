@@ -132,7 +132,7 @@ def measure(
     if type(X) is np.ndarray and kept is None and X.shape[0] == 1 and centred:
         row = doubled(X[0])
         row = row if y is None else np.concatenate((row, doubled(y[0])))
-        return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, X.shape[1] <= FULL)
+        return _one_row(row, float(weight[0]) if weight.shape[0] else 1.0, narrow and X.shape[1] <= FULL)
     if isinstance(X, RemoteRows):
         count_rows(X.shape[0])
         return X.measure(weight, centred, y is not None)

@@ -179,14 +179,17 @@ def by_columns(X: Any) -> Any:
     if sparse.issparse(X):
         return X.T.tocsr()
     (n, p), data = X.shape, X.T.flatten()
-    return sparse.csr_array((data, np.tile(np.arange(n, dtype=np.int32), p), n * np.arange(p + 1)), shape=(p, n))
+    # Offsets of another type would let SciPy copy the row numbers.
+    rows, offsets = np.tile(np.arange(n, dtype=np.int32), p), n * np.arange(p + 1, dtype=np.int32)
+    return sparse.csr_array((data, rows, offsets), shape=(p, n))
 
 
 def centre(columns: Any, share: np.ndarray, bias: float) -> np.ndarray:
     """Centre the columns without gaps, which may be far from 0; return what was subtracted."""
     counts = np.diff(columns.indptr)
     taken = np.where(counts == len(share), bias * (columns @ share), 0.0)
-    columns.data -= np.repeat(taken, counts).astype(columns.dtype)
+    for column in np.flatnonzero(taken):
+        columns.data[slice(*columns.indptr[column : column + 2])] -= taken[column]
     return taken
 
 
