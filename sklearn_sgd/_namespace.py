@@ -22,6 +22,9 @@ from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, 
 # unknown, and bytes on the host, few enough for its caches.
 FREE_SHARE, CARD_BYTES, HOST_BYTES = 1 / 8, 1 << 28, 1 << 22
 
+# The number of the host's memory in the DLPack protocol, which the array API standard includes.
+DLPACK_HOST = 1
+
 # The namespace for a type of arrays, with and without dispatch. To find it takes as long as ten products.
 _functions: dict[tuple[type, bool], Any] = {}
 
@@ -87,6 +90,13 @@ def _library(array) -> str:
 def is_on_host(array) -> bool:
     """Whether an array is known to be in the memory of the host: of NumPy, or a tensor of torch there."""
     return not is_foreign(array) or (_library(array) == "torch" and array.device.type == "cpu")
+
+
+def is_in_host_memory(array) -> bool:
+    """Return whether rows are in the memory of this process: of NumPy and SciPy, or of a library that says so."""
+    if isinstance(array, RemoteObject):
+        return False
+    return not is_foreign(array) or array.__dlpack_device__()[0] == DLPACK_HOST
 
 
 def scratch_bytes(array) -> int:
