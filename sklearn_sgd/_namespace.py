@@ -23,6 +23,9 @@ from sklearn_sgd._compat import check_same_namespace, convert_to_numpy, device, 
 # unknown, and bytes on the host, few enough for its caches.
 FREE_SHARE, CARD_BYTES, HOST_BYTES = 1 / 8, 1 << 28, 1 << 22
 
+# The number of the host's memory in the DLPack protocol, which the array API standard includes.
+DLPACK_HOST = 1
+
 # The namespace for a type of arrays, with and without dispatch. To find it takes as long as ten products.
 _functions: dict[tuple[type, bool], Any] = {}
 
@@ -93,6 +96,13 @@ def is_on_host(array) -> bool:
 def has_graphs(array) -> bool:
     """Whether operations on an array can be recorded as a graph: on tensors of torch on a graphics card."""
     return is_foreign(array) and _library(array) == "torch" and array.is_cuda
+
+
+def is_in_host_memory(array) -> bool:
+    """Return whether rows are in the memory of this process: of NumPy and SciPy, or of a library that says so."""
+    if isinstance(array, RemoteObject):
+        return False
+    return not is_foreign(array) or array.__dlpack_device__()[0] == DLPACK_HOST
 
 
 def scratch_bytes(array) -> int:

@@ -372,7 +372,7 @@ def test_columns_that_begin_to_vary_for_several_targets_as_for_each(size):
     together = stream(OnlineSGDRegressor("huber"), X, Y, size)
     for target, y in enumerate(Y.T):
         alone = stream(OnlineSGDRegressor("huber"), X, y, size)
-        assert_allclose(together.coef_[target], alone.coef_, rtol=1e-9)
+        assert_allclose(together.coef_[target], alone.coef_, rtol=1e-9, atol=1e-12)  # One of them is 0.
         assert together.intercept_[target] == pytest.approx(alone.intercept_, rel=1e-9)
 
 

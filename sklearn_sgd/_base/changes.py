@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._base.reports import warn
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.by_column import StatesByColumn
 
@@ -48,7 +49,7 @@ class Change(NamedTuple):
         another_loss, another_penalty = (before not in ("", now) for before, now in (loss, penalty))
         if not (another_loss or another_penalty) or recipe.params["half_life"] or not recipe.average_from(noise=True):
             return None
-        if recipe.finishes_by_scores and not another_loss:
+        if recipe.params["inference"] and recipe.finishes_by_scores and not another_loss:
             return None
         known = None if isinstance(position, StatesByColumn) else position
         # Moments of the targets lead to the minimum whatever was learned.
@@ -61,6 +62,11 @@ class Change(NamedTuple):
         share = min(_share(state, model.penalty_terms, recipe) for state in known) if forgets and known else None
         return cls("penalty", *penalty, share)
 
+    @property
+    def forgets_most(self) -> bool:
+        """Whether less than half of the samples count from here on, or the average cannot forget."""
+        return self.share is None or self.share < ENOUGH
+
     def forget(self, position: Any) -> None:
         """Let the averages of states forget samples."""
         if self.share is not None:
@@ -71,8 +77,14 @@ class Change(NamedTuple):
         """Warn of the change."""
         if self.share is None:
             warn(estimator, INCLUDES.format(**self._asdict()))
-        elif self.share < ENOUGH:
+        elif self.forgets_most:
             warn(estimator, FORGETS.format(**self._asdict(), less="less" if self.share else "no more"))
+
+
+def scores_to_continue(model: Any, resolved: ResolvedParameters, change: Change | None) -> Sequence[Scores]:
+    """Return the scores with which a stream goes on: none after another loss, or where most samples are forgotten."""
+    is_known = model is not None and model.loss_name in ("", resolved.loss_name)
+    return model.scores if is_known and not (change and change.forgets_most) else ()
 
 
 def _share(state: State, former: list[float] | None, recipe: Recipe) -> float:

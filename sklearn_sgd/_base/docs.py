@@ -67,8 +67,9 @@ average : 'auto', bool or int, default='auto'
     - int: the same, from that update on.
     - 'auto': with ``learning_rate='auto'`` and batches of less than all samples, a mean in which later updates count
       more, and final steps from there. `fit` ends with steps on all samples where these are known to lead to the
-      minimum. `partial_fit` with the squared error predicts with the minimum of the objective on all samples seen,
-      which follows from their moments. Otherwise as False.
+      minimum. `partial_fit` predicts with the minimum of the objective on all samples seen, or an approximation of it,
+      which follow from sums over them, unless there was a `fit` of another loss than the squared error before, more
+      than 400 features, or a penalty with L1 or bounds. Otherwise as False.
     - False: the parameters after the last update.
 tol : float or None, default=1e-3
     The tolerance for stopping. An epoch is progress if it lowers the objective below the best one so far by `tol` times
@@ -103,8 +104,8 @@ half_life : float or None, default=None
 inference : bool, default=False
     If True, `fit` and `partial_fit` keep what robust standard errors need, so that
     :func:`~sklearn_sgd.inference.coefficient_table` needs no samples. This takes the square of the number of features,
-    at most 400, in memory and in work for each sample. `partial_fit` with a loss other than the squared error and
-    ``learning_rate='auto'`` then predicts with the minimum of the objective on all samples seen.
+    at most 400, in memory and in work for each sample. Streams of other losses than the squared error keep it anyway,
+    where they predict with the minimum: see `average`.
 warm_start : bool, default=False
     If True, `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts at 0.
 random_state : int, RandomState instance or None, default=None

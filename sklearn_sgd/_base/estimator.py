@@ -18,7 +18,7 @@ from sklearn_sgd._base import reports, training, validation
 from sklearn_sgd._base.attributes import FittedAttributes
 from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.calls import learn_call
-from sklearn_sgd._base.changes import Change
+from sklearn_sgd._base.changes import Change, scores_to_continue
 from sklearn_sgd._base.docs import DOCS
 from sklearn_sgd._base.fitted import FittedModel
 from sklearn_sgd._base.hints import HintsMixin
@@ -226,6 +226,7 @@ class BaseGDRegressor(
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0] or not (first or weight is None or namespace(weight).any(weight != 0)):
             return True
+        recipe = recipe.of_stream(X) if first or model.scores else recipe  # type: ignore[union-attr]
         position: Sequence[State] | StatesByColumn
         change = None
         if first:
@@ -236,20 +237,18 @@ class BaseGDRegressor(
             change = Change.of(model, resolved, recipe, position)
             if change:
                 change.forget(position)
-        stream = SparseStream.of(recipe, X) if shape == () else None
+        stream, finish = SparseStream.of(recipe, X) if shape == () else None, finish_of(recipe)
         if stream and isinstance(position, StatesByColumn) and (reached := stream.advance(X, y, weight, position)):
-            attributes = self._fitted_attributes(
-                stream.template(X).plan, reached, shape, resolved, finish=finish_of(recipe)
-            )
+            attributes = self._fitted_attributes(stream.template(X).plan, reached, shape, resolved, finish=finish)
             cache = StreamCache.of(self, resolved, stream, X, shape)
         else:
-            known = model.scores if model and model.loss_name in ("", resolved.loss_name) else ()
+            known = scores_to_continue(model, resolved, change)
             learned = learn_call(recipe, X, validation.as_columns(y), weight, position, known)
             if learned.diverged:
                 self._report_not_finite(learned.diverged)
                 return False
             cache = StreamCache.of(self, resolved, stream or learned.stream, X, shape)
-            more = {"finish": finish_of(recipe), "scores": learned.scores}
+            more = {"finish": finish, "scores": learned.scores}
             attributes = self._fitted_attributes(learned.plan, learned.position, shape, resolved, **more)
         if change:
             change.report(self)

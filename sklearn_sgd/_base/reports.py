@@ -24,6 +24,10 @@ SHUFFLED = (
     "Remedy: more samples, in random order, fit instead of partial_fit, or features and targets without extreme values."
 )
 
+SORTED = (
+    "After {n_samples} samples early ones lead to other coefficients than late ones, so that these may be far from the "
+    "minimum on all samples. Remedy: samples in random order, fit instead of partial_fit, or a half_life."
+)
 HIDDEN = (
     "X has features so far from 0 that the steps of a stream without intercept do not see their spread. Remedy: "
     "fit_intercept=True, features less their means, or fit instead of partial_fit."
@@ -128,13 +132,16 @@ def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: An
         _warn_once(estimator, _of_targets(small, model) + MESSAGES["small"])
     if before is None and X.shape[0] and (outside := number_out_of_range(recipe, y)):
         _warn_once(estimator, _of_targets(outside, model) + MESSAGES["outside"])
-    known, worse = watched(before, recipe, model.progress, partial(model.predict, raw=True), X, y, weight)
+    predict, chunk = partial(model.predict, raw=True), (X, y, weight)
+    known, worse = watched(before, recipe, model.progress, model.scores, predict, chunk)
     if worse.than_constant:
         message = _of_targets(worse.than_constant, model) + STREAM.format(n_samples=state.n_samples)
         remedy = shorter_steps(estimator) if worse.than_start else longer_steps(estimator, "more samples")
         _warn_once(estimator, message + (SHUFFLED if recipe.automatic else remedy))
     elif worse.is_hidden:
         _warn_once(estimator, HIDDEN)
+    elif worse.n_sorted:
+        _warn_once(estimator, _of_targets(worse.n_sorted, model) + SORTED.format(n_samples=state.n_samples))
     vars(estimator).pop("_has_warned", None)
     return model.replace(watch=known)
 

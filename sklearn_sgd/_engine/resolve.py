@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from sklearn_sgd import schedules
 from sklearn_sgd._engine.automatic.statistics import FULL
 from sklearn_sgd._engine.passes.passive_aggressive import variant
 from sklearn_sgd._engine.traits import Formulas
+from sklearn_sgd._namespace import is_in_host_memory
 from sklearn_sgd._parts import make_part, measured_from_least, stores_slopes, try_penalty
 from sklearn_sgd.losses import LOSSES, EpsilonInsensitive
 from sklearn_sgd.optimizers import OPTIMIZERS
@@ -28,12 +29,16 @@ class Parts(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """Parameters, parts with their formulas, and the schedule, unless the step is automatic."""
+    """Parameters, parts with their formulas, and the schedule, unless the step is automatic.
+
+    ``keeps_scores``: whether a stream keeps the sums of its rows that are described in `scores.sums`.
+    """
 
     params: dict[str, Any]
     parts: Parts
     formulas: Formulas
     schedule: schedules.Schedule
+    keeps_scores: bool = False
 
     @property
     def automatic(self) -> bool:
@@ -58,17 +63,27 @@ class Recipe(NamedTuple):
     @property
     def finishes_by_scores(self) -> bool:
         """Whether a stream predicts with the minimum that its scores give: losses other than the squared error."""
-        return self.params["inference"] and self.finishes and not self.formulas.is_quadratic
+        return self.keeps_scores and self.finishes and not self.formulas.is_quadratic
 
     @property
     def finishes_with_zeros(self) -> bool:
         """Whether a stream predicts with the zeros that the slopes of its rows lead to: losses other than the above."""
-        return self.finishes and self.formulas.hides_zeros and not self.params["inference"]
+        return self.finishes and self.formulas.hides_zeros and not self.keeps_scores
 
     @property
     def finishes_streams(self) -> bool:
         """Whether a stream predicts with the minimum that follows from its moments: the squared error."""
         return self.finishes and self.formulas.is_least_squares
+
+    def of_stream(self, X: Any) -> Self:
+        """Return the recipe of a stream whose rows were all seen by `partial_fit`, up to X.
+
+        Its scores are kept where they give the coefficients: of rows in the memory of the host, for a smooth penalty.
+        """
+        can_predict = self._replace(keeps_scores=True).finishes_by_scores and self.formulas.is_smooth
+        if can_predict and X.shape[1] <= FULL and is_in_host_memory(X):
+            return self._replace(keeps_scores=True)
+        return self
 
 
 def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -> Recipe:
@@ -93,7 +108,7 @@ def make_recipe(params: dict[str, Any], dtype, n_features: int, foreign: bool) -
         check_scores(formulas, n_features)
     if choice in PASSIVE:
         parts = make_passive(params, parts, formulas)
-    return Recipe(params, parts, formulas, make_schedule(params, parts.loss))
+    return Recipe(params, parts, formulas, make_schedule(params, parts.loss), params["inference"])
 
 
 def check_scores(formulas: Formulas, n_features: int) -> None:

@@ -88,13 +88,13 @@ def counted_scores(recipe: Recipe, known: Sequence[Scores], states: Sequence[Sta
 
 
 def end_chunk(recipe: Recipe, done: Sequence[tuple[Descent, Epoch]], known: Sequence[Scores]) -> tuple[Scores, ...]:
-    """Count the losses of a chunk before it was learned; return the scores, with ``inference=True``."""
+    """Count the losses of a chunk before it was learned; return the scores, if they are kept."""
     for descent, epoch in done:
         descent.state.count_first_loss(epoch.loss, descent.plan.weight, descent.plan.n_rows)
         if recipe.finishes_with_zeros:
             plan = descent.plan
             learn_slopes(plan.parts.loss, plan.data, plan.row_indices, plan.X, descent.state)
-    if not recipe.params["inference"]:
+    if not recipe.keeps_scores:
         return ()
     states = [descent.state for descent, _ in done]
     return scores_after(recipe, known, states, _chunk_of([descent.plan for descent, _ in done]))

@@ -10,13 +10,23 @@ from typing import Any, Self
 
 import numpy as np
 
+from sklearn_sgd._engine.finish.proximal_newton import curvature_beside
 from sklearn_sgd._engine.scores import curvature as second
-from sklearn_sgd._engine.scores.block import Block, OutOfRange, ones, settled, view_of, with_block, with_block_here
+from sklearn_sgd._engine.scores.block import (
+    Block,
+    OutOfRange,
+    design_of,
+    ones,
+    settled,
+    view_of,
+    with_block,
+    with_block_here,
+)
 from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.newton import minimum_with
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import blocks, dense
-from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
+from sklearn_sgd._engine.scores.products import blocks, dense, weighted_product
+from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, WORSE, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, host, take
@@ -78,6 +88,46 @@ class Scores(Sums):
         rows = self._rows[:, :-2], self._rows[:, -2], self._rows[:, -1]
         return self._without_pending._counting(objective, *rows, start, half_life, everything)
 
+    @np.errstate(all="ignore")
+    def predictor(self, objective: Objective, start: Start, half_life: float | None) -> tuple[np.ndarray, float] | None:
+        """Return coefficients and intercept at the minimum of all rows; None if those of the descent may be better.
+
+        Stored rows are seen from the same place as those before them, unless columns begin to vary in them. It takes a
+        fraction of the time of `counted`.
+        """
+        if not self.n_pending:
+            known = self
+        elif not self.weight or self._news(self._rows[:, :-2])[0]:
+            known = self.counted(objective, start, half_life)
+        else:
+            known = self._with_stored(objective, start, half_life)
+        known = settled(known, objective)
+        w = known.minimum(objective) if known.lead >= WORSE and known.bends else None
+        if w is None:
+            return None
+        coef = w[: len(known.centre)]
+        return coef, float(w[-1] - known.centre @ coef) if known.has_intercept else 0.0
+
+    def _with_stored(self, objective: Objective, start: Start, half_life: float | None) -> Self:
+        X, y, s, known = self._rows[:, :-2], self._rows[:, -2], self._rows[:, -1], self
+        if half_life:
+            share, left = left_after(len(y), half_life), left_of(len(y), half_life)
+            known, s = known._weighted(share), s * left
+        Z, at, loss = design_of(known, X), known.at, objective.loss
+        p = Z @ at
+        g = loss.gradient(y, p)
+        if len(known.jumps):
+            curvature = float(s.sum()) / known.weight * known.curvature
+        else:
+            curvature = weighted_product(Z, s * np.maximum(curvature_beside(loss, y, p, g), 0.0))
+        after = known._replace(
+            weight=known.weight + float(s.sum()),
+            curvature=known.curvature + curvature,
+            product=known.product + curvature @ at,
+            slope=known.slope + (s * g) @ Z,
+        )
+        return after._compared(objective, Z, y, s, start)
+
     def in_unit(self, unit: float) -> Self:
         """Return the same sums with weights in another unit."""
         if unit == self.unit:
@@ -87,7 +137,7 @@ class Scores(Sums):
 
     @property
     def _rows(self) -> np.ndarray:
-        rows = np.array(self.pending[: self.n_pending])
+        rows = np.concatenate(self.pending[: self.n_pending]).reshape(self.n_pending, -1)
         rows[:, -1] /= self.unit
         return rows
 
@@ -101,8 +151,10 @@ class Scores(Sums):
         return np.append(rows[:, -2], y), np.append(rows[:, -1], s)
 
     def _waiting(self, X: Any, y: Any, s: Any, unit: float) -> Self:
-        s = unit * (np.ones(X.shape[0]) if s is None else doubled(host(s)))
-        rows = np.column_stack([dense(X), doubled(host(y)), s])
+        rows = np.empty((X.shape[0], X.shape[1] + 2))
+        rows[:, :-2], rows[:, -2], rows[:, -1] = dense(X), host(y), unit
+        if s is not None:
+            rows[:, -1] *= host(s)
         # Another fork of the same sums may have gone on.
         pending = self.pending if len(self.pending) == self.n_pending else self.pending[: self.n_pending]
         pending.extend(rows)
@@ -148,15 +200,27 @@ class Scores(Sums):
                 after = with_block_here(known, objective, block, view_of(known, objective, block))
             if len(after.leading.y) > len(known.leading.y) and not (after := settled(after, objective)).is_finite:
                 raise OutOfRange
-            return after
+            X, y, s = (values[-TOGETHER:] for values in block[:3])
+            return after._compared(objective, design_of(after, X), y, s, start)
         except OutOfRange:
             warnings.warn(
-                f"inference=True: {len(y)} rows are not counted in standard errors, since the squares of some slopes "
-                "are out of the range of numbers. Remedy: scale X or y.",
+                f"{len(y)} samples are not counted in standard errors, and for losses other than the squared error in "
+                "coefficients, since the squares of some slopes are out of the range of numbers. Remedy: scale X or y.",
                 RuntimeWarning,
                 stacklevel=user_stacklevel(),
             )
         return self._replace(pending=known.pending, n_pending=known.n_pending, n_held=known.n_held)
+
+    def _compared(self, objective: Objective, Z: np.ndarray, y: np.ndarray, s: np.ndarray, start: Start) -> Self:
+        """Return the sums with what a comparison with the descent shows, on rows that both know."""
+        w = self.minimum(objective)
+        if w is None:
+            return self._replace(lead=-np.inf)
+        now, of_descent = (objective.loss.value(y, Z @ at) for at in (w, self.parameters(*start())))
+        gains = s * (of_descent - now)
+        deviation = float(np.linalg.norm(gains))
+        lead = float(gains.sum()) / max(deviation, 1e-300)
+        return self._replace(lead=lead if np.isfinite(deviation) else -np.inf)
 
     def _news(self, X: np.ndarray) -> tuple[bool, np.ndarray]:
         """Return whether columns vary that did not before, and which rows have other values in those of few such rows.

@@ -34,8 +34,18 @@ FIRST, TOGETHER = 10, 256
 # order gives, from which neighbours are alike; and what chance adds to either, times the number of parameters.
 VISIBLE, MANY, CHANCE = 0.025, 6.0, 8.0
 
+# Share of the variance of scores above which the minimum of the parabolas is in doubt, too. A drift of coefficients by
+# as much as they are large has up to 0.25.
+APART = 0.3
+
 # Steps from the last minimum on the parabolas: one, and more for penalties that are no parabolas, and for rounding.
 LAST = 3
+
+# Value of `lead` below which the minimum of the parabolas is not used: the losses may not be like parabolas.
+WORSE = -2.0
+
+# Number of rows for each parameter that must have a second derivative, of losses that may be straight.
+BENT = 3.0
 
 # Gain of a step, in units of that from noise alone, which shows that the parabolas contradict each other.
 ABSURD = 1e4
@@ -77,6 +87,9 @@ class Sums(NamedTuple):
         straight.
     unit : float
         The weight that counts as 1 in these sums: the mean of those so far. The rows in ``pending`` have their own.
+    lead : float
+        By how many standard errors the losses of the last rows are less at the minimum of the parabolas than with the
+        parameters of the descent.
     """
 
     centre: np.ndarray
@@ -99,6 +112,7 @@ class Sums(NamedTuple):
     square: float = 0.0
     below: np.ndarray = np.zeros(0)
     unit: float = 1.0
+    lead: float = 0.0
 
     @classmethod
     def none(cls, n_features: int, has_intercept: bool) -> Self:
@@ -174,6 +188,11 @@ class Sums(NamedTuple):
         excess, share = self._excess(objective)
         return not (share > VISIBLE and excess > 1.0 + CHANCE / len(self.at))
 
+    def are_far_apart(self, objective: Objective) -> bool:
+        """Return whether parabolas were taken so far from the present minimum that it may be wrong."""
+        excess, share = self._excess(objective)
+        return share > APART and excess > MANY + CHANCE / len(self.at)
+
     def has_alike_neighbours(self, objective: Objective) -> bool:
         """Return whether rows near each other are more alike than independent rows in random order are."""
         return self._excess(objective)[0] > MANY + CHANCE / len(self.at)
@@ -197,13 +216,21 @@ class Sums(NamedTuple):
         of_rows = float(w @ (0.5 * self.curvature @ w - self.product + self.slope))
         return of_rows + (self.weight + weight) * objective.cost(w, len(self.centre))
 
+    @property
+    def bends(self) -> bool:
+        """Whether enough rows have a second derivative, of losses that may be straight."""
+        some = self.squares > 0.0
+        bent = np.square(self.curvature.diagonal()[some]) >= BENT * len(self.at) * self.squares[some]
+        return bool(bent.any()) or not some.any()
+
     def minimum(self, objective: Objective) -> np.ndarray | None:
         """Return the parameters at the minimum of the parabolas; None if they have none, or contradict each other."""
-        w = self.at
+        w, root = self.at, None
         try:
             for number in range(LAST):
                 g, bend = self.gradient(objective, w)
-                root = Root.of(self.curvature, bend)
+                if root is None or objective.penalty is not None:
+                    root = Root.of(self.curvature, bend)
                 d = -root.solve(g)
                 if not number and not -float(g @ d) <= ABSURD * root.noise(self.scatter):
                     return None

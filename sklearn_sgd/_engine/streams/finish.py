@@ -13,7 +13,6 @@ from sklearn_sgd._engine.automatic.normal_matrix import conjugate_minimum
 from sklearn_sgd._engine.automatic.proximal_minimum import proximal_minimum
 from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.resolve import Recipe
-from sklearn_sgd._engine.scores.block import settled
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.support import SupportFinish
@@ -62,7 +61,7 @@ class StreamFinish(NamedTuple):
 
 
 class ScoreFinish(NamedTuple):
-    """The final step of a stream with ``inference=True``: to the minimum of the parabolas of all rows seen."""
+    """The final step of a stream of other losses: from its scores to the minimum of the parabolas of all rows seen."""
 
     objective: Objective
     half_life: float | None
@@ -71,13 +70,11 @@ class ScoreFinish(NamedTuple):
         """Return the coefficients and the intercept with which a target is predicted."""
         if scores is None or not scores.is_known:
             return state.predictor()
-        scores = scores.in_unit(state.mean_weight).counted(self.objective, state.predictor, self.half_life)
-        scores = settled(scores, self.objective)
-        w = scores.minimum(self.objective)
-        if w is None:
+        found = scores.in_unit(state.mean_weight).predictor(self.objective, state.predictor, self.half_life)
+        if found is None:
             return state.predictor()
-        dtype, coef = state.vectors.coef.dtype, w[: len(scores.centre)]
-        return coef.astype(dtype), float(w[-1] - scores.centre @ coef) if scores.has_intercept else 0.0
+        coef, intercept = found
+        return coef.astype(state.vectors.coef.dtype), intercept
 
 
 def finishes(recipe: Recipe) -> bool:

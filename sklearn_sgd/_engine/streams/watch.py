@@ -19,6 +19,8 @@ from sklearn_sgd._engine.baseline import constant_of, is_out_of_range, least_squ
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.resolve import Recipe
+from sklearn_sgd._engine.scores.objective import Objective
+from sklearn_sgd._engine.scores.stream_scores import Scores
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._namespace import dtype_of, host, take
@@ -57,13 +59,15 @@ class Worse(NamedTuple):
     """The number of targets that are predicted worse than by the best constant, and than by 0, where steps begin.
 
     ``waits``: the descent has come nearer since its start, and has had few rows. ``is_hidden``: steps do not move along
-    the spread of columns, which are too far from 0.
+    the spread of columns, which are too far from 0. ``n_sorted``: for how many targets early rows differ from late
+    ones.
     """
 
     than_constant: int
     than_start: int
     waits: bool = False
     is_hidden: bool = False
+    n_sorted: int = 0
 
 
 class Targets(NamedTuple):
@@ -124,9 +128,8 @@ class Watch(NamedTuple):
         check = n_samples + min(max(grows, EARLY), MOST)
         check = max(EARLY, 2 * n_samples) if worse.waits else check
         due = min(check, n_samples + max(1, n_samples // TARGETS))
-        return Watch(
-            due, check, self.known, (np.concatenate(self.targets),), worse.than_constant > 0 or worse.is_hidden
-        )
+        warned = worse.than_constant > 0 or worse.is_hidden or worse.n_sorted > 0
+        return Watch(due, check, self.known, (np.concatenate(self.targets),), warned)
 
     def with_other_parameters(self, n_samples: int) -> "Watch":
         """Return what is known when the parameters of the stream were changed, after so many rows."""
@@ -145,15 +148,15 @@ def watched(
     watch: Watch | None,
     recipe: Recipe,
     states: Sequence[State],
+    scores: Sequence[Scores],
     predict: Callable[[Any], Any],
-    X: Any,
-    targets: Any,
-    weight: Any,
+    chunk: tuple[Any, Any, Any],
 ) -> tuple[Watch, Worse]:
     """Return what is known after a call, and the result of a check that is new.
 
-    ``predict`` returns raw predictions.
+    ``predict`` returns raw predictions; a chunk has samples, targets and weights.
     """
+    X, targets, weight = chunk
     state = states[0]
     if recipe.finishes_streams and state.knows_targets:
         return NEVER, FINE  # The minimum on all rows predicts.
@@ -169,7 +172,7 @@ def watched(
         return watch, FINE
     watch = watch.learn(targets, weight, n)
     worse = _compare(recipe, watch, states, predict) if allows_zero(recipe.parts.penalty, X.shape[1]) else FINE
-    worse = worse._replace(is_hidden=_hides_spread(recipe, state, dtype_of(X)))
+    worse = worse._replace(is_hidden=_hides_spread(recipe, state, dtype_of(X)), n_sorted=_n_sorted(recipe, scores))
     return watch.judged(n, worse), FINE if watch.warned else worse
 
 
@@ -222,6 +225,13 @@ def _hides_spread(recipe: Recipe, state: State, dtype: np.dtype) -> bool:
     columns = state.statistics.leading(len(state.centre))
     geometry = AroundZero.of(columns, recipe.parts.penalty.gradient(np.ones(len(columns.mean))))
     return geometry is not None and not geometry.is_matrix(dtype)
+
+
+def _n_sorted(recipe: Recipe, scores: Sequence[Scores]) -> int:
+    """Return for how many targets the sums of early rows were taken far from the minimum of now."""
+    if not recipe.finishes_by_scores or recipe.params["half_life"]:
+        return 0
+    return sum(each.are_far_apart(Objective.of(recipe.formulas)) for each in scores)
 
 
 def _is_far(rows: Sequence[Any]) -> bool:
