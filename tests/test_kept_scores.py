@@ -566,6 +566,7 @@ class TestOrder:
         return X[order], y[order]
 
     @pytest.mark.filterwarnings("ignore:.*predicts worse than the best constant")  # It does, for half of the losses.
+    @pytest.mark.filterwarnings("ignore:.*early ones lead to other coefficients")
     @pytest.mark.parametrize("by", ["target", "column"])
     @pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson", "quantile"])
     def test_sorted(self, loss, by):
@@ -590,6 +591,7 @@ class TestOrder:
         by_day = coefficient_table(model, X, y, groups=day)
         assert by_day.std_err[1] > 3.0 * table.std_err[1]
 
+    @pytest.mark.filterwarnings("ignore:.*early ones lead to other coefficients")
     def test_intervals_of_predictions(self):
         X, y = self.sorted_rows("poisson", "target")
         with pytest.warns(UserWarning, match="not in random order"):

@@ -979,7 +979,7 @@ def test_failed_save_leaves_the_one_before(source, tmp_path, monkeypatch, fails)
     [
         ({"features": ["a", "c", "b"]}, "columns of X"),
         ({"chunk_rows": 65}, "chunk_rows"),
-        ({"target": "a"}, "target"),
+        ({"target": "weight"}, "target"),
         ({"shuffle": False}, "shuffle"),
         ({"dtype": "float64"}, "precision of X"),
     ],

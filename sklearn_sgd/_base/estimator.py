@@ -32,7 +32,7 @@ from sklearn_sgd._base.stream_cache import StreamCache
 from sklearn_sgd._base.unused import USES, Use, warn_of_unused
 from sklearn_sgd._compat import CallbackSupportMixin, fit_context
 from sklearn_sgd._engine.cores import cores
-from sklearn_sgd._engine.epochs import Descent, quiet
+from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.preparation.prepare import make_plans
 from sklearn_sgd._engine.readings import counting
@@ -206,7 +206,9 @@ class BaseGDRegressor(
                 if (reached.by_column or reached).states[0].n_samples >= reached.watch.due:
                     with reports.repeatable(self):
                         reached = reports.watch(self, reached, cache.stream.recipe, X, y, sample_weight)
-                reports.store(self, model, reached)
+                if self._fitted is not model:
+                    reports.warn_of_lost_call(self)
+                self._fitted = reached
                 return self
         with reports.repeatable(self), rollback_on_error(self) as rollback, quiet():
             if not self._partial_fit_validated(X, y, sample_weight):
@@ -245,7 +247,7 @@ class BaseGDRegressor(
             known = scores_to_continue(model, resolved, change)
             learned = learn_call(recipe, X, validation.as_columns(y), weight, position, known)
             if learned.diverged:
-                self._report_not_finite(learned.diverged)
+                training.report_divergence(self, learned.diverged)
                 return False
             cache = StreamCache.of(self, resolved, stream or learned.stream, X, shape)
             more = {"finish": finish, "scores": learned.scores}
@@ -256,7 +258,9 @@ class BaseGDRegressor(
         if watch and resolved is not model.parameters:  # type: ignore[union-attr]
             watch = watch.with_other_parameters(model.progress[0].n_samples)  # type: ignore[union-attr]
         reached = attributes["_fitted"].replace(stream_cache=cache, watch=watch)
-        reports.store(self, model, reports.watch(self, reached, recipe, X, y, weight), attributes)
+        if self._fitted is not model:
+            reports.warn_of_lost_call(self)
+        self.__dict__.update(attributes, _fitted=reports.watch(self, reached, recipe, X, y, weight))
         return True
 
     def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:
@@ -277,13 +281,6 @@ class BaseGDRegressor(
         if again and after.scores:
             self._fitted = after.with_counted_rows().seen_again(before)
         return self
-
-    def _report_not_finite(self, diverged: Sequence[Descent]) -> None:
-        """Raise an error if the chunk is not finite, else warn that the descents diverged."""
-        for descent in diverged:
-            validation.refuse_not_finite(self, descent.plan.X, descent.plan.data.y)
-        message = "The descent left the finite range in partial_fit, which changed nothing."
-        reports.warn(self, f"{message} {reports.shorter_steps(self)}")
 
     @overload
     def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...

@@ -146,13 +146,9 @@ def watch(estimator: Any, model: Any, recipe: Recipe, X: Any, y: Any, weight: An
     return model.replace(watch=known)
 
 
-def store(estimator: Any, before: Any, after: Any, more: dict[str, Any] | None = None) -> None:
-    """Replace the fitted model, and more attributes; warn if a call in another thread has replaced the one before."""
-    if estimator._fitted is not before:
-        warnings.warn(f"{type(estimator).__name__}: {LOST}", RuntimeWarning, stacklevel=user_stacklevel())
-    if more:
-        vars(estimator).update(more)
-    estimator._fitted = after
+def warn_of_lost_call(estimator: Any) -> None:
+    """Warn that a call in another thread has ended during this one."""
+    warnings.warn(f"{type(estimator).__name__}: {LOST}", RuntimeWarning, stacklevel=user_stacklevel())
 
 
 def _of_targets(number: int, model: Any) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 
 from sklearn_sgd._base.callbacks import Tasks
 from sklearn_sgd._base.fitted import longest, mean_curve, predict_linear
-from sklearn_sgd._base.reports import report_verdicts, warn
+from sklearn_sgd._base.reports import report_verdicts, shorter_steps, warn
 from sklearn_sgd._base.validation import as_columns, refuse_not_finite
 from sklearn_sgd._engine.baseline import constant_of, sum_of_losses
-from sklearn_sgd._engine.epochs import epochs
+from sklearn_sgd._engine.epochs import Descent, epochs
 from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.order import seeded
@@ -198,3 +198,11 @@ def report(estimator: Any, fits: list[Fit]) -> None:
         name = "R²" if fits[0].descent.plan.formulas.is_quadratic else "D²"
         line += f"  validation {name} {fmean(fit.stopping.values[-1] for fit in fits) * -1.0:.4f}"
     print(line, flush=True)
+
+
+def report_divergence(estimator: Any, diverged: Sequence[Descent]) -> None:
+    """Raise an error if a chunk of a stream is not finite, else warn that its descents diverged."""
+    for descent in diverged:
+        refuse_not_finite(estimator, descent.plan.X, descent.plan.data.y)
+    message = "The descent left the finite range in partial_fit, which changed nothing."
+    warn(estimator, f"{message} {shorter_steps(estimator)}")

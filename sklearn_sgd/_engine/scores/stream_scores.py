@@ -26,7 +26,7 @@ from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.newton import minimum_with
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import blocks, dense, weighted_product
-from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, WORSE, Sums
+from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, host, take
@@ -102,7 +102,7 @@ class Scores(Sums):
         else:
             known = self._with_stored(objective, start, half_life)
         known = settled(known, objective)
-        w = known.minimum(objective) if known.lead >= WORSE and known.bends else None
+        w = known.minimum(objective) if known.predicts else None
         if w is None:
             return None
         coef = w[: len(known.centre)]

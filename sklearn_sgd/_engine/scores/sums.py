@@ -188,10 +188,15 @@ class Sums(NamedTuple):
         excess, share = self._excess(objective)
         return not (share > VISIBLE and excess > 1.0 + CHANCE / len(self.at))
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the minimum of the parabolas is at least as good as the parameters of the descent."""
+        return self.lead >= WORSE and self.bends
+
     def are_far_apart(self, objective: Objective) -> bool:
-        """Return whether parabolas were taken so far from the present minimum that it may be wrong."""
+        """Return whether parabolas were taken so far from the present minimum that it may be wrong, if there is one."""
         excess, share = self._excess(objective)
-        return share > APART and excess > MANY + CHANCE / len(self.at)
+        return isfinite(self.lead) and share > APART and excess > MANY + CHANCE / len(self.at)
 
     def has_alike_neighbours(self, objective: Objective) -> bool:
         """Return whether rows near each other are more alike than independent rows in random order are."""

@@ -218,13 +218,14 @@ def _compare(recipe: Recipe, watch: Watch, states: Sequence[State], predict: Cal
 
 def _hides_spread(recipe: Recipe, state: State, dtype: np.dtype) -> bool:
     """Return whether columns are so far from 0 that steps of this precision do not move along their spread."""
-    formulas, predicts = recipe.formulas, recipe.finishes_by_scores
-    if predicts or not (recipe.automatic and formulas.is_smooth and state.nears_constant):
+    formulas = recipe.formulas
+    if not (recipe.automatic and formulas.is_smooth and state.nears_constant):
         return False
     assert state.statistics is not None
     columns = state.statistics.leading(len(state.centre))
     geometry = AroundZero.of(columns, recipe.parts.penalty.gradient(np.ones(len(columns.mean))))
-    return geometry is not None and not geometry.is_matrix(dtype)
+    # The sums that predict are in double precision.
+    return geometry is not None and not geometry.is_matrix(np.dtype(float) if recipe.finishes_by_scores else dtype)
 
 
 def _n_sorted(recipe: Recipe, scores: Sequence[Scores]) -> int:
