@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.inference import coefficient_table
 from sklearn_sgd.losses import LOSSES
 
 REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
@@ -150,3 +151,14 @@ def test_rows_in_the_order_of_their_targets_are_reported(name):
     with warnings.catch_warnings(action="error"):
         learned(MiniBatchSGDRegressor(name), X, y, 100)
         learned(MiniBatchSGDRegressor(name), X[np.argsort(X[:, 0])], y[np.argsort(X[:, 0])], 100)
+
+
+def test_standard_errors_need_all_rows():
+    """Most rows of a large chunk add their slopes only."""
+    X, y = rows("huber", 2000)
+    model = learned(MiniBatchSGDRegressor("huber"), X, y, 1000)
+    with pytest.raises(ValueError, match="inference=True"):
+        coefficient_table(model)
+    kept = learned(MiniBatchSGDRegressor("huber", inference=True), X, y, 1000)
+    errors = coefficient_table(kept).std_err
+    assert (abs(model.coef_ - kept.coef_) < 0.2 * errors[:-1]).all()

@@ -104,8 +104,8 @@ half_life : float or None, default=None
 inference : bool, default=False
     If True, `fit` and `partial_fit` keep what robust standard errors need, so that
     :func:`~sklearn_sgd.inference.coefficient_table` needs no samples. This takes the square of the number of features,
-    at most 400, in memory and in work for each sample. Streams of other losses than the squared error keep it anyway,
-    where they predict with the minimum: see `average`.
+    at most 400, in memory and in work for each sample. Streams of other losses than the squared error keep a part of it
+    anyway, where they predict with the minimum: see `average`.
 warm_start : bool, default=False
     If True, `fit` starts from `coef_` and `intercept_` of the last fit. The count of updates starts at 0.
 random_state : int, RandomState instance or None, default=None

@@ -43,7 +43,7 @@ class FittedModel:
     finished : bool
         Whether there is, or was, such a function.
     scores : tuple of Scores
-        Scores of each target, if ``inference=True``.
+        Scores of each target, if ``inference=True``, and in streams that predict with them.
     watch : Watch or None
         What is known for the next comparison of a stream with the best constant.
     place : array or None
@@ -98,6 +98,11 @@ class FittedModel:
             # Two threads that get here at the same time return the same object. A value that was assigned is kept.
             self.__dict__.setdefault(key, value)
         return self.__dict__[name]
+
+    @property
+    def exact_scores(self) -> tuple[Scores, ...]:
+        """The scores from which standard errors follow, if ``inference=True``."""
+        return self.scores if all(scores.is_exact for scores in self.scores) else ()
 
     @property
     def known_coef(self) -> Any:

@@ -34,7 +34,7 @@ def refuse_without_rows(model: Model, method: str) -> None:
     """Raise an error, with what helps, for a formula that needs rows or that the loss does not have."""
     objective, has_jumps = Objective.of(model.formulas), second.has_jumps(model.loss)
     few = model.coef.shape[1] <= FULL
-    kept = "" if model.estimator._model.scores else ", with X and y" + " or after a fit with inference=True" * few
+    kept = "" if model.estimator._model.exact_scores else ", with X and y" + " or after a fit with inference=True" * few
     refuse_formula(method, has_jumps, ANY + kept)
     if method not in ("HC0", "HC1", "classic"):
         raise ValueError(
@@ -51,7 +51,7 @@ def refuse_without_rows(model: Model, method: str) -> None:
 @np.errstate(all="ignore")  # What is out of range is refused.
 def from_scores(model: Model, method: str, level: float, dispersion: float | None = None) -> list[CoefficientTable]:
     """Return a table for each target, from the scores that the model keeps, by the sandwich or the classic formula."""
-    kept = model.estimator._model.scores
+    kept = model.estimator._model.exact_scores
     if not kept:
         more = ""
         if knows_moments(model) and not model.estimator._model.states[0].statistics.sampled:
@@ -109,7 +109,7 @@ def refuse_few(n: int, k: int) -> None:
 
 def classic(model: Model, level: float, dispersion: float | None, roughly: bool = False) -> list[CoefficientTable]:
     """Return a table for each target, by the classic formula: from moments if there are any, else from scores."""
-    if model.estimator._model.scores and not knows_moments(model):
+    if model.estimator._model.exact_scores and not knows_moments(model):
         return from_scores(model, "classic", level, dispersion)
     return from_moments(model, level, dispersion, roughly)
 

@@ -20,9 +20,12 @@ from sklearn_sgd._engine.scores.sums import Sums
 # Share of the second derivative of each parameter that must be left for parabolas to be computed again.
 LEFT = 0.5
 
-# Gradient at the minimum before a block, in standard errors, from which a parabola may be wrong: a feature may be new,
-# or the targets drift.
-OFF = 2.0
+# Gradient at the minimum before a block, in its standard errors, from which a parabola may be wrong: a feature may be
+# new, or the targets drift. It counts from half of this on in those of the rows before.
+OFF = 4.0
+
+# Sums that some rows stand for.
+SCALED = "weight", "n_seen", "curvature", "product", "scatter", "squares", "size", "square", "below"
 
 S = TypeVar("S", bound=Sums)
 
@@ -50,6 +53,18 @@ class Block(NamedTuple):
     is_plain: bool
     n_seen: float
     is_known: bool
+
+    @property
+    def weight(self) -> float:
+        """Total weight of the rows."""
+        return float(len(self.y)) if self.is_plain else float(self.s.sum())
+
+    def every(self, number: int, as_all: bool = False) -> Self:
+        """Return the block of every so many rows; with weights as if they were all rows."""
+        X, y, s = (np.ascontiguousarray(values[::number]) for values in (self.X, self.y, self.s))
+        if as_all:
+            return self._replace(X=X, y=y, s=s * (len(self.y) / len(y)), is_plain=False)
+        return self._replace(X=X, y=y, s=s, n_seen=self.n_seen * len(y) / len(self.y))
 
 
 @lru_cache(maxsize=8)
@@ -124,6 +139,11 @@ def _pull(sums: Sums, objective: Objective) -> tuple[np.ndarray, np.ndarray]:
     return (pull, bend) if objective.penalty is None else (sums.weight * pull, sums.weight * bend)
 
 
+def _limit(sums: Sums, block: Block) -> float:
+    """Return the gradient from which a parabola may be wrong, in standard errors of the rows before a block."""
+    return OFF * max(0.5, (block.weight / max(sums.weight, 1e-300)) ** 0.5)
+
+
 def view_of(sums: Sums, objective: Objective, block: Block) -> View:
     """Return what is seen of a block from ``at``."""
     (n, p), k = block.X.shape, len(sums.at)
@@ -131,7 +151,7 @@ def view_of(sums: Sums, objective: Objective, block: Block) -> View:
     far = objective.drivers.see(
         *(block.X, n, p, k, block.y, block.s, ones(n)),
         *(sums.centre, sums.at, sums.curvature, sums.product, sums.slope, sums.scatter, *_pull(sums, objective)),
-        *(RIDGE, OFF, len(sums.jumps), rows, step, scaled, found),
+        *(RIDGE, _limit(sums, block), len(sums.jumps), rows, step, scaled, found),
     )
     return View(rows, step, scaled, found.tolist(), far > 0.0 and not objective.is_quadratic)
 
@@ -154,7 +174,15 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     (rows, step, scaled, work), made = _memory(n, k), _results(k)
     n_large = objective.drivers.count(
         *(block.X, n, p, k, y, s, ones(n), sums.centre, sums.at, sums.curvature, sums.product, sums.slope),
-        *(sums.scatter, sums.squares, *_pull(sums, objective), RIDGE, OFF, LARGE, objective.is_quadratic),
+        *(
+            sums.scatter,
+            sums.squares,
+            *_pull(sums, objective),
+            RIDGE,
+            _limit(sums, block),
+            LARGE,
+            objective.is_quadratic,
+        ),
         *(objective.has_link, objective.is_canonical, jumps, len(jumps), size, now.weight),
         *(rows, step, scaled, *made, work),
     )
@@ -165,6 +193,23 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     if found_jumps:
         now = second.Spread(now.weight, now.square, now.size + seen[0], now.below)
     return _with_results(sums, objective, block, view, now, made, n_large)
+
+
+def with_slopes(sums: S, objective: Objective, block: Block, every: int) -> S | None:
+    """Return the sums with the slopes of all rows of a block, and for them the second derivatives of every so many.
+
+    Errors of these matter little near the minimum, and they take most of the time.
+    """
+    view = view_of(sums, objective, block)
+    if view.is_far:
+        return None
+    slope, some = sums.slope + view.step[0], block.every(every)
+    after = with_block(sums, objective, some)
+    if after is None:
+        return None
+    times = block.weight / some.weight
+    scaled = {name: (1.0 - times) * getattr(sums, name) + times * getattr(after, name) for name in SCALED}
+    return after._replace(slope=slope, **scaled)
 
 
 def with_block_here(sums: S, objective: Objective, block: Block, view: View, spread: second.Spread | None = None) -> S:
@@ -182,8 +227,7 @@ def _counted(
     if found_jumps:
         each = None if block.is_plain else block.s
         return sums.spread.after(found_jumps, block.y, predictions, each, logarithms)
-    weight = len(block.y) if block.is_plain else float(block.s.sum())
-    return second.Spread(sums.weight + weight, sums.square, sums.size, sums.below)
+    return second.Spread(sums.weight + block.weight, sums.square, sums.size, sums.below)
 
 
 def _results(k: int) -> tuple[np.ndarray, ...]:
@@ -251,6 +295,7 @@ def _with_results(
         n_pending=sums.n_pending,
         n_held=sums.n_held,
         unit=sums.unit,
+        is_exact=sums.is_exact,
         curvature=curvature,
         product=product,
         slope=slope,

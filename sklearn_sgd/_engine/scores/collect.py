@@ -73,7 +73,8 @@ def scores_after(recipe: Recipe, known: Sequence[Scores], states: Sequence[State
     """Return the scores of all targets after a chunk of a stream: samples, targets in columns, and weights."""
     X, y, weight = chunk
     params, objective = recipe.params, Objective.of(recipe.formulas)
-    known = known or [Scores.none(X.shape[1], params["fit_intercept"])] * len(states)
+    none = Scores.none(X.shape[1], params["fit_intercept"])._replace(is_exact=params["inference"])
+    known = known or [none] * len(states)
     return tuple(
         scores.after(objective, X, y[:, target], weight, state.mean_weight, state.predictor, params["half_life"])
         for target, (scores, state) in enumerate(zip(known, states, strict=True))

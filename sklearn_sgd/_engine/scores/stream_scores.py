@@ -21,21 +21,22 @@ from sklearn_sgd._engine.scores.block import (
     view_of,
     with_block,
     with_block_here,
+    with_slopes,
 )
 from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.newton import minimum_with
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.products import blocks, dense, weighted_product
-from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
+from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, WORSE, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, host, take
 
-# Numbers in a block of rows, which is dense and in double precision.
-ENTRIES = 1 << 17
+# Numbers in a block of rows, which is dense and in double precision; if most rows add only their slopes.
+ENTRIES, MORE_ENTRIES = 1 << 17, 1 << 18
 
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
-# steps.
+# steps, for exact standard errors; for coefficients it is 1.
 GROWTH = 0.25
 
 # The sums in which each row counts by its weight; those in which it counts by the square of it.
@@ -71,7 +72,7 @@ class Scores(Sums):
         if self.n_pending:
             X, y, s = np.vstack((known._rows[:, :-2], dense(X))), *known._with_pending(y, s)
             n, known = X.shape[0], known._without_pending
-        size = max(least, ENTRIES // len(self.at))
+        size = max(least, (ENTRIES if self.is_exact else MORE_ENTRIES) // len(self.at))
         if n < 2 * size:
             return known._counting(objective, X, y, s, start, half_life)
         ends = [*range(size, n - size + 1, size), n]  # The last block is no smaller than others.
@@ -102,7 +103,7 @@ class Scores(Sums):
         else:
             known = self._with_stored(objective, start, half_life)
         known = settled(known, objective)
-        w = known.minimum(objective) if known.predicts else None
+        w = known.minimum(objective) if known.predicts(objective) else None
         if w is None:
             return None
         coef = w[: len(known.centre)]
@@ -188,10 +189,12 @@ class Scores(Sums):
             known = known._replace(at=known.parameters(*start()))
         block = Block(X, y, s, is_plain, n_seen, is_known)
         try:
-            if is_first or widened or (n_seen if is_plain else float(s.sum())) > GROWTH * known.weight:
+            if is_first or widened or block.weight > (GROWTH if known.is_exact else 1.0) * known.weight:
                 after = None
-            else:
+            elif known.is_exact or len(y) < 2 * TOGETHER:
                 after = with_block(known, objective, block)
+            else:
+                after = with_slopes(known, objective, block, len(y) // TOGETHER)
             if is_first:
                 p = view_of(known, objective, block).predictions
                 known = known.with_jumps(second.jumps(objective.loss, y, p, second.REACH))
@@ -212,15 +215,19 @@ class Scores(Sums):
         return self._replace(pending=known.pending, n_pending=known.n_pending, n_held=known.n_held)
 
     def _compared(self, objective: Objective, Z: np.ndarray, y: np.ndarray, s: np.ndarray, start: Start) -> Self:
-        """Return the sums with what a comparison with the descent shows, on rows that both know."""
+        """Return the sums with what a comparison with the descent shows, on rows that both know.
+
+        Sums that some rows add to are then seen from their minimum, if it is not worse.
+        """
         w = self.minimum(objective)
         if w is None:
             return self._replace(lead=-np.inf)
         now, of_descent = (objective.loss.value(y, Z @ at) for at in (w, self.parameters(*start())))
         gains = s * (of_descent - now)
         deviation = float(np.linalg.norm(gains))
-        lead = float(gains.sum()) / max(deviation, 1e-300)
-        return self._replace(lead=lead if np.isfinite(deviation) else -np.inf)
+        lead = float(gains.sum()) / max(deviation, 1e-300) if np.isfinite(deviation) else -np.inf
+        after = self if self.is_exact or lead < WORSE else self.seen_from(w)
+        return after._replace(lead=lead)
 
     def _news(self, X: np.ndarray) -> tuple[bool, np.ndarray]:
         """Return whether columns vary that did not before, and which rows have other values in those of few such rows.

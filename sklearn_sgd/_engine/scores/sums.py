@@ -87,6 +87,9 @@ class Sums(NamedTuple):
         straight.
     unit : float
         The weight that counts as 1 in these sums: the mean of those so far. The rows in ``pending`` have their own.
+    is_exact : bool
+        Whether each row adds its second derivative and its outer product, which standard errors need, and not only some
+        rows of a large block, in place of all.
     lead : float
         By how many standard errors the losses of the last rows are less at the minimum of the parabolas than with the
         parameters of the descent.
@@ -112,6 +115,7 @@ class Sums(NamedTuple):
     square: float = 0.0
     below: np.ndarray = np.zeros(0)
     unit: float = 1.0
+    is_exact: bool = True
     lead: float = 0.0
 
     @classmethod
@@ -188,10 +192,15 @@ class Sums(NamedTuple):
         excess, share = self._excess(objective)
         return not (share > VISIBLE and excess > 1.0 + CHANCE / len(self.at))
 
-    @property
-    def predicts(self) -> bool:
-        """Whether the minimum of the parabolas is at least as good as the parameters of the descent."""
-        return self.lead >= WORSE and self.bends
+    def predicts(self, objective: Objective) -> bool:
+        """Return whether the minimum of the parabolas is at least as good as the parameters of the descent.
+
+        Not if the last rows have more loss there, or if few rows have a second derivative, of losses that may be
+        straight.
+        """
+        bent = np.square(self.curvature.diagonal()) >= BENT * len(self.at) * self.squares
+        has_bends = not objective.may_be_straight or bool((bent & (self.squares > 0.0)).any())
+        return self.lead >= WORSE and has_bends
 
     def are_far_apart(self, objective: Objective) -> bool:
         """Return whether parabolas were taken so far from the present minimum that it may be wrong, if there is one."""
@@ -220,13 +229,6 @@ class Sums(NamedTuple):
         """Return the objective's sum, less a constant, with the penalty of further rows of such a weight."""
         of_rows = float(w @ (0.5 * self.curvature @ w - self.product + self.slope))
         return of_rows + (self.weight + weight) * objective.cost(w, len(self.centre))
-
-    @property
-    def bends(self) -> bool:
-        """Whether enough rows have a second derivative, of losses that may be straight."""
-        some = self.squares > 0.0
-        bent = np.square(self.curvature.diagonal()[some]) >= BENT * len(self.at) * self.squares[some]
-        return bool(bent.any()) or not some.any()
 
     def minimum(self, objective: Objective) -> np.ndarray | None:
         """Return the parameters at the minimum of the parabolas; None if they have none, or contradict each other."""
