@@ -35,6 +35,9 @@ from sklearn_sgd._namespace import doubled, host, take
 # Numbers in a block of rows, which is dense and in double precision; if most rows add only their slopes.
 ENTRIES, MORE_ENTRIES = 1 << 17, 1 << 18
 
+# Number of rows of a block whose second derivatives are those of all, if only the coefficients matter.
+SOME = 1024
+
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
 # steps, for exact standard errors; for coefficients it is 1.
 GROWTH = 0.25
@@ -191,10 +194,10 @@ class Scores(Sums):
         try:
             if is_first or widened or block.weight > (GROWTH if known.is_exact else 1.0) * known.weight:
                 after = None
-            elif known.is_exact or len(y) < 2 * TOGETHER:
+            elif known.is_exact or len(y) < 2 * SOME:
                 after = with_block(known, objective, block)
             else:
-                after = with_slopes(known, objective, block, len(y) // TOGETHER)
+                after = with_slopes(known, objective, block, len(y) // SOME)
             if is_first:
                 p = view_of(known, objective, block).predictions
                 known = known.with_jumps(second.jumps(objective.loss, y, p, second.REACH))
