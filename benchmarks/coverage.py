@@ -202,21 +202,24 @@ def tails(repetitions: int) -> Iterator[str]:
         yield f"tail, quantile {quantile}, {n} rows, {p} columns: {beyond:.1f} rows beyond for each parameter; {found}"
 
 
-def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
-    """Mean squared error of the slopes of streams that predict with an average, divided by that of a fit."""
+def passes(rows: list[int], columns: list[int], repetitions: int) -> Iterator[str]:
+    """Mean squared error of the slopes of one pass, divided by that of a fit: by default, and of an average alone."""
     cases = ("huber", {"epsilon": 1.0}), ("poisson", {}), ("quantile", {"quantile": 0.5})
     for (loss, params), n, p in product(cases, rows, columns):
-        errors = np.zeros(2)
+        errors = np.zeros(3)
         for seed in range(repetitions):
             X, y, slopes = draw(np.random.default_rng(seed), n, p, loss, "even")
-            models = fitted(X, y, loss=loss, **params), streamed(X, y, loss=loss, **params)
+            models = [fitted(X, y, loss=loss, **params), streamed(X, y, loss=loss, **params)]
+            models.append(streamed(X, y, loss=loss, average=True, **params))
             errors += [np.sum((model.coef_ - slopes) ** 2) for model in models]
-        yield f"error of an average, {loss}, {n} rows, {p} columns: {errors[1] / errors[0]:.2f}"
+        by_default, of_average = errors[1:] / errors[0]
+        yield f"error of one pass, {loss}, {n} rows, {p} columns: {by_default:.2f}; of an average {of_average:.2f}"
 
 
 def times(laps: int) -> Iterator[str]:
-    """Least time of the thread with ``inference=True``, divided by that without: of chunks of streams, and of fits.
+    """Least time of the thread by default and with ``inference=True``, divided by that of an average without sums.
 
+    For chunks of streams, and for fits, which are divided by the default.
     Unlike other averages, the least time hardly depends on what else the machine does.
     """
     losses, fit = ("squared_error", "huber", "poisson", "quantile"), BatchGDRegressor.fit
@@ -224,14 +227,16 @@ def times(laps: int) -> Iterator[str]:
     for loss, size, call in calls:
         X, y, _ = draw(np.random.default_rng(0), 1000 * laps, 20, loss, "even")
         kind = BatchGDRegressor if call is fit else MiniBatchSGDRegressor
-        models, taken = [kind(loss, inference=inference) for inference in (False, True)], np.full(2, np.inf)
-        for head, which in product(range(0, len(y), size), (0, 1)):
+        models = [kind(loss, average="auto" if call is fit else True), kind(loss), kind(loss, inference=True)]
+        taken = np.full(len(models), np.inf)
+        for head, which in product(range(0, len(y), size), range(len(models))):
             start = thread_time()
             call(models[which], X[head : head + size], y[head : head + size])
             taken[which] = min(taken[which], thread_time() - start)
-        without, kept = taken
+        without, by_default, kept = taken
         name = f"{call.__name__} of {size} rows, {loss}"
-        yield f"time of {name}: {1e6 * without:.0f} us, with inference=True {kept / without:.2f} times that"
+        more = f"by default {by_default / without:.2f} times that, with inference=True {kept / without:.2f}"
+        yield f"time of {name}: {1e6 * without:.0f} us, {more}"
 
 
 def critical_batches(p: int, repetitions: int) -> Iterator[str]:
@@ -265,7 +270,7 @@ def critical_batches(p: int, repetitions: int) -> Iterator[str]:
 def others(options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines below the table."""
     yield from tails(min(options.repetitions, 200))
-    yield from averages([5 * n for n in options.rows], options.columns, min(options.repetitions, 60))
+    yield from passes([5 * n for n in options.rows], options.columns, min(options.repetitions, 60))
     yield from times(400)
     for p in options.columns:
         yield from critical_batches(p, min(options.repetitions, 50))
