@@ -189,8 +189,9 @@ class BaseGDRegressor(
             If a parameter differs from its default and has no effect with the values of the others.
         ConvergenceWarning
             If the descent left the finite range; the regressor is then as it was before the call. If it predicts worse
-            than the best constant: some samples show it now and then. Or if the loss, the penalty or `fit_intercept` is
-            another one: `predict` follows it from then on, or includes what was learned before, without automatic step.
+            than the best constant, or if early samples lead to other coefficients than late ones, as those of sorted
+            targets: this is checked now and then. Or if the loss, the penalty or `fit_intercept` is another one:
+            `predict` follows it from then on, or includes what was learned before, without automatic step.
         RuntimeWarning
             If a call in another thread has ended during this one: what it has learned is lost.
         """
