@@ -150,3 +150,33 @@ def test_rows_in_the_order_of_their_targets_are_reported(name):
     with warnings.catch_warnings(action="error"):
         learned(MiniBatchSGDRegressor(name), X, y, 100)
         learned(MiniBatchSGDRegressor(name), X[np.argsort(X[:, 0])], y[np.argsort(X[:, 0])], 100)
+
+
+@pytest.mark.parametrize("name", ["huber", "logcosh"])
+def test_without_second_derivatives_the_descent_predicts(name):
+    """At targets of about 2e6 next to no rows have a second derivative, so that the intercept has none, either."""
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((950, 3)), 2.0**20 * rng.standard_normal(950)
+    model = learned(MiniBatchSGDRegressor(name, penalty="l2", alpha=0.1), X, y, 50)
+    assert abs(y - model.predict(X)).mean() < 1.003 * abs(y - np.median(y)).mean()
+
+
+@pytest.mark.parametrize("seed", [0, 3, 7])
+def test_stored_rows_bend_by_their_own_size(seed):
+    """Columns that grow while rows wait have more curvature than those before, also where slopes jump."""
+    X, y = rows("quantile", 650, seed)
+    X[450:] *= 3.0
+    y[450:] += 2.0 / 3.0 * X[450:] @ (TRUTH / [1.0, 100.0, 0.01, 1.0])
+    model = learned(OnlineSGDRegressor("absolute_error"), X, y, 5)
+    exact = QuantileRegressor(quantile=0.5, alpha=0.0).fit(X, y)
+    truth = X @ (TRUTH / [1.0, 100.0, 0.01, 1.0]) + 0.5
+    least = abs(y - exact.predict(X)).mean()
+    assert abs(y - model.predict(X)).mean() - least < 1.5 * (abs(y - truth).mean() - least)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "quantile"])
+def test_stored_rows_know_no_unit_of_the_targets(name):
+    """Losses without a unit of their own: coefficients are those of the targets in any unit, also while rows wait."""
+    X, y = rows(name, 1000)
+    one, other = (learned(MiniBatchSGDRegressor(name), X, y * unit, 100) for unit in (1.0, 2.0**40))
+    assert_allclose(other.coef_ / 2.0**40, one.coef_, rtol=1e-9)

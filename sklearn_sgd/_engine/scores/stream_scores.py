@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.finish.proximal_newton import curvature_beside
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.block import (
     Block,
@@ -18,6 +17,7 @@ from sklearn_sgd._engine.scores.block import (
     design_of,
     ones,
     settled,
+    slopes_of,
     view_of,
     with_block,
     with_block_here,
@@ -25,7 +25,7 @@ from sklearn_sgd._engine.scores.block import (
 from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.newton import minimum_with
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import blocks, dense, weighted_product
+from sklearn_sgd._engine.scores.products import blocks, dense, squares_of_added, weighted_product
 from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._engine.weights import left_after, left_of
@@ -113,20 +113,22 @@ class Scores(Sums):
         if half_life:
             share, left = left_after(len(y), half_life), left_of(len(y), half_life)
             known, s = known._weighted(share), s * left
-        Z, at, loss = design_of(known, X), known.at, objective.loss
+        Z, at = design_of(known, X), known.at
         p = Z @ at
-        g = loss.gradient(y, p)
-        if len(known.jumps):
-            curvature = float(s.sum()) / known.weight * known.curvature
-        else:
-            curvature = weighted_product(Z, s * np.maximum(curvature_beside(loss, y, p, g), 0.0))
+        spread = known.spread.plus(second.spread_of(known.found_jumps, y, p, s))
+        known = known._replace(**spread._asdict())
+        g, c = slopes_of(known, objective, y, p)
+        c = s if c is None else s * c
+        curvature = weighted_product(Z, c)
         after = known._replace(
-            weight=known.weight + float(s.sum()),
             curvature=known.curvature + curvature,
             product=known.product + curvature @ at,
             slope=known.slope + (s * g) @ Z,
+            squares=known.squares + squares_of_added(Z, c) if objective.may_be_straight else known.squares,
         )
-        return after._compared(objective, Z, y, s, start)
+        after = after._compared(objective, Z, y, s, start)
+        # What the last block has shown holds until the next one: few rows cannot refute it.
+        return after._replace(lead=min(self.lead, after.lead))
 
     def in_unit(self, unit: float) -> Self:
         """Return the same sums with weights in another unit."""

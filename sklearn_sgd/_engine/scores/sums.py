@@ -224,9 +224,9 @@ class Sums(NamedTuple):
     @property
     def bends(self) -> bool:
         """Whether enough rows have a second derivative, of losses that may be straight."""
-        some = self.squares > 0.0
-        bent = np.square(self.curvature.diagonal()[some]) >= BENT * len(self.at) * self.squares[some]
-        return bool(bent.any()) or not some.any()
+        curvature = self.curvature.diagonal()
+        bent = (curvature > 0.0) & (np.square(curvature) >= BENT * len(self.at) * self.squares)
+        return bool(bent.any())
 
     def minimum(self, objective: Objective) -> np.ndarray | None:
         """Return the parameters at the minimum of the parabolas; None if they have none, or contradict each other."""
