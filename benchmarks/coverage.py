@@ -12,10 +12,11 @@ repetitions of each; those of many rows, which take longer, have a share of them
 Repetitions run in as many processes as there are cores, or ``--jobs``; their results do not depend on this number.
 
 The lines ``tail`` have the coverage for quantiles near 1, by the formulas with rows. The next lines have the same error
-of streams without ``inference=True``, which predict with an average of their steps.
+of streams with ``average=True``, which predict with an average of their steps.
 
-Then come least times with ``inference=True`` over those without, which take turns, at chunks of streams and at fits of
-20 columns. The last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
+Then come least times with the sums that ``inference=True`` keeps over those without, which take turns, at chunks of
+streams and at fits. Streams of other losses than the squared error keep these sums anyway, unless ``average=True``. The
+last lines compare critical batch sizes of ``diagnostics`` with what theory has for them.
 """
 
 import argparse
@@ -52,6 +53,9 @@ CASES = [
 
 # A stream has ten chunks, of this many rows at least.
 CHUNK = 500
+
+# Samples for each parameter after which a stream has a first minimum.
+FIRST = 10
 
 # Decrease of the objective in an epoch at which a fit ends, in units of the decrease that noise allows: the slopes are
 # then within 0.02 standard errors of the minimum.
@@ -209,29 +213,35 @@ def averages(rows: list[int], columns: list[int], repetitions: int) -> Iterator[
         errors = np.zeros(2)
         for seed in range(repetitions):
             X, y, slopes = draw(np.random.default_rng(seed), n, p, loss, "even")
-            models = fitted(X, y, loss=loss, **params), streamed(X, y, loss=loss, **params)
+            models = fitted(X, y, loss=loss, **params), streamed(X, y, loss=loss, average=True, **params)
             errors += [np.sum((model.coef_ - slopes) ** 2) for model in models]
         yield f"error of an average, {loss}, {n} rows, {p} columns: {errors[1] / errors[0]:.2f}"
 
 
 def times(laps: int) -> Iterator[str]:
-    """Least time of the thread with ``inference=True``, divided by that without: of chunks of streams, and of fits.
+    """Least time of the thread with sums of scores, divided by that without: of chunks of streams, and of fits.
 
     Unlike other averages, the least time hardly depends on what else the machine does.
     """
-    losses, fit = ("squared_error", "huber", "poisson", "quantile"), BatchGDRegressor.fit
-    calls = [*product(losses, (1000, 10_000), (MiniBatchSGDRegressor.partial_fit,)), ("squared_error", 20_000, fit)]
-    for loss, size, call in calls:
-        X, y, _ = draw(np.random.default_rng(0), 1000 * laps, 20, loss, "even")
+    losses, fit, streams = ("squared_error", "huber", "poisson", "quantile"), BatchGDRegressor.fit, (1000, 10_000)
+    calls = [
+        *product(losses, streams, (20,), (MiniBatchSGDRegressor.partial_fit,)),
+        *product(("huber",), (1000,), (100, 400), (MiniBatchSGDRegressor.partial_fit,)),
+        ("squared_error", 20_000, 20, fit),
+    ]
+    for loss, size, p, call in calls:
+        X, y, _ = draw(np.random.default_rng(0), 20_000 * laps // p, p, loss, "even")
         kind = BatchGDRegressor if call is fit else MiniBatchSGDRegressor
-        models, taken = [kind(loss, inference=inference) for inference in (False, True)], np.full(2, np.inf)
+        option = {"inference": True} if loss == "squared_error" else {"average": True}
+        models, taken = [kind(loss), kind(loss, **option)], np.full(2, np.inf)
         for head, which in product(range(0, len(y), size), (0, 1)):
             start = thread_time()
             call(models[which], X[head : head + size], y[head : head + size])
-            taken[which] = min(taken[which], thread_time() - start)
-        without, kept = taken
-        name = f"{call.__name__} of {size} rows, {loss}"
-        yield f"time of {name}: {1e6 * without:.0f} us, with inference=True {kept / without:.2f} times that"
+            if call is fit or head >= FIRST * (p + 1):  # The first rows of a stream are only stored.
+                taken[which] = min(taken[which], thread_time() - start)
+        without, kept = taken if loss == "squared_error" else taken[::-1]
+        name = f"{call.__name__} of {size} rows, {p} columns, {loss}"
+        yield f"time of {name}: {1e6 * without:.0f} us without the sums, with them {kept / without:.2f} times that"
 
 
 def critical_batches(p: int, repetitions: int) -> Iterator[str]:

@@ -180,3 +180,13 @@ def test_stored_rows_know_no_unit_of_the_targets(name):
     X, y = rows(name, 1000)
     one, other = (learned(MiniBatchSGDRegressor(name), X, y * unit, 100) for unit in (1.0, 2.0**40))
     assert_allclose(other.coef_ / 2.0**40, one.coef_, rtol=1e-9)
+
+
+def test_many_targets_keep_no_more_than_one():
+    """Matrices of all targets together have at most as many numbers as those of one target with 400 columns."""
+    X = np.random.default_rng(0).standard_normal((300, 60))
+    kept, few, average = (
+        learned(MiniBatchSGDRegressor("huber", average=average), X, X[:, :n] + X[:, 1:2], 50)
+        for n, average in ((60, "auto"), (10, "auto"), (60, True))
+    )
+    assert len(pickle.dumps(kept)) < 1.1 * len(pickle.dumps(average)) < len(pickle.dumps(few))

@@ -228,7 +228,8 @@ class BaseGDRegressor(
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0] or not (first or weight is None or namespace(weight).any(weight != 0)):
             return True
-        recipe = recipe.of_stream(X) if first or model.scores else recipe  # type: ignore[union-attr]
+        if first or model.scores:  # type: ignore[union-attr]
+            recipe = recipe.of_stream(X, math.prod(y.shape[1:]))
         position: Sequence[State] | StatesByColumn
         change = None
         if first:
