@@ -14,6 +14,7 @@ from sklearn.linear_model import QuantileRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.streaming import ArraySource, fit_stream
 
 REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
 WITH_LINK = "poisson", "gamma", "tweedie"
@@ -190,3 +191,23 @@ def test_many_targets_keep_no_more_than_one():
         for n, average in ((60, "auto"), (10, "auto"), (60, True))
     )
     assert len(pickle.dumps(kept)) < 1.1 * len(pickle.dumps(average)) < len(pickle.dumps(few))
+
+
+@pytest.mark.parametrize("name", ["poisson", "huber"])
+def test_later_epochs_come_nearer_to_the_minimum(name):
+    """At the end of an epoch each row counts once, and is seen from a place nearer to the minimum than before."""
+    X, y = rows(name, 1200)
+    chunks = [(X[start : start + 100], y[start : start + 100]) for start in range(0, len(X), 100)]
+    first, third = (fit_stream(MiniBatchSGDRegressor(name), chunks, epochs=epochs) for epochs in (1, 3))
+    one, three = (excess(LOSSES[name](), X, y, None, np.append(m.coef_, m.intercept_)) for m in (first, third))
+    assert three < 0.3 * one
+
+
+def test_a_checkpoint_within_a_later_epoch_goes_on_with_the_same_bits(tmp_path):
+    X, y = rows("huber", 1000)
+    source, file = ArraySource(X, y, chunk_rows=100), tmp_path / "checkpoint"
+    whole = fit_stream(MiniBatchSGDRegressor("huber"), source, epochs=2, random_state=0)
+    options = {"epochs": 2, "random_state": 0, "checkpoint": file}
+    fit_stream(MiniBatchSGDRegressor("huber"), source, max_rows=1500, **options)
+    rest = fit_stream(MiniBatchSGDRegressor("huber"), source, **options)
+    assert_array_equal(rest.coef_, whole.coef_)

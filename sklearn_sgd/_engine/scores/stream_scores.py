@@ -269,12 +269,18 @@ class Scores(Sums):
         added = {name: getattr(self, name) + getattr(other, name) for name in ADDED}
         return self._replace(**added)
 
-    def seen_again(self, before: Self) -> Self:
-        """Return these sums, of rows that those ``before`` know: they take the place of a share of them."""
-        before = before.in_unit(self.unit)
-        share = (self.weight - before.weight) / before.weight if before.weight else 0.0
+    def seen_again(self, before: Self, unseen: Self) -> tuple[Self, Self]:
+        """Return these sums, in which rows that those ``before`` know take the place of ``unseen`` ones; those left.
+
+        The unseen rows are those that an epoch is still to see again, so that at its end each row counts once.
+        """
+        before, unseen = before.in_unit(self.unit), unseen.in_unit(self.unit)
+        share = min((self.weight - before.weight) / unseen.weight, 1.0) if unseen.weight else 0.0
         if not share > 0.0:
-            return self
-        left = before.seen_from(self.at)._times(min(share, 1.0), ADDED)
-        left = {name: getattr(self, name) - value for name, value in left.items()}
-        return self._replace(leading=Leading.none(len(self.at)), **left)
+            return self, unseen
+        if unseen.weight == before.weight and not before.bends(FIRST):
+            return before, before  # Few second derivatives, from places that move between them, would say less.
+        gone = unseen.seen_from(self.at)._times(share, ADDED)
+        left = {name: getattr(self, name) - value for name, value in gone.items()}
+        known = self._replace(leading=Leading.none(len(self.at)), **left)
+        return known, unseen._replace(**unseen._times(1.0 - share, ADDED))

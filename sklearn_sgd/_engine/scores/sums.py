@@ -191,7 +191,7 @@ class Sums(NamedTuple):
     @property
     def predicts(self) -> bool:
         """Whether the minimum of the parabolas is at least as good as the parameters of the descent."""
-        return self.lead >= WORSE and self.bends
+        return self.lead >= WORSE and self.bends(BENT)
 
     def are_far_apart(self, objective: Objective) -> bool:
         """Return whether parabolas were taken so far from the present minimum that it may be wrong, if there is one."""
@@ -221,11 +221,10 @@ class Sums(NamedTuple):
         of_rows = float(w @ (0.5 * self.curvature @ w - self.product + self.slope))
         return of_rows + (self.weight + weight) * objective.cost(w, len(self.centre))
 
-    @property
-    def bends(self) -> bool:
-        """Whether enough rows have a second derivative, of losses that may be straight."""
+    def bends(self, number: float) -> bool:
+        """Return whether so many rows for each parameter have a second derivative, of losses that may be straight."""
         curvature = self.curvature.diagonal()
-        bent = (curvature > 0.0) & (np.square(curvature) >= BENT * len(self.at) * self.squares)
+        bent = (curvature > 0.0) & (np.square(curvature) >= number * len(self.at) * self.squares)
         return bool(bent.any())
 
     def minimum(self, objective: Objective) -> np.ndarray | None:
