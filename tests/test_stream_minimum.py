@@ -15,6 +15,7 @@ from sklearn.linear_model import QuantileRegressor
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd.inference import coefficient_table
 from sklearn_sgd.losses import LOSSES
+from sklearn_sgd.streaming import ArraySource, fit_stream
 
 REGRESSORS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
 WITH_LINK = "poisson", "gamma", "tweedie"
@@ -162,3 +163,63 @@ def test_standard_errors_need_all_rows():
     kept = learned(MiniBatchSGDRegressor("huber", inference=True), X, y, 1000)
     errors = coefficient_table(kept).std_err
     assert (abs(model.coef_ - kept.coef_) < 0.2 * errors[:-1]).all()
+
+
+@pytest.mark.parametrize("name", ["huber", "logcosh"])
+def test_without_second_derivatives_the_descent_predicts(name):
+    """At targets of about 2e6 next to no rows have a second derivative, so that the intercept has none, either."""
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((950, 3)), 2.0**20 * rng.standard_normal(950)
+    model = learned(MiniBatchSGDRegressor(name, penalty="l2", alpha=0.1), X, y, 50)
+    assert abs(y - model.predict(X)).mean() < 1.003 * abs(y - np.median(y)).mean()
+
+
+@pytest.mark.parametrize("seed", [0, 3, 7])
+def test_stored_rows_bend_by_their_own_size(seed):
+    """Columns that grow while rows wait have more curvature than those before, also where slopes jump."""
+    X, y = rows("quantile", 650, seed)
+    X[450:] *= 3.0
+    y[450:] += 2.0 / 3.0 * X[450:] @ (TRUTH / [1.0, 100.0, 0.01, 1.0])
+    model = learned(OnlineSGDRegressor("absolute_error"), X, y, 5)
+    exact = QuantileRegressor(quantile=0.5, alpha=0.0).fit(X, y)
+    truth = X @ (TRUTH / [1.0, 100.0, 0.01, 1.0]) + 0.5
+    least = abs(y - exact.predict(X)).mean()
+    assert abs(y - model.predict(X)).mean() - least < 1.5 * (abs(y - truth).mean() - least)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "quantile"])
+def test_stored_rows_know_no_unit_of_the_targets(name):
+    """Losses without a unit of their own: coefficients are those of the targets in any unit, also while rows wait."""
+    X, y = rows(name, 1000)
+    one, other = (learned(MiniBatchSGDRegressor(name), X, y * unit, 100) for unit in (1.0, 2.0**40))
+    assert_allclose(other.coef_ / 2.0**40, one.coef_, rtol=1e-9)
+
+
+def test_many_targets_keep_no_more_than_one():
+    """Matrices of all targets together have at most as many numbers as those of one target with 400 columns."""
+    X = np.random.default_rng(0).standard_normal((300, 60))
+    kept, few, average = (
+        learned(MiniBatchSGDRegressor("huber", average=average), X, X[:, :n] + X[:, 1:2], 50)
+        for n, average in ((60, "auto"), (10, "auto"), (60, True))
+    )
+    assert len(pickle.dumps(kept)) < 1.1 * len(pickle.dumps(average)) < len(pickle.dumps(few))
+
+
+@pytest.mark.parametrize("name", ["poisson", "huber"])
+def test_later_epochs_come_nearer_to_the_minimum(name):
+    """At the end of an epoch each row counts once, and is seen from a place nearer to the minimum than before."""
+    X, y = rows(name, 1200)
+    chunks = [(X[start : start + 100], y[start : start + 100]) for start in range(0, len(X), 100)]
+    first, third = (fit_stream(MiniBatchSGDRegressor(name), chunks, epochs=epochs) for epochs in (1, 3))
+    one, three = (excess(LOSSES[name](), X, y, None, np.append(m.coef_, m.intercept_)) for m in (first, third))
+    assert three < 0.3 * one
+
+
+def test_a_checkpoint_within_a_later_epoch_goes_on_with_the_same_bits(tmp_path):
+    X, y = rows("huber", 1000)
+    source, file = ArraySource(X, y, chunk_rows=100), tmp_path / "checkpoint"
+    whole = fit_stream(MiniBatchSGDRegressor("huber"), source, epochs=2, random_state=0)
+    options = {"epochs": 2, "random_state": 0, "checkpoint": file}
+    fit_stream(MiniBatchSGDRegressor("huber"), source, max_rows=1500, **options)
+    rest = fit_stream(MiniBatchSGDRegressor("huber"), source, **options)
+    assert_array_equal(rest.coef_, whole.coef_)

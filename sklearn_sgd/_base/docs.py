@@ -69,7 +69,7 @@ average : 'auto', bool or int, default='auto'
       more, and final steps from there. `fit` ends with steps on all samples where these are known to lead to the
       minimum. `partial_fit` predicts with the minimum of the objective on all samples seen, or an approximation of it,
       which follow from sums over them; for losses other than the squared error with the mean after a `fit`, with more
-      than 400 features, and with L1 or bounds. Otherwise as False.
+      than 400 features (with several targets fewer), and with L1 or bounds. Otherwise as False.
     - False: the parameters after the last update.
 tol : float or None, default=1e-3
     The tolerance for stopping. An epoch is progress if it lowers the objective below the best one so far by `tol` times

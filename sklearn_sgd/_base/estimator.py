@@ -229,7 +229,8 @@ class BaseGDRegressor(
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0] or not (first or weight is None or namespace(weight).any(weight != 0)):
             return True
-        recipe = recipe.of_stream(X) if first or model.scores else recipe  # type: ignore[union-attr]
+        if first or model.scores:  # type: ignore[union-attr]
+            recipe = recipe.of_stream(X, math.prod(y.shape[1:]))
         position: Sequence[State] | StatesByColumn
         change = None
         if first:
@@ -267,11 +268,13 @@ class BaseGDRegressor(
     def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:
         """Continue learning from a chunk of `fit_stream`.
 
-        ``again``: an earlier epoch has used the samples, so they are not new. ``within``: the epoch is not over.
+        ``again``: an earlier epoch has used the samples, so they are not new. ``within``: it is not the first chunk of
+        its epoch.
         """
         before = self._fitted or FittedModel()
+        resolved = ResolvedParameters(self) if again else None
         if again and before.scores:
-            self._fitted = before = before.with_counted_rows()
+            self._fitted = before = before.with_counted_rows(resolved)
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
         after = self._fitted or FittedModel()
         for state, earlier in zip(after.progress, before.progress, strict=False):
@@ -280,7 +283,7 @@ class BaseGDRegressor(
             if within:
                 state.stay_in_epoch(earlier)
         if again and after.scores:
-            self._fitted = after.with_counted_rows().seen_again(before)
+            self._fitted = after.with_counted_rows(resolved).seen_again(before, within)
         return self
 
     @overload

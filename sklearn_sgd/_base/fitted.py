@@ -17,6 +17,9 @@ from sklearn_sgd._namespace import host, is_foreign, like
 
 NOT_PICKLED = "parameters", "stream_cache", "finish", "by_column"
 
+# Share of the weight of all rows that is rounding.
+ROUNDING = 1e-9
+
 
 class FittedModel:
     """Result of a fit. It is a value: a later fit, or an assignment to `coef_`, replaces it.
@@ -44,6 +47,8 @@ class FittedModel:
         Whether there is, or was, such a function.
     scores : tuple of Scores
         Scores of each target, if ``inference=True``, and in streams that predict with them.
+    unseen : tuple of Scores
+        The same of the rows that an epoch is still to see again.
     watch : Watch or None
         What is known for the next comparison of a stream with the best constant.
     place : array or None
@@ -62,6 +67,7 @@ class FittedModel:
     by_column: StatesByColumn | None = None
     finished: bool = False
     scores: tuple[Scores, ...] = ()
+    unseen: tuple[Scores, ...] = ()
     watch: Any = None
     place: Any = None
     saved_loss: str = ""
@@ -174,21 +180,27 @@ class FittedModel:
             watch=self.watch,
         )
 
-    def with_counted_rows(self) -> Self:
+    def with_counted_rows(self, resolved: Any) -> Self:
         """Return this model with scores in which no rows wait for others.
 
-        Rows that are seen again could not be distinguished from those that wait.
+        Rows that are seen again could not be distinguished from those that wait. A model that was saved does not know
+        its parameters, which are those ``resolved``.
         """
         if not self.scores:
             return self
-        assert self.parameters is not None
-        recipe = self.parameters.resolve(np.empty((0, len(self.scores[0].centre))))
+        recipe = (self.parameters or resolved).resolve(np.empty((0, len(self.scores[0].centre))))
         return self.replace(scores=counted_scores(recipe, self.scores, self.states))
 
-    def seen_again(self, before: Self) -> Self:
-        """Return this model with scores that do not count rows twice which the earlier model has seen."""
-        pairs = zip(self.scores, before.scores, strict=False)
-        return self.replace(scores=tuple(after.seen_again(earlier) for after, earlier in pairs))
+    def seen_again(self, before: Self, within: bool) -> Self:
+        """Return this model with scores that do not count rows twice which the earlier model has seen.
+
+        ``within``: it is not with the first chunk of an epoch.
+        """
+        unseen = before.unseen if within and before.unseen else before.scores
+        triples = zip(self.scores, before.scores, unseen, strict=False)
+        scores, left = zip(*(after.seen_again(*others) for after, *others in triples), strict=True)
+        is_over = all(each.weight <= ROUNDING * now.weight for each, now in zip(left, scores, strict=True))
+        return self.replace(scores=scores, unseen=() if is_over else left)
 
     def moved_to(self, X: Any) -> Self:
         """Return the model with its coefficients in the library and on the device of X."""

@@ -115,7 +115,7 @@ def _saved_model(model: FittedModel | None) -> dict[str, Any] | None:
     # States by column are saved unchanged, so that a stream continues with the same bits.
     form["states"] = _plain(model.states if model.by_column is None else (), known)
     form["by_column"] = _plain(model.by_column, known)
-    form["scores"] = _plain(model.scores, known)
+    form["scores"], form["unseen"] = _plain(model.scores, known), _plain(model.unseen, known)
     form["watch"] = model.watch and _plain(model.watch.saved(), known)
     form["is_sparse"] = sparse.issparse(form.get("coef"))
     return form | {"coef": form["coef"].toarray()} if form["is_sparse"] else form
@@ -133,7 +133,8 @@ def _restored_model(form: dict[str, Any] | None, attributes: Mapping[str, Any]) 
         _check_columns(by_column, attributes["n_features_in_"])
     made = {name: value for name, value in form.items() if name not in ("is_sparse", "states", "by_column")}
     made |= {"link": restored_part(form["link"]), "shape": tuple(form["shape"])}
-    made["scores"] = _rebuilt(tuple[Scores, ...], form["scores"], known)
+    for name in ("scores", "unseen"):
+        made[name] = _rebuilt(tuple[Scores, ...], form.get(name, []), known)
     made["watch"] = _rebuilt(Watch | None, form.get("watch"), known)
     if form["is_sparse"]:
         made["coef"] = sparse.csr_matrix(made["coef"])

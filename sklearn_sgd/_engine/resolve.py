@@ -75,13 +75,14 @@ class Recipe(NamedTuple):
         """Whether a stream predicts with the minimum that follows from its moments: the squared error."""
         return self.finishes and self.formulas.is_least_squares
 
-    def of_stream(self, X: Any) -> Self:
+    def of_stream(self, X: Any, n_targets: int) -> Self:
         """Return the recipe of a stream whose rows were all seen by `partial_fit`, up to X.
 
         Its scores are kept where they give the coefficients: of rows in the memory of the host, for a smooth penalty.
+        All targets together have as many as one of the most columns.
         """
         can_predict = self._replace(keeps_scores=True).finishes_by_scores and self.formulas.is_smooth
-        if can_predict and X.shape[1] <= FULL and is_in_host_memory(X):
+        if can_predict and n_targets * X.shape[1] ** 2 <= FULL**2 and is_in_host_memory(X):
             return self._replace(keeps_scores=True)
         return self
 

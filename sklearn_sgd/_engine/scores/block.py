@@ -14,7 +14,7 @@ from sklearn_sgd._engine.finish.proximal_newton import curvature_beside
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.leverage import LARGE, Leading, changes, inverse_diagonal
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import RIDGE, design
+from sklearn_sgd._engine.scores.products import RIDGE, design, squares_of_added, weighted_product
 from sklearn_sgd._engine.scores.sums import Sums
 
 # Share of the second derivative of each parameter that must be left for parabolas to be computed again.
@@ -23,9 +23,6 @@ LEFT = 0.5
 # Gradient at the minimum before a block, in its standard errors, from which a parabola may be wrong: a feature may be
 # new, or the targets drift. It counts from half of this on in those of the rows before.
 OFF = 4.0
-
-# Sums that some rows stand for.
-SCALED = "weight", "n_seen", "curvature", "product", "scatter", "squares", "size", "square", "below"
 
 S = TypeVar("S", bound=Sums)
 
@@ -59,12 +56,10 @@ class Block(NamedTuple):
         """Total weight of the rows."""
         return float(len(self.y)) if self.is_plain else float(self.s.sum())
 
-    def every(self, number: int, as_all: bool = False) -> Self:
-        """Return the block of every so many rows; with weights as if they were all rows."""
+    def every(self, number: int) -> Self:
+        """Return the block of every so many rows, with weights as if they were all."""
         X, y, s = (np.ascontiguousarray(values[::number]) for values in (self.X, self.y, self.s))
-        if as_all:
-            return self._replace(X=X, y=y, s=s * (len(self.y) / len(y)), is_plain=False)
-        return self._replace(X=X, y=y, s=s, n_seen=self.n_seen * len(y) / len(self.y))
+        return self._replace(X=X, y=y, s=s * (len(self.y) / len(y)), is_plain=False)
 
 
 @lru_cache(maxsize=8)
@@ -195,21 +190,30 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     return _with_results(sums, objective, block, view, now, made, n_large)
 
 
-def with_slopes(sums: S, objective: Objective, block: Block, every: int) -> S | None:
-    """Return the sums with the slopes of all rows of a block, and for them the second derivatives of every so many.
+def with_slopes(sums: S, objective: Objective, block: Block, every: int = 1) -> S | None:
+    """Return the sums with a block that is seen from the same parameters; None if their minimum moves far.
 
-    Errors of these matter little near the minimum, and they take most of the time.
+    All rows add their slopes, and every so many the second derivatives of all and the products of their scores: errors
+    of these matter little near the minimum, and they take most of the time.
     """
     view = view_of(sums, objective, block)
     if view.is_far:
         return None
-    slope, some = sums.slope + view.step[0], block.every(every)
-    after = with_block(sums, objective, some)
-    if after is None:
-        return None
-    times = block.weight / some.weight
-    scaled = {name: (1.0 - times) * getattr(sums, name) + times * getattr(after, name) for name in SCALED}
-    return after._replace(slope=slope, **scaled)
+    slope = sums.slope + view.step[0]
+    spread = sums.spread.plus(second.spread_of(sums.found_jumps, block.y, view.predictions, block.s))
+    known, Z = sums._replace(**spread._asdict()), design_of(sums, block.X[::every])
+    y, s, p = (values[::every].copy() for values in (block.y, block.s, view.predictions))
+    times, (g, c) = block.weight / float(s.sum()), slopes_of(known, objective, y, p)
+    c = s if c is None else s * c
+    curvature = times * weighted_product(Z, c)
+    return known._replace(
+        n_seen=sums.n_seen + block.n_seen,
+        curvature=sums.curvature + curvature,
+        product=sums.product + curvature @ sums.at,
+        slope=slope,
+        scatter=sums.scatter + times * weighted_product(Z, np.square(s * g)),
+        squares=sums.squares + times * squares_of_added(Z, c) if objective.may_be_straight else sums.squares,
+    )
 
 
 def with_block_here(sums: S, objective: Objective, block: Block, view: View, spread: second.Spread | None = None) -> S:

@@ -25,7 +25,7 @@ def minimum_with(sums: Sums, objective: Objective, block: Block) -> np.ndarray:
     """
     every = len(block.y) // max(TOGETHER, FIRST * len(sums.at))
     if every > 1:
-        sums = sums._replace(at=minimum_with(sums, objective, block.every(every, as_all=True)))
+        sums = sums._replace(at=minimum_with(sums, objective, block.every(every)))
     (X, y, s, *_), loss, w, weight = block, objective.loss, sums.at, float(block.s.sum())
     Z, some = design_of(sums, X), slice(None, None, max(every, 1))
     for _ in range(STEPS):

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.finish.proximal_newton import curvature_beside
 from sklearn_sgd._engine.scores import curvature as second
 from sklearn_sgd._engine.scores.block import (
     Block,
@@ -26,7 +25,7 @@ from sklearn_sgd._engine.scores.block import (
 from sklearn_sgd._engine.scores.leverage import Leading
 from sklearn_sgd._engine.scores.newton import minimum_with
 from sklearn_sgd._engine.scores.objective import Objective
-from sklearn_sgd._engine.scores.products import blocks, dense, weighted_product
+from sklearn_sgd._engine.scores.products import blocks, dense
 from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, WORSE, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._engine.weights import left_after, left_of
@@ -35,8 +34,9 @@ from sklearn_sgd._namespace import doubled, host, take
 # Numbers in a block of rows, which is dense and in double precision; if most rows add only their slopes.
 ENTRIES, MORE_ENTRIES = 1 << 17, 1 << 18
 
-# Number of rows of a block whose second derivatives are those of all, if only the coefficients matter.
-SOME = 1024
+# If only the coefficients matter: number of rows of a block whose second derivatives stand for those of all, at most,
+# and multiplications for them.
+SOME, WORK = 1 << 10, 1 << 24
 
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
 # steps, for exact standard errors; for coefficients it is 1.
@@ -106,7 +106,7 @@ class Scores(Sums):
         else:
             known = self._with_stored(objective, start, half_life)
         known = settled(known, objective)
-        w = known.minimum(objective) if known.predicts(objective) else None
+        w = known.minimum(objective) if known.predicts else None
         if w is None:
             return None
         coef = w[: len(known.centre)]
@@ -117,20 +117,13 @@ class Scores(Sums):
         if half_life:
             share, left = left_after(len(y), half_life), left_of(len(y), half_life)
             known, s = known._weighted(share), s * left
-        Z, at, loss = design_of(known, X), known.at, objective.loss
-        p = Z @ at
-        g = loss.gradient(y, p)
-        if len(known.jumps):
-            curvature = float(s.sum()) / known.weight * known.curvature
-        else:
-            curvature = weighted_product(Z, s * np.maximum(curvature_beside(loss, y, p, g), 0.0))
-        after = known._replace(
-            weight=known.weight + float(s.sum()),
-            curvature=known.curvature + curvature,
-            product=known.product + curvature @ at,
-            slope=known.slope + (s * g) @ Z,
-        )
-        return after._compared(objective, Z, y, s, start)
+        block = Block(np.ascontiguousarray(X), y.copy(), s.copy(), False, float(len(y)), True)
+        after = with_slopes(known, objective, block)
+        if after is None:
+            return self.counted(objective, start, half_life)
+        after = after._compared(objective, design_of(after, X), y, s, start)
+        # What the last block has shown holds until the next one: few rows cannot refute it.
+        return after._replace(lead=min(self.lead, after.lead))
 
     def in_unit(self, unit: float) -> Self:
         """Return the same sums with weights in another unit."""
@@ -194,10 +187,11 @@ class Scores(Sums):
         try:
             if is_first or widened or block.weight > (GROWTH if known.is_exact else 1.0) * known.weight:
                 after = None
-            elif known.is_exact or len(y) < 2 * SOME:
+            elif known.is_exact:
                 after = with_block(known, objective, block)
             else:
-                after = with_slopes(known, objective, block, len(y) // SOME)
+                some = max(TOGETHER, min(SOME, WORK // len(known.at) ** 2))
+                after = with_slopes(known, objective, block, max(1, len(y) // some))
             if is_first:
                 p = view_of(known, objective, block).predictions
                 known = known.with_jumps(second.jumps(objective.loss, y, p, second.REACH))
@@ -222,6 +216,8 @@ class Scores(Sums):
 
         Sums that some rows add to are then seen from their minimum, if it is not worse.
         """
+        if objective.is_quadratic:
+            return self  # Moments predict.
         w = self.minimum(objective)
         if w is None:
             return self._replace(lead=-np.inf)
@@ -277,12 +273,18 @@ class Scores(Sums):
         added = {name: getattr(self, name) + getattr(other, name) for name in ADDED}
         return self._replace(**added)
 
-    def seen_again(self, before: Self) -> Self:
-        """Return these sums, of rows that those ``before`` know: they take the place of a share of them."""
-        before = before.in_unit(self.unit)
-        share = (self.weight - before.weight) / before.weight if before.weight else 0.0
+    def seen_again(self, before: Self, unseen: Self) -> tuple[Self, Self]:
+        """Return these sums, in which rows that those ``before`` know take the place of ``unseen`` ones; those left.
+
+        The unseen rows are those that an epoch is still to see again, so that at its end each row counts once.
+        """
+        before, unseen = before.in_unit(self.unit), unseen.in_unit(self.unit)
+        share = min((self.weight - before.weight) / unseen.weight, 1.0) if unseen.weight else 0.0
         if not share > 0.0:
-            return self
-        left = before.seen_from(self.at)._times(min(share, 1.0), ADDED)
-        left = {name: getattr(self, name) - value for name, value in left.items()}
-        return self._replace(leading=Leading.none(len(self.at)), **left)
+            return self, unseen
+        if unseen.weight == before.weight and not before.bends(FIRST):
+            return before, before  # Few second derivatives, from places that move between them, would say less.
+        gone = unseen.seen_from(self.at)._times(share, ADDED)
+        left = {name: getattr(self, name) - value for name, value in gone.items()}
+        known = self._replace(leading=Leading.none(len(self.at)), **left)
+        return known, unseen._replace(**unseen._times(1.0 - share, ADDED))

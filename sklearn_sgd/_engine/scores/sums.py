@@ -192,15 +192,10 @@ class Sums(NamedTuple):
         excess, share = self._excess(objective)
         return not (share > VISIBLE and excess > 1.0 + CHANCE / len(self.at))
 
-    def predicts(self, objective: Objective) -> bool:
-        """Return whether the minimum of the parabolas is at least as good as the parameters of the descent.
-
-        Not if the last rows have more loss there, or if few rows have a second derivative, of losses that may be
-        straight.
-        """
-        bent = np.square(self.curvature.diagonal()) >= BENT * len(self.at) * self.squares
-        has_bends = not objective.may_be_straight or bool((bent & (self.squares > 0.0)).any())
-        return self.lead >= WORSE and has_bends
+    @property
+    def predicts(self) -> bool:
+        """Whether the minimum of the parabolas is at least as good as the parameters of the descent."""
+        return self.lead >= WORSE and self.bends(BENT)
 
     def are_far_apart(self, objective: Objective) -> bool:
         """Return whether parabolas were taken so far from the present minimum that it may be wrong, if there is one."""
@@ -229,6 +224,12 @@ class Sums(NamedTuple):
         """Return the objective's sum, less a constant, with the penalty of further rows of such a weight."""
         of_rows = float(w @ (0.5 * self.curvature @ w - self.product + self.slope))
         return of_rows + (self.weight + weight) * objective.cost(w, len(self.centre))
+
+    def bends(self, number: float) -> bool:
+        """Return whether so many rows for each parameter have a second derivative, of losses that may be straight."""
+        curvature = self.curvature.diagonal()
+        bent = (curvature > 0.0) & (np.square(curvature) >= number * len(self.at) * self.squares)
+        return bool(bent.any())
 
     def minimum(self, objective: Objective) -> np.ndarray | None:
         """Return the parameters at the minimum of the parabolas; None if they have none, or contradict each other."""
