@@ -142,7 +142,7 @@ class BaseGDRegressor(
             start = validation.start_parameters(self, coef_init, intercept_init, y.shape[1:], X.shape[1])
             states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
-            occurring = Occurring.of(recipe, X, states)
+            occurring = Occurring.of(recipe.formulas, X, states)
             X, states = occurring.rows(X), occurring.some(states)
             session = training.Session(self, score, X_val is not None, deadline, tasks, attributes, occurring)
             with quiet(), counting() as readings:

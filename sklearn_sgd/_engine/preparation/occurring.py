@@ -10,9 +10,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, by_entries
-from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
-from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
+from sklearn_sgd._engine.traits import Formulas
 
 # Share of the columns that occur up to which the excerpt costs less than it saves.
 SHARE = 0.5
@@ -25,10 +24,10 @@ class Occurring(NamedTuple):
     n_columns: int
 
     @classmethod
-    def of(cls, recipe: Recipe, X: Any, states: list[State]) -> Self:
+    def of(cls, formulas: Formulas, X: Any, states: list[State]) -> Self:
         """Return the columns for a fit of X from these states: those with entries, or a coefficient to start from."""
         n_columns = X.shape[1]
-        if not (by_entries(X) and _stays_zero(recipe)):
+        if not (by_entries(X) and formulas.keep_zero):
             return cls(None, n_columns)
         occurs = np.zeros(n_columns, bool)
         occurs[X.indices] = True
@@ -85,13 +84,6 @@ class Occurring(NamedTuple):
 
 # The statistics that have a number for each column.
 OF_STATISTICS = "mean", "moment", "counts"
-
-
-def _stays_zero(recipe: Recipe) -> bool:
-    """Whether a coefficient of 0, with moments of 0, stays so where its column has no entries."""
-    formulas = recipe.formulas
-    steps_by_slopes = formulas.is_plain or recipe.remembers or is_passive_aggressive(recipe.parts.optimizer)
-    return (formulas.terms is not None and steps_by_slopes) or formulas.rests is not None
 
 
 def _spread(some: np.ndarray, places: np.ndarray, size: int, others: float = 0.0) -> np.ndarray:
