@@ -39,7 +39,7 @@ from sklearn_sgd._engine.passes import (
     scaled_sample,
     without_plan,
 )
-from sklearn_sgd._engine.preparation import columns, curvatures, least_squares, prepare
+from sklearn_sgd._engine.preparation import columns, curvatures, least_squares, occurring, prepare
 from sklearn_sgd._engine.scores import curvature
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams import missed, table
@@ -163,6 +163,11 @@ def without_normal_matrix(monkeypatch):
     """Let the full-batch automatic step for the squared error read the samples in each epoch."""
     for module in (columns, normal):
         monkeypatch.setattr(module, "affordable", lambda *sizes: False)
+
+
+def fit_all_columns(monkeypatch):
+    """Let fits of sparse rows work on all columns, also on those without entries."""
+    monkeypatch.setattr(occurring, "SHARE", 0.0)
 
 
 def check_in_blocks(monkeypatch, size):

@@ -265,6 +265,17 @@ def test_noise_and_more_columns_than_rows(loss, n, params, kind):
     assert model.n_iter_ <= 6
 
 
+def test_few_epochs_of_many_rows_are_repeated_on_noise():
+    """With hardly more columns than rows; the others read each row once, as without."""
+    X, y = power_law(12_500, 13_000, 10)
+    train, test = slice(0, 10_500), slice(10_500, None)
+    model = MiniBatchSGDRegressor(random_state=0).fit(X[train], y[train])
+    assert model.n_iter_ > 8
+    assert model.n_readings_ <= model.n_iter_ + 4 + 3
+    ridge = Ridge(1.0, solver="sparse_cg").fit(X[train], y[train])
+    assert model.score(X[test], y[test]) > ridge.score(X[test], y[test]) - 0.05
+
+
 def test_effective_parameters_are_what_noise_is_learned():
     """The formula, against a descent on noise alone."""
     X, _ = power_law(8000, 4000, 20)

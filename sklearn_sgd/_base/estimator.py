@@ -34,6 +34,7 @@ from sklearn_sgd._compat import CallbackSupportMixin, fit_context
 from sklearn_sgd._engine.cores import cores
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.preparation.occurring import Occurring
 from sklearn_sgd._engine.preparation.prepare import make_plans
 from sklearn_sgd._engine.readings import counting
 from sklearn_sgd._engine.resolve import Recipe
@@ -141,7 +142,9 @@ class BaseGDRegressor(
             start = validation.start_parameters(self, coef_init, intercept_init, y.shape[1:], X.shape[1])
             states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
-            session = training.Session(self, score, X_val is not None, deadline, tasks, attributes)
+            occurring = Occurring.of(recipe.formulas, X, states)
+            X, states = occurring.rows(X), occurring.some(states)
+            session = training.Session(self, score, X_val is not None, deadline, tasks, attributes, occurring)
             with quiet(), counting() as readings:
                 try:
                     plans = make_plans(recipe, X, validation.as_columns(y), weight, states, train)

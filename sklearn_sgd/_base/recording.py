@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sgd._base import training
 from sklearn_sgd._base.objective import check_regressor
 from sklearn_sgd._engine.epochs import Descent
+from sklearn_sgd._engine.preparation.occurring import Occurring
 from sklearn_sgd._namespace import dispatches, host
 
 
@@ -53,9 +54,9 @@ class Recorder:
         self.losses: list[float] = []
         self.batches: list[np.ndarray] = []
 
-    def follow(self, descent: Descent) -> None:
-        """Start recording."""
-        descent.record = self
+    def follow(self, descent: Descent, occurring: Occurring) -> None:
+        """Start recording a descent on the columns that occur."""
+        descent.record, self.occurring = self, occurring
         self._note(descent)
 
     def __call__(self, descent: Descent, rows: Any, losses: float) -> None:
@@ -65,8 +66,9 @@ class Recorder:
         self.batches.append(np.array(rows, dtype=np.intp))
 
     def _note(self, descent: Descent) -> None:
-        vectors = descent.state.vectors
-        coef, intercept = descent.state.predictor(vectors.average if descent.plan.average_from else vectors.coef)
+        state = self.occurring.whole(descent.state)
+        vectors = state.vectors
+        coef, intercept = state.predictor(vectors.average if descent.plan.average_from else vectors.coef)
         self.path.append(np.append(host(coef), intercept).astype(float))
 
 

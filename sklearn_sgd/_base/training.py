@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import partial
 from statistics import fmean
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -18,13 +19,14 @@ from sklearn_sgd._engine.epochs import Descent, epochs
 from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.order import seeded
+from sklearn_sgd._engine.preparation.occurring import Occurring
 from sklearn_sgd._engine.scores.collect import scores_of_fit
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.watch import Watch
 from sklearn_sgd._engine.support import learn_slopes_of_fit
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.verdict import conclude
-from sklearn_sgd._namespace import doubled, dtype_of, namespace, total
+from sklearn_sgd._namespace import doubled, dtype_of, host, like, namespace, total
 
 
 def deadline_after(time_budget: float | None) -> float:
@@ -54,6 +56,14 @@ class Scorer:
     def _mean_loss(self, y: Any, raw: Any) -> float:
         """Return the mean loss of raw predictions."""
         return sum_of_losses(self.loss, y, raw, self.weight) / y.shape[0]
+
+    def of_columns(self, numbers: np.ndarray | None) -> Self:
+        """Return the score of parameters of these columns; None: of all."""
+        if numbers is None:
+            return self
+        other = copy(self)
+        other.X = like(host(self.X)[:, numbers], self.X)
+        return other
 
     def __call__(self, target: int, coef: np.ndarray, intercept: float) -> float:
         """Return the score of parameters."""
@@ -93,6 +103,8 @@ class Session(NamedTuple):
         Tasks of the callbacks.
     attributes : callable
         Function (plan, states) -> attributes of the fitted estimator.
+    occurring : Occurring
+        The columns that plans and states have.
     recorder : Recorder or None
         The recorder of updates.
     """
@@ -103,12 +115,17 @@ class Session(NamedTuple):
     deadline: float
     tasks: Tasks
     attributes: Callable[..., dict[str, Any]]
+    occurring: Occurring
     recorder: Any = None
+
+    def fitted(self, plan: Any, states: Sequence[State], **more: Any) -> dict[str, Any]:
+        """Return the attributes of the fitted estimator, whose states are those of all columns."""
+        return self.attributes(plan, [self.occurring.whole(state) for state in states], **more)
 
 
 def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> dict[str, Any]:
     """Run epochs until there is a reason to stop; return the attributes of the fitted estimator."""
-    estimator, score = session.estimator, session.score
+    estimator, score = session.estimator, session.score and session.score.of_columns(session.occurring.numbers)
     limit = Limit(lambda: monotonic() >= session.deadline)
     fits = [
         Fit(
@@ -124,7 +141,7 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
         for target, (plan, state) in enumerate(zip(plans, states, strict=True))
     ]
     if session.recorder:
-        session.recorder.follow(fits[0].descent)
+        session.recorder.follow(fits[0].descent, session.occurring)
     reason = _run(session, fits)
     if reason == "interrupted":
         limit.reason = reason  # No search follows.
@@ -144,7 +161,7 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
         warn(estimator, f"Interrupted; the model is that of the epochs completed, {done} of {estimator.epochs}.")
     scores = tuple(map(scores_of_fit, plans, final)) if estimator.inference else ()
     watch = Watch.after_fit(plans, final[0])
-    attributes = session.attributes(plans[0], final, scores=scores, watch=watch) | {"stop_reason_": reason}
+    attributes = session.fitted(plans[0], final, scores=scores, watch=watch) | {"stop_reason_": reason}
     if score:
         attributes["validation_scores_"] = mean_curve([fit.stopping.scores for fit in fits])
     return attributes
@@ -156,7 +173,7 @@ def _run(session: Session, fits: list[Fit]) -> str:
     together, reason = epochs([fit.descent for fit in fits]), None
 
     def attributes_so_far():
-        return session.attributes(plan, [fit.kept() for fit in fits])
+        return session.fitted(plan, [fit.kept() for fit in fits])
 
     while not reason:
         try:

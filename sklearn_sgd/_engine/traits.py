@@ -18,6 +18,9 @@ Polynomial = dict[tuple[str, ...], float]
 # An extremely large residual, and a slope that does not grow in proportion to it.
 FAR, FLAT = 1e30, 1e15
 
+# Zeros, with rates and numbers of updates at which they are tried.
+NONE, RATES, UPDATES = np.zeros(3), np.array([1.0, 0.3, 1e-4]), np.array([1.0, 2.0, 1e3])
+
 SQUARED_ERROR: Polynomial = {("p", "p"): 0.5, ("p", "y"): -1.0, ("y", "y"): 0.5}
 
 
@@ -229,6 +232,13 @@ class PenaltyReading(Reading):
         terms = None if prox is None else self._terms_of(prox)
         return terms and BoundedTerms(terms, low, high)
 
+    @cached_property
+    def keeps_zero(self) -> bool:
+        """Whether a coefficient of 0 without a slope stays 0, whichever it is."""
+        if self.refusal is not None or self.symbols.columns:
+            return False
+        return not (np.any(self.part.gradient(NONE)) or np.any(self.part.prox(NONE, RATES, ...)))
+
     def _constant(self, e: Any) -> Any:
         """The number, or that of each coefficient, that an expression stands for; None if it is computed."""
         if isinstance(e, Expression):
@@ -274,6 +284,14 @@ class OptimizerReading(Reading):
                 return None
             kept.append(left.get((name,), 0.0))
         return kept[0], kept[1]
+
+    @cached_property
+    def keeps_zero(self) -> bool:
+        """Whether a coefficient and moments of 0 stay 0 in a step without gradient and pull."""
+        if self.refusal is not None:
+            return False
+        direction, _, *moments = self.part.step(*[NONE] * 5, RATES, UPDATES)
+        return not any(map(np.any, (direction, *moments)))
 
     @cached_property
     def is_plain(self) -> bool:
@@ -364,6 +382,12 @@ class Formulas:
     def rests(self) -> tuple[float, float] | None:
         """Factors of the moments of a coefficient whose column has no entry, if nothing else changes; see there."""
         return self.optimizer.rests if self.is_unpenalised else None
+
+    @property
+    def keep_zero(self) -> bool:
+        """Whether the coefficient of a column without entries stays 0 if it is 0 at the start."""
+        with np.errstate(all="ignore"):
+            return self.penalty.keeps_zero and self.optimizer.keeps_zero
 
     @property
     def is_lazy(self) -> bool:

@@ -1,5 +1,6 @@
 """The vectors of a descent: parameters, their average, and moments."""
 
+from collections.abc import Callable
 from math import isfinite
 from typing import NamedTuple
 
@@ -19,9 +20,11 @@ class Vectors(NamedTuple):
 
     def copy(self) -> "Vectors":
         """A copy with its own arrays."""
-        m, v = self.m, self.v
-        moments = None if m is None else m.copy(), None if v is None else v.copy()
-        return Vectors(self.coef.copy(), self.average.copy(), *moments)
+        return self.each(np.ndarray.copy)
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Vectors":
+        """The vectors that a function makes of these."""
+        return Vectors(*(None if vector is None else change(vector) for vector in self))  # type: ignore[arg-type]
 
     def with_moments(self, number: int) -> "Vectors":
         """The vectors with ``number`` moments, which are 0 at first."""
