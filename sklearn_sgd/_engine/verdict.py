@@ -1,5 +1,6 @@
 """How a fit has ended: whether it diverged, is worse than the best constant, or stopped far from the minimum."""
 
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,9 +8,11 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, is_out_of_range, least_square
+from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.fit import COMPLETE, Fit
 from sklearn_sgd._engine.kinks.jumps import has_link
 from sklearn_sgd._engine.objective import loss_of, objective_of, rounding_of_predictions
+from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.preparation.outliers import follows_limited_target
@@ -230,17 +233,37 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
     known = fast or fall_to_come(before) - (early[-1] - values[-1]) > FAR * margin
     # Without noise, the gain of one more step is missing, unless validation samples ended the fit.
     exact = not stopping.score and (not noise or (stopping.n_at_first_rate > 0 and ended == "tol"))
-    perhaps = known or exact or len(before) >= ENOUGH or slopes_down(early)
+    trend = known or exact or len(before) >= ENOUGH or slopes_down(early)
+    # The noise of batches hides slow progress; without it, the mean of an epoch shows what is missing.
+    hides = plan.shuffles and not (trend or plan.preconditioner or stopping.score)
     some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
-    if not perhaps or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
+    if not (trend or hides) or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
         return None  # No loss is below 0.
     # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
     known = known and not (plan.preconditioner and noise)
+    if hides:
+        if not gain_of_a_step(fit, state, some) > FAR * fit.progress:
+            return None
+        state = _mean_of_an_epoch(fit, len(some))
     # A step on some rows gains from their noise, too, or from the absence of one that counts: all have the last word.
     rows = (some, plan.used) if len(some) < plan.n_rows else (some,)
     if not known and not all(gain_of_a_step(fit, state, each) > FAR * fit.progress for each in rows):
         return None
     return "falls" if fast else "far"
+
+
+def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
+    """The mean of the parameters in one more epoch, of at most so many rows, which the fit does not keep.
+
+    The noise of its steps costs the mean no more than that of the rows does, at any rate.
+    """
+    state = fit.completed.fork()
+    state.generator = deepcopy(state.generator)
+    state.n_updates = fit.earlier.n_updates  # The rates of the last epoch: a schedule may have no others.
+    plan = fit.descent.plan._replace(average_from=state.n_updates + 1, part=n_rows)
+    with quiet():
+        one_epoch([Descent(plan, state)], epoch_order(plan, plan.used.copy(), state.generator))
+    return state
 
 
 def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
