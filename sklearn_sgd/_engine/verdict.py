@@ -20,7 +20,7 @@ from sklearn_sgd._engine.reference import MARGIN
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
-from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take
+from sklearn_sgd._namespace import doubled, dtype_of, host, namespace, take
 from sklearn_sgd.losses import AbsoluteError
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
@@ -45,6 +45,9 @@ CONFIRM = 2_000
 
 # Rows of a sample for each column, for a trial step. With fewer rows, the step would mostly fit their noise.
 ROWS_PER_COLUMN = 100
+
+# Number of trial steps at most. One is not enough where columns are correlated, or where the loss is not quadratic.
+STEPS = 10
 
 
 class Verdict(NamedTuple):
@@ -216,8 +219,7 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return "narrow"
     if ending.has_moved:
         # The losses of the epochs do not show what is missing from here.
-        is_far = not ending.is_there and gain_of_a_step(fit, state, plan.used) > FAR * fit.progress
-        return "far" if is_far else None
+        return "far" if not ending.is_there and is_far(fit, state, plan.used) else None
     if ending.is_finished:
         return None  # The minimum is known, and was reached.
     if ending.last_gain is not None and ending.last_gain > FAR * fit.progress:
@@ -227,35 +229,43 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         fast = fast or min(values[-4:-2]) - min(values[-2:]) > 2.0 * margin
     if fit.probe:
         return "falls" if fast else None  # Further progress on the training rows is not expected on new rows.
+    if not _has_far_to_go(fit, state, ended, fast):
+        return None
+    return "falls" if fast else "far"
+
+
+def _has_far_to_go(fit: Fit, state: State, ended: str, fast: bool) -> bool:
+    """Whether far more improvement is possible, by the progress of the epochs or by further steps."""
+    stopping, plan = fit.stopping, fit.descent.plan
+    values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
     # An adaptive rate that has become small makes small steps, so the steps before are extrapolated.
     early = values[: stopping.n_at_first_rate or None]
     before = latest_falls(early, noise)
     known = fast or fall_to_come(before) - (early[-1] - values[-1]) > FAR * margin
-    # Without noise, the gain of one more step is missing, unless validation samples ended the fit.
-    exact = not stopping.score and (not noise or (stopping.n_at_first_rate > 0 and ended == "tol"))
+    # Without noise, the gain of more steps is missing, unless validation samples ended the fit.
+    exact = not stopping.score and (not noise or plan.remembers or (stopping.n_at_first_rate > 0 and ended == "tol"))
     trend = known or exact or len(before) >= ENOUGH or slopes_down(early)
     # The noise of batches hides slow progress; without it, the mean of an epoch shows what is missing.
     hides = plan.shuffles and not (trend or plan.preconditioner or stopping.score)
     some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
     if not (trend or hides) or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
-        return None  # No loss is below 0.
+        return False  # No loss is below 0.
     # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
     known = known and not (plan.preconditioner and noise)
+    cost = 0.0
     if hides:
-        if not gain_of_a_step(fit, state, some) > FAR * fit.progress:
-            return None
-        state = _mean_of_an_epoch(fit, len(some))
+        if not is_far(fit, state, some):
+            return False
+        state, cost = _mean_of_an_epoch(fit, len(some)), (plan.X.shape[1] + 1) / len(some)
     # A step on some rows gains from their noise, too, or from the absence of one that counts: all have the last word.
     rows = (some, plan.used) if len(some) < plan.n_rows else (some,)
-    if not known and not all(gain_of_a_step(fit, state, each) > FAR * fit.progress for each in rows):
-        return None
-    return "falls" if fast else "far"
+    return known or all(is_far(fit, state, each, cost) for each in rows)
 
 
 def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
     """The mean of the parameters in one more epoch, of at most so many rows, which the fit does not keep.
 
-    The noise of its steps costs the mean no more than that of the rows does, at any rate.
+    At any rate, the noise of steps costs it about a share of the loss: the number of columns over that of rows.
     """
     state = fit.completed.fork()
     state.generator = deepcopy(state.generator)
@@ -266,44 +276,64 @@ def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
     return state
 
 
-def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
-    """The amount by which one more step lowers the objective on some rows: an estimate of the distance to the minimum.
+def is_far(fit: Fit, state: State, some: Any, noise: float = 0.0) -> bool:
+    """Whether a few more steps lower the objective on some rows by ten times ``tol``: the minimum is lower still.
 
-    It has the preconditioner of the plan, or else inverse variances. A secant gives its length.
+    ``noise`` is the share of the objective that the noise of the parameters costs, which does not count. The steps have
+    the preconditioner of the plan, or else inverse curvatures of single columns. Secants give their lengths.
     """
     plan, penalty, state = fit.descent.plan, fit.descent.plan.parts.penalty, state.fork()
     state.recentre(fit.descent.state.centre)  # On the device of the rows of the plan.
-    w = state.vectors.average
     rows = all_rows(plan._replace(n_rows=len(some)))(plan.data, some, plan.parts.loss)
-    mean, preconditioner = (0.0, plan.preconditioner) if plan.preconditioner else _spread(plan, some)
+    mean, variance = (0.0, np.empty(0)) if plan.preconditioner else _spread(plan)
 
     def objective(at: np.ndarray) -> tuple[float, np.ndarray, float]:
-        losses, squares, g = rows.gradient(at.astype(w.dtype))
+        losses, squares, g = rows.gradient(at.astype(state.vectors.average.dtype))
         g[:-1] += penalty.gradient(at[:-1])
         return losses / len(some) + plan.penalty_value(at), g, losses / max(squares, 1e-300)
 
+    w = state.vectors.average
     before, g, length = objective(w)
-    d = preconditioner.apply(g[:-1] - mean * g[-1])
-    d = 2.0 * length * np.append(d, g[-1] - np.sum(mean * d))
-    bend = d @ (g - objective(w - d)[1])
-    if not bend > 0.0:
-        return 0.0
-    part = d @ g / bend
-    there = w - part * d
-    if not preconditioner.is_full:
-        there[:-1] = penalty.prox(there[:-1], 2.0 * length * part * preconditioner.diagonal, ...)
-    return before - objective(there)[0]
+    missing = FAR * fit.progress + noise * abs(before)
+    # Early stopping ends before the minimum, to which many steps would lead.
+    for left in range(1 if fit.stopping.score else STEPS, 0, -1):
+        preconditioner = plan.preconditioner or _inverse(variance, 2.0 * length * penalty.gradient(np.ones(len(w) - 1)))
+        d = preconditioner.apply(g[:-1] - mean * g[-1])
+        d = 2.0 * length * np.append(d, g[-1] - np.sum(mean * d))
+        bend = d @ (g - objective(w - d)[1])
+        if not bend > 0.0:
+            return False
+        part = d @ g / bend
+        w = w - part * d
+        if not preconditioner.is_full:
+            w[:-1] = penalty.prox(w[:-1], 2.0 * length * part * preconditioner.diagonal, ...)
+        last, (before, g, length) = before, objective(w)
+        gain = last - before
+        if gain > missing:
+            return True
+        if not gain * left > missing:
+            return False  # Further steps gain less.
+        missing -= gain
+    return False
 
 
-def _spread(plan: Plan, some: Any) -> tuple[Any, Preconditioner]:
-    """Means of the columns of some rows, and the inverse of their variances; 0 and 1 for remote rows."""
-    if plan.is_remote or is_foreign(plan.X):
-        return 0.0, Preconditioner(np.ones(plan.X.shape[1]))
-    X = doubled(take(plan.X, some))
-    mean = np.asarray(X.mean(axis=0)).ravel() * float(plan.data.rows.bias)
-    squares = np.asarray((X.multiply(X) if issparse(X) else (X - mean) ** 2).mean(axis=0)).ravel()
-    variance = squares - mean * mean if issparse(X) else squares
-    return mean, Preconditioner(np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0.0))
+def _spread(plan: Plan) -> tuple[Any, np.ndarray]:
+    """Means of the columns of some rows, and their variances; 0 and 1 for remote rows."""
+    if plan.is_remote:
+        return 0.0, np.ones(plan.X.shape[1])
+    X, bias = doubled(take(plan.X, _some_rows(plan, SAMPLE))), float(plan.data.rows.bias)
+    if issparse(X):
+        mean, squares = (np.asarray(each.mean(axis=0)).ravel() for each in (X, X.multiply(X)))
+        return mean * bias, squares - bias * mean * mean
+    xp = namespace(X)
+    mean = xp.mean(X, axis=0) * bias
+    return host(mean), host(xp.mean((X - mean) ** 2, axis=0))
+
+
+def _inverse(variance: np.ndarray, pull: np.ndarray) -> Preconditioner:
+    """The inverse of variances and of the pull of a penalty beside them; 0 for columns that do not vary."""
+    curvature = variance + np.maximum(pull, 0.0)
+    return Preconditioner(np.divide(1.0, curvature, out=np.zeros_like(variance), where=variance > 0.0))
 
 
 def _some_rows(plan: Plan, number: int) -> Any:
