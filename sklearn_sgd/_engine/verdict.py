@@ -295,8 +295,8 @@ def is_far(fit: Fit, state: State, some: Any, noise: float = 0.0) -> bool:
     w = state.vectors.average
     before, g, length = objective(w)
     missing = FAR * fit.progress + noise * abs(before)
-    # Early stopping ends before the minimum, to which many steps would lead.
-    for left in range(1 if fit.stopping.score else STEPS, 0, -1):
+    # Early stopping ends before the minimum, to which many steps lead. Those of the automatic kind are like its own.
+    for left in range(1 if fit.stopping.score or plan.preconditioner else STEPS, 0, -1):
         preconditioner = plan.preconditioner or _inverse(variance, 2.0 * length * penalty.gradient(np.ones(len(w) - 1)))
         d = preconditioner.apply(g[:-1] - mean * g[-1])
         d = 2.0 * length * np.append(d, g[-1] - np.sum(mean * d))
