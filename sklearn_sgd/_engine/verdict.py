@@ -40,7 +40,8 @@ KINDS = (
 # differ from the training samples.
 FAR, FOUND, UNLIKE = 10.0, 3.0, 10.0
 
-# Rows that confirm that the last parameters are better than the best constant, as the losses of the epochs show.
+# Rows that confirm what the losses of the epochs show: that the last parameters are better than the best constant, or
+# near the minimum.
 CONFIRM = 2_000
 
 # Rows of a sample for each column, for a trial step. With fewer rows, the step would mostly fit their noise.
@@ -247,7 +248,7 @@ def _has_far_to_go(fit: Fit, state: State, ended: str, fast: bool) -> bool:
     trend = known or exact or len(before) >= ENOUGH or slopes_down(early)
     # The noise of batches hides slow progress; without it, the mean of an epoch shows what is missing.
     hides = plan.shuffles and not (trend or plan.preconditioner or stopping.score)
-    some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
+    some = _some_rows(plan, max(CONFIRM if hides else SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
     if not (trend or hides) or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
         return False  # No loss is below 0.
     # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
@@ -321,7 +322,8 @@ def _spread(plan: Plan) -> tuple[Any, np.ndarray]:
     """Means of the columns of some rows, and their variances; 0 and 1 for remote rows."""
     if plan.is_remote:
         return 0.0, np.ones(plan.X.shape[1])
-    X, bias = doubled(take(plan.X, _some_rows(plan, SAMPLE))), float(plan.data.rows.bias)
+    some = _some_rows(plan, SAMPLE if issparse(plan.X) else CONFIRM)
+    X, bias = doubled(take(plan.X, some)), float(plan.data.rows.bias)
     if issparse(X):
         mean, squares = (np.asarray(each.mean(axis=0)).ravel() for each in (X, X.multiply(X)))
         return mean * bias, squares - bias * mean * mean
