@@ -257,7 +257,8 @@ def _has_far_to_go(fit: Fit, state: State, ended: str, fast: bool) -> bool:
     if hides:
         if not is_far(fit, state, some):
             return False
-        state, cost = _mean_of_an_epoch(fit, len(some)), (plan.X.shape[1] + 1) / len(some)
+        state = _mean_of_an_epoch(fit, len(some))
+        cost = (plan.X.shape[1] + 1) / len(some) * abs(stopping.losses[-1])
     # A step on some rows gains from their noise, too, or from the absence of one that counts: all have the last word.
     rows = (some, plan.used) if len(some) < plan.n_rows else (some,)
     return known or all(is_far(fit, state, each, cost) for each in rows)
@@ -266,7 +267,7 @@ def _has_far_to_go(fit: Fit, state: State, ended: str, fast: bool) -> bool:
 def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
     """The mean of the parameters in one more epoch, of at most so many rows, which the fit does not keep.
 
-    At any rate, the noise of steps costs it about a share of the loss: the number of columns over that of rows.
+    At any rate, the noise of steps costs it about a share of their losses: the number of columns over that of rows.
     """
     state = fit.completed.fork()
     state.generator = deepcopy(state.generator)
@@ -280,7 +281,7 @@ def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
 def is_far(fit: Fit, state: State, some: Any, noise: float = 0.0) -> bool:
     """Whether a few more steps lower the objective on some rows by ten times ``tol``: the minimum is lower still.
 
-    ``noise`` is the share of the objective that the noise of the parameters costs, which does not count. The steps have
+    ``noise`` is what the noise of the parameters costs, which does not count. The steps have
     the preconditioner of the plan, or else inverse curvatures of single columns. Secants give their lengths.
     """
     plan, penalty, state = fit.descent.plan, fit.descent.plan.parts.penalty, state.fork()
@@ -295,7 +296,7 @@ def is_far(fit: Fit, state: State, some: Any, noise: float = 0.0) -> bool:
 
     w = state.vectors.average
     before, g, length = objective(w)
-    missing = FAR * fit.progress + noise * abs(before)
+    missing = FAR * fit.progress + noise
     # Early stopping ends before the minimum, to which many steps lead. Those of the automatic kind are like its own.
     for left in range(1 if fit.stopping.score or plan.preconditioner else STEPS, 0, -1):
         preconditioner = plan.preconditioner or _inverse(variance, 2.0 * length * penalty.gradient(np.ones(len(w) - 1)))
