@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 from internals import forget_warnings, interrupt_compilation
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from problems import FIXED, REGRESSORS, covering, csr, learned, linear, theta
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -163,6 +163,17 @@ def test_weights(kind, method):
 @all_kinds
 def test_weights_all_zero(kind):
     refuses(kind(), "[Ss]ample.?weight", X, Y, np.zeros(60))
+
+
+@both_methods
+@all_kinds
+def test_weights_too_small_for_single_precision(kind, method):
+    """Only ratios of weights matter, so a constant is the remedy."""
+    weight = np.linspace(1e-47, 1e-46, 60)
+    with pytest.raises(ValueError, match=r"sample_weight is 0 .*float32: multiply it by a constant"):
+        getattr(kind(), method)(X.astype(np.float32), Y, weight)
+    learn = getattr(kind(random_state=0), method)
+    assert_allclose(learn(X, Y, weight).coef_, getattr(kind(random_state=0), method)(X, Y, 1e47 * weight).coef_)
 
 
 @both_methods

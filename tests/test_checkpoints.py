@@ -119,6 +119,20 @@ def entries(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def test_another_seed_is_refused(chunks, tmp_path):
+    """The order of the samples goes on, so that a run that resumes is like one without a break."""
+    path = tmp_path / "c"
+    fit_stream(MiniBatchSGDRegressor(), chunks, checkpoint=path, random_state=0, max_rows=40)
+    with pytest.raises(ValueError, match="another random_state than 1"):
+        fit_stream(MiniBatchSGDRegressor(), chunks, checkpoint=path, random_state=1)
+    whole = fit_stream(MiniBatchSGDRegressor(), chunks, random_state=0)
+    for number, seed in enumerate((0, None, np.random.RandomState(5))):
+        other = tmp_path / f"{number}"
+        other.write_bytes(path.read_bytes())
+        model = fit_stream(MiniBatchSGDRegressor(), chunks, checkpoint=other, random_state=seed)
+        assert_array_equal(model.coef_, whole.coef_)
+
+
 def test_a_file_is_json_and_arrays(chunks, tmp_path):
     fit_stream(MiniBatchSGDRegressor("huber"), chunks, checkpoint=tmp_path / "c", random_state=0)
     with np.load(tmp_path / "c", allow_pickle=False) as file:

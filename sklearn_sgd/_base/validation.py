@@ -135,11 +135,14 @@ def check_weights(name: str, values: Any, X: Any) -> np.ndarray | None:
     """Return validated sample weights; None if none are given."""
     if values is None:
         return None
-    values = _check_numbers(name, np.full(X.shape[0], values) if isinstance(values, Real) else values, X)
+    given = np.full(X.shape[0], values) if isinstance(values, Real) else values
+    values = _check_numbers(name, given, X)
     if values.shape != (X.shape[0],):
         raise ValueError(f"{name} must have one number for each of the {X.shape[0]} samples; got shape {values.shape}.")
     if bool(namespace(values).any(values < 0)):
         raise ValueError(f"{name} has negative values: a weight must be 0 or more.")
+    if not namespace(values).any(values) and namespace(given).any(given):
+        raise ValueError(f"{name} is 0 in X's precision, float32: multiply it by a constant. Only ratios matter.")
     return values
 
 

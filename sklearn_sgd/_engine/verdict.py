@@ -1,5 +1,6 @@
 """How a fit has ended: whether it diverged, is worse than the best constant, or stopped far from the minimum."""
 
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,9 +8,11 @@ from scipy.sparse import issparse
 
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.baseline import SAMPLE, constant_loss, constant_sums, is_out_of_range, least_square
+from sklearn_sgd._engine.epochs import Descent, one_epoch, quiet
 from sklearn_sgd._engine.fit import COMPLETE, Fit
 from sklearn_sgd._engine.kinks.jumps import has_link
 from sklearn_sgd._engine.objective import loss_of, objective_of, rounding_of_predictions
+from sklearn_sgd._engine.order import epoch_order
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.plan import DOUBLE, Plan
 from sklearn_sgd._engine.preparation.outliers import follows_limited_target
@@ -17,7 +20,7 @@ from sklearn_sgd._engine.reference import MARGIN
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import allows_zero
 from sklearn_sgd._engine.trend import ENOUGH, fall_to_come, latest_falls, rises, slopes_down
-from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, take
+from sklearn_sgd._namespace import doubled, dtype_of, host, namespace, take
 from sklearn_sgd.losses import AbsoluteError
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
@@ -37,11 +40,15 @@ KINDS = (
 # differ from the training samples.
 FAR, FOUND, UNLIKE = 10.0, 3.0, 10.0
 
-# Rows that confirm that the last parameters are better than the best constant, as the losses of the epochs show.
+# Rows that confirm what the losses of the epochs show: that the last parameters are better than the best constant, or
+# near the minimum.
 CONFIRM = 2_000
 
 # Rows of a sample for each column, for a trial step. With fewer rows, the step would mostly fit their noise.
 ROWS_PER_COLUMN = 100
+
+# Number of trial steps at most. One is not enough where columns are correlated, or where the loss is not quadratic.
+STEPS = 10
 
 
 class Verdict(NamedTuple):
@@ -213,8 +220,7 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         return "narrow"
     if ending.has_moved:
         # The losses of the epochs do not show what is missing from here.
-        is_far = not ending.is_there and gain_of_a_step(fit, state, plan.used) > FAR * fit.progress
-        return "far" if is_far else None
+        return "far" if not ending.is_there and is_far(fit, state, plan.used) else None
     if ending.is_finished:
         return None  # The minimum is known, and was reached.
     if ending.last_gain is not None and ending.last_gain > FAR * fit.progress:
@@ -224,63 +230,113 @@ def _unfinished(fit: Fit, state: State, ended: str) -> str | None:
         fast = fast or min(values[-4:-2]) - min(values[-2:]) > 2.0 * margin
     if fit.probe:
         return "falls" if fast else None  # Further progress on the training rows is not expected on new rows.
-    # An adaptive rate that has become small makes small steps, so the steps before are extrapolated.
-    early = values[: stopping.n_at_first_rate or None]
-    before = latest_falls(early, noise)
-    known = fast or fall_to_come(before) - (early[-1] - values[-1]) > FAR * margin
-    # Without noise, the gain of one more step is missing, unless validation samples ended the fit.
-    exact = not stopping.score and (not noise or (stopping.n_at_first_rate > 0 and ended == "tol"))
-    perhaps = known or exact or len(before) >= ENOUGH or slopes_down(early)
-    some = _some_rows(plan, max(SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
-    if not perhaps or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
-        return None  # No loss is below 0.
-    # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
-    known = known and not (plan.preconditioner and noise)
-    # A step on some rows gains from their noise, too, or from the absence of one that counts: all have the last word.
-    rows = (some, plan.used) if len(some) < plan.n_rows else (some,)
-    if not known and not all(gain_of_a_step(fit, state, each) > FAR * fit.progress for each in rows):
+    if not _has_far_to_go(fit, state, ended, fast):
         return None
     return "falls" if fast else "far"
 
 
-def gain_of_a_step(fit: Fit, state: State, some: Any) -> float:
-    """The amount by which one more step lowers the objective on some rows: an estimate of the distance to the minimum.
+def _has_far_to_go(fit: Fit, state: State, ended: str, fast: bool) -> bool:
+    """Whether far more improvement is possible, by the progress of the epochs or by further steps."""
+    stopping, plan = fit.stopping, fit.descent.plan
+    values, noise, margin = stopping.values, plan.noise, stopping.margin or 0.0
+    # An adaptive rate that has become small makes small steps, so the steps before are extrapolated.
+    early = values[: stopping.n_at_first_rate or None]
+    before = latest_falls(early, noise)
+    known = fast or fall_to_come(before) - (early[-1] - values[-1]) > FAR * margin
+    # Without noise, the gain of more steps is missing, unless validation samples ended the fit.
+    exact = not stopping.score and (not noise or plan.remembers or (stopping.n_at_first_rate > 0 and ended == "tol"))
+    trend = known or exact or len(before) >= ENOUGH or slopes_down(early)
+    # The noise of batches hides slow progress; without it, the mean of an epoch shows what is missing.
+    hides = plan.shuffles and not (trend or plan.preconditioner or stopping.score)
+    some = _some_rows(plan, max(CONFIRM if hides else SAMPLE, ROWS_PER_COLUMN * plan.X.shape[1]))
+    if not (trend or hides) or loss_of(plan, state, rows=some, rounding=rounding_of_predictions(state)) <= fit.progress:
+        return False  # No loss is below 0.
+    # The losses of an averaged descent fall as its noise falls, and losses with other noise may fall by chance.
+    known = known and not (plan.preconditioner and noise)
+    cost = 0.0
+    if hides:
+        if not is_far(fit, state, some):
+            return False
+        state = _mean_of_an_epoch(fit, len(some))
+        cost = (plan.X.shape[1] + 1) / len(some) * abs(stopping.losses[-1])
+    # A step on some rows gains from their noise, too, or from the absence of one that counts: all have the last word.
+    rows = (some, plan.used) if len(some) < plan.n_rows else (some,)
+    return known or all(is_far(fit, state, each, cost) for each in rows)
 
-    It has the preconditioner of the plan, or else inverse variances. A secant gives its length.
+
+def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
+    """The mean of the parameters in one more epoch, of at most so many rows, which the fit does not keep.
+
+    At any rate, the noise of steps costs it about a share of their losses: the number of columns over that of rows.
+    """
+    state = fit.completed.fork()
+    state.generator = deepcopy(state.generator)
+    state.n_updates = fit.earlier.n_updates  # The rates of the last epoch: a schedule may have no others.
+    plan = fit.descent.plan._replace(average_from=state.n_updates + 1, part=n_rows)
+    with quiet():
+        one_epoch([Descent(plan, state)], epoch_order(plan, plan.used.copy(), state.generator))
+    return state
+
+
+def is_far(fit: Fit, state: State, some: Any, noise: float = 0.0) -> bool:
+    """Whether a few more steps lower the objective on some rows by ten times ``tol``: the minimum is lower still.
+
+    ``noise`` is what the noise of the parameters costs, which does not count. The steps have
+    the preconditioner of the plan, or else inverse curvatures of single columns. Secants give their lengths.
     """
     plan, penalty, state = fit.descent.plan, fit.descent.plan.parts.penalty, state.fork()
     state.recentre(fit.descent.state.centre)  # On the device of the rows of the plan.
-    w = state.vectors.average
     rows = all_rows(plan._replace(n_rows=len(some)))(plan.data, some, plan.parts.loss)
-    mean, preconditioner = (0.0, plan.preconditioner) if plan.preconditioner else _spread(plan, some)
+    mean, variance = (0.0, np.empty(0)) if plan.preconditioner else _spread(plan)
 
     def objective(at: np.ndarray) -> tuple[float, np.ndarray, float]:
-        losses, squares, g = rows.gradient(at.astype(w.dtype))
+        losses, squares, g = rows.gradient(at.astype(state.vectors.average.dtype))
         g[:-1] += penalty.gradient(at[:-1])
         return losses / len(some) + plan.penalty_value(at), g, losses / max(squares, 1e-300)
 
+    w = state.vectors.average
     before, g, length = objective(w)
-    d = preconditioner.apply(g[:-1] - mean * g[-1])
-    d = 2.0 * length * np.append(d, g[-1] - np.sum(mean * d))
-    bend = d @ (g - objective(w - d)[1])
-    if not bend > 0.0:
-        return 0.0
-    part = d @ g / bend
-    there = w - part * d
-    if not preconditioner.is_full:
-        there[:-1] = penalty.prox(there[:-1], 2.0 * length * part * preconditioner.diagonal, ...)
-    return before - objective(there)[0]
+    missing = FAR * fit.progress + noise
+    # Early stopping ends before the minimum, to which many steps lead. Those of the automatic kind are like its own.
+    for left in range(1 if fit.stopping.score or plan.preconditioner else STEPS, 0, -1):
+        preconditioner = plan.preconditioner or _inverse(variance, 2.0 * length * penalty.gradient(np.ones(len(w) - 1)))
+        d = preconditioner.apply(g[:-1] - mean * g[-1])
+        d = 2.0 * length * np.append(d, g[-1] - np.sum(mean * d))
+        bend = d @ (g - objective(w - d)[1])
+        if not bend > 0.0:
+            return False
+        part = d @ g / bend
+        w = w - part * d
+        if not preconditioner.is_full:
+            w[:-1] = penalty.prox(w[:-1], 2.0 * length * part * preconditioner.diagonal, ...)
+        last, (before, g, length) = before, objective(w)
+        gain = last - before
+        if gain > missing:
+            return True
+        if not gain * left > missing:
+            return False  # Further steps gain less.
+        missing -= gain
+    return False
 
 
-def _spread(plan: Plan, some: Any) -> tuple[Any, Preconditioner]:
-    """Means of the columns of some rows, and the inverse of their variances; 0 and 1 for remote rows."""
-    if plan.is_remote or is_foreign(plan.X):
-        return 0.0, Preconditioner(np.ones(plan.X.shape[1]))
-    X = doubled(take(plan.X, some))
-    mean = np.asarray(X.mean(axis=0)).ravel() * float(plan.data.rows.bias)
-    squares = np.asarray((X.multiply(X) if issparse(X) else (X - mean) ** 2).mean(axis=0)).ravel()
-    variance = squares - mean * mean if issparse(X) else squares
-    return mean, Preconditioner(np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0.0))
+def _spread(plan: Plan) -> tuple[Any, np.ndarray]:
+    """Means of the columns of some rows, and their variances; 0 and 1 for remote rows."""
+    if plan.is_remote:
+        return 0.0, np.ones(plan.X.shape[1])
+    some = _some_rows(plan, SAMPLE if issparse(plan.X) else CONFIRM)
+    X, bias = doubled(take(plan.X, some)), float(plan.data.rows.bias)
+    if issparse(X):
+        mean, squares = (np.asarray(each.mean(axis=0)).ravel() for each in (X, X.multiply(X)))
+        return mean * bias, squares - bias * mean * mean
+    xp = namespace(X)
+    mean = xp.mean(X, axis=0) * bias
+    return host(mean), host(xp.mean((X - mean) ** 2, axis=0))
+
+
+def _inverse(variance: np.ndarray, pull: np.ndarray) -> Preconditioner:
+    """The inverse of variances and of the pull of a penalty beside them; 0 for columns that do not vary."""
+    curvature = variance + np.maximum(pull, 0.0)
+    return Preconditioner(np.divide(1.0, curvature, out=np.zeros_like(variance), where=variance > 0.0))
 
 
 def _some_rows(plan: Plan, number: int) -> Any:

@@ -183,6 +183,14 @@ class StoredCheckpoint:
             theirs = self.class_name.rpartition(".")[2]
             raise ValueError(f"{self.path} is of a {theirs}, not of a {kind.__name__}.")
 
+    def check_seed(self, seed: int, random_state: Any) -> None:
+        """Raise an error if the shuffling has another seed."""
+        if seed != self.position[POSITION.index("seed")]:
+            raise ValueError(
+                f"{self.path} was shuffled with another random_state than {random_state}. Remedy: that one or None, or "
+                "for a new start another path."
+            )
+
     def check_source(self, identity: dict[str, Any]) -> None:
         """Raise an error if the checkpoint belongs to another source."""
         mine, theirs = as_json(identity), self.source

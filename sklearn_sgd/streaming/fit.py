@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from math import inf
+from numbers import Integral
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -95,7 +96,7 @@ def fit_stream(
         Number of chunks that a thread reads in advance. 0: the caller's thread reads them.
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffling, for sources that shuffle. The same int gives the same bits. None: the `random_state` of
-        the estimator, if it has one.
+        the estimator, if it has one. A run that resumes keeps the order of its checkpoint: another int is an error.
 
     Returns
     -------
@@ -111,8 +112,8 @@ def fit_stream(
         If the estimator has no `partial_fit`, as a Pipeline, or the source is none, as a data frame or ``(X, y)``, or
         the estimator has an attribute that a checkpoint cannot hold.
     ValueError
-        If an argument is invalid, the checkpoint belongs to another source or another class of estimator, or the
-        estimator learned from columns of other names.
+        If an argument is invalid, the checkpoint belongs to another source, class of estimator or `random_state`, or
+        the estimator learned from columns of other names.
 
     Examples
     --------
@@ -271,15 +272,21 @@ def _first_position(path: Path | None, estimator, source: Source, random_state, 
     """Return where to start: at the checkpoint, whose fitted attributes the estimator gets, or at the first chunk."""
     if not (path and path.exists()):
         given = getattr(estimator, "random_state", None) if random_state is None else random_state
-        seed = int(check_random_state(given).randint(2**31 - 1))
-        return Checkpoint(estimator, 0, 0, 0, seed, as_json(source.identity()) if path else {})
+        return Checkpoint(estimator, 0, 0, 0, _seed(given), as_json(source.identity()) if path else {})
     found = StoredCheckpoint(path)
     found.check_class(type(estimator))
+    if isinstance(random_state, Integral):  # A generator may have moved on since.
+        found.check_seed(_seed(random_state), random_state)
     found.check_source(source.identity())
     position = Checkpoint(estimator, *found.position)
     if (position.chunk or position.cut) and (max_rows is None or position.n_rows < max_rows):
         refuse_begun(source)
     return found.restored(estimator)
+
+
+def _seed(random_state) -> int:
+    """Return the seed of the shuffling."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def _chunks(
