@@ -136,9 +136,8 @@ class BaseGDRegressor(
             if weight is not None and not namespace(weight).any(weight != 0):
                 raise ValueError("sample_weight is zero for all samples: there is nothing to learn from.")
             random_state = check_random_state(self.random_state)
-            given = X_val, y_val, sample_weight_val
             with quiet():
-                train, score = self._validation(recipe, X, y, weight, random_state, given)
+                train, score = self._validation(recipe, X, y, weight, random_state, (X_val, y_val, sample_weight_val))
             start = validation.start_parameters(self, coef_init, intercept_init, y.shape[1:], X.shape[1])
             states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
@@ -232,8 +231,8 @@ class BaseGDRegressor(
         recipe, X, y, weight = self._validate_input(resolved, X, y, sample_weight, reset=first, least=0)
         if not X.shape[0] or not (first or weight is None or namespace(weight).any(weight != 0)):
             return True
-        if first or model.scores:  # type: ignore[union-attr]
-            recipe = recipe.of_stream(X, math.prod(y.shape[1:]))
+        knows_all = first or model.scores  # type: ignore[union-attr]
+        recipe = recipe.of_stream(X, math.prod(y.shape[1:])) if knows_all else recipe
         position: Sequence[State] | StatesByColumn
         change = None
         if first:
@@ -271,13 +270,11 @@ class BaseGDRegressor(
     def _partial_fit_chunk(self, X: Any, y: Any, sample_weight: Any, *, again: bool, within: bool) -> Self:
         """Continue learning from a chunk of `fit_stream`.
 
-        ``again``: an earlier epoch has used the samples, so they are not new. ``within``: it is not the first chunk of
-        its epoch.
+        ``again``: an earlier epoch has used the samples. ``within``: it is not the first chunk of its epoch.
         """
         before = self._fitted or FittedModel()
-        resolved = ResolvedParameters(self) if again else None
         if again and before.scores:
-            self._fitted = before = before.with_counted_rows(resolved)
+            self._fitted = before = before.with_counted_rows(ResolvedParameters(self))
         self.partial_fit(X, y, *([] if sample_weight is None else [sample_weight]))
         after = self._fitted or FittedModel()
         for state, earlier in zip(after.progress, before.progress, strict=False):
@@ -286,7 +283,7 @@ class BaseGDRegressor(
             if within:
                 state.stay_in_epoch(earlier)
         if again and after.scores:
-            self._fitted = after.with_counted_rows(resolved).seen_again(before, within)
+            self._fitted = after.with_counted_rows(ResolvedParameters(self)).seen_again(before, within)
         return self
 
     @overload
