@@ -30,6 +30,7 @@ from sklearn_sgd._engine.scores.sums import FIRST, TOGETHER, WORSE, Sums
 from sklearn_sgd._engine.warning import user_stacklevel
 from sklearn_sgd._engine.weights import left_after, left_of
 from sklearn_sgd._namespace import doubled, host, take
+from sklearn_sgd._parts import best_prediction
 
 # Numbers in a block of rows, which is dense and in double precision; if most rows add only their slopes.
 ENTRIES, MORE_ENTRIES = 1 << 17, 1 << 18
@@ -221,10 +222,11 @@ class Scores(Sums):
         w = self.minimum(objective)
         if w is None:
             return self._replace(lead=-np.inf)
-        now, of_descent = (objective.loss.value(y, Z @ at) for at in (w, self.parameters(*start())))
-        gains = s * (of_descent - now)
-        deviation = float(np.linalg.norm(gains))
-        lead = float(gains.sum()) / max(deviation, 1e-300) if np.isfinite(deviation) else -np.inf
+        loss, best = objective.loss, best_prediction(objective.loss, y)
+        p, of_descent = Z @ w, Z @ self.parameters(*start())
+        least, now, before = (float(s @ loss.value(y, each)) for each in (best, p, of_descent))
+        lead = 1.0 - (now - least) / (before - least) if before > least else -float(now > least)
+        lead = lead if np.isfinite(lead) else -np.inf
         after = self if self.is_exact or lead < WORSE else self.seen_from(w)
         return after._replace(lead=lead)
 

@@ -41,8 +41,9 @@ APART = 0.3
 # Steps from the last minimum on the parabolas: one, and more for penalties that are no parabolas, and for rounding.
 LAST = 3
 
-# Value of `lead` below which the minimum of the parabolas is not used: the losses may not be like parabolas.
-WORSE = -2.0
+# Values of `lead` below which the minimum of the parabolas is not used, since the losses are not like parabolas, and
+# below which it says nothing. Rows near each other may be alike, and the descent a little nearer to the last ones.
+WORSE, ABSURDLY = -0.1, -1.0
 
 # Number of rows for each parameter that must have a second derivative, of losses that may be straight.
 BENT = 3.0
@@ -91,8 +92,8 @@ class Sums(NamedTuple):
         Whether each row adds its second derivative and its outer product, which standard errors need, and not only some
         rows of a large block, in place of all.
     lead : float
-        By how many standard errors the losses of the last rows are less at the minimum of the parabolas than with the
-        parameters of the descent.
+        By how much the losses of the last rows, above the least possible ones, are less at the minimum of the parabolas
+        than with the parameters of the descent, as a share of the latter.
     """
 
     centre: np.ndarray
@@ -200,7 +201,7 @@ class Sums(NamedTuple):
     def are_far_apart(self, objective: Objective) -> bool:
         """Return whether parabolas were taken so far from the present minimum that it may be wrong, if there is one."""
         excess, share = self._excess(objective)
-        return isfinite(self.lead) and share > APART and excess > MANY + CHANCE / len(self.at)
+        return self.lead >= ABSURDLY and share > APART and excess > MANY + CHANCE / len(self.at)
 
     def has_alike_neighbours(self, objective: Objective) -> bool:
         """Return whether rows near each other are more alike than independent rows in random order are."""
