@@ -16,6 +16,9 @@ from sklearn_sgd._engine.traits import Formulas
 # Share of the columns that occur up to which the excerpt costs less than it saves.
 SHARE = 0.5
 
+# Number of entries after which it may be known that this is too many.
+FEW = 1 << 16
+
 
 class Occurring(NamedTuple):
     """The numbers of the columns that a fit works on, None if these are all, and how many there are."""
@@ -29,15 +32,19 @@ class Occurring(NamedTuple):
         n_columns = X.shape[1]
         if not (by_entries(X) and formulas.keep_zero):
             return cls(None, n_columns)
-        occurs = np.zeros(n_columns, bool)
-        occurs[X.indices] = True
+        occurs, first, last = np.zeros(n_columns, bool), 0, FEW
         occurs[: FULL + 1] = True  # With fewer columns, a fit would go other ways.
         for state in states:
             if not state.fresh:
                 occurs |= state.vectors.average[:-1] != 0.0
+        while first < len(X.indices):
+            occurs[X.indices[first:last]] = True
+            if np.count_nonzero(occurs) > SHARE * n_columns:
+                return cls(None, n_columns)
+            first, last = last, 2 * last
         numbers = np.flatnonzero(occurs)
         is_filled = X.nnz >= FILLED * X.shape[0] * len(numbers)
-        return cls(None if is_filled or len(numbers) > SHARE * n_columns else numbers, n_columns)
+        return cls(None if is_filled else numbers, n_columns)
 
     def rows(self, X: Any) -> Any:
         """Return the rows of the fit with these columns; its entries are those of X."""
