@@ -36,8 +36,8 @@ from sklearn_sgd._parts import best_prediction
 ENTRIES, MORE_ENTRIES = 1 << 17, 1 << 18
 
 # If only the coefficients matter: number of rows of a block whose second derivatives stand for those of all, at most,
-# and multiplications for them.
-SOME, WORK = 1 << 10, 1 << 24
+# and multiplications for them; up to which it takes longer to choose them.
+SOME, WORK, QUICK = 1 << 10, 1 << 24, 1 << 20
 
 # Weight of a block, in units of that of the rows before it, from which their minimum is computed together, by several
 # steps, for exact standard errors; for coefficients it is 1.
@@ -188,7 +188,7 @@ class Scores(Sums):
         try:
             if is_first or widened or block.weight > (GROWTH if known.is_exact else 1.0) * known.weight:
                 after = None
-            elif known.is_exact:
+            elif known.is_exact or len(y) * len(known.at) ** 2 <= QUICK:
                 after = with_block(known, objective, block)
             else:
                 some = max(TOGETHER, min(SOME, WORK // len(known.at) ** 2))
@@ -201,6 +201,8 @@ class Scores(Sums):
                 after = with_block_here(known, objective, block, view_of(known, objective, block))
             if len(after.leading.y) > len(known.leading.y) and not (after := settled(after, objective)).is_finite:
                 raise OutOfRange
+            if objective.is_quadratic:
+                return after  # Moments predict.
             X, y, s = (values[-TOGETHER:] for values in block[:3])
             return after._compared(objective, design_of(after, X), y, s, start)
         except OutOfRange:
@@ -217,8 +219,6 @@ class Scores(Sums):
 
         Sums that some rows add to are then seen from their minimum, if it is not worse.
         """
-        if objective.is_quadratic:
-            return self  # Moments predict.
         w = self.minimum(objective)
         if w is None:
             return self._replace(lead=-np.inf)
