@@ -48,7 +48,7 @@ class FittedModel:
     scores : tuple of Scores
         Scores of each target, if ``inference=True``, and in streams that predict with them.
     unseen : tuple of Scores
-        The same of the rows that an epoch is still to see again.
+        Scores of the rows that an epoch is still to see again, of each target.
     watch : Watch or None
         What is known for the next comparison of a stream with the best constant.
     place : array or None

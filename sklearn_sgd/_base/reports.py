@@ -28,6 +28,7 @@ SORTED = (
     "After {n_samples} samples early ones lead to other coefficients than late ones, so that these may be far from the "
     "minimum on all samples. Remedy: samples in random order, fit instead of partial_fit, or a half_life."
 )
+
 HIDDEN = (
     "X has features so far from 0 that the steps of a stream without intercept do not see their spread. Remedy: "
     "fit_intercept=True, features less their means, or fit instead of partial_fit."

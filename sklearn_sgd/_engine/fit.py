@@ -77,7 +77,7 @@ class Fit:
             is_exact=not (plan.noise or score),
             keeps_best=bool(score) or measures,
             adds_up=measures or (plan.preconditioner is not None and not (plan.noise or score or self.probe)),
-            ends_on_rise=measures and not plan.accelerates,
+            ends_on_rise=measures and not plan.has_momentum,
         )
         if ends_at_once and tol is not None:
             plan = plan._replace(part=part_of_epoch(plan))

@@ -145,7 +145,7 @@ class Plan(NamedTuple):
         return stores_slopes(self.parts.optimizer) and self.batch_size < self.n_rows
 
     @property
-    def accelerates(self) -> bool:
+    def has_momentum(self) -> bool:
         """Whether steps on all rows have momentum: of the squared error of sparse rows with many columns."""
         by_entries = self.preconditioner is not None and self.preconditioner.filled is not None
         return by_entries and not self.noise and self.formulas.allow_momentum

@@ -27,7 +27,7 @@ PATIENCE = 4
 
 # Number of epochs after which the formula, corrected by them, is used for more rows than these, and up to so many
 # columns for each row. What it leaves of the noise, to a power, is what is left in fact. For words drawn by a power law
-# this is 1.13 after one epoch, and 1.17 to 1.18 after 5 to 20. With more columns it grows, as with other losses.
+# this power hardly changes with the epochs. With more columns it grows, as with other losses.
 MEASURED, COLUMNS = 4, 4.0 / 3.0
 
 
@@ -51,8 +51,8 @@ class Probe:
         self.plan, self.descent = plan, None
         self.formula = Effective.of(state.step.shares, float(plan.n_rows))
         n_columns = self.formula.numbers.sum()
-        self.measures = plan.accelerates or plan.n_rows <= max(ROWS, n_columns)
-        is_known = plan.n_rows > max(ROWS, n_columns / COLUMNS) and plan.formulas.is_quadratic and not plan.accelerates
+        self.measures = plan.has_momentum or plan.n_rows <= max(ROWS, n_columns)
+        is_known = plan.n_rows > max(ROWS, n_columns / COLUMNS) and plan.formulas.is_quadratic and not plan.has_momentum
         self.n_measured, self.power = MEASURED if is_known else np.inf, 1.0
         self.patience = PATIENCE if self.measures else 1
         if not self.measures:
@@ -73,7 +73,7 @@ class Probe:
     def share(self, state: State) -> float:
         """The share of the noise that is learned after another epoch."""
         by_formula, plan = 0.0, self.plan
-        if not plan.accelerates:
+        if not plan.has_momentum:
             by_formula = self.formula.share(state.window[RELATIVE_TIME] * (AVERAGE if plan.average_from else 1.0))
         if self.descent is None or self.descent.state.n_epochs >= self.n_measured:
             return 1.0 - (1.0 - by_formula) ** self.power

@@ -281,8 +281,8 @@ def _mean_of_an_epoch(fit: Fit, n_rows: int) -> State:
 def is_far(fit: Fit, state: State, some: Any, noise: float = 0.0) -> bool:
     """Whether a few more steps lower the objective on some rows by ten times ``tol``: the minimum is lower still.
 
-    ``noise`` is what the noise of the parameters costs, which does not count. The steps have
-    the preconditioner of the plan, or else inverse curvatures of single columns. Secants give their lengths.
+    ``noise`` is what the noise of the parameters costs, which does not count. The steps have the preconditioner of
+    the plan, or else inverse curvatures of single columns. Secants give their lengths.
     """
     plan, penalty, state = fit.descent.plan, fit.descent.plan.parts.penalty, state.fork()
     state.recentre(fit.descent.state.centre)  # On the device of the rows of the plan.

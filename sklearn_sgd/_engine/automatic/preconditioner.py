@@ -108,6 +108,10 @@ class Preconditioner(NamedTuple):
             d[self.filled] = self.shared @ g[self.filled] if self.shared.ndim == 2 else self.shared * g[self.filled]
         return d
 
+    def with_intercept(self, g: np.ndarray) -> np.ndarray:
+        """Return the direction for a gradient whose last entry is that of the intercept, which has the unit 1."""
+        return np.append(self.apply(g[:-1]), g[-1])
+
 
 class Step(NamedTuple):
     """The values that the automatic step derives from the columns.
@@ -330,9 +334,6 @@ def _largest_of_entries(
     X, weight = counted.some(counted.X.shape[0])
     shares, bias = weight / total(weight), float(has_intercept)
 
-    def precondition(g: np.ndarray) -> np.ndarray:
-        return np.append(preconditioner.apply(g[:-1]), g[-1])
-
     def gradient(slopes: np.ndarray) -> np.ndarray:
         z = shares * slopes
         return np.append(X.T @ z - centre * total(z), bias * total(z))
@@ -341,7 +342,7 @@ def _largest_of_entries(
         count_rows(X.shape[0])
         return gradient(X @ d[:-1] - centre @ d[:-1] + bias * d[-1])
 
-    return largest_by_lanczos(gradient(1.0 + np.sin(np.arange(X.shape[0]))), precondition, bend) or 1.0
+    return largest_by_lanczos(gradient(1.0 + np.sin(np.arange(X.shape[0]))), preconditioner.with_intercept, bend) or 1.0
 
 
 def largest_eigenvalue(

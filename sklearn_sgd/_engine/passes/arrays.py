@@ -104,7 +104,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
         loss += losses
         pull = penalty.gradient(w[:-1]) * np.ones_like(w[:-1])
         g[:-1] += pull
-        d = np.append(preconditioner.apply(g[:-1]), g[-1])
+        d = preconditioner.with_intercept(g)
         fall, lean = d @ g, d[:-1] @ pull
         step = step_length(rate, len(numbers), plan.batch_size, window, plan.noise, losses, squares)
         if fall > 0.0 and 0.0 < step < np.inf:

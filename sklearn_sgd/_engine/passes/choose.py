@@ -18,7 +18,7 @@ from sklearn_sgd._engine.passes import (
     variance_reduced,
 )
 from sklearn_sgd._engine.passes import drivers as native
-from sklearn_sgd._engine.passes.accelerated import Accelerated
+from sklearn_sgd._engine.passes.nu_method import NuMethod
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.traits import Formulas
@@ -49,8 +49,8 @@ def choose(plan) -> Callable[..., float]:
     drivers = drivers_of(plan)
     if plan.remembers:
         return variance_reduced.Memory((drivers or in_python(plan)).variance_reduced, plan)
-    if plan.accelerates:
-        return WholeEpoch(Accelerated(), all_rows(plan))
+    if plan.has_momentum:
+        return WholeEpoch(NuMethod(), all_rows(plan))
     driver_name = _driver_name(plan, name)
     if driver_name in NOT_ON_ARRAYS:
         return (drivers or in_python(plan)).steps(driver_name)

@@ -19,6 +19,9 @@ SHARE = 0.5
 # Number of entries after which it may be known that this is too many.
 FEW = 1 << 16
 
+# The statistics that have a number for each column.
+OF_STATISTICS = "mean", "moment", "counts"
+
 
 class Occurring(NamedTuple):
     """The numbers of the columns that a fit works on, None if these are all, and how many there are."""
@@ -87,10 +90,6 @@ class Occurring(NamedTuple):
         vectors = state.vectors.each(lambda vector: _spread(vector, among, self.n_columns + 1))
         others = {name: spread(getattr(state, name)) for name in ("centre", "began", "former_centre")}
         return replace(state, vectors=vectors, statistics=statistics, step=step, **others)
-
-
-# The statistics that have a number for each column.
-OF_STATISTICS = "mean", "moment", "counts"
 
 
 def _spread(some: np.ndarray, places: np.ndarray, size: int, others: float = 0.0) -> np.ndarray:

@@ -166,18 +166,10 @@ def with_block(sums: S, objective: Objective, block: Block) -> S | None:
     now = _counted(sums, block, found_jumps, y, 0.0)
     if found_jumps:
         jumps, size = now.bumps_in_unit(found_jumps, 1.0), now.size - now.weight * second.typical_log(found_jumps)
-    (rows, step, scaled, work), made = _memory(n, k), _results(k)
+    (rows, step, scaled, work), made, limit = _memory(n, k), _results(k), _limit(sums, block)
     n_large = objective.drivers.count(
         *(block.X, n, p, k, y, s, ones(n), sums.centre, sums.at, sums.curvature, sums.product, sums.slope),
-        *(
-            sums.scatter,
-            sums.squares,
-            *_pull(sums, objective),
-            RIDGE,
-            _limit(sums, block),
-            LARGE,
-            objective.is_quadratic,
-        ),
+        *(sums.scatter, sums.squares, *_pull(sums, objective), RIDGE, limit, LARGE, objective.is_quadratic),
         *(objective.has_link, objective.is_canonical, jumps, len(jumps), size, now.weight),
         *(rows, step, scaled, *made, work),
     )
@@ -287,19 +279,12 @@ def _with_results(
         raise OutOfRange
     if objective.is_deviance and not objective.is_canonical:
         errors = objective.pearson(s, *view.rows[:3])
-    return type(sums)(
-        sums.centre,
+    return sums._replace(
         at=at,
         weight=now.weight,
         square=now.square,
         size=now.size,
         below=now.below,
-        jumps=sums.jumps,
-        pending=sums.pending,
-        n_pending=sums.n_pending,
-        n_held=sums.n_held,
-        unit=sums.unit,
-        is_exact=sums.is_exact,
         curvature=curvature,
         product=product,
         slope=slope,
@@ -308,6 +293,7 @@ def _with_results(
         n_seen=sums.n_seen + n_seen,
         moved=max(sums.moved + moved, 0.0) + apart,
         leading=leading,
+        lead=0.0,  # What a comparison has shown is of the sums before.
         squares=squares if objective.may_be_straight else sums.squares,
     )
 

@@ -23,11 +23,11 @@ def minimum_with(sums: Sums, objective: Objective, block: Block) -> np.ndarray:
     No step raises the objective. The second derivative of a row is at least that of the parabola with a minimum of 0,
     ``slope**2 / (2 * loss)``, so that rows far away and kinks have one. Of a large block some rows are first.
     """
-    every = len(block.y) // max(TOGETHER, FIRST * len(sums.at))
+    every = max(1, len(block.y) // max(TOGETHER, FIRST * len(sums.at)))
     if every > 1:
         sums = sums._replace(at=minimum_with(sums, objective, block.every(every)))
     (X, y, s, *_), loss, w, weight = block, objective.loss, sums.at, float(block.s.sum())
-    Z, some = design_of(sums, X), slice(None, None, max(every, 1))
+    Z, some = design_of(sums, X), slice(None, None, every)
     for _ in range(STEPS):
         p = Z @ w
         g, v = (np.asarray(values, dtype=np.float64) for values in (loss.gradient(y, p), loss.value(y, p)))
@@ -37,7 +37,7 @@ def minimum_with(sums: Sums, objective: Objective, block: Block) -> np.ndarray:
         pull, bend = objective.pull(w, len(sums.centre))
         slope = sums.gradient(objective, w)[0] + (s * g) @ Z + weight * pull
         curvature = weighted_product(Z, s * c)
-        scatter = max(every, 1) * weighted_product(Z[some], np.square(s * g)[some])
+        scatter = every * weighted_product(Z[some], np.square(s * g)[some])
         try:
             root = Root.of(sums.curvature + curvature, (sums.weight + weight) * bend)
             d, noise = -root.solve(slope), root.noise(sums.scatter + scatter)

@@ -18,7 +18,7 @@ import numpy as np
 WIDER = 1.05
 
 
-class Accelerated:
+class NuMethod:
     """A pass of one step on all rows, which remembers the step before it.
 
     The rate must be at most one over the largest curvature in units of the preconditioner. If the losses rise, and the
@@ -46,7 +46,7 @@ class Accelerated:
         self.pull *= momentum
         self.pull -= length * g
         self.move *= momentum
-        self.move -= length * _direction(plan, g)
+        self.move -= length * plan.preconditioner.with_intercept(g)
         w += self.move.astype(w.dtype, copy=False)
         if piece.mixes.size:
             average += piece.mixes[0] * (w - average)
@@ -55,14 +55,9 @@ class Accelerated:
     def _measure(self, plan, bent, known: float) -> None:
         """Measure the curvature along the last step, by the change of the gradient; begin again if it is too large."""
         size = float(self.move @ self.pull)
-        curvature = (float(bent @ _direction(plan, bent)) / size) ** 0.5 if size > 0.0 else 0.0
+        curvature = (float(bent @ plan.preconditioner.with_intercept(bent)) / size) ** 0.5 if size > 0.0 else 0.0
         if max(self.largest, known) < curvature < np.inf:
             self.largest, self.n_steps = WIDER * curvature, 0
-
-
-def _direction(plan, g: np.ndarray) -> np.ndarray:
-    """Return the preconditioned gradient; the intercept has the unit 1."""
-    return np.append(plan.preconditioner.apply(g[:-1]), g[-1])
 
 
 def nu_method(k: int) -> tuple[float, float]:
