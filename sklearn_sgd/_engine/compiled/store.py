@@ -40,12 +40,18 @@ def missing() -> str | None:
 
 @cache
 def target() -> tuple[str, str]:
-    """Name and features of the target processor; NUMBA_CPU_NAME and NUMBA_CPU_FEATURES replace them."""
+    """Name and features of the target processor; NUMBA_CPU_NAME and NUMBA_CPU_FEATURES replace them.
+
+    Entries that are far apart are loaded one by one: on most processors this is faster than to gather them as a vector.
+    """
     from llvmlite import binding
 
     name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
-    own = binding.get_host_cpu_features().flatten() if features is None else features
-    return name or binding.get_host_cpu_name(), own
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+        if "+avx2" in features and tuple(map(int, binding.llvm_version_info)) >= (17,):
+            features += ",+prefer-no-gather"
+    return name or binding.get_host_cpu_name(), features
 
 
 @cache

@@ -11,7 +11,6 @@ import builtins
 import inspect
 import math
 from collections.abc import Callable
-from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, get_type_hints
 
@@ -299,11 +298,11 @@ def _invoke(to: Instructions, function: Value, *arguments: Value) -> Value:
     return Value("double", to.builder.call(to.builder.inttoptr(function.ir, kind.as_pointer()), given))
 
 
-def _prefetch(to: Instructions, array: Value, index: Value, locality: int = 2) -> None:
+def _prefetch(to: Instructions, array: Value, index: Value) -> None:
     """A prefetch for reading into the second-level cache, which can have more requests in flight than the first."""
     byte, number = to.ir.IntType(8).as_pointer(), to.ir.IntType(32)
     address = to.builder.bitcast(to.builder.gep(array.ir, [to.cast(index, "integer")]), byte)
-    to.intrinsic("llvm.prefetch.p0", to.ir.VoidType(), address, number(0), number(locality), number(1))
+    to.intrinsic("llvm.prefetch.p0", to.ir.VoidType(), address, number(0), number(2), number(1))
 
 
 BUILTINS: dict[Any, Callable] = {
@@ -321,5 +320,4 @@ BUILTINS: dict[Any, Callable] = {
     primitives.narrow: lambda to, a, like: Value(like.kind, to.cast(a, like.kind)),
     primitives.tail: lambda to, array, start: Value(array.kind, to.place(array, start)),
     primitives.prefetch: _prefetch,
-    primitives.prefetch_near: partial(_prefetch, locality=3),
 }

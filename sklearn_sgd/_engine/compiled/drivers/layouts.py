@@ -186,14 +186,31 @@ def sparse_request_start(rows, i):
     prefetch(rows[2], i)
 
 
-def sparse_add(rows, i, c, g, later):
-    """Add c times row i to g, and prefetch a later row of the matrix."""
-    X, indices, indptr, _, _, bias, p = rows
-    q, stop = int(indptr[later]), int(indptr[later + 1])
+def sparse_request(rows, i):
+    """Prefetch the entries of row i."""
+    X, indices, indptr = rows[0], rows[1], rows[2]
+    q, stop = int(indptr[i]), int(indptr[i + 1])
     while q < stop:
         prefetch(X, q)
         prefetch(indices, q)
         q += LINE
+
+
+def sparse_request_later(rows, y, order, place, n, ahead):
+    """Prefetch the row that is ``ahead`` places later in the order, its target, and where one twice as far starts.
+
+    If a batch is predicted before this, only rows of later batches are worth it: ``ahead`` is at least its size.
+    """
+    later = order[min(place + ahead, n - 1)]
+    prefetch(y, later)
+    sparse_request_start(rows, order[min(place + 2 * ahead, n - 1)])
+    sparse_request(rows, later)
+
+
+def sparse_add(rows, i, c, g, later):
+    """Add c times row i to g, and prefetch a later row of the matrix."""
+    X, indices, indptr, _, _, bias, p = rows
+    sparse_request(rows, later)
     for q in range(int(indptr[i]), int(indptr[i + 1])):
         g[indices[q]] += c * X[q]
     g[p] += c * bias

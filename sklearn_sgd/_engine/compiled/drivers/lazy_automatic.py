@@ -10,7 +10,7 @@ The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 from sklearn_sgd._engine.automatic.window import PACES, RELATIVE_TIME, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
-from sklearn_sgd._engine.compiled.drivers.layouts import LINE, sparse_request_start
+from sklearn_sgd._engine.compiled.drivers.layouts import sparse_request_later
 from sklearn_sgd._engine.compiled.drivers.lazy_penalty import (
     SMALL,
     catch_up,
@@ -29,8 +29,6 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Reals,
     Rows,
     invoke,
-    prefetch,
-    prefetch_near,
     tail,
 )
 
@@ -44,16 +42,6 @@ MEAN, SCALE, SEEN, WIDTH = 1, 2, 3, 4
 # Columns of a row for which the effect of a penalty is computed together; memory for their coefficients and averages.
 STRETCH = 128
 HELD = 2 * STRETCH
-
-
-def request(rows, i):
-    """Prefetch a sparse row."""
-    X, indices, indptr = rows
-    e, end = int(indptr[i]), int(indptr[i + 1])
-    while e < end:
-        prefetch(X, e)
-        prefetch(indices, e)
-        e += LINE
 
 
 def visit(table, at, scale, now, window, ridge, lasso):
@@ -133,13 +121,6 @@ def follow_all(columns, n, table, values, means, now, ridge, lasso):
         values[k] = value
         means[k] = mean
     return others
-
-
-def request_columns(rows, i, table):
-    """Prefetch the columns of the next row."""
-    _, indices, indptr = rows
-    for e in range(int(indptr[i]), int(indptr[i + 1])):
-        prefetch_near(table, WIDTH * int(indices[e]))
 
 
 def predict(rows, i, shift, table):
@@ -231,7 +212,6 @@ def lazy_automatic(
         for q in range(size):
             i = order[start + q]
             if pulls:
-                request_columns(rows, order[min(start + q + 1, n - 1)], table)
                 before[q] = shift + visit_row(rows, i, table, held, (time, since, pace), window, ridge, lasso)
             else:
                 before[q] = predict(rows, i, shift, table)
@@ -243,11 +223,9 @@ def lazy_automatic(
         total += sums[0]
         step = step_length(rates[k], size, batch, window, noise, sums[0], sums[1])
         for q in range(size):
-            i, later = order[start + q], order[min(start + q + ahead, n - 1)]
+            i = order[start + q]
             entries += int(indptr[i + 1]) - int(indptr[i])
-            prefetch(y, later)
-            sparse_request_start(rows, order[min(start + q + 2 * ahead, n - 1)])
-            request(rows, later)
+            sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
             pull += float(c[q]) * float(bias) / size
         go = 0.0
         if step > 0.0 and step < 1e308:

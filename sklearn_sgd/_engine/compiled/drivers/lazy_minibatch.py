@@ -8,7 +8,7 @@ that are needed from the last update of each column, ``clock`` all of them after
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import take_row
-from sklearn_sgd._engine.compiled.drivers.layouts import sparse_add, sparse_dot, sparse_request_start
+from sklearn_sgd._engine.compiled.drivers.layouts import sparse_dot, sparse_request_later
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -20,7 +20,6 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Rows,
     invoke,
     narrow,
-    prefetch,
     tail,
 )
 
@@ -121,13 +120,12 @@ def lazy_minibatch(
             decay = LEAST
         scale *= decay
         for q in range(size):
-            later = order[min(start + q + ahead, n - 1)]
-            prefetch(y, later)
-            sparse_request_start(rows, order[min(start + q + 2 * ahead, n - 1)])
+            i, by = order[start + q], narrow(-rate / scale * c[q], bias)
+            sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
             pull += c[q]
-            sparse_add(rows, order[start + q], narrow(-rate / scale * c[q], bias), u, later)
+            for e in range(int(indptr[i]), int(indptr[i + 1])):
+                u[indices[e]] += by * X[e]
         b -= rate * pull * bias
-        u[p] = 0.0
         now[0] += rates[k] * lasso / abs(scale)
         if averaged:
             mean_b += mix * (b - mean_b)

@@ -7,7 +7,7 @@ at the end of the pass.
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import take_row
-from sklearn_sgd._engine.compiled.drivers.layouts import sparse_dot, sparse_request_start
+from sklearn_sgd._engine.compiled.drivers.layouts import sparse_dot, sparse_request_later
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -19,7 +19,6 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Rows,
     invoke,
     narrow,
-    prefetch,
     tail,
 )
 
@@ -51,9 +50,8 @@ def lazy_optimizer(
         invoke(block, loss_numbers, sums, size, targets, z, s, c)
         total += sums[0]
         for q in range(size):
-            i, later = order[start + q], order[min(start + q + ahead, n - 1)]
-            prefetch(y, later)
-            sparse_request_start(rows, order[min(start + q + 2 * ahead, n - 1)])
+            i = order[start + q]
+            sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
             pull += float(c[q]) * float(bias)
             for e in range(int(indptr[i]), int(indptr[i + 1])):
                 j = int(indices[e])

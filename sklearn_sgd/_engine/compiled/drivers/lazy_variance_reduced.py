@@ -11,6 +11,7 @@ Programming 162, 2017: section 4.1, the lagged updates.
 """
 
 from sklearn_sgd._engine.compiled.drivers.batch import take_row
+from sklearn_sgd._engine.compiled.drivers.layouts import sparse_request_later
 from sklearn_sgd._engine.compiled.drivers.primitives import (
     Double,
     Doubles,
@@ -22,7 +23,6 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     Rows,
     invoke,
     narrow,
-    prefetch,
     tail,
 )
 
@@ -61,7 +61,7 @@ def lazy_variance_reduced(
 
     The ``filled`` columns are centred. The array g is 0 between updates.
     """
-    most, total, rate, g = min(batch, n), 0.0, rates[0], tail(sums, 2)
+    rows, most, total, rate, g = (X, indices, indptr), min(batch, n), 0.0, rates[0], tail(sums, 2)
     z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
     for k in range(updates):
         start, stop = k * batch, min((k + 1) * batch, n)
@@ -84,10 +84,7 @@ def lazy_variance_reduced(
         total += sums[0]
         for q in range(size):
             i = order[start + q]
-            later = order[min(start + q + ahead, n - 1)]
-            prefetch(y, later)
-            prefetch(X, int(indptr[later]))
-            prefetch(indices, int(indptr[later]))
+            sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
             change = float(c[q]) - float(remembered[i])
             for e in range(int(indptr[i]), int(indptr[i + 1])):
                 g[indices[e]] += change * float(X[e])

@@ -44,10 +44,6 @@ def prefetch(array, i):
     """Prefetch an entry into the second-level cache; does nothing in plain Python."""
 
 
-def prefetch_near(array, i):
-    """Prefetch an entry, which is read soon, into the first-level cache; does nothing in plain Python."""
-
-
 def series(coefficients, x):
     """The sum of coefficients times powers of x, in double precision."""
     total = 0.0
