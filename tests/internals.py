@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_sgd import MiniBatchSGDRegressor, _compat, _deprecation
 from sklearn_sgd import _namespace as namespace
 from sklearn_sgd._base import prediction, samples, training, unused
-from sklearn_sgd._engine import baseline, cores, late_columns, plan, trend
+from sklearn_sgd._engine import baseline, cores, late_columns, plan, probe, trend
 from sklearn_sgd._engine.automatic import (
     conjugate,
     effective,
@@ -81,9 +81,24 @@ def state_of(model, target=0):
     return model._fitted.states[target]
 
 
-def effective_share(state, n_rows):
-    """The share of the rows' noise that the last parameters of a descent on sparse rows have learned, by formula."""
-    return effective.Effective.of(state.step.shares, n_rows).share(state.window[3])
+def effective_shares(state, X):
+    """The share of its noise that each row has learned in a descent on sparse rows, by formula; and the row's group."""
+    inverse = state.step.preconditioner.inverse.astype(float)
+    groups = effective.groups_by_size(X, np.ones(X.shape[0]), inverse)
+    formula = effective.Effective.of(X, groups, inverse, state.step.shares, X.shape[0])
+    return formula.learned(state.window[3])[groups], groups
+
+
+def record_expected_losses(monkeypatch):
+    """Return a list to which fits append the loss expected on new rows, and the model, after each epoch."""
+    found, original = [], probe.Probe.expected_loss
+
+    def recorded(self, state):
+        found.append((original(self, state), *state.predictor()))
+        return found[-1][0]
+
+    monkeypatch.setattr(probe.Probe, "expected_loss", recorded)
+    return found
 
 
 def used(**params):

@@ -128,7 +128,9 @@ def as_on_all_columns(X, y, batch, params):
     share = {"l1": 1.0, "elasticnet": params.get("l1_ratio", 0.15)}.get(kind, 0.0)
     pull = {"ridge": alpha * (1.0 - share), "lasso": alpha * share}
     average = params.get("average", False)
-    coef, intercept = descend(X, y, state.step, state.centre, batch, **pull, average=average, weight=weight)
+    # Without a penalty all columns are centred.
+    centre = state.centre if kind else np.average(X.toarray(), axis=0, weights=weight)
+    coef, intercept = descend(X, y, state.step, centre, batch, **pull, average=average, weight=weight)
     assert_allclose(model.coef_, coef, rtol=1e-9, atol=1e-9 * abs(coef).max())
     assert_allclose(model.intercept_, intercept, rtol=1e-9)
     return model.coef_
@@ -145,7 +147,7 @@ def test_shortened_steps_as_on_all_columns(params, filled, dtype):
     X, y = sparse.csr_array(X[used].astype(dtype)), y[used].astype(dtype)
     model = MiniBatchSGDRegressor(batch_size=32, epochs=1, tol=None, shuffle=False, **params).fit(X, y)
     state = internals.state_of(model)
-    coef, intercept = descend(X, y, state.step, state.centre, 32, **params)
+    coef, intercept = descend(X, y, state.step, X.toarray().mean(axis=0, dtype=float), 32, **params)
     tolerance = 1e-9 if dtype == np.float64 else 1e-4
     assert_allclose(model.coef_, coef, rtol=tolerance, atol=tolerance * abs(coef).max())
     assert_allclose(model.intercept_, intercept, rtol=tolerance, atol=tolerance)
@@ -239,7 +241,7 @@ def test_defaults_generalise(kind, n):
     assert model.stop_reason_ == "tol"
     found = model.score(X[test], y[test])
     best = max(Ridge(alpha).fit(X[train], y[train]).score(X[test], y[test]) for alpha in (0.1, 1.0, 10.0))
-    assert found > best - 0.05
+    assert found > best - 0.03
     assert found > SGDRegressor(random_state=0).fit(X[train], y[train]).score(X[test], y[test]) - 0.025
 
 
@@ -263,28 +265,6 @@ def test_noise_and_more_columns_than_rows(loss, n, params, kind):
     ridge = Ridge(10.0, solver="sparse_cg", tol=1e-2).fit(X[:n], y[:n])
     assert model.score(X[n:], y[n:]) > ridge.score(X[n:], y[n:]) - (0.0 if loss == "squared_error" else 0.06)
     assert model.n_iter_ <= 6
-
-
-def test_few_epochs_of_many_rows_are_repeated_on_noise():
-    """With hardly more columns than rows; the others read each row once, as without."""
-    X, y = power_law(12_500, 13_000, 10)
-    train, test = slice(0, 10_500), slice(10_500, None)
-    model = MiniBatchSGDRegressor(random_state=0).fit(X[train], y[train])
-    assert model.n_iter_ > 8
-    assert model.n_readings_ <= model.n_iter_ + 4 + 3
-    ridge = Ridge(1.0, solver="sparse_cg").fit(X[train], y[train])
-    assert model.score(X[test], y[test]) > ridge.score(X[test], y[test]) - 0.05
-
-
-def test_effective_parameters_are_what_noise_is_learned():
-    """The formula, against a descent on noise alone."""
-    X, _ = power_law(8000, 4000, 20)
-    noise = np.random.default_rng(1).choice([-1.0, 1.0], 8000)
-    for epochs in (1, 3, 6):
-        model = MiniBatchSGDRegressor(epochs=epochs, tol=None, random_state=0, average=False).fit(X, noise)
-        state = internals.state_of(model)
-        share = internals.effective_share(state, len(noise))
-        assert_allclose(np.mean(noise * model.predict(X)), share, rtol=0.2)
 
 
 def test_columns_that_are_new_to_a_stream_are_learned_at_once():

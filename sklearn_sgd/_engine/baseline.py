@@ -28,9 +28,6 @@ CLOSE = 1e-12
 # roots make the power.
 OUTLIER, ROOTS = 10.0, 5
 
-# The least share of the noise that is not learned yet.
-SHARE_LEFT = 1e-5
-
 # Square from which on no quotient of squares is limited.
 LEAST = 1e-296
 
@@ -263,26 +260,6 @@ def training_loss(
             return z
         size = rounding * (abs(rows) @ like(abs(coef), X) + abs(intercept))
         return clip(best_prediction(loss, y), z - size, z + size)
-
-    return _mean_loss(loss, data, kept, predict)
-
-
-def expected_loss(loss, data, kept: np.ndarray, X, coef: np.ndarray, intercept: float, share: float) -> float:
-    """Mean loss expected on new rows, for a model that has learned a share of the noise of its training rows.
-
-    By generalised cross-validation: if a row had not been learned, its residual would be larger by the factor 1 / (1 -
-    share). Losses with a link are treated as parabolas with that residual.
-
-    References
-    ----------
-    Craven, P. and Wahba, G., "Smoothing noisy data with spline functions", Numerische Mathematik 31, 1979.
-    """
-    stretch = 1.0 / max(1.0 - share, SHARE_LEFT)
-    if hasattr(loss, "link"):
-        return stretch * stretch * training_loss(loss, data, kept, X, coef, intercept)
-
-    def predict(block, y):
-        return y + stretch * (take(X, block) @ coef + intercept - y)
 
     return _mean_loss(loss, data, kept, predict)
 

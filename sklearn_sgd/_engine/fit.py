@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from sklearn_sgd._engine.automatic.step_size import min_samples
-from sklearn_sgd._engine.baseline import expected_loss
 from sklearn_sgd._engine.epochs import Descent, Epoch
 from sklearn_sgd._engine.finish.ending import Ending
 from sklearn_sgd._engine.finish.narrow import hides_directions
@@ -28,9 +27,6 @@ NOISY = 0.02
 
 # Progress that counts in the final steps where no tolerance is given, in units of the best constant's loss.
 TOL = 1e-3
-
-# Number of rows on which the loss of an average is computed after each epoch.
-SAMPLE = 10_000
 
 # Reasons to stop after which a fit should be near the minimum.
 COMPLETE = "epochs", "tol", "early_stopping"
@@ -59,7 +55,8 @@ class Fit:
         unit = self.reference.unit
         self.progress = unit * (tol or 0.0)
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * self.reference.size
-        self.probe = Probe(plan, state) if tol and not score and is_prone_to_noise(plan, state) else None
+        is_prone = tol and not score and is_prone_to_noise(plan, state)
+        self.probe = Probe(plan, state, self.reference.constant) if is_prone else None
         self.ways = Ways(plan, state, self.reference, has_score=bool(score), has_probe=bool(self.probe))
         ends_at_once = self.ways.end_at_once(plan, state)
         measures = bool(self.probe and self.probe.measures)
@@ -75,9 +72,9 @@ class Fit:
             has_grown=self.has_grown,
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
-            keeps_best=bool(score) or measures,
+            keeps_best=bool(score or self.probe),
             adds_up=measures or (plan.preconditioner is not None and not (plan.noise or score or self.probe)),
-            ends_on_rise=measures and not plan.has_momentum,
+            ends_on_rise=measures and plan.noise,
         )
         if ends_at_once and tol is not None:
             plan = plan._replace(part=part_of_epoch(plan))
@@ -107,9 +104,7 @@ class Fit:
         """
         plan = self.descent.plan
         if self.probe:
-            some = np.ascontiguousarray(plan.used[:: -(-plan.n_rows // SAMPLE)])
-            share = self.probe.share(state)
-            return expected_loss(plan.parts.loss, plan.data, some, plan.X, *state.predictor(), share)
+            return self.probe.expected_loss(state)
         if not plan.remembers:
             return epoch.loss + epoch.penalty
         if self.ways.minimum:

@@ -1,4 +1,4 @@
-"""The share of the training rows' noise that a descent has learned, measured by a second descent on noise only.
+"""The loss expected on new rows, epoch by epoch, and what it needs: the noise of the training rows that is learned.
 
 References
 ----------
@@ -8,27 +8,27 @@ Statistical Association 93, 1998: generalised degrees of freedom, by perturbed t
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective
+from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective, groups_by_size
 from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
+from sklearn_sgd._engine.baseline import targets_and_weights
 from sklearn_sgd._engine.epochs import Descent, one_epoch
+from sklearn_sgd._engine.leave_one_out import LeaveOneOut, Responses
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import take
 from sklearn_sgd.losses import SquaredError
 
-# Number of rows up to which a descent on noise, which takes as long as the fit, is always made. For more rows than
-# columns the formula is as good from there on, but not for steps with momentum.
+# Number of rows up to which the learned noise is always measured. For more rows than columns the formula is as good
+# from there on, but not for full batches.
 ROWS = 10_000
 
-# Number of epochs that together make less progress than the tolerance, after which a fit stops, if the share of noise
-# is measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later ones learn more.
+# Number of epochs that together make less progress than the tolerance, after which a fit stops, if the learned noise is
+# measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later ones learn more.
 PATIENCE = 4
 
-# Number of epochs after which the formula, corrected by them, is used for more rows than these, and up to so many
-# columns for each row. What it leaves of the noise, to a power, is what is left in fact. For words drawn by a power law
-# this power hardly changes with the epochs. With more columns it grows, as with other losses.
-MEASURED, COLUMNS = 4, 4.0 / 3.0
+# Number of rows whose errors are computed; of epochs of the descent on noise for one whose steps are longer, at most.
+SAMPLE, EPOCHS = 10_000, 8
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -38,50 +38,79 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
 
 
 class Probe:
-    """A descent on random signs, by the same plan. The share of them that it predicts is the share of learned noise.
+    """The loss expected on new rows: the mean of leave-one-out errors.
 
-    It is used for few rows, more columns than rows, and steps with momentum. Otherwise, and after the first epochs of
-    many rows with hardly more columns, the share follows from the curvatures of the columns. The steps of all losses
-    have the length of those of the squared error, so that the signs have this loss.
+    The learned noise is measured for few rows, more columns than rows, and full batches; otherwise it follows from the
+    curvatures of the columns. ``constant`` is the prediction at the start.
     """
 
-    def __init__(self, plan: Plan, state: State):
+    def __init__(self, plan: Plan, state: State, constant: float):
+        assert plan.preconditioner is not None
         assert state.step is not None
         assert state.step.shares is not None
-        self.plan, self.descent = plan, None
-        self.formula = Effective.of(state.step.shares, float(plan.n_rows))
-        n_columns = self.formula.numbers.sum()
-        self.measures = plan.has_momentum or plan.n_rows <= max(ROWS, n_columns)
-        is_known = plan.n_rows > max(ROWS, n_columns / COLUMNS) and plan.formulas.is_quadratic and not plan.has_momentum
-        self.n_measured, self.power = MEASURED if is_known else np.inf, 1.0
-        self.patience = PATIENCE if self.measures else 1
-        if not self.measures:
-            return
+        shares, inverse = state.step.shares, plan.preconditioner.inverse.astype(float)
+        inverse[plan.preconditioner.filled] = 0.0
+        self.measures = not plan.noise or plan.n_rows <= max(ROWS, int(np.count_nonzero(shares)))
+        self.patience, every = PATIENCE if self.measures else 1, -(-plan.n_rows // SAMPLE)
+        rows = np.ascontiguousarray(plan.used if self.measures else plan.used[::every])
+        X = plan.X if len(rows) == plan.X.shape[0] else take(plan.X, rows)
+        weight = targets_and_weights(plan.data, rows)[1]
+        groups, some = groups_by_size(X, weight, inverse), slice(None, None, every if self.measures else 1)
+        self.errors = LeaveOneOut(plan, np.ascontiguousarray(rows[some]), groups[some], constant)
+        self.noise: NoiseDescent | NoiseByFormula
+        if self.measures:
+            self.noise = NoiseDescent(plan, state, X, weight, groups)
+        else:
+            effective = Effective.of(X, groups, inverse, shares, float(plan.n_rows))
+            self.noise = NoiseByFormula(effective, AVERAGE if plan.average_from else 1.0)
+
+    def expected_loss(self, state: State) -> float:
+        """The loss expected on new rows after another epoch."""
+        time = float(state.window[RELATIVE_TIME])
+        self.noise.follow(time, self.errors.responses)
+        return self.errors.mean_loss(time, *state.predictor())
+
+
+class NoiseByFormula:
+    """The learned noise by the curvatures of the columns; ``age`` is that of the predictor, as a share of the time."""
+
+    def __init__(self, effective: Effective, age: float):
+        self.effective, self.age = effective, age
+
+    def follow(self, time: float, responses: Responses) -> None:
+        """Add what is left of the noise at a time."""
+        responses.add(time, np.maximum(1.0 - self.effective.learned(self.age * time), 0.0))
+
+
+class NoiseDescent:
+    """A descent on random signs, by the same plan: what it predicts of them is the learned noise.
+
+    The steps of all losses have the length of those of the squared error, so that the signs have this loss.
+    """
+
+    def __init__(self, plan: Plan, state: State, X, weight: np.ndarray, groups: np.ndarray):
+        self.X, self.weight, self.groups = X, weight, groups
         generator = np.random.default_rng(0)
-        self.signs = np.zeros(plan.X.shape[0])
-        self.signs[plan.used] = generator.choice([-1.0, 1.0], plan.n_rows)
+        self.signs, signs = generator.choice([-1.0, 1.0], plan.n_rows), np.zeros(plan.X.shape[0])
+        signs[plan.used] = self.signs
         state = state.fork()
         state.generator, state.window = generator, np.zeros_like(state.window)
         for w in (state.vectors.coef, state.vectors.average):
             w[:] = 0.0
-        data = plan.data._replace(y=self.signs.astype(plan.data.y.dtype))
+        data = plan.data._replace(y=signs.astype(plan.data.y.dtype))
         if not plan.formulas.is_quadratic:
             parts = plan.parts._replace(loss=SquaredError())
             plan = plan._replace(parts=parts, formulas=Formulas(parts, plan.X.shape[1]), searches=False)
         self.descent = Descent(plan._replace(data=data), state)
 
-    def share(self, state: State) -> float:
-        """The share of the noise that is learned after another epoch."""
-        by_formula, plan = 0.0, self.plan
-        if not plan.has_momentum:
-            by_formula = self.formula.share(state.window[RELATIVE_TIME] * (AVERAGE if plan.average_from else 1.0))
-        if self.descent is None or self.descent.state.n_epochs >= self.n_measured:
-            return 1.0 - (1.0 - by_formula) ** self.power
-        one_epoch([self.descent])
-        (coef, intercept), X, signs = self.descent.state.predictor(), plan.X, self.signs
-        if plan.row_indices is not None:
-            X, signs = take(X, plan.used), signs[plan.used]
-        share = float(np.clip(np.mean(signs * (X @ coef + intercept)), 0.0, 1.0))
-        if 0.0 < by_formula < 1.0 and share < 1.0:
-            self.power = float(np.log1p(-share) / np.log1p(-by_formula))
-        return share
+    def follow(self, time: float, responses: Responses) -> None:
+        """Continue the descent up to a time, and add what is left of the noise after each epoch."""
+        for _ in range(EPOCHS):
+            if responses.times[-1] >= time:
+                return
+            one_epoch([self.descent])
+            state = self.descent.state
+            coef, intercept = state.predictor()
+            left = self.weight * (1.0 - self.signs * (self.X @ coef + intercept))
+            left = np.bincount(self.groups, left) / np.bincount(self.groups, self.weight)
+            responses.add(float(state.window[RELATIVE_TIME]), left)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from scipy import linalg
 
+from sklearn_sgd._engine.automatic.balance import balanced
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.geometry import Geometry
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
@@ -56,6 +57,9 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
         statistics, counted, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
     else:
         statistics, counted, curvature, length = reweighted_statistics(plan, w, sampled, aside)
+    if statistics.counts is not None and not plan.is_remote:
+        assert state.statistics is not None
+        statistics = balanced(statistics, *counted)._replace(centred=state.statistics.centred)
     centre = statistics.centre if intercept else np.zeros(len(statistics.mean))
     state.recentre(centre)
     rows = less_mean(as_rows(plan.X, intercept), centre.astype(dtype_of(plan.X)))

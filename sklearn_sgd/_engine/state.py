@@ -41,7 +41,6 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
     n_samples: int = 0
     rate: float = 0.0
     rate_factor: float = 1.0
-    step: Step | None = None
     since_step: float = 0.0
     window: np.ndarray = field(default_factory=lambda: np.zeros(SHORT))
     began: np.ndarray | None = None
@@ -251,11 +250,6 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
         if self.statistics is not None:
             self.statistics = self.statistics.leading(len(self.centre))
 
-    @property
-    def nears_constant(self) -> bool:
-        """Whether a model without intercept can predict nearly a constant, by coefficients that no penalty forbids."""
-        return self.step is not None and self.step.preconditioner.is_full and self.is_far_without_intercept
-
     def keep_intercept(self, has_intercept: bool) -> None:
         """Continue as a model with an intercept, or without: then it becomes 0, and columns are not centred."""
         if has_intercept != self.has_intercept:
@@ -371,6 +365,10 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
         self.memory = float(self.prequential_rows)
         if self.step is not None:
             self.step = self.step.without_geometry()
+        if self.statistics is not None and self.statistics.centred:
+            # In streams, only the filled ones of sparse columns are centred.
+            self.statistics = self.statistics._replace(centred=False)
+            self.recentre(self.statistics.centre)
 
     def lower_rate(self, divisor: float) -> None:
         """Continue at a lower rate."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.around_zero import is_far
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
-from sklearn_sgd._engine.automatic.preconditioner import YOUNG, Preconditioner
+from sklearn_sgd._engine.automatic.preconditioner import YOUNG, Preconditioner, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero
 
 # Samples from which the means of columns are known.
@@ -15,7 +15,7 @@ KNOWN_MEANS = 10.0
 
 @dataclass(kw_only=True)
 class ColumnRecord:
-    """Statistics of the columns, and the ``centre``, at which the intercept is the prediction.
+    """Statistics of the columns, their step, and the ``centre``, at which the intercept is the prediction.
 
     Without intercept the centre is 0. The statistics are about the means nevertheless if they are covariances: products
     about 0 lack digits of a spread that is far below the means.
@@ -24,6 +24,7 @@ class ColumnRecord:
     centre: np.ndarray
     statistics: ColumnStatistics | None = None
     has_intercept: bool = True
+    step: Step | None = None
 
     @property
     def is_young(self) -> bool:
@@ -53,6 +54,11 @@ class ColumnRecord:
         if self.has_intercept or self.statistics is None or self.statistics.moment.ndim == 1:
             return False
         return self.statistics.weight >= KNOWN_MEANS and is_far(self.statistics.leading(len(self.centre)))
+
+    @property
+    def nears_constant(self) -> bool:
+        """Whether a model without intercept can predict nearly a constant, by coefficients that no penalty forbids."""
+        return self.step is not None and self.step.preconditioner.is_full and self.is_far_without_intercept
 
     def nearly_constant(self, preconditioner: Preconditioner, prediction: float) -> np.ndarray:
         """Return coefficients of columns far from 0 with which predictions are nearly this one."""

@@ -12,7 +12,7 @@ from scipy import linalg
 
 # Number of products; the norm, as a share of the estimate, that is rounding: the start was in the span of few
 # eigenvectors. An error says how near some eigenvalue is, which may be the second largest, so it ends no search before.
-STEPS, NOTHING = 10, 1e-10
+STEPS, NOTHING = 15, 1e-10
 
 
 def largest_by_lanczos(

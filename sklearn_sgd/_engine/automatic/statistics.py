@@ -59,9 +59,10 @@ def by_entries(X) -> bool:
 class ColumnStatistics(NamedTuple):
     """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
 
-    For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column. If only some of
-    the columns are included, ``left_out`` is the sum of `credibility` over the others. ``sampled``: whether these are
-    the statistics of a sample, shifted so that their minimum is that of all rows.
+    For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column; of a fit, each
+    times the size of its row (see `balance`). If only some of the columns are included, ``left_out`` is the sum of
+    `credibility` over the others. ``sampled``: whether these are the statistics of a sample, shifted so that their
+    minimum is that of all rows. ``centred``: whether sparse columns with many zeros are centred, too.
     """
 
     weight: float
@@ -70,6 +71,7 @@ class ColumnStatistics(NamedTuple):
     counts: np.ndarray | None = None
     left_out: float = 0.0
     sampled: bool = False
+    centred: bool = False
 
     def leading(self, number: int) -> "ColumnStatistics":
         """Return the statistics of the first columns; the targets may follow them."""
@@ -88,7 +90,7 @@ class ColumnStatistics(NamedTuple):
     @property
     def centre(self) -> np.ndarray:
         """Means of the columns that are centred, 0 for the others."""
-        return self.mean if self.counts is None else np.where(self.filled, self.mean, 0.0)
+        return self.mean if self.counts is None or self.centred else np.where(self.filled, self.mean, 0.0)
 
     @property
     def entry_square(self) -> np.ndarray:
@@ -347,6 +349,6 @@ def usual_gain(before: Any, now: Any, largest: Callable = max) -> Any:
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
     """Return the same statistics with all weights multiplied by a share."""
-    weight, mean, moment, counts, left_out, sampled = columns
+    weight, mean, moment, counts, left_out, sampled, _ = columns
     counts = None if counts is None else counts * share
     return ColumnStatistics(weight * share, mean, moment * share, counts, left_out * share, sampled)

@@ -227,6 +227,9 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "noise": int(plan.noise),
         "table": column_table(rows.columns, len(known.filled), min(plan.batch_size, len(piece.order))),
         "held": np.zeros(HELD),
+        "lean": NOTHING if rows.lean is None else rows.lean,
+        "onto": NOTHING if rows.onto is None else rows.onto,
+        "leans": int(rows.lean is not None),
     }
 
 

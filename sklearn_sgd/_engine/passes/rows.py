@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.remote import RemoteRows
-from sklearn_sgd._namespace import dtype_of, is_foreign, like, take
+from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, like, take
 
 # Maximum bytes of rows that a driver reads twice, and maximum rows; small, so that reading and computing overlap.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 11, 256
@@ -74,7 +74,11 @@ class Dense(NamedTuple):
 
 
 class Csr(NamedTuple):
-    """Rows of a CSR matrix. If ``mean`` is given, it is subtracted, but never from single rows."""
+    """Rows of a CSR matrix. If ``mean`` is given, it is subtracted, but never from single rows.
+
+    ``lean`` has the means times the scales of the columns with many zeros, if these are centred, and ``onto`` the
+    products of the rows with it.
+    """
 
     data: np.ndarray
     indices: np.ndarray
@@ -82,6 +86,16 @@ class Csr(NamedTuple):
     bias: Any
     columns: int
     mean: Any = None
+    lean: Any = None
+    onto: Any = None
+
+    def leaning(self, inverse: np.ndarray, filled: np.ndarray) -> "Csr":
+        """Return the same rows with ``lean`` and ``onto``, where columns that are not filled have means."""
+        lean = self.mean.astype(np.float64) * inverse
+        lean[filled] = 0.0
+        if not lean.any():
+            return self
+        return self._replace(lean=lean, onto=doubled(self.matrix(slice(None)) @ lean.astype(self.data.dtype)))
 
     @property
     def layout(self) -> str:

@@ -28,7 +28,7 @@ from sklearn_sgd._engine.baseline import (
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
-from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
+from sklearn_sgd._engine.passes.rows import Csr, as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.preparation.columns import Selection, learn_columns
 from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
@@ -144,6 +144,8 @@ def build_plan(
     many = size_of_sample(rows.X, rows.n_rows) is not None
     if step:
         used = less_mean(used, centre.astype(dtype_of(rows.X)))
+        if noise and not stream and isinstance(used, Csr) and step.preconditioner.filled is not None:
+            used = used.leaning(step.preconditioner.inverse, step.preconditioner.filled)
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)
     return Plan(
         X=rows.X,

@@ -1,8 +1,12 @@
 """The automatic step on sparse rows at the cost of each batch's non-zeros.
 
-Columns with many zeros are not centred, and each has a scale of its own. The ``filled`` columns, which have entries in
-most rows, are centred and preconditioned together. A column without entries in a batch does not move with the gradient.
-The effects of the penalty and of averaging are applied when it next occurs, and at the end of the pass.
+Each column with many zeros has a scale of its own. The ``filled`` columns, which have entries in most rows, are centred
+and preconditioned together. A column without entries in a batch does not move with the gradient. The effects of the
+penalty and of averaging are applied when it next occurs, and at the end of the pass.
+
+Without a penalty, the columns with many zeros may be centred, too. The gradient of the centred columns is that of the
+others less a multiple of their means, and these are the same in all steps. So their part in all coefficients is one
+number, the multiple ``turn`` of the scaled means ``lean``, which is subtracted at the end of the pass.
 
 The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 """
@@ -145,6 +149,18 @@ def descend(rows, order, start, size, c, length, shares, table):
             table[at + MEAN] += shares * by
 
 
+def turned(i, turn, onto, leans):
+    """A multiple of the prediction of the scaled means for row i; 0 if there are none."""
+    if leans:
+        return turn * onto[i]
+    return 0.0
+
+
+def moved(offset, length, pull, reach, toward):
+    """The part of the means in the predictions after a step of this length."""
+    return offset + length * (pull * reach - toward)
+
+
 def set_aside(filled, n_filled, table, kept):
     """Keep the coefficients of the filled columns and their averages, and begin the sums of their moves at 0."""
     for f in range(n_filled):
@@ -167,10 +183,12 @@ def lazy_automatic(
     w: Reals, average: Doubles, inverse: Reals, filled: Indices, n_filled: Integer, shared: Reals, full: Integer,
     window: Doubles, noise: Integer, block: Function, slopes: Function, loss_numbers: Doubles,
     ridge: Double, lasso: Double, unit: Double, done: Integer, table: Doubles, held: Doubles,
+    lean: Doubles, onto: Doubles, leans: Integer,
     work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass. ``filled``: numbers of the filled columns; ``shared``: their preconditioner; their ``inverse`` is 1.
 
+    If it ``leans``, all columns are centred; ``onto`` has the prediction of `lean` for each row of X, not centred.
     The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Without a
     penalty the average is ``left`` times its stored value, plus the weights so far times the parameters.
 
@@ -185,6 +203,13 @@ def lazy_automatic(
     part = tail(work, 7 * most)
     d = tail(part, n_filled + 1)
     left, shares, follows, total, entries = 1.0, 0.0, False, 0.0, 0
+    # The part of the means in the predictions, without turn and with a turn of -1.
+    turn, mean_turn, offset, reach = 0.0, 0.0, 0.0, 0.0
+    if leans:
+        for j in range(p):
+            if lean[j] != 0.0:
+                offset += float(mean[j]) * float(w[j])
+                reach += float(mean[j]) * lean[j]
     time, since, pace = present(window)
     for j in range(p):
         at = WIDTH * j
@@ -202,8 +227,8 @@ def lazy_automatic(
         if last:
             break
         start, stop = k * batch, min((k + 1) * batch, n)
-        size, pull, fall = stop - start, 0.0, 0.0
-        shift = float(bias) * float(w[p])
+        size, pull, fall, toward = stop - start, 0.0, 0.0, 0.0
+        shift = float(bias) * float(w[p]) - offset
         for f in range(n_filled):
             at = WIDTH * int(filled[f])
             if pulls:
@@ -214,7 +239,7 @@ def lazy_automatic(
             if pulls:
                 before[q] = shift + visit_row(rows, i, table, held, (time, since, pace), window, ridge, lasso)
             else:
-                before[q] = predict(rows, i, shift, table)
+                before[q] = predict(rows, i, shift - turned(i, turn, onto, leans), table)
             z[q] = before[q]
             take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0
@@ -227,6 +252,7 @@ def lazy_automatic(
             entries += int(indptr[i + 1]) - int(indptr[i])
             sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
             pull += float(c[q]) * float(bias) / size
+            toward += turned(i, float(c[q]) / size, onto, leans)
         go = 0.0
         if step > 0.0 and step < 1e308:
             set_aside(filled, n_filled, table, kept)
@@ -235,11 +261,13 @@ def lazy_automatic(
                 part[f] = -table[WIDTH * int(filled[f])] / step - float(mean[filled[f]]) * pull
             precondition(shared, full, n_filled, part, d)
             put_back(filled, n_filled, d, step, shares, table, kept)
-            shift = float(bias) * (float(w[p]) - step * pull)
+            shift = float(bias) * (float(w[p]) - step * pull) - moved(offset, step, pull, reach, toward)
             for f in range(n_filled):
                 shift -= float(mean[filled[f]]) * table[WIDTH * int(filled[f])]
             for q in range(size):
-                move = (before[q] - predict(rows, order[start + q], shift, table)) / step
+                i = order[start + q]
+                after = predict(rows, i, shift - turned(i, turn - step * pull, onto, leans), table)
+                move = (before[q] - after) / step
                 along[q] = move
                 fall += float(c[q]) / size * move
             if fall > 0.0:
@@ -250,6 +278,9 @@ def lazy_automatic(
                 descend(rows, order, start, size, c, go - step, shares, table)
                 put_back(filled, n_filled, d, go, shares, table, kept)
         w[p] -= go * pull
+        if leans:
+            turn -= go * pull
+            offset = moved(offset, go, pull, reach, toward)
         if go > 0.0:
             step = go
         if pulls and averaged:
@@ -267,6 +298,7 @@ def lazy_automatic(
         time, since, pace = present(window)
         if averaged:
             average[p] += mix * (float(w[p]) - average[p])
+            mean_turn += mix * (turn - mean_turn)
             follows = mix == 1.0
             if pulls == 0 and not follows:
                 left *= 1.0 - mix
@@ -280,4 +312,9 @@ def lazy_automatic(
         w[j] = table[at]
         if averaged:
             average[j] = table[at + MEAN]
+    if leans:
+        for j in range(p):
+            w[j] -= turn * lean[j]
+            if averaged:
+                average[j] -= mean_turn * lean[j]
     return total

@@ -1,0 +1,150 @@
+"""The loss expected on new rows, and the scales of sparse columns: against left-out rows, new rows, and other units."""
+
+import warnings
+
+import internals
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from problems import covering
+from scipy import linalg, sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import normalize
+
+from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd._engine.automatic.balance import balanced, credible
+from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure
+from sklearn_sgd._engine.leave_one_out import Responses
+from sklearn_sgd.losses import Huber, SquaredError
+
+KINDS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
+
+
+def texts(n, p, length=40, seed=0):
+    """Counts of words drawn by Zipf's law in texts of very different lengths, divided by their norms."""
+    rng = np.random.default_rng(seed)
+    lengths = np.maximum(3, rng.poisson(length * rng.lognormal(0.0, 1.0, n)))
+    weight = 1.0 / (np.arange(p) + 3.0)
+    words = rng.choice(p, lengths.sum(), p=weight / weight.sum())
+    X = sparse.csr_array((np.ones(len(words)), (np.repeat(np.arange(n), lengths), words)), shape=(n, p))
+    X.sum_duplicates()
+    X = normalize(X)
+    z = X @ rng.standard_normal(p)
+    return X, 5.0 + z + 0.5 * z.std() * rng.standard_normal(n)
+
+
+def test_errors_are_those_of_left_out_rows():
+    """Gradient flow on the squared error, exact by eigenvectors, with and without each row."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 50)) * rng.uniform(0.2, 2.0, (30, 1)), rng.standard_normal(30)
+    K, times, responses = X @ X.T / 30, np.linspace(0.0, 3.0, 601), Responses(30)
+    left, slopes = [linalg.expm(-t * K) for t in times], []
+    for t, share in zip(times, left, strict=True):
+        slopes.append(-share @ y)
+        if t > 0.0:
+            responses.add(t, share.diagonal())
+    weights = responses.weights(times)
+    errors = -slopes[-1] - np.sum(weights * slopes, axis=0)
+    for i in (0, 7, 29):
+        others = np.delete(np.arange(30), i)
+        among = np.ix_(others, others)
+        moved = linalg.solve(K[among], (np.eye(29) - linalg.expm(-times[-1] * K[among])) @ y[others])
+        assert_allclose(errors[i], y[i] - K[i, others] @ moved, rtol=1e-4)
+
+
+def test_responses_need_no_equal_times():
+    """By their definition, the errors of noise are 1 again; also at other times than those of the responses."""
+    rates, responses = np.array([0.5, 2.0]), Responses(2)
+    for t in (0.1, 0.25, 0.25, 0.45, 0.7, 1.0):
+        responses.add(t, np.exp(-t * rates))
+    assert len(responses.times) == 6
+    for times in (responses.times, np.linspace(0.0, 0.9, 7)):
+        left = np.exp(-np.multiply.outer(times, rates))
+        assert_allclose(np.sum(responses.weights(times) * left, axis=0) + left[-1], 1.0, rtol=0.03)
+
+
+@covering({"kind": KINDS, "loss": [SquaredError(), Huber(0.5)], "weighted": [False, True]}, strength=2)
+def test_expected_loss_is_that_on_new_rows(monkeypatch, kind, loss, weighted):
+    """More columns than rows, long after the least loss; generalised cross-validation expects up to twice as much."""
+    found, (X, y) = internals.record_expected_losses(monkeypatch), texts(5000, 6000)
+    A, B, a, b = X[:1500], X[1500:], y[:1500], y[1500:]
+    weight = np.where(np.arange(1500) % 2, 1.0, 1e-3) if weighted else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        kind(loss, random_state=0, epochs=12, tol=1e-12).fit(A, a, weight)
+    assert len(found) > 2
+    for expected, coef, intercept in found[1:]:
+        assert_allclose(expected, np.mean(loss.value(b, B @ coef + intercept)), rtol=0.15)
+
+
+def test_rows_learn_noise_by_their_size():
+    """The formula for each group of rows, against a descent on noise alone."""
+    rng = np.random.default_rng(2)
+    X = texts(8000, 1500)[0]
+    X = sparse.csr_array(sparse.diags_array(rng.lognormal(0.0, 0.5, 8000)) @ X)
+    noise, learned = rng.choice([-1.0, 1.0], 8000), 0.0
+    for epochs in (1, 3, 6):
+        model = MiniBatchSGDRegressor(epochs=epochs, tol=None, random_state=0, average=False).fit(X, noise)
+        shares, groups = internals.effective_shares(internals.state_of(model), X)
+        assert_allclose(np.mean(noise * model.predict(X)), shares.mean(), rtol=0.25)
+        for group in (0, groups.max()):
+            learned = np.mean((noise * model.predict(X))[groups == group])
+            assert_allclose(learned, shares[groups == group].mean(), rtol=0.4, atol=0.02)
+    assert shares[groups == groups.max()].mean() > 3.0 * shares[groups == 0].mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [800, 4000])
+def test_texts_and_rare_columns_of_one_unit(kind, n):
+    """As the best ridge regression, which knows that all columns have the same unit."""
+    X, y = texts(n + 3000, 6000)
+    rng = np.random.default_rng(1)
+    columns = np.sort((6000 * rng.power(0.3, (n + 3000, 40))).astype(np.int32) % 6000, axis=1).ravel()
+    Z = sparse.csr_array(
+        (rng.random(len(columns)), columns, np.arange(0, len(columns) + 1, 40, dtype=np.int32)), (n + 3000, 6000)
+    )
+    Z.sum_duplicates()
+    for A, b in ((X, y), (Z, Z @ rng.standard_normal(6000) + rng.standard_normal(n + 3000))):
+        train, test = slice(0, n), slice(n, None)
+        ridges = [Ridge(alpha, solver="sparse_cg").fit(A[train], b[train]) for alpha in (0.1, 1.0, 10.0)]
+        best = max(ridge.score(A[test], b[test]) for ridge in ridges)
+        assert kind(random_state=0).fit(A[train], b[train]).score(A[test], b[test]) > best - 0.03
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_units_of_sparse_columns(kind):
+    """Exactly the same in another common unit; nearly the same if each column has a unit of its own."""
+    X, y = texts(3000, 3000)
+    first = kind(random_state=0).fit(X[:1500], y[:1500])
+    common = kind(random_state=0).fit(1024.0 * X[:1500], y[:1500])
+    assert_allclose(1024.0 * common.coef_, first.coef_, rtol=1e-6, atol=1e-9 * abs(first.coef_).max())
+    units = sparse.diags_array(10.0 ** np.random.default_rng(0).uniform(-3, 3, 3000))
+    other = sparse.csr_array(X @ units)
+    found = kind(random_state=0).fit(other[:1500], y[:1500]).score(other[1500:], y[1500:])
+    assert found > first.score(X[1500:], y[1500:]) - 0.03
+
+
+def test_scales_of_columns_and_rows():
+    """Rows of different lengths have the same scales as if they had one; columns of ones keep theirs exactly."""
+    rng = np.random.default_rng(0)
+    ones = sparse.random_array(
+        (2000, 500), density=0.05, rng=rng, data_sampler=lambda size: np.ones(size), format="csr"
+    )
+    lengths = rng.lognormal(0.0, 1.0, 2000)
+    X = sparse.csr_array(sparse.diags_array(lengths) @ ones)
+    for rows, spread in ((ones, 1e-9), (X, 0.15)):
+        statistics = balanced(measure(rows, None, np.empty(0), True), rows, None, np.empty(0))
+        assert isinstance(statistics, ColumnStatistics)
+        assert np.ptp(np.log(statistics.entry_square)) < spread * np.log(10.0)
+    assert np.ptp(np.log(measure(X, None, np.empty(0), True).entry_square)) > 2.0
+
+
+def test_columns_that_differ_much_keep_their_scales():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 50, 1000).astype(float)
+    same = np.array([np.mean(rng.standard_normal(int(count)) ** 2) for count in counts])
+    units = np.exp(rng.uniform(-8.0, 8.0, 1000))
+    assert np.std(np.log(credible(same, counts))) < 0.3 * np.std(np.log(same))
+    kept = np.log(credible(same * units, counts)) - np.log(same * units)
+    assert abs(kept).max() < 0.5
