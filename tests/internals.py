@@ -81,11 +81,12 @@ def state_of(model, target=0):
     return model._fitted.states[target]
 
 
-def effective_shares(state, X):
+def effective_shares(state, X, weight):
     """The share of its noise that each row has learned in a descent on sparse rows, by formula; and the row's group."""
     inverse = state.step.preconditioner.inverse.astype(float)
-    groups = effective.groups_by_size(X, np.ones(X.shape[0]), inverse)
-    formula = effective.Effective.of(X, groups, inverse, state.step.shares, X.shape[0])
+    inverse[state.step.preconditioner.filled] = 0.0
+    groups = effective.groups_by_size(X, weight, inverse)
+    formula = effective.Effective.of(X, weight, groups, inverse, state.step.shares, X.shape[0])
     return formula.learned(state.window[3])[groups], groups
 
 

@@ -132,10 +132,10 @@ n_updates_ : int
 n_samples_seen_ : int
     Number of samples that updates used, counted once per epoch.
 n_readings_ : float
-    How often `fit` read each sample of X, on average: in epochs, samples for the preconditioner, and final steps, for
-    each of several targets. The check of the input and copies are not counted, nor are small full batches that stay in
-    the cache during a line search. Only after `fit`: `partial_fit` reads its samples once. Of a Dask collection it is
-    the number of passes of the workers over their chunks.
+    How often `fit` read each sample of X, on average: in epochs, for the preconditioner, for the loss expected on new
+    samples, and in final steps, for each of several targets. The check of the input and copies are not counted, nor are
+    small full batches that stay in the cache during a line search. Only after `fit`: `partial_fit` reads its samples
+    once. Of a Dask collection it is the number of passes of the workers over their chunks.
 batch_size_ : int
     Samples per update: `batch_size`, or the number of samples if that is less.
 learning_rate_ : float

@@ -55,8 +55,8 @@ class Fit:
         unit = self.reference.unit
         self.progress = unit * (tol or 0.0)
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * self.reference.size
-        is_prone = tol and not score and is_prone_to_noise(plan, state)
-        self.probe = Probe(plan, state, self.reference.constant) if is_prone else None
+        is_prone = bool(tol) and not score and is_prone_to_noise(plan, state)
+        self.probe = Probe(plan, state) if is_prone else None
         self.ways = Ways(plan, state, self.reference, has_score=bool(score), has_probe=bool(self.probe))
         ends_at_once = self.ways.end_at_once(plan, state)
         measures = bool(self.probe and self.probe.measures)

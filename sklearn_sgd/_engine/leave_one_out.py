@@ -7,7 +7,7 @@ A row i that is left out does not move the parameters. Without it, a descent in 
 where the response h_i is that of the other rows to an impulse of this one. It is the same for all targets. If these are
 only noise, the left-out prediction is independent of it, so that what is left of the noise of a row, ``c_i``, solves
 ``1 = c_i(t) + integral of h_i(t - s) c_i(s)``. The responses follow from this equation, and the errors from them. For
-steps of constant length and the squared error this is exact. Here, rows of similar size share a response.
+steps on all rows, without momentum, and the squared error this is exact. Here, rows of similar size share a response.
 
 To divide the residuals by ``c(t)``, as in generalised cross-validation, is right for ridge regressions, but not for a
 descent that is stopped early.
@@ -21,12 +21,14 @@ Tan, K. and Bellec, P. C., "Estimating generalization performance along the traj
 regression", NeurIPS 2024: errors from the residuals of all iterations.
 """
 
+from typing import Any
+
 import numpy as np
 
-from sklearn_sgd._engine.baseline import targets_and_weights
+from sklearn_sgd._engine.baseline import sum_of_losses, targets_and_weights
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
-from sklearn_sgd._namespace import doubled, like, take, total
+from sklearn_sgd._namespace import doubled, like, total
 
 
 class Responses:
@@ -52,7 +54,7 @@ class Responses:
     def weights(self, times: np.ndarray) -> np.ndarray:
         """Return the weights, of shape (n_times, n_groups), of the slopes at times in the errors at the last of them.
 
-        Between two times the slopes are as in the middle.
+        Between two times the slopes are the mean of those at both. Responses after the last known time count as 0.
         """
         up_to = self._up_to(times[-1] - times)
         parts, none = up_to[:-1] - up_to[1:], np.zeros((1, up_to.shape[1]))
@@ -66,30 +68,32 @@ class Responses:
 class LeaveOneOut:
     """The mean leave-one-out loss of a descent, epoch by epoch, on some of its rows, which belong to groups.
 
-    ``constant`` is the prediction at the start. Steps of other losses than the squared error are made in
-    units of their curvature; so are their slopes here.
+    ``start`` has the parameters before the descent. Steps of other losses than the squared error are made in units of
+    their curvature; so are their slopes here.
     """
 
-    def __init__(self, plan: Plan, rows: np.ndarray, groups: np.ndarray, constant: float):
-        self.groups, self.loss = groups, plan.parts.loss
-        self.X = plan.X if len(rows) == plan.X.shape[0] else take(plan.X, rows)
+    def __init__(self, plan: Plan, rows: np.ndarray, X: Any, groups: np.ndarray, start: tuple[np.ndarray, float]):
+        self.X, self.groups, self.loss = X, groups, plan.parts.loss
         self.y, self.weight = targets_and_weights(plan.data, rows)
-        self.responses = Responses(int(groups.max()) + 1)
-        self.times, self.slopes = np.zeros(1), [self._slopes(np.full(len(self.y), constant))]
+        self.responses, self.times = Responses(int(groups.max()) + 1), np.zeros(1)
+        self.slopes = [self._slopes(self._predictions(*start))]
 
     def mean_loss(self, time: float, coef: np.ndarray, intercept: float) -> float:
-        """Return the mean loss of a model after another epoch; the responses must be known up to its time."""
-        count_rows(len(self.y))
-        predictions = doubled(self.X @ like(coef, self.X) + intercept)
-        self.times = np.append(self.times, time)
+        """Return the mean loss of a model after another epoch."""
+        predictions, self.times = self._predictions(coef, intercept), np.append(self.times, time)
         self.slopes.append(self._slopes(predictions))
         for weights, slopes in zip(self.responses.weights(self.times), self.slopes, strict=True):
             predictions = predictions + weights[self.groups] * slopes
-        return total(self.weight * self.loss.value(self.y, predictions)) / total(self.weight)
+        return sum_of_losses(self.loss, self.y, predictions, self.weight) / total(self.weight)
+
+    def _predictions(self, coef: np.ndarray, intercept: float) -> np.ndarray:
+        """Raw predictions for the rows."""
+        count_rows(len(self.y))
+        return np.asarray(doubled(self.X @ like(coef, self.X) + intercept))
 
     def _slopes(self, predictions: np.ndarray) -> np.ndarray:
         """The slopes of the losses, in units of the curvature of the parabolas with these slopes and losses."""
         slopes = self.loss.gradient(self.y, predictions) + 0.0 * self.y
-        losses, squares = self.loss.value(self.y, predictions) + 0.0 * self.y, slopes * slopes
-        curvature = total(self.weight * squares) / max(2.0 * total(self.weight * losses), 1e-300)
+        losses = sum_of_losses(self.loss, self.y, predictions, self.weight)
+        curvature = total(self.weight * slopes * slopes) / max(2.0 * losses, 1e-300)
         return slopes / curvature if curvature > 0.0 else slopes

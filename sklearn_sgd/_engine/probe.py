@@ -6,6 +6,8 @@ Ye, J., "On measuring and correcting the effects of data mining and model select
 Statistical Association 93, 1998: generalised degrees of freedom, by perturbed targets.
 """
 
+from typing import Any
+
 import numpy as np
 
 from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective, groups_by_size
@@ -14,6 +16,7 @@ from sklearn_sgd._engine.baseline import targets_and_weights
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.leave_one_out import LeaveOneOut, Responses
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import take
@@ -27,8 +30,11 @@ ROWS = 10_000
 # measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later ones learn more.
 PATIENCE = 4
 
-# Number of rows whose errors are computed; of epochs of the descent on noise for one whose steps are longer, at most.
-SAMPLE, EPOCHS = 10_000, 8
+# Largest number of rows whose errors are computed.
+SAMPLE = 10_000
+
+# Largest number of epochs of the descent on noise for one epoch of the fit, whose steps may be longer.
+EPOCHS = 8
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -41,10 +47,10 @@ class Probe:
     """The loss expected on new rows: the mean of leave-one-out errors.
 
     The learned noise is measured for few rows, more columns than rows, and full batches; otherwise it follows from the
-    curvatures of the columns. ``constant`` is the prediction at the start.
+    curvatures of the columns.
     """
 
-    def __init__(self, plan: Plan, state: State, constant: float):
+    def __init__(self, plan: Plan, state: State):
         assert plan.preconditioner is not None
         assert state.step is not None
         assert state.step.shares is not None
@@ -52,23 +58,29 @@ class Probe:
         inverse[plan.preconditioner.filled] = 0.0
         self.measures = not plan.noise or plan.n_rows <= max(ROWS, int(np.count_nonzero(shares)))
         self.patience, every = PATIENCE if self.measures else 1, -(-plan.n_rows // SAMPLE)
-        rows = np.ascontiguousarray(plan.used if self.measures else plan.used[::every])
-        X = plan.X if len(rows) == plan.X.shape[0] else take(plan.X, rows)
+        rows, X = _some_rows(plan, 1 if self.measures else every)
         weight = targets_and_weights(plan.data, rows)[1]
-        groups, some = groups_by_size(X, weight, inverse), slice(None, None, every if self.measures else 1)
-        self.errors = LeaveOneOut(plan, np.ascontiguousarray(rows[some]), groups[some], constant)
+        groups = groups_by_size(X, weight, inverse)
         self.noise: NoiseDescent | NoiseByFormula
         if self.measures:
             self.noise = NoiseDescent(plan, state, X, weight, groups)
+            (rows, X), groups = _some_rows(plan, every), groups[::every]
         else:
-            effective = Effective.of(X, groups, inverse, shares, float(plan.n_rows))
+            effective = Effective.of(X, weight, groups, inverse, shares, float(plan.n_rows))
             self.noise = NoiseByFormula(effective, AVERAGE if plan.average_from else 1.0)
+        self.errors = LeaveOneOut(plan, rows, X, groups, state.predictor())
 
     def expected_loss(self, state: State) -> float:
         """The loss expected on new rows after another epoch."""
         time = float(state.window[RELATIVE_TIME])
         self.noise.follow(time, self.errors.responses)
         return self.errors.mean_loss(time, *state.predictor())
+
+
+def _some_rows(plan: Plan, every: int) -> tuple[np.ndarray, Any]:
+    """Numbers of rows in use, each of so many, and these rows."""
+    rows = np.ascontiguousarray(plan.used[::every])
+    return rows, plan.X if len(rows) == plan.X.shape[0] else take(plan.X, rows)
 
 
 class NoiseByFormula:
@@ -88,7 +100,7 @@ class NoiseDescent:
     The steps of all losses have the length of those of the squared error, so that the signs have this loss.
     """
 
-    def __init__(self, plan: Plan, state: State, X, weight: np.ndarray, groups: np.ndarray):
+    def __init__(self, plan: Plan, state: State, X: Any, weight: np.ndarray, groups: np.ndarray):
         self.X, self.weight, self.groups = X, weight, groups
         generator = np.random.default_rng(0)
         self.signs, signs = generator.choice([-1.0, 1.0], plan.n_rows), np.zeros(plan.X.shape[0])
@@ -111,6 +123,7 @@ class NoiseDescent:
             one_epoch([self.descent])
             state = self.descent.state
             coef, intercept = state.predictor()
+            count_rows(len(self.signs))
             left = self.weight * (1.0 - self.signs * (self.X @ coef + intercept))
             left = np.bincount(self.groups, left) / np.bincount(self.groups, self.weight)
             responses.add(float(state.window[RELATIVE_TIME]), left)

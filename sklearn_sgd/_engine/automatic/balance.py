@@ -2,8 +2,9 @@
 
 The mean square of a column's entries depends on the rows in which they are: those of short texts, whose words are
 divided by the norm of the row, are larger than those of long ones. A rare column has few entries, and its mean square
-says more about their rows than about the column. So squares of entries are divided by the size of their row: its mean
-square, in units of the columns. This is one step of the balancing of rows and columns by turns.
+says more about their rows than about the column. So it is divided by the mean size of the rows of its entries. The size
+of a row is the mean of its squares, in units of the columns. This is one step of the balancing of rows and columns by
+turns. Like the mean squares, these sizes do not depend on the units of the columns.
 
 The few entries of a rare column may also be small or large by chance. A column's square is a mean of its own and that
 of all columns, on a logarithmic scale, with its credibility as weight: how much the columns differ, compared with how
@@ -13,16 +14,18 @@ References
 ----------
 Buhlmann, H., "Experience rating and credibility", ASTIN Bulletin 4, 1967.
 
-Ruiz, D., "A scaling algorithm to equilibrate both rows and columns norms in matrices", Rutherford Appleton Laboratory
-technical report RAL-TR-2001-034, 2001.
+Sinkhorn, R. and Knopp, P., "Concerning nonnegative matrices and doubly stochastic matrices", Pacific Journal of
+Mathematics 21, 1967: the balancing by turns.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy import optimize, sparse
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import take
 
 # Number of entries of the rows that are read together.
@@ -49,16 +52,28 @@ def _sizes_of_entries(X: Any, kept: np.ndarray | None, weight: np.ndarray, inver
     ``inverse`` has one over the mean square of each column's entries; 0 for columns that do not count.
     """
     n_rows = X.shape[0] if kept is None else len(kept)
-    every, sums, is_counted = max(1, ENTRIES * X.shape[0] // (X.nnz + 1)), np.zeros(X.shape[1]), inverse > 0.0
-    for start in range(0, n_rows, every):
-        rows = slice(start, min(start + every, n_rows)) if kept is None else kept[start : start + every]
-        block = take(X, rows)
-        squares = block.astype(np.float64)
-        squares.data *= squares.data
-        entries = sparse.csr_array(((block.data != 0.0).astype(np.float64), block.indices, block.indptr), block.shape)
-        sizes = (squares @ inverse) / np.maximum(entries @ is_counted.astype(np.float64), 1.0)
-        sums += entries.T @ (sizes * weight[rows] if weight.shape[0] else sizes)
+    count_rows(n_rows)
+    start, sums, is_counted = 0, np.zeros(X.shape[1]), (inverse > 0.0).astype(np.float64)
+    for squares in squares_of_entries(X, kept):
+        stop = start + squares.shape[0]
+        ones = (squares.data != 0.0).astype(np.float64)
+        entries = sparse.csr_array((ones, squares.indices, squares.indptr), shape=squares.shape)
+        sizes = (squares @ inverse) / np.maximum(entries @ is_counted, 1.0)
+        if weight.shape[0]:
+            sizes *= weight[start:stop] if kept is None else weight[kept[start:stop]]
+        sums += entries.T @ sizes
+        start = stop
     return sums
+
+
+def squares_of_entries(X: Any, kept: np.ndarray | None = None) -> Iterator[Any]:
+    """Yield the squares of the entries of sparse rows, all or those ``kept``, in double precision, block by block."""
+    n_rows, size = X.shape[0] if kept is None else len(kept), max(1, ENTRIES * X.shape[0] // (X.nnz + 1))
+    for start in range(0, n_rows, size):
+        stop = min(start + size, n_rows)
+        block = take(X, slice(start, stop) if kept is None else kept[start:stop]).astype(np.float64)
+        block.data *= block.data
+        yield block
 
 
 def credible(squares: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@
 For columns with the curvatures s, steps of total length t fit a share ``1 - exp(-t s)`` of what each column could fit.
 The sum of these shares over the columns, divided by the number of rows, is also the share x of the noise of the rows
 that has been learned. The residuals become smaller as more is learned, which slows down all columns alike. So x is the
-solution of ``x = sum(1 - exp(-t (1 - x) s)) / n``. The share of a column belongs to its rows in proportion to the
-squares of their entries: rows with large or rare entries learn more of their own noise than others.
+solution of ``x = sum(1 - exp(-t (1 - x) s)) / n``. The share of a column belongs to its rows in proportion to their
+weights times the squares of their entries: rows with large or rare entries learn more of their own noise than others.
 
 References
 ----------
@@ -12,36 +12,29 @@ Yao, Y., Rosasco, L. and Caponnetto, A., "On early stopping in gradient descent 
 26, 2007: the length of a descent as a parameter of regularisation.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import brentq
 
+from sklearn_sgd._engine.automatic.balance import squares_of_entries
 from sklearn_sgd._engine.automatic.step_size import DECAY
-from sklearn_sgd._namespace import take
+from sklearn_sgd._engine.readings import count_rows
 
 # Age of the averaged parameters, as a share of the total length of the steps.
 AVERAGE = (DECAY + 1.0) / (DECAY + 2.0)
 
-# Number of groups of rows, and of rows in each, at least; number of rows that are read together.
-GROUPS, MEMBERS, BLOCK = 10, 150, 4096
+# Largest number of groups of rows; least number of rows in each, unless there is one group.
+GROUPS, MEMBERS = 10, 150
 
 
 def groups_by_size(X: Any, weight: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Return a group for each row, by the rank of its squared norm in units of the preconditioner, times its weight."""
-    sizes = weight * np.concatenate([block @ inverse for block in _squares(X)])
+    count_rows(X.shape[0])
+    sizes = weight * np.concatenate([block @ inverse for block in squares_of_entries(X)])
     n_rows = len(sizes)
     ranks = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
     return ranks * int(np.clip(n_rows // MEMBERS, 1, GROUPS)) // n_rows
-
-
-def _squares(X: Any) -> Iterator[Any]:
-    """The squares of the entries of sparse rows, in double precision, block by block."""
-    for start in range(0, X.shape[0], BLOCK):
-        block = take(X, slice(start, min(start + BLOCK, X.shape[0]))).astype(np.float64)
-        block.data *= block.data
-        yield block
 
 
 class Effective(NamedTuple):
@@ -63,15 +56,19 @@ class Effective(NamedTuple):
     n_rows: float
 
     @classmethod
-    def of(cls, X: Any, groups: np.ndarray, inverse: np.ndarray, shares: np.ndarray, n_rows: float) -> Self:
-        """Return the value for columns with these scales and curvatures, by some of the rows and their groups."""
+    def of(
+        cls, X: Any, weight: np.ndarray, groups: np.ndarray, inverse: np.ndarray, shares: np.ndarray, n_rows: float
+    ) -> Self:
+        """Return the value for columns with these scales and curvatures, by some rows, their weights and groups."""
+        count_rows(X.shape[0])
         curvatures, of_column, numbers = np.unique(shares, return_inverse=True, return_counts=True)
         counts, size, start = np.bincount(groups), len(curvatures), 0
         sums = np.zeros(len(counts) * size)
-        for block in _squares(X):
-            stop = start + block.shape[0]
-            places = np.repeat(groups[start:stop] * size, np.diff(block.indptr)) + of_column[block.indices]
-            sums += np.bincount(places, block.data * inverse[block.indices], len(sums))
+        for block in squares_of_entries(X):
+            stop, lengths = start + block.shape[0], np.diff(block.indptr)
+            places = np.repeat(groups[start:stop] * size, lengths) + of_column[block.indices]
+            parts = block.data * inverse[block.indices] * np.repeat(weight[start:stop], lengths)
+            sums += np.bincount(places, parts, len(sums))
             start = stop
         parts = sums.reshape(-1, size) / counts[:, None]
         # Columns without entries in these rows, and those that all rows have, are a part of all rows alike.

@@ -4,8 +4,9 @@ In coordinates in which the columns are uncorrelated and have variance 1, the co
 for any units, offsets and correlations of the columns. So a few epochs suffice. A step is along ``K g``, with
 the gradient g of the centred columns and the preconditioner K, which maps these coordinates back to the user's units.
 
-If there are many sparse columns, those with gaps are scaled by the mean square of their entries, and rare ones learn
-more slowly. The inverse variance would give very long steps to rare columns, which learn mostly noise from few rows.
+If there are many sparse columns, those with gaps are scaled by the square of their entries (see `balance`; in streams
+the mean square), and rare ones learn more slowly. The inverse variance would give very long steps to rare columns,
+which learn mostly noise from few rows.
 """
 
 from collections.abc import Callable

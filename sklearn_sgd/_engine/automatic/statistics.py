@@ -59,10 +59,11 @@ def by_entries(X) -> bool:
 class ColumnStatistics(NamedTuple):
     """Weighted statistics of columns: total weight, means, and sums of centred squares (P,) or products (P, P).
 
-    For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column; of a fit, each
-    times the size of its row (see `balance`). If only some of the columns are included, ``left_out`` is the sum of
-    `credibility` over the others. ``sampled``: whether these are the statistics of a sample, shifted so that their
-    minimum is that of all rows. ``centred``: whether sparse columns with many zeros are centred, too.
+    For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column. Of a fit, the
+    ``moment`` of columns with many zeros is such that `entry_square` is the square of `balance`. If only some of the
+    columns are included, ``left_out`` is the sum of `credibility` over the others. ``sampled``: whether these are the
+    statistics of a sample, shifted so that their minimum is that of all rows. ``centred``: whether sparse columns with
+    many zeros are centred, too; not in streams.
     """
 
     weight: float
@@ -82,7 +83,7 @@ class ColumnStatistics(NamedTuple):
 
     @property
     def filled(self) -> np.ndarray:
-        """Whether a column has few zeros, so that it is centred; all columns if zeros were not counted."""
+        """Whether a column has few zeros, so that it is always centred; all columns if zeros were not counted."""
         if self.counts is None:
             return np.ones(len(self.mean), bool)
         return self.counts >= max(FILLED * self.weight, LEAST)

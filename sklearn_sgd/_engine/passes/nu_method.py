@@ -44,7 +44,7 @@ class NuMethod:
         self.n_steps += 1
         momentum, length = nu_method(self.n_steps)
         length *= min(rate, 1.0 / max(self.largest, 1e-300))
-        # So long a move would be along a gradient that stays the same.
+        # The move is as long as a step of this length, if the gradient stays the same.
         self.length = momentum * self.length + length
         window[RELATIVE_TIME] += self.length
         # The same move, as a gradient and preconditioned; in place, since there may be many columns.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, like, take
 
@@ -95,6 +96,7 @@ class Csr(NamedTuple):
         lean[filled] = 0.0
         if not lean.any():
             return self
+        count_rows(self.indptr.shape[0] - 1)
         return self._replace(lean=lean, onto=doubled(self.matrix(slice(None)) @ lean.astype(self.data.dtype)))
 
     @property

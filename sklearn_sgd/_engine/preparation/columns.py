@@ -22,7 +22,6 @@ from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.passes.without_plan import add_moments, sums_of_entries
 from sklearn_sgd._engine.plan import row_numbers
-from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
@@ -80,7 +79,7 @@ def learn_columns(
     elif by_entries(X):
         sums = sums_of_entries(as_rows(X, has_intercept), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, about_means, sums)
-        if not (stream or isinstance(X, RemoteRows)):
+        if not stream:
             new = balanced(new, X, kept, weight)
             new = new._replace(centred=has_intercept and not _acts_on_single(recipe.formulas, new))
     elif is_foreign(X):

@@ -157,7 +157,7 @@ def turned(i, turn, onto, leans):
 
 
 def moved(offset, length, pull, reach, toward):
-    """The part of the means in the predictions after a step of this length."""
+    """The offset after a step of this length; ``toward`` is the product of the gradient with ``lean``."""
     return offset + length * (pull * reach - toward)
 
 
@@ -203,7 +203,7 @@ def lazy_automatic(
     part = tail(work, 7 * most)
     d = tail(part, n_filled + 1)
     left, shares, follows, total, entries = 1.0, 0.0, False, 0.0, 0
-    # The part of the means in the predictions, without turn and with a turn of -1.
+    # The offset is the product of the means of the columns that lean with their coefficients, and reach that with lean.
     turn, mean_turn, offset, reach = 0.0, 0.0, 0.0, 0.0
     if leans:
         for j in range(p):
