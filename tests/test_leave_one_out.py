@@ -10,6 +10,7 @@ from problems import covering
 from scipy import linalg, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
+from sklearn.metrics import d2_tweedie_score
 from sklearn.preprocessing import normalize
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
@@ -150,17 +151,50 @@ def test_scales_of_columns_and_rows():
     )
     lengths = rng.lognormal(0.0, 1.0, 2000)
     X = sparse.csr_array(sparse.diags_array(lengths) @ ones)
-    for rows, spread in ((ones, 1e-9), (X, 0.35)):
-        statistics = balanced(measure(rows, None, np.empty(0), True), rows, None, np.empty(0))
-        assert np.ptp(np.log(statistics.entry_square)) < spread
-    assert np.ptp(np.log(measure(X, None, np.empty(0), True).entry_square)) > 2.0
+    for rows, most in ((ones, 1e-9), (X, 0.5)):
+        before = measure(rows, None, np.empty(0), True)
+        after = balanced(before, rows, None, np.empty(0))
+        assert np.std(np.log(after.entry_square)) <= most * np.std(np.log(before.entry_square)) + 1e-12
 
 
-def test_columns_that_differ_much_keep_their_scales():
+def test_columns_in_other_units_keep_their_scales():
+    """Squares of few entries are moved towards the others; those of columns in other units by not much more."""
     rng = np.random.default_rng(0)
     counts = rng.integers(1, 50, 1000).astype(float)
     same = np.array([np.mean(rng.standard_normal(int(count)) ** 2) for count in counts])
-    units = np.exp(rng.uniform(-8.0, 8.0, 1000))
-    assert np.std(np.log(credible(same, counts))) < 0.3 * np.std(np.log(same))
-    kept = np.log(credible(same * units, counts)) - np.log(same * units)
-    assert abs(kept).max() < 0.5
+    assert np.std(np.log(credible(same, counts, 4.9))) < 0.4 * np.std(np.log(same))
+    units = np.exp(rng.uniform(-30.0, 30.0, 1000))
+    assert abs(np.log(credible(same * units, counts, 4.9) / (same * units)))[counts > 4].max() < 1.0
+    units = np.where(np.arange(1000) % 100, 1.0, 1e12)
+    assert (credible(same * units, counts, 4.9) > 1e4)[(units > 1.0) & (counts > 4)].all()
+    assert_allclose(credible(units, counts, 0.0), units, rtol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1e-4, 10.0, 100.0, 1e6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_units_of_rare_columns(kind, factor):
+    rng = np.random.default_rng(0)
+    words = np.minimum(rng.geometric(0.01, (3000, 15)) - 1, 799)
+    X = sparse.csr_array((np.ones(words.size), (np.repeat(np.arange(3000), 15), words.ravel())), shape=(3000, 800))
+    y = X @ rng.standard_normal(800) + rng.standard_normal(3000)
+    for others in (np.arange(800) > 500, rng.random(800) < 0.01):
+        Z = sparse.csr_array(X @ sparse.diags_array(np.where(others, factor, 1.0)))
+        assert kind(random_state=0).fit(Z[:1500], y[:1500]).score(Z[1500:], y[1500:]) > 0.87
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_do_not_end_a_fit_early(seed):
+    X, y = texts(2000, 1200, seed=5)
+    weight = np.random.default_rng(seed).integers(1, 5, 400)
+    models = [MiniBatchSGDRegressor(random_state=0).fit(X[:400], y[:400], s) for s in (None, weight)]
+    assert models[1].score(X[400:], y[400:]) > models[0].score(X[400:], y[400:]) - 0.06
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["gamma", "poisson"])
+def test_one_row_does_not_end_a_fit(kind, loss):
+    """Targets over several powers of ten: the loss of one left-out row, by an exponential, was that of all others."""
+    X, z = texts(4000, 1000)
+    y = np.exp(2.0 * (z - z.mean()) / z.std())
+    model, power = kind(loss, random_state=0).fit(X[:2000], y[:2000]), 2 if loss == "gamma" else 1
+    assert d2_tweedie_score(y[2000:], model.predict(X[2000:]), power=power) > 0.3

@@ -30,6 +30,9 @@ from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, like, total
 
+# How much more a loss with a link grows than a parabola, at most.
+MOST = 3.0
+
 
 class Responses:
     """The responses of groups of rows: their integrals from 0 up to each time at which the noise left is known."""
@@ -76,24 +79,31 @@ class LeaveOneOut:
         self.X, self.groups, self.loss = X, groups, plan.parts.loss
         self.y, self.weight = targets_and_weights(plan.data, rows)
         self.responses, self.times = Responses(int(groups.max()) + 1), np.zeros(1)
-        self.slopes = [self._slopes(self._predictions(*start))]
+        self.slopes = [self._slopes(self._predictions(*start))[0]]
 
     def mean_loss(self, time: float, coef: np.ndarray, intercept: float) -> float:
         """Return the mean loss of a model after another epoch."""
         predictions, self.times = self._predictions(coef, intercept), np.append(self.times, time)
-        self.slopes.append(self._slopes(predictions))
-        for weights, slopes in zip(self.responses.weights(self.times), self.slopes, strict=True):
-            predictions = predictions + weights[self.groups] * slopes
-        return sum_of_losses(self.loss, self.y, predictions, self.weight) / total(self.weight)
+        slopes, curvature = self._slopes(predictions)
+        self.slopes.append(slopes)
+        weights = self.responses.weights(self.times)
+        move = sum(weights[k][self.groups] * each for k, each in enumerate(self.slopes))
+        losses, moved = (self.loss.value(self.y, raw) + 0.0 * self.y for raw in (predictions, predictions + move))
+        # The exponential of the moved prediction of one row could dominate the mean.
+        most = losses + MOST * curvature * abs(move * (slopes + 0.5 * move))
+        return total(self.weight * (np.minimum(moved, most) if hasattr(self.loss, "link") else moved)) / total(
+            self.weight
+        )
 
     def _predictions(self, coef: np.ndarray, intercept: float) -> np.ndarray:
         """Raw predictions for the rows."""
         count_rows(len(self.y))
         return np.asarray(doubled(self.X @ like(coef, self.X) + intercept))
 
-    def _slopes(self, predictions: np.ndarray) -> np.ndarray:
-        """The slopes of the losses, in units of the curvature of the parabolas with these slopes and losses."""
+    def _slopes(self, predictions: np.ndarray) -> tuple[np.ndarray, float]:
+        """The slopes of the losses, in units of the curvature of the parabolas with these slopes and losses; this."""
         slopes = self.loss.gradient(self.y, predictions) + 0.0 * self.y
         losses = sum_of_losses(self.loss, self.y, predictions, self.weight)
         curvature = total(self.weight * slopes * slopes) / max(2.0 * losses, 1e-300)
-        return slopes / curvature if curvature > 0.0 else slopes
+        curvature = curvature if curvature > 0.0 else 1.0
+        return slopes / curvature, curvature

@@ -104,6 +104,9 @@ class NoiseDescent:
         self.X, self.weight, self.groups = X, weight, groups
         generator = np.random.default_rng(0)
         self.signs, signs = generator.choice([-1.0, 1.0], plan.n_rows), np.zeros(plan.X.shape[0])
+        # What all rows have in common, as the intercept, is no noise of a group.
+        means = np.bincount(groups, weight * self.signs) / np.maximum(np.bincount(groups, weight), 1e-300)
+        self.signs -= means[groups]
         signs[plan.used] = self.signs
         state = state.fork()
         state.generator, state.window = generator, np.zeros_like(state.window)
@@ -124,6 +127,7 @@ class NoiseDescent:
             state = self.descent.state
             coef, intercept = state.predictor()
             count_rows(len(self.signs))
-            left = self.weight * (1.0 - self.signs * (self.X @ coef + intercept))
-            left = np.bincount(self.groups, left) / np.bincount(self.groups, self.weight)
-            responses.add(float(state.window[RELATIVE_TIME]), left)
+            weighted = self.weight * self.signs
+            learned = np.bincount(self.groups, weighted * (self.X @ coef + intercept))
+            sizes = np.maximum(np.bincount(self.groups, weighted * self.signs), 1e-300)
+            responses.add(float(state.window[RELATIVE_TIME]), 1.0 - learned / sizes)

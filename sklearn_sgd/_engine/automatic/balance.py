@@ -8,7 +8,7 @@ turns. Like the mean squares, these sizes do not depend on the units of the colu
 
 The few entries of a rare column may also be small or large by chance. A column's square is a mean of its own and that
 of all columns, on a logarithmic scale, with its credibility as weight: how much the columns differ, compared with how
-much the entries of a column do. Where columns have different units, they differ by far more, and keep their own.
+much the entries of a column do. Columns in units of their own differ by far more, and nearly keep their own.
 
 References
 ----------
@@ -22,14 +22,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import take
 
-# Number of entries of the rows that are read together.
-ENTRIES = 1 << 20
+# Number of entries of the rows that are read together, and of those by which their spread is measured.
+ENTRIES, SOME = 1 << 20, 1 << 17
+
+# Distance of the quartiles of normal numbers, and the largest difference by chance, in standard deviations.
+QUARTILES, FAR = 1.349, 6.0
+
+# Number of sweeps in which the means of rows and columns are subtracted.
+SWEEPS = 3
 
 
 def balanced(statistics: ColumnStatistics, X: Any, kept: np.ndarray | None, weight: np.ndarray) -> ColumnStatistics:
@@ -41,7 +47,7 @@ def balanced(statistics: ColumnStatistics, X: Any, kept: np.ndarray | None, weig
         return statistics
     sizes = _sizes_of_entries(X, kept, weight, np.divide(1.0, square, out=np.zeros_like(square), where=some))
     some &= np.isfinite(sizes) & (sizes > 0.0)
-    square[some] = credible(counts[some] * square[some] / sizes[some], counts[some])
+    square[some] = credible(counts[some] * square[some] / sizes[some], counts[some], _spread_within(X, kept))
     moment = counts * square - statistics.weight * statistics.mean**2
     return statistics._replace(moment=np.where(some, moment, statistics.moment))
 
@@ -66,9 +72,9 @@ def _sizes_of_entries(X: Any, kept: np.ndarray | None, weight: np.ndarray, inver
     return sums
 
 
-def squares_of_entries(X: Any, kept: np.ndarray | None = None) -> Iterator[Any]:
+def squares_of_entries(X: Any, kept: np.ndarray | None = None, entries: int = ENTRIES) -> Iterator[Any]:
     """Yield the squares of the entries of sparse rows, all or those ``kept``, in double precision, block by block."""
-    n_rows, size = X.shape[0] if kept is None else len(kept), max(1, ENTRIES * X.shape[0] // (X.nnz + 1))
+    n_rows, size = X.shape[0] if kept is None else len(kept), max(1, entries * X.shape[0] // (X.nnz + 1))
     for start in range(0, n_rows, size):
         stop = min(start + size, n_rows)
         block = take(X, slice(start, stop) if kept is None else kept[start:stop]).astype(np.float64)
@@ -76,15 +82,27 @@ def squares_of_entries(X: Any, kept: np.ndarray | None = None) -> Iterator[Any]:
         yield block
 
 
-def credible(squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return squares of columns with these numbers of entries, shrunk towards that of all columns.
+def _spread_within(X: Any, kept: np.ndarray | None) -> float:
+    """Return the variance of the logarithms of the squares within a column, by some rows, less that of these rows."""
+    squares = next(squares_of_entries(X, kept, SOME))
+    squares.eliminate_zeros()
+    logarithms, columns = np.log(squares.data), squares.indices
+    rows = np.repeat(np.arange(squares.shape[0]), np.diff(squares.indptr))
+    for places in SWEEPS * (rows, columns):
+        counts = np.bincount(places)
+        logarithms = logarithms - (np.bincount(places, logarithms) / np.maximum(counts, 1))[places]
+    free = len(columns) - np.count_nonzero(np.bincount(columns)) - np.count_nonzero(np.bincount(rows))
+    return float(logarithms @ logarithms) / max(free, 1)
 
-    The variance of the logarithm of a square is that between columns, plus that within a column over its number.
+
+def credible(squares: np.ndarray, counts: np.ndarray, spread: float) -> np.ndarray:
+    """Return squares of columns with these numbers of entries, moved towards the median of all columns.
+
+    ``spread`` is the variance of logarithms of squares within a column. That between columns is by quartiles, so that
+    some columns in other units do not matter. No column moves by more than its entries may differ by chance.
     """
-    logarithms = np.log(squares)
-    middle = logarithms.mean()
-    terms = np.column_stack((np.ones(len(counts)), 1.0 / np.maximum(counts, 1.0)))
-    between, within = optimize.nnls(terms.T @ terms, terms.T @ (logarithms - middle) ** 2)[0]
-    if not within > 0.0:
-        return squares
-    return np.exp(middle + (logarithms - middle) * (between / (between + within * terms[:, 1])))
+    logarithms, noise = np.log(squares), spread / np.maximum(counts, 1.0)
+    low, middle, high = np.percentile(logarithms, (25, 50, 75))
+    between = max(((high - low) / QUARTILES) ** 2 - float(np.median(noise)), 0.0)
+    share, most = np.divide(noise, between + noise, out=np.zeros_like(noise), where=noise > 0.0), FAR * np.sqrt(noise)
+    return np.exp(logarithms - np.clip(share * (logarithms - middle), -most, most))

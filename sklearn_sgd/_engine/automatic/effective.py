@@ -25,7 +25,7 @@ from sklearn_sgd._engine.readings import count_rows
 AVERAGE = (DECAY + 1.0) / (DECAY + 2.0)
 
 # Largest number of groups of rows; least number of rows in each, unless there is one group.
-GROUPS, MEMBERS = 10, 150
+GROUPS, MEMBERS = 10, 50
 
 
 def groups_by_size(X: Any, weight: np.ndarray, inverse: np.ndarray) -> np.ndarray:
