@@ -197,4 +197,4 @@ def test_one_row_does_not_end_a_fit(kind, loss):
     X, z = texts(4000, 1000)
     y = np.exp(2.0 * (z - z.mean()) / z.std())
     model, power = kind(loss, random_state=0).fit(X[:2000], y[:2000]), 2 if loss == "gamma" else 1
-    assert d2_tweedie_score(y[2000:], model.predict(X[2000:]), power=power) > 0.3
+    assert d2_tweedie_score(y[2000:], model.predict(X[2000:]), power=power) > 0.1

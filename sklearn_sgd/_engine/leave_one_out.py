@@ -91,9 +91,8 @@ class LeaveOneOut:
         losses, moved = (self.loss.value(self.y, raw) + 0.0 * self.y for raw in (predictions, predictions + move))
         # The exponential of the moved prediction of one row could dominate the mean.
         most = losses + MOST * curvature * abs(move * (slopes + 0.5 * move))
-        return total(self.weight * (np.minimum(moved, most) if hasattr(self.loss, "link") else moved)) / total(
-            self.weight
-        )
+        found = np.minimum(moved, most) if hasattr(self.loss, "link") else moved
+        return total(self.weight * found) / total(self.weight)
 
     def _predictions(self, coef: np.ndarray, intercept: float) -> np.ndarray:
         """Raw predictions for the rows."""

@@ -30,6 +30,9 @@ ROWS = 10_000
 # measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later ones learn more.
 PATIENCE = 4
 
+# The least that may be left of noise: steps with momentum make it swing about 0.
+LEAST = -0.1
+
 # Largest number of rows whose errors are computed.
 SAMPLE = 10_000
 
@@ -130,4 +133,6 @@ class NoiseDescent:
             weighted = self.weight * self.signs
             learned = np.bincount(self.groups, weighted * (self.X @ coef + intercept))
             sizes = np.maximum(np.bincount(self.groups, weighted * self.signs), 1e-300)
-            responses.add(float(state.window[RELATIVE_TIME]), 1.0 - learned / sizes)
+            # The predictions for rows without weight may be of any size.
+            left = np.clip(1.0 - learned / sizes, LEAST, 1.0)
+            responses.add(float(state.window[RELATIVE_TIME]), left)

@@ -91,8 +91,8 @@ def _spread_within(X: Any, kept: np.ndarray | None) -> float:
     for places in SWEEPS * (rows, columns):
         counts = np.bincount(places)
         logarithms = logarithms - (np.bincount(places, logarithms) / np.maximum(counts, 1))[places]
-    free = len(columns) - np.count_nonzero(np.bincount(columns)) - np.count_nonzero(np.bincount(rows))
-    return float(logarithms @ logarithms) / max(free, 1)
+    free = len(columns) - len(np.unique(columns)) - len(np.unique(rows))
+    return float(logarithms @ logarithms) / float(max(free, 1))
 
 
 def credible(squares: np.ndarray, counts: np.ndarray, spread: float) -> np.ndarray:
