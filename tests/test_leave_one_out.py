@@ -5,7 +5,7 @@ import warnings
 import internals
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering
 from scipy import linalg, sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -198,3 +198,13 @@ def test_one_row_does_not_end_a_fit(kind, loss):
     y = np.exp(2.0 * (z - z.mean()) / z.std())
     model, power = kind(loss, random_state=0).fit(X[:2000], y[:2000]), 2 if loss == "gamma" else 1
     assert d2_tweedie_score(y[2000:], model.predict(X[2000:]), power=power) > 0.1
+
+
+def test_rows_are_not_changed():
+    """Also with zeros among the entries."""
+    X, y = texts(300, 1000)
+    X.data[::7] = 0.0
+    before = X.copy()
+    MiniBatchSGDRegressor(random_state=0).fit(X, y)
+    for name in ("data", "indices", "indptr"):
+        assert_array_equal(getattr(X, name), getattr(before, name))

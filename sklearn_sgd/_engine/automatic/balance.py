@@ -29,7 +29,7 @@ from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import take
 
 # Number of entries of the rows that are read together, and of those by which their spread is measured.
-ENTRIES, SOME = 1 << 20, 1 << 17
+ENTRIES, SOME = 1 << 20, 1 << 16
 
 # Distance of the quartiles of normal numbers, and the largest difference by chance, in standard deviations.
 QUARTILES, FAR = 1.349, 6.0
@@ -59,12 +59,15 @@ def _sizes_of_entries(X: Any, kept: np.ndarray | None, weight: np.ndarray, inver
     """
     n_rows = X.shape[0] if kept is None else len(kept)
     count_rows(n_rows)
-    start, sums, is_counted = 0, np.zeros(X.shape[1]), (inverse > 0.0).astype(np.float64)
+    start, sums, is_counted, ones = 0, np.zeros(X.shape[1]), (inverse > 0.0).astype(np.float64), np.empty(0)
     for squares in squares_of_entries(X, kept):
-        stop = start + squares.shape[0]
-        ones = (squares.data != 0.0).astype(np.float64)
-        entries = sparse.csr_array((ones, squares.indices, squares.indptr), shape=squares.shape)
-        sizes = (squares @ inverse) / np.maximum(entries @ is_counted, 1.0)
+        stop, n_entries = start + squares.shape[0], len(squares.data)
+        has_zeros = not squares.data.all()
+        ones = ones if len(ones) >= n_entries else np.ones(n_entries)
+        known = (squares.data != 0.0).astype(np.float64) if has_zeros else ones[:n_entries]
+        entries = sparse.csr_array((known, squares.indices, squares.indptr), shape=squares.shape)
+        lengths = entries @ is_counted if has_zeros or not is_counted.all() else np.diff(squares.indptr)
+        sizes = (squares @ inverse) / np.maximum(lengths, 1.0)
         if weight.shape[0]:
             sizes *= weight[start:stop] if kept is None else weight[kept[start:stop]]
         sums += entries.T @ sizes
@@ -77,21 +80,20 @@ def squares_of_entries(X: Any, kept: np.ndarray | None = None, entries: int = EN
     n_rows, size = X.shape[0] if kept is None else len(kept), max(1, entries * X.shape[0] // (X.nnz + 1))
     for start in range(0, n_rows, size):
         stop = min(start + size, n_rows)
-        block = take(X, slice(start, stop) if kept is None else kept[start:stop]).astype(np.float64)
-        block.data *= block.data
-        yield block
+        block = take(X, slice(start, stop) if kept is None else kept[start:stop])
+        squares = np.square(block.data, dtype=np.float64)
+        yield sparse.csr_array((squares, block.indices, block.indptr), shape=block.shape)
 
 
 def _spread_within(X: Any, kept: np.ndarray | None) -> float:
     """Return the variance of the logarithms of the squares within a column, by some rows, less that of these rows."""
     squares = next(squares_of_entries(X, kept, SOME))
-    squares.eliminate_zeros()
-    logarithms, columns = np.log(squares.data), squares.indices
-    rows = np.repeat(np.arange(squares.shape[0]), np.diff(squares.indptr))
-    for places in SWEEPS * (rows, columns):
-        counts = np.bincount(places)
-        logarithms = logarithms - (np.bincount(places, logarithms) / np.maximum(counts, 1))[places]
-    free = len(columns) - len(np.unique(columns)) - len(np.unique(rows))
+    rows, known = np.repeat(np.arange(squares.shape[0]), np.diff(squares.indptr)), squares.data > 0.0
+    rows, columns, logarithms = rows[known], squares.indices[known], np.log(squares.data[known])
+    counts = [(places, np.bincount(places)) for places in (rows, columns)]
+    for places, numbers in SWEEPS * counts:
+        logarithms -= (np.bincount(places, logarithms) / np.maximum(numbers, 1))[places]
+    free = len(rows) - sum(int(np.count_nonzero(numbers)) for _, numbers in counts)
     return float(logarithms @ logarithms) / float(max(free, 1))
 
 
