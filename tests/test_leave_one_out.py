@@ -146,9 +146,7 @@ def test_units_of_sparse_columns(kind):
 def test_scales_of_columns_and_rows():
     """Rows of different lengths have the same scales as if they had one; columns of ones keep theirs exactly."""
     rng = np.random.default_rng(0)
-    ones = sparse.random_array(
-        (2000, 500), density=0.05, rng=rng, data_sampler=lambda size: np.ones(size), format="csr"
-    )
+    ones = sparse.csr_array(sparse.random(2000, 500, 0.05, "csr", random_state=0, data_rvs=np.ones))
     lengths = rng.lognormal(0.0, 1.0, 2000)
     X = sparse.csr_array(sparse.diags_array(lengths) @ ones)
     for rows, most in ((ones, 1e-9), (X, 0.5)):

@@ -97,17 +97,22 @@ class Csr(NamedTuple):
         if not lean.any():
             return self
         count_rows(self.indptr.shape[0] - 1)
-        return self._replace(lean=lean, onto=doubled(self.matrix(slice(None)) @ lean.astype(self.data.dtype)))
+        return self._replace(lean=lean, onto=doubled(self.whole @ lean.astype(self.data.dtype)))
 
     @property
     def layout(self) -> str:
         """The kind of rows, as the drivers call it."""
         return "csr"
 
+    @property
+    def whole(self):
+        """All rows, as a sparse array, not centred; nothing is copied."""
+        shape = self.indptr.shape[0] - 1, self.columns
+        return sparse.csr_array((self.data, signed(self.indices), signed(self.indptr)), shape=shape)
+
     def matrix(self, order):
         """Some rows, as a sparse array, not centred."""
-        shape = self.indptr.shape[0] - 1, self.columns
-        return sparse.csr_array((self.data, signed(self.indices), signed(self.indptr)), shape=shape)[order]
+        return self.whole[order]
 
     def offset(self, w):
         """What centring adds to each raw prediction."""
