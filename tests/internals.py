@@ -76,6 +76,12 @@ def with_largest(monkeypatch, value):
     monkeypatch.setattr(preconditioner, "_largest_of_entries", lambda *_: value)
 
 
+def sums_of_entries(X):
+    """The function to sums over the entries of the columns of sparse rows."""
+    order = plan.row_numbers(X.shape[0])
+    return without_plan.sums_of_entries(columns.as_rows(X, False), order, np.empty(0, X.dtype))
+
+
 def state_of(model, target=0):
     """Where the descent of a target stands."""
     return model._fitted.states[target]

@@ -50,6 +50,17 @@ def followed(a, w, time, pace, ridge, lasso):
     return np.exp(-pace * time) * a + gained
 
 
+def joined(mixes, number):
+    """Weights of the average where so many updates, but at most a 16th of all, make one move, in their middle."""
+    number, moves = min(int(number), len(mixes) // 16), np.zeros(len(mixes))
+    if number < 2:
+        return mixes
+    for start in range(0, len(mixes), number):
+        some = mixes[start : start + number]
+        moves[start + len(some) // 2] = 1.0 - np.prod(1.0 - some)
+    return moves
+
+
 def descend(X, y, step, centre, batch, ridge=0.0, lasso=0.0, average=False, weight=None, start=None):
     """The same steps on all columns, centred as they are: squared error, one epoch in the order of the rows."""
     n, p = X.shape
@@ -60,6 +71,9 @@ def descend(X, y, step, centre, batch, ridge=0.0, lasso=0.0, average=False, weig
     a, a0 = w.copy(), b
     rate = internals.base_rate(step, batch)
     scales, lengths, pace, until = step.preconditioner.diagonal, [], 0.0, 1
+    mixes = 4.0 / (np.arange(1, -(-n // batch) + 1) + 3.0)
+    if not (ridge or lasso):
+        mixes = joined(mixes, 4.0 * p / (X.nnz / n * batch))
     for t, start in enumerate(range(0, n, batch), 1):
         A, r = Z[start : start + batch], y[start : start + batch]
         u, size = s[start : start + batch], len(r)
@@ -70,8 +84,8 @@ def descend(X, y, step, centre, batch, ridge=0.0, lasso=0.0, average=False, weig
         along = A @ d + g0
         length = min(rate * size / batch, (c @ along) / (u * along @ along))
         w, b = w - length * d, b - length * g0
-        mix = 4.0 / (t + 3.0) if average else 1.0
-        if t == until:
+        mix = mixes[t - 1] if average else 1.0
+        if t == until and (ridge or lasso):
             pace = -np.log(1.0 - mix) / np.mean(lengths) if mix < 1.0 else np.inf
             until = max(t + 1, int(1.25 * t))
         after = flow(w, length, scales * ridge, scales * lasso)

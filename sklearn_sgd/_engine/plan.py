@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FULL
-from sklearn_sgd._engine.automatic.step_size import averaging_weights, settled_after
+from sklearn_sgd._engine.automatic.step_size import averaging_weights, joined, settled_after
 from sklearn_sgd._engine.resolve import Parts
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import RemoteObject, dtype_of, is_foreign, total
@@ -205,7 +205,11 @@ class Plan(NamedTuple):
 
     def piece(self, order: np.ndarray, n_done: int, rate_factor: float = 1.0) -> Piece:
         """The piece with these rows, after ``n_done`` updates."""
-        return Piece(order, *self.rates(n_done, self.n_updates(len(order)), rate_factor), n_done, rate_factor)
+        rates, mixes = self.rates(n_done, self.n_updates(len(order)), rate_factor)
+        if self.preconditioner is not None and self.preconditioner.filled is not None and self.formulas.is_unpenalised:
+            n_rows, n_columns = self.X.shape
+            mixes = joined(mixes, n_columns, self.n_entries / n_rows * len(order))
+        return Piece(order, rates, mixes, n_done, rate_factor)
 
     def rates(self, n_done: int, n_updates: int, rate_factor: float) -> tuple[np.ndarray, np.ndarray]:
         """Rates and weights of the average for ``n_updates`` updates, after those done."""

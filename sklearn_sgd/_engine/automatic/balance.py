@@ -18,18 +18,17 @@ Sinkhorn, R. and Knopp, P., "Concerning nonnegative matrices and doubly stochast
 Mathematics 21, 1967: the balancing by turns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
-from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import take
 
 # Number of entries of the rows that are read together, and of those by which their spread is measured.
-ENTRIES, SOME = 1 << 20, 1 << 16
+ENTRIES, SOME = 1 << 18, 1 << 15
 
 # Distance of the quartiles of normal numbers, and the largest difference by chance, in standard deviations.
 QUARTILES, FAR = 1.349, 6.0
@@ -38,41 +37,23 @@ QUARTILES, FAR = 1.349, 6.0
 SWEEPS = 3
 
 
-def balanced(statistics: ColumnStatistics, X: Any, kept: np.ndarray | None, weight: np.ndarray) -> ColumnStatistics:
-    """Return the statistics of sparse columns with such squares of their entries. Filled columns stay as they are."""
+def balanced(
+    statistics: ColumnStatistics, X: Any, kept: np.ndarray | None, sums: Callable[..., np.ndarray]
+) -> ColumnStatistics:
+    """Return the statistics of sparse columns with such squares of their entries. Filled columns stay as they are.
+
+    ``sums`` maps the inverse squares of columns to sums over their entries of the sizes of rows.
+    """
     assert statistics.counts is not None
     counts, square = statistics.counts, statistics.entry_square
     some = (counts > 0.0) & (square > 0.0) & ~statistics.filled
     if not some.any():
         return statistics
-    sizes = _sizes_of_entries(X, kept, weight, np.divide(1.0, square, out=np.zeros_like(square), where=some))
+    sizes = sums(inverse=np.divide(1.0, square, out=np.zeros_like(square), where=some))[0]
     some &= np.isfinite(sizes) & (sizes > 0.0)
     square[some] = credible(counts[some] * square[some] / sizes[some], counts[some], _spread_within(X, kept))
     moment = counts * square - statistics.weight * statistics.mean**2
     return statistics._replace(moment=np.where(some, moment, statistics.moment))
-
-
-def _sizes_of_entries(X: Any, kept: np.ndarray | None, weight: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """Return for each column the weighted sum of the sizes of the rows of its entries.
-
-    ``inverse`` has one over the mean square of each column's entries; 0 for columns that do not count.
-    """
-    n_rows = X.shape[0] if kept is None else len(kept)
-    count_rows(n_rows)
-    start, sums, is_counted, ones = 0, np.zeros(X.shape[1]), (inverse > 0.0).astype(np.float64), np.empty(0)
-    for squares in squares_of_entries(X, kept):
-        stop, n_entries = start + squares.shape[0], len(squares.data)
-        has_zeros = not squares.data.all()
-        ones = ones if len(ones) >= n_entries else np.ones(n_entries)
-        known = (squares.data != 0.0).astype(np.float64) if has_zeros else ones[:n_entries]
-        entries = sparse.csr_array((known, squares.indices, squares.indptr), shape=squares.shape)
-        lengths = entries @ is_counted if has_zeros or not is_counted.all() else np.diff(squares.indptr)
-        sizes = (squares @ inverse) / np.maximum(lengths, 1.0)
-        if weight.shape[0]:
-            sizes *= weight[start:stop] if kept is None else weight[kept[start:stop]]
-        sums += entries.T @ sizes
-        start = stop
-    return sums
 
 
 def squares_of_entries(X: Any, kept: np.ndarray | None = None, entries: int = ENTRIES) -> Iterator[Any]:

@@ -363,10 +363,9 @@ def largest_eigenvalue(
     if is_foreign(X):
         return largest_eigenvalue_on_device(X, weight, mean, scale, z, POWERS + 1) or 1.0
     shares = (weight / total(weight)).astype(X.dtype)
-    z, columns, squares, filled = shares * z.astype(X.dtype, copy=False), X.T, scale * scale, np.flatnonzero(mean)
+    z, columns, squares = shares * z.astype(X.dtype, copy=False), X.T, scale * scale
     for power in range(POWERS + 1):
-        v = doubled(columns @ z)
-        v[filled] -= mean[filled] * total(z)
+        v = doubled(columns @ z) - mean * total(z)
         u = squares * v
         before, largest = largest, float(v @ u) ** 0.5
         if not largest:
@@ -374,5 +373,5 @@ def largest_eigenvalue(
         if power > 1 and largest <= before:
             break  # Estimates rise until they are exact to rounding; those of a single row are soon.
         u /= largest
-        z = shares * (X @ u.astype(X.dtype, copy=False) - X.dtype.type(mean[filled] @ u[filled]))
+        z = shares * (X @ u.astype(X.dtype, copy=False) - X.dtype.type(mean @ u))
     return largest

@@ -177,13 +177,10 @@ def measure(
 
 
 def measure_entries(
-    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, sums: Callable[[np.ndarray], np.ndarray] | None
+    X, kept: np.ndarray | None, weight: np.ndarray, centred: bool, sums: Callable[..., np.ndarray]
 ) -> ColumnStatistics:
-    """Return the same for sparse rows with many columns; ``sums`` maps shifts to sums over entries, if it is given."""
-    if sums is None:
-        return measure(X, kept, weight, centred)
+    """Return the same for sparse rows with many columns; ``sums`` maps shifts to sums over entries."""
     n = X.shape[0] if kept is None else len(kept)
-    count_rows(n)
     s = weight if kept is None or not weight.shape[0] else weight[kept]
     total = float(s.sum(dtype=np.float64)) if weight.shape[0] else float(n)
     return _from_sums(total, centred, sums, _typical(take(X, slice(TYPICAL))) if centred else np.zeros(X.shape[1]))

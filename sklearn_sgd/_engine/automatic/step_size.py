@@ -28,6 +28,10 @@ BURN_IN = 10.0
 # its rows, and has forgotten a start that is a hundred times as far away as the noise of a row.
 SETTLED = 6.0
 
+# An average of sparse columns moves once while this number of entries is read for each column, but this often in a pass
+# over rows, at least.
+ENTRIES, MOVES = 4.0, 16
+
 
 def base_rate(step: Step, batch_size: int | None) -> float:
     """Return the first rate of steps on batches; ``batch_size`` None is for steps on all rows, which have no noise."""
@@ -78,6 +82,21 @@ def averaging_weights(t: np.ndarray, settled: float = np.inf) -> np.ndarray:
     if settled == np.inf:
         return (DECAY + 1.0) / (t + DECAY)
     return 1.0 / ((np.minimum(t, settled) + DECAY) / (DECAY + 1.0) + np.maximum(t - settled, 0.0))
+
+
+def joined(weights: np.ndarray, n_columns: int, n_entries: float) -> np.ndarray:
+    """Return weights of an average of sparse columns that moves less often, and forgets as much.
+
+    A move costs the number of columns. So updates that together read several times as many entries, out of those of all
+    updates, make one move: the parameters in the middle of them have the weight of all.
+    """
+    n_updates = len(weights)
+    every = min(int(ENTRIES * n_columns * n_updates / max(n_entries, 1.0)), n_updates // MOVES)
+    if every <= 1:
+        return weights
+    starts, moves = np.arange(0, n_updates, every), np.zeros(n_updates)
+    moves[(starts + np.minimum(starts + every, n_updates)) // 2] = 1.0 - np.multiply.reduceat(1.0 - weights, starts)
+    return moves
 
 
 def settled_after(rate: float) -> float:

@@ -240,7 +240,7 @@ def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:
 
 def table_size(n_columns: int, n_filled: int, batch: int) -> int:
     """Number of entries of that memory. Where it is small, the time of a call matters more than cache lines."""
-    return WIDTH * n_columns + 2 * n_filled + batch
+    return WIDTH * n_columns + n_filled + batch
 
 
 def _passive_aggressive(drivers, plan, piece, vectors, window) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from sklearn_sgd._engine.compiled import functions, machine
 from sklearn_sgd._engine.passes.drivers import driver, is_plain, weighted_rows
-from sklearn_sgd._engine.passes.rows import NO_INDEX, Dense, rows_ahead
+from sklearn_sgd._engine.passes.rows import NO_INDEX, NOTHING, Dense, rows_ahead
+from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.traits import LossReading
 
 DOUBLE = np.dtype(np.float64)
@@ -28,18 +29,19 @@ def permute(order: np.ndarray, generator: np.random.Generator) -> None:
             machine.source("permute", "dense")(order, start, draws, len(draws))
 
 
-def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The function from shifts to sums over the entries of sparse columns, of shape (3, P); None in plain Python.
+def sums_of_entries(rows, order: np.ndarray, weight: np.ndarray) -> Callable[..., np.ndarray]:
+    """The function from shifts and inverse squares to sums over the entries of sparse columns, of shape (3, P).
 
-    Shifts are subtracted before squaring.
+    Shifts are subtracted before squaring. With inverse squares, rows have a size; see the driver.
     """
-    if is_plain():
-        return None
-    made = driver("sparse_sums", "csr", rows.data.dtype, rows.index_dtype, order.dtype, plain=False)
+    made = driver("sparse_sums", "csr", rows.data.dtype, rows.index_dtype, order.dtype, is_plain())
+    weight = weight.astype(rows.data.dtype, copy=False)
 
-    def sums_after(shift: np.ndarray) -> np.ndarray:
-        sums = np.zeros((rows.columns, 3))
-        more = {"shift": shift, "shifted": int(shift.any()), "sums": sums}
+    def sums_after(shift: np.ndarray | None = None, inverse: np.ndarray | None = None) -> np.ndarray:
+        count_rows(len(order))
+        sums, shifted, sized = np.zeros((rows.columns, 3)), shift is not None and bool(shift.any()), inverse is not None
+        more = {"shift": shift if shifted else NOTHING, "shifted": int(shifted), "sums": sums}
+        more |= {"inverse": inverse if sized else NOTHING, "sized": int(sized)}
         made({**rows.arguments(), **weighted_rows(weight, order), **more})
         return sums.T
 

@@ -80,7 +80,7 @@ def learn_columns(
         sums = sums_of_entries(as_rows(X, has_intercept), row_numbers(n_rows) if kept is None else kept, weight)
         new = measure_entries(X, kept, weight, about_means, sums)
         if not stream:
-            new = balanced(new, X, kept, weight)
+            new = balanced(new, X, kept, sums)
             new = new._replace(centred=has_intercept and not _acts_on_single(recipe.formulas, new))
     elif is_foreign(X):
         new, _ = measure_on_device(X, weight, about_means, targets if known else None)

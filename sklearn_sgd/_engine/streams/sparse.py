@@ -13,7 +13,7 @@ import numpy as np
 from sklearn_sgd._engine.automatic.credibility import STATISTICS
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries, is_varying
-from sklearn_sgd._engine.automatic.step_size import base_rate
+from sklearn_sgd._engine.automatic.step_size import base_rate, joined
 from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD
 from sklearn_sgd._engine.compiled.machine import bound
@@ -117,6 +117,8 @@ class SparseStream:
         else:
             w[:p], average[:p] = rules.catch_up(rows[:, STATISTICS:], clock, state.window, rows)
         piece = self._piece(template, state)
+        if rules.automatic and not any(rules.terms):
+            piece = piece._replace(mixes=joined(piece.mixes, p, len(places)))
         loss = self._run(template, state, entries, piece, X, y)
         if not rules.averaged:
             average[:] = w

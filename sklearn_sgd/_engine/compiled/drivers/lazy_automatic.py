@@ -1,8 +1,9 @@
 """The automatic step on sparse rows at the cost of each batch's non-zeros.
 
 Each column with many zeros has a scale of its own. The ``filled`` columns, which have entries in most rows, are centred
-and preconditioned together. A column without entries in a batch does not move with the gradient. The effects of the
-penalty and of averaging are applied when it next occurs, and at the end of the pass.
+and preconditioned together. A column without entries in a batch does not move with the gradient. The effect of a penalty,
+and that on its average, is applied when it next occurs, and at the end of the pass. Without a penalty the average of
+all columns moves together, and less often (`step_size.joined`).
 
 Without a penalty, the columns with many zeros may be centred, too. The gradient of the centred columns is that of the
 others less a multiple of their means, and these are the same in all steps. So their part in all coefficients is one
@@ -36,12 +37,9 @@ from sklearn_sgd._engine.compiled.drivers.primitives import (
     tail,
 )
 
-# Remaining weight of the start of an average, below which the average is brought up to date.
-LEAST = 1e-100
-
-# Places in a row of the table of columns, which is half a cache line: the coefficient, its average, its scale, and the
-# time of the last visit, which matters under a penalty.
-MEAN, SCALE, SEEN, WIDTH = 1, 2, 3, 4
+# Places in a row of the table of columns: the coefficient and its scale; under a penalty also its average, and the time
+# of its last visit. A row is within a cache line. WIDTH is its length, and NARROW that without a penalty.
+SCALE, MEAN, SEEN, WIDTH, NARROW = 1, 2, 3, 4, 2
 
 # Columns of a row for which the effect of a penalty is computed together; memory for their coefficients and averages.
 STRETCH = 128
@@ -127,26 +125,24 @@ def follow_all(columns, n, table, values, means, now, ridge, lasso):
     return others
 
 
-def predict(rows, i, shift, table):
+def predict(rows, i, shift, table, width):
     """Raw prediction for row i."""
     X, indices, indptr = rows
     raw = shift
     for e in range(int(indptr[i]), int(indptr[i + 1])):
-        raw += X[e] * table[WIDTH * int(indices[e])]
+        raw += X[e] * table[width * int(indices[e])]
     return raw
 
 
-def descend(rows, order, start, size, c, length, shares, table):
+def descend(rows, order, start, size, c, length, table, width):
     """Move columns by a length along minus the scaled gradient of a batch."""
     X, indices, indptr = rows
     for k in range(size):
         q = size - 1 - k  # The columns of the last rows were just read, and are still in the first-level cache.
         i, slope = order[start + q], length * float(c[q]) / size
         for e in range(int(indptr[i]), int(indptr[i + 1])):
-            at = WIDTH * int(indices[e])
-            by = slope * float(X[e]) * table[at + SCALE]
-            table[at] -= by
-            table[at + MEAN] += shares * by
+            at = width * int(indices[e])
+            table[at] -= slope * float(X[e]) * table[at + SCALE]
 
 
 def turned(i, turn, onto, leans):
@@ -161,19 +157,18 @@ def moved(offset, length, pull, reach, toward):
     return offset + length * (pull * reach - toward)
 
 
-def set_aside(filled, n_filled, table, kept):
-    """Keep the coefficients of the filled columns and their averages, and begin the sums of their moves at 0."""
+def set_aside(filled, n_filled, table, width, kept):
+    """Keep the coefficients of the filled columns, and begin the sums of their moves at 0."""
     for f in range(n_filled):
-        at = WIDTH * int(filled[f])
-        kept[2 * f], kept[2 * f + 1] = table[at], table[at + MEAN]
+        at = width * int(filled[f])
+        kept[f] = table[at]
         table[at] = 0.0
 
 
-def put_back(filled, n_filled, d, length, shares, table, kept):
-    """Write the coefficients of the filled columns, and their averages, after a move along their direction."""
+def put_back(filled, n_filled, d, length, table, width, kept):
+    """Write the coefficients of the filled columns after a move along their direction."""
     for f in range(n_filled):
-        at, by = WIDTH * int(filled[f]), length * float(d[f])
-        table[at], table[at + MEAN] = kept[2 * f] - by, kept[2 * f + 1] + shares * by
+        table[width * int(filled[f])] = kept[f] - length * float(d[f])
 
 
 def lazy_automatic(
@@ -190,19 +185,19 @@ def lazy_automatic(
 
     If it ``leans``, all columns are centred; ``onto`` has the prediction of `lean` for each row of X, not centred.
     The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Without a
-    penalty the average is ``left`` times its stored value, plus the weights so far times the parameters.
+    penalty the average moves where its weight is not 0, which costs the number of columns.
 
     Each step is taken at its whole length before the line search. Predictions before and after it give those for its
     direction, so that the entries of a batch are read three times. Only a step that is shortened takes a fourth.
     """
     most, pulls = min(batch, n), ridge > 0.0 or lasso > 0.0
     rows, kept = (X, indices, indptr), tail(table, WIDTH * p)
-    before = tail(kept, 2 * n_filled)
+    before, width = tail(kept, n_filled), WIDTH if pulls else NARROW
     z, targets, s, c = tail(work, 0), tail(work, most), tail(work, 2 * most), tail(work, 3 * most)
     along, trial, ends = tail(work, 4 * most), tail(work, 5 * most), tail(work, 6 * most)
     part = tail(work, 7 * most)
     d = tail(part, n_filled + 1)
-    left, shares, follows, total, entries = 1.0, 0.0, False, 0.0, 0
+    total, entries = 0.0, 0
     # The offset is the product of the means of the columns that lean with their coefficients, and reach that with lean.
     turn, mean_turn, offset, reach = 0.0, 0.0, 0.0, 0.0
     if leans:
@@ -212,25 +207,19 @@ def lazy_automatic(
                 reach += float(mean[j]) * lean[j]
     time, since, pace = present(window)
     for j in range(p):
-        at = WIDTH * j
-        table[at], table[at + MEAN] = float(w[j]), average[j]
-        table[at + SCALE], table[at + SEEN] = float(inverse[j]), time
-    for k in range(updates + 1):
-        last, mix = k == updates, 0.0
+        at = width * j
+        table[at], table[at + SCALE] = float(w[j]), float(inverse[j])
+        if pulls:
+            table[at + MEAN], table[at + SEEN] = average[j], time
+    for k in range(updates):
+        mix = 0.0
         if averaged:
-            mix = mixes[min(k, updates - 1)]
-        if averaged and pulls == 0 and (last or left < LEAST or (follows and mix < 1.0)):
-            for j in range(p):
-                at = WIDTH * j
-                table[at + MEAN] = table[at] if follows else left * (table[at + MEAN] + shares * table[at])
-            left, shares = 1.0, 0.0
-        if last:
-            break
+            mix = mixes[k]
         start, stop = k * batch, min((k + 1) * batch, n)
         size, pull, fall, toward = stop - start, 0.0, 0.0, 0.0
         shift = float(bias) * float(w[p]) - offset
         for f in range(n_filled):
-            at = WIDTH * int(filled[f])
+            at = width * int(filled[f])
             if pulls:
                 visit(table, at, float(shared[f]), (time, since, pace), window, ridge, lasso)
             shift -= float(mean[filled[f]]) * table[at]
@@ -239,7 +228,7 @@ def lazy_automatic(
             if pulls:
                 before[q] = shift + visit_row(rows, i, table, held, (time, since, pace), window, ridge, lasso)
             else:
-                before[q] = predict(rows, i, shift - turned(i, turn, onto, leans), table)
+                before[q] = predict(rows, i, shift - turned(i, turn, onto, leans), table, width)
             z[q] = before[q]
             take_row(i, q, y, weight, weighted, targets, s)
         sums[0] = 0.0
@@ -255,18 +244,18 @@ def lazy_automatic(
             toward += turned(i, float(c[q]) / size, onto, leans)
         go = 0.0
         if step > 0.0 and step < 1e308:
-            set_aside(filled, n_filled, table, kept)
-            descend(rows, order, start, size, c, step, shares, table)
+            set_aside(filled, n_filled, table, width, kept)
+            descend(rows, order, start, size, c, step, table, width)
             for f in range(n_filled):
-                part[f] = -table[WIDTH * int(filled[f])] / step - float(mean[filled[f]]) * pull
+                part[f] = -table[width * int(filled[f])] / step - float(mean[filled[f]]) * pull
             precondition(shared, full, n_filled, part, d)
-            put_back(filled, n_filled, d, step, shares, table, kept)
+            put_back(filled, n_filled, d, step, table, width, kept)
             shift = float(bias) * (float(w[p]) - step * pull) - moved(offset, step, pull, reach, toward)
             for f in range(n_filled):
-                shift -= float(mean[filled[f]]) * table[WIDTH * int(filled[f])]
+                shift -= float(mean[filled[f]]) * table[width * int(filled[f])]
             for q in range(size):
                 i = order[start + q]
-                after = predict(rows, i, shift - turned(i, turn - step * pull, onto, leans), table)
+                after = predict(rows, i, shift - turned(i, turn - step * pull, onto, leans), table, width)
                 move = (before[q] - after) / step
                 along[q] = move
                 fall += float(c[q]) / size * move
@@ -275,8 +264,8 @@ def lazy_automatic(
                     step, fall, 0.0, 0.0, noise, size, targets, z, s, ends, along, trial, slopes, loss_numbers, sums
                 )
             if go < step:
-                descend(rows, order, start, size, c, go - step, shares, table)
-                put_back(filled, n_filled, d, go, shares, table, kept)
+                descend(rows, order, start, size, c, go - step, table, width)
+                put_back(filled, n_filled, d, go, table, width, kept)
         w[p] -= go * pull
         if leans:
             turn -= go * pull
@@ -299,18 +288,17 @@ def lazy_automatic(
         if averaged:
             average[p] += mix * (float(w[p]) - average[p])
             mean_turn += mix * (turn - mean_turn)
-            follows = mix == 1.0
-            if pulls == 0 and not follows:
-                left *= 1.0 - mix
-                shares += mix / left
+        if pulls == 0 and mix > 0.0:
+            for j in range(p):
+                average[j] += mix * (table[width * j] - average[j])
     if pulls:
         for f in range(n_filled):
             visit(table, WIDTH * int(filled[f]), float(shared[f]), (time, since, pace), window, ridge, lasso)
         visit_others(p, table, (time, since, pace), window, ridge, lasso)
     for j in range(p):
-        at = WIDTH * j
+        at = width * j
         w[j] = table[at]
-        if averaged:
+        if pulls and averaged:
             average[j] = table[at + MEAN]
     if leans:
         for j in range(p):
