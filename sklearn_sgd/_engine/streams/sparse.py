@@ -117,7 +117,7 @@ class SparseStream:
         else:
             w[:p], average[:p] = rules.catch_up(rows[:, STATISTICS:], clock, state.window, rows)
         piece = self._piece(template, state)
-        if rules.automatic and not any(rules.terms):
+        if len(piece.mixes) > 1 and rules.automatic and not any(rules.terms):
             piece = piece._replace(mixes=joined(piece.mixes, p, len(places)))
         loss = self._run(template, state, entries, piece, X, y)
         if not rules.averaged:
