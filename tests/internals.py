@@ -98,13 +98,17 @@ def effective_shares(state, X, weight):
 
 def record_expected_losses(monkeypatch):
     """Return a list to which fits append the loss expected on new rows, and the model, after each epoch."""
-    found, original = [], probe.Probe.expected_loss
+    found = []
 
-    def recorded(self, state):
-        found.append((original(self, state), *state.predictor()))
-        return found[-1][0]
+    def recorded(original):
+        def expected_loss(self, state):
+            found.append((original(self, state), *state.predictor()))
+            return found[-1][0]
 
-    monkeypatch.setattr(probe.Probe, "expected_loss", recorded)
+        return expected_loss
+
+    for kind in (probe.LeftOut, probe.HeldOut):
+        monkeypatch.setattr(kind, "expected_loss", recorded(kind.expected_loss))
     return found
 
 

@@ -189,6 +189,40 @@ def test_weights_do_not_end_a_fit_early(seed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mean", [0.02, 0.1])
+def test_rare_counts(kind, mean):
+    """A few of the samples have events, whose exponentials grow as they are learned by heart."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(10_000, 3000, 20 / 3000, "csr", random_state=0)
+    y = rng.poisson(mean * np.exp(0.5 * (X @ rng.standard_normal(3000))))
+    model = kind("poisson", random_state=0).fit(X[:8000], y[:8000])
+    assert d2_tweedie_score(y[8000:], model.predict(X[8000:]), power=1) > 0.01
+    assert model.stop_reason_ == "tol"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["poisson", "absolute_error"])
+def test_all_epochs_without_a_tolerance(monkeypatch, kind, loss):
+    """They end where the fit with a tolerance was after as many, and go no further."""
+    found, (X, z) = internals.record_expected_losses(monkeypatch), texts(1000, 1500)
+    y = np.random.default_rng(0).poisson(np.exp((z - z.mean()) / z.std()))
+    stopped = kind(loss, random_state=0).fit(X, y)
+    best = 1 + int(np.argmin([expected for expected, *_ in found]))
+    assert best < len(found) == stopped.n_iter_
+    model = kind(loss, random_state=0, epochs=best, tol=None).fit(X, y)
+    assert_allclose(model.coef_, stopped.coef_, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_few_rows_of_another_loss(kind, n):
+    X = sparse.random(n, 500, 0.02, "csr", random_state=0)
+    model = kind("huber", random_state=0).fit(X, np.arange(n))
+    assert np.isfinite(model.predict(X)).all()
+    assert model.loss_curve_[-1] <= model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", ["gamma", "poisson"])
 def test_one_row_does_not_end_a_fit(kind, loss):
     """Targets over several powers of ten: the loss of one left-out row, by an exponential, was that of all others."""

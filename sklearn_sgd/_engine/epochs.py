@@ -133,7 +133,7 @@ def one_epoch(descents: Sequence[Descent], order: Any = None) -> list[tuple[Desc
     """Continue the descents for one epoch, with the rows in this order or in their own."""
     plan = descents[0].plan
     if order is None:
-        order = epoch_order(plan, plan.used, descents[0].state.generator)
+        order = epoch_order(plan, plan.used.copy() if plan.shuffles else plan.used, descents[0].state.generator)
     for descent in descents:
         descent.begin()
     whole = len(order) > plan.batch_size and not any(descent.record for descent in descents)

@@ -12,7 +12,7 @@ from sklearn_sgd._engine.finish.ways import Ways, part_of_epoch
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.objective import loss_of, objective_of, rounding_of_predictions
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.probe import Probe, is_prone_to_noise
+from sklearn_sgd._engine.probe import is_prone_to_noise, probe_of
 from sklearn_sgd._engine.reference import Reference
 from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
@@ -55,11 +55,10 @@ class Fit:
         unit = self.reference.unit
         self.progress = unit * (tol or 0.0)
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * self.reference.size
-        is_prone = bool(tol) and not score and is_prone_to_noise(plan, state)
-        self.probe = Probe(plan, state) if is_prone else None
-        self.ways = Ways(plan, state, self.reference, has_score=bool(score), has_probe=bool(self.probe))
+        self.is_prone = is_prone_to_noise(plan, state)
+        self.probe = probe_of(plan, state) if self.is_prone and tol and not score else None
+        self.ways = Ways(plan, state, self.reference, has_score=bool(score), is_prone=self.is_prone)
         ends_at_once = self.ways.end_at_once(plan, state)
-        measures = bool(self.probe and self.probe.measures)
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
@@ -73,8 +72,8 @@ class Fit:
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
             keeps_best=bool(score or self.probe),
-            adds_up=measures or (plan.preconditioner is not None and not (plan.noise or score or self.probe)),
-            ends_on_rise=measures and plan.noise,
+            adds_up=self.probe.adds_up if self.probe else plan.preconditioner is not None and not (plan.noise or score),
+            ends_on_rise=bool(self.probe and self.probe.ends_on_rise),
         )
         if ends_at_once and tol is not None:
             plan = plan._replace(part=part_of_epoch(plan))
@@ -187,7 +186,7 @@ class Fit:
         not lead to a move, small gains are noise.
         """
         plan = self.descent.plan
-        if not hides_directions(plan) or (not self.has_tolerance and is_prone_to_noise(plan, state)):
+        if not hides_directions(plan) or (not self.has_tolerance and self.is_prone):
             return
         worth = self.progress if self.has_tolerance else TOL * abs(self.reference.loss)
         worth *= MISSING if self.probe is None else 1.0

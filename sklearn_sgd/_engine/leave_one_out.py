@@ -1,4 +1,4 @@
-"""Leave-one-out errors of a descent, from the slopes that the losses of its rows had on the way.
+"""Leave-one-out errors of a descent on the squared error, from the residuals that its rows had on the way.
 
 A row i that is left out does not move the parameters. Without it, a descent in the time t has the residual
 
@@ -7,7 +7,7 @@ A row i that is left out does not move the parameters. Without it, a descent in 
 where the response h_i is that of the other rows to an impulse of this one. It is the same for all targets. If these are
 only noise, the left-out prediction is independent of it, so that what is left of the noise of a row, ``c_i``, solves
 ``1 = c_i(t) + integral of h_i(t - s) c_i(s)``. The responses follow from this equation, and the errors from them. For
-steps on all rows, without momentum, and the squared error this is exact. Here, rows of similar size share a response.
+steps on all rows, without momentum, this is exact. Here, rows of similar size share a response.
 
 To divide the residuals by ``c(t)``, as in generalised cross-validation, is right for ridge regressions, but not for a
 descent that is stopped early.
@@ -25,13 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.baseline import sum_of_losses, targets_and_weights
+from sklearn_sgd._engine.baseline import targets_and_weights
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._namespace import doubled, like, total
-
-# How much more a loss with a link grows than a parabola, at most.
-MOST = 3.0
 
 
 class Responses:
@@ -55,9 +52,9 @@ class Responses:
         self.times, self.left, self.integrals = times, left, np.vstack((self.integrals, integral))
 
     def weights(self, times: np.ndarray) -> np.ndarray:
-        """Return the weights, of shape (n_times, n_groups), of the slopes at times in the errors at the last of them.
+        """Return the weights, of shape (n_times, n_groups), of residuals at some times in the errors at the last.
 
-        Between two times the slopes are the mean of those at both. Responses after the last known time count as 0.
+        Between two times the residuals are the mean of those at both. Responses after the last known time count as 0.
         """
         up_to = self._up_to(times[-1] - times)
         parts, none = up_to[:-1] - up_to[1:], np.zeros((1, up_to.shape[1]))
@@ -71,38 +68,24 @@ class Responses:
 class LeaveOneOut:
     """The mean leave-one-out loss of a descent, epoch by epoch, on some of its rows, which belong to groups.
 
-    ``start`` has the parameters before the descent. Steps of other losses than the squared error are made in units of
-    their curvature; so are their slopes here.
+    The loss is the squared error. ``start`` has the parameters before the descent.
     """
 
     def __init__(self, plan: Plan, rows: np.ndarray, X: Any, groups: np.ndarray, start: tuple[np.ndarray, float]):
         self.X, self.groups, self.loss = X, groups, plan.parts.loss
         self.y, self.weight = targets_and_weights(plan.data, rows)
         self.responses, self.times = Responses(int(groups.max()) + 1), np.zeros(1)
-        self.slopes = [self._slopes(self._predictions(*start))[0]]
+        self.residuals = [self._predictions(*start) - self.y]
 
     def mean_loss(self, time: float, coef: np.ndarray, intercept: float) -> float:
-        """Return the mean loss of a model after another epoch."""
+        """Return the mean loss of a model after another epoch; the time is the length of all steps until now."""
         predictions, self.times = self._predictions(coef, intercept), np.append(self.times, time)
-        slopes, curvature = self._slopes(predictions)
-        self.slopes.append(slopes)
+        self.residuals.append(predictions - self.y)
         weights = self.responses.weights(self.times)
-        move = sum(weights[k][self.groups] * each for k, each in enumerate(self.slopes))
-        losses, moved = (self.loss.value(self.y, raw) + 0.0 * self.y for raw in (predictions, predictions + move))
-        # The exponential of the moved prediction of one row could dominate the mean.
-        most = losses + MOST * curvature * abs(move * (slopes + 0.5 * move))
-        found = np.minimum(moved, most) if hasattr(self.loss, "link") else moved
-        return total(self.weight * found) / total(self.weight)
+        move = sum(weights[k][self.groups] * each for k, each in enumerate(self.residuals))
+        return total(self.weight * self.loss.value(self.y, predictions + move)) / total(self.weight)
 
     def _predictions(self, coef: np.ndarray, intercept: float) -> np.ndarray:
-        """Raw predictions for the rows."""
+        """Predictions for the rows."""
         count_rows(len(self.y))
         return np.asarray(doubled(self.X @ like(coef, self.X) + intercept))
-
-    def _slopes(self, predictions: np.ndarray) -> tuple[np.ndarray, float]:
-        """The slopes of the losses, in units of the curvature of the parabolas with these slopes and losses; this."""
-        slopes = self.loss.gradient(self.y, predictions) + 0.0 * self.y
-        losses = sum_of_losses(self.loss, self.y, predictions, self.weight)
-        curvature = total(self.weight * slopes * slopes) / max(2.0 * losses, 1e-300)
-        curvature = curvature if curvature > 0.0 else 1.0
-        return slopes / curvature, curvature

@@ -1,4 +1,6 @@
-"""The loss expected on new rows, epoch by epoch, and what it needs: the noise of the training rows that is learned.
+"""The loss expected on new rows, epoch by epoch: of rows that are left out.
+
+For the squared error, a formula leaves out each of them; for other losses, a second descent a fifth of them.
 
 References
 ----------
@@ -11,16 +13,15 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective, groups_by_size
-from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
+from sklearn_sgd._engine.automatic.window import LENGTHS
 from sklearn_sgd._engine.baseline import targets_and_weights
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.leave_one_out import LeaveOneOut, Responses
+from sklearn_sgd._engine.objective import loss_of
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
-from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._namespace import take
-from sklearn_sgd.losses import SquaredError
 
 # Number of rows up to which the learned noise is always measured. For more rows than columns the formula is as good
 # from there on, but not for full batches.
@@ -39,6 +40,9 @@ SAMPLE = 10_000
 # Largest number of epochs of the descent on noise for one epoch of the fit, whose steps may be longer.
 EPOCHS = 8
 
+# Share of the rows that a second descent leaves out.
+SHARE = 0.2
+
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
     """Whether a longer descent would learn noise: on sparse rows with many columns and without a penalty."""
@@ -46,8 +50,54 @@ def is_prone_to_noise(plan: Plan, state: State) -> bool:
     return by_entries and plan.formulas.is_unpenalised and not (plan.remembers or plan.is_remote)
 
 
+def probe_of(plan: Plan, state: State) -> "Probe | None":
+    """Return what is expected on new rows of such a descent; None if there are too few rows to leave some out."""
+    if plan.formulas.is_quadratic:
+        return LeftOut(plan, state)
+    return HeldOut(plan, state) if plan.n_rows > 1 else None
+
+
 class Probe:
-    """The loss expected on new rows: the mean of leave-one-out errors.
+    """The loss expected on new rows.
+
+    Attributes
+    ----------
+    patience : int
+        Number of epochs without progress after which a fit stops.
+    adds_up : bool
+        Whether the progress of all these epochs counts, not that of each.
+    ends_on_rise : bool
+        Whether an epoch after which the value is larger than before is the last one.
+    """
+
+    patience, adds_up, ends_on_rise = PATIENCE, True, False
+
+    def expected_loss(self, state: State) -> float:
+        """Return the loss expected on new rows after another epoch."""
+        raise NotImplementedError
+
+
+class HeldOut(Probe):
+    """The loss on some rows, of a second descent, on the others. It makes an epoch for each one of the fit."""
+
+    def __init__(self, plan: Plan, state: State):
+        generator, used = np.random.default_rng(0), plan.used
+        self.plan, is_held = plan, np.zeros(plan.n_rows, bool)
+        is_held[generator.permutation(plan.n_rows)[: max(1, int(SHARE * plan.n_rows))]] = True
+        self.held, rows = used[is_held], used[~is_held]
+        state = state.fork()
+        state.generator = generator
+        size = min(plan.batch_size, len(rows))
+        self.descent = Descent(plan._replace(row_indices=rows, n_rows=len(rows), batch_size=size), state)
+
+    def expected_loss(self, state: State) -> float:
+        """Return the mean loss on these rows after another epoch."""
+        one_epoch([self.descent])
+        return loss_of(self.plan, self.descent.state, rows=self.held)
+
+
+class LeftOut(Probe):
+    """The mean leave-one-out loss of the squared error.
 
     The learned noise is measured for few rows, more columns than rows, and full batches; otherwise it follows from the
     curvatures of the columns.
@@ -59,13 +109,14 @@ class Probe:
         assert state.step.shares is not None
         shares, inverse = state.step.shares, plan.preconditioner.inverse.astype(float)
         inverse[plan.preconditioner.filled] = 0.0
-        self.measures = not plan.noise or plan.n_rows <= max(ROWS, int(np.count_nonzero(shares)))
-        self.patience, every = PATIENCE if self.measures else 1, -(-plan.n_rows // SAMPLE)
-        rows, X = _some_rows(plan, 1 if self.measures else every)
+        measures = not plan.noise or plan.n_rows <= max(ROWS, int(np.count_nonzero(shares)))
+        self.patience, self.adds_up, self.ends_on_rise = PATIENCE if measures else 1, measures, measures and plan.noise
+        every = -(-plan.n_rows // SAMPLE)
+        rows, X = _some_rows(plan, 1 if measures else every)
         weight = targets_and_weights(plan.data, rows)[1]
         groups = groups_by_size(X, weight, inverse)
         self.noise: NoiseDescent | NoiseByFormula
-        if self.measures:
+        if measures:
             self.noise = NoiseDescent(plan, state, X, weight, groups)
             (rows, X), groups = _some_rows(plan, every), groups[::every]
         else:
@@ -74,8 +125,8 @@ class Probe:
         self.errors = LeaveOneOut(plan, rows, X, groups, state.predictor())
 
     def expected_loss(self, state: State) -> float:
-        """The loss expected on new rows after another epoch."""
-        time = float(state.window[RELATIVE_TIME])
+        """Return the mean leave-one-out loss after another epoch."""
+        time = float(state.window[LENGTHS])
         self.noise.follow(time, self.errors.responses)
         return self.errors.mean_loss(time, *state.predictor())
 
@@ -98,10 +149,7 @@ class NoiseByFormula:
 
 
 class NoiseDescent:
-    """A descent on random signs, by the same plan: what it predicts of them is the learned noise.
-
-    The steps of all losses have the length of those of the squared error, so that the signs have this loss.
-    """
+    """A descent on random signs, by the same plan: what it predicts of them is the learned noise."""
 
     def __init__(self, plan: Plan, state: State, X: Any, weight: np.ndarray, groups: np.ndarray):
         self.X, self.weight, self.groups = X, weight, groups
@@ -116,9 +164,6 @@ class NoiseDescent:
         for w in (state.vectors.coef, state.vectors.average):
             w[:] = 0.0
         data = plan.data._replace(y=signs.astype(plan.data.y.dtype))
-        if not plan.formulas.is_quadratic:
-            parts = plan.parts._replace(loss=SquaredError())
-            plan = plan._replace(parts=parts, formulas=Formulas(parts, plan.X.shape[1]), searches=False)
         self.descent = Descent(plan._replace(data=data), state)
 
     def follow(self, time: float, responses: Responses) -> None:
@@ -135,4 +180,4 @@ class NoiseDescent:
             sizes = np.maximum(np.bincount(self.groups, weighted * self.signs), 1e-300)
             # The predictions for rows without weight may be of any size.
             left = np.clip(1.0 - learned / sizes, LEAST, 1.0)
-            responses.add(float(state.window[RELATIVE_TIME]), left)
+            responses.add(float(state.window[LENGTHS]), left)

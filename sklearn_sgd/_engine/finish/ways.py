@@ -7,7 +7,6 @@ from sklearn_sgd._engine.finish.to_minimum import minimum_of
 from sklearn_sgd._engine.finish.working_set import is_sparse_least_squares
 from sklearn_sgd._engine.kinks.minimum import directions_to_minimum
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.probe import is_prone_to_noise
 from sklearn_sgd._engine.reference import Reference
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import is_foreign
@@ -32,16 +31,18 @@ class Ways:
         The same where it decides about directions of nearly dependent columns, whatever ends the fit.
     smoothed : Directions or None
         Directions in which the minimum of losses with kinks is sought.
+    has_score, is_prone : bool
+        Whether a score decides when to stop; whether a longer descent would learn noise.
     is_by_sample : bool
         Whether the curvatures of a sample lead the steps on all rows.
     """
 
-    def __init__(self, plan: Plan, state: State, reference: Reference, *, has_score: bool, has_probe: bool):
+    def __init__(self, plan: Plan, state: State, reference: Reference, *, has_score: bool, is_prone: bool):
         known = minimum_of(plan, state, 2.0 * reference.loss)
         self.minimum = None if has_score else known
         self.decides = known if known and known.leaves_out and not plan.noise else None
-        self.smoothed = None if is_prone_to_noise(plan, state) else directions_to_minimum(plan, state)
-        self.has_score, self.has_probe = has_score, has_probe
+        self.smoothed = None if is_prone else directions_to_minimum(plan, state)
+        self.has_score, self.is_prone = has_score, is_prone
         is_sampled = state.statistics is not None and state.statistics.sampled
         self.is_by_sample = is_sampled and plan.searches and not (has_score or plan.remembers)
 
@@ -80,7 +81,7 @@ class Ways:
 
     def need_all_rows(self, plan: Plan, state: State) -> bool:
         """Return whether the minimum is reached by steps on all rows, or by no other final steps."""
-        if self.has_probe:
+        if self.is_prone:
             return False
         hides = state.step is not None and state.step.hides
         return not (plan.formulas.is_smooth and plan.formulas.is_quadratic) or hides

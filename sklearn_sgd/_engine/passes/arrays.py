@@ -5,7 +5,7 @@ They make the same steps as the drivers. A batch is a separate class, so that ``
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
+from sklearn_sgd._engine.automatic.window import LENGTHS
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket, one_of
@@ -118,7 +118,7 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
             w -= step * d
             if not preconditioner.is_full:
                 w[:-1] = penalty.prox(w[:-1], step * preconditioner.diagonal, ...)
-            window[RELATIVE_TIME] += step * window[0] / max(window[1], 1e-300)
+            window[LENGTHS] += step
         if piece.mixes.size:
             average += piece.mixes[k] * (w - average)
     return loss

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.window import RELATIVE_TIME
+from sklearn_sgd._engine.automatic.window import LENGTHS
 
 # Largest curvature, in units of that along a step, which is at most as large.
 WIDER = 1.05
@@ -46,7 +46,7 @@ class NuMethod:
         length *= min(rate, 1.0 / max(self.largest, 1e-300))
         # The move is as long as a step of this length, if the gradient stays the same.
         self.length = momentum * self.length + length
-        window[RELATIVE_TIME] += self.length
+        window[LENGTHS] += self.length
         # The same move, as a gradient and preconditioned; in place, since there may be many columns.
         self.pull *= momentum
         self.pull -= length * g

@@ -1,9 +1,9 @@
 """The automatic step on sparse rows at the cost of each batch's non-zeros.
 
 Each column with many zeros has a scale of its own. The ``filled`` columns, which have entries in most rows, are centred
-and preconditioned together. A column without entries in a batch does not move with the gradient. The effect of a penalty,
-and that on its average, is applied when it next occurs, and at the end of the pass. Without a penalty the average of
-all columns moves together, and less often (`step_size.joined`).
+and preconditioned together. A column without entries in a batch does not move with the gradient. The effect of a
+penalty, also on its average, is applied when it next occurs, and at the end of the pass. Without a penalty the averages
+of all columns move together, and less often (`step_size.joined`).
 
 Without a penalty, the columns with many zeros may be centred, too. The gradient of the centred columns is that of the
 others less a multiple of their means, and these are the same in all steps. So their part in all coefficients is one
@@ -12,7 +12,7 @@ number, the multiple ``turn`` of the scaled means ``lean``, which is subtracted 
 The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 """
 
-from sklearn_sgd._engine.automatic.window import PACES, RELATIVE_TIME, STEPS, TIME
+from sklearn_sgd._engine.automatic.window import LENGTHS, PACES, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_request_later
@@ -280,9 +280,8 @@ def lazy_automatic(
                     visit_others(p, table, (time, since, pace), window, ridge, lasso)
                 entries = 0
         if step < 1e308:
-            window[RELATIVE_TIME] += step * window[0] / max(window[1], 1e-300)
-            window[STEPS] += step
-            window[STEPS + 1] += 1.0
+            window[LENGTHS] += step
+            window[STEPS] += 1.0
             window[TIME] += step * unit
         time, since, pace = present(window)
         if averaged:
