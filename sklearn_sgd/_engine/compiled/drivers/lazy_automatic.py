@@ -231,6 +231,7 @@ def lazy_automatic(
                 before[q] = predict(rows, i, shift - turned(i, turn, onto, leans), table, width)
             z[q] = before[q]
             take_row(i, q, y, weight, weighted, targets, s)
+            sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
         sums[0] = 0.0
         sums[1] = 0.0
         invoke(block, loss_numbers, sums, size, targets, z, s, c)
@@ -239,7 +240,6 @@ def lazy_automatic(
         for q in range(size):
             i = order[start + q]
             entries += int(indptr[i + 1]) - int(indptr[i])
-            sparse_request_later(rows, y, order, start + q, n, max(ahead, batch))
             pull += float(c[q]) * float(bias) / size
             toward += turned(i, float(c[q]) / size, onto, leans)
         go = 0.0
