@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.column_record import ColumnRecord
 from sklearn_sgd._engine.automatic.credibility import KNOWN, WIDENING, mean_length
-from sklearn_sgd._engine.automatic.preconditioner import Step
+from sklearn_sgd._engine.automatic.preconditioner import Preconditioner, Step
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, about_zero, begins_to_vary, decayed, merge
 from sklearn_sgd._engine.automatic.window import SHORT, lengthened
 from sklearn_sgd._engine.average_memory import AverageMemory
@@ -172,16 +172,17 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
     def learn_entries(self, weight: float, gained: float) -> None:
         """Count rows whose statistics are stored by column; ``weight`` is the weight of all rows with them."""
         assert self.statistics is not None
-        self.statistics = self.statistics._replace(weight=weight)
+        self.statistics = ColumnStatistics(weight, *self.statistics[1:])  # In half the time of `_replace`.
         self.since_step += gained
 
     def scale_rows(self, credibilities: float, n_filled: int) -> None:
         """Set the mean length of rows by the sum of credibilities with columns and the varying filled columns."""
         assert self.statistics is not None
         assert self.step is not None
-        preconditioner = self.step.preconditioner._replace(unit=self.statistics.weight + KNOWN)
+        (inverse, filled, shared, _, factor), largest, _, *others = self.step
+        preconditioner = Preconditioner(inverse, filled, shared, self.statistics.weight + KNOWN, factor)
         length = mean_length(credibilities, self.statistics.weight) + n_filled
-        self.step = self.step._replace(preconditioner=preconditioner, length=length)
+        self.step = Step(preconditioner, largest, length, *others)
 
     def take_over(self, vectors: Vectors) -> None:
         """Keep the intercept of vectors whose columns are stored elsewhere."""
