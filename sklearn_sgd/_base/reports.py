@@ -56,6 +56,10 @@ MESSAGES = {
         "The automatic step ended worse than the best constant prediction on its own training data, and is replaced by "
         "it. Remedy: more epochs, a larger batch_size, or features and targets without extreme values."
     ),
+    "noise": (
+        "No epoch predicted samples that were left out better than the best constant prediction, which is kept: the "
+        "rest seems to be noise. Remedy: more samples, a penalty, or other features."
+    ),
     "worse long": WORSE + ", and its loss does not fall. {shorter}",
     "worse short": WORSE + ", but its loss still falls. {longer}",
     "worse still": (

@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_sgd._engine.automatic.effective import AVERAGE, Effective, groups_by_size
 from sklearn_sgd._engine.automatic.window import LENGTHS
-from sklearn_sgd._engine.baseline import targets_and_weights
+from sklearn_sgd._engine.baseline import constant_loss, targets_and_weights
 from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.leave_one_out import LeaveOneOut, Responses
 from sklearn_sgd._engine.objective import loss_of
@@ -40,8 +40,8 @@ SAMPLE = 10_000
 # Largest number of epochs of the descent on noise for one epoch of the fit, whose steps may be longer.
 EPOCHS = 8
 
-# Share of the rows that a second descent leaves out.
-SHARE = 0.2
+# Share of the rows that a second descent leaves out, and how many of them show whether a constant is better.
+SHARE, ENOUGH = 0.2, 50
 
 
 def is_prone_to_noise(plan: Plan, state: State) -> bool:
@@ -76,6 +76,10 @@ class Probe:
         """Return the loss expected on new rows after another epoch."""
         raise NotImplementedError
 
+    def exceeds_constant(self, loss: float, constant: float) -> bool:
+        """Return whether such a loss is above that of a constant, if the same rows show both."""
+        return False
+
 
 class HeldOut(Probe):
     """The loss on some rows, of a second descent, on the others. It makes an epoch for each one of the fit."""
@@ -94,6 +98,11 @@ class HeldOut(Probe):
         """Return the mean loss on these rows after another epoch."""
         one_epoch([self.descent])
         return loss_of(self.plan, self.descent.state, rows=self.held)
+
+    def exceeds_constant(self, loss: float, constant: float) -> bool:
+        """Return whether such a loss is above that of a constant on the same rows, if there are enough."""
+        least = constant_loss(self.plan.parts.loss, self.plan.data, self.held, constant)
+        return len(self.held) >= ENOUGH and loss > least
 
 
 class LeftOut(Probe):

@@ -179,10 +179,10 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
         """Set the mean length of rows by the sum of credibilities with columns and the varying filled columns."""
         assert self.statistics is not None
         assert self.step is not None
-        (inverse, filled, shared, _, factor), largest, _, *others = self.step
-        preconditioner = Preconditioner(inverse, filled, shared, self.statistics.weight + KNOWN, factor)
-        length = mean_length(credibilities, self.statistics.weight) + n_filled
-        self.step = Step(preconditioner, largest, length, *others)
+        step, weight = self.step, self.statistics.weight
+        preconditioner = Preconditioner(*step.preconditioner[:3], weight + KNOWN, step.preconditioner.factor)
+        length = mean_length(credibilities, weight) + n_filled
+        self.step = Step(preconditioner, step.largest, length, *step[3:])
 
     def take_over(self, vectors: Vectors) -> None:
         """Keep the intercept of vectors whose columns are stored elsewhere."""

@@ -24,14 +24,14 @@ from sklearn_sgd._namespace import doubled, dtype_of, host, namespace, take
 from sklearn_sgd.losses import AbsoluteError
 
 # What may be wrong with a fit, from the worst on. It left the range of numbers, or its loss grew; it scores badly on
-# the validation samples alone; the constant that is better replaces it, or does not, since steps were too long, too
-# short, without an effect, or right, but their average is behind them; rounding hides the way to the minimum, or that
-# is along narrow directions of many columns, or a bound of the minimum is far below, or the losses of all targets but
-# one are lost, or the targets are outside of the range of a link, or the losses of all are lost, since they are so
-# small; its loss rises, or falls still when the epochs end, or the minimum is far; the average is behind the last
-# steps.
+# the validation samples alone; the constant that is better replaces it, on the training samples or on samples left out,
+# or does not, since steps were too long, too short, without an effect, or right, but their average is behind them;
+# rounding hides the way to the minimum, or that is along narrow directions of many columns, or a bound of the minimum
+# is far below, or the losses of all targets but one are lost, or the targets are outside of the range of a link, or the
+# losses of all are lost, since they are so small; its loss rises, or falls still when the epochs end, or the minimum is
+# far; the average is behind the last steps.
 KINDS = (
-    *("left", "grew", "unlike", "replaced", "worse long", "worse short", "worse still", "worse average"),
+    *("left", "grew", "unlike", "replaced", "noise", "worse long", "worse short", "worse still", "worse average"),
     *("stalled", "narrow", "above", "lost", "outside", "small", "rises", "falls", "far", "average"),
 )
 
@@ -134,6 +134,9 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return "unlike"
     if worse:
         return worse
+    if _learned_noise(fit):
+        state.fall_back(fit.reference.constant)
+        return "noise"
     if ended in COMPLETE and _is_out_of_range(fit):
         return "outside"
     if ended in COMPLETE and _is_small(fit):
@@ -147,6 +150,13 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     if kind := _unfinished(fit, state, ended):
         return kind
     return "average" if _average_is_behind(fit, state, loss, FAR * fit.progress) else None
+
+
+def _learned_noise(fit: Fit) -> bool:
+    """Whether a constant is better than each epoch on rows that were left out."""
+    if fit.probe is None or fit.ending.has_moved:
+        return False
+    return fit.probe.exceeds_constant(fit.stopping.best - fit.progress, fit.reference.constant)
 
 
 def _is_small(fit: Fit) -> bool:

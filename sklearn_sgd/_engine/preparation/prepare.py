@@ -236,7 +236,8 @@ def _automatic_schedule(
 def _start(plan: Plan, stream: bool, state: State) -> None:
     """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
 
-    Without noise, and with another loss than the squared error, from beside it.
+    Without noise, and with another loss than the squared error, from beside it. Not where entries scale sparse columns:
+    how far predictions would spread is not known there, and only kinks keep a descent at the constant.
     """
     data, kept, loss, coef, excess = plan.data, plan.row_indices, plan.parts.loss, None, 0.0
     used: Any = slice(None) if kept is None else kept
@@ -245,7 +246,8 @@ def _start(plan: Plan, stream: bool, state: State) -> None:
     constant = best_constant(plan.formulas, data, used, stream and state.nears_constant)
     if stream and hasattr(loss, "link") and not _is_inside(loss, constant):
         constant = 0.0
-    if plan.is_reweighted:
+    by_entries = plan.preconditioner is not None and plan.preconditioner.filled is not None
+    if plan.is_reweighted and (plan.formulas.has_kinks or not by_entries):
         some = sample_of(plan.X, kept)
         coef = first_direction(
             loss, data, kept if some is None else some, plan.X, state.centre, constant, plan.preconditioner
