@@ -232,6 +232,27 @@ def test_one_row_does_not_end_a_fit(kind, loss):
     assert d2_tweedie_score(y[2000:], model.predict(X[2000:]), power=power) > 0.1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_rows_without_weight(kind, loss):
+    """As if they were not there, also where the noise is measured or rows are left out."""
+    X, y = texts(800, 1200)
+    weight = np.random.default_rng(0).choice([0.0, 1.0, 2.0], 800)
+    kept = weight > 0.0
+    model = kind(loss, random_state=0).fit(X, y, weight)
+    other = kind(loss, random_state=0).fit(X[kept], y[kept], weight[kept])
+    assert model.n_iter_ == other.n_iter_
+    assert_allclose(model.coef_, other.coef_, rtol=1e-6, atol=1e-9)
+
+
+def test_without_any_tolerance_the_best_epoch_is_kept():
+    """Not that after all noise is learned."""
+    X, y = texts(800, 1200)
+    models = [MiniBatchSGDRegressor("huber", tol=tol, random_state=0).fit(X[:400], y[:400]) for tol in (0.0, 1e-9)]
+    assert models[0].n_iter_ < 100
+    assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-9)
+
+
 def test_rows_are_not_changed():
     """Also with zeros among the entries."""
     X, y = texts(300, 1000)

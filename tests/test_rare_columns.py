@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge, SGDRegressor
 
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
+from sklearn_sgd.diagnostics import record_fit
 
 P = 450
 
@@ -56,7 +57,8 @@ def joined(mixes, number):
     number, moves = min(int(number), len(mixes) // 16), np.zeros(len(mixes))
     if number < 2:
         return mixes
-    for start in range(0, len(mixes), number):
+    moves[0] = mixes[0]  # It is 1.
+    for start in range(1, len(mixes), number):
         some = mixes[start : start + number]
         moves[start + len(some) // 2] = 1.0 - np.prod(1.0 - some)
     return moves
@@ -286,6 +288,43 @@ def test_noise_and_more_columns_than_rows(loss, n, params, kind):
             model.fit(X[:n], y[:n])
         assert not model.coef_.any()
     assert model.n_iter_ <= 6
+
+
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_an_average_that_has_not_begun(kind, call):
+    """The last parameters predict until then."""
+    X, y = power_law(3200, 1500, 20)
+    last, waiting = (
+        getattr(kind(average=average, epochs=2, tol=None, random_state=0), call)(X, y) for average in (False, 10**6)
+    )
+    assert_allclose(waiting.coef_, last.coef_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("kind", [MiniBatchSGDRegressor, OnlineSGDRegressor])
+def test_averages_do_not_depend_on_pieces(kind, loss):
+    """One batch in each, where a fit is recorded, and others with several targets."""
+    X, z = power_law(3200, 1500, 20)
+    Y = np.c_[z, z[::-1]]
+    params = {"epochs": 3, "tol": None, "random_state": 0}
+    model, both = (kind(loss, **params).fit(X, targets) for targets in (z, Y))
+    recorded = record_fit(kind(loss, **params), X, z).model
+    assert_allclose(recorded.coef_, model.coef_, rtol=1e-6, atol=1e-7)
+    assert_allclose(both.coef_[0], model.coef_, rtol=1e-6, atol=1e-7)
+    streams = (kind(loss, random_state=0).partial_fit(X, targets) for targets in (z, Y))
+    assert_allclose(next(streams).coef_, next(streams).coef_[0], rtol=1e-6, atol=1e-7)
+
+
+def test_a_penalised_stream_after_full_batches():
+    """Its average follows other samples, though full batches have made much longer steps."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(6000, 600, 0.02, "csr", random_state=0)
+    w, noise = rng.standard_normal(600), 0.1 * rng.standard_normal(6000)
+    model = BatchGDRegressor(penalty="l2", alpha=1e-4).fit(X[:1000], (X @ w + noise)[:1000])
+    for start in range(1000, 6000, 50):
+        model.partial_fit(X[start : start + 50], (noise - X @ w)[start : start + 50])
+    assert model.score(X, noise - X @ w) > -0.4
 
 
 def test_columns_that_are_new_to_a_stream_are_learned_at_once():

@@ -48,6 +48,7 @@ class Descent:
         self.run: Any = choose(plan)
         self.visits = visits_rows(plan, self.run)
         self.weight, self.share = plan.weight, 1.0
+        self.joined: np.ndarray | None = None
         self.reweighting = Reweighting() if plan.is_reweighted else None
 
     def begin(self) -> None:
@@ -63,8 +64,11 @@ class Descent:
         """Process the rows from one position in the order to another; these are whole batches."""
         plan, state = self.plan, self.state
         rows = order if stop - start == len(order) else order[start:stop]
-        done = state.n_done(plan) + start // plan.batch_size
-        piece = plan.piece(rows, done, state.rate_factor * self.share)
+        before, first = state.n_done(plan), start // plan.batch_size
+        if start == 0:
+            self.joined = plan.joined(before, len(order))
+        joined = None if self.joined is None else self.joined[first : first + plan.n_updates(len(rows))]
+        piece = plan.piece(rows, before + first, state.rate_factor * self.share, joined)
         if len(piece.rates):
             self.rate = float(piece.rates[-1])
         if self.visits:

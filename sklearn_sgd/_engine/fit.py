@@ -56,7 +56,7 @@ class Fit:
         self.progress = unit * (tol or 0.0)
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * self.reference.size
         self.is_prone = is_prone_to_noise(plan, state)
-        self.probe = probe_of(plan, state) if self.is_prone and tol and not score else None
+        self.probe = probe_of(plan, state) if self.is_prone and tol is not None and not score else None
         self.ways = Ways(plan, state, self.reference, has_score=bool(score), is_prone=self.is_prone)
         ends_at_once = self.ways.end_at_once(plan, state)
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)

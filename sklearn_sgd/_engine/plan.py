@@ -203,13 +203,24 @@ class Plan(NamedTuple):
             size = max(RATES * self.batch_size, 16 * size)
         return max(1, size // self.batch_size) * self.batch_size
 
-    def piece(self, order: np.ndarray, n_done: int, rate_factor: float = 1.0) -> Piece:
-        """The piece with these rows, after ``n_done`` updates."""
+    def piece(
+        self, order: np.ndarray, n_done: int, rate_factor: float = 1.0, joined: np.ndarray | None = None
+    ) -> Piece:
+        """The piece with these rows, after ``n_done`` updates; ``joined`` has its share of the weights of an epoch."""
         rates, mixes = self.rates(n_done, self.n_updates(len(order)), rate_factor)
-        if self.preconditioner is not None and self.preconditioner.filled is not None and self.formulas.is_unpenalised:
-            n_rows, n_columns = self.X.shape
-            mixes = joined(mixes, n_columns, self.n_entries / n_rows * len(order))
-        return Piece(order, rates, mixes, n_done, rate_factor)
+        joined = self.joined(n_done, len(order)) if joined is None else joined
+        return Piece(order, rates, mixes if joined is None else joined, n_done, rate_factor)
+
+    def joined(self, n_done: int, n_rows: int) -> np.ndarray | None:
+        """Weights of the average in an epoch of ``n_rows`` rows, if it may move less often than at each update.
+
+        They do not depend on the pieces of the epoch.
+        """
+        by_entries = self.preconditioner is not None and self.preconditioner.filled is not None
+        if not (by_entries and self.formulas.is_unpenalised and self.average_from):
+            return None
+        share, t = n_rows / self.X.shape[0], np.arange(n_done + 1, n_done + 1 + self.n_updates(n_rows))
+        return joined(self.mixes(t), self.X.shape[1], share * self.n_entries)
 
     def rates(self, n_done: int, n_updates: int, rate_factor: float) -> tuple[np.ndarray, np.ndarray]:
         """Rates and weights of the average for ``n_updates`` updates, after those done."""

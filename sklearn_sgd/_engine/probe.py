@@ -19,6 +19,7 @@ from sklearn_sgd._engine.epochs import Descent, one_epoch
 from sklearn_sgd._engine.leave_one_out import LeaveOneOut, Responses
 from sklearn_sgd._engine.objective import loss_of
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.preparation.prepare import start
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import take
@@ -27,8 +28,9 @@ from sklearn_sgd._namespace import take
 # from there on, but not for full batches.
 ROWS = 10_000
 
-# Number of epochs that together make less progress than the tolerance, after which a fit stops, if the learned noise is
-# measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later ones learn more.
+# Number of epochs that together make less progress than the tolerance, after which a fit stops, if rows are held out or
+# the learned noise is measured. Small progress is doubtful where it is not. Steps with momentum become longer, so later
+# ones learn more.
 PATIENCE = 4
 
 # The least that may be left of noise: steps with momentum make it swing about 0.
@@ -92,7 +94,10 @@ class HeldOut(Probe):
         state = state.fork()
         state.generator = generator
         size = min(plan.batch_size, len(rows))
-        self.descent = Descent(plan._replace(row_indices=rows, n_rows=len(rows), batch_size=size), state)
+        plan = plan._replace(row_indices=rows, n_rows=len(rows), batch_size=size)
+        if state.fresh:
+            start(plan, False, state)
+        self.descent = Descent(plan, state)
 
     def expected_loss(self, state: State) -> float:
         """Return the mean loss on these rows after another epoch."""

@@ -28,8 +28,8 @@ BURN_IN = 10.0
 # its rows, and has forgotten a start that is a hundred times as far away as the noise of a row.
 SETTLED = 6.0
 
-# An average of sparse columns moves once while this number of entries is read for each column, but this often in a pass
-# over rows, at least.
+# An average of sparse columns moves once while this number of entries is read for each column, but this often in an
+# epoch, at least.
 ENTRIES, MOVES = 4.0, 16
 
 
@@ -94,8 +94,12 @@ def joined(weights: np.ndarray, n_columns: int, n_entries: float) -> np.ndarray:
     every = min(int(ENTRIES * n_columns * n_updates / max(n_entries, 1.0)), n_updates // MOVES)
     if every <= 1:
         return weights
-    starts, moves = np.arange(0, n_updates, every), np.zeros(n_updates)
-    moves[(starts + np.minimum(starts + every, n_updates)) // 2] = 1.0 - np.multiply.reduceat(1.0 - weights, starts)
+    # Before an average begins, its weights are 1, and the last one is enough.
+    began, moves = int(np.count_nonzero(weights == 1.0)), np.zeros(n_updates)
+    moves[:began][-1:] = 1.0
+    starts = np.arange(began, n_updates, every)
+    if len(starts):
+        moves[(starts + np.minimum(starts + every, n_updates)) // 2] = 1.0 - np.multiply.reduceat(1.0 - weights, starts)
     return moves
 
 

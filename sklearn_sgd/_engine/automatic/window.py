@@ -3,14 +3,14 @@
 The first three are the sums of squared slopes and of losses of recent samples, and the number of these samples. The
 fourth is the sum of the lengths of all steps.
 
-A long window, for sparse rows with many columns, also has: the number of the steps; the time, which is the sum of their
-lengths times the unit of the scales; the update at which the pace of the average ends; the number of
-paces after the first one; and for each pace its start and its value.
+A long window, for sparse rows with many columns, also has: the sum of the lengths of the steps on single batches, and
+their number; the time, which is this sum times the unit of the scales; the update at which the pace of the average
+ends; the number of paces after the first one; and for each pace its start and its value.
 """
 
 import numpy as np
 
-LENGTHS, STEPS, TIME, NEXT, PACES, FIRST = 3, 4, 5, 6, 7, 8
+LENGTHS, STEPS, TIME, NEXT, PACES, FIRST = 3, 4, 6, 7, 8, 9
 
 # Maximum number of paces, enough for 2e9 updates; growth of the number of updates until the next pace.
 MOST_PACES, GROWTH = 100, 1.25

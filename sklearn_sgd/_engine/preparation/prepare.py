@@ -125,7 +125,7 @@ def make_plans(
             elif automatic:
                 plan = limit_first_targets(plan, state)
         if automatic and state.fresh:
-            _start(plan, stream, state)
+            start(plan, stream, state)
         elif state.coef_before is not None:
             state.count_excess(*_excess(plan, state))
         state.prepare(formulas.moments, recipe.parts.penalty, from_average=not plan.average_from)
@@ -233,7 +233,7 @@ def _automatic_schedule(
     return schedules.constant(variance_reduced_rate(step, batch_size, longest, recipe.formulas.curvature))
 
 
-def _start(plan: Plan, stream: bool, state: State) -> None:
+def start(plan: Plan, stream: bool, state: State) -> None:
     """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
 
     Without noise, and with another loss than the squared error, from beside it. Not where entries scale sparse columns:

@@ -281,7 +281,8 @@ def lazy_automatic(
                 entries = 0
         if step < 1e308:
             window[LENGTHS] += step
-            window[STEPS] += 1.0
+            window[STEPS] += step
+            window[STEPS + 1] += 1.0
             window[TIME] += step * unit
         time, since, pace = present(window)
         if averaged:

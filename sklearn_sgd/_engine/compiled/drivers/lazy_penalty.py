@@ -10,7 +10,7 @@ from math import exp, factorial, log
 
 from numpy.polynomial import Chebyshev, Polynomial
 
-from sklearn_sgd._engine.automatic.window import FIRST, GROWTH, LENGTHS, MOST_PACES, NEXT, PACES, STEPS, TIME
+from sklearn_sgd._engine.automatic.window import FIRST, GROWTH, MOST_PACES, NEXT, PACES, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Integer, series
 
 # Up to SMALL, 12 terms of the series of ``(1 - exp(-x)) / x`` are exact to rounding. An average moves by less than this
@@ -127,7 +127,7 @@ def keep_pace(window, t, mix, unit):
     if t >= window[NEXT] or (mix == 1.0) != (window[place + 1] == ENDLESS):
         pace, until = ENDLESS, 1
         if mix < 1.0:
-            pace = min(ENDLESS, -log(1.0 - mix) * window[STEPS] / max(window[LENGTHS] * unit, 1e-300))
+            pace = min(ENDLESS, -log(1.0 - mix) * window[STEPS + 1] / max(window[STEPS] * unit, 1e-300))
         while until <= t:
             until = max(until + 1, int(until * GROWTH))
         if window[PACES] < MOST_PACES - 1.0:
