@@ -12,7 +12,6 @@ from sklearn_sgd._base import prediction, samples, training, unused
 from sklearn_sgd._engine import baseline, cores, late_columns, plan, probe, trend
 from sklearn_sgd._engine.automatic import (
     conjugate,
-    effective,
     geometry,
     lanczos,
     on_device,
@@ -87,28 +86,15 @@ def state_of(model, target=0):
     return model._fitted.states[target]
 
 
-def effective_shares(state, X, weight):
-    """The share of its noise that each row has learned in a descent on sparse rows, by formula; and the row's group."""
-    inverse = state.step.preconditioner.inverse.astype(float)
-    inverse[state.step.preconditioner.filled] = 0.0
-    groups = effective.groups_by_size(X, weight, inverse)
-    formula = effective.Effective.of(X, weight, groups, inverse, state.step.shares, X.shape[0])
-    return formula.learned(state.window[3])[groups], groups
-
-
 def record_expected_losses(monkeypatch):
-    """Return a list to which fits append the loss expected on new rows, and the model, after each epoch."""
-    found = []
+    """Return a list to which fits append the loss expected on new rows, and a model that has it, after each epoch."""
+    found, original = [], probe.Probe.expected_loss
 
-    def recorded(original):
-        def expected_loss(self, state):
-            found.append((original(self, state), *state.predictor()))
-            return found[-1][0]
+    def recorded(self):
+        found.append((original(self), *self.others[0][0].state.predictor()))
+        return found[-1][0]
 
-        return expected_loss
-
-    for kind in (probe.LeftOut, probe.HeldOut):
-        monkeypatch.setattr(kind, "expected_loss", recorded(kind.expected_loss))
+    monkeypatch.setattr(probe.Probe, "expected_loss", recorded)
     return found
 
 

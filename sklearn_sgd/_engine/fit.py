@@ -12,7 +12,7 @@ from sklearn_sgd._engine.finish.ways import Ways, part_of_epoch
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.objective import loss_of, objective_of, rounding_of_predictions
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.probe import is_prone_to_noise, probe_of
+from sklearn_sgd._engine.probe import PATIENCE, Probe, is_prone_to_noise
 from sklearn_sgd._engine.reference import Reference
 from sklearn_sgd._engine.sampled_start import start_on_sample
 from sklearn_sgd._engine.state import State
@@ -56,13 +56,14 @@ class Fit:
         self.progress = unit * (tol or 0.0)
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * self.reference.size
         self.is_prone = is_prone_to_noise(plan, state)
-        self.probe = probe_of(plan, state) if self.is_prone and tol is not None and not score else None
+        has_probe = self.is_prone and tol is not None and not score and plan.n_rows > 1
+        self.probe = Probe(plan, state) if has_probe else None
         self.ways = Ways(plan, state, self.reference, has_score=bool(score), is_prone=self.is_prone)
         ends_at_once = self.ways.end_at_once(plan, state)
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)
         self.stopping = Stopping(
             margin=None if tol is None else tol * (1.0 if score else unit),
-            patience=self.probe.patience if self.probe else patience,
+            patience=PATIENCE if self.probe else patience,
             least_samples=min_samples(state.step, tol, plan.n_rows) if waits else 0.0,  # type: ignore[arg-type]
             smallest_rate=SMALLEST if falls else np.inf,
             objective=self.objective,
@@ -72,8 +73,7 @@ class Fit:
             ends_at_once=ends_at_once,
             is_exact=not (plan.noise or score),
             keeps_best=bool(score or self.probe),
-            adds_up=self.probe.adds_up if self.probe else plan.preconditioner is not None and not (plan.noise or score),
-            ends_on_rise=bool(self.probe and self.probe.ends_on_rise),
+            adds_up=bool(self.probe) or (plan.preconditioner is not None and not (plan.noise or score)),
         )
         if ends_at_once and tol is not None:
             plan = plan._replace(part=part_of_epoch(plan))
@@ -103,7 +103,7 @@ class Fit:
         """
         plan = self.descent.plan
         if self.probe:
-            return self.probe.expected_loss(state)
+            return self.probe.expected_loss()
         if not plan.remembers:
             return epoch.loss + epoch.penalty
         if self.ways.minimum:

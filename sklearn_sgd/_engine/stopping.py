@@ -49,8 +49,6 @@ class Stopping:
         Whether the progress of all epochs of the patience counts, not that of each.
     keeps_best : bool
         Whether the parameters of the best epoch are kept, because the value is that on other rows.
-    ends_on_rise : bool
-        Whether an epoch after which the value is larger than before is the last one.
     losses : list of float
         The objectives of the epochs.
     values : list of float
@@ -75,7 +73,6 @@ class Stopping:
     is_exact: bool = False
     adds_up: bool = False
     keeps_best: bool = False
-    ends_on_rise: bool = False
     losses: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     n_at_first_rate: int = 0
@@ -118,7 +115,6 @@ class Stopping:
         self.values.append(current)
         stalled = self.margin is not None and not current < self.best - self.margin and not self._is_faster()
         self.stalled = self.stalled + 1 if stalled else 0
-        rises = self.ends_on_rise and current > self.best
         if current < self.best:
             self.best = current
             if self.keeps_best:
@@ -130,7 +126,7 @@ class Stopping:
             known = self.excess if state.n_epochs > 1 else None
             if self.ends_at_once or (known and known(state) <= MISSING * self.margin):
                 return "tol"
-        if not rises and (self.stalled < self.patience or self._is_slow()):
+        if self.stalled < self.patience or self._is_slow():
             return None
         if state.rate > self.smallest_rate:
             state.lower_rate(DIVISOR)

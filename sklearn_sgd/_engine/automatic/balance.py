@@ -18,17 +18,16 @@ Sinkhorn, R. and Knopp, P., "Concerning nonnegative matrices and doubly stochast
 Mathematics 21, 1967: the balancing by turns.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._namespace import take
 
-# Number of entries of the rows that are read together, and of those by which their spread is measured.
-ENTRIES, SOME = 1 << 18, 1 << 15
+# Number of entries of the rows by which their spread is measured.
+SOME = 1 << 15
 
 # Distance of the quartiles of normal numbers, and the largest difference by chance, in standard deviations.
 QUARTILES, FAR = 1.349, 6.0
@@ -56,21 +55,13 @@ def balanced(
     return statistics._replace(moment=np.where(some, moment, statistics.moment))
 
 
-def squares_of_entries(X: Any, kept: np.ndarray | None = None, entries: int = ENTRIES) -> Iterator[Any]:
-    """Yield the squares of the entries of sparse rows, all or those ``kept``, in double precision, block by block."""
-    n_rows, size = X.shape[0] if kept is None else len(kept), max(1, entries * X.shape[0] // (X.nnz + 1))
-    for start in range(0, n_rows, size):
-        stop = min(start + size, n_rows)
-        block = take(X, slice(start, stop) if kept is None else kept[start:stop])
-        squares = np.square(block.data, dtype=np.float64)
-        yield sparse.csr_array((squares, block.indices, block.indptr), shape=block.shape)
-
-
 def _spread_within(X: Any, kept: np.ndarray | None) -> float:
     """Return the variance of the logarithms of the squares within a column, by some rows, less that of these rows."""
-    squares = next(squares_of_entries(X, kept, SOME))
-    rows, known = np.repeat(np.arange(squares.shape[0]), np.diff(squares.indptr)), squares.data > 0.0
-    rows, columns, logarithms = rows[known], squares.indices[known], np.log(squares.data[known])
+    some = slice(max(1, SOME * X.shape[0] // (X.nnz + 1)))
+    block = take(X, some if kept is None else kept[some])
+    squares = np.square(block.data, dtype=np.float64)
+    rows, known = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr)), squares > 0.0
+    rows, columns, logarithms = rows[known], block.indices[known], np.log(squares[known])
     counts = [(places, np.bincount(places)) for places in (rows, columns)]
     for places, numbers in SWEEPS * counts:
         logarithms -= (np.bincount(places, logarithms) / np.maximum(numbers, 1))[places]

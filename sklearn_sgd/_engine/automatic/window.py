@@ -1,21 +1,20 @@
 """The window of the automatic step: the numbers that its drivers keep from batch to batch, in one array.
 
-The first three are the sums of squared slopes and of losses of recent samples, and the number of these samples. The
-fourth is the sum of the lengths of all steps.
+The first three are the sums of squared slopes and of losses of recent samples, and the number of these samples.
 
-A long window, for sparse rows with many columns, also has: the sum of the lengths of the steps on single batches, and
-their number; the time, which is this sum times the unit of the scales; the update at which the pace of the average
-ends; the number of paces after the first one; and for each pace its start and its value.
+A long window, for sparse rows with many columns, also has: the sum of the lengths of the steps, and their number; the
+time, which is this sum times the unit of the scales; the update at which the pace of the average ends; the number of
+paces after the first one; and for each pace its start and its value.
 """
 
 import numpy as np
 
-LENGTHS, STEPS, TIME, NEXT, PACES, FIRST = 3, 4, 6, 7, 8, 9
+STEPS, TIME, NEXT, PACES, FIRST = 3, 5, 6, 7, 8
 
 # Maximum number of paces, enough for 2e9 updates; growth of the number of updates until the next pace.
 MOST_PACES, GROWTH = 100, 1.25
 
-SHORT, LONG = 4, FIRST + 2 * MOST_PACES
+SHORT, LONG = 3, FIRST + 2 * MOST_PACES
 
 
 def lengthened(window: np.ndarray) -> np.ndarray:

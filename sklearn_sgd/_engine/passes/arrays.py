@@ -5,7 +5,6 @@ They make the same steps as the drivers. A batch is a separate class, so that ``
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.window import LENGTHS
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import BENT, TRIES
 from sklearn_sgd._engine.passes.line_search import EXACT, NEARLY, Bracket, one_of
@@ -118,7 +117,6 @@ def automatic(plan, piece, vectors, window, batch_of=Batch) -> float:
             w -= step * d
             if not preconditioner.is_full:
                 w[:-1] = penalty.prox(w[:-1], step * preconditioner.diagonal, ...)
-            window[LENGTHS] += step
         if piece.mixes.size:
             average += piece.mixes[k] * (w - average)
     return loss

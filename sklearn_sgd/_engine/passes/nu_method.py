@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.window import LENGTHS
-
 # Largest curvature, in units of that along a step, which is at most as large.
 WIDER = 1.05
 
@@ -28,7 +26,7 @@ class NuMethod:
     """
 
     def __init__(self) -> None:
-        self.n_steps, self.largest, self.losses, self.length = 0, 0.0, np.inf, 0.0
+        self.n_steps, self.largest, self.losses = 0, 0.0, np.inf
         self.move: Any = 0.0
         self.pull: Any = 0.0
         self.before: Any = None
@@ -44,9 +42,6 @@ class NuMethod:
         self.n_steps += 1
         momentum, length = nu_method(self.n_steps)
         length *= min(rate, 1.0 / max(self.largest, 1e-300))
-        # The move is as long as a step of this length, if the gradient stays the same.
-        self.length = momentum * self.length + length
-        window[LENGTHS] += self.length
         # The same move, as a gradient and preconditioned; in place, since there may be many columns.
         self.pull *= momentum
         self.pull -= length * g

@@ -12,7 +12,7 @@ number, the multiple ``turn`` of the scaled means ``lean``, which is subtracted 
 The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 """
 
-from sklearn_sgd._engine.automatic.window import LENGTHS, PACES, STEPS, TIME
+from sklearn_sgd._engine.automatic.window import PACES, STEPS, TIME
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_request_later
@@ -280,7 +280,6 @@ def lazy_automatic(
                     visit_others(p, table, (time, since, pace), window, ridge, lasso)
                 entries = 0
         if step < 1e308:
-            window[LENGTHS] += step
             window[STEPS] += step
             window[STEPS + 1] += 1.0
             window[TIME] += step * unit

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import covering
-from scipy import linalg, sparse
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.metrics import d2_tweedie_score
@@ -16,7 +16,6 @@ from sklearn.preprocessing import normalize
 from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor
 from sklearn_sgd._engine.automatic.balance import balanced, credible
 from sklearn_sgd._engine.automatic.statistics import measure
-from sklearn_sgd._engine.leave_one_out import Responses
 from sklearn_sgd.losses import Huber, SquaredError
 
 KINDS = [BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegressor]
@@ -35,40 +34,9 @@ def texts(n, p, length=40, seed=0):
     return X, 5.0 + z + 0.5 * z.std() * rng.standard_normal(n)
 
 
-def test_errors_are_those_of_left_out_rows():
-    """Gradient flow on the squared error, exact by eigenvectors, with and without each row."""
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((30, 50)) * rng.uniform(0.2, 2.0, (30, 1)), rng.standard_normal(30)
-    K, times, responses = X @ X.T / 30, np.linspace(0.0, 3.0, 601), Responses(30)
-    left, slopes = [linalg.expm(-t * K) for t in times], []
-    for t, share in zip(times, left, strict=True):
-        slopes.append(-share @ y)
-        if t > 0.0:
-            responses.add(t, share.diagonal())
-    weights = responses.weights(times)
-    errors = -slopes[-1] - np.sum(weights * slopes, axis=0)
-    for i in (0, 7, 29):
-        others = np.delete(np.arange(30), i)
-        among = np.ix_(others, others)
-        moved = linalg.solve(K[among], (np.eye(29) - linalg.expm(-times[-1] * K[among])) @ y[others])
-        assert_allclose(errors[i], y[i] - K[i, others] @ moved, rtol=1e-4)
-
-
-def test_responses_need_no_equal_times():
-    """If noise decays at a rate, this is its response. The errors of noise are 1 again, also at other times."""
-    rates, responses = np.array([0.5, 2.0]), Responses(2)
-    for t in (0.1, 0.25, 0.25, 0.45, 0.7, 1.0):
-        responses.add(t, np.exp(-t * rates))
-    assert len(responses.times) == 6
-    assert_allclose(responses.integrals, np.multiply.outer(responses.times, rates), rtol=0.02)
-    for times, rtol in ((responses.times, 1e-12), (np.linspace(0.0, 0.9, 7), 0.03)):
-        left = np.exp(-np.multiply.outer(times, rates))
-        assert_allclose(np.sum(responses.weights(times) * left, axis=0) + left[-1], 1.0, rtol=rtol)
-
-
 @covering({"kind": KINDS, "loss": [SquaredError(), Huber(0.5)], "weighted": [False, True]}, strength=2)
 def test_expected_loss_is_that_on_new_rows(monkeypatch, kind, loss, weighted):
-    """More columns than rows, also long after the least loss."""
+    """Of the second descent, on rows that it does not know, also long after the least loss."""
     found, (X, y) = internals.record_expected_losses(monkeypatch), texts(5000, 6000)
     A, B, a, b = X[:1500], X[1500:], y[:1500], y[1500:]
     weight = np.where(np.arange(1500) % 2, 1.0, 1e-3) if weighted else None
@@ -77,39 +45,23 @@ def test_expected_loss_is_that_on_new_rows(monkeypatch, kind, loss, weighted):
         kind(loss, random_state=0, epochs=12, tol=1e-12).fit(A, a, weight)
     assert len(found) > 2
     for expected, coef, intercept in found[1:]:
-        assert_allclose(expected, np.mean(loss.value(b, B @ coef + intercept)), rtol=0.15)
+        assert_allclose(expected, np.mean(loss.value(b, B @ coef + intercept)), rtol=0.25)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_rows_learn_noise_by_their_size(weighted):
-    """The formula for each group of rows, against a descent on noise alone."""
-    rng = np.random.default_rng(2)
-    X = texts(8000, 1500)[0]
-    X = sparse.csr_array(sparse.diags_array(rng.lognormal(0.0, 0.5, 8000)) @ X)
-    noise, weight = rng.choice([-1.0, 1.0], 8000), np.where(np.arange(8000) % 2, 1.0, 0.01 if weighted else 1.0)
-    weight /= weight.mean()
-    for epochs in (1, 3, 6):
-        model = MiniBatchSGDRegressor(epochs=epochs, tol=None, random_state=0, average=False).fit(X, noise, weight)
-        shares, groups = internals.effective_shares(internals.state_of(model), X, weight)
-        learned = np.bincount(groups, noise * model.predict(X)) / np.bincount(groups)
-        formula = np.bincount(groups, shares) / np.bincount(groups)
-        assert_allclose(learned.mean(), formula.mean(), rtol=0.25)
-        assert_allclose(learned, formula, rtol=0.4, atol=0.06)
-    assert learned[-1] > 3.0 * learned[0]
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_expected_loss_of_many_rows(monkeypatch, weighted):
-    """By the formula, on each second row of those with a weight."""
-    found, (X, y) = internals.record_expected_losses(monkeypatch), texts(35_000, 1500)
-    A, B, a, b = X[:25_000], X[25_000:], y[:25_000], y[25_000:]
-    weight = np.where(np.arange(25_000) % 5, 1.0, 0.0) if weighted else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        MiniBatchSGDRegressor(random_state=0, epochs=12, tol=1e-9).fit(A, a, weight)
-    assert len(found) > 2
-    for expected, coef, intercept in found[1:]:
-        assert_allclose(expected, np.mean(SquaredError().value(b, B @ coef + intercept)), rtol=0.05)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson"])
+def test_a_fit_stops_near_its_best_epoch(kind, loss):
+    """As judged by new samples. One-hot columns, of which many occur in a few samples."""
+    rng = np.random.default_rng(0)
+    chosen = (rng.power(0.3, (6000, 6)) * 700).astype(int) + 700 * np.arange(6)
+    X = sparse.csr_array((np.ones(chosen.size), (np.repeat(np.arange(6000), 6), chosen.ravel())), shape=(6000, 4200))
+    z = X @ rng.standard_normal(4200)
+    y = rng.poisson(np.exp(0.5 * z - 2.0)) if loss == "poisson" else z + 3.0 * rng.standard_normal(6000)
+    A, B, a, b = X[:3000], X[3000:], y[:3000], y[3000:]
+    stopped = kind(loss, random_state=0).fit(A, a).score(B, b)
+    others = [kind(loss, random_state=0, epochs=k, tol=None).fit(A, a).score(B, b) for k in (1, 2, 3, 5, 8, 12, 20, 30)]
+    assert stopped > max(others) - 0.03
+    assert max(others) > others[-1] + 0.005
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -201,7 +153,7 @@ def test_rare_counts(kind, mean):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("loss", ["poisson", "absolute_error"])
+@pytest.mark.parametrize("loss", ["poisson", "squared_error"])
 def test_all_epochs_without_a_tolerance(monkeypatch, kind, loss):
     """They end where the fit with a tolerance was after as many, and go no further."""
     found, (X, z) = internals.record_expected_losses(monkeypatch), texts(1000, 1500)
