@@ -98,6 +98,18 @@ def record_expected_losses(monkeypatch):
     return found
 
 
+def record_rows_left_out(monkeypatch):
+    """Return a list to which fits append the numbers of the rows that each further descent leaves out."""
+    found, original = [], probe.Probe.__init__
+
+    def recorded(self, *given):
+        original(self, *given)
+        found.extend(held for _, held in self.others)
+
+    monkeypatch.setattr(probe.Probe, "__init__", recorded)
+    return found
+
+
 def used(**params):
     """Parameters without those that have no effect with the others, which a fit would warn of."""
     needless = {name for name, *_ in unused.unused(MiniBatchSGDRegressor(**params))}

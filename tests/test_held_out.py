@@ -48,6 +48,30 @@ def test_expected_loss_is_that_on_new_rows(monkeypatch, kind, loss, weighted):
         assert_allclose(expected, np.mean(loss.value(b, B @ coef + intercept)), rtol=0.25)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", [SquaredError(), Huber(0.5)])
+@pytest.mark.parametrize("n", [1200, 6000])
+def test_expected_loss_is_that_of_fits_on_the_other_rows(monkeypatch, n, loss, weighted):
+    """Nothing of the rows left out is known, not even the scale of columns, whose largest entries they may have."""
+    expected, parts = internals.record_expected_losses(monkeypatch), internals.record_rows_left_out(monkeypatch)
+    rng = np.random.default_rng(0)
+    X = sparse.random(n, 900, 0.02, "csr", random_state=1, data_rvs=lambda size: rng.lognormal(0.0, 2.0, size))
+    y = X.tanh() @ rng.standard_normal(900) + rng.standard_normal(n)
+    weight = rng.choice([0.5, 1.0, 2.0], n) if weighted else np.ones(n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        BatchGDRegressor(loss, epochs=3, tol=1e-12).fit(X, y, weight)
+    assert len(parts) == (5 if n == 1200 else 1)
+    for epochs in (1, 2, 3):
+        losses = []
+        for held in parts:
+            rest = np.setdiff1d(np.arange(n), held)
+            model = BatchGDRegressor(loss, epochs=epochs, tol=None).fit(X[rest], y[rest], weight[rest])
+            losses.append(np.average(loss.value(y[held], model.predict(X[held])), weights=weight[held]))
+        whole = np.average(losses, weights=[weight[held].sum() for held in parts])
+        assert_allclose(expected[epochs - 1][0], whole, rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson"])
 def test_a_fit_stops_near_its_best_epoch(kind, loss):
@@ -163,6 +187,15 @@ def test_all_epochs_without_a_tolerance(monkeypatch, kind, loss):
     assert best < len(found) == stopped.n_iter_
     model = kind(loss, random_state=0, epochs=best, tol=None).fit(X, y)
     assert_allclose(model.coef_, stopped.coef_, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_no_noise_without_entries(kind, loss):
+    """The constants of the other rows, not that of all, are compared: nothing is learned, and no warning given."""
+    y = np.random.default_rng(0).standard_normal(300)
+    model = kind(loss, random_state=0).fit(sparse.csr_array((300, 600)), y)
+    assert not model.coef_.any()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -142,11 +142,11 @@ class BaseGDRegressor(
             states = training.start_states(X, y, random_state, *start)
             attributes = partial(self._fitted_attributes, shape=y.shape[1:], resolved=resolved)
             occurring = Occurring.of(recipe.formulas, X, states)
-            X, states = occurring.rows(X), occurring.some(states)
-            session = training.Session(self, score, X_val is not None, deadline, tasks, attributes, occurring)
+            data, states = (recipe, occurring.rows(X), validation.as_columns(y), weight), occurring.some(states)
+            session = training.Session(self, score, X_val is not None, deadline, tasks, attributes, occurring, data)
             with quiet(), counting() as readings:
                 try:
-                    plans = make_plans(recipe, X, validation.as_columns(y), weight, states, train)
+                    plans = make_plans(*data, states, train)
                 except ValueError:
                     validation.refuse_not_finite(self, X)
                     raise

@@ -20,6 +20,7 @@ from sklearn_sgd._engine.fit import Fit
 from sklearn_sgd._engine.limit import Limit
 from sklearn_sgd._engine.order import seeded
 from sklearn_sgd._engine.preparation.occurring import Occurring
+from sklearn_sgd._engine.preparation.prepare import plan_of_some
 from sklearn_sgd._engine.scores.collect import scores_of_fit
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.streams.watch import Watch
@@ -105,6 +106,8 @@ class Session(NamedTuple):
         Function (plan, states) -> attributes of the fitted estimator.
     occurring : Occurring
         The columns that plans and states have.
+    data : tuple
+        The recipe, the rows, their targets as columns, and their weights.
     recorder : Recorder or None
         The recorder of updates.
     """
@@ -116,6 +119,7 @@ class Session(NamedTuple):
     tasks: Tasks
     attributes: Callable[..., dict[str, Any]]
     occurring: Occurring
+    data: tuple[Any, ...]
     recorder: Any = None
 
     def fitted(self, plan: Any, states: Sequence[State], **more: Any) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
             patience=estimator.n_iter_no_change,
             falls=estimator.learning_rate == "adaptive",
             score=score and partial(score, target),
+            plan_of=partial(plan_of_some, *session.data, target),
             worst=score.worst[target] if score and session.given else None,
             limit=limit,
         )

@@ -44,12 +44,13 @@ class Fit:
         patience: int,
         falls: bool,
         score: Callable | None,
+        plan_of: Callable[[np.ndarray, State], Plan],
         worst: float | None = None,
         limit: Limit | None = None,
     ):
         """``worst`` is the mean loss of the best constant on the validation samples, if the user gave them.
 
-        ``limit`` ends a search for the minimum.
+        ``limit`` ends a search for the minimum. ``plan_of`` is that of :class:`.Probe`.
         """
         self.reference, self.worst, self.limit = Reference.of(plan, state), worst, limit or Limit()
         unit = self.reference.unit
@@ -57,7 +58,7 @@ class Fit:
         self.is_lost_in_rounding = 0.0 < self.progress < np.finfo(np.float64).eps * self.reference.size
         self.is_prone = is_prone_to_noise(plan, state)
         has_probe = self.is_prone and tol is not None and not score and plan.n_rows > 1
-        self.probe = Probe(plan, state) if has_probe else None
+        self.probe = Probe(plan, state, plan_of) if has_probe else None
         self.ways = Ways(plan, state, self.reference, has_score=bool(score), is_prone=self.is_prone)
         ends_at_once = self.ways.end_at_once(plan, state)
         waits = tol and state.step and plan.average_from and not (self.probe or ends_at_once)

@@ -156,7 +156,7 @@ def _learned_noise(fit: Fit) -> bool:
     """Whether a constant is better than each epoch on rows that were left out."""
     if fit.probe is None or fit.ending.has_moved:
         return False
-    return fit.probe.exceeds_constant(fit.stopping.best - fit.progress, fit.reference.constant)
+    return fit.probe.exceeds_constant(fit.stopping.best - fit.progress)
 
 
 def _is_small(fit: Fit) -> bool:

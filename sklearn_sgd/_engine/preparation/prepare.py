@@ -125,12 +125,18 @@ def make_plans(
             elif automatic:
                 plan = limit_first_targets(plan, state)
         if automatic and state.fresh:
-            start(plan, stream, state)
+            _start(plan, stream, state)
         elif state.coef_before is not None:
             state.count_excess(*_excess(plan, state))
         state.prepare(formulas.moments, recipe.parts.penalty, from_average=not plan.average_from)
         plans.append(plan)
     return plans
+
+
+def plan_of_some(recipe: Recipe, X, targets, weight, target: int, rows: np.ndarray, state: State) -> Plan:
+    """The plan of a target for some rows alone; the state learns the columns of these. No short batch is dropped."""
+    recipe = recipe._replace(params=recipe.params | {"drop_last": False})
+    return make_plans(recipe, X, targets[:, target : target + 1], weight, [state], rows)[0]
 
 
 def build_plan(
@@ -233,7 +239,7 @@ def _automatic_schedule(
     return schedules.constant(variance_reduced_rate(step, batch_size, longest, recipe.formulas.curvature))
 
 
-def start(plan: Plan, stream: bool, state: State) -> None:
+def _start(plan: Plan, stream: bool, state: State) -> None:
     """Start from the best constant; in a stream, where rows are tested before they train, of the first batch only.
 
     Without noise, and with another loss than the squared error, from beside it. Not where entries scale sparse columns:
