@@ -199,6 +199,24 @@ def test_no_noise_without_entries(kind, loss):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_amounts_with_heavy_tails(kind, loss):
+    """Single entries decide predictions: the constant is kept where nothing is better, also if the loss grew."""
+    rng, n = np.random.default_rng(0), 4000
+    amounts = sparse.random(n, 300, 0.1, "csr", random_state=1)
+    amounts.data = rng.lognormal(0.0, 2.0, amounts.nnz)
+    level = (1000 * rng.power(0.4, n)).astype(int)
+    X = sparse.hstack([amounts, sparse.csr_array((np.ones(n), (np.arange(n), level)), shape=(n, 1000))]).tocsr()
+    z = amounts.log1p() @ (0.3 * rng.standard_normal(300)) + 0.5 * rng.standard_normal(1000)[level]
+    y = rng.poisson(np.exp(np.clip(z / 3, -5, 4))) if loss == "poisson" else z + rng.standard_normal(n)
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model = kind(loss, random_state=0).fit(X[:2500], y[:2500])
+    assert model.score(X[2500:], y[2500:]) > -0.1
+    assert bool(given) is not bool(model.coef_.any())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_few_rows_of_another_loss(kind, n):
     X = sparse.random(n, 500, 0.02, "csr", random_state=0)

@@ -139,7 +139,7 @@ def run_epochs(session: Session, plans: Sequence, states: Sequence[State]) -> di
             patience=estimator.n_iter_no_change,
             falls=estimator.learning_rate == "adaptive",
             score=score and partial(score, target),
-            plan_of=partial(plan_of_some, *session.data, target),
+            plan_of=partial(plan_of_some, session.data, target),
             worst=score.worst[target] if score and session.given else None,
             limit=limit,
         )

@@ -117,8 +117,10 @@ def predictor_loss(fit: Fit, state: State) -> float | None:
 def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
     """The kind of verdict for a fit with finite losses, or None."""
     plan, stopping, losses = fit.descent.plan, fit.stopping, fit.stopping.losses
-    if ended in ("diverged", "stalled"):
-        return "grew" if ended == "diverged" else "lost" if fit.is_lost_in_rounding else ended
+    if ended == "stalled":
+        return "lost" if fit.is_lost_in_rounding else ended
+    if ended == "diverged" and not plan.preconditioner:
+        return "grew"
     worse = None
     if loss is not None and allows_zero(plan.parts.penalty, plan.X.shape[1]):
         if plan.preconditioner and not plan.preconditioner.diagonal.any():
@@ -132,8 +134,8 @@ def _kind(fit: Fit, state: State, loss: float | None, ended: str) -> str | None:
         return worse
     if fit.worst is not None and _is_unlike(fit, fit.worst):
         return "unlike"
-    if worse:
-        return worse
+    if worse or ended == "diverged":
+        return worse or "grew"
     if _learned_noise(fit):
         state.fall_back(fit.reference.constant)
         return "noise"

@@ -133,8 +133,12 @@ def make_plans(
     return plans
 
 
-def plan_of_some(recipe: Recipe, X, targets, weight, target: int, rows: np.ndarray, state: State) -> Plan:
-    """The plan of a target for some rows alone; the state learns the columns of these. No short batch is dropped."""
+def plan_of_some(data: tuple[Recipe, Any, Any, Any], target: int, rows: np.ndarray, state: State) -> Plan:
+    """The plan of a target for some rows alone; the state learns the columns of these. No short batch is dropped.
+
+    ``data`` has the first arguments of `make_plans`.
+    """
+    recipe, X, targets, weight = data
     recipe = recipe._replace(params=recipe.params | {"drop_last": False})
     return make_plans(recipe, X, targets[:, target : target + 1], weight, [state], rows)[0]
 
