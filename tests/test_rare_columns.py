@@ -375,8 +375,10 @@ def test_a_chunk_is_learned_alike_whatever_its_batches_are(params):
         model = MiniBatchSGDRegressor(batch_size=batch, average=False, **params).partial_fit(X, y)
         state = internals.state_of(model)
         start = np.mean(y[:batch])
-        coef, _ = descend(X, y, state.step, state.centre, batch, lasso=alpha, start=start)
+        centre = state.centre if alpha else state.statistics.mean
+        coef, intercept = descend(X, y, state.step, centre, batch, lasso=alpha, start=start)
         assert_allclose(model.coef_, coef, rtol=1e-9, atol=1e-12)
+        assert model.intercept_ == pytest.approx(intercept, rel=1e-9)
 
 
 def test_the_users_matrix_is_not_changed():

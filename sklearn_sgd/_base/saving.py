@@ -28,7 +28,7 @@ from sklearn_sgd._version import __version__
 from sklearn_sgd.schedules import Formula, formula_of
 
 # Raise this when the meaning of what is saved changes. Names that come or go are noticed without it.
-SCHEMA = 10
+SCHEMA = 11
 
 # Keys for the schema and the version. They and the key of the model are the only private ones.
 SCHEMA_KEY, VERSION_KEY = "_schema", "_version"

@@ -47,6 +47,10 @@ class RemoteRows(RemoteObject, ABC):
         """The rows with the mean of each column subtracted."""
 
     @abstractmethod
+    def leaning(self, lean: Any, at_means: bool) -> Self:
+        """The rows with what centres sparse columns with many zeros."""
+
+    @abstractmethod
     def measure(self, weight: Any, centred: bool, with_target: bool) -> Any:
         """Statistics of the columns, and of the target."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import dask
 import numpy as np
+from dask.sizeof import sizeof
 from distributed import Client, wait
 from sklearn.utils import check_random_state
 
@@ -15,6 +16,9 @@ from sklearn_sgd.dask.workers import RowView, Summary
 # Number of results that one task combines. Dask's own tree reductions build and send a graph for each sum, and take two
 # to four times as long: see `sums` in benchmarks/cluster.py.
 FAN = 16
+
+# Bytes from which on an argument of many tasks is sent once.
+LARGE = 50_000
 
 
 class Blocks:
@@ -58,7 +62,16 @@ class Blocks:
 
     def map(self, task: Callable, *columns: Any, **constants: Any) -> list:
         """Start a task on each block, with its entry of each sequence in ``columns``."""
+        # Dask gives a large keyword argument its name as key, and a second one of that name would be taken for it.
+        constants = {name: self.sent(it) if sizeof(it) > LARGE else it for name, it in constants.items()}
         return self.client.map(task, self.futures, *columns, pure=False, **constants)
+
+    def sent(self, value: Any) -> Any:
+        """Return a future with a value that many tasks need.
+
+        It is the result of a task, not scattered data, so that it is computed again if its worker is lost.
+        """
+        return self.client.submit(workers.identity, value, pure=False)
 
     def values(self, view: RowView, function: Callable, *args: Any) -> list:
         """Return the result of a function for each block, with the samples transformed by a view."""

@@ -6,7 +6,7 @@ Zinkevich, M., Weimer, M., Smola, A. and Li, L., "Parallelized stochastic gradie
 """
 
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,7 @@ class LocalDescent:
         _check_batches(blocks, plan)
         self.blocks, self.sent = blocks, SentPlan.of(plan)
         self.rounds = blocks.rounds(plan.batch_size, plan.drop_last)
-        # The result of a task, not scattered data, so that it is computed again if its worker is lost.
-        self.preconditioner = blocks.client.submit(_identity, plan.preconditioner, pure=False)
+        self.preconditioner = blocks.sent(plan.preconditioner)
 
     def __call__(self, plan: Plan, piece: Piece, vectors: Vectors, window: np.ndarray) -> float:
         """Run an epoch, and return the sum of the losses."""
@@ -134,7 +133,10 @@ def descend(
         position += n_batches
         if first == last:
             continue
-        plan = sent.on(block, block.data(view))._replace(preconditioner=preconditioner)
+        data = block.data(view)
+        if view.lean is not None:
+            data = data._replace(rows=data.rows.leaning(view.lean, at_means=False))
+        plan = sent.on(block, data)._replace(preconditioner=preconditioner)
         order = epoch_order(plan, plan.used, np.random.default_rng([start.seed, numbers[turn]]))
         order = order[first * size : last * size]
         # A pass over all samples of a plan must find all of them in the order.
@@ -146,7 +148,3 @@ def descend(
         weights = plan.data.weight
         weight += float(weights[order].sum(dtype=np.float64)) if weights.size else len(order)
     return End(loss, n_samples, weight, vectors, window)
-
-
-def _identity(value: Any) -> Any:
-    return value

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.automatic.lean import Lean
 from sklearn_sgd._engine.automatic.preconditioner import SAMPLE as SAMPLE_FOR_EIGENVALUE
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 from sklearn_sgd._engine.baseline import SAMPLE as SAMPLE_FOR_CONSTANT
@@ -41,6 +42,7 @@ class ClusterRows(RemoteRows):
     weight: float
     bias: Any = 0.0
     mean: np.ndarray | None = None
+    lean: Lean | None = None
 
     @classmethod
     def of(cls, blocks: Blocks) -> Self:
@@ -51,7 +53,7 @@ class ClusterRows(RemoteRows):
     @property
     def view(self) -> RowView:
         """The transformation that a worker applies to its samples."""
-        return RowView(self.weight / self.shape[0], self.bias, self.mean)
+        return RowView(self.weight / self.shape[0], self.bias, self.mean, self.lean)
 
     @property
     def n_workers(self) -> int:
@@ -60,11 +62,16 @@ class ClusterRows(RemoteRows):
 
     def with_intercept(self, fit_intercept: bool) -> Self:
         """Return the samples with a last column of ones, or of zeros."""
-        return replace(self, bias=self.dtype.type(fit_intercept), mean=None)
+        return replace(self, bias=self.dtype.type(fit_intercept), mean=None, lean=None)
 
     def centred(self, mean: np.ndarray) -> Self:
         """Return the samples with the mean of each column subtracted."""
         return replace(self, mean=mean)
+
+    def leaning(self, lean: Lean, at_means: bool) -> Self:
+        """Return the samples with what centres sparse columns with many zeros, about which the intercept is not."""
+        assert not at_means
+        return replace(self, lean=lean)
 
     # Before the descent
 

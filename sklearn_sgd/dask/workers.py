@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from sklearn_sgd._base.parameters import ResolvedParameters
 from sklearn_sgd._engine import baseline
+from sklearn_sgd._engine.automatic.lean import Lean
 from sklearn_sgd._engine.automatic.preconditioner import Counted, largest_eigenvalue
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure, merge
 from sklearn_sgd._engine.epochs import quiet
@@ -28,11 +29,15 @@ ALL = slice(None)
 
 
 class RowView(NamedTuple):
-    """How a worker transforms its samples: divide weights by their mean, add the intercept, centre columns."""
+    """How a worker transforms its samples: divide weights by their mean, add the intercept, centre columns.
+
+    Descents on sparse samples also need ``lean``.
+    """
 
     mean_weight: float
     bias: Any
     mean: np.ndarray | None
+    lean: Lean | None = None
 
 
 class Block(NamedTuple):
@@ -86,6 +91,11 @@ class SentPlan(NamedTuple):
 def _formulas_of(parts: bytes) -> Formulas:
     """Return the formulas of pickled parts."""
     return Formulas(pickle.loads(parts))
+
+
+def identity(value: Any) -> Any:
+    """Return the value."""
+    return value
 
 
 # Before the descent

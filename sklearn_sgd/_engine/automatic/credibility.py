@@ -42,6 +42,24 @@ def mean_square(mean, moment, weight, count):
     return (moment + weight * mean * mean) / count
 
 
+def scaled_mean(mean, moment, weight, count):
+    """Return the mean of a column times its scale, in units that are the same for all columns.
+
+    It stays as it is while the column has no entries; the unit changes with each row.
+    """
+    return credibility(count) * (weight * mean) / (moment + weight * mean * mean)
+
+
+def unit_of_means(weight, prior):
+    """Return the unit of `scaled_mean` for rows with this weight, and ``prior`` rows without entries in the means."""
+    return (weight + KNOWN) / max(weight + prior, 1e-300)
+
+
+def reach_of(total, unit, weight):
+    """Return the sum over columns of mean times scaled mean; ``total`` is that of entries times `scaled_mean`."""
+    return total * unit * unit / (weight + KNOWN)
+
+
 def with_gaps(mean, moment, weight, total):
     """Return mean and sum of centred squares after rows without entries, which raise the weight of all to ``total``."""
     gaps = (total - weight) / total  # Exactly 0 if there are none, also in machine code.

@@ -61,7 +61,8 @@ class ColumnStatistics(NamedTuple):
 
     For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column. Of a fit, the
     ``moment`` of columns with many zeros is such that `entry_square` is the square of `balance`. If only some of the
-    columns are included, ``left_out`` is the sum of `credibility` over the others. ``sampled``: whether these are the
+    columns are included, ``left_out`` and ``left_reach`` are sums over the others: of `credibility`, and of their sums
+    of entries times their `scaled_mean`. ``sampled``: whether these are the
     statistics of a sample, shifted so that their minimum is that of all rows. ``centred``: whether sparse columns with
     many zeros are centred, too; not in streams.
     """
@@ -73,6 +74,7 @@ class ColumnStatistics(NamedTuple):
     left_out: float = 0.0
     sampled: bool = False
     centred: bool = False
+    left_reach: float = 0.0
 
     def leading(self, number: int) -> "ColumnStatistics":
         """Return the statistics of the first columns; the targets may follow them."""
@@ -236,7 +238,9 @@ def merge(a: ColumnStatistics, b: ColumnStatistics) -> ColumnStatistics:
     moment += a.moment
     moment += b.moment
     sampled = a.sampled or b.sampled
-    return ColumnStatistics(weight, a.mean + share * delta, moment, counts, a.left_out, sampled)
+    return ColumnStatistics(
+        weight, a.mean + share * delta, moment, counts, a.left_out, sampled, left_reach=a.left_reach
+    )
 
 
 def _measure_dense(X, s, full: bool, centred: bool, y, near: bool):
@@ -347,6 +351,8 @@ def usual_gain(before: Any, now: Any, largest: Callable = max) -> Any:
 
 def decayed(columns: ColumnStatistics, share: float) -> ColumnStatistics:
     """Return the same statistics with all weights multiplied by a share."""
-    weight, mean, moment, counts, left_out, sampled, _ = columns
+    weight, mean, moment, counts, left_out, sampled, _, reach = columns
     counts = None if counts is None else counts * share
-    return ColumnStatistics(weight * share, mean, moment * share, counts, left_out * share, sampled)
+    return ColumnStatistics(
+        weight * share, mean, moment * share, counts, left_out * share, sampled, left_reach=reach * share
+    )

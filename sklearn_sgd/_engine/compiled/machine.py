@@ -263,15 +263,15 @@ class BoundCall:
 
     def __call__(self, changed: Mapping[str, Any]) -> float:
         """Run the driver. Changed arrays, with the dtype and order of those before, may be passed as addresses."""
-        given, place_of = self.given.copy(), self.places.get
+        given, place_of, word_at, offset, array_type = self.given.copy(), self.places.get, _word_at, OFFSET, np.ndarray
         memory = [(place, np.zeros(shape, dtype)) for place, shape, dtype in self.scratch]
         for place, array in memory:
             given[place] = address(array)
         for name, value in changed.items():
             if (to := place_of(name)) is not None:
                 # The body of `address`, as in `in_order`.
-                if type(value) is np.ndarray:
-                    value = value.ctypes.data if OFFSET is None else _word_at(id(value) + OFFSET).value
+                if type(value) is array_type:
+                    value = value.ctypes.data if offset is None else word_at(id(value) + offset).value
                 given[to] = value
         return self.run(self.pack(*given))
 

@@ -227,10 +227,16 @@ def _lazy_automatic(drivers, plan, piece, vectors, window) -> dict[str, Any]:
         "noise": int(plan.noise),
         "table": column_table(rows.columns, len(known.filled), min(plan.batch_size, len(piece.order))),
         "held": np.zeros(HELD),
-        "lean": NOTHING if rows.lean is None else rows.lean,
-        "onto": NOTHING if rows.onto is None else rows.onto,
-        "leans": int(rows.lean is not None),
+        **_lean(rows),
     }
+
+
+def _lean(rows) -> dict[str, Any]:
+    if rows.lean is None:
+        return {"lean": NOTHING, "onto": NOTHING, "leans": 0, "at_means": 0, "reach": 0.0, "unit_of_means": 1.0}
+    means, reach, unit = rows.lean
+    numbers = {"at_means": int(rows.at_means), "reach": reach, "unit_of_means": unit}
+    return {"lean": means, "onto": rows.onto, "leans": 1, **numbers}
 
 
 def column_table(n_columns: int, n_filled: int, batch: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgd._engine.automatic.lean import Lean
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._namespace import doubled, dtype_of, is_foreign, like, take
@@ -77,8 +78,8 @@ class Dense(NamedTuple):
 class Csr(NamedTuple):
     """Rows of a CSR matrix. If ``mean`` is given, it is subtracted, but never from single rows.
 
-    ``lean`` has the means times the scales of the columns with many zeros, if these are centred, and ``onto`` the
-    products of the rows with it.
+    ``lean`` is what centres the columns with many zeros, if these are centred, and ``onto`` has the products of its
+    means with the rows. ``at_means``: whether the intercept is the prediction at the means of these columns, too.
     """
 
     data: np.ndarray
@@ -89,15 +90,13 @@ class Csr(NamedTuple):
     mean: Any = None
     lean: Any = None
     onto: Any = None
+    at_means: bool = True
 
-    def leaning(self, inverse: np.ndarray, filled: np.ndarray) -> "Csr":
-        """Return the same rows with ``lean`` and ``onto``, where columns that are not filled have means."""
-        lean = self.mean.astype(np.float64) * inverse
-        lean[filled] = 0.0
-        if not lean.any():
-            return self
+    def leaning(self, lean: Lean, at_means: bool) -> "Csr":
+        """Return the same rows with ``lean``."""
         count_rows(self.indptr.shape[0] - 1)
-        return self._replace(lean=lean, onto=doubled(self.whole @ lean.astype(self.data.dtype)))
+        onto = doubled(self.whole @ lean.means.astype(self.data.dtype))
+        return self._replace(lean=lean, onto=onto, at_means=at_means)
 
     @property
     def layout(self) -> str:

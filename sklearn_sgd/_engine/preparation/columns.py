@@ -125,7 +125,17 @@ def _acts_on_single(formulas: Formulas, statistics: ColumnStatistics) -> bool:
     """Whether coordinates must keep their directions: of sparse columns also for a decay, or remembered slopes."""
     if statistics.counts is None:
         return not formulas.is_smooth
+    return _acts_on_single_sparse(formulas)
+
+
+def _acts_on_single_sparse(formulas: Formulas) -> bool:
     return not formulas.is_unpenalised or stores_slopes(formulas.parts.optimizer)
+
+
+def leans(recipe: Recipe, step: Step) -> bool:
+    """Whether sparse columns with many zeros are centred, too, in steps with noise."""
+    is_sparse, formulas = step.preconditioner.filled is not None, recipe.formulas
+    return is_sparse and recipe.params["fit_intercept"] and not _acts_on_single_sparse(formulas)
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd import schedules
+from sklearn_sgd._engine.automatic.lean import Lean, prior_of
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import (
     FILLED,
@@ -28,9 +29,9 @@ from sklearn_sgd._engine.baseline import (
 from sklearn_sgd._engine.passes import variance_reduced
 from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
-from sklearn_sgd._engine.passes.rows import Csr, as_rows, in_one_piece, less_mean
+from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
-from sklearn_sgd._engine.preparation.columns import Selection, learn_columns
+from sklearn_sgd._engine.preparation.columns import Selection, leans, learn_columns
 from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.preparation.outliers import limit_far_targets, limit_first_targets
@@ -110,7 +111,7 @@ def make_plans(
         normals = None if stream else normals_for_schedule(recipe, rows, weights, batch_size)
     for other in others:
         other.follow(first)
-    shared = build_plan(recipe, rows, weights, batch_size, stream, first.step if automatic else None, first.centre)
+    shared = build_plan(recipe, rows, weights, batch_size, stream, first if automatic else None)
     plans = []
     if shared.searches:
         shared = shared._replace(searches=first.statistics is not None and first.statistics.sampled)
@@ -144,18 +145,21 @@ def plan_of_some(data: tuple[Recipe, Any, Any, Any], target: int, rows: np.ndarr
 
 
 def build_plan(
-    recipe: Recipe, rows: Selection, weights, batch_size: int, stream: bool, step: Step | None, centre: np.ndarray
+    recipe: Recipe, rows: Selection, weights, batch_size: int, stream: bool, state: State | None = None
 ) -> Plan:
-    """The plan that all targets have in common; without a step, that of the schedule."""
+    """The plan that all targets have in common; without a state, which has the automatic step, that of the schedule."""
     params, noise = recipe.params, stream or batch_size < rows.n_rows
+    step = state.step if state else None
     half_life = params["half_life"] if stream else None
     limit = decay_limit(half_life, batch_size, recipe.automatic) if half_life else np.inf
     used, schedule = as_rows(rows.X, params["fit_intercept"]), recipe.schedule
     many = size_of_sample(rows.X, rows.n_rows) is not None
-    if step:
-        used = less_mean(used, centre.astype(dtype_of(rows.X)))
-        if noise and not stream and isinstance(used, Csr) and step.preconditioner.filled is not None:
-            used = used.leaning(step.preconditioner.inverse, step.preconditioner.filled)
+    if state and step:
+        used = less_mean(used, state.centre.astype(dtype_of(rows.X)))
+        if noise and leans(recipe, step) and state.statistics:
+            prior = prior_of(params) if stream else 0.0
+            lean = Lean.of(state.statistics, step.preconditioner.inverse, prior)
+            used = used.leaning(lean, at_means=state.statistics.centred)
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)
     return Plan(
         X=rows.X,
@@ -191,7 +195,7 @@ def _found(recipe: Recipe, rows: Selection, weights, noise: bool) -> ColumnStati
     size = size_for_readings(rows.n_rows, X.shape[1])
     if size is None:
         return None
-    plan = build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1]))
+    plan = build_plan(recipe, rows, weights, rows.n_rows, False)
     y = in_one_piece(rows.targets[:, 0])
     return moments_by_readings(plan._replace(data=plan.data._replace(y=y)), params["tol"], size)
 
@@ -201,7 +205,7 @@ def _wide(recipe: Recipe, rows: Selection, weights) -> Wide | None:
     X, is_linear = rows.X, recipe.finishes and recipe.formulas.has_linear_gradient
     if not (is_linear and type(X) is np.ndarray and X.shape[1] > FULL and rows.n_rows > 1):
         return None
-    return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False, None, np.zeros(X.shape[1])))
+    return Wide.of(build_plan(recipe, rows, weights, rows.n_rows, False))
 
 
 def stream_schedule(plan: Plan, step: Step) -> Callable:

@@ -44,8 +44,9 @@ class StatesByColumn(NamedTuple):
         The clock of each target.
     kept : float
         Logarithm of what is left of the weight of the first row.
-    known : float
-        Sum of the credibility with columns that are not filled; each as it was, less what has been forgotten since.
+    known, reach : float
+        Sums over the columns that are not filled, of the credibility with each, and of its sum of entries times its
+        scaled mean; each as it was, less what has been forgotten since.
     """
 
     rules: LazyRules
@@ -57,6 +58,7 @@ class StatesByColumn(NamedTuple):
     clocks: tuple[Clock, ...]
     kept: float
     known: float
+    reach: float
 
     @classmethod
     def of(cls, rules: LazyRules, states: Sequence[State]) -> "StatesByColumn":
@@ -68,11 +70,9 @@ class StatesByColumn(NamedTuple):
             elif state.statistics is not None:
                 state.recentre(state.statistics.centre)
         first, p, clocks = states[0], len(states[0].centre), (Clock(),) * len(states)
-        (filled, known), shared = (NO_COLUMNS, 0.0), _shared(first)
-        if first.statistics is not None:
-            filled, known = _filled(first.statistics)
+        (rows, filled, known, reach), shared = _rows(rules, states, clocks, 0.0), _shared(first)
         bare = tuple(map(_bare, states))
-        return cls(rules, p, bare, filled, shared, Table(_rows(rules, states, clocks, 0.0)), clocks, 0.0, known)
+        return cls(rules, p, bare, filled, shared, Table(rows), clocks, 0.0, known, reach)
 
     def whole(self) -> tuple[State, ...]:
         """Return ordinary states, with all columns."""
@@ -83,10 +83,9 @@ class StatesByColumn(NamedTuple):
         rows, first = self.columns.take(numbers), self.states[0]
         statistics, step, scale = None, None, np.zeros(len(numbers))
         if first.statistics is not None:
-            mean, moment, counts, weight = rows[:, :4].T
-            squares = moment + weight * mean * mean
-            scale = np.where(squares > 0.0, credibility(counts) / np.where(squares > 0.0, squares, 1.0), 0.0)
-            statistics = self._statistics(rows, first.statistics.weight, np.searchsorted(numbers, self.filled))
+            filled = np.searchsorted(numbers, self.filled)
+            scale = self.rules.lags(rows, filled)
+            statistics = self._statistics(rows, first.statistics.weight, filled, scale)
             step = first.step and self._step(statistics, first.step, first.vectors.coef)
         states = []
         for target, (state, clock) in enumerate(zip(self.states, self.clocks, strict=True)):
@@ -101,14 +100,15 @@ class StatesByColumn(NamedTuple):
         X, numbers = _excerpt_of(X, self.filled)
         return X, self.excerpt(numbers)
 
-    def _statistics(self, rows: np.ndarray, total: float, filled: np.ndarray) -> ColumnStatistics:
+    def _statistics(self, rows: np.ndarray, total: float, filled: np.ndarray, scale: np.ndarray) -> ColumnStatistics:
         """Return the current statistics of columns that have had no entries since the times of the stored ones."""
         mean, moment, counts, weight, kept = rows[:, :STATISTICS].T
         share = np.exp(self.kept - kept)
-        left_out = share * credibility(counts)
-        left_out[filled] = 0.0
+        here, reach = share * credibility(counts), float(share @ (weight * mean * scale)) if self.rules.leans else 0.0
+        here[filled] = 0.0
+        left = {"left_out": max(0.0, self.known - here.sum()), "left_reach": max(0.0, self.reach - reach)}
         mean, moment = with_gaps(mean, share * moment, share * weight, total)
-        return ColumnStatistics(total, mean, moment, share * counts, max(0.0, self.known - left_out.sum()))
+        return ColumnStatistics(total, mean, moment, share * counts, **left)
 
     def _step(self, statistics: ColumnStatistics, known: Step, like: np.ndarray) -> Step:
         """Return the step for these columns."""
@@ -120,19 +120,16 @@ class StatesByColumn(NamedTuple):
     ) -> "StatesByColumn":
         """Return the states after a chunk, given the states of its columns."""
         first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
-        columns, filled, known, kept = self.columns, self.filled, self.known, float(self.kept + np.log(share))
-        if self.rules.automatic and first.statistics is not None:
-            local, known = _filled(first.statistics)
-            filled = numbers[local]
+        columns, kept = self.columns, float(self.kept + np.log(share))
         clocks = tuple(map(self.rules.after, self.clocks, plans, self.states, states))
         if restarts := [target for target, plan in enumerate(plans) if plan.restarts]:
             rows = columns.numbers()
             for target in restarts:
                 rows[:, STATISTICS + PARAMETERS * target :][:, :PARAMETERS] = 0.0
             columns = Table(rows)
-        columns = columns.replaced(numbers, _rows(self.rules, states, clocks, kept))
-        bare = tuple(map(_bare, states))
-        return StatesByColumn(self.rules, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, known)
+        rows, filled, *sums = _rows(self.rules, states, clocks, kept)
+        columns, filled, bare = columns.replaced(numbers, rows), numbers[filled], tuple(map(_bare, states))
+        return StatesByColumn(self.rules, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, *sums)
 
 
 def _bare(state: State) -> State:
@@ -153,25 +150,22 @@ def _shared(state: State) -> np.ndarray:
     return np.empty(0, state.vectors.coef.dtype) if shared is None else shared
 
 
-def _rows(rules: LazyRules, states: Sequence[State], clocks: Sequence[Clock], kept: float) -> np.ndarray:
-    """The rows of columns of which these are the states."""
-    statistics, p = states[0].statistics, len(states[0].centre)
-    rows = np.zeros((p, STATISTICS + PARAMETERS * len(states)))
+def _rows(
+    rules: LazyRules, states: Sequence[State], clocks: Sequence[Clock], kept: float
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """The rows of columns of which these are the states, which are filled, and the sums over all others."""
+    statistics, p, filled, known, reach = states[0].statistics, len(states[0].centre), NO_COLUMNS, 0.0, 0.0
+    rows, scale = np.zeros((p, STATISTICS + PARAMETERS * len(states))), np.zeros(p)
     if statistics is not None:
-        assert statistics.counts is not None
-        rows[:, :STATISTICS] = np.column_stack(
-            [statistics.mean, statistics.moment, statistics.counts, np.full(p, statistics.weight), np.full(p, kept)]
-        )
+        weight, mean, moment, counts, is_filled = *statistics[:4], statistics.filled
+        assert counts is not None
+        rows[:, :STATISTICS] = np.column_stack([mean, moment, counts, np.full(p, weight), np.full(p, kept)])
+        filled, scale = np.flatnonzero(is_filled), rules.lags(rows, is_filled)
+        known = statistics.left_out + float(credibility(counts)[~is_filled].sum())
+        reach = statistics.left_reach + float(scale @ (weight * mean)) * rules.leans
     for target, (state, clock) in enumerate(zip(states, clocks, strict=True)):
-        rules.note(rows, target, state.vectors, state.window, clock)
-    return rows
-
-
-def _filled(statistics: ColumnStatistics) -> tuple[np.ndarray, float]:
-    """Return which columns are filled, and the sum of the credibility with all others."""
-    filled = statistics.filled
-    assert statistics.counts is not None
-    return np.flatnonzero(filled), statistics.left_out + float(credibility(statistics.counts)[~filled].sum())
+        rules.note(rows, target, state.vectors, state.window, clock, scale)
+    return rows, filled, known, reach
 
 
 class Chunk(NamedTuple):

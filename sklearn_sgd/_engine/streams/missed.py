@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS
-from sklearn_sgd._engine.automatic.window import TIME
+from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, credibility, scaled_mean
+from sklearn_sgd._engine.automatic.window import MEAN_TURN, TIME, TURN
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.without_plan import settle
 from sklearn_sgd._engine.plan import Plan
@@ -54,12 +54,15 @@ class LazyRules(NamedTuple):
         Whether there is an intercept.
     terms : ElasticNetTerms
         The penalty.
+    leans : bool
+        Whether columns with many zeros are centred, so that they move when they have no entries, too.
     """
 
     automatic: bool
     averaged: bool
     centred: bool
     terms: ElasticNetTerms
+    leans: bool
 
     @classmethod
     def of(cls, recipe: Recipe) -> "LazyRules | None":
@@ -70,7 +73,25 @@ class LazyRules(NamedTuple):
             return None
         if (passive or (averaged and not recipe.automatic)) and any(formulas.terms):
             return None
-        return cls(recipe.automatic, averaged, bool(recipe.params["fit_intercept"]), formulas.terms)
+        centred = bool(recipe.params["fit_intercept"])
+        leans = recipe.automatic and centred and not any(formulas.terms)
+        return cls(recipe.automatic, averaged, centred, formulas.terms, leans)
+
+    def lags(self, rows: np.ndarray, filled: np.ndarray) -> np.ndarray:
+        """Return what the missed steps of each column are in proportion to, by its statistics in rows of the table.
+
+        Under a penalty that is its scale, divided by its unit; if it `leans`, its scaled mean, and 0 if it is
+        ``filled``.
+        """
+        mean, moment, counts, weight = rows[:, :4].T
+        squares, found = moment + weight * mean * mean, np.zeros(len(rows))
+        some = squares > 0.0
+        if self.leans:
+            some[filled] = False
+            found[some] = scaled_mean(mean[some], moment[some], weight[some], counts[some])
+        else:
+            found[some] = credibility(counts[some]) / squares[some]
+        return found
 
     def after(self, clock: Clock, plan: Plan, before: State, state: State) -> Clock:
         """The clock after a descent from one state to another."""
@@ -97,7 +118,7 @@ class LazyRules(NamedTuple):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return parameters and averages, brought up to date; ``rows`` have their last values, and the times of these.
 
-        ``scale`` is that of the automatic step for each column, divided by its unit.
+        ``scale`` has the numbers of `lags`.
         """
         w, average, left, time, decay, threshold = rows.T
         if self.automatic and any(self.terms):
@@ -109,14 +130,22 @@ class LazyRules(NamedTuple):
             w = clock.sign * np.sign(w) * np.maximum(abs(w) * fade - (clock.threshold - threshold * fade), 0.0)
         elif self.averaged:
             average = w + np.exp(clock.left - left) * (average - w)
-        return w, average if self.averaged else w
+        average = average if self.averaged else w
+        if self.leans and len(window) > MEAN_TURN:
+            average = average - (window[MEAN_TURN] if self.averaged else window[TURN]) * scale
+            w = w - window[TURN] * scale
+        return w, average
 
-    def note(self, rows: np.ndarray, target: int, vectors: Vectors, window: np.ndarray, clock: Clock) -> None:
-        """Write parameters that are up to date into rows of the table."""
+    def note(
+        self, rows: np.ndarray, target: int, vectors: Vectors, window: np.ndarray, clock: Clock, scale: np.ndarray
+    ) -> None:
+        """Write parameters that are up to date into rows of the table; ``scale`` as in `catch_up`."""
         (w, average, *_), at = vectors, STATISTICS + PARAMETERS * target
         # Averaging may have been turned off since: continue from the parameters that predict.
-        w = (w if self.averaged else average)[:-1]
-        rows[:, at], rows[:, at + 1] = w if clock.sign == 1.0 else w * clock.sign, average[:-1]
+        w, average = (w if self.averaged else average)[:-1], average[:-1]
+        if self.leans and len(window) > MEAN_TURN:
+            w, average = w + float(window[TURN]) * scale, average + float(window[MEAN_TURN]) * scale
+        rows[:, at], rows[:, at + 1] = w if clock.sign == 1.0 else w * clock.sign, average
         time = window[TIME] if len(window) > TIME else 0.0
         rows[:, at + 2 : at + PARAMETERS] = clock.left, time, clock.decay, clock.threshold
 

@@ -10,12 +10,21 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.credibility import STATISTICS
+from sklearn_sgd._engine.automatic.credibility import STATISTICS, reach_of, unit_of_means
+from sklearn_sgd._engine.automatic.lean import Lean, prior_of
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries, is_varying
 from sklearn_sgd._engine.automatic.step_size import base_rate, joined
 from sklearn_sgd._engine.automatic.window import LONG
 from sklearn_sgd._engine.compiled.drivers.lazy_automatic import HELD
+from sklearn_sgd._engine.compiled.drivers.update_columns import (
+    AFTER,
+    BEFORE,
+    FIRST,
+    OTHERS,
+    REACH_AFTER,
+    REACH_BEFORE,
+)
 from sklearn_sgd._engine.compiled.machine import bound
 from sklearn_sgd._engine.epochs import quiet
 from sklearn_sgd._engine.passes.choose import choose
@@ -37,9 +46,13 @@ AHEAD = 256
 
 
 class Template(NamedTuple):
-    """Common parts of chunks with the same number of rows: plan, rows, updates, and drivers without arrays."""
+    """Common parts of chunks with the same number of rows: plan, rows, updates, and drivers without arrays.
+
+    ``share`` is what they leave of the weight of earlier rows.
+    """
 
     key: tuple[int, int, np.dtype]
+    share: float
     plan: Plan
     used: np.ndarray
     n_updates: int
@@ -47,6 +60,16 @@ class Template(NamedTuple):
     steps: Pass
     update_columns: Callable[[dict[str, Any]], float]
     run: Callable[[dict[str, Any]], float]
+
+
+class Learned(NamedTuple):
+    """What follows from the columns of a chunk: three fields of `StatesByColumn`, numbers of columns, and arguments."""
+
+    shared: np.ndarray
+    known: float
+    reach: float
+    scaled_means: np.ndarray = np.empty(0)
+    given: dict[str, Any] = {}
 
 
 class SparseStream:
@@ -61,7 +84,7 @@ class SparseStream:
     """
 
     def __init__(self, recipe: Recipe, rules: LazyRules):
-        self.recipe, self.rules = recipe, rules
+        self.recipe, self.rules, self.prior = recipe, rules, prior_of(recipe.params)
         self.known: Template | None = None
         # The number of updates before those whose weights in the average are stored, and these weights.
         self.ahead = 0, NO_MIXES
@@ -83,7 +106,8 @@ class SparseStream:
         filled = known.filled if rules.automatic else NO_COLUMNS
         if others or bare.first_targets is not None or len(filled) > FULL or known.rules != rules or not 0 < n <= RATES:
             return None
-        state, share, template = bare.fork_except_vectors(), remembered(self.recipe, n), self.template(X)
+        state, template = bare.fork_except_vectors(), self.template(X)
+        share = template.share
         if not share or not (weight is None or weight.all()):
             return None
         weight = state.weigh(weight, X)
@@ -92,34 +116,25 @@ class SparseStream:
         p, plan, kept, clock = len(numbers), template.plan, known.kept + log(share), known.clocks[0]
         rows, w, average = known.columns.take(numbers), np.empty(p + 1, data.dtype), np.empty(p + 1)
         w[p], average[p] = bare.vectors.coef[0], bare.vectors.average[0]
-        entries: dict[str, Any] = {"X": data, "indices": places, "p": p, "w": w, "average": average}
+        # The arguments of both drivers.
+        given: dict[str, Any] = {"X": data, "indices": places, "indptr": X.indptr.astype(np.uint32), "p": p}
+        given |= {"w": w, "average": average, "window": state.window}
+        learned, more = Learned(known.shared, known.known, known.reach), dict[str, Any](y=y)
         if len(weight):
-            entries |= {"weight": weight, "shares": np.repeat(weight, np.diff(X.indptr)), "weighted": 1}
-        entries["window"], credibilities, shared = state.window, known.known, known.shared
+            more |= {"weight": weight, "weighted": 1}
         if rules.automatic:
-            entries["inverse"] = np.zeros(p, data.dtype)
-            entries |= {"rows": rows, "kept": known.kept, "left": clock.left, "share": share}
             among = np.searchsorted(numbers, filled) if len(filled) else NO_COLUMNS
-            if len(filled):
-                entries["inverse"][among], before = -1.0, rows[among, 0]
-            sums = self._update_columns(template, state, entries, gained, share)
-            if sums is None:
+            shares = np.repeat(weight, np.diff(X.indptr)) if len(weight) else None
+            found = self._learn_columns(template, state, known, rows, among, given, shares, gained, share)
+            if found is None:
                 return None
-            credibilities = share * max(0.0, known.known - float(sums[0])) + float(sums[1])
-            n_varying = 0
-            if len(filled):
-                shared, n_varying = self._shared(rows[among], state, shared)
-                for vector in (w, average):
-                    vector[p] += (rows[among, 0] - before) @ vector[among]
-                entries |= {"filled": among.astype(np.uint32), "n_filled": len(among), "shared": shared}
-                entries |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(data.dtype)}
-            state.scale_rows(credibilities, n_varying)
+            learned, more = found, more | found.given
         else:
             w[:p], average[:p] = rules.catch_up(rows[:, STATISTICS:], clock, state.window, rows)
         piece = self._piece(template, state)
         if len(piece.mixes) > 1 and rules.automatic and not any(rules.terms):
             piece = piece._replace(mixes=joined(piece.mixes, p, len(places)))
-        loss = self._run(template, state, entries, piece, X, y)
+        loss = self._run(template, state, given | more, piece)
         if not rules.averaged:
             average[:] = w
         vectors, most = Vectors(w, average), template.largest_loss
@@ -129,28 +144,59 @@ class SparseStream:
         state.end_epoch(n, len(piece.rates), loss / gained, float(piece.rates[-1]))
         state.count_first_loss(loss / gained, gained, n)
         clock = rules.mixed(clock, piece.mixes) if rules.automatic else rules.after(clock, plan, bare, state)
-        rules.note(rows, 0, vectors, state.window, clock)
-        columns = known.columns.replaced(numbers, rows)
-        return StatesByColumn(
-            *(rules, known.n_columns, (state,), known.filled, shared, columns, (clock,), kept, credibilities)
-        )
+        rules.note(rows, 0, vectors, state.window, clock, learned.scaled_means)
+        columns, (shared, *sums) = known.columns.replaced(numbers, rows), learned[:3]
+        return StatesByColumn(rules, known.n_columns, (state,), known.filled, shared, columns, (clock,), kept, *sums)
 
-    def _update_columns(
-        self, template: Template, state: State, given: dict[str, Any], gained: float, share: float
-    ) -> np.ndarray | None:
-        """Update columns and the state by the entries of new rows; return the credibilities before and after.
+    def _learn_columns(
+        self,
+        template: Template,
+        state: State,
+        known: StatesByColumn,
+        rows: np.ndarray,
+        filled: np.ndarray,
+        given: dict[str, Any],
+        shares: np.ndarray | None,
+        gained: float,
+        share: float,
+    ) -> "Learned | None":
+        """Let rows of the table and the state learn the entries of new rows, with these ``shares`` of their weight.
 
         None if `Chunk` must be used.
         """
-        statistics, step, places = state.statistics, state.step, given["indices"]
+        statistics, step, p, leans = state.statistics, state.step, given["p"], self.rules.leans
         if statistics is None or step is None or state.since_step + gained > GROWTH * step.weight:
             return None
-        everything, sums = share * statistics.weight + gained, np.zeros(3 + 3 * given["p"])
-        given |= {"earlier": statistics.weight, "gained": gained, "least": max(FILLED * everything, LEAST)}
-        given |= {"entries": len(places), "numbers": sums}
-        template.update_columns(given)
+        earlier, everything = statistics.weight, share * statistics.weight + gained
+        numbers, inverse, before = np.zeros(FIRST + 3 * p), np.zeros(p, given["w"].dtype), NO_COLUMNS
+        if len(filled):
+            inverse[filled], before = -1.0, rows[filled, 0]
+        own: dict[str, Any] = {"inverse": inverse}
+        if leans:
+            own |= {"lean": np.zeros(p), "onto": np.zeros(len(template.used))}
+            own["unit_of_means"] = unit_of_means(everything, self.prior)
+        new = {"rows": rows, "kept": known.kept, "left": known.clocks[0].left, "share": share, "numbers": numbers}
+        new |= {"earlier": earlier, "gained": gained, "least": max(FILLED * everything, LEAST)}
+        new["entries"] = len(given["indices"])
+        if shares is not None:
+            new |= {"shares": shares, "weighted": 1}
+        template.update_columns(given | own | new)
+        if numbers[OTHERS]:
+            return None
         state.learn_entries(everything, gained)
-        return None if sums[2] else sums
+        credibilities = share * max(0.0, known.known - float(numbers[BEFORE])) + float(numbers[AFTER])
+        reach, shared, n_varying = known.reach, known.shared, 0
+        if leans:
+            reach = share * max(0.0, reach - float(numbers[REACH_BEFORE])) + float(numbers[REACH_AFTER])
+            own["reach"] = reach_of(reach, own["unit_of_means"], everything)
+        if len(filled):
+            shared, n_varying = self._shared(rows[filled], state, shared)
+            for vector in given["w"], given["average"]:
+                vector[p] += (rows[filled, 0] - before) @ vector[filled]
+            own |= {"filled": filled.astype(np.uint32), "n_filled": len(filled), "shared": shared}
+            own |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(inverse.dtype)}
+        state.scale_rows(credibilities, n_varying)
+        return Learned(shared, credibilities, reach, numbers[FIRST::3], own)
 
     def _shared(self, rows: np.ndarray, state: State, known: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the preconditioner of filled columns with these statistics, and how many of them vary."""
@@ -161,14 +207,10 @@ class SparseStream:
             known = np.where(varies, 1.0 / np.where(varies, variance, 1.0), 0.0).astype(known.dtype)
         return known, int(varies.sum())
 
-    def _run(
-        self, template: Template, state: State, given: dict[str, Any], piece: Piece, X: Any, y: np.ndarray
-    ) -> float:
+    def _run(self, template: Template, state: State, given: dict[str, Any], piece: Piece) -> float:
         """Run the pass, which changes the given vectors; return the sum of the losses."""
         p = given["p"]
         given |= {
-            "y": y,
-            "indptr": X.indptr.astype(np.uint32),
             "work": template.steps.work(template.plan.batch_size, p),
             "sums": np.zeros(8 + p),
             "rates": piece.rates,
@@ -215,17 +257,19 @@ class SparseStream:
     def _made(self, n_rows: int, size: int, dtype: np.dtype) -> Template:
         """Return the template of chunks with this number of rows and this batch size; its arrays have one column."""
         X = Excerpt((n_rows, 1), dtype=dtype)
-        plan = build_plan(self.recipe, Selection(X, None, None, None), NO_WEIGHT, size, True, None, np.zeros(1))
-        plan = plan._replace(data=plan.data._replace(y=np.zeros(n_rows, dtype)))
+        plan = build_plan(self.recipe, Selection(X, None, None, None), NO_WEIGHT, size, True)
+        rows, one = plan.data.rows, np.ones(1, dtype)
+        if self.rules.leans:
+            rows = rows._replace(lean=Lean(np.zeros(1)), onto=np.zeros(n_rows), at_means=False)
+        plan = plan._replace(data=plan.data._replace(rows=rows, y=np.zeros(n_rows, dtype)))
         if self.rules.automatic:
-            one = np.ones(1, dtype)
             plan = plan._replace(preconditioner=Preconditioner(one, NO_COLUMNS, one[:0]))
         vectors, rates = Vectors(np.zeros(2, dtype), np.zeros(2)), np.zeros(plan.n_updates(n_rows))
         piece = Piece(plan.used, rates, rates if plan.average_from else NO_MIXES, 0, 1.0)
         steps: Any = choose(plan)
         run = bound(steps.call(plan, piece, vectors, np.zeros(LONG)), scratch=())
         stays = {"centred": int(self.recipe.params["fit_intercept"]), "averaged": int(self.rules.averaged)}
-        stays |= {"shares": NOTHING, "weighted": 0}
+        stays |= {"shares": NOTHING, "weighted": 0, "leans": int(self.rules.leans), "n": n_rows}
         first = update_columns(stays | self.rules.terms._asdict(), dtype)
-        key = n_rows, size, dtype
-        return Template(key, plan, plan.used, len(rates), plan.largest_loss, steps, first, run)
+        key, share = (n_rows, size, dtype), remembered(self.recipe, n_rows)
+        return Template(key, share, plan, plan.used, len(rates), plan.largest_loss, steps, first, run)

@@ -7,12 +7,13 @@ of all columns move together, and less often (`step_size.joined`).
 
 Without a penalty, the columns with many zeros may be centred, too. The gradient of the centred columns is that of the
 others less a multiple of their means, and these are the same in all steps. So their part in all coefficients is one
-number, the multiple ``turn`` of the scaled means ``lean``, which is subtracted at the end of the pass.
+number, the multiple ``turn`` of the scaled means ``lean``, which is subtracted at the end of the pass. The multiple for
+columns that are not included is kept in the window; their share in ``reach`` moves the intercept.
 
 The missed effects of a penalty are those of :mod:`.lazy_penalty`.
 """
 
-from sklearn_sgd._engine.automatic.window import PACES, STEPS, TIME
+from sklearn_sgd._engine.automatic.window import MEAN_TURN, PACES, STEPS, TIME, TURN
 from sklearn_sgd._engine.compiled.drivers.automatic import step_length
 from sklearn_sgd._engine.compiled.drivers.batch import line_search, precondition, take_row
 from sklearn_sgd._engine.compiled.drivers.layouts import sparse_request_later
@@ -178,14 +179,17 @@ def lazy_automatic(
     w: Reals, average: Doubles, inverse: Reals, filled: Indices, n_filled: Integer, shared: Reals, full: Integer,
     window: Doubles, noise: Integer, block: Function, slopes: Function, loss_numbers: Doubles,
     ridge: Double, lasso: Double, unit: Double, done: Integer, table: Doubles, held: Doubles,
-    lean: Doubles, onto: Doubles, leans: Integer,
+    lean: Doubles, onto: Doubles, leans: Integer, at_means: Integer,
+    reach: Double, unit_of_means: Double,
     work: Reals, sums: Doubles,
 ) -> Double:  # fmt: skip
     """One pass. ``filled``: numbers of the filled columns; ``shared``: their preconditioner; their ``inverse`` is 1.
 
-    If it ``leans``, all columns are centred; ``onto`` has the prediction of `lean` for each row of X, not centred.
-    The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Without a
-    penalty the average moves where its weight is not 0, which costs the number of columns.
+    If it ``leans``, all columns are centred; ``onto`` has the prediction of `lean` for each row of X, not centred, and
+    ``reach`` is its product with the means. The intercept is that ``at_means``, or else that at the means of the filled
+    columns and at 0 of the others; then ``unit_of_means`` is the unit of what the window keeps. The numbers of the
+    penalty are per unit of time; ``done`` is the number of updates before the pass. Without a penalty the average moves
+    where its weight is not 0, which costs the number of columns.
 
     Each step is taken at its whole length before the line search. Predictions before and after it give those for its
     direction, so that the entries of a batch are read three times. Only a step that is shortened takes a fourth.
@@ -198,13 +202,13 @@ def lazy_automatic(
     part = tail(work, 7 * most)
     d = tail(part, n_filled + 1)
     total, entries = 0.0, 0
-    # The offset is the product of the means of the columns that lean with their coefficients, and reach that with lean.
-    turn, mean_turn, offset, reach = 0.0, 0.0, 0.0, 0.0
-    if leans:
+    # The offset is the product of the means of the columns that lean with their coefficients; if the intercept is not
+    # that at their means, the change of this product.
+    turn, mean_turn, offset, mean_offset = 0.0, 0.0, 0.0, 0.0
+    if leans and at_means:
         for j in range(p):
             if lean[j] != 0.0:
                 offset += float(mean[j]) * float(w[j])
-                reach += float(mean[j]) * lean[j]
     time, since, pace = present(window)
     for j in range(p):
         at = width * j
@@ -286,7 +290,10 @@ def lazy_automatic(
         time, since, pace = present(window)
         if averaged:
             average[p] += mix * (float(w[p]) - average[p])
-            mean_turn += mix * (turn - mean_turn)
+            if leans:
+                mean_turn += mix * (turn - mean_turn)
+                mean_offset += mix * (offset - mean_offset)
+                window[MEAN_TURN] += mix * (window[TURN] + unit_of_means * turn - window[MEAN_TURN])
         if pulls == 0 and mix > 0.0:
             for j in range(p):
                 average[j] += mix * (table[width * j] - average[j])
@@ -304,4 +311,8 @@ def lazy_automatic(
             w[j] -= turn * lean[j]
             if averaged:
                 average[j] -= mean_turn * lean[j]
+        window[TURN] += unit_of_means * turn
+        if at_means == 0:
+            w[p] -= offset
+            average[p] -= mean_offset
     return total

@@ -10,18 +10,31 @@ from sklearn_sgd._engine.automatic.credibility import (
     WIDENING,
     credibility,
     mean_square,
+    scaled_mean,
     share_of_rows,
     with_gaps,
 )
+from sklearn_sgd._engine.automatic.window import MEAN_TURN, TURN
 from sklearn_sgd._engine.compiled.drivers.lazy_penalty import catch_up
 from sklearn_sgd._engine.compiled.drivers.primitives import Double, Doubles, Indices, Integer, Reals
 
+# Places of the results among the numbers: credibilities before and after, reaches before and after, and the number of
+# columns that need another way. After them come three numbers for each column.
+BEFORE, AFTER, REACH_BEFORE, REACH_AFTER, OTHERS, FIRST = 0, 1, 2, 3, 4, 5
+
+
+def lean_of(mean, moment, weight, count):
+    """Return the `scaled_mean` of a column; 0 if it has had no entries."""
+    return scaled_mean(mean, moment, weight, count) if moment + weight * mean * mean > 0.0 else 0.0
+
 
 def update_columns(
-    X: Reals, indices: Indices, shares: Reals, weighted: Integer, entries: Integer, p: Integer, rows: Doubles,
+    X: Reals, indices: Indices, indptr: Indices, n: Integer, shares: Reals, weighted: Integer, entries: Integer,
+    p: Integer, rows: Doubles,
     centred: Integer, least: Double, earlier: Double, gained: Double, kept: Double, share: Double, left: Double,
     window: Doubles, averaged: Integer,
-    ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals, numbers: Doubles,
+    ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals,
+    lean: Doubles, onto: Doubles, leans: Integer, unit_of_means: Double, numbers: Doubles,
 ) -> Double:  # fmt: skip
     """Bring columns up to date, add their entries in rows of weight ``gained``, and scale those that are not filled.
 
@@ -30,18 +43,20 @@ def update_columns(
     The filled columns are those whose ``inverse`` is negative at first; they have at least ``least`` entries.
 
     ``rows`` are those of the table of :class:`.StatesByColumn`. The chunk leaves a ``share`` of the weight of earlier
-    rows. The function writes to ``numbers``: the sums of credibilities with the columns before and after; and the
-    number of columns that become filled or stop being filled, or whose squares or their inverses are out of range.
+    rows. The function writes to ``numbers``: the sums of credibilities with the columns before and after; the same of
+    the products of sums of entries and `scaled_mean`; and the number of columns that become filled or stop being
+    filled, or whose squares or their inverses are out of range. If it ``leans``, it also writes to ``lean`` and
+    ``onto``, which are as in `lazy_automatic`, and the first number of each column becomes its `scaled_mean`.
     """
     for e in range(entries):
-        at, s = 3 + 3 * int(indices[e]), 1.0
+        at, s = FIRST + 3 * int(indices[e]), 1.0
         if weighted:
             s = float(shares[e])
         numbers[at] += s
         numbers[at + 1] += s if X[e] != 0.0 else 0.0
     forgotten = log(share)
     for j in range(p):
-        r, at = (STATISTICS + PARAMETERS) * j, 3 + 3 * j
+        r, at = (STATISTICS + PARAMETERS) * j, FIRST + 3 * j
         c = r + STATISTICS
         mean, moment, count, then = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
         square, known = moment + then * mean * mean, credibility(count)
@@ -55,7 +70,12 @@ def update_columns(
         # Rows without entries since the last visit.
         fade = exp(kept - rows[r + 4])
         if inverse[j] >= 0.0:
-            numbers[0] += fade * known
+            numbers[BEFORE] += fade * known
+            if leans:
+                leaning = lean_of(mean, moment, then, count)
+                numbers[REACH_BEFORE] += fade * leaning * then * mean
+                w[j] -= leaning * window[TURN]
+                average[j] -= leaning * window[MEAN_TURN]
         count *= fade
         mean, moment = with_gaps(mean, fade * moment, fade * then, earlier)
         numbers[at + 2] = 0.0
@@ -78,22 +98,31 @@ def update_columns(
             rows[r] += s * delta / rows[r + 3]
         rows[r + 1] += s * delta * (value - rows[r])
     for j in range(p):
-        r, spread = (STATISTICS + PARAMETERS) * j, numbers[3 * j + 5]
-        count, total = rows[r + 2], rows[r + 3]
+        r, spread = (STATISTICS + PARAMETERS) * j, numbers[FIRST + 3 * j + 2]
+        count, total, leaning = rows[r + 2], rows[r + 3], 0.0
         if inverse[j] < 0.0:
             inverse[j] = 1.0
-            numbers[2] += 0.0 if count >= least else 1.0
+            numbers[OTHERS] += 0.0 if count >= least else 1.0
         else:
-            numbers[1] += credibility(count)
-            numbers[2] += 1.0 if count >= least else 0.0
+            numbers[AFTER] += credibility(count)
+            numbers[OTHERS] += 1.0 if count >= least else 0.0
             inverse[j] = 0.0
             if count > 0.0:
                 wider = mean_square(rows[r], rows[r + 1], total, count) * share_of_rows(count, total, KNOWN)
                 inverse[j] = 1.0 / wider
-                numbers[2] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
+                numbers[OTHERS] += 0.0 if float(inverse[j]) > 0.0 and float(inverse[j]) < 1e308 else 1.0
                 if spread > 0.0 and wider > WIDENING * spread:
                     factor = sqrt(spread / wider)
                     w[j] *= factor
                     average[j] *= factor
+            if leans:
+                leaning = lean_of(rows[r], rows[r + 1], total, count)
+                numbers[REACH_AFTER] += leaning * total * rows[r]
+                lean[j] = unit_of_means * leaning
+        numbers[FIRST + 3 * j] = leaning
         rows[r + 3] = share * earlier + gained
+    if leans:
+        for i in range(n):
+            for e in range(int(indptr[i]), int(indptr[i + 1])):
+                onto[i] += float(X[e]) * lean[int(indices[e])]
     return 0.0
