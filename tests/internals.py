@@ -104,7 +104,7 @@ def record_rows_left_out(monkeypatch):
 
     def recorded(self, *given):
         original(self, *given)
-        found.extend(held for _, held in self.others)
+        found.extend(left_out.rows for _, left_out in self.others)
 
     monkeypatch.setattr(probe.Probe, "__init__", recorded)
     return found
@@ -316,6 +316,15 @@ def keep_losses(monkeypatch, number):
 
 
 # Of the classes for Dask, which need an extra: imported when they are used.
+
+
+def samples_on(client, model, X, y, rows):
+    """Samples on the workers, in blocks of so many."""
+    from sklearn_sgd.dask.blocks import Blocks
+    from sklearn_sgd.dask.cluster import ClusterRows
+
+    blocks = [(X[start : start + rows], y[start : start + rows]) for start in range(0, len(X), rows)]
+    return ClusterRows.of(Blocks(client, model.to_local(), blocks, None))
 
 
 def one_chain_per_block(monkeypatch):

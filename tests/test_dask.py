@@ -15,6 +15,7 @@ from internals import (
     collect_few,
     one_chain,
     one_chain_per_block,
+    samples_on,
     skip_full_batches_at_the_end,
     watch_gather,
     without_dask_client,
@@ -26,6 +27,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor, SGDRegressor
 from sklearn.metrics import r2_score
+from sklearn.preprocessing import normalize
 
 da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
 distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
@@ -479,6 +481,70 @@ def test_collections(cluster, kind, form):
     assert_allclose(predictions, X[:n] @ model.coef_ + model.intercept_, rtol=1e-9)
     if form is as_frames:
         assert_array_equal(predictions.index, given[1].compute().index)
+
+
+def texts(n, p=15_000, seed=1):
+    """Rows of words, divided by their norms. Of so many columns Dask sends a vector as a task of its own."""
+    rng = np.random.default_rng(seed)
+    lengths = np.exp(rng.normal(3.0, 0.8, n)).astype(int) + 3
+    words = (p * rng.power(0.25, lengths.sum())).astype(int)
+    X = normalize(sparse.csr_matrix((np.ones(len(words)), words, np.r_[0, np.cumsum(lengths)]), shape=(n, p)))
+    return X, np.log(lengths) + X @ rng.normal(size=p) + 0.3 * rng.normal(size=n)
+
+
+def spread_sparse(X, y, rows):
+    """The same as Dask arrays, in chunks of so many rows."""
+    starts = range(0, X.shape[0], rows)
+    chunks = [dask.delayed(X[start : start + rows]) for start in starts]
+    shapes = [(min(rows, X.shape[0] - start), X.shape[1]) for start in starts]
+    given = [
+        da.from_delayed(chunk, shape, dtype=X.dtype, meta=X[:0]) for chunk, shape in zip(chunks, shapes, strict=True)
+    ]
+    return da.concatenate(given), da.from_array(y, chunks=rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [
+        (DaskBatchGDRegressor, "squared_error"),
+        (DaskMiniBatchSGDRegressor, "squared_error"),
+        (DaskMiniBatchSGDRegressor, "huber"),
+        (DaskOnlineSGDRegressor, "poisson"),
+    ],
+)
+def test_sparse_samples_of_many_columns(cluster, kind, loss):
+    """As good on new samples as on one machine, where the minimum on these would be worse than a constant."""
+    X, y = texts(1500)
+    y = np.random.default_rng(0).poisson(np.exp(y - 2.0)) if loss == "poisson" else y
+    train, test = slice(1200), slice(1200, None)
+    ours = kind(loss, random_state=0).fit(*spread_sparse(X[train], y[train], 350))
+    theirs = LOCAL[kind](loss, random_state=0).fit(X[train], y[train])
+    scores = [r2_score(y[test], model.predict(X[test])) for model in (ours, theirs)]
+    assert scores[0] > scores[1] - 0.03
+    assert scores[0] > 0.1
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("kind", list(LOCAL))
+@pytest.mark.filterwarnings("ignore:.*All 3 epochs were run")
+def test_one_chain_of_sparse_samples_goes_the_way_of_one_machine(cluster, kind, loss):
+    X, y = texts(400, 1500)
+    params = {"epochs": 3, "tol": None} | ({} if kind is DaskBatchGDRegressor else {"shuffle": False})
+    ours = kind(loss, **params).fit(*spread_sparse(X, y, 400))
+    theirs = LOCAL[kind](loss, **params).fit(X, y)
+    assert_allclose(theta(ours), theta(theirs), rtol=1e-8, atol=1e-10)
+
+
+def test_parts_that_further_descents_leave_out(cluster):
+    """Each sample is in one of them, and they are about equal, also of blocks of a few samples."""
+    X = np.arange(53.0)[:, None]
+    for rows in (1, 7, 53):
+        samples = samples_on(cluster, DaskBatchGDRegressor(), X, X[:, 0], rows)
+        found = [[np.sort(part.some(1000)[:, 0]) for part in pair] for pair in samples.split(5, 5)]
+        for others, left_out in found:
+            assert_array_equal(np.sort(np.r_[others, left_out]), X[:, 0])
+        assert_array_equal(np.sort(np.concatenate([left_out for _, left_out in found])), X[:, 0])
+        assert {len(left_out) for _, left_out in found} == {10, 11}
 
 
 def test_frames_of_sparse_columns(cluster):

@@ -1,6 +1,7 @@
 """The fit of one target: its descent, its stopping rule, and its end."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Fit:
         patience: int,
         falls: bool,
         score: Callable | None,
-        plan_of: Callable[[np.ndarray, State], Plan],
+        plan_of: Callable[[Any, State], Plan],
         worst: float | None = None,
         limit: Limit | None = None,
     ):
@@ -183,11 +184,12 @@ class Fit:
     def _follow_narrow(self, state: State) -> None:
         """Move a state along narrow directions, if its descent does not show them.
 
-        Without a tolerance there is no probe, which would tell progress from noise that is learned. On samples that did
-        not lead to a move, small gains are noise.
+        Without a tolerance there is no probe, which would tell progress from noise that is learned; of remote samples
+        all lead to a move. On samples that did not, small gains are noise.
         """
         plan = self.descent.plan
-        if not hides_directions(plan) or (not self.has_tolerance and self.is_prone):
+        learns_noise = self.is_prone and (plan.is_remote or not self.has_tolerance)
+        if learns_noise or not hides_directions(plan):
             return
         worth = self.progress if self.has_tolerance else TOL * abs(self.reference.loss)
         worth *= MISSING if self.probe is None else 1.0

@@ -1,7 +1,7 @@
 """Rows that are in other processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -51,11 +51,27 @@ class RemoteRows(RemoteObject, ABC):
         """The rows with what centres sparse columns with many zeros."""
 
     @abstractmethod
+    def split(self, parts: int, most: int) -> Iterator[tuple[Self, Self]]:
+        """The rows without one of equal random parts of them, and this part, for at most so many parts."""
+
+    @abstractmethod
+    def sums_of_entries(self, weight: Any) -> Callable[..., np.ndarray]:
+        """The function from inverse squares to sums over the entries of sparse columns."""
+
+    @abstractmethod
+    def mean_along(self, centre: np.ndarray, d: np.ndarray | None = None) -> np.ndarray:
+        """Mean of the centred rows, each times its product with d, or with numbers of its own."""
+
+    @abstractmethod
+    def some(self, number: int) -> Any:
+        """About so many rows, evenly spaced, in this process."""
+
+    @abstractmethod
     def measure(self, weight: Any, centred: bool, with_target: bool) -> Any:
         """Statistics of the columns, and of the target."""
 
     @abstractmethod
-    def largest_eigenvalue(self, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
+    def largest_eigenvalue(self, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray, weight: Any) -> float:
         """Largest eigenvalue of the covariance of the scaled columns."""
 
     @abstractmethod

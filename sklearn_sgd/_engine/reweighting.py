@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 from scipy import linalg
 
-from sklearn_sgd._engine.automatic.balance import balanced
 from sklearn_sgd._engine.automatic.final_step import WORTH, gain_by_chance, rounding_of
 from sklearn_sgd._engine.automatic.geometry import Geometry
 from sklearn_sgd._engine.automatic.normal_matrix import NormalMatrix
@@ -13,9 +12,8 @@ from sklearn_sgd._engine.baseline import SAMPLE, factor_along
 from sklearn_sgd._engine.passes import device
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, less_mean
-from sklearn_sgd._engine.passes.without_plan import sums_of_entries
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.preparation.columns import StepMaker
+from sklearn_sgd._engine.preparation.columns import StepMaker, balanced_columns
 from sklearn_sgd._engine.preparation.curvatures import reweighted_statistics
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import dtype_of, is_foreign
@@ -58,11 +56,9 @@ def reweighted(plan: Plan, state: State, sampled: bool, aside: float) -> tuple[P
         statistics, counted, curvature, length = device.AllRows(plan).reweighted_statistics(w, aside)
     else:
         statistics, counted, curvature, length = reweighted_statistics(plan, w, sampled, aside)
-    if statistics.counts is not None and not plan.is_remote:
+    if statistics.counts is not None:
         assert state.statistics is not None
-        (X, kept, weight), rows = counted, plan.data.rows
-        sums = sums_of_entries(rows, plan.used if kept is None else kept, weight)
-        statistics = balanced(statistics, X, kept, sums)._replace(centred=state.statistics.centred)
+        statistics = balanced_columns(statistics, *counted)._replace(centred=state.statistics.centred)
     centre = statistics.centre if intercept else np.zeros(len(statistics.mean))
     state.recentre(centre)
     rows = less_mean(as_rows(plan.X, intercept), centre.astype(dtype_of(plan.X)))

@@ -1,6 +1,7 @@
 """The blocks of samples on the workers, as seen from the client."""
 
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -40,16 +41,32 @@ class Blocks:
         self.client, self.sync_rows = client, sync_rows and int(sync_rows)
         self.generator = np.random.default_rng(check_random_state(model.random_state).randint(2**31 - 1))
         load, sent = dask.delayed(workers.load_block, pure=False), dask.delayed(model)
-        futures = client.compute([load(sent, number, *given) for number, given in enumerate(partitions)])
-        summaries = self.gather(client.map(workers.summarise, futures, pure=False))
-        pairs = [pair for pair in zip(futures, summaries, strict=True) if pair[1].n_samples]
-        self.futures = [future for future, _ in pairs]
-        self.summaries: list[Summary] = [summary for _, summary in pairs]
+        self._hold(client.compute([load(sent, number, *given) for number, given in enumerate(partitions)]))
+        self.is_part = False
         for name in ("n_features", "dtype"):
             if len(found := {getattr(summary, name) for summary in self.summaries}) > 1:
                 raise ValueError(f"The partitions of X differ in {name}: {found}.")
+
+    def _hold(self, futures: list) -> None:
+        """Hold the blocks of these futures that have samples."""
+        summaries = self.gather(self.client.map(workers.summarise, futures, pure=False))
+        pairs = [pair for pair in zip(futures, summaries, strict=True) if pair[1].n_samples]
+        self.futures = [future for future, _ in pairs]
+        self.summaries: list[Summary] = [summary for _, summary in pairs]
         self.lengths = np.array([summary.n_samples for summary in self.summaries], dtype=int)
         self.weight = sum(summary.weight for summary in self.summaries)
+
+    def without_part(self, part: int, parts: int) -> "tuple[Blocks, Blocks]":
+        """Return the blocks without one of equal random parts of the samples, and this part; both are copies."""
+        starts, found = np.cumsum(self.lengths) - self.lengths, []
+        for is_left_out in (False, True):
+            other = copy(self)
+            vars(other).pop("chains", None)
+            other.generator, other.is_part = np.random.default_rng(0), True
+            constants = {"part": part, "parts": parts, "is_left_out": is_left_out}
+            other._hold(self.map(workers.part_of, starts.tolist(), **constants))
+            found.append(other)
+        return found[0], found[1]
 
     @cached_property
     def n_threads(self) -> int:

@@ -48,7 +48,8 @@ class LocalDescent:
     """The pass in which all chains make updates independently, and are then averaged by numbers of samples."""
 
     def __init__(self, blocks: Blocks, plan: Plan):
-        _check_batches(blocks, plan)
+        if not blocks.is_part:
+            _check_batches(blocks, plan)
         self.blocks, self.sent = blocks, SentPlan.of(plan)
         self.rounds = blocks.rounds(plan.batch_size, plan.drop_last)
         self.preconditioner = blocks.sent(plan.preconditioner)
@@ -135,7 +136,7 @@ def descend(
             continue
         data = block.data(view)
         if view.lean is not None:
-            data = data._replace(rows=data.rows.leaning(view.lean, at_means=False))
+            data = data._replace(rows=data.rows.leaning(view.lean, view.at_means))
         plan = sent.on(block, data)._replace(preconditioner=preconditioner)
         order = epoch_order(plan, plan.used, np.random.default_rng([start.seed, numbers[turn]]))
         order = order[first * size : last * size]

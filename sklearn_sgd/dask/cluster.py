@@ -1,6 +1,6 @@
 """Samples on a cluster instead of X. The values that the engine needs are computed from sums over the blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -16,6 +16,7 @@ from sklearn_sgd._engine.baseline import constant_of, step_by_curvature, usual_v
 from sklearn_sgd._engine.kinks.smoothed import Rows
 from sklearn_sgd._engine.passes import arrays, normal, proximal
 from sklearn_sgd._engine.passes.full_batch import WholeBatch
+from sklearn_sgd._engine.passes.nu_method import NuMethod
 from sklearn_sgd._engine.plan import Plan
 from sklearn_sgd._engine.readings import count_rows
 from sklearn_sgd._engine.remote import RemoteRows
@@ -43,6 +44,7 @@ class ClusterRows(RemoteRows):
     bias: Any = 0.0
     mean: np.ndarray | None = None
     lean: Lean | None = None
+    at_means: bool = True
 
     @classmethod
     def of(cls, blocks: Blocks) -> Self:
@@ -53,7 +55,7 @@ class ClusterRows(RemoteRows):
     @property
     def view(self) -> RowView:
         """The transformation that a worker applies to its samples."""
-        return RowView(self.weight / self.shape[0], self.bias, self.mean, self.lean)
+        return RowView(self.weight / self.shape[0], self.bias, self.mean, self.lean, self.at_means)
 
     @property
     def n_workers(self) -> int:
@@ -69,9 +71,14 @@ class ClusterRows(RemoteRows):
         return replace(self, mean=mean)
 
     def leaning(self, lean: Lean, at_means: bool) -> Self:
-        """Return the samples with what centres sparse columns with many zeros, about which the intercept is not."""
-        assert not at_means
-        return replace(self, lean=lean)
+        """Return the samples with what centres sparse columns with many zeros."""
+        return replace(self, lean=lean, at_means=at_means)
+
+    def split(self, parts: int, most: int) -> Iterator[tuple[Self, Self]]:
+        """Yield the samples without one of equal random parts of them, and this part, for at most so many parts."""
+        for part in range(min(parts, most)):
+            others, left_out = map(type(self).of, self.blocks.without_part(part, parts))
+            yield others, left_out
 
     # Before the descent
 
@@ -82,11 +89,31 @@ class ClusterRows(RemoteRows):
         args = centred, with_target, weights
         return self.blocks.reduce(view, workers.column_statistics, *args, combine=workers.merge_statistics)
 
-    def largest_eigenvalue(self, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
-        """Return the largest eigenvalue of the covariance of the scaled columns, computed by a worker."""
-        stride = max(1, self.shape[0] // SAMPLE_FOR_EIGENVALUE)
+    def sums_of_entries(self, weight: Any) -> Callable[..., np.ndarray]:
+        """Return the function from inverse squares to sums over the entries of sparse columns."""
+        weights = weight if isinstance(weight, CurvatureWeights) else None
+        view = weights.view if weights else self.view
+        return lambda inverse: self.blocks.reduce(view, workers.sums_of_entries, weights, inverse)
+
+    def mean_along(self, centre: np.ndarray, d: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean of the centred samples, each times its product with d, or with numbers of its own."""
+        return self.blocks.reduce(self.view, workers.sum_along, centre, d) / self.shape[0]
+
+    def some(self, number: int) -> Any:
+        """Return about so many samples, evenly spaced."""
+        X = [rows for rows, _ in self.blocks.gather(self._sampled(number))]
+        return sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X)
+
+    def _sampled(self, number: int, weight: Any = None) -> list:
+        """Return futures of some samples of each block, and of their weights."""
+        weights = weight if isinstance(weight, CurvatureWeights) else None
+        stride = max(1, self.shape[0] // number)
         starts = -(np.cumsum(self.blocks.lengths) - self.blocks.lengths) % stride
-        sample = self.blocks.map(workers.sampled_rows, starts.tolist(), stride=stride)
+        return self.blocks.map(workers.sampled_rows, starts.tolist(), stride=stride, weights=weights)
+
+    def largest_eigenvalue(self, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray, weight: Any) -> float:
+        """Return the largest eigenvalue of the covariance of the scaled columns, computed by a worker."""
+        sample = self._sampled(SAMPLE_FOR_EIGENVALUE, weight)
         task, *args = workers.eigenvalue_of_sample, sample, covariance, mean, scale
         return self.blocks.client.submit(task, *args, pure=False).result()
 
@@ -135,7 +162,7 @@ class ClusterRows(RemoteRows):
         mean = self.blocks.reduce(self.view, workers.curvature_sum, weights) / sums[0]
         if not 0.0 < mean < np.inf:
             return np.empty(0, self.dtype), 1.0, 1.0
-        return weights, mean, float(step_by_curvature(sums, mean))
+        return weights._replace(mean=float(mean)), mean, float(step_by_curvature(sums, mean))
 
     def near_kinks(self, loss: Any, w: np.ndarray, most: int) -> Rows:
         """Return at most ``most`` samples, those whose loss has a kink next to their predictions."""
@@ -179,7 +206,8 @@ class ClusterRows(RemoteRows):
             return LocalDescent(self.blocks, plan)
         if plan.is_parabola:
             return proximal.ProximalNewton(self.all_rows(plan))
-        return partial(arrays.automatic if plan.preconditioner else arrays.minibatch, batch_of=self.all_rows(plan))
+        step = NuMethod() if plan.has_momentum else arrays.automatic if plan.preconditioner else arrays.minibatch
+        return partial(step, batch_of=self.all_rows(plan))
 
     def all_rows(self, plan: Plan) -> "ClusterBatch":
         """Return the samples as one batch."""

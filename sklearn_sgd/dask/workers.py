@@ -16,9 +16,10 @@ from sklearn_sgd._engine.automatic.lean import Lean
 from sklearn_sgd._engine.automatic.preconditioner import Counted, largest_eigenvalue
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics, measure, merge
 from sklearn_sgd._engine.epochs import quiet
+from sklearn_sgd._engine.passes import without_plan
 from sklearn_sgd._engine.passes.choose import all_rows
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
-from sklearn_sgd._engine.plan import Data, Plan
+from sklearn_sgd._engine.plan import Data, Plan, row_numbers
 from sklearn_sgd._engine.scores.curvature import Spread
 from sklearn_sgd._engine.scores.objective import Objective
 from sklearn_sgd._engine.scores.stream_scores import Scores
@@ -31,13 +32,14 @@ ALL = slice(None)
 class RowView(NamedTuple):
     """How a worker transforms its samples: divide weights by their mean, add the intercept, centre columns.
 
-    Descents on sparse samples also need ``lean``.
+    Descents on sparse samples also need ``lean`` and ``at_means``, as :class:`.Csr` does.
     """
 
     mean_weight: float
     bias: Any
     mean: np.ndarray | None
     lean: Lean | None = None
+    at_means: bool = True
 
 
 class Block(NamedTuple):
@@ -123,16 +125,29 @@ def summarise(block: Block) -> Summary:
     return Summary(len(block.y), block.X.shape[1], block.X.dtype, weight)
 
 
+def part_of(block: Block, start: int, part: int, parts: int, is_left_out: bool) -> Block:
+    """Return one of equal random parts of the samples of a block, or all others.
+
+    ``start`` is the number of samples before the block.
+    """
+    order = np.random.default_rng(start).permutation(len(block.y)) + start
+    kept = np.flatnonzero((order % parts == part) == is_left_out)
+    return Block(block.X[kept], block.y[kept], None if block.weight is None else block.weight[kept])
+
+
 def sampled_targets(block: Block, which: np.ndarray, view: RowView) -> tuple[np.ndarray, np.ndarray]:
     """Return some targets and their weights, in double precision; no weights if all are 1."""
     data = block.data(view)
     return doubled(data.y[which]), doubled(data.weight[which] if data.weight.size else data.weight)
 
 
-def sampled_rows(block: Block, start: int, stride: int) -> tuple[Any, np.ndarray]:
-    """Return evenly spaced rows of X, and their weights."""
+def sampled_rows(
+    block: Block, start: int, stride: int, weights: "CurvatureWeights | None" = None
+) -> tuple[Any, np.ndarray]:
+    """Return evenly spaced rows of X, and their weights, their own or those by curvature."""
+    weight = block.weight if weights is None else weights.of(block.data(weights.view))
     X = block.X[start::stride]
-    return X, np.ones(X.shape[0]) if block.weight is None else doubled(block.weight[start::stride])
+    return X, np.ones(X.shape[0]) if weight is None else doubled(weight[start::stride])
 
 
 def eigenvalue_of_sample(sample: list, covariance: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
@@ -146,18 +161,22 @@ def eigenvalue_of_sample(sample: list, covariance: np.ndarray, mean: np.ndarray,
 
 
 class CurvatureWeights(NamedTuple):
-    """Weights of samples by the curvature of their losses at w; workers compute them from ``sums`` over all samples."""
+    """Weights of samples by the curvature of their losses at w; workers compute them from ``sums`` over all samples.
+
+    They are divided by ``mean``, so that their own mean is 1.
+    """
 
     view: RowView
     loss: Any
     w: np.ndarray
     sums: np.ndarray
     aside: float
+    mean: float = 1.0
 
     def of(self, data: Data) -> np.ndarray:
         """Return the weights for samples transformed by this view."""
         z = baseline.raw_predictions(data.rows, ALL, self.w)
-        return baseline.weighted_curvatures(self.loss, data, ALL, z, self.sums, self.aside)
+        return baseline.weighted_curvatures(self.loss, data, ALL, z, self.sums, self.aside) / self.mean
 
 
 def apply(block: Block, view: RowView, function: Any, args: tuple) -> Any:
@@ -195,6 +214,20 @@ def column_statistics(
     """Return the statistics of the features, and of the target."""
     weight = data.weight if weights is None else weights.of(data)
     return measure(block.X, None, weight, centred, data.y[:, None] if with_target else None)
+
+
+def sums_of_entries(block: Block, data: Data, weights: CurvatureWeights | None, inverse: np.ndarray) -> np.ndarray:
+    """Return sums over the entries of sparse columns; see there."""
+    weight = data.weight if weights is None else weights.of(data)
+    return without_plan.sums_of_entries(data.rows, row_numbers(len(data.y)), weight)(inverse=inverse)
+
+
+def sum_along(block: Block, data: Data, centre: np.ndarray, d: np.ndarray | None) -> np.ndarray:
+    """Return the sum of the centred samples, each times its product with d, or with numbers of its own."""
+    n = len(data.y)
+    z = 1.0 + np.sin(np.arange(n)) if d is None else block.X @ d[:-1] - centre @ d[:-1] + float(data.rows.bias) * d[-1]
+    z = doubled(data.weight) * z if data.weight.size else z
+    return np.append(z @ block.X - centre * z.sum(), float(data.rows.bias) * z.sum())
 
 
 def curvature_sum(block: Block, data: Data, weights: CurvatureWeights) -> float:

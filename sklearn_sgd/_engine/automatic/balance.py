@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
-from sklearn_sgd._namespace import take
 
 # Number of entries of the rows by which their spread is measured.
 SOME = 1 << 15
@@ -37,11 +36,12 @@ SWEEPS = 3
 
 
 def balanced(
-    statistics: ColumnStatistics, X: Any, kept: np.ndarray | None, sums: Callable[..., np.ndarray]
+    statistics: ColumnStatistics, some_of: Callable[[int], Any], sums: Callable[..., np.ndarray]
 ) -> ColumnStatistics:
     """Return the statistics of sparse columns with such squares of their entries. Filled columns stay as they are.
 
-    ``sums`` maps the inverse squares of columns to sums over their entries of the sizes of rows.
+    ``sums`` maps the inverse squares of columns to sums over their entries of the sizes of rows, and ``some_of`` a
+    number to about so many rows.
     """
     assert statistics.counts is not None
     counts, square = statistics.counts, statistics.entry_square
@@ -50,15 +50,14 @@ def balanced(
         return statistics
     sizes = sums(inverse=np.divide(1.0, square, out=np.zeros_like(square), where=some))[0]
     some &= np.isfinite(sizes) & (sizes > 0.0)
-    square[some] = credible(counts[some] * square[some] / sizes[some], counts[some], _spread_within(X, kept))
+    block = some_of(max(1, int(SOME * statistics.weight / (counts.sum() + 1.0))))
+    square[some] = credible(counts[some] * square[some] / sizes[some], counts[some], _spread_within(block))
     moment = counts * square - statistics.weight * statistics.mean**2
     return statistics._replace(moment=np.where(some, moment, statistics.moment))
 
 
-def _spread_within(X: Any, kept: np.ndarray | None) -> float:
-    """Return the variance of the logarithms of the squares within a column, by some rows, less that of these rows."""
-    some = slice(max(1, SOME * X.shape[0] // (X.nnz + 1)))
-    block = take(X, some if kept is None else kept[some])
+def _spread_within(block: Any) -> float:
+    """Return the variance of the logarithms of the squares within a column, in some rows, less that of these rows."""
     squares = np.square(block.data, dtype=np.float64)
     rows, known = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr)), squares > 0.0
     rows, columns, logarithms = rows[known], block.indices[known], np.log(squares[known])

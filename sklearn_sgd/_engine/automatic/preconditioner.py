@@ -10,6 +10,7 @@ which learn mostly noise from few rows.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -332,6 +333,9 @@ def _largest_of_entries(
     counted: Counted, preconditioner: Preconditioner, centre: np.ndarray, has_intercept: bool
 ) -> float:
     """Return the largest eigenvalue for all sparse rows, with their filled columns and the intercept."""
+    if isinstance(remote := counted.X, RemoteRows):
+        along = partial(remote.mean_along, centre)
+        return largest_by_lanczos(along(), preconditioner.with_intercept, along) or 1.0
     X, weight = counted.some(counted.X.shape[0])
     shares, bias = weight / total(weight), float(has_intercept)
 
@@ -354,7 +358,7 @@ def largest_eigenvalue(
     if covariance.ndim == 2:
         return float(linalg.eigvalsh(covariance * np.outer(scale, scale))[-1])
     if isinstance(X, RemoteRows):
-        return X.largest_eigenvalue(covariance, mean, scale)
+        return X.largest_eigenvalue(covariance, mean, scale, counted.weight)
     if sparse.issparse(X):
         number = max(1, min(SAMPLE, SAMPLE_ENTRIES * X.shape[0] // (X.nnz + 1)))
     X, weight = counted.some(number)

@@ -22,11 +22,12 @@ from sklearn_sgd._engine.cores import one_blas_thread
 from sklearn_sgd._engine.passes.rows import as_rows
 from sklearn_sgd._engine.passes.without_plan import add_moments, sums_of_entries
 from sklearn_sgd._engine.plan import row_numbers
+from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import Formulas
 from sklearn_sgd._engine.weights import left_after, left_of
-from sklearn_sgd._namespace import is_foreign
+from sklearn_sgd._namespace import is_foreign, take
 from sklearn_sgd._parts import stores_slopes
 
 # The preconditioner is computed again when a stream has grown by this share.
@@ -77,15 +78,14 @@ def learn_columns(
     if found is not None:
         new = found
     elif by_entries(X):
-        sums = sums_of_entries(as_rows(X, has_intercept), row_numbers(n_rows) if kept is None else kept, weight)
-        new = measure_entries(X, kept, weight, about_means, sums)
-        if not stream:
-            new = balanced(new, X, kept, sums)
-            new = new._replace(centred=has_intercept and not _acts_on_single(recipe.formulas, new))
+        new = measure_entries(X, kept, weight, about_means, _sums_of(X, kept, weight))
     elif is_foreign(X):
         new, _ = measure_on_device(X, weight, about_means, targets if known else None)
     else:
         new = measure(X, kept, weight, about_means, targets if known else None)
+    if found is None and new.counts is not None and not stream:
+        new = balanced_columns(new, X, kept, weight)
+        new = new._replace(centred=has_intercept and not _acts_on_single(recipe.formulas, new))
     if state.step is not None and new.counts is None:
         # Another penalty may act on single coordinates, unlike the one before, or the other way round.
         is_full = new.moment.ndim == 2 and not _acts_on_single(recipe.formulas, new)
@@ -96,6 +96,22 @@ def learn_columns(
     if merge is None and stream and state.statistics is not None:
         merge = add_moments(state.vectors.coef.dtype)
     state.learn_columns(new, X.shape[1], share, make, GROWTH, merge)
+
+
+def _sums_of(X, kept: np.ndarray | None, weight: Any) -> Callable[..., np.ndarray]:
+    """The function to sums over the entries of sparse columns, in all rows or those in ``kept``."""
+    if isinstance(X, RemoteRows):
+        return X.sums_of_entries(weight)
+    return sums_of_entries(as_rows(X, False), row_numbers(X.shape[0]) if kept is None else kept, weight)
+
+
+def balanced_columns(statistics: ColumnStatistics, X, kept: np.ndarray | None, weight: Any) -> ColumnStatistics:
+    """Return the statistics of sparse columns with squares that are `balanced`."""
+
+    def some(number: int) -> Any:
+        return take(X, slice(number) if kept is None else kept[:number])
+
+    return balanced(statistics, X.some if isinstance(X, RemoteRows) else some, _sums_of(X, kept, weight))
 
 
 @dataclass(frozen=True)

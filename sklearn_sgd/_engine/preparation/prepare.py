@@ -37,6 +37,7 @@ from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, s
 from sklearn_sgd._engine.preparation.outliers import limit_far_targets, limit_first_targets
 from sklearn_sgd._engine.preparation.ridge_unit import depends_on_targets, ridge_unit
 from sklearn_sgd._engine.preparation.wide import Wide
+from sklearn_sgd._engine.remote import RemoteRows
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._namespace import doubled, dtype_of, host, is_foreign, like, namespace, take, total
@@ -134,12 +135,14 @@ def make_plans(
     return plans
 
 
-def plan_of_some(data: tuple[Recipe, Any, Any, Any], target: int, rows: np.ndarray, state: State) -> Plan:
+def plan_of_some(data: tuple[Recipe, Any, Any, Any], target: int, rows: Any, state: State) -> Plan:
     """The plan of a target for some rows alone; the state learns the columns of these. No short batch is dropped.
 
-    ``data`` has the first arguments of `make_plans`.
+    ``data`` has the first arguments of `make_plans`; ``rows`` are numbers, or remote rows.
     """
     recipe, X, targets, weight = data
+    if isinstance(rows, RemoteRows):
+        X, rows = rows, None
     recipe = recipe._replace(params=recipe.params | {"drop_last": False})
     return make_plans(recipe, X, targets[:, target : target + 1], weight, [state], rows)[0]
 
