@@ -7,7 +7,7 @@ Buhlmann, H., "Experience rating and credibility", ASTIN Bulletin 4, 1967: the w
 
 # Number of entries with which `credibility` is one half; in full batches without momentum, which would take too long to
 # learn rare columns.
-KNOWN, KNOWN_EXACTLY = 3000.0, 50.0
+KNOWN, KNOWN_EXACTLY = 3000.0, 150.0
 
 # Numbers for each column in the table of a stream: for its statistics, and for each target.
 STATISTICS, PARAMETERS = 5, 6
