@@ -535,12 +535,38 @@ def test_one_chain_of_sparse_samples_goes_the_way_of_one_machine(cluster, kind, 
     assert_allclose(theta(ours), theta(theirs), rtol=1e-8, atol=1e-10)
 
 
+def test_full_batches_of_sparse_samples_find_another_intercept(cluster):
+    """The largest curvature includes that of the intercept, which starts far from where the targets are now."""
+    X, y = texts(600, 1500)
+    params = {"epochs": 20, "tol": None, "warm_start": True}
+    ours, theirs = DaskBatchGDRegressor(**params), BatchGDRegressor(**params)
+    for shift in (0.0, 100.0):
+        ours.fit(*spread_sparse(X, y + shift, 600))
+        theirs.fit(X, y + shift)
+    assert ours.score(X, y + 100.0) > theirs.score(X, y + 100.0) - 1e-6 > 0.5
+
+
+@pytest.mark.parametrize("kind", [DaskBatchGDRegressor, DaskMiniBatchSGDRegressor])
+def test_correlated_numbers_beside_sparse_features(cluster, kind):
+    """Their covariances are those of some samples, as without Dask."""
+    rng = np.random.default_rng(3)
+    X, common = sparse.random(2000, 1000, 0.02, "lil", random_state=1), rng.normal(size=(2000, 1))
+    numbers = common + 0.05 * rng.normal(size=(2000, 8))
+    X[:, :8] = numbers * np.arange(1, 9) + 20.0
+    X = sparse.csr_matrix(X)
+    y = (numbers - common) @ rng.normal(size=8) * 20.0 + 0.3 * X[:, 8:] @ rng.normal(size=992) + rng.normal(size=2000)
+    train, test = slice(1600), slice(1600, None)
+    ours = kind(random_state=0).fit(*spread_sparse(X[train], y[train], 400))
+    theirs = LOCAL[kind](random_state=0).fit(X[train], y[train])
+    assert r2_score(y[test], ours.predict(X[test])) > theirs.score(X[test], y[test]) - 0.03 > 0.5
+
+
 def test_parts_that_further_descents_leave_out(cluster):
     """Each sample is in one of them, and they are about equal, also of blocks of a few samples."""
     X = np.arange(53.0)[:, None]
     for rows in (1, 7, 53):
         samples = samples_on(cluster, DaskBatchGDRegressor(), X, X[:, 0], rows)
-        found = [[np.sort(part.some(1000)[:, 0]) for part in pair] for pair in samples.split(5, 5)]
+        found = [[np.sort(part.some(1000, None)[0][:, 0]) for part in pair] for pair in samples.split(5, 5)]
         for others, left_out in found:
             assert_array_equal(np.sort(np.r_[others, left_out]), X[:, 0])
         assert_array_equal(np.sort(np.concatenate([left_out for _, left_out in found])), X[:, 0])

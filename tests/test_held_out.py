@@ -83,7 +83,9 @@ def test_a_fit_stops_near_its_best_epoch(kind, loss):
     y = rng.poisson(np.exp(0.5 * z - 2.0)) if loss == "poisson" else z + 3.0 * rng.standard_normal(6000)
     A, B, a, b = X[:3000], X[3000:], y[:3000], y[3000:]
     stopped = kind(loss, random_state=0).fit(A, a).score(B, b)
-    others = [kind(loss, random_state=0, epochs=k, tol=None).fit(A, a).score(B, b) for k in (1, 2, 3, 5, 8, 12, 20, 30, 100)]
+    others = [
+        kind(loss, random_state=0, epochs=k, tol=None).fit(A, a).score(B, b) for k in (1, 2, 3, 5, 8, 12, 20, 30, 100)
+    ]
     assert stopped > max(others) - 0.03
     assert max(others) > others[-1] + 0.005
 

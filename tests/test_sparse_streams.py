@@ -97,6 +97,22 @@ def test_texts_are_learned_as_by_an_epoch_of_a_fit(size):
     assert model.score(X[2400:], y[2400:]) > fitted.score(X[2400:], y[2400:]) - 0.02
 
 
+@pytest.mark.parametrize(("half_life", "size"), [(None, 20), (500, 20), (500, 1)])
+def test_columns_that_are_gone_do_not_follow_the_others(half_life, size):
+    """When the level rises after them, that says nothing about them; when they come back, they count as before."""
+    rng = np.random.default_rng(0)
+    X = (rng.random((8000, 500)) < 0.02) * 1.0
+    X[:, :20] = rng.random((8000, 20)) < 0.1
+    X[2000:, :20] = 0.0
+    y = 2.0 * X[:, 0] + 0.1 * rng.normal(size=8000)
+    y[4000:] += 10.0
+    X, kind = sparse.csr_array(X), OnlineSGDRegressor if size == 1 else MiniBatchSGDRegressor
+    model = streamed(kind(half_life=half_life), X[:2000], y[:2000], size)
+    before = model.coef_[:20]
+    assert before[0] > 1.4
+    assert abs(streamed(model, X, y, size, start=2000).coef_[:20] - before).max() < 0.25
+
+
 def test_a_constant_column_and_one_that_fills_up(monkeypatch):
     """The first is filled when it has entries enough, and then gets no direction; the other when it is in most rows."""
     X, y = words(filled=2)

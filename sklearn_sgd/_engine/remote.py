@@ -63,8 +63,8 @@ class RemoteRows(RemoteObject, ABC):
         """Mean of the centred rows, each times its product with d, or with numbers of its own."""
 
     @abstractmethod
-    def some(self, number: int) -> Any:
-        """About so many rows, evenly spaced, in this process."""
+    def some(self, number: int, weight: Any) -> tuple[Any, np.ndarray]:
+        """About so many rows, evenly spaced, and their weights, in this process."""
 
     @abstractmethod
     def measure(self, weight: Any, centred: bool, with_target: bool) -> Any:

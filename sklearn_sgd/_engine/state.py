@@ -367,7 +367,7 @@ class State(LossRecord, WeightRecord, AverageMemory, ColumnRecord):
         if self.step is not None:
             self.step = self.step.without_geometry()
         if self.statistics is not None and self.statistics.centred:
-            # In streams, only the filled ones of sparse columns are centred.
+            # In streams, the intercept is that at the means of the filled ones of sparse columns only.
             self.statistics = self.statistics._replace(centred=False)
             self.recentre(self.statistics.centre)
 

@@ -58,7 +58,9 @@ class Blocks:
 
     def without_part(self, part: int, parts: int) -> "tuple[Blocks, Blocks]":
         """Return the blocks without one of equal random parts of the samples, and this part; both are copies."""
-        starts, found = np.cumsum(self.lengths) - self.lengths, []
+        # The numbers of the samples, block by block in random order, so that parts are equal if blocks are small, too.
+        order, starts, found = np.random.default_rng(0).permutation(len(self.lengths)), self.lengths.copy(), []
+        starts[order] = np.cumsum(self.lengths[order]) - self.lengths[order]
         for is_left_out in (False, True):
             other = copy(self)
             vars(other).pop("chains", None)

@@ -52,14 +52,14 @@ class LocalDescent:
             _check_batches(blocks, plan)
         self.blocks, self.sent = blocks, SentPlan.of(plan)
         self.rounds = blocks.rounds(plan.batch_size, plan.drop_last)
-        self.preconditioner = blocks.sent(plan.preconditioner)
+        self.view, self.preconditioner = blocks.sent(plan.data.rows.view), blocks.sent(plan.preconditioner)
 
     def __call__(self, plan: Plan, piece: Piece, vectors: Vectors, window: np.ndarray) -> float:
         """Run an epoch, and return the sum of the losses."""
         loss, weight, seed = 0.0, 0.0, int(self.blocks.generator.integers(2**63))
         for start, stop in self.rounds:
             here = Start(vectors, window, piece.n_done + start, piece.rate_factor, seed, start, stop)
-            ends = self._run(plan.data.rows.view, here)
+            ends = self._run(here)
             loss += sum(end.loss for end in ends)
             weight += sum(end.weight for end in ends)
             n_samples = np.array([end.n_samples for end in ends])
@@ -67,10 +67,10 @@ class LocalDescent:
         # If samples are left out, the mean weight of the others is not 1.
         return loss * len(piece.order) / weight if plan.drop_last and weight else loss
 
-    def _run(self, view: RowView, start: Start) -> list[End]:
+    def _run(self, start: Start) -> list[End]:
         """Run all chains from a start."""
         submit, futures = self.blocks.client.submit, self.blocks.futures
-        rest = view, self.sent, self.preconditioner, start
+        rest = self.view, self.sent, self.preconditioner, start
         return self.blocks.gather(
             [submit(descend, [futures[k] for k in chain], chain, *rest, pure=False) for chain in self.blocks.chains]
         )
@@ -105,7 +105,7 @@ def average(vectors: Vectors, window: np.ndarray, ends: list[End], shares: np.nd
     for mean, *learned in zip(vectors, *(end.vectors for end in ends), strict=True):
         if mean is not None:
             mean[:] = shares @ np.array(learned, dtype=np.float64)
-    # The counters of updates differ between chains; those of one chain are kept.
+    # The counters of updates differ between chains; those of one chain are kept. No chain reads the other numbers.
     window[:NEXT] = shares @ np.array([end.window[:NEXT] for end in ends])
     window[NEXT:] = ends[0].window[NEXT:]
 

@@ -99,12 +99,12 @@ class ClusterRows(RemoteRows):
         """Return the mean of the centred samples, each times its product with d, or with numbers of its own."""
         return self.blocks.reduce(self.view, workers.sum_along, centre, d) / self.shape[0]
 
-    def some(self, number: int) -> Any:
-        """Return about so many samples, evenly spaced."""
-        X = [rows for rows, _ in self.blocks.gather(self._sampled(number))]
-        return sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X)
+    def some(self, number: int, weight: Any) -> tuple[Any, np.ndarray]:
+        """Return about so many samples, evenly spaced, and their weights."""
+        X, weights = zip(*self.blocks.gather(self._sampled(number, weight)), strict=True)
+        return sparse.vstack(X, format="csr") if sparse.issparse(X[0]) else np.concatenate(X), np.concatenate(weights)
 
-    def _sampled(self, number: int, weight: Any = None) -> list:
+    def _sampled(self, number: int, weight: Any) -> list:
         """Return futures of some samples of each block, and of their weights."""
         weights = weight if isinstance(weight, CurvatureWeights) else None
         stride = max(1, self.shape[0] // number)

@@ -128,7 +128,7 @@ def summarise(block: Block) -> Summary:
 def part_of(block: Block, start: int, part: int, parts: int, is_left_out: bool) -> Block:
     """Return one of equal random parts of the samples of a block, or all others.
 
-    ``start`` is the number of samples before the block.
+    ``start`` is the number of samples in the blocks before it.
     """
     order = np.random.default_rng(start).permutation(len(block.y)) + start
     kept = np.flatnonzero((order % parts == part) == is_left_out)

@@ -50,7 +50,7 @@ def balanced(
         return statistics
     sizes = sums(inverse=np.divide(1.0, square, out=np.zeros_like(square), where=some))[0]
     some &= np.isfinite(sizes) & (sizes > 0.0)
-    block = some_of(max(1, int(SOME * statistics.weight / (counts.sum() + 1.0))))
+    block = some_of(max(1, min(SOME, int(SOME * statistics.weight / (counts.sum() + 1.0)))))
     square[some] = credible(counts[some] * square[some] / sizes[some], counts[some], _spread_within(block))
     moment = counts * square - statistics.weight * statistics.mean**2
     return statistics._replace(moment=np.where(some, moment, statistics.moment))

@@ -12,6 +12,10 @@ KNOWN, KNOWN_EXACTLY = 3000.0, 150.0
 # Numbers for each column in the table of a stream: for its statistics, and for each target.
 STATISTICS, PARAMETERS = 5, 6
 
+# Number of usual gaps between the entries of a column after which it is taken for gone. What centring adds to it is right
+# for rows in which it could occur. What targets do after it is gone says nothing about it.
+GAPS = 20.0
+
 # Share of the weight of rows that may be due to rounding.
 SUMMED = 1e-12
 
@@ -45,19 +49,27 @@ def mean_square(mean, moment, weight, count):
 def scaled_mean(mean, moment, weight, count):
     """Return the mean of a column times its scale, in units that are the same for all columns.
 
-    It stays as it is while the column has no entries; the unit changes with each row.
+    It stays as it is while the column has no entries and no rows are forgotten; the unit changes with each row.
     """
     return credibility(count) * (weight * mean) / (moment + weight * mean * mean)
 
 
-def unit_of_means(weight, prior):
-    """Return the unit of `scaled_mean` for rows with this weight, and ``prior`` rows without entries in the means."""
-    return (weight + KNOWN) / max(weight + prior, 1e-300)
+def patience_of(count, weight):
+    """Return the number of rows without entries up to which a column follows what centring adds to it.
+
+    ``weight`` is that of all rows, so that a column of few entries always follows.
+    """
+    return GAPS * weight / (count + 1e-100)
 
 
-def reach_of(total, unit, weight):
-    """Return the sum over columns of mean times scaled mean; ``total`` is that of entries times `scaled_mean`."""
-    return total * unit * unit / (weight + KNOWN)
+def units_of_means(weight, prior):
+    """Return the unit of `scaled_mean` for rows with this weight, and ``prior`` rows without entries in the means.
+
+    Also that of the sum over columns of their sum of entries times `scaled_mean`, which is then that of means times
+    scaled means.
+    """
+    unit = (weight + KNOWN) / max(weight + prior, 1e-300)
+    return unit, unit * unit / (weight + KNOWN)
 
 
 def with_gaps(mean, moment, weight, total):

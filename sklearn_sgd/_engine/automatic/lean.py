@@ -4,14 +4,15 @@ The gradient of centred columns is that of the others less a multiple of their m
 one vector, the means times the scales; `Lean` has it, and :mod:`.compiled.drivers.lazy_automatic` its multiple.
 
 In a stream the vector of a column changes only with its entries, in units that are the same for all columns
-(`scaled_mean`). So what a column has missed is also a multiple of its own vector, however many rows there were.
+(`scaled_mean`). So what a column has missed is also a multiple of its own vector, however many rows there were. A
+column that is gone (`patience_of`) follows no longer.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.credibility import KNOWN, reach_of, unit_of_means
+from sklearn_sgd._engine.automatic.credibility import units_of_means
 from sklearn_sgd._engine.automatic.statistics import ColumnStatistics
 
 
@@ -34,17 +35,9 @@ class Lean(NamedTuple):
 
     @classmethod
     def of(cls, statistics: ColumnStatistics, inverse: np.ndarray, prior: float) -> "Lean":
-        """Return the same for columns, of which ``inverse`` has the scales; ``prior`` as in `unit_of_means`."""
+        """Return the same for columns, of which ``inverse`` has the scales; ``prior`` as in `units_of_means`."""
         weight = statistics.weight
         mean = statistics.mean * (weight / (weight + prior) if prior else 1.0)
         means = np.where(statistics.filled, 0.0, mean * inverse.astype(np.float64))
-        unit = unit_of_means(weight, prior)
-        return cls(means, float(mean @ means) + reach_of(statistics.left_reach, unit, weight), unit)
-
-
-def prior_of(params: dict[str, Any]) -> float:
-    """Return the weight of rows without entries that the means of a stream include.
-
-    If rows are forgotten, the vector of a column without entries would have to fade. Near 0 it hardly matters.
-    """
-    return KNOWN if params["half_life"] else 0.0
+        unit, of_reach = units_of_means(weight, prior)
+        return cls(means, float(mean @ means) + of_reach * statistics.left_reach, unit)

@@ -57,6 +57,8 @@ class Counted(NamedTuple):
 
     def some(self, number: int) -> tuple[Any, Any]:
         """Return about ``number`` of them, evenly spaced, and their weights."""
+        if isinstance(self.X, RemoteRows):
+            return self.X.some(number, self.weight)
         n_rows = self.X.shape[0] if self.kept is None else len(self.kept)
         every: Any = slice(None, None, max(1, n_rows // number))
         if self.kept is not None:
@@ -301,7 +303,7 @@ def _for_entries(
     filled, inverse = np.flatnonzero(statistics.filled), step.preconditioner.inverse
     shared = inverse[filled]
     inverse[filled] = 1.0
-    if rows is not None and not isinstance(rows.X, RemoteRows) and 1 < len(filled) <= FULL:
+    if rows is not None and 1 < len(filled) <= FULL:
         before = known.preconditioner if known else None
         if before is None:
             shared = _of_filled(rows, filled, statistics.mean[filled], scale[filled]).astype(shared.dtype)
@@ -334,7 +336,7 @@ def _largest_of_entries(
 ) -> float:
     """Return the largest eigenvalue for all sparse rows, with their filled columns and the intercept."""
     if isinstance(remote := counted.X, RemoteRows):
-        along = partial(remote.mean_along, centre)
+        along = partial(remote.with_intercept(has_intercept).mean_along, centre)
         return largest_by_lanczos(along(), preconditioner.with_intercept, along) or 1.0
     X, weight = counted.some(counted.X.shape[0])
     shares, bias = weight / total(weight), float(has_intercept)

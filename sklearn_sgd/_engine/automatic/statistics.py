@@ -62,9 +62,9 @@ class ColumnStatistics(NamedTuple):
     For sparse rows with many columns, ``counts`` has the weight of the non-zero entries of each column. Of a fit, the
     ``moment`` of columns with many zeros is such that `entry_square` is the square of `balance`. If only some of the
     columns are included, ``left_out`` and ``left_reach`` are sums over the others: of `credibility`, and of their sums
-    of entries times their `scaled_mean`. ``sampled``: whether these are the
-    statistics of a sample, shifted so that their minimum is that of all rows. ``centred``: whether sparse columns with
-    many zeros are centred, too; not in streams.
+    of entries times their `scaled_mean`. ``sampled``: whether these are the statistics of a sample, shifted so that
+    their minimum is that of all rows. ``centred``: whether the intercept is the prediction at the means of sparse
+    columns with many zeros, too; not in streams.
     """
 
     weight: float

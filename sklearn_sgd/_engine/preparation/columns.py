@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklearn_sgd._engine.automatic.balance import balanced
+from sklearn_sgd._engine.automatic.credibility import KNOWN
 from sklearn_sgd._engine.automatic.on_device import measure_on_device
 from sklearn_sgd._engine.automatic.preconditioner import Counted, Step, make_step
 from sklearn_sgd._engine.automatic.statistics import (
@@ -109,9 +110,11 @@ def balanced_columns(statistics: ColumnStatistics, X, kept: np.ndarray | None, w
     """Return the statistics of sparse columns with squares that are `balanced`."""
 
     def some(number: int) -> Any:
+        if isinstance(X, RemoteRows):
+            return X.some(number, weight)[0]
         return take(X, slice(number) if kept is None else kept[:number])
 
-    return balanced(statistics, X.some if isinstance(X, RemoteRows) else some, _sums_of(X, kept, weight))
+    return balanced(statistics, some, _sums_of(X, kept, weight))
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,14 @@ def remembered(recipe: Recipe, n_rows: int) -> float:
     """Return what is left of the weight of earlier rows of a stream after ``n_rows`` rows."""
     half_life = recipe.params["half_life"]
     return left_after(n_rows, half_life) if half_life else 1.0
+
+
+def prior_of_means(recipe: Recipe) -> float:
+    """Return the weight of rows without entries that the means of sparse columns in a stream include.
+
+    If rows are forgotten, the scaled mean of a rare column without entries fades. Near 0 this hardly matters.
+    """
+    return KNOWN if recipe.params["half_life"] else 0.0
 
 
 def is_worth_targets(recipe: Recipe, X, targets, stream: bool) -> bool:

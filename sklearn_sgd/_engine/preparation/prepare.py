@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgd import schedules
-from sklearn_sgd._engine.automatic.lean import Lean, prior_of
+from sklearn_sgd._engine.automatic.lean import Lean
 from sklearn_sgd._engine.automatic.preconditioner import Step
 from sklearn_sgd._engine.automatic.statistics import (
     FILLED,
@@ -31,7 +31,7 @@ from sklearn_sgd._engine.passes.normal import normals_for_schedule
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.rows import as_rows, in_one_piece, less_mean
 from sklearn_sgd._engine.plan import Data, Plan, row_numbers
-from sklearn_sgd._engine.preparation.columns import Selection, leans, learn_columns
+from sklearn_sgd._engine.preparation.columns import Selection, leans, learn_columns, prior_of_means
 from sklearn_sgd._engine.preparation.curvatures import of_sample, sample_of, size_of_sample
 from sklearn_sgd._engine.preparation.least_squares import moments_by_readings, size_for_readings
 from sklearn_sgd._engine.preparation.outliers import limit_far_targets, limit_first_targets
@@ -160,7 +160,7 @@ def build_plan(
     if state and step:
         used = less_mean(used, state.centre.astype(dtype_of(rows.X)))
         if noise and leans(recipe, step) and state.statistics:
-            prior = prior_of(params) if stream else 0.0
+            prior = prior_of_means(recipe) if stream else 0.0
             lean = Lean.of(state.statistics, step.preconditioner.inverse, prior)
             used = used.leaning(lean, at_means=state.statistics.centred)
         schedule = _automatic_schedule(recipe, rows, used, weights, batch_size, noise, limit, step)

@@ -2,7 +2,8 @@
 
 A chunk is learned as if there were no other columns than the filled ones and those with entries in it. Their states are
 taken as an excerpt, continue like any other state, and are then stored again. Missed updates of the other columns are
-applied when they are next in an excerpt: rows without entries in the statistics, the penalty, and the averaging.
+applied when they are next in an excerpt: rows without entries in the statistics, the penalty, the averaging, and the
+centring.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,8 @@ class StatesByColumn(NamedTuple):
     columns : Table of shape (n_columns, 5 + 6 * n_targets)
         Mean, sum of centred squares and count of entries of each column, and when it was last part of a chunk: the
         weight of all rows, and ``kept`` then. After them, of each target, the parameter, its average, and when they
-        were last part of a chunk: the clock, without its sign, and the time of the driver.
+        were last part of a chunk: the clock, without its sign, and the time of the driver. Where `LazyRules.leans`: the
+        clock's ``left``, the number of samples, and the two turns of the window.
     clocks : tuple of Clock
         The clock of each target.
     kept : float
@@ -89,8 +91,7 @@ class StatesByColumn(NamedTuple):
             step = first.step and self._step(statistics, first.step, first.vectors.coef)
         states = []
         for target, (state, clock) in enumerate(zip(self.states, self.clocks, strict=True)):
-            at = STATISTICS + PARAMETERS * target
-            w, average = self.rules.catch_up(rows[:, at : at + PARAMETERS], clock, state.window, scale)
+            w, average = self.rules.catch_up(rows, target, clock, state, scale)
             centre = statistics.centre if statistics and self.rules.automatic else np.zeros(len(numbers))
             states.append(state.of_columns(w, average, centre, statistics, step))
         return states
@@ -164,7 +165,7 @@ def _rows(
         known = statistics.left_out + float(credibility(counts)[~is_filled].sum())
         reach = statistics.left_reach + float(scale @ (weight * mean)) * rules.leans
     for target, (state, clock) in enumerate(zip(states, clocks, strict=True)):
-        rules.note(rows, target, state.vectors, state.window, clock, scale)
+        rules.note(rows, target, state.vectors, state, clock)
     return rows, filled, known, reach
 
 

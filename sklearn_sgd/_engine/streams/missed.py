@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, credibility, scaled_mean
+from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, credibility, patience_of, scaled_mean
 from sklearn_sgd._engine.automatic.window import MEAN_TURN, TIME, TURN
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.without_plan import settle
 from sklearn_sgd._engine.plan import Plan
+from sklearn_sgd._engine.preparation.columns import prior_of_means
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import ElasticNetTerms
@@ -42,7 +43,7 @@ class Clock(NamedTuple):
 
 
 class LazyRules(NamedTuple):
-    """How a descent treats columns of which a row has no entries: by an average, and by a penalty.
+    """How a descent treats columns of which a row has no entries: by an average, a penalty, and centring.
 
     Attributes
     ----------
@@ -56,6 +57,8 @@ class LazyRules(NamedTuple):
         The penalty.
     leans : bool
         Whether columns with many zeros are centred, so that they move when they have no entries, too.
+    prior : float
+        That of their means.
     """
 
     automatic: bool
@@ -63,6 +66,7 @@ class LazyRules(NamedTuple):
     centred: bool
     terms: ElasticNetTerms
     leans: bool
+    prior: float
 
     @classmethod
     def of(cls, recipe: Recipe) -> "LazyRules | None":
@@ -75,7 +79,7 @@ class LazyRules(NamedTuple):
             return None
         centred = bool(recipe.params["fit_intercept"])
         leans = recipe.automatic and centred and not any(formulas.terms)
-        return cls(recipe.automatic, averaged, centred, formulas.terms, leans)
+        return cls(recipe.automatic, averaged, centred, formulas.terms, leans, prior_of_means(recipe) if leans else 0.0)
 
     def lags(self, rows: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """Return what the missed steps of each column are in proportion to, by its statistics in rows of the table.
@@ -114,40 +118,48 @@ class LazyRules(NamedTuple):
         return Clock(left + _logarithm(mixes), *others) if self.averaged else clock
 
     def catch_up(
-        self, rows: np.ndarray, clock: Clock, window: np.ndarray, scale: np.ndarray
+        self, rows: np.ndarray, target: int, clock: Clock, state: State, scale: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return parameters and averages, brought up to date; ``rows`` have their last values, and the times of these.
+        """Return the parameters of a target and their averages, brought up to date.
 
-        ``scale`` has the numbers of `lags`.
+        ``rows`` of the table have their last values, and the times of these; ``scale`` has the numbers of `lags`.
         """
-        w, average, left, time, decay, threshold = rows.T
+        at = STATISTICS + PARAMETERS * target
+        w, average, left, time, decay, threshold = rows[:, at : at + PARAMETERS].T
+        kept = np.exp(clock.left - left) if self.averaged else np.ones(len(w))
         if self.automatic and any(self.terms):
             w, average = w.copy(), average.copy()
             columns = {"p": len(w), "w": w, "average": average, "scale": scale, "seen": time.copy()}
-            settle(**columns, **self.terms._asdict(), window=window)
+            settle(**columns, **self.terms._asdict(), window=state.window)
         elif any(self.terms):
             fade = np.exp(clock.decay - decay)
             w = clock.sign * np.sign(w) * np.maximum(abs(w) * fade - (clock.threshold - threshold * fade), 0.0)
         elif self.averaged:
-            average = w + np.exp(clock.left - left) * (average - w)
-        average = average if self.averaged else w
-        if self.leans and len(window) > MEAN_TURN:
-            average = average - (window[MEAN_TURN] if self.averaged else window[TURN]) * scale
-            w = w - window[TURN] * scale
-        return w, average
+            average = w + kept * (average - w)
+        if self.leans and state.statistics is not None:
+            _, samples, turn, mean_turn = self._times(clock, state)
+            patience = patience_of(rows[:, 2], state.statistics.weight)
+            followed = scale * np.minimum(1.0, patience / np.maximum(samples - time, 1e-300))
+            # Where they were last seen, the turn was ``decay``, and its average ``threshold``.
+            w = w - followed * (turn - decay)
+            average = average - followed * (mean_turn - decay - kept * (threshold - decay))
+        return w, average if self.averaged else w
 
-    def note(
-        self, rows: np.ndarray, target: int, vectors: Vectors, window: np.ndarray, clock: Clock, scale: np.ndarray
-    ) -> None:
-        """Write parameters that are up to date into rows of the table; ``scale`` as in `catch_up`."""
+    def note(self, rows: np.ndarray, target: int, vectors: Vectors, state: State, clock: Clock) -> None:
+        """Write parameters of a target that are up to date into rows of the table, and when they are."""
         (w, average, *_), at = vectors, STATISTICS + PARAMETERS * target
         # Averaging may have been turned off since: continue from the parameters that predict.
-        w, average = (w if self.averaged else average)[:-1], average[:-1]
-        if self.leans and len(window) > MEAN_TURN:
-            w, average = w + float(window[TURN]) * scale, average + float(window[MEAN_TURN]) * scale
-        rows[:, at], rows[:, at + 1] = w if clock.sign == 1.0 else w * clock.sign, average
-        time = window[TIME] if len(window) > TIME else 0.0
-        rows[:, at + 2 : at + PARAMETERS] = clock.left, time, clock.decay, clock.threshold
+        w = (w if self.averaged else average)[:-1]
+        rows[:, at], rows[:, at + 1] = w if clock.sign == 1.0 else w * clock.sign, average[:-1]
+        rows[:, at + 2 : at + PARAMETERS] = self._times(clock, state)
+
+    def _times(self, clock: Clock, state: State) -> tuple[float, float, float, float]:
+        """Return the numbers of a row of the table that say when a column was last up to date."""
+        window = state.window
+        if not self.leans:
+            return clock.left, window[TIME] if len(window) > TIME else 0.0, clock.decay, clock.threshold
+        turns = (window[TURN], window[MEAN_TURN]) if len(window) > MEAN_TURN else (0.0, 0.0)
+        return clock.left, float(state.n_samples), *turns
 
 
 def _logarithm(mixes: np.ndarray) -> float:

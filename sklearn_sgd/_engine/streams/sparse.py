@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.credibility import STATISTICS, reach_of, unit_of_means
-from sklearn_sgd._engine.automatic.lean import Lean, prior_of
+from sklearn_sgd._engine.automatic.credibility import units_of_means
+from sklearn_sgd._engine.automatic.lean import Lean
 from sklearn_sgd._engine.automatic.preconditioner import Preconditioner
 from sklearn_sgd._engine.automatic.statistics import FILLED, FULL, LEAST, Excerpt, by_entries, is_varying
 from sklearn_sgd._engine.automatic.step_size import base_rate, joined
@@ -63,12 +63,11 @@ class Template(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What follows from the columns of a chunk: three fields of `StatesByColumn`, numbers of columns, and arguments."""
+    """What follows from the columns of a chunk: three fields of `StatesByColumn`, and arguments of the pass."""
 
     shared: np.ndarray
     known: float
     reach: float
-    scaled_means: np.ndarray = np.empty(0)
     given: dict[str, Any] = {}
 
 
@@ -84,7 +83,7 @@ class SparseStream:
     """
 
     def __init__(self, recipe: Recipe, rules: LazyRules):
-        self.recipe, self.rules, self.prior = recipe, rules, prior_of(recipe.params)
+        self.recipe, self.rules = recipe, rules
         self.known: Template | None = None
         # The number of updates before those whose weights in the average are stored, and these weights.
         self.ahead = 0, NO_MIXES
@@ -130,7 +129,7 @@ class SparseStream:
                 return None
             learned, more = found, more | found.given
         else:
-            w[:p], average[:p] = rules.catch_up(rows[:, STATISTICS:], clock, state.window, rows)
+            w[:p], average[:p] = rules.catch_up(rows, 0, clock, state, rows)
         piece = self._piece(template, state)
         if len(piece.mixes) > 1 and rules.automatic and not any(rules.terms):
             piece = piece._replace(mixes=joined(piece.mixes, p, len(places)))
@@ -144,7 +143,7 @@ class SparseStream:
         state.end_epoch(n, len(piece.rates), loss / gained, float(piece.rates[-1]))
         state.count_first_loss(loss / gained, gained, n)
         clock = rules.mixed(clock, piece.mixes) if rules.automatic else rules.after(clock, plan, bare, state)
-        rules.note(rows, 0, vectors, state.window, clock, learned.scaled_means)
+        rules.note(rows, 0, vectors, state, clock)
         columns, (shared, *sums) = known.columns.replaced(numbers, rows), learned[:3]
         return StatesByColumn(rules, known.n_columns, (state,), known.filled, shared, columns, (clock,), kept, *sums)
 
@@ -173,8 +172,9 @@ class SparseStream:
             inverse[filled], before = -1.0, rows[filled, 0]
         own: dict[str, Any] = {"inverse": inverse}
         if leans:
+            own["samples"] = float(state.n_samples)
             own |= {"lean": np.zeros(p), "onto": np.zeros(len(template.used))}
-            own["unit_of_means"] = unit_of_means(everything, self.prior)
+            own["unit_of_means"], of_reach = units_of_means(everything, self.rules.prior)
         new = {"rows": rows, "kept": known.kept, "left": known.clocks[0].left, "share": share, "numbers": numbers}
         new |= {"earlier": earlier, "gained": gained, "least": max(FILLED * everything, LEAST)}
         new["entries"] = len(given["indices"])
@@ -188,7 +188,7 @@ class SparseStream:
         reach, shared, n_varying = known.reach, known.shared, 0
         if leans:
             reach = share * max(0.0, reach - float(numbers[REACH_BEFORE])) + float(numbers[REACH_AFTER])
-            own["reach"] = reach_of(reach, own["unit_of_means"], everything)
+            own["reach"] = of_reach * reach
         if len(filled):
             shared, n_varying = self._shared(rows[filled], state, shared)
             for vector in given["w"], given["average"]:
@@ -196,7 +196,7 @@ class SparseStream:
             own |= {"filled": filled.astype(np.uint32), "n_filled": len(filled), "shared": shared}
             own |= {"full": int(shared.ndim == 2), "mean": rows[:, 0].astype(inverse.dtype)}
         state.scale_rows(credibilities, n_varying)
-        return Learned(shared, credibilities, reach, numbers[FIRST::3], own)
+        return Learned(shared, credibilities, reach, own)
 
     def _shared(self, rows: np.ndarray, state: State, known: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the preconditioner of filled columns with these statistics, and how many of them vary."""

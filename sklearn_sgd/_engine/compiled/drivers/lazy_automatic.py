@@ -187,9 +187,9 @@ def lazy_automatic(
 
     If it ``leans``, all columns are centred; ``onto`` has the prediction of `lean` for each row of X, not centred, and
     ``reach`` is its product with the means. The intercept is that ``at_means``, or else that at the means of the filled
-    columns and at 0 of the others; then ``unit_of_means`` is the unit of what the window keeps. The numbers of the
-    penalty are per unit of time; ``done`` is the number of updates before the pass. Without a penalty the average moves
-    where its weight is not 0, which costs the number of columns.
+    columns and at 0 of the others. ``unit_of_means`` is the unit of the turn that the window keeps, from any number on.
+    The numbers of the penalty are per unit of time; ``done`` is the number of updates before the pass. Without a
+    penalty the average moves where its weight is not 0, which costs the number of columns.
 
     Each step is taken at its whole length before the line search. Predictions before and after it give those for its
     direction, so that the entries of a batch are read three times. Only a step that is shortened takes a fourth.

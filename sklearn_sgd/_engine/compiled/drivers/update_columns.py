@@ -10,6 +10,7 @@ from sklearn_sgd._engine.automatic.credibility import (
     WIDENING,
     credibility,
     mean_square,
+    patience_of,
     scaled_mean,
     share_of_rows,
     with_gaps,
@@ -34,7 +35,7 @@ def update_columns(
     centred: Integer, least: Double, earlier: Double, gained: Double, kept: Double, share: Double, left: Double,
     window: Doubles, averaged: Integer,
     ridge: Double, lasso: Double, w: Reals, average: Doubles, inverse: Reals,
-    lean: Doubles, onto: Doubles, leans: Integer, unit_of_means: Double, numbers: Doubles,
+    lean: Doubles, onto: Doubles, leans: Integer, unit_of_means: Double, samples: Double, numbers: Doubles,
 ) -> Double:  # fmt: skip
     """Bring columns up to date, add their entries in rows of weight ``gained``, and scale those that are not filled.
 
@@ -46,7 +47,7 @@ def update_columns(
     rows. The function writes to ``numbers``: the sums of credibilities with the columns before and after; the same of
     the products of sums of entries and `scaled_mean`; and the number of columns that become filled or stop being
     filled, or whose squares or their inverses are out of range. If it ``leans``, it also writes to ``lean`` and
-    ``onto``, which are as in `lazy_automatic`, and the first number of each column becomes its `scaled_mean`.
+    ``onto``, which are as in `lazy_automatic`. There were so many ``samples`` before.
     """
     for e in range(entries):
         at, s = FIRST + 3 * int(indices[e]), 1.0
@@ -60,13 +61,14 @@ def update_columns(
         c = r + STATISTICS
         mean, moment, count, then = rows[r], rows[r + 1], rows[r + 2], rows[r + 3]
         square, known = moment + then * mean * mean, credibility(count)
+        left_of_average = exp(left - rows[c + 2]) if averaged else 1.0
         w[j] = rows[c]
         average[j] = rows[c + 1]
         if ridge > 0.0 or lasso > 0.0:
             k = known / square if square > 0.0 else 0.0
             w[j], average[j] = catch_up(rows[c], rows[c + 1], rows[c + 3], k, window, ridge, lasso)
         elif averaged:
-            average[j] = float(w[j]) + exp(left - rows[c + 2]) * (average[j] - float(w[j]))
+            average[j] = float(w[j]) + left_of_average * (average[j] - float(w[j]))
         # Rows without entries since the last visit.
         fade = exp(kept - rows[r + 4])
         if inverse[j] >= 0.0:
@@ -74,8 +76,11 @@ def update_columns(
             if leans:
                 leaning = lean_of(mean, moment, then, count)
                 numbers[REACH_BEFORE] += fade * leaning * then * mean
-                w[j] -= leaning * window[TURN]
-                average[j] -= leaning * window[MEAN_TURN]
+                # As in `LazyRules.catch_up`.
+                absent, turn, mean_turn = samples - rows[c + 3], rows[c + 4], rows[c + 5]
+                leaning *= min(1.0, patience_of(count, earlier) / max(absent, 1e-300))
+                w[j] -= leaning * (window[TURN] - turn)
+                average[j] -= leaning * (window[MEAN_TURN] - turn - left_of_average * (mean_turn - turn))
         count *= fade
         mean, moment = with_gaps(mean, fade * moment, fade * then, earlier)
         numbers[at + 2] = 0.0
@@ -99,7 +104,7 @@ def update_columns(
         rows[r + 1] += s * delta * (value - rows[r])
     for j in range(p):
         r, spread = (STATISTICS + PARAMETERS) * j, numbers[FIRST + 3 * j + 2]
-        count, total, leaning = rows[r + 2], rows[r + 3], 0.0
+        count, total = rows[r + 2], rows[r + 3]
         if inverse[j] < 0.0:
             inverse[j] = 1.0
             numbers[OTHERS] += 0.0 if count >= least else 1.0
@@ -119,7 +124,6 @@ def update_columns(
                 leaning = lean_of(rows[r], rows[r + 1], total, count)
                 numbers[REACH_AFTER] += leaning * total * rows[r]
                 lean[j] = unit_of_means * leaning
-        numbers[FIRST + 3 * j] = leaning
         rows[r + 3] = share * earlier + gained
     if leans:
         for i in range(n):
