@@ -12,8 +12,8 @@ KNOWN, KNOWN_EXACTLY = 3000.0, 150.0
 # Numbers for each column in the table of a stream: for its statistics, and for each target.
 STATISTICS, PARAMETERS = 5, 6
 
-# Number of usual gaps between the entries of a column after which it is taken for gone. What centring adds to it is right
-# for rows in which it could occur. What targets do after it is gone says nothing about it.
+# Number of usual gaps between the entries of a column after which it is taken for gone. What centring adds to it is
+# right for rows in which it could occur. What targets do after it is gone says nothing about it.
 GAPS = 20.0
 
 # Share of the weight of rows that may be due to rounding.
