@@ -200,6 +200,19 @@ def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
     assert_same_with_all_columns(monkeypatch, made)
 
 
+@pytest.mark.parametrize("size", [1, 5])
+def test_filled_columns_stay_filled_while_a_schedule_learns(size):
+    """It measures no columns, so it forgets none, and such a stream can be saved."""
+    X, y = words(filled=3)
+    model = streamed(MiniBatchSGDRegressor(half_life=20), X[:100], y[:100], 5)
+    streamed(model.set_params(learning_rate="constant", eta0=1e-5), X[100:], y[100:], size)
+    assert internals.filled_columns(model).tolist() == [5, 6, 7]
+    other = pickle.loads(pickle.dumps(model))
+    for each in (model, other):
+        streamed(each.set_params(learning_rate="auto", eta0=MiniBatchSGDRegressor().eta0), X[:50], y[:50], 5)
+    assert_array_equal(model.coef_, other.coef_)
+
+
 def test_indices_in_another_byte_order():
     X, y = words(50)
     other = X.copy()

@@ -120,8 +120,9 @@ class StatesByColumn(NamedTuple):
         self, recipe: Recipe, plans: Sequence[Plan], numbers: np.ndarray, states: Sequence[State]
     ) -> "StatesByColumn":
         """Return the states after a chunk, given the states of its columns."""
-        first, share = states[0], max(remembered(recipe, plans[0].n_rows), 1e-300)
-        columns, kept = self.columns, float(self.kept + np.log(share))
+        first, columns, kept = states[0], self.columns, self.kept
+        if self.rules.automatic:
+            kept += float(np.log(max(remembered(recipe, plans[0].n_rows), 1e-300)))
         clocks = tuple(map(self.rules.after, self.clocks, plans, self.states, states))
         if restarts := [target for target, plan in enumerate(plans) if plan.restarts]:
             rows = columns.numbers()

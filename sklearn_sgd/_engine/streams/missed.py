@@ -139,7 +139,7 @@ class LazyRules(NamedTuple):
         if self.leans and state.statistics is not None:
             _, samples, turn, mean_turn = self._times(clock, state)
             patience = patience_of(rows[:, 2], state.statistics.weight)
-            followed = scale * np.minimum(1.0, patience / np.maximum(samples - time, 1e-300))
+            followed = scale * np.minimum(1.0, patience / np.maximum(samples - time, 1.0))
             # Where they were last seen, the turn was ``decay``, and its average ``threshold``.
             w = w - followed * (turn - decay)
             average = average - followed * (mean_turn - decay - kept * (threshold - decay))

@@ -271,5 +271,5 @@ class SparseStream:
         stays = {"centred": int(self.recipe.params["fit_intercept"]), "averaged": int(self.rules.averaged)}
         stays |= {"shares": NOTHING, "weighted": 0, "leans": int(self.rules.leans), "n": n_rows}
         first = update_columns(stays | self.rules.terms._asdict(), dtype)
-        key, share = (n_rows, size, dtype), remembered(self.recipe, n_rows)
+        key, share = (n_rows, size, dtype), remembered(self.recipe, n_rows) if self.rules.automatic else 1.0
         return Template(key, share, plan, plan.used, len(rates), plan.largest_loss, steps, first, run)

@@ -78,7 +78,7 @@ def update_columns(
                 numbers[REACH_BEFORE] += fade * leaning * then * mean
                 # As in `LazyRules.catch_up`.
                 absent, turn, mean_turn = samples - rows[c + 3], rows[c + 4], rows[c + 5]
-                leaning *= min(1.0, patience_of(count, earlier) / max(absent, 1e-300))
+                leaning *= min(1.0, patience_of(count, earlier) / max(absent, 1.0))
                 w[j] -= leaning * (window[TURN] - turn)
                 average[j] -= leaning * (window[MEAN_TURN] - turn - left_of_average * (mean_turn - turn))
         count *= fade
