@@ -201,12 +201,17 @@ def test_parameters_may_change_on_the_way(monkeypatch, filled, change):
 
 
 @pytest.mark.parametrize("size", [1, 5])
-def test_filled_columns_stay_filled_while_a_schedule_learns(size):
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.filterwarnings("ignore:.*half_life=100 has no effect")
+def test_filled_columns_stay_filled_while_a_schedule_learns(n_targets, size):
     """It measures no columns, so it forgets none, and such a stream can be saved."""
     X, y = words(filled=3)
-    model = streamed(MiniBatchSGDRegressor(half_life=20), X[:100], y[:100], 5)
-    streamed(model.set_params(learning_rate="constant", eta0=1e-5), X[100:], y[100:], size)
-    assert internals.filled_columns(model).tolist() == [5, 6, 7]
+    y = y if n_targets == 1 else np.column_stack([y, -y])
+    model = streamed(MiniBatchSGDRegressor(half_life=100), X[:150], y[:150], 5)
+    filled = internals.filled_columns(model)
+    streamed(model.set_params(learning_rate="constant", eta0=1e-5), X[150:], y[150:], size)
+    assert_array_equal(internals.filled_columns(model), filled)
+    assert len(filled) > 2
     other = pickle.loads(pickle.dumps(model))
     for each in (model, other):
         streamed(each.set_params(learning_rate="auto", eta0=MiniBatchSGDRegressor().eta0), X[:50], y[:50], 5)
