@@ -218,6 +218,18 @@ def test_filled_columns_stay_filled_while_a_schedule_learns(n_targets, size):
     assert_array_equal(model.coef_, other.coef_)
 
 
+@pytest.mark.filterwarnings("ignore:.*The (loss|penalty|fit_intercept) was", "ignore:.*fit_intercept")
+def test_a_stream_whose_step_was_forgotten_can_be_saved():
+    """As where another intercept is followed by a schedule, with columns that are filled."""
+    X, y = words(filled=3)
+    model = streamed(MiniBatchSGDRegressor(), X[:100], y[:100], 5)
+    streamed(model.set_params(fit_intercept=False, learning_rate="constant", eta0=1e-5), X[100:150], y[100:150], 5)
+    other = pickle.loads(pickle.dumps(model))
+    for each in (model, other):
+        streamed(each.set_params(learning_rate="auto", eta0=MiniBatchSGDRegressor().eta0), X[150:], y[150:], 5)
+    assert_array_equal(model.coef_, other.coef_)
+
+
 def test_indices_in_another_byte_order():
     X, y = words(50)
     other = X.copy()

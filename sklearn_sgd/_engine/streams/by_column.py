@@ -72,7 +72,8 @@ class StatesByColumn(NamedTuple):
             elif state.statistics is not None:
                 state.recentre(state.statistics.centre)
         first, p, clocks = states[0], len(states[0].centre), (Clock(),) * len(states)
-        (rows, filled, known, reach), shared = _rows(rules, states, clocks, 0.0), _shared(first)
+        rows, filled, known, reach = _rows(rules, states, clocks, 0.0)
+        shared = _shared(first, len(filled))
         bare = tuple(map(_bare, states))
         return cls(rules, p, bare, filled, shared, Table(rows), clocks, 0.0, known, reach)
 
@@ -131,7 +132,8 @@ class StatesByColumn(NamedTuple):
             columns = Table(rows)
         rows, filled, *sums = _rows(self.rules, states, clocks, kept)
         columns, filled, bare = columns.replaced(numbers, rows), numbers[filled], tuple(map(_bare, states))
-        return StatesByColumn(self.rules, self.n_columns, bare, filled, _shared(first), columns, clocks, kept, *sums)
+        shared = _shared(first, len(filled))
+        return StatesByColumn(self.rules, self.n_columns, bare, filled, shared, columns, clocks, kept, *sums)
 
 
 def _bare(state: State) -> State:
@@ -146,10 +148,10 @@ def _bare(state: State) -> State:
     return state.of_columns(none, none, none, statistics, step)
 
 
-def _shared(state: State) -> np.ndarray:
-    """The preconditioner of the filled columns."""
+def _shared(state: State, n_filled: int) -> np.ndarray:
+    """The preconditioner of the filled columns; 0 if there is no step, and none is used before there is one."""
     shared = state.step and state.step.preconditioner.shared
-    return np.empty(0, state.vectors.coef.dtype) if shared is None else shared
+    return np.zeros(n_filled, state.vectors.coef.dtype) if shared is None else shared
 
 
 def _rows(
