@@ -1,6 +1,6 @@
 """The defaults on sparse rows: R² on new rows and seconds, compared with SGDRegressor() and the best of three ridges.
 
-These have columns as they are or scaled, whichever is better.
+These have columns as they are or scaled, whichever is better. Then the same for streams, in chunks.
 
 ``python benchmarks/sparse_defaults.py [--rows N]``, one thread, medians of up to three fits, seconds of CPU time. The
 sets: words drawn by a power law; one-hot columns of a table whose categories follow one, beside numbers in units of
@@ -32,6 +32,9 @@ from sklearn_sgd import BatchGDRegressor, MiniBatchSGDRegressor, OnlineSGDRegres
 
 # Seconds after which a fit is not repeated.
 LONG = 10.0
+
+# Rows of a chunk of a stream.
+CHUNK = 100
 
 OURS = (MiniBatchSGDRegressor, OnlineSGDRegressor, BatchGDRegressor)
 
@@ -110,6 +113,13 @@ def lines(n: int) -> Iterator[str]:
                 f"  {name:<52} R2 {model.score(Z[test], y[test]):6.3f}   {np.median(laps):7.2f} s"
                 + (f"   {int(np.max(epochs)):5d} epochs" if isinstance(epochs, int | np.integer) else "")
             )
+        A, b = X[train], y[train]
+        for kind in (MiniBatchSGDRegressor, OnlineSGDRegressor):
+            model, start = kind(random_state=0), time.process_time()
+            for row in range(0, len(train), CHUNK):
+                model.partial_fit(A[row : row + CHUNK], b[row : row + CHUNK])
+            seconds, name = time.process_time() - start, f"{kind.__name__}, one pass of partial_fit"
+            yield f"  {name:<52} R2 {model.score(X[test], y[test]):6.3f}   {seconds:7.2f} s"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -54,12 +54,24 @@ def scaled_mean(mean, moment, weight, count):
     return credibility(count) * (weight * mean) / (moment + weight * mean * mean)
 
 
-def patience_of(count, weight):
-    """Return the number of rows without entries up to which a column follows what centring adds to it.
+def share_followed(count, weight, absent):
+    """Return by what share a column without entries in ``absent`` rows follows what centring adds to it.
 
-    ``weight`` is that of all rows, so that a column of few entries always follows.
+    That is 1 up to `GAPS` gaps and one row, and then falls as one over the rows. ``weight`` is that of all rows, so
+    that a column of few entries always follows.
     """
-    return GAPS * weight / (count + 1e-100)
+    patience = GAPS * weight / (count + 1e-100) + 1.0
+    later = absent - patience
+    return patience / (patience + 0.5 * (later + abs(later)))
+
+
+def after_turn(w, average, along, now, before, left):
+    """Return a coefficient and its average after the turn and its mean, from those ``before`` to those ``now``.
+
+    The coefficient moves ``along`` for each unit; ``left`` is what is left of its average since.
+    """
+    (turn, mean), (start, mean_before) = now, before
+    return w - along * (turn - start), average - along * (mean - start - left * (mean_before - start))
 
 
 def units_of_means(weight, prior):

@@ -151,10 +151,9 @@ def _acts_on_single_sparse(formulas: Formulas) -> bool:
     return not formulas.is_unpenalised or stores_slopes(formulas.parts.optimizer)
 
 
-def leans(recipe: Recipe, step: Step) -> bool:
-    """Whether sparse columns with many zeros are centred, too, in steps with noise."""
-    is_sparse, formulas = step.preconditioner.filled is not None, recipe.formulas
-    return is_sparse and recipe.params["fit_intercept"] and not _acts_on_single_sparse(formulas)
+def leans(recipe: Recipe) -> bool:
+    """Whether sparse columns with many zeros are centred, too, in automatic steps with noise."""
+    return recipe.automatic and bool(recipe.params["fit_intercept"]) and not _acts_on_single_sparse(recipe.formulas)
 
 
 def remembered(recipe: Recipe, n_rows: int) -> float:

@@ -159,7 +159,7 @@ def build_plan(
     many = size_of_sample(rows.X, rows.n_rows) is not None
     if state and step:
         used = less_mean(used, state.centre.astype(dtype_of(rows.X)))
-        if noise and leans(recipe, step) and state.statistics:
+        if noise and leans(recipe) and step.preconditioner.filled is not None and state.statistics:
             prior = prior_of_means(recipe) if stream else 0.0
             lean = Lean.of(state.statistics, step.preconditioner.inverse, prior)
             used = used.leaning(lean, at_means=state.statistics.centred)

@@ -5,12 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sgd._engine.automatic.credibility import PARAMETERS, STATISTICS, credibility, patience_of, scaled_mean
+from sklearn_sgd._engine.automatic.credibility import (
+    PARAMETERS,
+    STATISTICS,
+    after_turn,
+    credibility,
+    scaled_mean,
+    share_followed,
+)
 from sklearn_sgd._engine.automatic.window import MEAN_TURN, TIME, TURN
 from sklearn_sgd._engine.passes.passive_aggressive import is_passive_aggressive
 from sklearn_sgd._engine.passes.without_plan import settle
 from sklearn_sgd._engine.plan import Plan
-from sklearn_sgd._engine.preparation.columns import prior_of_means
+from sklearn_sgd._engine.preparation.columns import leans, prior_of_means
 from sklearn_sgd._engine.resolve import Recipe
 from sklearn_sgd._engine.state import State
 from sklearn_sgd._engine.traits import ElasticNetTerms
@@ -78,8 +85,8 @@ class LazyRules(NamedTuple):
         if (passive or (averaged and not recipe.automatic)) and any(formulas.terms):
             return None
         centred = bool(recipe.params["fit_intercept"])
-        leans = recipe.automatic and centred and not any(formulas.terms)
-        return cls(recipe.automatic, averaged, centred, formulas.terms, leans, prior_of_means(recipe) if leans else 0.0)
+        prior = prior_of_means(recipe) if leans(recipe) else 0.0
+        return cls(recipe.automatic, averaged, centred, formulas.terms, leans(recipe), prior)
 
     def lags(self, rows: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """Return what the missed steps of each column are in proportion to, by its statistics in rows of the table.
@@ -138,11 +145,9 @@ class LazyRules(NamedTuple):
             average = w + kept * (average - w)
         if self.leans and state.statistics is not None:
             _, samples, turn, mean_turn = self._times(clock, state)
-            patience = patience_of(rows[:, 2], state.statistics.weight)
-            followed = scale * np.minimum(1.0, patience / np.maximum(samples - time, 1.0))
-            # Where they were last seen, the turn was ``decay``, and its average ``threshold``.
-            w = w - followed * (turn - decay)
-            average = average - followed * (mean_turn - decay - kept * (threshold - decay))
+            along = scale * share_followed(rows[:, 2], state.statistics.weight, samples - time)
+            # When they were last seen, the turn was ``decay``, and its mean ``threshold``.
+            w, average = after_turn(w, average, along, (turn, mean_turn), (decay, threshold), kept)
         return w, average if self.averaged else w
 
     def note(self, rows: np.ndarray, target: int, vectors: Vectors, state: State, clock: Clock) -> None:

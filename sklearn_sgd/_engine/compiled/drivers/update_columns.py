@@ -8,10 +8,11 @@ from sklearn_sgd._engine.automatic.credibility import (
     STATISTICS,
     SUMMED,
     WIDENING,
+    after_turn,
     credibility,
     mean_square,
-    patience_of,
     scaled_mean,
+    share_followed,
     share_of_rows,
     with_gaps,
 )
@@ -76,11 +77,9 @@ def update_columns(
             if leans:
                 leaning = lean_of(mean, moment, then, count)
                 numbers[REACH_BEFORE] += fade * leaning * then * mean
-                # As in `LazyRules.catch_up`.
-                absent, turn, mean_turn = samples - rows[c + 3], rows[c + 4], rows[c + 5]
-                leaning *= min(1.0, patience_of(count, earlier) / max(absent, 1.0))
-                w[j] -= leaning * (window[TURN] - turn)
-                average[j] -= leaning * (window[MEAN_TURN] - turn - left_of_average * (mean_turn - turn))
+                leaning *= share_followed(count, earlier, samples - rows[c + 3])
+                now, before = (window[TURN], window[MEAN_TURN]), (rows[c + 4], rows[c + 5])
+                w[j], average[j] = after_turn(float(w[j]), average[j], leaning, now, before, left_of_average)
         count *= fade
         mean, moment = with_gaps(mean, fade * moment, fade * then, earlier)
         numbers[at + 2] = 0.0
